@@ -1,0 +1,29 @@
+"""A key with which an integrator's program acts for a user."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models import ids
+from models.user import User
+
+
+class ApiToken(Model):
+    """One `vox_…` secret; shown once, kept as its SHA-256, gone when revoked."""
+
+    id = fields.CharField(
+        max_length=ids.LENGTH, primary_key=True, default=lambda: ids.new(ids.API_TOKEN)
+    )
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", "api_tokens")
+    user_id: str
+    name = fields.CharField(max_length=200)
+    secret_hash = fields.CharField(max_length=64, unique=True)
+    prefix = fields.CharField(max_length=16)
+    """The first characters of the secret, by which a person tells tokens apart."""
+    scopes: fields.Field[list[str]] = fields.JSONField()
+    """Names of TokenScope members."""
+    created_at = fields.DatetimeField(auto_now_add=True)
+    last_used_at = fields.DatetimeField(null=True)
+    expires_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "api_tokens"

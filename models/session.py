@@ -1,0 +1,85 @@
+"""One conversation."""
+
+from enum import Enum
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from models import ids
+from models.user import User
+
+NEW_CONVERSATION = "New Conversation"
+
+
+class SessionStatus(str, Enum):
+    """Where a conversation is in its life; ENDED is the only state it never leaves."""
+
+    STARTING = "STARTING"
+    ACTIVE = "ACTIVE"
+    FAILED = "FAILED"
+    ENDING = "ENDING"
+    ENDED = "ENDED"
+
+
+class EndReason(str, Enum):
+    """Why a conversation ended."""
+
+    SAVED = "SAVED"
+    AGENT_LEFT = "AGENT_LEFT"
+    ABANDONED = "ABANDONED"
+    START_FAILED = "START_FAILED"
+
+
+class Session(Model):
+    """One conversation, its counters, and the deadlines that the reaper watches."""
+
+    id = fields.CharField(
+        max_length=ids.LENGTH, primary_key=True, default=lambda: ids.new(ids.SESSION)
+    )
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", "sessions")
+    user_id: str
+    title = fields.CharField(max_length=200, default=NEW_CONVERSATION)
+    status = fields.CharEnumField(SessionStatus, max_length=16, default=SessionStatus.STARTING)
+    agent_name = fields.CharField(max_length=128)
+    failure_code = fields.CharField(max_length=32, null=True)
+    failure_message = fields.TextField(null=True)
+    created_at = fields.DatetimeField()
+    started_at = fields.DatetimeField(null=True)
+    ended_at = fields.DatetimeField(null=True)
+    end_reason = fields.CharEnumField(EndReason, max_length=16, null=True)
+    utterance_count = fields.IntField(default=0)
+    preview = fields.CharField(max_length=200, null=True)
+    preview_position = fields.FloatField(null=True)
+    """Position of the utterance that the preview is of: one that sorts before it replaces it."""
+    version = fields.IntField(default=1)
+    """Counts the committed changes of what a client sees of this row."""
+    last_seq = fields.BigIntField(default=0)
+    """The newest transcript seq; the next is allocated under this row's lock."""
+    room_name = fields.CharField(max_length=64, unique=True)
+    attempt = fields.IntField(default=0)
+    """Counts how often an agent was asked for; an agent of an older attempt is fenced off."""
+
+    # Deadlines: the moment at which the reaper acts, null while there is nothing to wait for.
+    start_by = fields.DatetimeField(null=True)
+    """STARTING becomes FAILED."""
+    retry_by = fields.DatetimeField(null=True)
+    """FAILED becomes ENDED."""
+    drain_by = fields.DatetimeField(null=True)
+    """ENDING becomes ENDED."""
+    agent_retry_by = fields.DatetimeField(null=True)
+    """A lost agent gets its one new attempt that needs no person's word."""
+    agent_back_by = fields.DatetimeField(null=True)
+    """Without an agent until then, the session is ABANDONED."""
+    person_back_by = fields.DatetimeField(null=True)
+    """Without the person's media or a typed line until then, the session is ABANDONED."""
+
+    deleted_at = fields.DatetimeField(null=True)
+    """Set for a tombstone: its utterances are gone, what its agent still sends is refused."""
+
+    class Meta:
+        table = "sessions"
+        indexes = (
+            Index(fields=("user_id", "created_at", "id"), name="sessions_history"),
+            Index(fields=("status",), name="sessions_status"),
+        )

@@ -1,0 +1,24 @@
+"""A person, or a guest who may become one by signing up."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models import ids
+
+
+class User(Model):
+    """One account; a guest is a row without an e-mail and keeps it when signing up."""
+
+    id = fields.CharField(max_length=ids.LENGTH, primary_key=True, default=lambda: ids.new(ids.USER))
+    email = fields.CharField(max_length=254, null=True, unique=True)
+    """Case-folded for comparison and kept that way; null for a guest."""
+    password_hash = fields.CharField(max_length=255, null=True)
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "users"
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether nobody has claimed this account with an e-mail yet."""
+        return self.email is None

@@ -1,0 +1,69 @@
+"""One stretch of speech or one typed line, as the server holds it."""
+
+from enum import Enum
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from models import ids
+from models.session import Session
+
+
+class Role(str, Enum):
+    """Who said it."""
+
+    USER = "USER"
+    AGENT = "AGENT"
+
+
+class UtteranceSource(str, Enum):
+    """How the server came to know of it."""
+
+    SPEECH = "SPEECH"
+    TYPED = "TYPED"
+    CLIENT_REPORTED = "CLIENT_REPORTED"
+
+
+class Utterance(Model):
+    """One row a (session, key); interim until `is_final`, which never goes back."""
+
+    number = fields.BigIntField(primary_key=True)
+    """Only for the search index, which needs an integer that survives VACUUM."""
+    id = fields.CharField(max_length=ids.LENGTH, unique=True, default=lambda: ids.new(ids.UTTERANCE))
+    session: fields.ForeignKeyRelation[Session] = fields.ForeignKeyField(
+        "models.Session", "utterances"
+    )
+    session_id: str
+    key = fields.CharField(max_length=128)
+    """The agent's segment, or the client's own key."""
+    agent_revision = fields.BigIntField(null=True)
+    """The agent's own count inside the segment; null where no agent wrote this row."""
+    revision = fields.BigIntField()
+    """The server's count, as clients see it."""
+    ceiling = fields.BigIntField()
+    """Interims may be published up to this revision without being written; commits go above it."""
+    seq = fields.BigIntField()
+    """The place of this row's newest committed change in its session."""
+    role = fields.CharEnumField(Role, max_length=8)
+    speaker = fields.CharField(max_length=128, null=True)
+    source = fields.CharEnumField(UtteranceSource, max_length=16)
+    text = fields.TextField()
+    is_final = fields.BooleanField()
+    is_interrupted = fields.BooleanField(default=False)
+    position = fields.FloatField()
+    """Order inside the session, ties by id; never changes."""
+    language = fields.CharField(max_length=35, null=True)
+    confidence = fields.FloatField(null=True)
+    started_at = fields.DatetimeField()
+    ended_at = fields.DatetimeField(null=True)
+    awaits_agent = fields.BooleanField(default=False)
+    """A typed line that no agent has acknowledged yet; handed over again on every welcome."""
+
+    class Meta:
+        table = "utterances"
+        unique_together = (("session", "key"),)
+        indexes = (
+            Index(fields=("session_id", "seq"), name="utterances_replay"),
+            Index(fields=("session_id", "position", "id"), name="utterances_order"),
+        )

@@ -1,0 +1,1 @@
+"""What VoxQL does: the use cases, which know nothing of GraphQL."""

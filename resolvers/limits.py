@@ -1,0 +1,108 @@
+"""What people and programs may send, and the sentence each gets who sends something else."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from resolvers.refusals import BadUserInput
+
+MESSAGES: Final = 10_000
+TEXT_BYTES: Final = 32 * 1024
+KEY_LENGTH: Final = 128
+TITLE_LENGTH: Final = 200
+AGENT_NAME_LENGTH: Final = 128
+EMAIL_LENGTH: Final = 254
+PASSWORD_LENGTHS: Final = (8, 256)
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+AHEAD: Final = timedelta(days=1)
+
+Field = Sequence[str | int]
+
+
+def fault_of_text(text: str) -> str | None:
+    """Say what keeps this text from being kept, or None: the bridge and GraphQL share these rules."""
+    if not text.strip():
+        return "must not be blank"
+    if "\0" in text:
+        return "must not contain a NUL character"
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return "must be valid Unicode: it contains half of a surrogate pair"
+    if size > TEXT_BYTES:
+        return f"must be at most {TEXT_BYTES:,} bytes of UTF-8, not {size:,}"
+    return None
+
+
+def fault_of_key(key: str) -> str | None:
+    """Say what is wrong with an utterance's key, or None."""
+    if not 1 <= len(key) <= KEY_LENGTH or not key.isprintable():
+        return f"must be 1 to {KEY_LENGTH} printable characters"
+    return None
+
+
+def check_text(value: str, field: Field) -> str:
+    """Return the text as it came, or refuse it."""
+    if fault := fault_of_text(value):
+        raise BadUserInput(f"The text {fault}.", field=field)
+    return value
+
+
+def check_key(value: str, field: Field) -> str:
+    """Return the key as it came, or refuse it."""
+    if fault := fault_of_key(value):
+        raise BadUserInput(f"The key {fault}.", field=field)
+    return value
+
+
+def check_title(value: str, field: Field) -> str:
+    """Return the title without surrounding white space, or refuse it."""
+    title = value.strip()
+    if not 1 <= len(title) <= TITLE_LENGTH or not title.isprintable():
+        raise BadUserInput(
+            f"A title is 1 to {TITLE_LENGTH} printable characters on one line.", field=field
+        )
+    return title
+
+
+def check_agent_name(value: str, field: Field) -> str:
+    """Return the agent's name as it came, or refuse it."""
+    if not 1 <= len(value) <= AGENT_NAME_LENGTH or not value.isprintable():
+        raise BadUserInput(
+            f"An agent's name is 1 to {AGENT_NAME_LENGTH} printable characters.", field=field
+        )
+    return value
+
+
+def check_timestamp(value: datetime, now: datetime, field: Field) -> datetime:
+    """Return the moment as it came, or refuse one outside of 1970 to a day ahead."""
+    if not EARLIEST <= value <= now + AHEAD:
+        raise BadUserInput("A timestamp lies between 1970 and a day from now.", field=field)
+    return value
+
+
+def check_email(value: str, field: Field) -> str:
+    """Return the address as it is compared and kept, or refuse it.
+
+    Only the form `something@something` is checked: whether an address works, only a mail tells.
+    """
+    email = value.strip().casefold()
+    name, at, host = email.rpartition("@")
+    if (
+        len(email) > EMAIL_LENGTH
+        or not (name and at and host)
+        or not email.isprintable()
+        or any(c.isspace() for c in email)
+    ):
+        raise BadUserInput(
+            f"That is not an e-mail address of at most {EMAIL_LENGTH} characters.", field=field
+        )
+    return email
+
+
+def check_password(value: str, field: Field) -> str:
+    """Return the password as it came, or refuse it."""
+    low, high = PASSWORD_LENGTHS
+    if not low <= len(value) <= high or fault_of_text(value):
+        raise BadUserInput(f"A password is {low} to {high} characters.", field=field)
+    return value

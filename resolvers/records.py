@@ -1,0 +1,131 @@
+"""The small immutable records in which changes travel from the commit to whoever watches."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from models import Role, Session, Utterance, UtteranceSource
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceState:
+    """One utterance as clients see it; the attributes are those of `models.Utterance`."""
+
+    id: str
+    session_id: str
+    key: str
+    revision: int
+    role: Role
+    speaker: str | None
+    source: UtteranceSource
+    text: str
+    is_final: bool
+    is_interrupted: bool
+    position: float
+    language: str | None
+    confidence: float | None
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def state_of(row: Utterance) -> UtteranceState:
+    """Take the state out of a row."""
+    return UtteranceState(
+        row.id,
+        row.session_id,
+        row.key,
+        row.revision,
+        row.role,
+        row.speaker,
+        row.source,
+        row.text,
+        row.is_final,
+        row.is_interrupted,
+        row.position,
+        row.language,
+        row.confidence,
+        row.started_at,
+        row.ended_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InterimHeard:
+    """Published without being written: the newest state of an utterance that may still change."""
+
+    utterance: UtteranceState
+
+    @property
+    def coalesce_key(self) -> str:
+        """Only the newest interim of one utterance is worth waiting for."""
+        return self.utterance.id
+
+    @property
+    def weight(self) -> int:
+        """Characters of text."""
+        return len(self.utterance.text)
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptCommitted:
+    """One transaction's changes of one session's utterances, seqs `first_seq` to `last_seq`.
+
+    `utterances` is None where there were too many to carry about: readers take them from the
+    database, page by page.
+    """
+
+    first_seq: int
+    last_seq: int
+    utterances: tuple[tuple[int, UtteranceState], ...] | None
+
+    @property
+    def weight(self) -> int:
+        """Characters of text."""
+        return sum(len(state.text) for _, state in self.utterances or ())
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged:
+    """A session as it was committed; None where only its volatile agent state changed."""
+
+    session_id: str
+    session: Session | None
+
+    @property
+    def coalesce_key(self) -> str:
+        """Only the newest state of a session is worth waiting for."""
+        return self.session_id
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDeleted:
+    """A session that is gone."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStopping:
+    """This process is about to stop; streams end now so that clients reconnect in time."""
+
+
+SERVER_TOPIC = "server"
+
+
+def transcripts_topic(session_id: str) -> str:
+    """Where InterimHeard and TranscriptCommitted travel, and the session's end."""
+    return f"transcripts:{session_id}"
+
+
+def session_topic(session_id: str) -> str:
+    """Where SessionChanged and SessionDeleted of one session travel."""
+    return f"session:{session_id}"
+
+
+def user_topic(user_id: str) -> str:
+    """Where SessionChanged and SessionDeleted of all of a user's sessions travel."""
+    return f"user:{user_id}"
+
+
+def access_topic(credential_id: str) -> str:
+    """Where AccessRevoked of a login or an API token travels."""
+    return f"access:{credential_id}"
