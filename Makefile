@@ -1,0 +1,104 @@
+# Everything VoxQL needs is installed inside this folder: .venv, .cache, node_modules, var.
+# A stamp file stands for each step, so that a step is taken again only when its inputs changed.
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+.SECONDEXPANSION:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+UV := $(BIN)/python scripts/uv.py
+STAMPS := .venv/stamps
+ARGS ?=
+
+# Caches stay in the clone too, unless somebody has already said where theirs are.
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
+export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
+export npm_config_cache ?= $(CURDIR)/.cache/npm
+
+# A folder with a package.json is installed, and built if it can be. `make test` adds its own.
+PAGES := $(patsubst %/package.json,%,$(wildcard frontend/package.json frontend/*/package.json))
+TEST_PAGES := $(patsubst %/package.json,%,$(wildcard tests/package.json tests/*/package.json tests/*/*/package.json))
+
+# A virtual environment can't be moved: in a folder that was, it is made anew.
+MOVED := $(filter-out $(CURDIR),$(shell cat .venv/place 2>/dev/null))
+
+.PHONY: help setup dev-tools serve dev test check bench soak pins clean again
+
+help: ## Show this list
+	@echo "VoxQL: the GraphQL backend for voice agents"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMPS)/python $(STAMPS)/speech $(PAGES:%=%/node_modules/.built) ## Install everything into this folder and build; starts nothing
+	@cat $(STAMPS)/speech 2>/dev/null || true
+
+serve: setup ## Set up, then start the server and its agent (Ctrl-C ends both)
+	@$(BIN)/voxql serve $(ARGS)
+
+dev: setup dev-tools ## The same, started again whenever the code changes
+	@$(BIN)/watchfiles --filter python --sigint-timeout 10 "$(BIN)/voxql serve $(ARGS)" asgi.py cli.py settings.py schema resolvers models agent_bridge
+
+test: setup dev-tools $(TEST_PAGES:%=%/node_modules/.built) ## Run the tests (ARGS="-k word" for some), after bringing up what they need
+	@scripts/system-packages
+	$(BIN)/pytest $(ARGS)
+
+check: dev-tools ## What CI checks before the tests: format, lint, types, direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup dev-tools ## Measure the hot path on this machine
+	$(BIN)/python -m bench $(ARGS)
+
+soak: setup dev-tools ## The tests that take minutes: long conversations, memory, lag
+	@scripts/system-packages
+	$(BIN)/pytest -m soak --timeout 3600 $(ARGS)
+
+pins: dev-tools ## Write requirements/*.txt anew after a change of pyproject.toml (UPGRADE=1: newest versions)
+	@UPGRADE=$(UPGRADE) scripts/pins
+
+clean: ## Delete what was installed and built here; keeps var/, your data
+	rm -rf .venv .cache build dist $(PAGES:%=%/node_modules) $(TEST_PAGES:%=%/node_modules)
+
+dev-tools: $(STAMPS)/dev
+
+again:
+
+$(BIN)/python: $(if $(MOVED),again)
+	@python=$$(scripts/find-python) && echo "==> Making .venv with $$("$$python" --version)" && "$$python" -m venv --clear .venv
+	@pwd > .venv/place
+
+$(STAMPS)/bootstrap: requirements/bootstrap.txt | $(BIN)/python
+	@echo "==> Installing the installer (uv)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/python: $(STAMPS)/bootstrap requirements/agent.txt pyproject.toml
+	@echo "==> Installing the server and the agent"
+	@$(UV) pip install --require-hashes -r requirements/agent.txt
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/speech: $(STAMPS)/bootstrap requirements/speech.txt
+	@echo "==> Installing the speech packages"
+	@scripts/speech $@
+
+$(STAMPS)/dev: $(STAMPS)/python requirements/dev.txt
+	@echo "==> Installing what checks and tests need"
+	@$(UV) pip install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+%/node_modules/.installed: %/package.json $$(wildcard $$*/package-lock.json)
+	@scripts/need-node
+	@echo "==> Installing the packages of $*"
+	@cd $* && npm ci --no-fund --no-audit
+	@touch $@
+
+%/node_modules/.built: %/node_modules/.installed $$(shell find $$* \( -name node_modules -o -name dist \) -prune -o -type f -print)
+	@echo "==> Building $*"
+	@cd $* && npm run build --if-present
+	@touch $@
