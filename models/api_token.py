@@ -1,6 +1,7 @@
 """A key with which an integrator's program acts for a user."""
 
 from tortoise import fields
+from tortoise.indexes import Index
 from tortoise.models import Model
 
 from models import ids
@@ -10,9 +11,7 @@ from models.user import User
 class ApiToken(Model):
     """One `vox_…` secret; shown once, kept as its SHA-256, gone when revoked."""
 
-    id = fields.CharField(
-        max_length=ids.LENGTH, primary_key=True, default=lambda: ids.new(ids.API_TOKEN)
-    )
+    id = fields.CharField(max_length=ids.LENGTH, primary_key=True, default=ids.new_api_token)
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", "api_tokens")
     user_id: str
     name = fields.CharField(max_length=200)
@@ -27,3 +26,4 @@ class ApiToken(Model):
 
     class Meta:
         table = "api_tokens"
+        indexes = (Index(fields=("user_id", "created_at", "id"), name="api_tokens_list"),)

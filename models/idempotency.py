@@ -3,7 +3,6 @@
 from tortoise import fields
 from tortoise.models import Model
 
-from models import ids
 from models.user import User
 
 

@@ -1,6 +1,7 @@
 """A browser that is signed in."""
 
 from tortoise import fields
+from tortoise.indexes import Index
 from tortoise.models import Model
 
 from models import ids
@@ -10,7 +11,7 @@ from models.user import User
 class Login(Model):
     """One cookie; only the SHA-256 of its secret is kept, so a stolen database signs nobody in."""
 
-    id = fields.CharField(max_length=ids.LENGTH, primary_key=True, default=lambda: ids.new(ids.LOGIN))
+    id = fields.CharField(max_length=ids.LENGTH, primary_key=True, default=ids.new_login)
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", "logins")
     user_id: str
     secret_hash = fields.CharField(max_length=64, unique=True)
@@ -19,3 +20,4 @@ class Login(Model):
 
     class Meta:
         table = "logins"
+        indexes = (Index(fields=("user_id",), name="logins_user"),)

@@ -1,6 +1,6 @@
 """One conversation."""
 
-from enum import Enum
+from enum import StrEnum
 
 from tortoise import fields
 from tortoise.indexes import Index
@@ -12,7 +12,7 @@ from models.user import User
 NEW_CONVERSATION = "New Conversation"
 
 
-class SessionStatus(str, Enum):
+class SessionStatus(StrEnum):
     """Where a conversation is in its life; ENDED is the only state it never leaves."""
 
     STARTING = "STARTING"
@@ -22,7 +22,7 @@ class SessionStatus(str, Enum):
     ENDED = "ENDED"
 
 
-class EndReason(str, Enum):
+class EndReason(StrEnum):
     """Why a conversation ended."""
 
     SAVED = "SAVED"
@@ -34,9 +34,7 @@ class EndReason(str, Enum):
 class Session(Model):
     """One conversation, its counters, and the deadlines that the reaper watches."""
 
-    id = fields.CharField(
-        max_length=ids.LENGTH, primary_key=True, default=lambda: ids.new(ids.SESSION)
-    )
+    id = fields.CharField(max_length=ids.LENGTH, primary_key=True, default=ids.new_session)
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", "sessions")
     user_id: str
     title = fields.CharField(max_length=200, default=NEW_CONVERSATION)

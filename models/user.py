@@ -9,7 +9,7 @@ from models import ids
 class User(Model):
     """One account; a guest is a row without an e-mail and keeps it when signing up."""
 
-    id = fields.CharField(max_length=ids.LENGTH, primary_key=True, default=lambda: ids.new(ids.USER))
+    id = fields.CharField(max_length=ids.LENGTH, primary_key=True, default=ids.new_user)
     email = fields.CharField(max_length=254, null=True, unique=True)
     """Case-folded for comparison and kept that way; null for a guest."""
     password_hash = fields.CharField(max_length=255, null=True)

@@ -1,6 +1,6 @@
 """One stretch of speech or one typed line, as the server holds it."""
 
-from enum import Enum
+from enum import StrEnum
 
 from tortoise import fields
 from tortoise.indexes import Index
@@ -10,14 +10,14 @@ from models import ids
 from models.session import Session
 
 
-class Role(str, Enum):
+class Role(StrEnum):
     """Who said it."""
 
     USER = "USER"
     AGENT = "AGENT"
 
 
-class UtteranceSource(str, Enum):
+class UtteranceSource(StrEnum):
     """How the server came to know of it."""
 
     SPEECH = "SPEECH"
@@ -30,7 +30,7 @@ class Utterance(Model):
 
     number = fields.BigIntField(primary_key=True)
     """Only for the search index, which needs an integer that survives VACUUM."""
-    id = fields.CharField(max_length=ids.LENGTH, unique=True, default=lambda: ids.new(ids.UTTERANCE))
+    id = fields.CharField(max_length=ids.LENGTH, unique=True, default=ids.new_utterance)
     session: fields.ForeignKeyRelation[Session] = fields.ForeignKeyField(
         "models.Session", "utterances"
     )

@@ -1,0 +1,214 @@
+"""The database: how it is opened and migrated, and the one way to write to it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, quote, unquote
+
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
+from tortoise.connection import get_connection
+from tortoise.context import TortoiseContext
+from tortoise.exceptions import IntegrityError, OperationalError
+from tortoise.migrations.executor import MigrationExecutor
+from tortoise.transactions import in_transaction
+
+from models.session import Session
+
+__all__ = [
+    "Connection",
+    "IntegrityError",
+    "OperationalError",
+    "database_url",
+    "locked_session",
+    "migrate",
+    "opened",
+    "reader",
+    "transact",
+]
+
+Connection = BaseDBAsyncClient
+T = TypeVar("T")
+
+_WRITER: Final = "default"
+_READER: Final = "reader"
+_APP: Final = "models"
+
+# In the order in which they are set: the time-out first, because already the change to WAL
+# may have to wait for another process.
+_PRAGMAS: Final = {
+    "busy_timeout": "5000",
+    "journal_mode": "WAL",
+    # An acknowledgement means "synced to disk"; NORMAL syncs only at checkpoints.
+    "synchronous": "FULL",
+    "foreign_keys": "ON",
+    "temp_store": "MEMORY",
+    # Truncating the log to less than one checkpoint's worth makes every commit grow it again.
+    "journal_size_limit": "16777216",
+}
+_MIGRATION_WAIT_MS: Final = "60000"
+
+_running: set[asyncio.Task[Any]] = set()
+
+
+def database_url(data_dir: Path) -> str:
+    """Return the URL of the SQLite database that lives in this folder."""
+    return f"sqlite://{quote(str(data_dir.absolute() / 'voxql.db'))}"
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[None]:
+    """Open the writer and the reader; on leaving, let running transactions end, then close.
+
+    Raises:
+        ValueError: The URL is not one of a SQLite file; the message says what is wrong.
+    """
+    context = TortoiseContext()
+    with context:
+        # Requests run in tasks that never saw this one's context variables: hence the fallback.
+        await context.init(_config(url), _enable_global_fallback=True)
+    try:
+        for alias in (_WRITER, _READER):
+            await context.connections.get(alias).create_connection(with_db=True)
+        yield
+    finally:
+        await asyncio.gather(*_running, return_exceptions=True)
+        await context.close_connections()
+
+
+async def migrate(url: str) -> list[str]:
+    """Bring the tables up to date and return the names of the migrations that were applied.
+
+    All of it is one transaction that begins by taking the database's write lock. So of several
+    processes that start at once one migrates and the others wait, and one that is killed leaves
+    the tables as they were, never a migration that was applied and not recorded.
+    """
+    # Foreign keys are off because a rebuilt table's DROP would delete its children.
+    config = _config(url, busy_timeout=_MIGRATION_WAIT_MS, foreign_keys="OFF")
+    applied: list[str] = []
+
+    def progress(event: str, _app: str, name: str) -> None:
+        if event == "apply_done":
+            applied.append(name)
+
+    with TortoiseContext() as context:
+        try:
+            await context.init(config)
+            await context.connections.get(_WRITER).create_connection(with_db=True)
+            async with in_transaction(_WRITER) as conn:
+                await MigrationExecutor(conn, config["apps"]).migrate(progress=progress)
+                await _check_foreign_keys(conn)
+        finally:
+            await context.close_connections()
+    return applied
+
+
+def reader() -> Connection:
+    """Return the connection for `.using_db(reader())`: it can't write and waits for no writer."""
+    return get_connection(_READER)
+
+
+async def transact(
+    work: Callable[[Connection], Awaitable[T]], after: Callable[[T], object] | None = None
+) -> T:
+    """Run `work(conn)` as one transaction and return what it returns once that is on disk.
+
+    It runs in a task of its own: a caller that is cancelled (a browser that went away) neither
+    leaves half a transaction nor a locked connection; the work is then done or fails without it.
+
+    Args:
+        work: What to do; every statement in it must use the connection that it is given.
+            What it raises rolls the transaction back and reaches the caller unchanged.
+        after: Called with the result right after the commit, even if the caller is gone by
+            then. This is the place to publish events from; it must neither wait nor raise.
+    """
+    if isinstance(get_connection(_WRITER), TransactionalDBClient):
+        raise RuntimeError("transact() inside transact(): hand the connection on instead.")
+    task = asyncio.create_task(_transaction(work, after))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return await asyncio.shield(task)
+
+
+async def locked_session(conn: Connection, session_id: str) -> Session | None:
+    """Read a session, tombstones included, that nobody else changes before `conn` commits.
+
+    SQLite has no row locks and needs none: its transactions take the write lock as they begin.
+    """
+    query = Session.filter(id=session_id).using_db(conn).select_for_update()
+    return await query.get_or_none()
+
+
+async def _transaction(
+    work: Callable[[Connection], Awaitable[T]], after: Callable[[T], object] | None
+) -> T:
+    async with in_transaction(_WRITER) as conn:
+        result = await work(conn)
+    if after is not None:
+        after(result)
+    return result
+
+
+async def _check_foreign_keys(conn: Connection) -> None:
+    broken = await conn.execute_query_dict("PRAGMA foreign_key_check")
+    if broken:
+        tables = sorted({row["table"] for row in broken})
+        raise RuntimeError(f"A migration left rows without their parents in {', '.join(tables)}.")
+
+
+def _config(url: str, **overrides: str) -> dict[str, Any]:
+    path, query = _parsed(url)
+    writer = _PRAGMAS | overrides | query
+    # query_only comes last: the pragmas before it must still be able to take effect.
+    readonly = writer | {"query_only": "ON"}
+    return {
+        "connections": {
+            _WRITER: _engine(path, writer),
+            _READER: _engine(path, readonly),
+        },
+        "apps": {
+            _APP: {
+                "models": ["models"],
+                "migrations": "models.migrations",
+                "default_connection": _WRITER,
+            }
+        },
+    }
+
+
+def _engine(path: str, pragmas: dict[str, str]) -> dict[str, Any]:
+    return {"engine": "models.sqlite_engine", "credentials": {"file_path": path, **pragmas}}
+
+
+def _parsed(url: str) -> tuple[str, dict[str, str]]:
+    scheme, separator, rest = url.partition("://")
+    if scheme in ("postgres", "postgresql", "asyncpg", "psycopg"):
+        raise ValueError(
+            "VOXQL_DATABASE_URL names a PostgreSQL database, which this version cannot use yet: "
+            "give a SQLite file, as in sqlite:///var/lib/voxql/voxql.db."
+        )
+    if scheme != "sqlite" or not separator:
+        raise ValueError(
+            "VOXQL_DATABASE_URL must look like sqlite:///path/to/voxql.db, "
+            f"and this one begins with {scheme[:20]!r}."
+        )
+    path, _, query = rest.partition("?")
+    path = unquote(path)
+    if not path or ":memory:" in path:
+        raise ValueError(
+            "VOXQL_DATABASE_URL must name a file: reader and writer are two connections, "
+            "and a database in memory belongs to one."
+        )
+    pragmas = dict(parse_qsl(query))
+    unknown = sorted(pragmas.keys() - _PRAGMAS.keys())
+    if unknown:
+        raise ValueError(
+            f"VOXQL_DATABASE_URL has the unknown option {unknown[0]!r}; "
+            f"known are {', '.join(_PRAGMAS)}."
+        )
+    return path, pragmas
+
+
+TORTOISE_ORM: Final = _config(database_url(Path("var")))
+"""What Tortoise's own command needs to write a migration; see models/migrations."""
