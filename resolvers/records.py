@@ -104,6 +104,13 @@ class SessionDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptEnded:
+    """Nothing follows on a session's transcript stream, for this reason (a StreamEndReason)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServerStopping:
     """This process is about to stop; streams end now so that clients reconnect in time."""
 

@@ -1,0 +1,70 @@
+"""What every use case needs at hand, made once by `asgi.build_app`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from agent_bridge.hub import Hub
+from agent_bridge.tokens import Tokens
+from agent_bridge.workers import StartRequest
+from resolvers.ledger import Ledger
+from resolvers.presence import Presence
+from resolvers.rate_limits import RateLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings that the use cases go by."""
+
+    agent_name: str = "voxql"
+    public_url: str = "http://127.0.0.1:8000"
+    start_timeout: timedelta = timedelta(seconds=5)
+    """From the commit that asks for an agent to FAILED."""
+    retry_within: timedelta = timedelta(seconds=60)
+    """From FAILED to ENDED."""
+    grace: timedelta = timedelta(seconds=10)
+    """From ENDING to ENDED while an agent is still draining."""
+    abandon_after: timedelta = timedelta(seconds=60)
+    """Without an agent, or without the person, from ACTIVE to the end."""
+    agent_retry_after: timedelta = timedelta(seconds=5)
+    """From losing an agent to the one new attempt that nobody has to ask for."""
+    running_sessions: int = 100
+    """Conversations that one user may have going at once."""
+
+
+class Agents(Protocol):
+    """The workers that conversations are handed to."""
+
+    def names(self) -> set[str]:
+        """Return the agent names that somebody offers now."""
+
+    def free(self, agent_name: str) -> int:
+        """Return how many more conversations can be taken now."""
+
+    def start(self, request: StartRequest) -> None:
+        """Ask for an agent without waiting for it.
+
+        Raises:
+            NoWorker: nobody offers this agent.
+            NoFreePlace: everybody who does is busy.
+        """
+
+
+def now() -> datetime:
+    """Return the time as it is kept everywhere: aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True, kw_only=True)
+class Backend:
+    """What every use case is handed first."""
+
+    config: Config
+    hub: Hub
+    ledger: Ledger
+    agents: Agents
+    tokens: Tokens
+    limiter: RateLimits
+    presence: Presence = field(default_factory=Presence)
+    clock: Callable[[], datetime] = now

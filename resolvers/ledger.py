@@ -1,0 +1,412 @@
+"""The ledger takes what agents say, keeps it safe in groups, and tells those who watch, in order.
+
+An interim of an utterance that is already known is published at once and written at most a second
+later. Everything else waits for a commit, and all that arrives while one commit runs shares the next.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, TypeVar
+
+import structlog
+
+from agent_bridge.hub import Hub
+from models import Session, SessionStatus, Utterance, UtteranceSource
+from models.database import Connection, transact
+from resolvers.merge import Claim, prevails
+from resolvers.records import (
+    InterimHeard,
+    SessionChanged,
+    TranscriptCommitted,
+    TranscriptEnded,
+    UtteranceState,
+    session_topic,
+    state_of,
+    transcripts_topic,
+    user_topic,
+)
+from resolvers.transaction import SessionEdit, Transaction, is_from_agent
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+WRITE_WITHIN_S: Final = 1.0
+"""An interim that was published is written at most this much later."""
+CARRIED: Final = 500
+"""Changes of one session in one commit that its event carries; readers fetch more themselves."""
+SETTLED: Final = 256
+"""Final utterances of a session whose late interims are dropped without asking the database."""
+RETRY_AFTER_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an agent's claim was not taken."""
+
+    code: str
+    message: str
+    terminal: bool
+    """Whether sending it again can never succeed."""
+
+
+GONE: Final = Fault("GONE", "The session has been deleted.", terminal=True)
+KEY_TAKEN: Final = Fault("KEY_TAKEN", "The person typed a line under this key.", terminal=True)
+NOT_STORED: Final = Fault("NOT_STORED", "It could not be stored; send it again.", terminal=False)
+
+Reply = Callable[[Fault | None], None]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A claim that waits for a commit, and who wants to know when it is safe."""
+
+    claim: Claim
+    replies: list[Reply]
+
+
+@dataclass(slots=True)
+class _Open:
+    """An agent's utterance that may still change: what was published of it last."""
+
+    id: str
+    position: float
+    claim: Claim
+    revision: int
+    ceiling: int
+    is_dirty: bool = False
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What this process remembers of one session's transcript."""
+
+    open: dict[str, _Open] = field(default_factory=dict)
+    settled: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    dirty_since: float | None = None
+
+    def settle(self, key: str) -> None:
+        self.open.pop(key, None)
+        self.settled[key] = None
+        if len(self.settled) > SETTLED:
+            self.settled.popitem(last=False)
+
+
+_Batch = dict[str, dict[str, _Waiting]]
+
+
+class Ledger:
+    """All writing of transcripts in this process goes through here. Belongs to one event loop."""
+
+    def __init__(self, hub: Hub, clock: Callable[[], datetime]) -> None:
+        self._hub = hub
+        self._clock = clock
+        self._memories: dict[str, _Memory] = {}
+        self._waiting: _Batch = {}
+        self._in_flight: _Batch = {}
+        self._work = asyncio.Event()
+        # Held from the first statement until the events are published, so that they leave in the
+        # order of their commits.
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    # ------------------------------------------------------------------ what agents say
+
+    def report(self, session_id: str, claim: Claim, reply: Reply) -> None:
+        """Take what an agent says; never waits.
+
+        `reply` is called with None once a final is committed and synced, or an interim is taken;
+        with a Fault where it is not.
+        """
+        memory = self._memories.setdefault(session_id, _Memory())
+        if not claim.is_final and self._take_interim(session_id, memory, claim):
+            reply(None)
+            return
+        waiting = self._waiting.setdefault(session_id, {})
+        entry = waiting.get(claim.key)
+        if entry is None:
+            entry = waiting[claim.key] = _Waiting(claim, [])
+        elif _supersedes(claim, entry.claim):
+            entry.claim = claim
+        # First sights of interims are answered when they are committed too: an ack for something
+        # that a full disk then swallows would be a lie.
+        entry.replies.append(reply)
+        self._work.set()
+
+    def _take_interim(self, session_id: str, memory: _Memory, claim: Claim) -> bool:
+        """Publish an interim at once where that is safe, or drop it where it is outdated."""
+        key = claim.key
+        if key in memory.settled:
+            return True
+        flying = self._in_flight.get(session_id, {}).get(key)
+        if flying is not None and flying.claim.is_final:
+            return True
+        if key in self._waiting.get(session_id, ()):
+            return False
+        known = memory.open.get(key)
+        if known is None:
+            return False
+        if not _supersedes(claim, known.claim):
+            return True
+        if known.revision >= known.ceiling:
+            return False
+        known.claim = claim
+        known.revision += 1
+        self._mark_dirty(memory, known)
+        self._hub.publish(
+            transcripts_topic(session_id), InterimHeard(_published(session_id, known))
+        )
+        return True
+
+    def _mark_dirty(self, memory: _Memory, known: _Open) -> None:
+        known.is_dirty = True
+        if memory.dirty_since is None:
+            memory.dirty_since = asyncio.get_running_loop().time()
+            self._work.set()
+
+    def interims(self, session_id: str) -> list[UtteranceState]:
+        """Return the newest published state of everything in this session that may still change."""
+        memory = self._memories.get(session_id)
+        if memory is None:
+            return []
+        return [_published(session_id, known) for known in memory.open.values()]
+
+    def forget(self, session_id: str) -> None:
+        """Drop what is remembered of a session that is over; the database has it all."""
+        if session_id not in self._waiting and session_id not in self._in_flight:
+            self._memories.pop(session_id, None)
+
+    # ------------------------------------------------------------------ transactions
+
+    async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run the work in one transaction, then tell everybody who watches.
+
+        A caller that is cancelled leaves it running to its end: what was committed is published.
+        """
+        task = asyncio.create_task(self._transaction(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        async with self._turn:
+            committed: list[Transaction] = []
+
+            async def body(conn: Connection) -> T:
+                transaction = Transaction(conn, self._clock())
+                result = await work(transaction)
+                for edit in list(transaction.edits.values()):
+                    await self.flush(edit)
+                await transaction.write()
+                committed.append(transaction)
+                return result
+
+            result = await transact(body)
+            for edit in committed[0].edits.values():
+                self._announce(edit)
+            return result
+
+    async def flush(self, edit: SessionEdit) -> None:
+        """Bring everything that is known of this session but not yet written into the transaction.
+
+        That is what was published already, and what waits for a commit of its own: merging a claim
+        twice is harmless, so the commit that it waits for still answers it.
+        """
+        session_id = edit.session.id
+        memory = self._memories.get(session_id)
+        claims = [known.claim for known in memory.open.values() if known.is_dirty] if memory else []
+        for batch in (self._in_flight, self._waiting):
+            claims.extend(entry.claim for entry in batch.get(session_id, {}).values())
+        if claims:
+            await edit.load(claim.key for claim in claims)
+            for claim in claims:
+                await edit.merge(claim)
+
+    def _announce(self, edit: SessionEdit) -> None:
+        session = edit.session
+        if edit.changed:
+            rows = list(edit.changed.values())
+            utterances = tuple((row.seq, state_of(row)) for row in rows)
+            self._hub.publish(
+                transcripts_topic(session.id),
+                TranscriptCommitted(
+                    edit.first_seq,
+                    session.last_seq,
+                    utterances if len(utterances) <= CARRIED else None,
+                ),
+            )
+            self._remember(session.id, rows)
+        if edit.is_visibly_changed:
+            self.announce_session(session)
+
+    def announce_session(self, session: Session) -> None:
+        """Tell those who watch a session how it is now."""
+        changed = SessionChanged(session.id, session)
+        self._hub.publish(session_topic(session.id), changed)
+        self._hub.publish(user_topic(session.user_id), changed)
+        if session.status is SessionStatus.ENDED:
+            self._hub.publish(transcripts_topic(session.id), TranscriptEnded("SESSION_ENDED"))
+
+    def _remember(self, session_id: str, rows: list[Utterance]) -> None:
+        memory = self._memories.setdefault(session_id, _Memory())
+        for row in rows:
+            if not is_from_agent(row):
+                memory.settle(row.key) if row.is_final else memory.open.pop(row.key, None)
+                continue
+            known = memory.open.get(row.key)
+            if known is None:
+                known = memory.open[row.key] = _Open(
+                    row.id, row.position, claim_of(row), row.revision, row.ceiling
+                )
+            known.revision, known.ceiling = row.revision, row.ceiling
+            if (known.claim.agent_revision or 0) > (row.agent_revision or 0):
+                # It changed while the commit ran. What was published then is under the revision
+                # just committed, so it is published again, above it.
+                known.revision += 1
+                self._hub.publish(
+                    transcripts_topic(session_id), InterimHeard(_published(session_id, known))
+                )
+            else:
+                known.is_dirty = False
+        if not any(known.is_dirty for known in memory.open.values()):
+            memory.dirty_since = None
+
+    # ------------------------------------------------------------------ group commit
+
+    async def run(self) -> None:
+        """Commit what waits, for as long as the server lives."""
+        while True:
+            await self._until_due()
+            if not await self.commit_waiting():
+                await asyncio.sleep(RETRY_AFTER_S)
+
+    async def _until_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._waiting:
+            oldest = min(
+                (m.dirty_since for m in self._memories.values() if m.dirty_since is not None),
+                default=None,
+            )
+            timeout = None if oldest is None else oldest + WRITE_WITHIN_S - loop.time()
+            if timeout is not None and timeout <= 0:
+                return
+            self._work.clear()
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._work.wait()
+            except TimeoutError:
+                return
+
+    async def commit_waiting(self) -> bool:
+        """Commit everything that waits now; return whether all of it could be stored."""
+        batch, self._waiting = self._waiting, {}
+        self._in_flight = batch
+        now = asyncio.get_running_loop().time()
+        due = [
+            session_id
+            for session_id, memory in self._memories.items()
+            if memory.dirty_since is not None and memory.dirty_since + WRITE_WITHIN_S <= now
+        ]
+        for session_id in due:
+            batch.setdefault(session_id, {})
+        try:
+            if not batch or await self._commit(batch):
+                return True
+            # One session at fault must not keep the others from being stored.
+            results = [await self._commit({id_: claims}) for id_, claims in batch.items()]
+            for (_, claims), stored in zip(batch.items(), results, strict=True):
+                if not stored:
+                    _answer(claims, dict.fromkeys(claims, NOT_STORED))
+            return all(results)
+        finally:
+            self._in_flight = {}
+
+    async def _commit(self, batch: _Batch) -> bool:
+        faults: dict[str, dict[str, Fault]] = {}
+
+        async def work(transaction: Transaction) -> None:
+            for session_id, claims in batch.items():
+                faults[session_id] = await self._merge(transaction, session_id, claims)
+
+        try:
+            await self.transaction(work)
+        except Exception:
+            log.exception("commit_failed", sessions=len(batch))
+            return False
+        for session_id, claims in batch.items():
+            _answer(claims, faults[session_id])
+        return True
+
+    async def _merge(
+        self, transaction: Transaction, session_id: str, claims: dict[str, _Waiting]
+    ) -> dict[str, Fault]:
+        edit = await transaction.edit(session_id)
+        if edit is None:
+            self._memories.pop(session_id, None)
+            return dict.fromkeys(claims, GONE)
+        faults: dict[str, Fault] = {}
+        rows = await edit.load(claims)
+        for key, entry in claims.items():
+            if not await edit.merge(entry.claim) and rows[key].source is UtteranceSource.TYPED:
+                faults[key] = KEY_TAKEN
+        return faults
+
+    async def drain(self) -> None:
+        """Write everything that is known and wait for every transaction under way."""
+        for memory in self._memories.values():
+            if memory.dirty_since is not None:
+                memory.dirty_since = 0.0
+        await self.commit_waiting()
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+
+def _supersedes(claim: Claim, held: Claim) -> bool:
+    return prevails(claim, held.source, held.is_final, held.agent_revision)
+
+
+def _answer(claims: dict[str, _Waiting], faults: dict[str, Fault]) -> None:
+    for key, entry in claims.items():
+        for reply in entry.replies:
+            reply(faults.get(key))
+
+
+def _published(session_id: str, known: _Open) -> UtteranceState:
+    claim = known.claim
+    return UtteranceState(
+        known.id,
+        session_id,
+        claim.key,
+        known.revision,
+        claim.role,
+        claim.speaker,
+        claim.source,
+        claim.text,
+        claim.is_final,
+        claim.is_interrupted,
+        known.position,
+        claim.language,
+        claim.confidence,
+        claim.started_at,
+        claim.ended_at,
+    )
+
+
+def claim_of(row: Utterance) -> Claim:
+    """Return what the row says as a claim."""
+    return Claim(
+        key=row.key,
+        role=row.role,
+        source=row.source,
+        text=row.text,
+        is_final=row.is_final,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        agent_revision=row.agent_revision,
+        is_interrupted=row.is_interrupted,
+        speaker=row.speaker,
+        language=row.language,
+        confidence=row.confidence,
+    )

@@ -1,0 +1,89 @@
+"""How a conversation moves from one status to the next, and which deadlines that sets.
+
+These functions only change the row that they are handed; whoever calls them holds its lock.
+"""
+
+from datetime import datetime
+
+from models import EndReason, Session, SessionStatus
+from resolvers.backend import Config
+
+
+def ask(session: Session, now: datetime, config: Config) -> None:
+    """A new attempt to get an agent: STARTING until it is ready, or the time is up."""
+    session.attempt += 1
+    session.status = SessionStatus.STARTING
+    session.failure_code = session.failure_message = None
+    _clear_deadlines(session)
+    session.start_by = now + config.start_timeout
+
+
+def fail(session: Session, code: str, message: str, now: datetime, config: Config) -> None:
+    """There is no agent; somebody may ask again within a while."""
+    session.status = SessionStatus.FAILED
+    session.failure_code, session.failure_message = code, message
+    _clear_deadlines(session)
+    session.retry_by = now + config.retry_within
+
+
+def begin(session: Session, now: datetime, config: Config, *, person_is_here: bool) -> None:
+    """The agent is ready. Harmless when it has been already."""
+    if session.status not in (SessionStatus.STARTING, SessionStatus.FAILED):
+        return
+    session.status = SessionStatus.ACTIVE
+    session.failure_code = session.failure_message = None
+    session.started_at = session.started_at or now
+    _clear_deadlines(session)
+    if not person_is_here:
+        session.person_back_by = now + config.abandon_after
+
+
+def agent_lost(session: Session, now: datetime, config: Config) -> None:
+    """The connection to the agent broke: it, or another one, may come back."""
+    if session.status is SessionStatus.ACTIVE:
+        session.agent_retry_by = now + config.agent_retry_after
+        session.agent_back_by = now + config.abandon_after
+
+
+def agent_back(session: Session) -> None:
+    """The agent is connected again."""
+    session.agent_retry_by = session.agent_back_by = None
+
+
+def person_left(session: Session, now: datetime, config: Config) -> None:
+    """The person's media is gone; a line typed now and then keeps the conversation going."""
+    if session.status is SessionStatus.ACTIVE:
+        session.person_back_by = now + config.abandon_after
+
+
+def end(
+    session: Session, reason: EndReason, now: datetime, config: Config, *, agent_is_here: bool
+) -> bool:
+    """The conversation is over; return whether that is news.
+
+    With an agent connected it is ENDING until the agent has sent what it still has, or the grace
+    period is over. What ended already keeps its end and its reason.
+    """
+    if session.ended_at is not None:
+        return False
+    session.ended_at, session.end_reason = now, reason
+    session.failure_code = session.failure_message = None
+    _clear_deadlines(session)
+    if agent_is_here:
+        session.status = SessionStatus.ENDING
+        session.drain_by = now + config.grace
+    else:
+        session.status = SessionStatus.ENDED
+    return True
+
+
+def finish(session: Session) -> None:
+    """The agent has said all it had, or had its time: ENDING becomes ENDED."""
+    if session.status is SessionStatus.ENDING:
+        session.status = SessionStatus.ENDED
+        _clear_deadlines(session)
+
+
+def _clear_deadlines(session: Session) -> None:
+    session.start_by = session.retry_by = session.drain_by = None
+    session.agent_retry_by = session.agent_back_by = session.person_back_by = None

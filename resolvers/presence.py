@@ -1,0 +1,37 @@
+"""Who is connected to this process right now: agents and people's media. Nothing here is stored."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(slots=True)
+class AgentPresence:
+    """The connection over which a session's current agent is heard."""
+
+    connection: str
+    attempt: int
+    state: str | None = None
+    is_over: bool = False
+    """The session has ended: what is drained is kept, what may still change is not shown."""
+
+
+@dataclass(slots=True)
+class Presence:
+    """Agents and people by session id."""
+
+    agents: dict[str, AgentPresence] = field(default_factory=dict)
+    people: set[str] = field(default_factory=set)
+    heard: dict[str, datetime] = field(default_factory=dict)
+    """When each session's person was last heard: somebody who is heard is not away."""
+
+    def agent_state(self, session_id: str) -> str | None:
+        """Return the state that the connected agent last told, None without an agent."""
+        agent = self.agents.get(session_id)
+        return agent.state if agent is not None else None
+
+    def is_current(self, session_id: str, attempt: int, connection: str) -> bool:
+        """Whether this connection is the one that the session's agent speaks over."""
+        agent = self.agents.get(session_id)
+        return (
+            agent is not None and agent.attempt == attempt and agent.connection == connection
+        )

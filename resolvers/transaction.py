@@ -1,0 +1,272 @@
+"""One transaction's changes of sessions and their utterances, with the numbers clients rely on."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from models import Session, SessionStatus, Utterance, UtteranceSource
+from models.database import Connection, locked_session
+from resolvers.merge import Claim, prevails
+from resolvers.placement import Place
+
+RESERVE: Final = 64
+"""Revisions that interims may use up before their row has to be written again."""
+PREVIEW_LENGTH: Final = 160
+"""Characters of the first utterance that lists show."""
+
+# What a client sees of a session's row; a commit that changes one of them counts in `version`.
+_VISIBLE: Final = (
+    "title",
+    "status",
+    "agent_name",
+    "failure_code",
+    "started_at",
+    "ended_at",
+    "end_reason",
+    "utterance_count",
+    "preview",
+)
+_INTERNAL: Final = (
+    "user_id",
+    "version",
+    "last_seq",
+    "preview_position",
+    "attempt",
+    "failure_message",
+    "start_by",
+    "retry_by",
+    "drain_by",
+    "agent_retry_by",
+    "agent_back_by",
+    "person_back_by",
+    "deleted_at",
+)
+_UPDATED: Final = (
+    "agent_revision",
+    "revision",
+    "ceiling",
+    "seq",
+    "role",
+    "speaker",
+    "source",
+    "text",
+    "is_final",
+    "is_interrupted",
+    "language",
+    "confidence",
+    "started_at",
+    "ended_at",
+    "awaits_agent",
+)
+
+
+class SessionEdit:
+    """One session inside a transaction: its row is locked, its changes are collected."""
+
+    def __init__(self, conn: Connection, session: Session, *, is_new: bool = False) -> None:
+        self._conn = conn
+        self.session = session
+        self.is_new = is_new
+        self.is_visibly_changed = is_new
+        self.changed: dict[str, Utterance] = {}
+        """The rows that this transaction writes, by key, in the order of their first change."""
+        self.created_count = 0
+        self.first_seq = session.last_seq + 1
+        self._rows: dict[str, Utterance] = {}
+        self._loaded: set[str] = set()
+        self._end: float | None = None
+        self._before = self._values(_VISIBLE)
+        self._before_internal = self._values(_INTERNAL)
+
+    def _values(self, names: Iterable[str]) -> list[object]:
+        return [getattr(self.session, name) for name in names]
+
+    async def load(self, keys: Iterable[str]) -> Mapping[str, Utterance]:
+        """Read the rows of these keys, those not yet read, and return all that are known."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._loaded]
+        # SQLite takes 32,766 variables in one statement; 10,000 messages are the most that come.
+        if missing and not self.is_new:
+            rows = await Utterance.filter(
+                session_id=self.session.id, key__in=missing
+            ).using_db(self._conn)
+            self._rows.update((row.key, row) for row in rows)
+        self._loaded.update(missing)
+        return self._rows
+
+    async def places(self) -> list[Place]:
+        """Read the places of all rows, in order."""
+        rows = (
+            await Utterance.filter(session_id=self.session.id)
+            .using_db(self._conn)
+            .order_by("position", "id")
+            .values_list("position", "id")
+        )
+        return [Place(position, id_) for position, id_ in rows]
+
+    async def merge(self, claim: Claim, position: float | None = None) -> bool:
+        """Let the claim take its key if the rules give it to it; return whether they do.
+
+        A new key gets the given position, or the end.
+        """
+        rows = await self.load([claim.key])
+        row = rows.get(claim.key)
+        if row is None:
+            row = await self._insert(claim, position)
+        elif not prevails(claim, row.source, row.is_final, row.agent_revision):
+            return False
+        _write(row, claim)
+        self.changed[claim.key] = row
+        return True
+
+    async def _insert(self, claim: Claim, position: float | None) -> Utterance:
+        if position is None:
+            position = await self._next_position()
+        row = Utterance(
+            session_id=self.session.id, key=claim.key, position=position, revision=0, ceiling=0
+        )
+        self._rows[claim.key] = row
+        self.created_count += 1
+        return row
+
+    async def _next_position(self) -> float:
+        if self._end is None:
+            last = (
+                await Utterance.filter(session_id=self.session.id)
+                .using_db(self._conn)
+                .order_by("-position")
+                .first()
+                .values_list("position", flat=True)
+            )
+            self._end = float(last) if last is not None else 0.0
+        self._end += 1.0
+        return self._end
+
+    async def recommit_unfinished(self) -> None:
+        """Commit again what may still change, above every revision that anybody may hold of it.
+
+        After a restart, or when another process takes the session over, nobody knows which interims
+        were published beyond what is written; this ends at what is written.
+        """
+        rows = await Utterance.filter(session_id=self.session.id, is_final=False).using_db(
+            self._conn
+        )
+        for row in rows:
+            self._rows.setdefault(row.key, row)
+            self._loaded.add(row.key)
+            self.changed.setdefault(row.key, self._rows[row.key])
+
+    def touch(self, key: str) -> None:
+        """Write a loaded row again although no claim changed its words."""
+        self.changed[key] = self._rows[key]
+
+    def number(self) -> list[Utterance]:
+        """Give every changed row its seq and revision, bring the counters up to date."""
+        session = self.session
+        for row in self.changed.values():
+            session.last_seq += 1
+            row.seq = session.last_seq
+            row.revision = row.ceiling + 1
+            row.ceiling = row.revision if row.is_final else row.revision + RESERVE
+        session.utterance_count += self.created_count
+        self._preview()
+        if not self.is_new and self._values(_VISIBLE) != self._before:
+            session.version += 1
+            self.is_visibly_changed = True
+        return list(self.changed.values())
+
+    def _preview(self) -> None:
+        if not self.changed:
+            return
+        session = self.session
+        first = min(self.changed.values(), key=lambda row: (row.position, row.id))
+        if session.preview_position is None or first.position <= session.preview_position:
+            session.preview_position = first.position
+            session.preview = preview_of(first.text)
+
+    async def save(self) -> None:
+        """Write the session's row, the changed columns only."""
+        if self.is_new:
+            await self.session.save(using_db=self._conn, force_create=True)
+            return
+        names = [
+            name
+            for name, before in zip(
+                _VISIBLE + _INTERNAL, self._before + self._before_internal, strict=True
+            )
+            if getattr(self.session, name) != before
+        ]
+        if names:
+            await self.session.save(using_db=self._conn, update_fields=names)
+
+
+def preview_of(text: str) -> str:
+    """Return the beginning of a text, on one line."""
+    line = " ".join(text[: 4 * PREVIEW_LENGTH].split())
+    return line if len(line) <= PREVIEW_LENGTH else line[: PREVIEW_LENGTH - 1].rstrip() + "…"
+
+
+def _write(row: Utterance, claim: Claim) -> None:
+    row.agent_revision = claim.agent_revision
+    row.role = claim.role
+    row.speaker = claim.speaker
+    row.source = claim.source
+    row.text = claim.text
+    row.is_final = claim.is_final
+    row.is_interrupted = claim.is_interrupted
+    row.language = claim.language
+    row.confidence = claim.confidence
+    row.started_at = claim.started_at
+    row.ended_at = claim.ended_at
+    row.awaits_agent = claim.awaits_agent
+
+
+class Transaction:
+    """What one transaction changes; `Ledger.transaction` commits it and tells those who watch."""
+
+    def __init__(self, conn: Connection, now: datetime) -> None:
+        self.conn = conn
+        self.now = now
+        self.edits: dict[str, SessionEdit] = {}
+
+    async def edit(self, session_id: str) -> SessionEdit | None:
+        """Lock a session's row; None where there is none, or only its tombstone."""
+        known = self.edits.get(session_id)
+        if known is None:
+            session = await locked_session(self.conn, session_id)
+            if session is None or session.deleted_at is not None:
+                return None
+            known = self.adopt(session)
+        return known
+
+    def adopt(self, session: Session) -> SessionEdit:
+        """Collect the changes of a session whose row is locked already."""
+        return self.edits.setdefault(session.id, SessionEdit(self.conn, session))
+
+    def create(self, session: Session) -> SessionEdit:
+        """Add a session that does not exist yet."""
+        edit = self.edits[session.id] = SessionEdit(self.conn, session, is_new=True)
+        return edit
+
+    async def write(self) -> None:
+        """Number and write everything that was collected, the rows of all sessions at once."""
+        rows: list[Utterance] = []
+        for edit in self.edits.values():
+            rows.extend(edit.number())
+            await edit.save()
+        if rows:
+            await Utterance.bulk_create(
+                rows,
+                on_conflict=("session_id", "key"),
+                update_fields=_UPDATED,
+                using_db=self.conn,
+            )
+
+
+def is_over(session: Session) -> bool:
+    """Whether the person's part of the conversation is over; words may still be draining."""
+    return session.status in (SessionStatus.ENDING, SessionStatus.ENDED)
+
+
+def is_from_agent(row: Utterance) -> bool:
+    """Whether an agent wrote this row and may still change it."""
+    return row.source is UtteranceSource.SPEECH and not row.is_final
