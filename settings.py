@@ -1,0 +1,255 @@
+"""Every setting: its name in the environment, its default, and what it means."""
+
+import difflib
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "VOXQL_"
+OTHER_NAMES: Final = frozenset({"VOXQL_URL"})
+"""Names that are read elsewhere: `VOXQL_URL` by `voxql talk`, which is a client, not a server."""
+
+SHORTEST_KEY: Final = 16
+
+AgentMode = Literal["local", "external", "livekit", "none"]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class SettingsError(Exception):
+    """The settings can't be used; the message has a line for each of them that is wrong."""
+
+
+class Settings(BaseSettings):
+    """What the environment says, checked; handed on as values by whoever reads it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        validate_default=True,
+    )
+
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on. The default can be reached from this machine only.",
+    )
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(Path("var"), description="Folder of the database and of the keys.")
+    database_url: str = Field(
+        "", description="Database. When empty: SQLite, in `voxql.db` in the data folder."
+    )
+    redis_url: str = Field("", description="Redis, which several processes need. Empty: none.")
+    public_url: str = Field(
+        "",
+        description="Where people and agents reach the server, with http or https. "
+        "When empty: made of host and port.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged: `debug`, `info`, `warning` or `error`."
+    )
+
+    agent: AgentMode = Field(
+        "local",
+        description="Who talks: `local` (the shipped agent, started with the server), `external` "
+        "(workers that connect by themselves), `livekit`, or `none`.",
+    )
+    agent_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = (
+        Field("voxql", description="The agent that talks when a client names none.")
+    )
+    agent_places: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Conversations that the shipped agent holds at once. "
+        "When empty: as many as the machine's cores allow.",
+    )
+    worker_key: SecretStr | None = Field(
+        None,
+        description="What a worker shows to be let in, at least 16 characters. "
+        "When empty: made once, in `worker.key` in the data folder.",
+    )
+
+    llm_base_url: str = Field(
+        "", description="An OpenAI-compatible API for the replies. When empty: a small responder."
+    )
+    llm_api_key: SecretStr | None = Field(None, description="The key of that API, if it wants one.")
+    llm_model: str = Field("", description="The model to ask there.")
+
+    livekit_url: str = Field(
+        "", validation_alias="LIVEKIT_URL", description="LiveKit server, for `VOXQL_AGENT=livekit`."
+    )
+    livekit_api_key: str = Field(
+        "", validation_alias="LIVEKIT_API_KEY", description="LiveKit's API key."
+    )
+    livekit_api_secret: SecretStr | None = Field(
+        None, validation_alias="LIVEKIT_API_SECRET", description="LiveKit's API secret."
+    )
+
+    start_timeout_s: Seconds = Field(
+        5, description="Seconds that an agent has to join before its session is FAILED."
+    )
+    grace_s: Seconds = Field(
+        10, description="Seconds that an agent has to hand in its last words when a session ends."
+    )
+    abandon_s: Seconds = Field(
+        60, description="Seconds without agent or person after which a session is ABANDONED."
+    )
+    retry_s: Seconds = Field(
+        60, description="Seconds that a FAILED session waits for a retry before it is ENDED."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Fill in what is derived from other settings, and check what depends on them."""
+        # Through __dict__, so that a derived value does not count as one that was given.
+        self.__dict__["data_dir"] = self.data_dir.expanduser().absolute()
+        if not self.database_url:
+            path = quote(str(self.data_dir / "voxql.db"))
+            self.__dict__["database_url"] = f"sqlite://{path}"
+        self.__dict__["public_url"] = self.public_url.rstrip("/") or self._address()
+        _check_url("VOXQL_PUBLIC_URL", self.public_url, {"http", "https"}, may_have_path=False)
+        _check_url("VOXQL_REDIS_URL", self.redis_url, {"redis", "rediss", "unix"})
+        _check_url("VOXQL_LLM_BASE_URL", self.llm_base_url, {"http", "https"})
+        _check_url("LIVEKIT_URL", self.livekit_url, {"ws", "wss", "http", "https"})
+        if self.worker_key and len(self.worker_key.get_secret_value()) < SHORTEST_KEY:
+            raise ValueError(f"VOXQL_WORKER_KEY: needs at least {SHORTEST_KEY} characters")
+        _check_together(
+            "a language model",
+            {"VOXQL_LLM_BASE_URL": self.llm_base_url, "VOXQL_LLM_MODEL": self.llm_model},
+            needed=bool(self.llm_base_url or self.llm_model or self.llm_api_key),
+        )
+        _check_together(
+            "VOXQL_AGENT=livekit",
+            {
+                "LIVEKIT_URL": self.livekit_url,
+                "LIVEKIT_API_KEY": self.livekit_api_key,
+                "LIVEKIT_API_SECRET": self.livekit_api_secret,
+            },
+            needed=self.agent == "livekit",
+        )
+        return self
+
+    def _address(self) -> str:
+        """Return the address that a browser on this machine would use."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced, not bound
+        host = everywhere.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def bound_to(self, port: int) -> Self:
+        """Return these settings with the port that was really taken, for `VOXQL_PORT=0`."""
+        bound = self.model_copy(update={"port": port})
+        if "public_url" not in self.model_fields_set:
+            bound.__dict__["public_url"] = bound._address()
+        return bound
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file of this machine, which one process may write to."""
+        return self.database_url.startswith("sqlite:")
+
+    def worker_secret(self) -> str:
+        """Return the key that workers show; makes it the first time, if none is set."""
+        if self.worker_key:
+            return self.worker_key.get_secret_value()
+        return kept_secret(self.data_dir / "worker.key")
+
+    def signing_secret(self) -> str:
+        """Return the secret that signs tokens of bridge and media; makes it the first time."""
+        return kept_secret(self.data_dir / "secret.key")
+
+
+def load(**given: Any) -> Settings:
+    """Read the settings from the process's environment.
+
+    Args:
+        **given: Settings by field name that win over it, such as a command's options; None does not.
+
+    Raises:
+        SettingsError: Something is wrong; the message names each variable and what it expects.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_complaint, error.errors()))) from None
+
+
+def variable_names() -> dict[str, str]:
+    """Return the environment variable of each setting, by field name."""
+    return {
+        name: str(field.validation_alias or f"{PREFIX}{name.upper()}")
+        for name, field in Settings.model_fields.items()
+    }
+
+
+def misspelt(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a sentence for each VOXQL_… variable that nothing reads, with a name near to it."""
+    known = {*variable_names().values(), *OTHER_NAMES}
+    sentences = []
+    for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        sentences.append(f"{name} is not a setting of VoxQL{hint}")
+    return sentences
+
+
+def kept_secret(path: Path) -> str:
+    """Return the secret in this file; the first process to ask makes it, readable by its user only.
+
+    It is written beside its place and linked there whole, so that of two processes that start at
+    once one makes it and both read the same, and a crash leaves no half of a secret.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    secret = path.read_text().strip()
+    if len(secret) < SHORTEST_KEY:
+        raise SettingsError(f"{path} holds no usable key; delete it, and a new one is made.")
+    return secret
+
+
+def _check_url(name: str, value: str, schemes: set[str], *, may_have_path: bool = True) -> None:
+    if not value:
+        return
+    try:
+        parts = urlsplit(value)
+        is_complete = parts.scheme in schemes and bool(parts.hostname or parts.scheme == "unix")
+    except ValueError:
+        is_complete = False
+    if not is_complete:
+        expected = " or ".join(f"{scheme}://…" for scheme in sorted(schemes))
+        raise ValueError(f"{name}: expected {expected}")
+    if not may_have_path and (parts.path or parts.query or parts.fragment):
+        raise ValueError(f"{name}: expected no path, as in https://talk.example.org")
+
+
+def _check_together(purpose: str, values: Mapping[str, object], *, needed: bool) -> None:
+    missing = [name for name, value in values.items() if not value]
+    if needed and missing:
+        raise ValueError(f"{', '.join(missing)}: needed for {purpose}")
+
+
+def _complaint(error: Any) -> str:
+    """Say in one line what is wrong, without repeating a value that may be a secret."""
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
+    field = str(error["loc"][0])
+    name = variable_names().get(field, field)
+    shown = "" if "key" in field or "secret" in field.lower() else f" (it is {error['input']!r})"
+    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}{shown}"
