@@ -1,12 +1,13 @@
 """The database: how it is opened and migrated, and the one way to write to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, quote, unquote
 
+import structlog
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
@@ -25,8 +26,12 @@ __all__ = [
     "migrate",
     "opened",
     "reader",
+    "settled",
     "transact",
+    "transact_later",
 ]
+
+log = structlog.get_logger(__name__)
 
 Connection = BaseDBAsyncClient
 T = TypeVar("T")
@@ -73,7 +78,7 @@ async def opened(url: str) -> AsyncIterator[None]:
             await context.connections.get(alias).create_connection(with_db=True)
         yield
     finally:
-        await asyncio.gather(*_running, return_exceptions=True)
+        await settled()
         await context.close_connections()
 
 
@@ -125,10 +130,17 @@ async def transact(
     """
     if isinstance(get_connection(_WRITER), TransactionalDBClient):
         raise RuntimeError("transact() inside transact(): hand the connection on instead.")
-    task = asyncio.create_task(_transaction(work, after))
-    _running.add(task)
-    task.add_done_callback(_running.discard)
-    return await asyncio.shield(task)
+    return await asyncio.shield(_started(_transaction(work, after)))
+
+
+def transact_later(work: Callable[[Connection], Awaitable[object]]) -> None:
+    """Start a transaction that nobody waits for; that it failed is only seen in the log."""
+    _started(_transaction(work, None)).add_done_callback(_log_failure)
+
+
+async def settled() -> None:
+    """Wait until the transactions that run now have ended, one way or the other."""
+    await asyncio.gather(*_running, return_exceptions=True)
 
 
 async def locked_session(conn: Connection, session_id: str) -> Session | None:
@@ -138,6 +150,20 @@ async def locked_session(conn: Connection, session_id: str) -> Session | None:
     """
     query = Session.filter(id=session_id).using_db(conn).select_for_update()
     return await query.get_or_none()
+
+
+def _started(transaction: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    # The event loop itself holds only weak references to its tasks.
+    task = asyncio.create_task(transaction)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return task
+
+
+def _log_failure(task: asyncio.Task[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.warning("transaction_failed", error=type(error).__name__)
 
 
 async def _transaction(

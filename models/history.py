@@ -1,0 +1,70 @@
+"""The conversations of one user, newest first, a page at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from models.database import Connection
+from models.search import MATCHING_SESSIONS, Search
+from models.session import Session, SessionStatus
+
+# Newest first, walked along the index sessions_history. The position is written `a <= x AND
+# (a < x OR b < y)` because SQLite seeks to the first half, and scans for `a < x OR (…)`.
+_PAGE: Final = "SELECT id FROM sessions WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
+_COUNT: Final = "SELECT count(*) AS number FROM sessions WHERE {where}"
+_AFTER: Final = "created_at <= ? AND (created_at < ? OR id < ?)"
+
+Position = tuple[datetime, str]
+"""(created_at, id) of the session after which a page begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Which of a user's conversations are wanted; None means: whichever."""
+
+    user_id: str
+    search: Search | None = None
+    statuses: Sequence[SessionStatus] | None = None
+    agent_name: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+
+    async def page(self, conn: Connection, after: Position | None, limit: int) -> list[Session]:
+        """Read at most `limit` conversations, at the same cost on every page."""
+        where, values = self._where(after)
+        rows = await conn.execute_query_dict(_PAGE.format(where=where), [*values, limit])
+        found = await Session.filter(id__in=[row["id"] for row in rows]).using_db(conn)
+        return sorted(found, key=lambda session: (session.created_at, session.id), reverse=True)
+
+    async def count(self, conn: Connection) -> int:
+        """Count the conversations on all pages."""
+        where, values = self._where(None)
+        rows = await conn.execute_query_dict(_COUNT.format(where=where), values)
+        number: int = rows[0]["number"]
+        return number
+
+    def _where(self, after: Position | None) -> tuple[str, list[object]]:
+        terms = ["user_id = ?", "utterance_count > 0", "deleted_at IS NULL"]
+        values: list[object] = [self.user_id]
+
+        def add(term: str, *more: object) -> None:
+            terms.append(term)
+            values.extend(more)
+
+        if after is not None:
+            add(_AFTER, after[0], after[0], after[1])
+        if self.created_from is not None:
+            add("created_at >= ?", self.created_from)
+        if self.created_before is not None:
+            add("created_at < ?", self.created_before)
+        if self.statuses is not None:
+            add(f"status IN ({', '.join('?' * len(self.statuses))})", *self.statuses)
+        if self.agent_name is not None:
+            add("agent_name = ?", self.agent_name)
+        if self.search is not None:
+            for word in self.search.each:
+                add(f"id IN ({MATCHING_SESSIONS})", word)
+            if not self.search.words:
+                add("0")
+        return " AND ".join(terms), values
