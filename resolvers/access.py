@@ -1,0 +1,70 @@
+"""Who may do what: the one way from an identifier to a session."""
+
+from models import Session, ids
+from models.database import Connection, locked_session, reader
+from resolvers.limits import Field
+from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
+from resolvers.viewer import TokenScope, Viewer
+
+
+def signed_in(viewer: Viewer | None) -> Viewer:
+    """Return the viewer, or refuse somebody who is not signed in."""
+    if viewer is None:
+        raise Unauthenticated("Sign in first: signIn, signUp or signInAsGuest, or an API token.")
+    return viewer
+
+
+def require(viewer: Viewer | None, scope: TokenScope) -> Viewer:
+    """Return the viewer if they are signed in with this scope."""
+    viewer = signed_in(viewer)
+    if scope not in viewer.scopes:
+        raise Forbidden(f"This API token lacks the scope {scope}. Use one that was made with it.")
+    return viewer
+
+
+def person(viewer: Viewer | None) -> Viewer:
+    """Return the viewer if it is a person in a browser, not a program with a token."""
+    viewer = signed_in(viewer)
+    if viewer.login_id is None:
+        raise Forbidden("An API token can't do this. Sign in in a browser instead.")
+    return viewer
+
+
+def check_id(value: str, kind: str, what: str, field: Field) -> str:
+    """Return an identifier of this kind, or refuse anything else before the database sees it."""
+    if ids.kind_of(value) != kind:
+        raise BadUserInput(
+            f"That is not the id of {what}: those begin with {kind}_ and have "
+            f"{ids.LENGTH} characters.",
+            field=field,
+        )
+    return value
+
+
+async def owned_session(
+    viewer: Viewer | None,
+    session_id: str,
+    conn: Connection | None = None,
+    scope: TokenScope = TokenScope.SESSIONS_READ,
+    field: Field = ("sessionId",),
+) -> Session:
+    """Read one of the viewer's own sessions; every path to a session leads through here.
+
+    With the connection of a transaction the row is locked until that ends.
+    """
+    viewer = require(viewer, scope)
+    check_id(session_id, ids.SESSION, "a session", field)
+    if conn is None:
+        session = await Session.filter(id=session_id).using_db(reader()).get_or_none()
+    else:
+        session = await locked_session(conn, session_id)
+    if session is None or session.deleted_at is not None:
+        raise NotFound("There is no such session; it may have been deleted.", field=field)
+    return own(viewer, session, field)
+
+
+def own(viewer: Viewer, session: Session, field: Field = ("sessionId",)) -> Session:
+    """Return the session if it is the viewer's."""
+    if session.user_id != viewer.user_id:
+        raise Forbidden("That session is somebody else's.", field=field)
+    return session

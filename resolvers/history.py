@@ -1,0 +1,129 @@
+"""What was said: the viewer's conversations, and the utterances of one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from models import Session, SessionStatus, Utterance, search
+from models.database import reader
+from models.history import HistoryQuery
+from models.transcript import TranscriptQuery
+from resolvers import limits
+from resolvers.access import own, require
+from resolvers.backend import Backend
+from resolvers.pages import Cursors, Page, Slice
+from resolvers.refusals import BadUserInput
+from resolvers.viewer import TokenScope, Viewer
+
+SESSIONS_PAGE: Final = 100
+SESSIONS_DEFAULT: Final = 20
+UTTERANCES_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Which conversations are wanted; what is None does not matter."""
+
+    search: str | None = None
+    """Blank is no search. What has neither letters nor digits finds nothing."""
+    status: Sequence[SessionStatus] | None = None
+    """Any of these; an empty list, as from a form in which nothing is ticked, does not matter."""
+    agent_name: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    """Half-open: from <= t < before."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchMatch:
+    """The utterance that answers the search best, and the place in it: see `models.search`."""
+
+    utterance: Utterance
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One conversation; `match` is set when there is a search."""
+
+    session: Session
+    match: SearchMatch | None
+
+
+async def session_history(
+    backend: Backend,
+    viewer: Viewer | None,
+    page: Page,
+    filter: SessionFilter | None = None,
+) -> Slice[HistoryEntry]:
+    """Return a page of the viewer's conversations in which something was said, newest first."""
+    viewer = require(viewer, TokenScope.SESSIONS_READ)
+    if page.last is not None or page.before is not None:
+        raise BadUserInput("The history goes one way: use `first` and `after`.", field=["last"])
+    wanted = filter or SessionFilter()
+    query = HistoryQuery(
+        user_id=viewer.user_id,
+        search=search.parse(wanted.search or "", viewer.user_id),
+        statuses=sorted(set(wanted.status or ())) or None,
+        agent_name=_agent_name(wanted.agent_name),
+        created_from=wanted.created_from,
+        created_before=wanted.created_before,
+    )
+    cursors = Cursors("history", query)
+    size = page.size(SESSIONS_PAGE, SESSIONS_DEFAULT)
+    sessions = await query.page(reader(), cursors.moment(page.after, "after"), size + 1)
+    shown = sessions[:size]
+    return Slice(
+        items=await _entries(query, shown),
+        cursors=[cursors.encode((session.created_at, session.id)) for session in shown],
+        has_next=len(sessions) > size,
+        has_previous=page.after is not None,
+        count=lambda: query.count(reader()),
+    )
+
+
+def _agent_name(name: str | None) -> str | None:
+    return None if name is None else limits.check_agent_name(name, ("filter", "agentName"))
+
+
+async def _entries(query: HistoryQuery, sessions: list[Session]) -> list[HistoryEntry]:
+    if query.search is None:
+        return [HistoryEntry(session, None) for session in sessions]
+    found = await search.best_matches(reader(), query.search, [session.id for session in sessions])
+    return [
+        HistoryEntry(
+            session,
+            SearchMatch(match.utterance, match.snippet)
+            if (match := found.get(session.id))
+            else None,
+        )
+        for session in sessions
+    ]
+
+
+async def session_utterances(
+    backend: Backend,
+    viewer: Viewer | None,
+    session: Session,
+    page: Page,
+    is_final: bool | None = None,
+) -> Slice[Utterance]:
+    """Return a page of one conversation, in its order; from its end with `last`."""
+    session = own(require(viewer, TokenScope.SESSIONS_READ), session)
+    size = page.size(UTTERANCES_PAGE, UTTERANCES_PAGE)
+    cursors = Cursors("utterances", session.id, is_final)
+    query = TranscriptQuery(session.id, is_final)
+    after = cursors.number(page.after, "after")
+    before = cursors.number(page.before, "before")
+    backward = page.last is not None
+    rows = await query.page(reader(), after, before, size + 1, backward=backward)
+    has_more = len(rows) > size
+    rows = (rows[-size:] if backward else rows[:size]) if has_more else rows
+    return Slice(
+        items=rows,
+        cursors=[cursors.encode((row.position, row.id)) for row in rows],
+        has_next=page.before is not None if backward else has_more or page.before is not None,
+        has_previous=has_more or page.after is not None if backward else page.after is not None,
+        count=lambda: query.count(reader()),
+    )

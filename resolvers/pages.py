@@ -1,0 +1,117 @@
+"""Pages of lists: what is asked for, what comes back, and the cursors in between."""
+
+import hashlib
+import json
+import math
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
+
+from models import ids
+from resolvers.refusals import BadUserInput
+
+T = TypeVar("T")
+
+_VERSION: Final = 1
+
+Key = tuple[datetime | float, str]
+"""Where a row stands in its list: what the list is ordered by, then the row's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a client asks for, in the words of the Relay cursor specification."""
+
+    first: int | None = None
+    after: str | None = None
+    last: int | None = None
+    before: str | None = None
+
+    def size(self, limit: int, default: int) -> int:
+        """Return how many rows are wanted.
+
+        An empty page is refused too: nobody wants one, and a bug that asks for it should show.
+        """
+        if self.first is not None and self.last is not None:
+            raise BadUserInput("Give `first` or `last`, not both.", field=["last"])
+        name, size = ("last", self.last) if self.last is not None else ("first", self.first)
+        if size is None:
+            return default
+        if not 1 <= size <= limit:
+            raise BadUserInput(f"`{name}` is 1 to {limit}, not {size}.", field=[name])
+        return size
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[T]):
+    """One page of a list; `cursors` stand beside `items`, one each."""
+
+    items: list[T]
+    cursors: list[str]
+    has_next: bool
+    has_previous: bool
+    count: Callable[[], Awaitable[int]]
+    """Counts the whole list; costs a query each time it is called, and none until then."""
+
+
+class Cursors:
+    """Makes and reads the cursors of one list.
+
+    A cursor carries the place itself, so it stays good while rows come and go, and a mark of the
+    list it was made for, so that one from elsewhere is refused instead of giving a random page.
+    """
+
+    def __init__(self, *binding: object) -> None:
+        canonical = json.dumps(binding, default=str, ensure_ascii=True)
+        self._mark = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def encode(self, key: Key) -> str:
+        """Return the cursor of the row at this place."""
+        place, row_id = key
+        shown = place.astimezone(UTC).isoformat() if isinstance(place, datetime) else place
+        packed = json.dumps([_VERSION, self._mark, shown, row_id], separators=(",", ":"))
+        return urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+    def moment(self, cursor: str | None, field: str) -> tuple[datetime, str] | None:
+        """Read a cursor of a list that is ordered by time."""
+        if cursor is None:
+            return None
+        shown, row_id = self._decode(cursor, field)
+        try:
+            place = datetime.fromisoformat(str(shown))
+            # One spelling only: what reads back otherwise was not made here.
+            if place.tzinfo is not None and self.encode((place, row_id)) == cursor:
+                return place, row_id
+        except (ValueError, OverflowError):
+            pass
+        raise _refusal(field)
+
+    def number(self, cursor: str | None, field: str) -> tuple[float, str] | None:
+        """Read a cursor of a list that is ordered by a number."""
+        if cursor is None:
+            return None
+        place, row_id = self._decode(cursor, field)
+        if isinstance(place, float) and math.isfinite(place):
+            return place, row_id
+        raise _refusal(field)
+
+    def _decode(self, cursor: str, field: str) -> tuple[object, str]:
+        try:
+            padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+            match json.loads(urlsafe_b64decode(padded)):
+                case [1, str(mark), place, str(row_id)] if mark == self._mark:
+                    if ids.kind_of(row_id) is not None:
+                        return place, row_id
+        except (ValueError, RecursionError):
+            pass
+        raise _refusal(field)
+
+
+def _refusal(field: str) -> BadUserInput:
+    return BadUserInput(
+        f"The cursor in `{field}` was not made by this query with this filter. "
+        "Start again without it.",
+        field=[field],
+    )

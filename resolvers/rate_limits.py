@@ -1,0 +1,74 @@
+"""How often the costly and the guessable may be tried, counted in memory, one process each.
+
+The package `limits` would do it, but it keeps an entry for every key that was ever seen, so that
+made-up e-mail addresses fill the memory, and its clock is the machine's.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from resolvers.refusals import RateLimited
+
+KEYS: Final = 50_000
+"""So many e-mails and addresses are remembered; past it the one unheard of for longest goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` times in any stretch of time of this length (a moving window)."""
+
+    count: int
+    per: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What is limited, and to how much."""
+
+    sign_in_per_email: Rate = Rate(10, timedelta(minutes=5))
+    sign_in_per_address: Rate = Rate(100, timedelta(minutes=5))
+    sign_up_per_address: Rate = Rate(60, timedelta(minutes=10))
+    guest_per_address: Rate = Rate(120, timedelta(minutes=10))
+
+
+class RateLimits:
+    """Counts tries; belongs to one event loop."""
+
+    def __init__(self, clock: Callable[[], datetime], rates: Rates | None = None) -> None:
+        self.rates = rates or Rates()
+        self._clock = clock
+        self._tries: dict[tuple[Rate, str], deque[datetime]] = {}
+
+    def take(self, rate: Rate, who: str) -> None:
+        """Count one try.
+
+        Raises:
+            RateLimited: There were too many already; this one does not count.
+        """
+        now = self._clock()
+        # Taken out and put back, so that the keys stand in the order of their last try.
+        tries = self._tries.pop((rate, who), deque())
+        self._tries[rate, who] = tries
+        while tries and tries[0] <= now - rate.per:
+            tries.popleft()
+        if len(tries) >= rate.count:
+            raise RateLimited(_sentence(tries[0] + rate.per - now))
+        tries.append(now)
+        if len(self._tries) > KEYS:
+            del self._tries[next(iter(self._tries))]
+
+    def forget(self, rate: Rate, who: str) -> None:
+        """Take back what was counted: it turned out to be no guessing."""
+        self._tries.pop((rate, who), None)
+
+
+def _sentence(wait: timedelta) -> str:
+    seconds = max(1, math.ceil(wait.total_seconds()))
+    if seconds < 60:
+        return f"Too many tries. Try again in {seconds} second{'s' * (seconds != 1)}."
+    minutes = math.ceil(seconds / 60)
+    return f"Too many tries. Try again in {minutes} minute{'s' * (minutes != 1)}."
