@@ -1,0 +1,1 @@
+"""Everything between VoxQL and the agents that hear and speak for it."""

@@ -1,0 +1,161 @@
+"""One accepted WebSocket of `/bridge`: frames in and out, bounded, and one orderly end."""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from agent_bridge.protocol import CloseCode, Dialect, Exchange, Frame, FrameError, Nack, Side
+from agent_bridge.protocol import Unacceptable as UnacceptableUtterance
+
+log = structlog.get_logger(__name__)
+
+WAITING_FRAMES: Final = 1_000
+WAITING_CHARACTERS: Final = 1024 * 1024
+CLOSE_SECONDS: Final = 1.0
+"""How long the last frames and the close may take, for a peer that does not read."""
+
+
+class Hangup(Exception):
+    """Ends the connection with this code, from within its own task."""
+
+    def __init__(self, code: CloseCode, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class PeerGone(Exception):
+    """The peer has closed the connection, or it broke."""
+
+
+class Peer:
+    """Writes in a task of its own, so that `send` never waits; belongs to one event loop."""
+
+    def __init__(self, websocket: WebSocket, dialect: Dialect) -> None:
+        self._websocket = websocket
+        self._exchange = Exchange(dialect, Side.SERVER)
+        self._outgoing: deque[str] = deque()
+        self._outgoing_characters = 0
+        self._wake = asyncio.Event()
+        self._ended: asyncio.Future[Hangup | None] = asyncio.get_running_loop().create_future()
+
+    def send(self, frame: Frame) -> None:
+        """Queue a frame. A peer that lets too many wait is closed rather than waited for."""
+        if self._ended.done():
+            return
+        data = self._exchange.send(frame)
+        self._outgoing.append(data)
+        self._outgoing_characters += len(data)
+        self._wake.set()
+        if len(self._outgoing) > WAITING_FRAMES or self._outgoing_characters > WAITING_CHARACTERS:
+            self._outgoing.clear()
+            self.end(CloseCode.SLOW_READER, "too much waits for you to read it")
+
+    async def receive(self) -> Frame:
+        """Wait for the next frame; what can't be taken is answered here.
+
+        Raises:
+            PeerGone: see there.
+            Hangup: the peer broke the protocol.
+        """
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise PeerGone
+            data = message.get("text")
+            try:
+                frame = self._exchange.receive(message["bytes"] if data is None else data)
+            except FrameError as error:
+                raise Hangup(error.close_code, str(error)) from error
+            except UnacceptableUtterance as error:
+                self._refuse(error.nack)
+                continue
+            if frame is not None:
+                return frame
+
+    def _refuse(self, nack: Nack) -> None:
+        try:
+            self.send(nack)
+        except FrameError as error:
+            raise Hangup(error.close_code, "an utterance is out of place here") from error
+
+    async def first(self, seconds: float) -> Frame:
+        """Wait for the first frame.
+
+        Raises:
+            PeerGone, Hangup: see `receive`.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.receive()
+        except TimeoutError:
+            message = f"the first frame did not come within {seconds:g} s"
+            raise Hangup(CloseCode.HELLO_TIMEOUT, message) from None
+
+    def end(self, code: CloseCode, sentence: str) -> None:
+        """End the connection from outside of its task; the first call counts."""
+        if not self._ended.done():
+            self._ended.set_result(Hangup(code, sentence))
+
+    async def serve(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`, which reads, until it is done, or `end` is called, or the peer is gone."""
+        working = asyncio.create_task(work)
+        writing = asyncio.create_task(self._write())
+        try:
+            ends: set[asyncio.Future[Any]] = {working, writing, self._ended}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not self._ended.done() and not working.done():
+                # Writing failed: reading tells why.
+                await asyncio.wait({working}, timeout=CLOSE_SECONDS)
+        finally:
+            working.cancel()
+            writing.cancel()
+            await asyncio.wait({working, writing})
+            # Asked for, so that asyncio does not report it as overlooked: the peer was gone.
+            _ = writing.cancelled() or writing.exception()
+        hangup = self._ended.result() if self._ended.done() else _outcome(working)
+        if not self._ended.done():
+            self._ended.set_result(hangup)
+        if hangup is not None:
+            await self._close(hangup)
+
+    async def _write(self) -> None:
+        while True:
+            await self._flush()
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _flush(self) -> None:
+        while self._outgoing:
+            data = self._outgoing[0]
+            await self._websocket.send_text(data)
+            # Only now: when this task is cancelled while it waits, `_close` sends the rest.
+            if self._outgoing:
+                self._outgoing.popleft()
+                self._outgoing_characters -= len(data)
+
+    async def _close(self, hangup: Hangup) -> None:
+        reason = f"{hangup.code.name}: {hangup}".encode()[:123].decode(errors="ignore")
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._flush()
+                await self._websocket.close(hangup.code, reason)
+        # It does not read, or is gone already: nothing is owed to it.
+        except (TimeoutError, WebSocketDisconnect, RuntimeError):
+            pass
+
+
+def _outcome(working: asyncio.Task[None]) -> Hangup | None:
+    """Say how a connection ends whose own task came to an end, or whose writing failed."""
+    if not working.done() or working.cancelled():
+        return None
+    error = working.exception()
+    if error is None or isinstance(error, PeerGone):
+        return None
+    if isinstance(error, Hangup):
+        return error
+    log.error("connection failed", exc_info=error)
+    return Hangup(CloseCode.INTERNAL, "a fault of the server; it has been logged")

@@ -1,0 +1,92 @@
+"""The names, numbers and limits of docs/bridge-protocol.md."""
+
+from enum import IntEnum, StrEnum
+from typing import Final, Literal
+
+BRIDGE: Final = "voxql.bridge.v1"
+"""The subprotocol of one conversation."""
+WORKER: Final = "voxql.worker.v1"
+"""The subprotocol of a worker's control connection."""
+
+FRAME_BYTES: Final = 64 * 1024
+"""The largest frame to the server, in bytes of UTF-8."""
+FRAME_BYTES_TO_AGENT: Final = 256 * 1024
+"""The largest frame to an agent: any line that a person may type fits, escaped as JSON."""
+TEXT_BYTES: Final = 32 * 1024
+"""The longest text of an utterance or a typed line, in bytes of UTF-8."""
+KEY_LENGTH: Final = 128
+"""The longest key, in characters."""
+SECRET_LENGTH: Final = 4096
+"""The longest token or worker key, in characters."""
+LANGUAGE_LENGTH: Final = 35
+"""RFC 5646 section 4.4.1 asks for room for this many characters."""
+LARGEST_REVISION: Final = 2**53 - 1
+"""What every JSON implementation can hold exactly (RFC 8259 section 6)."""
+MOST_CAPABILITIES: Final = 32
+MOST_AGENT_NAMES: Final = 32
+MOST_PLACES: Final = 10_000
+
+HELLO_SECONDS: Final = 10.0
+"""How long the first frame may take."""
+START_SECONDS: Final = 2.0
+"""How long a worker may take to answer a start."""
+FENCE_SECONDS: Final = 10.0
+"""How long a fenced attempt may drain its finals."""
+BYE_SECONDS: Final = 10.0
+"""How long the server goes on answering after a bye."""
+
+Role = Literal["USER", "AGENT"]
+Source = Literal["SPEECH", "TYPED"]
+State = Literal["INITIALIZING", "LISTENING", "THINKING", "SPEAKING"]
+
+
+class CloseCode(IntEnum):
+    """Why a connection was closed."""
+
+    DONE = 1000
+    TOO_BIG = 1009
+    INTERNAL = 1011
+    RESTARTING = 1012
+    BAD_FRAME = 4400
+    UNAUTHENTICATED = 4401
+    HELLO_TIMEOUT = 4408
+    FENCED = 4409
+    GONE = 4410
+    SLOW_READER = 4429
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether connecting again in the same way is pointless."""
+        return self in _TERMINAL
+
+
+_TERMINAL: Final = frozenset(
+    {
+        CloseCode.TOO_BIG,
+        CloseCode.BAD_FRAME,
+        CloseCode.UNAUTHENTICATED,
+        CloseCode.FENCED,
+        CloseCode.GONE,
+    }
+)
+
+
+class NackCode(StrEnum):
+    """Why an utterance was not taken; clients decide by `terminal` alone, so the list may grow."""
+
+    EMPTY_TEXT = "EMPTY_TEXT"
+    TEXT_TOO_LONG = "TEXT_TOO_LONG"
+    BAD_TEXT = "BAD_TEXT"
+    BAD_TIMESTAMP = "BAD_TIMESTAMP"
+    BAD_VALUE = "BAD_VALUE"
+    FENCED = "FENCED"
+    GONE = "GONE"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    NOT_STORED = "NOT_STORED"
+
+
+STOP_FENCED: Final = "FENCED"
+STOP_DELETED: Final = "DELETED"
+REFUSED_FULL: Final = "FULL"
+REFUSED_DRAINING: Final = "DRAINING"
+REFUSED_UNKNOWN_AGENT: Final = "UNKNOWN_AGENT"

@@ -1,0 +1,134 @@
+"""The tokens of the bridge and of local media: each opens one thing, for a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+from uuid import uuid4
+
+import jwt
+
+BRIDGE_LIFETIME: Final = timedelta(hours=24)
+"""How long an agent may still deliver what it holds."""
+PERSON_LIFETIME: Final = timedelta(minutes=15)
+"""How long a person has to connect; a connection that stands is not cut."""
+AGENT_MEDIA_LIFETIME: Final = timedelta(hours=24)
+
+SHORTEST_SECRET: Final = 32
+"""Bytes; RFC 7518 section 3.2 asks for as many as the hash has."""
+
+_ALGORITHM: Final = "HS256"
+_BRIDGE_AUDIENCE: Final = "voxql.bridge"
+_MEDIA_AUDIENCE: Final = "voxql.media"
+
+MediaRole = Literal["person", "agent"]
+
+
+class TokenRefused(Exception):
+    """The token is not ours, not for this, or too old; the message never holds the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a bridge token allows: one attempt of one session."""
+
+    session: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class MediaGrant:
+    """What a media token allows: one side of one session's audio."""
+
+    session: str
+    role: MediaRole
+    attempt: int
+    expires_at: datetime
+
+
+class Tokens:
+    """Makes and reads tokens; every process of an installation holds the same secret."""
+
+    def __init__(self, secret: bytes | str) -> None:
+        self._secret = secret.encode() if isinstance(secret, str) else secret
+        if len(self._secret) < SHORTEST_SECRET:
+            raise ValueError(f"the secret of the tokens must be at least {SHORTEST_SECRET} bytes")
+
+    def bridge(self, session: str, attempt: int, *, lifetime: timedelta = BRIDGE_LIFETIME) -> str:
+        """Make the token with which an agent opens its connection."""
+        return self._make(_BRIDGE_AUDIENCE, session, attempt, lifetime)[0]
+
+    def media(
+        self,
+        session: str,
+        role: MediaRole,
+        attempt: int,
+        *,
+        lifetime: timedelta | None = None,
+    ) -> tuple[str, datetime]:
+        """Make the token with which one side opens its audio, and say when it ends."""
+        usual = PERSON_LIFETIME if role == "person" else AGENT_MEDIA_LIFETIME
+        return self._make(_MEDIA_AUDIENCE, session, attempt, lifetime or usual, role=role)
+
+    def read_bridge(self, token: str) -> Binding:
+        """Read a bridge token.
+
+        Raises:
+            TokenRefused: see there.
+        """
+        claims = self._read(token, _BRIDGE_AUDIENCE)
+        return Binding(claims["sub"], _attempt(claims))
+
+    def read_media(self, token: str) -> MediaGrant:
+        """Read a media token.
+
+        Raises:
+            TokenRefused: see there.
+        """
+        claims = self._read(token, _MEDIA_AUDIENCE)
+        role = claims.get("role")
+        if role != "person" and role != "agent":
+            raise TokenRefused("the token names no role")
+        expires_at = datetime.fromtimestamp(claims["exp"], UTC)
+        return MediaGrant(claims["sub"], role, _attempt(claims), expires_at)
+
+    def _make(
+        self, audience: str, session: str, attempt: int, lifetime: timedelta, **more: str
+    ) -> tuple[str, datetime]:
+        now = datetime.now(UTC)
+        expires_at = (now + lifetime).replace(microsecond=0)
+        claims = {
+            "aud": audience,
+            "sub": session,
+            "attempt": attempt,
+            "iat": now,
+            "exp": expires_at,
+            # Two tokens of the same second differ, so that each can be told apart.
+            "jti": uuid4().hex,
+            **more,
+        }
+        return jwt.encode(claims, self._secret, algorithm=_ALGORITHM), expires_at
+
+    def _read(self, token: str, audience: str) -> dict[str, Any]:
+        try:
+            return jwt.decode(
+                token,
+                self._secret,
+                # Pinned: the token's own header must not choose (RFC 8725 section 3.1).
+                algorithms=[_ALGORITHM],
+                audience=audience,
+                # `iat` only informs: a process whose clock is a little behind must not refuse it.
+                options={"require": ["aud", "exp", "iat", "sub"], "verify_iat": False},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise TokenRefused("the token has expired") from error
+        # A token with half a surrogate pair can't even be encoded.
+        except (jwt.InvalidTokenError, UnicodeError) as error:
+            raise TokenRefused("the token is not valid here") from error
+
+
+def _attempt(claims: Mapping[str, Any]) -> int:
+    attempt = claims.get("attempt")
+    if type(attempt) is not int or attempt < 1:
+        raise TokenRefused("the token names no attempt")
+    return attempt
