@@ -103,6 +103,8 @@ class Ledger:
     def __init__(self, hub: Hub, clock: Callable[[], datetime]) -> None:
         self._hub = hub
         self._clock = clock
+        self.on_ended: list[Callable[[str], None]] = []
+        """Called with the id of every session that has just become ENDED or was deleted."""
         self._memories: dict[str, _Memory] = {}
         self._waiting: _Batch = {}
         self._in_flight: _Batch = {}
@@ -172,6 +174,15 @@ class Ledger:
         if memory is None:
             return []
         return [_published(session_id, known) for known in memory.open.values()]
+
+    def drop(self, session_id: str) -> None:
+        """Forget a session that has been deleted, with all that was not yet written of it."""
+        self._memories.pop(session_id, None)
+        self._tell_ended(session_id)
+
+    def remembers(self, session_id: str) -> bool:
+        """Whether this process knows what was published of this session."""
+        return session_id in self._memories
 
     def forget(self, session_id: str) -> None:
         """Drop what is remembered of a session that is over; the database has it all."""
@@ -248,6 +259,11 @@ class Ledger:
         self._hub.publish(user_topic(session.user_id), changed)
         if session.status is SessionStatus.ENDED:
             self._hub.publish(transcripts_topic(session.id), TranscriptEnded("SESSION_ENDED"))
+            self._tell_ended(session.id)
+
+    def _tell_ended(self, session_id: str) -> None:
+        for listener in self.on_ended:
+            listener(session_id)
 
     def _remember(self, session_id: str, rows: list[Utterance]) -> None:
         memory = self._memories.setdefault(session_id, _Memory())

@@ -10,9 +10,8 @@ class AgentPresence:
 
     connection: str
     attempt: int
+    user_id: str
     state: str | None = None
-    is_over: bool = False
-    """The session has ended: what is drained is kept, what may still change is not shown."""
 
 
 @dataclass(slots=True)
@@ -20,6 +19,8 @@ class Presence:
     """Agents and people by session id."""
 
     agents: dict[str, AgentPresence] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    """The newest attempt of each session that this process knows of; older ones are fenced off."""
     people: set[str] = field(default_factory=set)
     heard: dict[str, datetime] = field(default_factory=dict)
     """When each session's person was last heard: somebody who is heard is not away."""
@@ -32,6 +33,9 @@ class Presence:
     def is_current(self, session_id: str, attempt: int, connection: str) -> bool:
         """Whether this connection is the one that the session's agent speaks over."""
         agent = self.agents.get(session_id)
-        return (
-            agent is not None and agent.attempt == attempt and agent.connection == connection
-        )
+        return agent is not None and agent.attempt == attempt and agent.connection == connection
+
+    def forget(self, session_id: str) -> None:
+        """Drop what is known of a session that is over."""
+        self.attempts.pop(session_id, None)
+        self.heard.pop(session_id, None)

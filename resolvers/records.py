@@ -136,3 +136,8 @@ def user_topic(user_id: str) -> str:
 def access_topic(credential_id: str) -> str:
     """Where AccessRevoked of a login or an API token travels."""
     return f"access:{credential_id}"
+
+
+def agent_topic(session_id: str) -> str:
+    """Where commands to a session's agent travel (agent_bridge/commands.py)."""
+    return f"agent:{session_id}"

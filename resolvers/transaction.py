@@ -94,14 +94,14 @@ class SessionEdit:
         return self._rows
 
     async def places(self) -> list[Place]:
-        """Read the places of all rows, in order."""
+        """Return the places of all rows in order, those of this transaction included."""
         rows = (
             await Utterance.filter(session_id=self.session.id)
             .using_db(self._conn)
-            .order_by("position", "id")
             .values_list("position", "id")
         )
-        return [Place(position, id_) for position, id_ in rows]
+        stored = {Place(position, id_) for position, id_ in rows}
+        return sorted(stored | {Place(row.position, row.id) for row in self.changed.values()})
 
     async def merge(self, claim: Claim, position: float | None = None) -> bool:
         """Let the claim take its key if the rules give it to it; return whether they do.
@@ -121,6 +121,8 @@ class SessionEdit:
     async def _insert(self, claim: Claim, position: float | None) -> Utterance:
         if position is None:
             position = await self._next_position()
+        elif self._end is not None:
+            self._end = max(self._end, position)
         row = Utterance(
             session_id=self.session.id, key=claim.key, position=position, revision=0, ceiling=0
         )
@@ -137,7 +139,8 @@ class SessionEdit:
                 .first()
                 .values_list("position", flat=True)
             )
-            self._end = float(last) if last is not None else 0.0
+            here = [row.position for row in self.changed.values()]
+            self._end = max([0.0, *here] if last is None else [float(last), *here])
         self._end += 1.0
         return self._end
 

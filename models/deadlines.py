@@ -1,0 +1,27 @@
+"""Which sessions have a deadline that has passed."""
+
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Final
+
+from tortoise.expressions import Q
+from tortoise.queryset import QuerySet
+
+from models.session import Session, SessionStatus
+
+COLUMNS: Final = (
+    "start_by",
+    "retry_by",
+    "drain_by",
+    "agent_retry_by",
+    "agent_back_by",
+    "person_back_by",
+)
+_RUNNING: Final = [status for status in SessionStatus if status is not SessionStatus.ENDED]
+
+
+def past_deadline(now: datetime, most: int) -> QuerySet[Session]:
+    """Find up to `most` running sessions with a deadline at or before `now`."""
+    is_due = reduce(or_, (Q(**{f"{column}__lte": now}) for column in COLUMNS))
+    return Session.filter(is_due, status__in=_RUNNING, deleted_at=None).limit(most)

@@ -1,0 +1,398 @@
+"""Beginning conversations, joining them, and typing into them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import uuid4
+
+import structlog
+
+from agent_bridge.commands import Fence, Input
+from agent_bridge.workers import NoFreePlace, NoWorker, StartRequest
+from models import Role, Session, SessionStatus, Utterance, UtteranceSource
+from models.session import NEW_CONVERSATION
+from resolvers import idempotency, lifecycle, limits
+from resolvers.access import owned_session, require
+from resolvers.backend import Backend
+from resolvers.media import MediaConnection, connection_for
+from resolvers.merge import Claim
+from resolvers.records import agent_topic
+from resolvers.refusals import BadUserInput, NotFound, QuotaExceeded
+from resolvers.refusals import Conflict as ConflictRefusal
+from resolvers.saving import Conflict, Message, Saved, check_messages, save, stop_agent
+from resolvers.transaction import Transaction
+from resolvers.viewer import TokenScope, Viewer
+
+log = structlog.get_logger(__name__)
+
+RUNNING = (
+    SessionStatus.STARTING,
+    SessionStatus.ACTIVE,
+    SessionStatus.FAILED,
+    SessionStatus.ENDING,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The conversation to save before the next begins."""
+
+    session_id: str
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A new conversation, and how saving the previous one went."""
+
+    saved: Saved | None
+    session: Session
+    connection: MediaConnection | None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A running session and a fresh media connection for it."""
+
+    session: Session
+    connection: MediaConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """A session whose agent was asked for again; no connection where that wasn't possible."""
+
+    session: Session
+    connection: MediaConnection | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What the person asked for, checked."""
+
+    previous: Previous | None
+    title: str
+    agent_name: str
+    key: str | None
+    request_hash: str
+
+
+async def start_new_chat(
+    backend: Backend,
+    viewer: Viewer | None,
+    *,
+    previous: Previous | None = None,
+    title: str | None = None,
+    agent_name: str | None = None,
+    idempotency_key: str | None = None,
+) -> Started:
+    """Save the previous conversation and begin the next, all of it or nothing.
+
+    The agent is asked for without waiting. If it can't even be asked, the new session comes back
+    FAILED, and what was saved stays saved.
+
+    Raises:
+        Refusal: see `save_session`; the same key with another input is a Conflict.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+    wish = _checked(backend, previous, title, agent_name, idempotency_key)
+
+    async def work(transaction: Transaction) -> tuple[Saved | None, Session, bool]:
+        told = await _tell_again(backend, allowed, transaction, wish)
+        if told is not None:
+            return told
+        saved = await _save_previous(backend, allowed, transaction, wish.previous)
+        session = await _create(backend, allowed, transaction, wish)
+        if wish.key is not None:
+            await idempotency.record(
+                transaction.conn,
+                allowed.user_id,
+                wish.key,
+                wish.request_hash,
+                _outcome(saved, session),
+                transaction.now,
+            )
+        return saved, session, True
+
+    saved, session, is_new = await backend.ledger.transaction(work)
+    if is_new:
+        if saved is not None:
+            stop_agent(backend.hub, saved.session)
+        session = await ask_for_agent(backend, session)
+    is_reachable = session.status in (SessionStatus.STARTING, SessionStatus.ACTIVE)
+    return Started(saved, session, connection_for(backend, session) if is_reachable else None)
+
+
+def _checked(
+    backend: Backend,
+    previous: Previous | None,
+    title: str | None,
+    agent_name: str | None,
+    key: str | None,
+) -> _Wish:
+    if previous is not None:
+        check_messages(previous.messages, backend.clock(), ("previous", "messages"))
+    if key is not None:
+        limits.check_key(key, ("idempotencyKey",))
+    request = {
+        "previous": asdict(previous) if previous is not None else None,
+        "title": title,
+        "agent_name": agent_name,
+    }
+    request_hash = idempotency.fingerprint("startNewChat", request)
+    if title is not None:
+        title = limits.check_title(title, ("title",))
+    if agent_name is not None:
+        limits.check_agent_name(agent_name, ("agentName",))
+    return _Wish(
+        previous,
+        title or NEW_CONVERSATION,
+        agent_name or backend.config.agent_name,
+        key,
+        request_hash,
+    )
+
+
+async def _save_previous(
+    backend: Backend, viewer: Viewer, transaction: Transaction, previous: Previous | None
+) -> Saved | None:
+    if previous is None:
+        return None
+    if await _was_deleted(viewer, transaction, previous.session_id):
+        return None
+    return await save(backend, viewer, transaction, previous.session_id, previous.messages)
+
+
+async def _was_deleted(viewer: Viewer, transaction: Transaction, session_id: str) -> bool:
+    """Whether the viewer has deleted this session; the person wanted it gone, so that's no error."""
+    tombstones = Session.filter(
+        id=session_id, user_id=viewer.user_id, deleted_at__isnull=False
+    ).using_db(transaction.conn)
+    return await tombstones.exists()
+
+
+async def _create(
+    backend: Backend, viewer: Viewer, transaction: Transaction, wish: _Wish
+) -> Session:
+    config = backend.config
+    if wish.agent_name != config.agent_name and wish.agent_name not in backend.agents.names():
+        raise BadUserInput(
+            f"There is no agent called {wish.agent_name!r} here. Leave `agentName` out for the "
+            "usual one.",
+            field=("agentName",),
+        )
+    running = (
+        await Session.filter(user_id=viewer.user_id, status__in=RUNNING, deleted_at=None)
+        .using_db(transaction.conn)
+        .count()
+    )
+    if running >= config.running_sessions:
+        raise QuotaExceeded(
+            f"{running} conversations of yours are still going; end one before you begin another."
+        )
+    session = Session(
+        user_id=viewer.user_id,
+        title=wish.title,
+        agent_name=wish.agent_name,
+        created_at=transaction.now,
+        room_name=f"voxql-{uuid4().hex}",
+    )
+    lifecycle.ask(session, transaction.now, config)
+    transaction.create(session)
+    return session
+
+
+async def ask_for_agent(backend: Backend, session: Session) -> Session:
+    """Ask a worker for this attempt's agent; return the session, FAILED if nobody can be asked."""
+    backend.presence.attempts[session.id] = session.attempt
+    backend.hub.publish(agent_topic(session.id), Fence(session.attempt))
+    tokens = backend.tokens
+    agent_media, _ = tokens.media(session.id, "agent", session.attempt)
+    try:
+        backend.agents.start(
+            StartRequest(
+                session=session.id,
+                attempt=session.attempt,
+                agent_name=session.agent_name,
+                bridge_token=tokens.bridge(session.id, session.attempt),
+                audio_token=agent_media,
+            )
+        )
+    except (NoWorker, NoFreePlace) as refusal:
+        return await _agent_unavailable(backend, session, str(refusal))
+    return session
+
+
+async def _agent_unavailable(backend: Backend, session: Session, message: str) -> Session:
+    failed = await fail_attempt(
+        backend, session.id, session.attempt, "AGENT_UNAVAILABLE", message
+    )
+    return failed or session
+
+
+async def fail_attempt(
+    backend: Backend, session_id: str, attempt: int, code: str, message: str
+) -> Session | None:
+    """Note that this attempt gets no agent, unless it has one or another attempt was made."""
+    log.warning("agent_failed", session=session_id, attempt=attempt, code=code)
+
+    async def work(transaction: Transaction) -> Session | None:
+        edit = await transaction.edit(session_id)
+        if edit is None:
+            return None
+        session = edit.session
+        if session.attempt == attempt and session.status is SessionStatus.STARTING:
+            lifecycle.fail(session, code, message, transaction.now, backend.config)
+        return session
+
+    return await backend.ledger.transaction(work)
+
+
+def _outcome(saved: Saved | None, session: Session) -> dict[str, object]:
+    told: dict[str, object] = {"session": session.id}
+    if saved is not None:
+        told["saved"] = {
+            "session": saved.session.id,
+            "is_saved": saved.is_saved,
+            "created_count": saved.created_count,
+            "conflicts": [[conflict.index, conflict.kept.id] for conflict in saved.conflicts],
+        }
+    return told
+
+
+async def _tell_again(
+    backend: Backend, viewer: Viewer, transaction: Transaction, wish: _Wish
+) -> tuple[Saved | None, Session, bool] | None:
+    """Tell the first answer to this key again, with the sessions as they are now."""
+    if wish.key is None:
+        return None
+    told = await idempotency.recall(
+        transaction.conn, viewer.user_id, wish.key, wish.request_hash, transaction.now
+    )
+    if told is None:
+        return None
+    session = await owned_session(viewer, cast(str, told["session"]), conn=transaction.conn)
+    saved = cast("dict[str, Any] | None", told.get("saved"))
+    return await _saved_again(viewer, transaction, wish, saved), session, False
+
+
+async def _saved_again(
+    viewer: Viewer, transaction: Transaction, wish: _Wish, told: dict[str, Any] | None
+) -> Saved | None:
+    if told is None or wish.previous is None:
+        return None
+    try:
+        session = await owned_session(viewer, told["session"], conn=transaction.conn)
+    except NotFound:
+        return None
+    kept_ids = [id_ for _, id_ in told["conflicts"]]
+    kept = {
+        row.id: row
+        for row in await Utterance.filter(id__in=kept_ids).using_db(transaction.conn)
+    }
+    # The submitted texts are those of the repeated request: its fingerprint is the same.
+    conflicts = [
+        Conflict(index, wish.previous.messages[index].text, kept[id_])
+        for index, id_ in told["conflicts"]
+        if id_ in kept
+    ]
+    return Saved(session, told["is_saved"], told["created_count"], conflicts)
+
+
+async def join_session(backend: Backend, viewer: Viewer | None, session_id: str) -> Joined:
+    """Give the viewer a fresh media connection to a session that runs."""
+    session = await owned_session(viewer, session_id, scope=TokenScope.SESSIONS_WRITE)
+    if session.status not in (SessionStatus.STARTING, SessionStatus.ACTIVE):
+        raise ConflictRefusal(
+            "Its agent is not available; ask for it again with retryAgent."
+            if session.status is SessionStatus.FAILED
+            else "This conversation has ended; begin another with startNewChat.",
+            field=("sessionId",),
+        )
+    return Joined(session, connection_for(backend, session))
+
+
+async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) -> Retried:
+    """Ask for an agent again where there is none: after a failure, or when it was lost."""
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+
+    async def work(transaction: Transaction) -> Session:
+        session = await owned_session(
+            allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
+        )
+        transaction.adopt(session)
+        has_agent = session.id in backend.presence.agents
+        is_lost = session.status is SessionStatus.ACTIVE and not has_agent
+        if session.status is not SessionStatus.FAILED and not is_lost:
+            raise ConflictRefusal(
+                "This conversation has ended; begin another with startNewChat."
+                if session.ended_at is not None
+                else "This session has its agent, or is about to get it.",
+                field=("sessionId",),
+            )
+        lifecycle.ask(session, transaction.now, backend.config)
+        return session
+
+    session = await ask_for_agent(backend, await backend.ledger.transaction(work))
+    is_asked = session.status is not SessionStatus.FAILED
+    return Retried(session, connection_for(backend, session) if is_asked else None)
+
+
+async def send_message(
+    backend: Backend, viewer: Viewer | None, session_id: str, key: str, text: str
+) -> Utterance:
+    """Keep a line that the person typed, then hand it to the agent; the same key, the same line."""
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+    limits.check_key(key, ("key",))
+    limits.check_text(text, ("text",))
+
+    async def work(transaction: Transaction) -> tuple[Utterance, bool]:
+        session = await owned_session(
+            allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
+        )
+        edit = transaction.adopt(session)
+        await backend.ledger.flush(edit)
+        held = (await edit.load([key])).get(key)
+        if held is not None:
+            return _same_line(held, text), False
+        if session.status is not SessionStatus.ACTIVE:
+            raise ConflictRefusal(_not_active(session.status), field=("sessionId",))
+        await edit.merge(_typed(key, text, transaction.now))
+        if session.person_back_by is not None:
+            session.person_back_by = transaction.now + backend.config.abandon_after
+        return (await edit.load([key]))[key], True
+
+    utterance, is_new = await backend.ledger.transaction(work)
+    if is_new:
+        backend.hub.publish(agent_topic(utterance.session_id), Input(key, text))
+    return utterance
+
+
+def _same_line(held: Utterance, text: str) -> Utterance:
+    if held.source is not UtteranceSource.TYPED or held.text != text:
+        raise ConflictRefusal(
+            "Another line was sent under this key; make a new key for a new line.", field=("key",)
+        )
+    return held
+
+
+def _not_active(status: SessionStatus) -> str:
+    if status is SessionStatus.STARTING:
+        return "The agent is not ready yet; send this when the session is ACTIVE."
+    if status is SessionStatus.FAILED:
+        return "The agent is not available; ask for it again with retryAgent, then send this."
+    return "This conversation has ended; begin another with startNewChat."
+
+
+def _typed(key: str, text: str, now: datetime) -> Claim:
+    return Claim(
+        key=key,
+        role=Role.USER,
+        source=UtteranceSource.TYPED,
+        text=text,
+        is_final=True,
+        started_at=now,
+        ended_at=now,
+        awaits_agent=True,
+    )

@@ -1,0 +1,256 @@
+"""What happens in a running conversation: agents come, speak and leave; people come and leave."""
+
+import asyncio
+from collections.abc import Callable
+
+from agent_bridge.audio import Gone
+from agent_bridge.handler import Binding, Input, SessionGone, Welcome
+from agent_bridge.protocol import Ack, Nack, State
+from agent_bridge.protocol import Utterance as Heard
+from agent_bridge.workers import StartRequest
+from models import EndReason, Role, Session, SessionStatus, Utterance, UtteranceSource
+from resolvers import lifecycle
+from resolvers.backend import Backend
+from resolvers.chats import fail_attempt
+from resolvers.ledger import Fault
+from resolvers.merge import Claim
+from resolvers.presence import AgentPresence
+from resolvers.records import SessionChanged, session_topic, user_topic
+from resolvers.transaction import SessionEdit, Transaction
+
+RESTARTS = frozenset({"DRAINING", "RESTARTING"})
+"""Reasons of a `bye` after which another agent takes the conversation over."""
+
+
+class AgentEvents:
+    """The bridge's handler: see `agent_bridge.handler.BridgeHandler`."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    async def hello(
+        self, binding: Binding, connection: str, capabilities: frozenset[str]
+    ) -> Welcome:
+        """Take in an agent's connection; hand over what it has missed."""
+        backend = self._backend
+
+        async def work(transaction: Transaction) -> tuple[Session, tuple[Input, ...]]:
+            edit = await transaction.edit(binding.session)
+            if edit is None or binding.attempt > edit.session.attempt:
+                raise SessionGone
+            if binding.attempt < edit.session.attempt:
+                return edit.session, ()
+            lifecycle.agent_back(edit.session)
+            if not backend.ledger.remembers(binding.session):
+                await edit.recommit_unfinished()
+            return edit.session, await _unacknowledged(edit, transaction)
+
+        session, inputs = await backend.ledger.transaction(work)
+        is_current = binding.attempt == session.attempt
+        if is_current:
+            backend.presence.attempts[session.id] = session.attempt
+            backend.presence.agents[session.id] = AgentPresence(
+                connection, binding.attempt, session.user_id
+            )
+        reason = session.end_reason.value if session.end_reason is not None else None
+        return Welcome(is_current=is_current, stop_reason=reason, inputs=inputs)
+
+    async def ready(self, binding: Binding, connection: str) -> None:
+        """The agent can hear and answer: the session is ACTIVE."""
+        backend = self._backend
+
+        async def work(transaction: Transaction) -> None:
+            edit = await transaction.edit(binding.session)
+            if edit is not None and edit.session.attempt == binding.attempt:
+                lifecycle.begin(
+                    edit.session,
+                    transaction.now,
+                    backend.config,
+                    person_is_here=binding.session in backend.presence.people,
+                )
+
+        await backend.ledger.transaction(work)
+
+    def utterance(
+        self,
+        binding: Binding,
+        connection: str,
+        utterance: Heard,
+        reply: Callable[[Ack | Nack], None],
+    ) -> None:
+        """Hand what was said to the ledger, without waiting."""
+        presence = self._backend.presence
+        segment, revision = utterance.segment, utterance.revision
+        is_outdated = presence.attempts.get(binding.session, 0) > binding.attempt
+        if is_outdated and not utterance.final:
+            reply(Nack(segment, revision, "FENCED", "A newer attempt has taken over.", True))
+            return
+        if utterance.role == "USER":
+            presence.heard[binding.session] = self._backend.clock()
+
+        def answer(fault: Fault | None) -> None:
+            if fault is None:
+                reply(Ack(segment, revision))
+            else:
+                reply(Nack(segment, revision, fault.code, fault.message, fault.terminal))
+
+        self._backend.ledger.report(binding.session, _claim(utterance), answer)
+
+    def agent_state(self, binding: Binding, connection: str, state: State) -> None:
+        """Show what the agent is doing."""
+        agent = self._backend.presence.agents.get(binding.session)
+        if agent is None or agent.connection != connection or agent.state == state:
+            return
+        agent.state = state
+        self._show_state(binding.session, agent)
+
+    async def input_ack(self, binding: Binding, key: str) -> None:
+        """The agent has taken care of a typed line: it is not handed over again."""
+
+        async def work(transaction: Transaction) -> None:
+            await (
+                Utterance.filter(
+                    session_id=binding.session, key=key, source=UtteranceSource.TYPED
+                )
+                .using_db(transaction.conn)
+                .update(awaits_agent=False)
+            )
+
+        await self._backend.ledger.transaction(work)
+
+    async def bye(self, binding: Binding, connection: str, reason: str) -> None:
+        """The agent left, all it had is stored."""
+        if reason in RESTARTS:
+            await self.disconnected(binding, connection)
+            return
+        await self._left(binding, connection, self._after_bye)
+
+    async def disconnected(self, binding: Binding, connection: str) -> None:
+        """The connection broke; the agent, or another, may come back."""
+        await self._left(binding, connection, self._after_loss)
+
+    async def _left(
+        self,
+        binding: Binding,
+        connection: str,
+        change: Callable[[Session, Transaction], None],
+    ) -> None:
+        backend = self._backend
+        presence = backend.presence
+        if not presence.is_current(binding.session, binding.attempt, connection):
+            return
+        agent = presence.agents.pop(binding.session)
+        self._show_state(binding.session, agent)
+
+        async def work(transaction: Transaction) -> Session | None:
+            edit = await transaction.edit(binding.session)
+            if edit is None:
+                return None
+            if edit.session.attempt == binding.attempt:
+                change(edit.session, transaction)
+            return edit.session
+
+        session = await backend.ledger.transaction(work)
+        if session is None or session.status is SessionStatus.ENDED:
+            backend.ledger.forget(binding.session)
+            presence.forget(binding.session)
+
+    def _after_bye(self, session: Session, transaction: Transaction) -> None:
+        config = self._backend.config
+        if session.status is SessionStatus.STARTING:
+            lifecycle.fail(
+                session,
+                "AGENT_UNAVAILABLE",
+                "The agent left before it was ready. Please try again.",
+                transaction.now,
+                config,
+            )
+        elif session.status is SessionStatus.ENDING:
+            lifecycle.finish(session)
+        else:
+            lifecycle.end(
+                session, EndReason.AGENT_LEFT, transaction.now, config, agent_is_here=False
+            )
+
+    def _after_loss(self, session: Session, transaction: Transaction) -> None:
+        lifecycle.agent_lost(session, transaction.now, self._backend.config)
+
+    def unplaced(self, request: StartRequest, reason: str) -> None:
+        """No worker takes this start after all (`Workers.on_unplaced`)."""
+        task = asyncio.create_task(
+            fail_attempt(
+                self._backend,
+                request.session,
+                request.attempt,
+                "AGENT_UNAVAILABLE",
+                "No agent is free just now. Please try again in a moment.",
+            )
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _show_state(self, session_id: str, agent: AgentPresence) -> None:
+        changed = SessionChanged(session_id, None)
+        self._backend.hub.publish(session_topic(session_id), changed)
+        self._backend.hub.publish(user_topic(agent.user_id), changed)
+
+
+async def _unacknowledged(edit: SessionEdit, transaction: Transaction) -> tuple[Input, ...]:
+    rows = (
+        await Utterance.filter(session_id=edit.session.id, awaits_agent=True)
+        .using_db(transaction.conn)
+        .order_by("position", "id")
+    )
+    return tuple(Input(row.key, row.text) for row in rows)
+
+
+def _claim(heard: Heard) -> Claim:
+    return Claim(
+        key=heard.segment,
+        role=Role(heard.role),
+        source=UtteranceSource(heard.source),
+        text=heard.text,
+        is_final=heard.final,
+        started_at=heard.started_at,
+        ended_at=heard.ended_at,
+        agent_revision=heard.revision,
+        is_interrupted=heard.interrupted,
+        speaker=heard.speaker,
+        language=heard.language,
+        confidence=heard.confidence,
+    )
+
+
+class MediaEvents:
+    """The audio relay's handler: see `agent_bridge.audio.MediaHandler`."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def person_came(self, session_id: str) -> None:
+        """The person can be heard.
+
+        Raises:
+            Gone: the conversation is over.
+        """
+
+        async def work(transaction: Transaction) -> None:
+            edit = await transaction.edit(session_id)
+            if edit is None or edit.session.ended_at is not None:
+                raise Gone
+            edit.session.person_back_by = None
+
+        await self._backend.ledger.transaction(work)
+        self._backend.presence.people.add(session_id)
+
+    async def person_left(self, session_id: str) -> None:
+        """Nobody is there to be heard; the conversation waits for a while."""
+        self._backend.presence.people.discard(session_id)
+
+        async def work(transaction: Transaction) -> None:
+            edit = await transaction.edit(session_id)
+            if edit is not None:
+                lifecycle.person_left(edit.session, transaction.now, self._backend.config)
+
+        await self._backend.ledger.transaction(work)

@@ -1,0 +1,65 @@
+"""Passwords and secrets: made, kept as hashes, and checked without telling how far one got."""
+
+import asyncio
+import functools
+import hashlib
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+TOKEN_PREFIX: Final = "vox_"
+SHOWN: Final = len(TOKEN_PREFIX) + 8
+"""So much of a token's secret is kept in the clear: 48 of its 256 bits."""
+
+_BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TOKEN_DIGITS: Final = 43
+"""Digits of base 62 that hold 256 bits."""
+
+_argon2 = PasswordHash((Argon2Hasher(),))
+# A hash takes about 0.1 s and 64 MiB, so two at a time: a flood of sign-ins waits in line
+# instead of filling the memory, and never takes the threads that others work in.
+_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
+
+
+async def hash_of(password: str) -> str:
+    """Return the argon2 hash under which a password is kept."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, _argon2.hash, password)
+
+
+async def is_password(password: str, password_hash: str | None) -> bool:
+    """Check a password; without a hash it takes as long, so that time tells nobody who exists."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_threads, _verify, password, password_hash)
+
+
+def new_login_secret() -> str:
+    """Make the secret of a cookie: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def new_token_secret() -> str:
+    """Make the secret of an API token: `vox_` and 256 random bits in base 62."""
+    number = secrets.randbits(256)
+    digits = []
+    for _ in range(_TOKEN_DIGITS):
+        number, digit = divmod(number, 62)
+        digits.append(_BASE62[digit])
+    return TOKEN_PREFIX + "".join(digits)
+
+
+def digest(secret: str) -> str:
+    """Return the SHA-256 under which a secret is kept and found; it is too random to be guessed."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+def _verify(password: str, password_hash: str | None) -> bool:
+    is_right = _argon2.verify(password, password_hash or _nobodys())
+    return is_right and password_hash is not None
+
+
+@functools.cache
+def _nobodys() -> str:
+    return _argon2.hash(secrets.token_urlsafe(32))

@@ -1,0 +1,10 @@
+"""What is published on the topic of a login or an API token."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRevoked:
+    """A login or token is good no more: the streams that it opened end."""
+
+    access_id: str

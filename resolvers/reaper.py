@@ -1,0 +1,161 @@
+"""The reaper acts when a deadline has passed, whichever process noticed, also after a restart."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from models import EndReason, IdempotencyRecord, Session, SessionStatus
+from models.database import reader
+from models.deadlines import past_deadline
+from resolvers import lifecycle
+from resolvers.backend import Backend
+from resolvers.chats import ask_for_agent
+from resolvers.idempotency import KEPT_FOR
+from resolvers.saving import stop_agent
+from resolvers.transaction import Transaction
+
+log = structlog.get_logger(__name__)
+
+EVERY_S: Final = 0.25
+TIDY_EVERY: Final = timedelta(minutes=10)
+TOMBSTONE_FOR: Final = timedelta(hours=25)
+"""Longer than a bridge token is good, so that a late agent still learns that the session is gone."""
+BATCH: Final = 200
+"""Sessions that one round takes on."""
+
+
+class Reaper:
+    """Watches the deadlines of every session."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._tidy_at = backend.clock()
+
+    async def run(self) -> None:
+        """Look again and again, for as long as the server lives."""
+        while True:
+            try:
+                await self.look()
+            except Exception:  # a full disk now must not mean that nobody looks later
+                log.exception("reaper_failed")
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self) -> None:
+        """Act on everything that is due now."""
+        now = self._backend.clock()
+        due = await past_deadline(now, BATCH).using_db(reader()).values_list("id", flat=True)
+        for session_id in due:
+            await self._act(str(session_id))
+        if now >= self._tidy_at:
+            self._tidy_at = now + TIDY_EVERY
+            await self._tidy(now)
+
+    async def _act(self, session_id: str) -> None:
+        async def work(transaction: Transaction) -> tuple[Session, bool] | None:
+            edit = await transaction.edit(session_id)
+            if edit is None:
+                return None
+            return edit.session, self._expire(edit.session, transaction.now)
+
+        outcome = await self._backend.ledger.transaction(work)
+        if outcome is None:
+            return
+        session, wants_agent = outcome
+        stop_agent(self._backend.hub, session)
+        if wants_agent:
+            await ask_for_agent(self._backend, session)
+        if session.status is SessionStatus.ENDED:
+            self._backend.ledger.forget(session_id)
+
+    def _expire(self, session: Session, now: datetime) -> bool:
+        """Change the session as its passed deadlines demand; return whether to ask for an agent.
+
+        Every deadline is looked at again here, under the row's lock: it may just have been moved.
+        """
+        backend, config = self._backend, self._backend.config
+        if _is_past(session.start_by, now):
+            seconds = config.start_timeout.total_seconds()
+            message = f"The agent was not ready within {seconds:g} seconds. Please try again."
+            lifecycle.fail(session, "AGENT_TIMEOUT", message, now, config)
+            log.warning("agent_timeout", session=session.id, attempt=session.attempt)
+        elif _is_past(session.retry_by, now):
+            has_begun = session.started_at is not None
+            reason = EndReason.ABANDONED if has_begun else EndReason.START_FAILED
+            lifecycle.end(session, reason, now, config, agent_is_here=False)
+        elif _is_past(session.drain_by, now):
+            lifecycle.finish(session)
+        elif _is_past(session.agent_back_by, now):
+            lifecycle.end(session, EndReason.ABANDONED, now, config, agent_is_here=False)
+        elif _is_past(session.person_back_by, now):
+            self._person_is_away(session, now)
+        elif _is_past(session.agent_retry_by, now):
+            if backend.agents.free(session.agent_name) == 0:
+                # Nobody can be asked yet; the person is told that the agent is gone, and waits.
+                session.agent_retry_by = now + config.agent_retry_after
+                return False
+            lifecycle.ask(session, now, config)
+            return True
+        return False
+
+    def _person_is_away(self, session: Session, now: datetime) -> None:
+        backend = self._backend
+        heard = backend.presence.heard.get(session.id)
+        if heard is not None and heard + backend.config.abandon_after > now:
+            # Somebody whose words arrive is there, by whatever way their voice travels.
+            session.person_back_by = heard + backend.config.abandon_after
+            return
+        lifecycle.end(
+            session,
+            EndReason.ABANDONED,
+            now,
+            backend.config,
+            agent_is_here=session.id in backend.presence.agents,
+        )
+
+    async def _tidy(self, now: datetime) -> None:
+        """Remove what nobody can ask for any more."""
+
+        async def work(transaction: Transaction) -> None:
+            conn = transaction.conn
+            await (
+                IdempotencyRecord.filter(created_at__lt=now - KEPT_FOR).using_db(conn).delete()
+            )
+            await Session.filter(deleted_at__lt=now - TOMBSTONE_FOR).using_db(conn).delete()
+
+        await self._backend.ledger.transaction(work)
+
+
+def _is_past(deadline: datetime | None, now: datetime) -> bool:
+    return deadline is not None and deadline <= now
+
+
+async def recover(backend: Backend) -> int:
+    """Take over every session that was running when the last process ended; return how many.
+
+    Whatever may still change is committed again, above every revision that anybody may hold, and
+    the clocks of who is gone begin to run.
+    """
+    running = (
+        await Session.filter(deleted_at=None)
+        .exclude(status=SessionStatus.ENDED)
+        .using_db(reader())
+        .values_list("id", flat=True)
+    )
+    for session_id in running:
+        await backend.ledger.transaction(_take_over(backend, str(session_id)))
+    return len(running)
+
+
+def _take_over(backend: Backend, session_id: str) -> Callable[[Transaction], Awaitable[None]]:
+    async def work(transaction: Transaction) -> None:
+        edit = await transaction.edit(session_id)
+        if edit is None:
+            return
+        await edit.recommit_unfinished()
+        lifecycle.agent_lost(edit.session, transaction.now, backend.config)
+        lifecycle.person_left(edit.session, transaction.now, backend.config)
+
+    return work

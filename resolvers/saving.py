@@ -1,0 +1,158 @@
+"""Saving a conversation: what the client shows is merged with what the server has, and it ends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent_bridge.commands import Stop
+from agent_bridge.hub import Hub
+from models import EndReason, Role, Session, Utterance, UtteranceSource
+from resolvers import lifecycle, limits
+from resolvers.access import owned_session, require
+from resolvers.backend import Backend
+from resolvers.merge import Claim
+from resolvers.placement import Place, place_missing
+from resolvers.records import agent_topic
+from resolvers.refusals import BadUserInput
+from resolvers.transaction import SessionEdit, Transaction
+from resolvers.viewer import TokenScope, Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a client shows as one message."""
+
+    key: str
+    role: Role
+    text: str
+    timestamp: datetime
+    is_final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A message whose text lost against what the server keeps under its key."""
+
+    index: int
+    submitted_text: str
+    kept: Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How saving went."""
+
+    session: Session
+    is_saved: bool
+    """False for a conversation in which nothing was said."""
+    created_count: int
+    conflicts: list[Conflict]
+
+
+async def save_session(
+    backend: Backend, viewer: Viewer | None, session_id: str, messages: Sequence[Message]
+) -> Saved:
+    """Merge the messages, end the conversation, and keep all of it; harmless when repeated.
+
+    Raises:
+        Refusal: signed out, unknown, somebody else's, or a message is not acceptable; nothing is
+            written then.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+    check_messages(messages, backend.clock(), ("messages",))
+
+    async def work(transaction: Transaction) -> Saved:
+        return await save(backend, allowed, transaction, session_id, messages)
+
+    saved = await backend.ledger.transaction(work)
+    stop_agent(backend.hub, saved.session)
+    return saved
+
+
+def check_messages(
+    messages: Sequence[Message], now: datetime, field: tuple[str | int, ...]
+) -> None:
+    """Refuse messages that can't be kept, naming the index and field at fault."""
+    if len(messages) > limits.MESSAGES:
+        raise BadUserInput(
+            f"At most {limits.MESSAGES:,} messages can be saved at once, not {len(messages):,}. "
+            "Save the first part, then the rest.",
+            field=field,
+        )
+    seen: dict[str, int] = {}
+    for index, message in enumerate(messages):
+        here = (*field, index)
+        limits.check_key(message.key, (*here, "key"))
+        limits.check_text(message.text, (*here, "text"))
+        limits.check_timestamp(message.timestamp, now, (*here, "timestamp"))
+        first = seen.setdefault(message.key, index)
+        if first != index:
+            raise BadUserInput(
+                f"Messages {first} and {index} have the same key; every message needs its own.",
+                field=(*here, "key"),
+            )
+
+
+async def save(
+    backend: Backend,
+    viewer: Viewer,
+    transaction: Transaction,
+    session_id: str,
+    messages: Sequence[Message],
+) -> Saved:
+    """Do what `save_session` does, inside a transaction; the messages have been checked."""
+    session = await owned_session(
+        viewer, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
+    )
+    edit = transaction.adopt(session)
+    # What the bridge holds comes first: it has more authority, and it is older.
+    await backend.ledger.flush(edit)
+    created_before = edit.created_count
+    await _merge(edit, messages)
+    rows = await edit.load(())
+    conflicts = [
+        Conflict(index, message.text, rows[message.key])
+        for index, message in enumerate(messages)
+        if rows[message.key].text != message.text
+    ]
+    lifecycle.end(
+        session,
+        EndReason.SAVED,
+        transaction.now,
+        backend.config,
+        agent_is_here=session.id in backend.presence.agents,
+    )
+    created = edit.created_count - created_before
+    is_saved = session.utterance_count + edit.created_count > 0
+    return Saved(session, is_saved, created, conflicts)
+
+
+async def _merge(edit: SessionEdit, messages: Sequence[Message]) -> None:
+    rows = await edit.load(message.key for message in messages)
+    known = {
+        key: Place(row.position, row.id) for key, row in rows.items()
+    }
+    keys = [message.key for message in messages]
+    missing = [key for key in keys if key not in known]
+    positions: dict[str, float] = {}
+    if missing:
+        positions = place_missing(known, await edit.places(), keys)
+    for message in messages:
+        await edit.merge(_claim(message), positions.get(message.key))
+
+
+def _claim(message: Message) -> Claim:
+    return Claim(
+        key=message.key,
+        role=message.role,
+        source=UtteranceSource.CLIENT_REPORTED,
+        text=message.text,
+        is_final=message.is_final,
+        started_at=message.timestamp,
+    )
+
+
+def stop_agent(hub: Hub, session: Session) -> None:
+    """Tell the agent of a session that has ended to finish, wherever it is connected."""
+    if session.end_reason is not None:
+        hub.publish(agent_topic(session.id), Stop(session.end_reason.value))

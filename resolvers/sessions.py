@@ -1,0 +1,114 @@
+"""Reading, naming and deleting one conversation."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from agent_bridge.commands import Gone
+from models import Session, Utterance
+from resolvers import limits
+from resolvers.access import owned_session, require
+from resolvers.backend import Backend
+from resolvers.records import (
+    SessionDeleted,
+    TranscriptEnded,
+    agent_topic,
+    session_topic,
+    transcripts_topic,
+    user_topic,
+)
+from resolvers.refusals import BadUserInput
+from resolvers.transaction import Transaction
+from resolvers.viewer import TokenScope, Viewer
+
+
+async def get_session(backend: Backend, viewer: Viewer | None, session_id: str) -> Session:
+    """Return one of the viewer's sessions."""
+    return await owned_session(viewer, session_id)
+
+
+async def rename_session(
+    backend: Backend, viewer: Viewer | None, session_id: str, title: str
+) -> Session:
+    """Give a session another title."""
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+    title = limits.check_title(title, ("title",))
+
+    async def work(transaction: Transaction) -> Session:
+        session = await owned_session(
+            allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
+        )
+        transaction.adopt(session).session.title = title
+        return session
+
+    return await backend.ledger.transaction(work)
+
+
+async def delete_session(backend: Backend, viewer: Viewer | None, session_id: str) -> str:
+    """Delete a session and every word of it; what its agent still sends is refused.
+
+    A tombstone stays until no token for it can be good any more.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_DELETE)
+
+    async def work(transaction: Transaction) -> Session:
+        conn = transaction.conn
+        session = await owned_session(
+            allowed, session_id, conn=conn, scope=TokenScope.SESSIONS_DELETE
+        )
+        await Utterance.filter(session_id=session.id).using_db(conn).delete()
+        session.deleted_at = transaction.now
+        session.preview = None
+        session.title = "Deleted"
+        session.utterance_count = 0
+        session.start_by = session.retry_by = session.drain_by = None
+        session.agent_retry_by = session.agent_back_by = session.person_back_by = None
+        await session.save(using_db=conn)
+        return session
+
+    session = await backend.ledger.transaction(work)
+    backend.ledger.drop(session.id)
+    deleted = SessionDeleted(session.id)
+    hub = backend.hub
+    hub.publish(agent_topic(session.id), Gone())
+    hub.publish(session_topic(session.id), deleted)
+    hub.publish(user_topic(session.user_id), deleted)
+    hub.publish(transcripts_topic(session.id), TranscriptEnded("SESSION_DELETED"))
+    return session.id
+
+
+def agent_state(backend: Backend, session: Session) -> str | None:
+    """Return what the session's agent is doing, None unless it is connected."""
+    return backend.presence.agent_state(session.id)
+
+
+def transcript_cursor(session: Session) -> str:
+    """Return the cursor after everything that was committed when this session was read."""
+    return encode_cursor(session.id, session.last_seq)
+
+
+def encode_cursor(session_id: str, seq: int) -> str:
+    """Make a cursor that says "everything up to here" of one session's transcript."""
+    return urlsafe_b64encode(f"t1:{session_id}:{seq}".encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, session: Session) -> int:
+    """Return the seq that a cursor names, or refuse one that is not of this session."""
+    refusal = BadUserInput(
+        "That cursor was not made for this session's transcript. "
+        "Leave `after` out to receive everything.",
+        field=("after",),
+    )
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        version, session_id, digits = urlsafe_b64decode(padded).decode("ascii").split(":")
+        seq = int(digits)
+    except ValueError:
+        raise refusal from None
+    if version != "t1" or session_id != session.id or encode_cursor(session_id, seq) != cursor:
+        raise refusal
+    if not 0 <= seq <= session.last_seq:
+        raise BadUserInput(
+            "That cursor is ahead of this session's transcript: the server may have been restored "
+            "from a backup. Leave `after` out to receive everything.",
+            field=("after",),
+        )
+    return seq

@@ -1,0 +1,317 @@
+"""What a person watches: a transcript while it is spoken, and sessions as they change.
+
+A stream registers with the hub before it reads the database, so nothing falls between the two.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from agent_bridge.hub import ReaderTooSlow, Subscription
+from models import ApiToken, Login, Session, SessionStatus, Utterance
+from models.database import reader
+from resolvers.access import owned_session, require
+from resolvers.backend import Backend
+from resolvers.events import AccessRevoked
+from resolvers.records import (
+    SERVER_TOPIC,
+    InterimHeard,
+    ServerStopping,
+    SessionChanged,
+    SessionDeleted,
+    TranscriptCommitted,
+    TranscriptEnded,
+    UtteranceState,
+    access_topic,
+    session_topic,
+    state_of,
+    transcripts_topic,
+    user_topic,
+)
+from resolvers.sessions import decode_cursor, encode_cursor
+from resolvers.viewer import TokenScope, Viewer
+
+PAGE: Final = 500
+"""Utterances in one event while catching up."""
+REMEMBERED: Final = 1_024
+"""Delivered utterances whose revisions a stream remembers, to send nothing that is older."""
+RESUMABLE: Final = frozenset({"READER_TOO_SLOW", "SERVER_SHUTDOWN"})
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """Why a stream ends, and whether coming back with the newest cursor makes sense."""
+
+    reason: str
+    may_resume: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptEvent:
+    """What one event of a transcript stream carries."""
+
+    cursor: str
+    utterances: tuple[UtteranceState, ...]
+    is_caught_up: bool
+    end: StreamEnd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUpdate:
+    """A session as it is now, or the id of one that is gone; neither on a mere marker."""
+
+    session: Session | None = None
+    deleted_session_id: str | None = None
+    end: StreamEnd | None = None
+
+
+class _Ended(Exception):
+    """The stream is over, for this reason."""
+
+    def __init__(self, reason: str) -> None:
+        self.end = StreamEnd(reason, reason in RESUMABLE)
+
+
+async def _events(
+    backend: Backend, viewer: Viewer, subscription: Subscription
+) -> AsyncIterator[object]:
+    """Yield what the hub brings.
+
+    Raises:
+        _Ended: the viewer's access or the server ends, or the reader was too slow.
+    """
+    expires_at = viewer.expires_at
+    while True:
+        try:
+            event = subscription.take()
+            if event is None:
+                left = _seconds_until(expires_at, backend.clock())
+                async with asyncio.timeout(left):
+                    event = await subscription.get()
+        except TimeoutError:
+            raise _Ended("ACCESS_REVOKED") from None
+        except ReaderTooSlow:
+            raise _Ended("READER_TOO_SLOW") from None
+        if isinstance(event, AccessRevoked):
+            raise _Ended("ACCESS_REVOKED")
+        if isinstance(event, ServerStopping):
+            raise _Ended("SERVER_SHUTDOWN")
+        yield event
+
+
+def _seconds_until(moment: datetime | None, now: datetime) -> float | None:
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
+
+
+async def _check_access(viewer: Viewer) -> None:
+    """End the stream of a viewer whose access was revoked before it began to listen for that.
+
+    Raises:
+        _Ended: it was.
+    """
+    if viewer.login_id is not None:
+        is_good = await Login.filter(id=viewer.login_id).using_db(reader()).exists()
+    else:
+        is_good = await ApiToken.filter(id=viewer.access_id).using_db(reader()).exists()
+    if not is_good:
+        raise _Ended("ACCESS_REVOKED")
+
+
+# ---------------------------------------------------------------------- transcripts
+
+
+async def open_transcripts(
+    backend: Backend, viewer: Viewer | None, session_id: str, after: str | None = None
+) -> AsyncGenerator[TranscriptEvent, None]:
+    """Authorise, then return the stream: what was missed, a marker, then what is said.
+
+    Raises:
+        Refusal: before the first event, and only then.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_READ)
+    session = await owned_session(allowed, session_id)
+    seq = 0 if after is None else decode_cursor(after, session)
+    return _transcripts(backend, allowed, session.id, seq)
+
+
+async def _transcripts(
+    backend: Backend, viewer: Viewer, session_id: str, seq: int
+) -> AsyncGenerator[TranscriptEvent, None]:
+    stream = _Transcript(backend, session_id, seq)
+    topics = (transcripts_topic(session_id), access_topic(viewer.access_id), SERVER_TOPIC)
+    with backend.hub.subscribe(*topics) as subscription:
+        try:
+            await _check_access(viewer)
+            async with aclosing(stream.replay()) as replay:
+                async for event in replay:
+                    yield event
+            yield stream.marker()
+            await stream.check_alive()
+            async for published in _events(backend, viewer, subscription):
+                async with aclosing(stream.follow(published)) as live:
+                    async for event in live:
+                        yield event
+        except _Ended as ended:
+            yield replace(stream.marker(), end=ended.end)
+
+
+class _Transcript:
+    """One reader's place in one session's transcript."""
+
+    def __init__(self, backend: Backend, session_id: str, seq: int) -> None:
+        self._backend = backend
+        self._session_id = session_id
+        self._seq = seq
+        self._revisions: OrderedDict[str, int] = OrderedDict()
+        self._is_caught_up = False
+
+    def marker(self) -> TranscriptEvent:
+        """An event without utterances, to tell where this stream is."""
+        return self._event(())
+
+    def _event(self, utterances: tuple[UtteranceState, ...]) -> TranscriptEvent:
+        cursor = encode_cursor(self._session_id, self._seq)
+        return TranscriptEvent(cursor, utterances, self._is_caught_up)
+
+    async def replay(self) -> AsyncGenerator[TranscriptEvent, None]:
+        """Yield what was committed after this place, then what may still change, as it is now."""
+        async with aclosing(self._stored()) as batches:
+            async for event in batches:
+                yield event
+        interims = tuple(
+            state for state in self._backend.ledger.interims(self._session_id) if self._is_news(state)
+        )
+        if interims:
+            yield self._event(interims)
+        self._is_caught_up = True
+
+    async def _stored(self) -> AsyncGenerator[TranscriptEvent, None]:
+        """Yield everything after this place from the database, page by page.
+
+        A seq that is missing there belongs to a change that a later one of the same utterance has
+        replaced; so the seq of a page's last row is a place without a hole before it.
+        """
+        while True:
+            rows = (
+                await Utterance.filter(session_id=self._session_id, seq__gt=self._seq)
+                .using_db(reader())
+                .order_by("seq")
+                .limit(PAGE)
+            )
+            if rows:
+                self._seq = rows[-1].seq
+                states = tuple(state for row in rows if self._is_news(state := state_of(row)))
+                if states:
+                    yield self._event(states)
+            if len(rows) < PAGE:
+                return
+
+    def _is_news(self, state: UtteranceState) -> bool:
+        """Whether the reader can use this; note that it was delivered."""
+        held = self._revisions.pop(state.id, 0)
+        self._revisions[state.id] = max(held, state.revision)
+        if len(self._revisions) > REMEMBERED:
+            self._revisions.popitem(last=False)
+        return state.revision > held
+
+    async def follow(self, published: object) -> AsyncGenerator[TranscriptEvent, None]:
+        """Yield what one published event means for this reader.
+
+        Raises:
+            _Ended: the session has ended or was deleted.
+        """
+        if isinstance(published, InterimHeard):
+            if self._is_news(published.utterance):
+                yield self._event((published.utterance,))
+        elif isinstance(published, TranscriptCommitted):
+            if published.last_seq <= self._seq:
+                return
+            if published.utterances is None or published.first_seq > self._seq + 1:
+                async with aclosing(self._stored()) as batches:
+                    async for event in batches:
+                        yield event
+                return
+            new = [state for seq, state in published.utterances if seq > self._seq]
+            self._seq = published.last_seq
+            states = tuple(state for state in new if self._is_news(state))
+            yield self._event(states)
+        elif isinstance(published, TranscriptEnded):
+            raise _Ended(published.reason)
+
+    async def check_alive(self) -> None:
+        """End the stream of a session that has ended before it began to listen.
+
+        Raises:
+            _Ended: it has.
+        """
+        session = await Session.filter(id=self._session_id).using_db(reader()).get_or_none()
+        if session is None or session.deleted_at is not None:
+            raise _Ended("SESSION_DELETED")
+        if session.status is SessionStatus.ENDED:
+            raise _Ended("SESSION_ENDED")
+
+
+# ---------------------------------------------------------------------- sessions
+
+
+async def open_session_updates(
+    backend: Backend, viewer: Viewer | None, session_id: str | None = None
+) -> AsyncGenerator[SessionUpdate, None]:
+    """Authorise, then return the stream of one session, or of all that the viewer has.
+
+    Raises:
+        Refusal: before the first event, and only then.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_READ)
+    if session_id is not None:
+        await owned_session(allowed, session_id)
+        return _session_updates(backend, allowed, session_topic(session_id), session_id)
+    return _session_updates(backend, allowed, user_topic(allowed.user_id), None)
+
+
+async def _session_updates(
+    backend: Backend, viewer: Viewer, topic: str, session_id: str | None
+) -> AsyncGenerator[SessionUpdate, None]:
+    with backend.hub.subscribe(topic, access_topic(viewer.access_id), SERVER_TOPIC) as subscription:
+        try:
+            await _check_access(viewer)
+            if session_id is None:
+                yield SessionUpdate()
+            else:
+                yield SessionUpdate(await _living(session_id))
+            async for published in _events(backend, viewer, subscription):
+                update = await _update_of(published)
+                if update is not None:
+                    yield update
+                if session_id is not None and update is not None:
+                    _check_over(update)
+        except _Ended as ended:
+            yield SessionUpdate(end=ended.end)
+
+
+async def _living(session_id: str) -> Session:
+    session = await Session.filter(id=session_id, deleted_at=None).using_db(reader()).get_or_none()
+    if session is None:
+        raise _Ended("SESSION_DELETED")
+    return session
+
+
+async def _update_of(published: object) -> SessionUpdate | None:
+    if isinstance(published, SessionDeleted):
+        return SessionUpdate(deleted_session_id=published.session_id)
+    if not isinstance(published, SessionChanged):
+        return None
+    if published.session is not None:
+        return SessionUpdate(published.session)
+    query = Session.filter(id=published.session_id, deleted_at=None).using_db(reader())
+    session = await query.get_or_none()
+    return None if session is None else SessionUpdate(session)
+
+
+def _check_over(update: SessionUpdate) -> None:
+    if update.deleted_session_id is not None:
+        raise _Ended("SESSION_DELETED")
