@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -153,9 +153,10 @@ class Settings(BaseSettings):
         return bound
 
     @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is a file of this machine, which one process may write to."""
-        return self.database_url.startswith("sqlite:")
+    def sqlite_file(self) -> Path | None:
+        """The database file, or None when the database is a server."""
+        scheme, _, rest = self.database_url.partition("://")
+        return Path(unquote(rest.partition("?")[0])) if scheme == "sqlite" else None
 
     def worker_secret(self) -> str:
         """Return the key that workers show; makes it the first time, if none is set."""
@@ -172,7 +173,7 @@ def load(**given: Any) -> Settings:
     """Read the settings from the process's environment.
 
     Args:
-        **given: Settings by field name that win over it, such as a command's options; None does not.
+        **given: Settings by field name that win over it, as a command's options do; not if None.
 
     Raises:
         SettingsError: Something is wrong; the message names each variable and what it expects.
@@ -208,7 +209,7 @@ def kept_secret(path: Path) -> str:
     It is written beside its place and linked there whole, so that of two processes that start at
     once one makes it and both read the same, and a crash leaves no half of a secret.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,0 +1,180 @@
+"""The `voxql` command; each part loads what it needs when it runs, so that `--help` is quick."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from settings import Settings
+
+OK: Final = 0
+FAILED: Final = 1
+CANNOT_RUN: Final = 78
+
+app = typer.Typer(
+    name="voxql",
+    help="The GraphQL backend for voice agents. Settings are environment variables, VOXQL_...; "
+    "docs/settings.md lists them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a frame around the help costs a quarter of a second
+)
+users = typer.Typer(help="Look after accounts.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(users, name="user")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (VOXQL_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0: a free one (VOXQL_PORT).")] = None,
+) -> None:
+    """Start the server, and the agent with it; Ctrl-C ends both."""
+    # Until here the process has only computed, so its CPU time tells when it began.
+    began = time.perf_counter() - time.process_time()
+    settings = _settings(host=host, port=port)
+    from importlib.metadata import version
+
+    from serving.run import run
+    from serving.steps import Steps
+
+    print(f"VoxQL {version('voxql')}, data in {settings.data_dir}")
+    steps = Steps(began)
+    steps.done("command", "loaded", since=began)
+    run(settings, steps)
+
+
+@app.command()
+def agent(
+    url: Annotated[
+        str | None, typer.Option(envvar="VOXQL_URL", help="The server (default: the local one).")
+    ] = None,
+    end_with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Run the voice agent alone, as a worker of a server that runs elsewhere."""
+    if end_with_parent:
+        from agent_bridge.child import end_with_parent as end_with_the_parent
+
+        end_with_the_parent()
+    settings = _settings()
+    try:
+        from agent_bridge.agent import run_agent
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] in {"livekit", "numpy"}:
+            _say(f"The agent's packages are not installed (no module {error.name}): make setup")
+            raise typer.Exit(CANNOT_RUN) from None
+        raise
+    _until_stopped(run_agent(settings, url or settings.public_url))
+
+
+@app.command()
+def talk(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A recording to play to the agent. Without one: the microphone, or typed lines.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    url: Annotated[
+        str, typer.Option(envvar="VOXQL_URL", help="The server to talk through.")
+    ] = "http://127.0.0.1:8000",
+) -> None:
+    """Talk with the agent from this terminal, then save the conversation and read it back."""
+    from terminal import talk as talk_there
+
+    raise typer.Exit(talk_there(url, file))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date (`voxql serve` does so by itself)."""
+    settings = _settings()
+    from models.database import migrate as apply
+
+    applied = asyncio.run(apply(settings.database_url))
+    for name in applied:
+        print(f"applied {name}")
+    print("The database is up to date.")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to write it; must not exist yet.")],
+) -> None:
+    """Copy the database into a file, whole and consistent, while the server runs."""
+    settings = _settings()
+    if settings.sqlite_file is None:
+        _fail("This database is a server's; use its own tool, such as pg_dump.")
+    from serving.backup import copy_database
+
+    size = copy_database(settings.sqlite_file, file)
+    print(f"{file}: {size:,} bytes, checked.")
+
+
+def main() -> None:
+    """Run the command; what can be expected to go wrong is said in a sentence, without a trace."""
+    try:
+        app()
+    except Exception as error:
+        if not isinstance(error, _expected_errors()):
+            raise
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    from resolvers.refusals import Refusal
+    from serving.refusal import CannotServe
+    from settings import SettingsError
+
+    return (SettingsError, CannotServe, Refusal, OSError)
+
+
+def _settings(**given: object) -> "Settings":
+    """Read the settings, complain about misspelt ones, and set up the log."""
+    import settings
+
+    for sentence in settings.misspelt():
+        _say(sentence)
+    values = settings.load(**given)
+    from serving.logs import log_to_stderr
+
+    log_to_stderr(values.log_level)
+    return values
+
+
+def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run this until it ends; SIGTERM and Ctrl-C cancel it, so that it ends in good order."""
+
+    async def main_task() -> None:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+
+    asyncio.run(main_task())
+
+
+def _say(sentence: str) -> None:
+    print(f"voxql: {sentence}", file=sys.stderr)
+
+
+def _fail(sentence: str) -> NoReturn:
+    _say(sentence)
+    sys.exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()

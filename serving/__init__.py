@@ -1,0 +1,1 @@
+"""Serving: port, database, agent and app, brought up in order and taken down in order."""

@@ -1,0 +1,54 @@
+"""The port: taken before anything else, so that a clash is told at once."""
+
+import errno
+import socket
+import sys
+from typing import Final
+
+from serving.refusal import CannotServe
+
+STUCK_CLIENT_MS: Final = 20_000
+"""After this a client that takes nothing is dropped; a ping time-out waits for its buffer first."""
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Open a socket on this address; port 0 takes a free port.
+
+    Raises:
+        CannotServe: The address can't be had.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise CannotServe(f"VOXQL_HOST={host} is no address of this machine.") from error
+    family, kind, protocol, _, address = found[0]
+    sock = socket.socket(family, kind, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "linux":  # accepted connections inherit it
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_CLIENT_MS)
+    try:
+        sock.bind(address)
+        # A port counts as taken only now; what connects waits until the app is there.
+        sock.listen(2048)
+    except OSError as error:
+        sock.close()
+        raise CannotServe(_why_not(error, host, port)) from error
+    return sock
+
+
+def local_address(sock: socket.socket) -> tuple[str, int]:
+    """Return the host and port at which this machine itself reaches the socket."""
+    host, port = sock.getsockname()[:2]
+    every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced, not bound
+    return every.get(host, host), port
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} on {host} is in use already, perhaps by another VoxQL. "
+            f"Stop that, or choose another port: VOXQL_PORT={port + 1 if port < 65535 else 8000}"
+        )
+    if error.errno == errno.EACCES:
+        return f"Port {port} is kept for root; take one from 1024 up, as in VOXQL_PORT=8000."
+    return f"Can't listen on {host}, port {port}: {error.strerror}."

@@ -1,0 +1,5 @@
+"""Why a server can't start."""
+
+
+class CannotServe(Exception):
+    """The server can't start; the message says why and what to do."""

@@ -1,0 +1,122 @@
+"""The way from a command to an open server, and back."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from agent_bridge.child import AgentChild
+from serving.address import listening_socket, local_address
+from serving.refusal import CannotServe
+from serving.server import Server, configured
+from serving.sole_process import sole_process
+from serving.steps import Steps
+from settings import Settings
+
+COMMAND: Final = Path(__file__).resolve().parent.parent / "cli.py"
+
+Address = tuple[str, int]
+
+
+def run(settings: Settings, steps: Steps) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        CannotServe: The port or the database can't be had.
+    """
+    factory = uvicorn.Config(app="").get_loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve(settings, steps))
+
+
+async def _serve(settings: Settings, steps: Steps) -> None:
+    with (
+        sole_process(settings.sqlite_file),
+        listening_socket(settings.host, settings.port) as sock,
+    ):
+        address = local_address(sock)
+        settings = settings.bound_to(address[1])
+        steps.done("port", f"{settings.host}, port {settings.port}")
+        async with _agent(settings, address, steps) as child:
+            await _migrate(settings, steps)
+            from asgi import build_app  # loading the app is a part with a time of its own
+
+            app = build_app(settings)
+            steps.done("app", "loaded")
+            # The streams end first: what the agent still hands in afterwards is kept all the same.
+            server = Server(configured(app), [app.state.on_shutdown, child.stop if child else None])
+            watch = asyncio.create_task(_announce(server, settings, address, steps))
+            try:
+                await server.serve(sockets=[sock])
+            finally:
+                watch.cancel()
+
+
+async def _migrate(settings: Settings, steps: Steps) -> None:
+    from models.database import migrate  # loading the ORM is a part of this step
+
+    try:
+        applied = await migrate(settings.database_url)
+    except ValueError as error:
+        raise CannotServe(str(error)) from error
+    steps.done("database", f"{len(applied)} migration(s) applied" if applied else "up to date")
+
+
+@contextlib.asynccontextmanager
+async def _agent(
+    settings: Settings, address: Address, steps: Steps
+) -> AsyncIterator[AgentChild | None]:
+    """Start the shipped agent before the rest, so that its models load while that comes up."""
+    if settings.agent != "local":
+        yield None
+        return
+    command = [sys.executable, str(COMMAND), "agent", "--url", _url(address), "--end-with-parent"]
+    child = AgentChild(command, {"VOXQL_WORKER_KEY": settings.worker_secret()})
+    try:
+        await child.start()
+        steps.done("agent", f"starting (process {child.pid})")
+        yield child
+    finally:
+        await child.stop()
+
+
+def _url(address: Address) -> str:
+    host, port = address
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+async def _announce(server: Server, settings: Settings, address: Address, steps: Steps) -> None:
+    """Print when the server is open, and when conversations can be held."""
+    await server.opened.wait()
+    steps.done("open", f"{settings.public_url}/ (GraphQL: /graphql)", since=steps.began)
+    if settings.agent == "none":
+        return
+    if settings.agent == "external":
+        key = "VOXQL_WORKER_KEY" if settings.worker_key else f"in {settings.data_dir}/worker.key"
+        print(f"  agent     waiting for a worker; its key: {key}", flush=True)
+    pause = 0.1
+    while not await _is_ready(address, urlsplit(settings.public_url).netloc):
+        await asyncio.sleep(pause)
+        pause = min(1.1 * pause, 2.0)
+    steps.done("agent", "ready: conversations can begin", since=steps.began)
+
+
+async def _is_ready(address: Address, host: str) -> bool:
+    """Ask /readyz, as a load balancer would."""
+    try:
+        reader, writer = await asyncio.open_connection(*address)
+    except OSError:
+        return False
+    try:
+        request = f"GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        writer.write(request.encode())
+        return b" 200 " in await reader.readline()
+    except OSError:
+        return False
+    finally:
+        writer.close()

@@ -1,0 +1,92 @@
+"""uvicorn, set up for many small WebSocket messages, and stopped in good order."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from types import FrameType
+from typing import Final
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+FRAME_LIMIT: Final = 1024 * 1024
+"""Bytes of one WebSocket message; the limits of the single endpoints are at or under it."""
+
+DRAIN_S: Final = 10
+"""Seconds that each hook has: the app's, to end its streams; the agent's, to say its last words."""
+
+Hook = Callable[[], Awaitable[object]]
+
+log = structlog.get_logger(__name__)
+
+
+def configured(app: ASGIApp) -> uvicorn.Config:
+    """Return how uvicorn serves this app."""
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="on",
+        workers=1,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        ws_max_size=FRAME_LIMIT,
+        # Compression costs 10-80 µs a message and doubles the memory of an idle connection.
+        ws_per_message_deflate=False,
+    )
+
+
+class Server(uvicorn.Server):
+    """uvicorn with hooks that run, one after the other, while the connections are still open."""
+
+    def __init__(self, config: uvicorn.Config, hooks: Sequence[Hook | None]) -> None:
+        super().__init__(config)
+        self._hooks = [hook for hook in hooks if hook is not None]
+        self._drain: asyncio.Task[None] | None = None
+        self.opened = asyncio.Event()
+        """Set once requests are answered."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals and don't raise them again: a stop that was asked for is no failure."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; a second Ctrl-C stops at once."""
+        super().handle_exit(sig, frame)
+        if self.force_exit and self._drain is not None:
+            self._drain.cancel()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the app, then answer requests."""
+        await super().startup(sockets)
+        self.opened.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run the hooks, then close; uvicorn by itself would close before it tells the app."""
+        print("  stopping  (Ctrl-C again to stop at once)", flush=True)
+        self._drain = asyncio.create_task(self._run_hooks())
+        await asyncio.wait([self._drain])
+        await super().shutdown(sockets)
+
+    async def _run_hooks(self) -> None:
+        for hook in self._hooks:
+            try:
+                async with asyncio.timeout(DRAIN_S):
+                    await hook()
+            except TimeoutError:
+                log.warning("a part did not stop in time", seconds=DRAIN_S)
+            except Exception:  # a task boundary: whatever it was, the rest must be stopped too
+                log.exception("a part could not be stopped in good order")

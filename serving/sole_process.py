@@ -1,0 +1,42 @@
+"""One server process for one SQLite file."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from serving.refusal import CannotServe
+
+
+@contextlib.contextmanager
+def sole_process(database: Path | None) -> Iterator[None]:
+    """Hold the lock that keeps a second server from the same SQLite file.
+
+    Several processes that write to one file run into "database is locked", and each would know
+    only its own conversations. The kernel frees the lock however a process ends.
+
+    Args:
+        database: The file; None, for a database with a server of its own, locks nothing.
+
+    Raises:
+        CannotServe: Another server holds the lock.
+    """
+    if database is None:
+        yield
+        return
+    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(database.with_name(f"{database.name}.lock"), "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise CannotServe(
+                f"Another server (process {file.read().strip() or 'unknown'}) uses {database}, "
+                "and SQLite serves one process only. Stop the other one, or give this one a "
+                "folder of its own: VOXQL_DATA_DIR=..."
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
