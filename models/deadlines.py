@@ -1,9 +1,7 @@
 """Which sessions have a deadline that has passed."""
 
 from datetime import datetime
-from functools import reduce
-from operator import or_
-from typing import Final
+from typing import Any, Final
 
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
@@ -23,5 +21,5 @@ _RUNNING: Final = [status for status in SessionStatus if status is not SessionSt
 
 def past_deadline(now: datetime, most: int) -> QuerySet[Session]:
     """Find up to `most` running sessions with a deadline at or before `now`."""
-    is_due = reduce(or_, (Q(**{f"{column}__lte": now}) for column in COLUMNS))
-    return Session.filter(is_due, status__in=_RUNNING, deleted_at=None).limit(most)
+    due: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS}
+    return Session.filter(Q(join_type="OR", **due), status__in=_RUNNING, deleted_at=None).limit(most)

@@ -165,7 +165,7 @@ async def _save_previous(
 
 
 async def _was_deleted(viewer: Viewer, transaction: Transaction, session_id: str) -> bool:
-    """Whether the viewer has deleted this session; the person wanted it gone, so that's no error."""
+    """Whether the viewer has deleted this session: they wanted it gone, so that is no error."""
     tombstones = Session.filter(
         id=session_id, user_id=viewer.user_id, deleted_at__isnull=False
     ).using_db(transaction.conn)
@@ -225,9 +225,7 @@ async def ask_for_agent(backend: Backend, session: Session) -> Session:
 
 
 async def _agent_unavailable(backend: Backend, session: Session, message: str) -> Session:
-    failed = await fail_attempt(
-        backend, session.id, session.attempt, "AGENT_UNAVAILABLE", message
-    )
+    failed = await fail_attempt(backend, session.id, session.attempt, "AGENT_UNAVAILABLE", message)
     return failed or session
 
 
@@ -288,8 +286,7 @@ async def _saved_again(
         return None
     kept_ids = [id_ for _, id_ in told["conflicts"]]
     kept = {
-        row.id: row
-        for row in await Utterance.filter(id__in=kept_ids).using_db(transaction.conn)
+        row.id: row for row in await Utterance.filter(id__in=kept_ids).using_db(transaction.conn)
     }
     # The submitted texts are those of the repeated request: its fingerprint is the same.
     conflicts = [

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 
-from agent_bridge.audio import Gone
 from agent_bridge.handler import Binding, Input, SessionGone, Welcome
 from agent_bridge.protocol import Ack, Nack, State
 from agent_bridge.protocol import Utterance as Heard
@@ -53,8 +52,8 @@ class AgentEvents:
             backend.presence.agents[session.id] = AgentPresence(
                 connection, binding.attempt, session.user_id
             )
-        reason = session.end_reason.value if session.end_reason is not None else None
-        return Welcome(is_current=is_current, stop_reason=reason, inputs=inputs)
+        reason = session.end_reason
+        return Welcome(is_current, reason.value if reason else None, inputs)
 
     async def ready(self, binding: Binding, connection: str) -> None:
         """The agent can hear and answer: the session is ACTIVE."""
@@ -110,9 +109,7 @@ class AgentEvents:
 
         async def work(transaction: Transaction) -> None:
             await (
-                Utterance.filter(
-                    session_id=binding.session, key=key, source=UtteranceSource.TYPED
-                )
+                Utterance.filter(session_id=binding.session, key=key, source=UtteranceSource.TYPED)
                 .using_db(transaction.conn)
                 .update(awaits_agent=False)
             )
@@ -232,13 +229,13 @@ class MediaEvents:
         """The person can be heard.
 
         Raises:
-            Gone: the conversation is over.
+            SessionGone: the conversation is over.
         """
 
         async def work(transaction: Transaction) -> None:
             edit = await transaction.edit(session_id)
             if edit is None or edit.session.ended_at is not None:
-                raise Gone
+                raise SessionGone
             edit.session.person_back_by = None
 
         await self._backend.ledger.transaction(work)

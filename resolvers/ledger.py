@@ -1,7 +1,7 @@
 """The ledger takes what agents say, keeps it safe in groups, and tells those who watch, in order.
 
 An interim of an utterance that is already known is published at once and written at most a second
-later. Everything else waits for a commit, and all that arrives while one commit runs shares the next.
+later. Everything else waits for a commit; all that arrives while one commit runs shares the next.
 """
 
 import asyncio

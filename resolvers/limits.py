@@ -20,7 +20,7 @@ Field = Sequence[str | int]
 
 
 def fault_of_text(text: str) -> str | None:
-    """Say what keeps this text from being kept, or None: the bridge and GraphQL share these rules."""
+    """Say what keeps this text from being kept, or None; the bridge and GraphQL share the rules."""
     if not text.strip():
         return "must not be blank"
     if "\0" in text:

@@ -1,7 +1,7 @@
-"""Who wins a key: the rules by which what agents and clients say of one utterance becomes one state.
+"""Who wins a key: the rules by which what agents and clients say becomes one state.
 
-The rules are those of `docs/merging.md`. They are a total order apart from ties, so the outcome does
-not depend on the order in which claims arrive, except that among equals the first stays.
+The rules are a total order apart from ties, so the outcome does not depend on the order in which
+claims arrive, except that among equals the first stays.
 """
 
 from dataclasses import dataclass

@@ -17,9 +17,9 @@ def place_missing(
 ) -> dict[str, float]:
     """Give a position to every key of a client's array that the server does not know.
 
-    A missing message goes right after its nearest neighbour to the left (in the client's array) that
-    the server knows, else right before the nearest to the right, else to the end. Rows that are
-    there never move. Several missing ones in a row keep the client's order.
+    A missing message goes right after its nearest neighbour to the left (in the client's array)
+    that the server knows, else right before the nearest to the right, else to the end. Rows that
+    are there never move. Several missing ones in a row keep the client's order.
 
     Args:
         known: the places of those keys of the array that the server has.

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 EVERY_S: Final = 0.25
 TIDY_EVERY: Final = timedelta(minutes=10)
 TOMBSTONE_FOR: Final = timedelta(hours=25)
-"""Longer than a bridge token is good, so that a late agent still learns that the session is gone."""
+"""Longer than a bridge token is good: a late agent still learns that the session is gone."""
 BATCH: Final = 200
 """Sessions that one round takes on."""
 
@@ -120,9 +120,7 @@ class Reaper:
 
         async def work(transaction: Transaction) -> None:
             conn = transaction.conn
-            await (
-                IdempotencyRecord.filter(created_at__lt=now - KEPT_FOR).using_db(conn).delete()
-            )
+            await IdempotencyRecord.filter(created_at__lt=now - KEPT_FOR).using_db(conn).delete()
             await Session.filter(deleted_at__lt=now - TOMBSTONE_FOR).using_db(conn).delete()
 
         await self._backend.ledger.transaction(work)

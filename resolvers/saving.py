@@ -129,9 +129,7 @@ async def save(
 
 async def _merge(edit: SessionEdit, messages: Sequence[Message]) -> None:
     rows = await edit.load(message.key for message in messages)
-    known = {
-        key: Place(row.position, row.id) for key, row in rows.items()
-    }
+    known = {key: Place(row.position, row.id) for key, row in rows.items()}
     keys = [message.key for message in messages]
     missing = [key for key in keys if key not in known]
     positions: dict[str, float] = {}

@@ -183,7 +183,9 @@ class _Transcript:
             async for event in batches:
                 yield event
         interims = tuple(
-            state for state in self._backend.ledger.interims(self._session_id) if self._is_news(state)
+            state
+            for state in self._backend.ledger.interims(self._session_id)
+            if self._is_news(state)
         )
         if interims:
             yield self._event(interims)

@@ -86,9 +86,9 @@ class SessionEdit:
         missing = [key for key in dict.fromkeys(keys) if key not in self._loaded]
         # SQLite takes 32,766 variables in one statement; 10,000 messages are the most that come.
         if missing and not self.is_new:
-            rows = await Utterance.filter(
-                session_id=self.session.id, key__in=missing
-            ).using_db(self._conn)
+            rows = await Utterance.filter(session_id=self.session.id, key__in=missing).using_db(
+                self._conn
+            )
             self._rows.update((row.key, row) for row in rows)
         self._loaded.update(missing)
         return self._rows
