@@ -1,6 +1,11 @@
 """A key with which an integrator's program acts for a user."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from tortoise import fields
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import Q
 from tortoise.indexes import Index
 from tortoise.models import Model
 
@@ -27,3 +32,26 @@ class ApiToken(Model):
     class Meta:
         table = "api_tokens"
         indexes = (Index(fields=("user_id", "created_at", "id"), name="api_tokens_list"),)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenQuery:
+    """The tokens of one user, newest first."""
+
+    user_id: str
+
+    async def page(
+        self, conn: BaseDBAsyncClient, after: tuple[datetime, str] | None, limit: int
+    ) -> list[ApiToken]:
+        """Read at most `limit` tokens that come after this (created_at, id)."""
+        query = ApiToken.filter(user_id=self.user_id).using_db(conn)
+        if after is not None:
+            moment, row_id = after
+            query = query.filter(
+                Q(created_at__lt=moment) | Q(id__lt=row_id), created_at__lte=moment
+            )
+        return await query.order_by("-created_at", "-id").limit(limit)
+
+    async def count(self, conn: BaseDBAsyncClient) -> int:
+        """Count the tokens on all pages."""
+        return await ApiToken.filter(user_id=self.user_id).using_db(conn).count()

@@ -1,12 +1,10 @@
 """Signing up, in and out, who a cookie or a token belongs to, and what an operator may do."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from tortoise.expressions import Q
-
-from models import ApiToken, Login, Session, User
+from models import ApiToken, Login, User
 from models.database import Connection, IntegrityError, reader, transact, transact_later
 from resolvers import credentials
 from resolvers.access import signed_in
@@ -143,3 +141,118 @@ async def viewer_of_token(backend: Backend, secret: str) -> Viewer:
         _touch(token.id, now)
     scopes = frozenset(TokenScope(scope) for scope in token.scopes)
     return Viewer(token.user.id, token.user.is_guest, None, token.id, scopes, token.expires_at)
+
+
+async def viewer_user(backend: Backend, viewer: Viewer | None) -> User:
+    """Return the row of who is signed in."""
+    viewer = signed_in(viewer)
+    user = await User.filter(id=viewer.user_id).using_db(reader()).get_or_none()
+    if user is None:
+        raise Unauthenticated("This account has been deleted. Sign in with another.")
+    return user
+
+
+async def revoked_among(backend: Backend, access_ids: Collection[str]) -> set[str]:
+    """Return which of these logins and tokens are good no more, in two queries.
+
+    Whoever keeps a connection open asks this now and then: a commit of another process (`voxql
+    user reset-password`) reaches no hub of this one.
+    """
+    now = backend.clock()
+    ids = list(access_ids)
+    logins = Login.filter(id__in=ids, expires_at__gt=now).using_db(reader())
+    tokens = ApiToken.filter(id__in=ids).using_db(reader())
+    good = set(await logins.values_list("id", flat=True))
+    for token_id, expires_at in await tokens.values_list("id", "expires_at"):
+        if expires_at is None or expires_at > now:
+            good.add(token_id)
+    return set(ids) - good
+
+
+async def create_user(backend: Backend, email: str, password: str) -> User:
+    """Make an account on an operator's word, without signing anybody in."""
+    email = check_email(email, ["email"])
+    password_hash = await credentials.hash_of(check_password(password, ["password"]))
+    user = User(created_at=backend.clock())
+    return await transact(lambda conn: _claim_email(conn, user, email, password_hash))
+
+
+async def list_users(backend: Backend) -> list[User]:
+    """Return all accounts that have an e-mail, the oldest first."""
+    return await User.filter(email__isnull=False).using_db(reader()).order_by("created_at", "id")
+
+
+async def reset_password(backend: Backend, email: str, password: str) -> None:
+    """Give an account another password and end all of its logins; API tokens stay good."""
+    password_hash = await credentials.hash_of(check_password(password, ["password"]))
+
+    async def work(conn: Connection) -> list[str]:
+        user = await _user_by_email(conn, email)
+        user.password_hash = password_hash
+        await user.save(using_db=conn, update_fields=["password_hash"])
+        logins = Login.filter(user_id=user.id).using_db(conn)
+        login_ids = await logins.values_list("id", flat=True)
+        await logins.delete()
+        return [str(login_id) for login_id in login_ids]
+
+    for access_id in await transact(work):
+        publish_revoked(backend, access_id)
+
+
+async def delete_user(backend: Backend, email: str) -> None:
+    """Delete an account with every conversation, login and token of it."""
+
+    async def work(conn: Connection) -> list[str]:
+        user = await _user_by_email(conn, email)
+        logins = await Login.filter(user_id=user.id).using_db(conn).values_list("id", flat=True)
+        tokens = await ApiToken.filter(user_id=user.id).using_db(conn).values_list("id", flat=True)
+        await user.delete(using_db=conn)
+        return [str(access_id) for access_id in [*logins, *tokens]]
+
+    for access_id in await transact(work):
+        publish_revoked(backend, access_id)
+
+
+async def _claim_email(conn: Connection, user: User, email: str, password_hash: str) -> User:
+    user.email, user.password_hash = email, password_hash
+    try:
+        await user.save(using_db=conn)
+    except IntegrityError:
+        raise Conflict(
+            "There is an account with this e-mail already. Sign in, or use another e-mail.",
+            field=["email"],
+        ) from None
+    return user
+
+
+async def _user_by_email(conn: Connection, email: str) -> User:
+    user = await User.filter(email=check_email(email, ["email"])).using_db(conn).get_or_none()
+    if user is None:
+        raise NotFound("There is no account with this e-mail.", field=["email"])
+    return user
+
+
+def _touch(token_id: str, now: datetime) -> None:
+    # Of the requests that come before the first one's write is done, none writes again.
+    if token_id in _touching:
+        return
+    _touching.add(token_id)
+
+    async def work(conn: Connection) -> None:
+        try:
+            await ApiToken.filter(id=token_id).using_db(conn).update(last_used_at=now)
+        finally:
+            _touching.discard(token_id)
+
+    transact_later(work)
+
+
+def _wrong() -> Unauthenticated:
+    # The same for an unknown e-mail as for a wrong password: who has an account is not said.
+    return Unauthenticated("This e-mail and password don't belong together. Check both.")
+
+
+def _refuse_token(viewer: Viewer | None) -> None:
+    # Else a token that may only read could set a guest's password and take the account over.
+    if viewer is not None and viewer.token_id is not None:
+        raise Forbidden("An API token can't sign up, in or out. Send this without it.")

@@ -10,7 +10,7 @@ from typing import Final
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-TOKEN_PREFIX: Final = "vox_"
+TOKEN_PREFIX: Final = "vox_"  # noqa: S105 - a prefix, not a secret
 SHOWN: Final = len(TOKEN_PREFIX) + 8
 """So much of a token's secret is kept in the clear: 48 of its 256 bits."""
 

@@ -1,4 +1,4 @@
-"""What every way of signing in has in common: a new login takes the place of the browser's old one."""
+"""What all ways of signing in share: a new login takes the place of the browser's old one."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

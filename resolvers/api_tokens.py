@@ -1,0 +1,111 @@
+"""The keys with which programs act for a person; only the person makes, sees and revokes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from models import ApiToken, ids
+from models.api_token import TokenQuery
+from models.database import Connection, reader, transact
+from resolvers import credentials
+from resolvers.access import check_id, person
+from resolvers.backend import Backend
+from resolvers.entrance import publish_revoked
+from resolvers.pages import Cursors, Page, Slice
+from resolvers.refusals import BadUserInput, Forbidden, NotFound, QuotaExceeded
+from resolvers.viewer import TokenScope, Viewer
+
+TOKENS: Final = 100
+"""So many may one account have."""
+PAGE: Final = 100
+DEFAULT: Final = 20
+NAME_LENGTH: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedToken:
+    """A token and its secret, which is shown this once and kept nowhere."""
+
+    api_token: ApiToken
+    secret: str
+
+
+async def create_api_token(
+    backend: Backend,
+    viewer: Viewer | None,
+    *,
+    name: str,
+    scopes: Sequence[TokenScope],
+    expires_at: datetime | None = None,
+) -> CreatedToken:
+    """Make a token for the viewer's own account."""
+    owner = person(viewer)
+    name = _check_name(name)
+    if not scopes:
+        raise BadUserInput("Give the token at least one scope.", field=["scopes"])
+    now = backend.clock()
+    if expires_at is not None and expires_at <= now:
+        raise BadUserInput("That moment is in the past.", field=["expiresAt"])
+    secret = credentials.new_token_secret()
+
+    async def work(conn: Connection) -> ApiToken:
+        if await ApiToken.filter(user_id=owner.user_id).using_db(conn).count() >= TOKENS:
+            raise QuotaExceeded(
+                f"There are {TOKENS} tokens already. Revoke one that is no longer used."
+            )
+        return await ApiToken.create(
+            user_id=owner.user_id,
+            name=name,
+            secret_hash=credentials.digest(secret),
+            prefix=secret[: credentials.SHOWN],
+            scopes=[scope.value for scope in TokenScope if scope in scopes],
+            created_at=now,
+            expires_at=expires_at,
+            using_db=conn,
+        )
+
+    return CreatedToken(await transact(work), secret)
+
+
+async def list_api_tokens(backend: Backend, viewer: Viewer | None, page: Page) -> Slice[ApiToken]:
+    """Return a page of the viewer's tokens, newest first."""
+    owner = person(viewer)
+    if page.last is not None or page.before is not None:
+        raise BadUserInput("This list goes one way: use `first` and `after`.", field=["last"])
+    size = page.size(PAGE, DEFAULT)
+    cursors = Cursors("api_tokens", owner.user_id)
+    query = TokenQuery(owner.user_id)
+    rows = await query.page(reader(), cursors.moment(page.after, "after"), size + 1)
+    shown = rows[:size]
+    return Slice(
+        items=shown,
+        cursors=[cursors.encode((token.created_at, token.id)) for token in shown],
+        has_next=len(rows) > size,
+        has_previous=page.after is not None,
+        count=lambda: query.count(reader()),
+    )
+
+
+async def revoke_api_token(backend: Backend, viewer: Viewer | None, token_id: str) -> str:
+    """Make a token worthless at once, and end the streams that it opened."""
+    owner = person(viewer)
+    check_id(token_id, ids.API_TOKEN, "an API token", ["id"])
+
+    async def work(conn: Connection) -> None:
+        token = await ApiToken.filter(id=token_id).using_db(conn).get_or_none()
+        if token is None:
+            raise NotFound("There is no such API token; it may be revoked already.", field=["id"])
+        if token.user_id != owner.user_id:
+            raise Forbidden("That API token is somebody else's.", field=["id"])
+        await token.delete(using_db=conn)
+
+    await transact(work, after=lambda _: publish_revoked(backend, token_id))
+    return token_id
+
+
+def _check_name(value: str) -> str:
+    name = value.strip()
+    if not 1 <= len(name) <= NAME_LENGTH or not name.isprintable():
+        raise BadUserInput(f"A name is 1 to {NAME_LENGTH} printable characters.", field=["name"])
+    return name
