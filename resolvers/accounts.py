@@ -22,6 +22,22 @@ from resolvers.limits import check_email, check_password
 from resolvers.refusals import Conflict, Forbidden, NotFound, Unauthenticated
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 
+__all__ = [
+    "Entrance",
+    "create_user",
+    "delete_user",
+    "list_users",
+    "reset_password",
+    "revoked_among",
+    "sign_in",
+    "sign_in_as_guest",
+    "sign_out",
+    "sign_up",
+    "viewer_of_login",
+    "viewer_of_token",
+    "viewer_user",
+]
+
 TOUCH_AFTER: Final = timedelta(minutes=1)
 """`last_used_at` of a token is this coarse, so that reading seldom costs a write."""
 
