@@ -1,0 +1,110 @@
+"""Who sends a request: cookies count only from our own pages, bearer tokens from anywhere."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from resolvers import accounts
+from resolvers.backend import Backend
+from resolvers.entrance import Entrance
+from resolvers.refusals import Unauthenticated
+from resolvers.viewer import Viewer
+
+_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = "localhost"
+
+Origin = tuple[str, str, int | None]
+"""Scheme, host and port; every name of this machine itself is one host."""
+
+
+def origin_of(url: str) -> Origin | None:
+    """Return the origin of a URL or of an Origin header; None for what has none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    if not parts.hostname or parts.scheme not in _PORTS:
+        return None
+    return parts.scheme, _host(parts.hostname), port
+
+
+class Access:
+    """The rules by which a request's credentials are taken."""
+
+    def __init__(
+        self, backend: Backend, public_url: str, other_origins: tuple[str, ...] = ()
+    ) -> None:
+        self._backend = backend
+        own = (origin_of(url) for url in (public_url, *other_origins))
+        self._own = frozenset(origin for origin in own if origin is not None)
+        self._is_secure = public_url.startswith("https:")
+        self.cookie = "__Host-voxql_login" if self._is_secure else "voxql_login"
+
+    def is_foreign(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a page of another origin sent this.
+
+        Programs send neither Origin nor Sec-Fetch-Site; browsers leave out Origin only where they
+        send the other (a GET of a page's own origin).
+        """
+        origin = headers.get("origin")
+        if origin is not None:
+            return origin_of(origin) not in self._own
+        return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
+
+    async def viewer(self, connection: HTTPConnection) -> Viewer | None:
+        """Return who sent this.
+
+        Raises:
+            Unauthenticated: it came with a bearer token that is not good, which never makes it
+                anonymous.
+        """
+        authorization = connection.headers.get("authorization")
+        if authorization is not None and not authorization.lower().startswith("basic "):
+            return await self.bearer(authorization)
+        return await self.login(connection)
+
+    async def bearer(self, authorization: object) -> Viewer:
+        """Return whom `Bearer …` stands for.
+
+        Raises:
+            Unauthenticated: nobody.
+        """
+        scheme, _, secret = str(authorization).partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise Unauthenticated("Authorization must be `Bearer ` and an API token.")
+        return await accounts.viewer_of_token(self._backend, secret.strip())
+
+    async def login(self, connection: HTTPConnection) -> Viewer | None:
+        """Return whose cookie this is; None without one, or from a page of another origin."""
+        secret = connection.cookies.get(self.cookie)
+        if not secret or self.is_foreign(connection.headers):
+            return None
+        return await accounts.viewer_of_login(self._backend, secret)
+
+    def set_cookie(self, response: Response, entrance: Entrance) -> None:
+        """Let a browser keep its login."""
+        lifetime = entrance.expires_at - datetime.now(UTC)
+        response.set_cookie(
+            self.cookie,
+            entrance.secret,
+            max_age=int(lifetime.total_seconds()),
+            secure=self._is_secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def clear_cookie(self, response: Response) -> None:
+        """Let a browser forget its login."""
+        response.delete_cookie(self.cookie, secure=self._is_secure, httponly=True, samesite="lax")
+
+
+def _host(name: str) -> str:
+    try:
+        return _LOOPBACK if ip_address(name).is_loopback else name
+    except ValueError:
+        return name

@@ -1,0 +1,79 @@
+"""What an operation knows: who asks, over what, and the loaders that batch its reads."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import strawberry
+from graphql import DocumentNode
+
+from resolvers.backend import Backend
+from resolvers.entrance import Entrance
+from resolvers.refusals import BadUserInput, Forbidden
+from resolvers.viewer import Viewer
+from schema.loaders import Loaders
+
+
+@dataclass(frozen=True)
+class Request:
+    """Who sent an operation and by what way."""
+
+    viewer: Viewer | None
+    is_websocket: bool = False
+    is_foreign: bool = False
+    """Whether a page of another origin sent it; such a page gets no cookie from us."""
+    address: str | None = None
+    """The client's network address, by which tries to sign in are counted."""
+
+
+class Context:
+    """One operation's own; made anew for each, also on a WebSocket that carries many."""
+
+    def __init__(
+        self, backend: Backend, request: Request, document: DocumentNode, *, is_stream: bool = False
+    ) -> None:
+        self.backend = backend
+        self.request = request
+        self.document = document
+        self.is_stream = is_stream
+        self.entrance: Entrance | None = None
+        self.has_left = False
+
+    @property
+    def viewer(self) -> Viewer | None:
+        """Who asks; None when nobody is signed in."""
+        return self.request.viewer
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        """Batched reads. In a stream they remember nothing: its events outlive what was read."""
+        return Loaders(self.backend, self.viewer, remember=not self.is_stream)
+
+    def viewer_at_the_door(self) -> Viewer | None:
+        """Return who asks to sign in.
+
+        Raises:
+            BadUserInput: over a WebSocket, where no cookie can be set.
+            Forbidden: from a page of another origin.
+        """
+        if self.request.is_websocket:
+            raise BadUserInput(
+                "Signing in sets a cookie, which a WebSocket can't. Send this by HTTP POST."
+            )
+        if self.request.is_foreign:
+            raise Forbidden(
+                "Sign in on this server's own pages; from another origin use an API token "
+                "(Authorization: Bearer …)."
+            )
+        return self.viewer
+
+    def enter(self, entrance: Entrance) -> Entrance:
+        """Have the response set the login's cookie."""
+        self.entrance, self.has_left = entrance, False
+        return entrance
+
+    def leave(self) -> None:
+        """Have the response clear the login's cookie."""
+        self.entrance, self.has_left = None, True
+
+
+Info = strawberry.Info[Context, None]

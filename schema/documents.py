@@ -1,0 +1,120 @@
+"""Documents on their way to execution: parsed, limited and validated once, then remembered."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
+    parse,
+)
+from graphql.validation import specified_rules
+from strawberry.schema.schema import validate_document
+
+from schema import limits
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a valid document."""
+
+    document: DocumentNode
+    node: OperationDefinitionNode
+
+    @property
+    def type(self) -> OperationType:
+        """Whether it reads, writes or watches."""
+        return self.node.operation
+
+
+class DocumentRefused(Exception):
+    """It can't be executed; the errors say why."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+class Documents:
+    """Valid documents by their text: the newest, as long as they are not too large together.
+
+    What is remembered is bounded by characters and not by documents: a syntax tree takes a few
+    hundred bytes a character, so a hundred of the longest would fill the memory.
+    """
+
+    def __init__(self, schema: GraphQLSchema, *, max_characters: int = 256 * 1024) -> None:
+        self._schema = schema
+        self._max = max_characters
+        self._held = 0
+        self._known: OrderedDict[str, DocumentNode] = OrderedDict()
+
+    def operation(self, query: str, name: str | None) -> Operation:
+        """Return the operation that a request means.
+
+        Raises:
+            DocumentRefused: for anything wrong with the document, or no such operation in it.
+        """
+        document = self._known.get(query)
+        if document is None:
+            document = self._checked(query)
+            self._remember(query, document)
+        else:
+            self._known.move_to_end(query)
+        return _chosen(document, name)
+
+    def _checked(self, query: str) -> DocumentNode:
+        try:
+            document = _parsed(query)
+            # Before the standard rules, some of which take quadratic time.
+            errors = limits.oversize(document) or validate_document(
+                self._schema, document, tuple(specified_rules)
+            )
+        except GraphQLError as error:
+            raise DocumentRefused([error]) from None
+        except RecursionError:
+            raise DocumentRefused([GraphQLError("The document is nested too deeply.")]) from None
+        if errors:
+            raise DocumentRefused(errors)
+        return document
+
+    def _remember(self, query: str, document: DocumentNode) -> None:
+        if len(query) > self._max // 8:
+            return
+        self._known[query] = document
+        self._held += len(query)
+        while self._held > self._max:
+            oldest, _ = self._known.popitem(last=False)
+            self._held -= len(oldest)
+
+
+def _parsed(query: str) -> DocumentNode:
+    if len(query) > limits.MAX_DOCUMENT:
+        raise GraphQLError(
+            f"The document has {len(query)} characters; at most {limits.MAX_DOCUMENT} are allowed. "
+            "Put texts and lists into variables."
+        )
+    try:
+        return parse(query, max_tokens=limits.MAX_TOKENS, allow_empty_selection_sets=False)
+    except GraphQLError as error:
+        if "Parsing aborted" not in error.message:
+            raise
+        raise GraphQLError(
+            f"The document has more than {limits.MAX_TOKENS} tokens. Put lists into variables."
+        ) from None
+
+
+def _chosen(document: DocumentNode, name: str | None) -> Operation:
+    node = get_operation_ast(document, name)
+    if node is not None:
+        return Operation(document, node)
+    if name is not None:
+        message = f"The document has no operation called {name!r}."
+    elif any(isinstance(each, OperationDefinitionNode) for each in document.definitions):
+        message = "The document has several operations: say which one to run in `operationName`."
+    else:
+        message = "The document has no operation, only fragments."
+    raise DocumentRefused([GraphQLError(message)])

@@ -1,0 +1,223 @@
+"""GraphQL over HTTP, by the draft specification of 2025, and over WebSocket on the same path."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from graphql import OperationType
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from strawberry.asgi import GraphQL
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types import ExecutionResult
+
+from resolvers.backend import Backend
+from resolvers.refusals import BadUserInput, Refusal
+from schema import errors, limits, negotiation, playground
+from schema.access import Access
+from schema.context import Context, Request
+from schema.documents import DocumentRefused, Documents
+from schema.executable import EXECUTABLE, is_request_error
+from schema.requests import GraphQLRequest, from_mapping, from_query_string, read_json
+from schema.websocket import Connection, SocketAdapter, TransportHandler
+
+_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
+"""Of refusals before there is an operation; afterwards they are errors in an answer."""
+
+_CROSS_ORIGIN = {
+    # Without Allow-Credentials no browser sends our cookie along or shows what came with it.
+    "Access-Control-Allow-Origin": "*",
+}
+_PREFLIGHT = {
+    **_CROSS_ORIGIN,
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type",
+    "Access-Control-Max-Age": "7200",
+}
+_HEADERS = {
+    **_CROSS_ORIGIN,
+    "Cache-Control": "no-store",
+    "Vary": "Accept, Authorization, Cookie, Origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class _HTTPRefusal(Exception):
+    """The request is refused before its operation is known."""
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = errors.refuse(BadUserInput(message))
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class GraphQLEndpoint(GraphQL[Any, None]):
+    """Everything under /graphql but the playground's files."""
+
+    graphql_transport_ws_handler_class = TransportHandler
+    websocket_adapter_class = SocketAdapter
+
+    def __init__(self, backend: Backend, access: Access) -> None:
+        super().__init__(
+            EXECUTABLE,
+            graphql_ide=None,
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            connection_init_wait_timeout=timedelta(seconds=10),
+            max_subscriptions_per_connection=limits.MAX_OPERATIONS,
+            # Every origin may connect: `Access` lets foreign ones in by bearer token alone.
+            allowed_origins=["*"],
+        )
+        self.backend = backend
+        self.access = access
+        self.documents = Documents(EXECUTABLE._schema)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await super().__call__(scope, receive, send)
+            return
+        response = await self.answer(HTTPRequest(scope, receive))
+        await response(scope, receive, send)
+
+    async def get_context(self, request: Any, response: Any) -> Any:
+        """Return what a WebSocket's operations share; HTTP requests don't come this way."""
+        return Connection(self.backend, self.access, self.documents, request)
+
+    async def on_ws_connect(self, context: Any) -> Any:
+        return await context.open()
+
+    async def answer(self, request: HTTPRequest) -> Response:
+        """Answer a request, whatever is wrong with it."""
+        media_type = negotiation.preferred(request.headers.get("accept"))
+        try:
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers=_PREFLIGHT)
+            if request.method == "GET" and _is_for_a_person(request):
+                return playground.page()
+            if media_type is None:
+                raise _HTTPRefusal(
+                    406, f"The answer can be {negotiation.GRAPHQL} or {negotiation.JSON}."
+                )
+            return await self._answer_operation(request, media_type)
+        except _HTTPRefusal as refusal:
+            headers, told = refusal.headers, refusal.error
+            return _refused(media_type, refusal.status, told, headers)
+        except Refusal as refusal:
+            headers = {"WWW-Authenticate": "Bearer"} if refusal.code == "UNAUTHENTICATED" else {}
+            status = _STATUS.get(refusal.code, 400)
+            return _refused(media_type, status, errors.refuse(refusal), headers)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:
+            return _refused(media_type, 500, errors.fault(error), {})
+
+    async def _answer_operation(self, request: HTTPRequest, media_type: str) -> Response:
+        asked = await _read(request)
+        is_foreign = self.access.is_foreign(request.headers)
+        address = request.client.host if request.client else None
+        asks = Request(await self.access.viewer(request), is_foreign=is_foreign, address=address)
+        try:
+            operation = self.documents.operation(asked.query, asked.operation_name)
+        except DocumentRefused as refused:
+            return _request_error(media_type, errors.present_all(refused.errors))
+        _check_type(request.method, operation.type)
+        context = Context(self.backend, asks, operation.document)
+        result = await _execute(context, asked)
+        response = _result(media_type, result)
+        if context.entrance is not None:
+            self.access.set_cookie(response, context.entrance)
+        elif context.has_left:
+            self.access.clear_cookie(response)
+        return response
+
+
+async def _execute(context: Context, asked: GraphQLRequest) -> ExecutionResult:
+    return await EXECUTABLE.execute(
+        asked.query,
+        variable_values=asked.variables,
+        context_value=context,
+        operation_name=asked.operation_name,
+    )
+
+
+def _is_for_a_person(request: HTTPRequest) -> bool:
+    has_query = "query" in request.query_params
+    return not has_query and negotiation.wants_html(request.headers.get("accept"))
+
+
+async def _read(request: HTTPRequest) -> GraphQLRequest:
+    if request.method == "GET":
+        return from_query_string(request.query_params)
+    if request.method != "POST":
+        raise _HTTPRefusal(405, "Use GET for queries, POST for everything.", Allow="GET, POST")
+    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    charset = parameters.replace(" ", "").replace('"', "")
+    if kind.strip() != negotiation.JSON or charset not in ("", "charset=utf-8"):
+        raise _HTTPRefusal(415, "The body must be `Content-Type: application/json` in UTF-8.")
+    return from_mapping(read_json(await _body(request)))
+
+
+async def _body(request: HTTPRequest) -> bytes:
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limits.MAX_BODY:
+        raise _too_large()
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limits.MAX_BODY:
+            raise _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large() -> _HTTPRefusal:
+    # What is left of the body is not read: the connection can't be used again.
+    message = f"The body may have {limits.MAX_BODY // 1024 // 1024} MiB at most."
+    return _HTTPRefusal(413, message, Connection="close")
+
+
+def _check_type(method: str, operation: OperationType) -> None:
+    if operation is OperationType.SUBSCRIPTION:
+        raise _HTTPRefusal(
+            400, "Subscriptions need a WebSocket on this path (graphql-transport-ws)."
+        )
+    if operation is OperationType.MUTATION and method == "GET":
+        raise _HTTPRefusal(405, "A mutation must be sent by POST.", Allow="POST")
+
+
+def _result(media_type: str, result: ExecutionResult) -> Response:
+    told = errors.present_all(result.errors or [])
+    if is_request_error(result):
+        return _request_error(media_type, told)
+    body: dict[str, Any] = {"data": result.data}
+    if told:
+        body = {"errors": told, **body}
+    return _response(media_type, 200, body)
+
+
+def _request_error(media_type: str, told: Sequence[errors.FormattedError]) -> Response:
+    # Old clients read the errors of application/json only where the status is 200.
+    status = 400 if media_type == negotiation.GRAPHQL else 200
+    if any(error["extensions"]["code"] == "INTERNAL" for error in told):
+        status = 500
+    return _response(media_type, status, {"errors": told})
+
+
+def _refused(
+    media_type: str | None, status: int, told: errors.FormattedError, headers: dict[str, str]
+) -> Response:
+    response = _response(media_type or negotiation.JSON, status, {"errors": [told]})
+    response.headers.update(headers)
+    return response
+
+
+def _response(media_type: str, status: int, body: dict[str, Any]) -> Response:
+    return Response(
+        json.dumps(body, separators=(",", ":")),
+        status_code=status,
+        headers={**_HEADERS, "Content-Type": f"{media_type}; charset=utf-8"},
+    )

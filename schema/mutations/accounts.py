@@ -1,0 +1,92 @@
+"""Signing up, in and out. These set and clear the login's cookie, so they need HTTP."""
+
+import strawberry
+
+from resolvers import accounts
+from resolvers.entrance import Entrance
+from schema.context import Info
+from schema.user import User
+
+
+@strawberry.input(description="The account to make; a guest who signs up keeps everything.")
+class SignUpInput:
+    email: str
+    password: str = strawberry.field(description="8 to 256 characters.")
+
+
+@strawberry.input(description="The account to sign in to.")
+class SignInInput:
+    email: str
+    password: str
+    claim_guest_sessions: bool = strawberry.field(
+        default=False, description="Move the current guest's conversations to this account."
+    )
+
+
+def _user_of(root: strawberry.Parent[Entrance]) -> User:
+    # The use case's user resolves the type User, as everywhere.
+    return root.user  # type: ignore[return-value]
+
+
+@strawberry.type(description="Who is signed in now.")
+class AuthPayload:
+    viewer: User = strawberry.field(resolver=_user_of)
+
+
+@strawberry.type(description="Whether there was a login to end.")
+class SignOutPayload:
+    is_signed_out: bool
+
+
+@strawberry.type
+class AccountMutations:
+    @strawberry.mutation(
+        graphql_type=AuthPayload | None,
+        description="Make an account. A guest's conversations stay. A taken e-mail is a CONFLICT.",
+    )
+    async def sign_up(self, info: Info, input: SignUpInput) -> Entrance:
+        viewer = info.context.viewer_at_the_door()
+        return info.context.enter(
+            await accounts.sign_up(
+                info.context.backend,
+                viewer,
+                email=input.email,
+                password=input.password,
+                address=info.context.request.address,
+            )
+        )
+
+    @strawberry.mutation(graphql_type=AuthPayload | None, description="Sign in with a password.")
+    async def sign_in(self, info: Info, input: SignInInput) -> Entrance:
+        viewer = info.context.viewer_at_the_door()
+        return info.context.enter(
+            await accounts.sign_in(
+                info.context.backend,
+                viewer,
+                email=input.email,
+                password=input.password,
+                claim_guest_sessions=input.claim_guest_sessions,
+                address=info.context.request.address,
+            )
+        )
+
+    @strawberry.mutation(
+        graphql_type=AuthPayload | None,
+        description="Begin without an account; signing up later keeps everything.",
+    )
+    async def sign_in_as_guest(self, info: Info) -> Entrance:
+        viewer = info.context.viewer_at_the_door()
+        return info.context.enter(
+            await accounts.sign_in_as_guest(
+                info.context.backend, viewer, address=info.context.request.address
+            )
+        )
+
+    @strawberry.mutation(
+        graphql_type=SignOutPayload | None,
+        description="End this login; its streams end within a second.",
+    )
+    async def sign_out(self, info: Info) -> SignOutPayload:
+        is_signed_out = await accounts.sign_out(info.context.backend, info.context.viewer)
+        info.context.leave()
+        return SignOutPayload(is_signed_out=is_signed_out)

@@ -1,0 +1,64 @@
+"""Making and revoking the secrets that programs use."""
+
+from datetime import datetime
+
+import strawberry
+
+from resolvers import api_tokens, viewer
+from schema.context import Info
+from schema.enums import TokenScope
+from schema.node import given, the_result
+from schema.user import ApiToken
+
+
+@strawberry.input(description="The token to make.")
+class CreateApiTokenInput:
+    name: str
+    scopes: list[TokenScope]
+    expires_at: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Leave it out for one that never expires."
+    )
+
+
+@strawberry.type(description="The token that was made.")
+class CreateApiTokenPayload:
+    api_token: ApiToken
+    secret: str = strawberry.field(description="Shown once.")
+
+
+@strawberry.input(description="Which token to revoke.")
+class RevokeApiTokenInput:
+    id: strawberry.ID
+
+
+@strawberry.type(description="What no longer works.")
+class RevokeApiTokenPayload:
+    revoked_api_token_id: strawberry.ID = strawberry.field(resolver=the_result)
+
+
+@strawberry.type
+class ApiTokenMutations:
+    @strawberry.mutation(
+        graphql_type=CreateApiTokenPayload | None,
+        description="Make a secret for a program, which sends it as `Authorization: Bearer vox_…`. "
+        "A token can't make tokens: FORBIDDEN.",
+    )
+    async def create_api_token(
+        self, info: Info, input: CreateApiTokenInput
+    ) -> api_tokens.CreatedToken:
+        return await api_tokens.create_api_token(
+            info.context.backend,
+            info.context.viewer,
+            name=input.name,
+            scopes=[viewer.TokenScope[each.name] for each in input.scopes],
+            expires_at=given(input.expires_at),
+        )
+
+    @strawberry.mutation(
+        graphql_type=RevokeApiTokenPayload | None,
+        description="Revoke a token; its streams end within a second.",
+    )
+    async def revoke_api_token(self, info: Info, input: RevokeApiTokenInput) -> str:
+        return await api_tokens.revoke_api_token(
+            info.context.backend, info.context.viewer, input.id
+        )

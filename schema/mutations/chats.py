@@ -1,0 +1,138 @@
+"""Starting, joining and talking."""
+
+from datetime import datetime
+
+import strawberry
+
+import models
+from resolvers import chats
+from schema.context import Info
+from schema.enums import MediaTransport
+from schema.mutations.saving import SaveSessionInput, SaveSessionPayload, messages_from
+from schema.node import given, the_result
+from schema.session import Session
+from schema.utterance import Utterance
+
+
+@strawberry.input(description="What the next conversation should be like; nothing is required.")
+class StartNewChatInput:
+    previous: SaveSessionInput | None = strawberry.field(
+        default=strawberry.UNSET, description="The conversation to save first."
+    )
+    title: str | None = strawberry.UNSET
+    agent_name: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Another agent than the server's default."
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Same key, same answer, for 24 hours."
+    )
+
+
+@strawberry.type(description="Where and with what to connect microphone and loudspeaker.")
+class MediaConnection:
+    transport: MediaTransport
+    url: str
+    token: str = strawberry.field(description="For this session and this person alone.")
+    expires_at: datetime = strawberry.field(
+        description="Connect before this; `joinSession` gives a new one."
+    )
+    room_name: str | None = strawberry.field(description="Of a LiveKit connection.")
+    sample_rate: int | None = strawberry.field(description="Of a local connection, in hertz.")
+
+
+@strawberry.type(description="The conversation that began.")
+class StartNewChatPayload:
+    saved: SaveSessionPayload | None = strawberry.field(
+        description="Null when there was no previous, or it has been deleted."
+    )
+    session: Session
+    connection: MediaConnection | None = strawberry.field(
+        description="Null when the session is FAILED."
+    )
+
+
+@strawberry.input(description="Which session to join.")
+class JoinSessionInput:
+    session_id: strawberry.ID
+
+
+@strawberry.type(description="A way into a session that runs.")
+class JoinSessionPayload:
+    session: Session
+    connection: MediaConnection
+
+
+@strawberry.input(description="Which session needs its agent.")
+class RetryAgentInput:
+    session_id: strawberry.ID
+
+
+@strawberry.type(description="The session, with its agent asked for again.")
+class RetryAgentPayload:
+    session: Session
+    connection: MediaConnection | None
+
+
+@strawberry.input(description="A typed line.")
+class SendMessageInput:
+    session_id: strawberry.ID
+    key: str = strawberry.field(description="Same key, same utterance.")
+    text: str = strawberry.field(description="Not blank, at most 32 KiB.")
+
+
+@strawberry.type(description="The line as the server keeps it.")
+class SendMessagePayload:
+    utterance: Utterance = strawberry.field(resolver=the_result)
+
+
+def previous_from(given_previous: SaveSessionInput | None) -> chats.Previous | None:
+    """Return the use case's own form of the conversation to save first."""
+    if given_previous is None:
+        return None
+    return chats.Previous(given_previous.session_id, messages_from(given_previous.messages))
+
+
+@strawberry.type
+class ChatMutations:
+    @strawberry.mutation(
+        graphql_type=StartNewChatPayload | None,
+        description="Save the previous conversation, if one is given, and begin the next. Watch "
+        "`sessionUpdates`: the session is STARTING, then ACTIVE or FAILED.",
+    )
+    async def start_new_chat(
+        self,
+        info: Info,
+        input: StartNewChatInput = StartNewChatInput(),  # noqa: B008  (prints as `= {}`)
+    ) -> chats.Started:
+        return await chats.start_new_chat(
+            info.context.backend,
+            info.context.viewer,
+            previous=previous_from(given(input.previous)),
+            title=given(input.title),
+            agent_name=given(input.agent_name),
+            idempotency_key=given(input.idempotency_key),
+        )
+
+    @strawberry.mutation(
+        graphql_type=JoinSessionPayload | None,
+        description="A media connection for a session that runs: after a reload, on a second "
+        "device, when the token has expired.",
+    )
+    async def join_session(self, info: Info, input: JoinSessionInput) -> chats.Joined:
+        return await chats.join_session(info.context.backend, info.context.viewer, input.session_id)
+
+    @strawberry.mutation(
+        graphql_type=RetryAgentPayload | None,
+        description="Ask for the agent again: of a FAILED session, or of one whose agent is gone.",
+    )
+    async def retry_agent(self, info: Info, input: RetryAgentInput) -> chats.Retried:
+        return await chats.retry_agent(info.context.backend, info.context.viewer, input.session_id)
+
+    @strawberry.mutation(
+        graphql_type=SendMessagePayload | None,
+        description="Type a line to the agent of an ACTIVE session.",
+    )
+    async def send_message(self, info: Info, input: SendMessageInput) -> models.Utterance:
+        return await chats.send_message(
+            info.context.backend, info.context.viewer, input.session_id, input.key, input.text
+        )

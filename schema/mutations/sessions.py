@@ -1,0 +1,51 @@
+"""Renaming and deleting."""
+
+import strawberry
+
+import models
+from resolvers import sessions
+from schema.context import Info
+from schema.node import the_result
+from schema.session import Session
+
+
+@strawberry.input(description="A session's new name.")
+class RenameSessionInput:
+    session_id: strawberry.ID
+    title: str = strawberry.field(description="1 to 200 characters.")
+
+
+@strawberry.type(description="The session with its new name.")
+class RenameSessionPayload:
+    session: Session = strawberry.field(resolver=the_result)
+
+
+@strawberry.input(description="Which session to delete.")
+class DeleteSessionInput:
+    session_id: strawberry.ID
+
+
+@strawberry.type(description="What is gone.")
+class DeleteSessionPayload:
+    deleted_session_id: strawberry.ID = strawberry.field(resolver=the_result)
+
+
+@strawberry.type
+class SessionMutations:
+    @strawberry.mutation(
+        graphql_type=RenameSessionPayload | None, description="Give a conversation a name."
+    )
+    async def rename_session(self, info: Info, input: RenameSessionInput) -> models.Session:
+        return await sessions.rename_session(
+            info.context.backend, info.context.viewer, input.session_id, input.title
+        )
+
+    @strawberry.mutation(
+        graphql_type=DeleteSessionPayload | None,
+        description="Delete a conversation and everything said in it, for good. One that runs is "
+        "stopped.",
+    )
+    async def delete_session(self, info: Info, input: DeleteSessionInput) -> str:
+        return await sessions.delete_session(
+            info.context.backend, info.context.viewer, input.session_id
+        )

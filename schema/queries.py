@@ -1,0 +1,65 @@
+"""Everything that can be read."""
+
+from typing import Any
+
+import strawberry
+
+import models
+from resolvers import accounts, history, nodes, sessions
+from resolvers.history import HistoryEntry
+from resolvers.pages import Page, Slice
+from schema.context import Info
+from schema.node import Node, given
+from schema.session import Session
+from schema.session_history import SessionConnection, SessionFilter, filter_from
+from schema.user import User
+
+
+@strawberry.type(description="Everything that can be read.")
+class Query:
+    @strawberry.field(
+        graphql_type=User | None,
+        description="Who is signed in; null when nobody is. Never an error.",
+    )
+    async def viewer(self, info: Info) -> models.User | None:
+        viewer = info.context.viewer
+        return await accounts.viewer_user(info.context.backend, viewer) if viewer else None
+
+    @strawberry.field(
+        graphql_type=Node | None,
+        description="Anything by its id; null for what isn't yours or isn't there.",
+    )
+    async def node(self, info: Info, id: strawberry.ID) -> Any:
+        return await nodes.node(info.context.backend, info.context.viewer, id)
+
+    @strawberry.field(
+        graphql_type=list[Node | None],
+        description="Several by their ids, at most 100; null in the place of what isn't yours.",
+    )
+    async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Any]:
+        return await nodes.nodes(info.context.backend, info.context.viewer, ids)
+
+    @strawberry.field(
+        graphql_type=Session | None,
+        description="One conversation. NOT_FOUND, FORBIDDEN or UNAUTHENTICATED say why it isn't "
+        "shown.",
+    )
+    async def session(self, info: Info, id: strawberry.ID) -> models.Session:
+        return await sessions.get_session(info.context.backend, info.context.viewer, id)
+
+    @strawberry.field(
+        graphql_type=SessionConnection | None,
+        description="The viewer's conversations, newest first: those in which something was said "
+        "or typed. At most 100 at once.",
+    )
+    async def session_history(
+        self,
+        info: Info,
+        first: int | None = 20,
+        after: str | None = strawberry.UNSET,
+        filter: SessionFilter | None = strawberry.UNSET,
+    ) -> Slice[HistoryEntry]:
+        page = Page(first=first, after=given(after))
+        return await history.session_history(
+            info.context.backend, info.context.viewer, page, filter_from(given(filter))
+        )

@@ -1,0 +1,77 @@
+"""What a client asks for, read from a body or a query string, or refused with what is wrong."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resolvers.refusals import BadUserInput
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """One operation to execute."""
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+
+
+def read_json(data: str | bytes) -> object:
+    """Decode JSON.
+
+    Raises:
+        BadUserInput: it isn't JSON, or nests too deeply to be read.
+    """
+    try:
+        return json.loads(data, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise BadUserInput("The JSON is nested too deeply.") from None
+    # Broken JSON, broken UTF-8, numbers of thousands of digits: all of these are ValueErrors.
+    except ValueError:
+        raise BadUserInput("This is not JSON in UTF-8.") from None
+
+
+def from_mapping(data: object) -> GraphQLRequest:
+    """Check the members of a request.
+
+    Raises:
+        BadUserInput: naming the member at fault.
+    """
+    if not isinstance(data, Mapping):
+        raise BadUserInput("Expected a JSON object with `query`, and maybe `variables`.")
+    query = data.get("query")
+    if not isinstance(query, str) or not query.strip():
+        raise BadUserInput("`query` must be a string with a GraphQL document.", field=["query"])
+    _optional(data, "extensions", Mapping, "an object")
+    return GraphQLRequest(
+        query=query,
+        variables=_optional(data, "variables", dict, "an object"),
+        operation_name=_optional(data, "operationName", str, "a string"),
+    )
+
+
+def from_query_string(parameters: Mapping[str, str]) -> GraphQLRequest:
+    """Read a request from a URL, where variables and extensions are JSON.
+
+    Raises:
+        BadUserInput: naming the parameter at fault.
+    """
+    data: dict[str, object] = dict(parameters)
+    for name in ("variables", "extensions"):
+        if parameters.get(name):
+            data[name] = read_json(parameters[name])
+        else:
+            data.pop(name, None)
+    return from_mapping({**data, "operationName": data.get("operationName") or None})
+
+
+def _optional(data: Mapping[str, Any], name: str, kind: type, told: str) -> Any:
+    value = data.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise BadUserInput(f"`{name}` must be {told} or null.", field=[name])
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)

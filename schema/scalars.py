@@ -1,0 +1,64 @@
+"""The DateTime scalar: instants that every client writes and reads in the same way."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import strawberry
+from graphql import GraphQLError
+
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EXPECTED = (
+    'expected RFC 3339 with an offset, as in "2026-01-31T12:00:00Z", '
+    "or whole milliseconds since the epoch"
+)
+
+
+def write_datetime(value: datetime) -> str:
+    """Return an aware datetime as RFC 3339 in UTC with all six digits of its microseconds."""
+    moment = value.astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="microseconds") + "Z"
+
+
+def read_datetime(value: object) -> datetime:
+    """Return the instant a client wrote, in UTC.
+
+    Raises:
+        GraphQLError: it is neither RFC 3339 with an offset nor a whole number of milliseconds.
+    """
+    # bool is an int to Python, but nobody means `true` as one millisecond after the epoch.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _from_milliseconds(value)
+    if isinstance(value, str) and _RFC_3339.fullmatch(value):
+        return _from_text(value)
+    raise GraphQLError(f"Not a DateTime: {_EXPECTED}.")
+
+
+def _from_milliseconds(value: int) -> datetime:
+    try:
+        return _EPOCH + timedelta(milliseconds=value)
+    except OverflowError:
+        raise GraphQLError("Not a DateTime: outside the years 1 to 9999.") from None
+
+
+def _from_text(value: str) -> datetime:
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise GraphQLError("Not a DateTime: there is no such date or time.") from None
+
+
+DATETIME = strawberry.scalar(
+    name="DateTime",
+    description=(
+        "An instant. Comes out as RFC 3339 in UTC with microseconds: "
+        '`"2026-01-31T12:00:00.000000Z"`. Goes in as RFC 3339 with any offset, or as whole '
+        "milliseconds since the epoch, as browsers have them: `1769860800000`."
+    ),
+    specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+    serialize=write_datetime,
+    parse_value=read_datetime,
+)

@@ -1,0 +1,106 @@
+"""One conversation."""
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+import models
+from resolvers import history, sessions
+from resolvers.pages import Page, Slice
+from schema.context import Info
+from schema.enums import AgentState, EndReason, SessionStatus
+from schema.node import Node, given
+from schema.utterance import UtteranceConnection
+
+_MAX_INT = 2**31 - 1
+"""The largest Int of GraphQL; as milliseconds, 24 days."""
+
+
+@strawberry.type(description="Why the agent is not there, in words for the person.")
+class AgentFailure:
+    code: str = strawberry.field(description="AGENT_UNAVAILABLE or AGENT_TIMEOUT.")
+    message: str
+    is_retryable: bool = strawberry.field(description="Whether `retryAgent` may help.")
+
+
+@strawberry.type(description="One conversation between a person and an agent.")
+class Session(Node):
+    title: str = strawberry.field(description="'New Conversation' until named.")
+    status: SessionStatus
+    agent_name: str = strawberry.field(description="Which agent was asked for.")
+
+    @strawberry.field(description="Null unless the agent is connected.")
+    @staticmethod
+    def agent_state(info: Info, root: strawberry.Parent[models.Session]) -> AgentState | None:
+        state = sessions.agent_state(info.context.backend, root)
+        return None if state is None else AgentState[state]
+
+    @strawberry.field(
+        description="Set exactly when status is FAILED; its code is AGENT_UNAVAILABLE or "
+        "AGENT_TIMEOUT."
+    )
+    @staticmethod
+    def failure(root: strawberry.Parent[models.Session]) -> AgentFailure | None:
+        if root.status is not models.SessionStatus.FAILED:
+            return None
+        return AgentFailure(
+            code=root.failure_code or "AGENT_UNAVAILABLE",
+            message=root.failure_message or "The agent did not start. Try again.",
+            is_retryable=True,
+        )
+
+    created_at: datetime = strawberry.field(description="The order of the history; never changes.")
+    started_at: datetime | None = strawberry.field(description="When the agent was ready.")
+    ended_at: datetime | None = strawberry.field(
+        description="When the person ended it, or the server did."
+    )
+    end_reason: EndReason | None
+
+    @strawberry.field(description="From `startedAt` to `endedAt`; null until both are set.")
+    @staticmethod
+    def duration_ms(root: strawberry.Parent[models.Session]) -> int | None:
+        if root.started_at is None or root.ended_at is None:
+            return None
+        elapsed = (root.ended_at - root.started_at).total_seconds()
+        return max(0, min(_MAX_INT, round(elapsed * 1000)))
+
+    utterance_count: int = strawberry.field(
+        description="How many utterances there are; a session without any is not in the history."
+    )
+    preview: str | None = strawberry.field(description="The beginning of what was said, for lists.")
+    version: int = strawberry.field(
+        description="Counts the committed changes of this object; drop older copies. agentState is "
+        "volatile and does not count."
+    )
+
+    @strawberry.field(
+        description="Read utterances, then subscribe to `transcripts` after this: no gap."
+    )
+    @staticmethod
+    def transcript_cursor(root: strawberry.Parent[models.Session]) -> str:
+        return sessions.transcript_cursor(root)
+
+    @strawberry.field(
+        graphql_type=UtteranceConnection,
+        description="What was said, in order; pages forward with `first` and `after`, backward "
+        "with `last` and `before`. At most 500 at once.",
+    )
+    @staticmethod
+    async def utterances(
+        info: Info,
+        root: strawberry.Parent[models.Session],
+        first: int | None = strawberry.UNSET,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+        is_final: bool | None = strawberry.UNSET,
+    ) -> Slice[models.Utterance]:
+        page = Page(given(first), given(after), given(last), given(before))
+        return await history.session_utterances(
+            info.context.backend, info.context.viewer, root, page, given(is_final)
+        )
+
+    @classmethod
+    def is_type_of(cls, obj: object, info: Any) -> bool:
+        return isinstance(obj, models.Session)

@@ -1,0 +1,91 @@
+"""The history: how it is asked for and how it is paged."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+import models
+from resolvers import history
+from resolvers.history import HistoryEntry
+from resolvers.history import SearchMatch as FoundMatch
+from resolvers.pages import Slice
+from schema import pages
+from schema.enums import SessionStatus
+from schema.node import PageInfo, given
+from schema.session import Session
+from schema.utterance import Utterance
+
+
+@strawberry.input(description="Half-open: from <= t < before.")
+class DateTimeRange:
+    from_: datetime | None = strawberry.field(name="from", default=strawberry.UNSET)
+    before: datetime | None = strawberry.UNSET
+
+
+@strawberry.input(description="What to show of the history; everything given must hold.")
+class SessionFilter:
+    search: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Words or beginnings of words that were said; accents and case don't matter.",
+    )
+    status: list[SessionStatus] | None = strawberry.UNSET
+    agent_name: str | None = strawberry.UNSET
+    created_at: DateTimeRange | None = strawberry.UNSET
+
+
+def filter_from(given_filter: SessionFilter | None) -> history.SessionFilter:
+    """Return the use case's own form of a filter."""
+    if not given_filter:
+        return history.SessionFilter()
+    created = given(given_filter.created_at)
+    status = given(given_filter.status)
+    return history.SessionFilter(
+        search=given(given_filter.search),
+        status=None if status is None else [models.SessionStatus[each.name] for each in status],
+        agent_name=given(given_filter.agent_name),
+        created_from=given(created.from_) if created else None,
+        created_before=given(created.before) if created else None,
+    )
+
+
+@strawberry.type(description="Where a search found what it was looking for.")
+class SearchMatch:
+    utterance: Utterance
+    snippet: str = strawberry.field(
+        description="The words around the place, which is marked; plain text."
+    )
+
+
+@strawberry.type(description="A session in the history; match is set when the filter has a search.")
+class SessionEdge:
+    cursor: str
+    node: Session
+    match: SearchMatch | None
+
+
+@strawberry.type(description="A page of the history, newest first.")
+class SessionConnection:
+    @strawberry.field(graphql_type=list[SessionEdge])
+    @staticmethod
+    def edges(root: strawberry.Parent[Slice[HistoryEntry]]) -> list[Any]:
+        pairs = zip(root.cursors, root.items, strict=True)
+        return [MatchingEdge(cursor, entry.session, entry.match) for cursor, entry in pairs]
+
+    @strawberry.field(graphql_type=list[Session])
+    @staticmethod
+    def nodes(root: strawberry.Parent[Slice[HistoryEntry]]) -> list[models.Session]:
+        return [entry.session for entry in root.items]
+
+    page_info: PageInfo = strawberry.field(resolver=pages.page_info)
+    total_count: int = strawberry.field(resolver=pages.total_count, description=pages.TOTAL_COUNT)
+
+
+@dataclass(slots=True)
+class MatchingEdge:
+    """A session of the history, its place, and what the search found in it."""
+
+    cursor: str
+    node: models.Session
+    match: FoundMatch | None

@@ -1,0 +1,73 @@
+"""Everything that can be watched while it happens."""
+
+from collections.abc import AsyncGenerator
+
+import strawberry
+
+from resolvers import streams
+from schema.context import Info
+from schema.enums import StreamEndReason
+from schema.node import given
+from schema.session import Session
+from schema.utterance import Utterance
+
+
+@strawberry.type(description="Why a stream ended, on its last event.")
+class StreamEnd:
+    reason: StreamEndReason
+    may_resume: bool = strawberry.field(
+        description="Whether subscribing again after this cursor makes sense."
+    )
+
+
+@strawberry.type(description="What changed in a transcript.")
+class TranscriptEvent:
+    cursor: str = strawberry.field(
+        description="Everything up to here has been delivered on this stream; pass it as `after` "
+        "when you come back."
+    )
+    utterances: list[Utterance] = strawberry.field(
+        description="The newest state of what changed; one utterance as a rule, a batch while "
+        "catching up, none on a mere marker."
+    )
+    is_caught_up: bool = strawberry.field(
+        description="False while the past is being replayed; true from the first live event on."
+    )
+    end: StreamEnd | None = strawberry.field(description="Set on the last event only.")
+
+
+@strawberry.type(description="What changed in a session; its newest state.")
+class SessionUpdate:
+    session: Session | None
+    deleted_session_id: strawberry.ID | None
+    end: StreamEnd | None = strawberry.field(description="Set on the last event only.")
+
+
+# Both fields authorise first and return the generator: a refusal then is an `error` message before
+# the first event. Raised inside a generator it would look like a normal end to most clients.
+@strawberry.type(description="Everything that can be watched while it happens.")
+class Subscription:
+    @strawberry.subscription(
+        graphql_type=TranscriptEvent,
+        description="Every word of a session while it is spoken: first what you have not seen "
+        "(everything, or what came after the cursor in `after`), then what happens.",
+    )
+    async def transcripts(
+        self, info: Info, session_id: strawberry.ID, after: str | None = strawberry.UNSET
+    ) -> AsyncGenerator[streams.TranscriptEvent, None]:
+        return await streams.open_transcripts(
+            info.context.backend, info.context.viewer, session_id, given(after)
+        )
+
+    @strawberry.subscription(
+        graphql_type=SessionUpdate,
+        description="One session, or all of the viewer's. The first event says that the stream is "
+        "registered: with the session as it is when one was asked for, else with neither session "
+        "nor deletedSessionId (read lists after it). Then every change.",
+    )
+    async def session_updates(
+        self, info: Info, session_id: strawberry.ID | None = strawberry.UNSET
+    ) -> AsyncGenerator[streams.SessionUpdate, None]:
+        return await streams.open_session_updates(
+            info.context.backend, info.context.viewer, given(session_id)
+        )

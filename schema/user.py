@@ -1,0 +1,66 @@
+"""The signed-in person and their API tokens."""
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+import models
+from resolvers import api_tokens
+from resolvers.pages import Page, Slice
+from schema import pages
+from schema.context import Info
+from schema.enums import TokenScope
+from schema.node import Node, PageInfo, given
+
+
+@strawberry.type(description="A secret with which a program acts for its user.")
+class ApiToken(Node):
+    name: str = strawberry.field(description="What its owner calls it.")
+    scopes: list[TokenScope] = strawberry.field(description="What it may be used for.")
+    prefix: str = strawberry.field(
+        description="The first characters of the secret, to tell tokens apart."
+    )
+    created_at: datetime
+    last_used_at: datetime | None = strawberry.field(description="Null until it is used.")
+    expires_at: datetime | None = strawberry.field(description="Null for one that never expires.")
+
+    @classmethod
+    def is_type_of(cls, obj: object, info: Any) -> bool:
+        return isinstance(obj, models.ApiToken)
+
+
+@strawberry.type(description="An API token in a list.")
+class ApiTokenEdge:
+    cursor: str
+    node: ApiToken
+
+
+@strawberry.type(description="A page of API tokens, newest first.")
+class ApiTokenConnection:
+    edges: list[ApiTokenEdge] = strawberry.field(resolver=pages.edges)
+    nodes: list[ApiToken] = strawberry.field(resolver=pages.nodes)
+    page_info: PageInfo = strawberry.field(resolver=pages.page_info)
+    total_count: int = strawberry.field(resolver=pages.total_count, description=pages.TOTAL_COUNT)
+
+
+@strawberry.type(description="A person, or a guest who may become one by signing up.")
+class User(Node):
+    email: str | None = strawberry.field(description="Null for a guest.")
+    is_guest: bool = strawberry.field(description="Whether nobody has claimed this account yet.")
+    created_at: datetime
+
+    @strawberry.field(
+        graphql_type=ApiTokenConnection,
+        description="Tokens for programs, newest first. A token can't list tokens: FORBIDDEN.",
+    )
+    @staticmethod
+    async def api_tokens(
+        info: Info, first: int | None = 20, after: str | None = strawberry.UNSET
+    ) -> Slice[models.ApiToken]:
+        page = Page(first=first, after=given(after))
+        return await api_tokens.list_api_tokens(info.context.backend, info.context.viewer, page)
+
+    @classmethod
+    def is_type_of(cls, obj: object, info: Any) -> bool:
+        return isinstance(obj, models.User)

@@ -1,0 +1,76 @@
+"""What was said or typed."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+import models
+from resolvers.records import UtteranceState
+from schema import pages
+from schema.context import Info
+from schema.enums import Role, UtteranceSource
+from schema.node import Node, PageInfo
+
+# Lazily, for the two types name each other.
+_SESSION = Annotated["Session", strawberry.lazy("schema.session")]  # noqa: F821
+
+
+@strawberry.type(
+    description="One stretch of speech or one typed line. Interim while `isFinal` is false: its "
+    "text may still change, and every change raises `revision`."
+)
+class Utterance(Node):
+    key: str = strawberry.field(
+        description="Unique in its session: the agent's segment, or the client's own key."
+    )
+    revision: int = strawberry.field(
+        description="The server's own count. Take an utterance only if this is higher than what "
+        "you hold."
+    )
+    role: Role
+    speaker: str | None = strawberry.field(
+        description="Participant or diarised speaker, where the agent knows it."
+    )
+    source: UtteranceSource
+    text: str
+    is_final: bool = strawberry.field(description="Whether its words are settled. Never goes back.")
+    is_interrupted: bool = strawberry.field(
+        description="Whether the person cut the agent short; `text` ends where its voice did."
+    )
+    position: float = strawberry.field(
+        description="Order inside the session, ties by id; never changes."
+    )
+    language: str | None = strawberry.field(description="BCP 47, where the agent knows it.")
+    confidence: float | None = strawberry.field(
+        description="From 0 to 1, where the recogniser tells."
+    )
+    started_at: datetime = strawberry.field(
+        description="When it began, by the clock of its source."
+    )
+    ended_at: datetime | None = strawberry.field(description="When it was over; null until then.")
+
+    @strawberry.field(graphql_type=_SESSION)
+    @staticmethod
+    async def session(
+        info: Info, root: strawberry.Parent[models.Utterance | UtteranceState]
+    ) -> models.Session:
+        return await info.context.loaders.session.load(root.session_id)
+
+    @classmethod
+    def is_type_of(cls, obj: object, info: Any) -> bool:
+        return isinstance(obj, models.Utterance | UtteranceState)
+
+
+@strawberry.type(description="An utterance in a list.")
+class UtteranceEdge:
+    cursor: str
+    node: Utterance
+
+
+@strawberry.type(description="A page of utterances, in the order they were said.")
+class UtteranceConnection:
+    edges: list[UtteranceEdge] = strawberry.field(resolver=pages.edges)
+    nodes: list[Utterance] = strawberry.field(resolver=pages.nodes)
+    page_info: PageInfo = strawberry.field(resolver=pages.page_info)
+    total_count: int = strawberry.field(resolver=pages.total_count, description=pages.TOTAL_COUNT)

@@ -1,0 +1,234 @@
+"""The protocol graphql-transport-ws, with the places where Strawberry departs from it put right.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+
+from graphql import OperationType
+from starlette.websockets import WebSocket, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http.exceptions import (
+    NonJsonMessageReceived,
+    NonTextMessageReceived,
+    WebSocketDisconnected,
+)
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+)
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    Operation as RunningOperation,
+)
+from strawberry.types import ExecutionResult
+
+from resolvers.backend import Backend
+from resolvers.refusals import BadUserInput, QuotaExceeded, Refusal
+from resolvers.viewer import Viewer
+from schema import errors, limits
+from schema.access import Access
+from schema.context import Context, Request
+from schema.documents import DocumentRefused, Documents
+from schema.executable import EXECUTABLE, is_request_error
+from schema.requests import read_json
+
+BAD_REQUEST = 4400
+INTERNAL_ERROR = 4500
+TOO_LARGE = 1009
+
+_MAX_ID = 256
+"""Characters of an operation's id, which is kept as long as the operation runs."""
+
+
+class Connection:
+    """What the operations of one WebSocket share.
+
+    Who asks is looked up again for each of them: a connection may outlive its login or token.
+    """
+
+    def __init__(
+        self, backend: Backend, access: Access, documents: Documents, socket: WebSocket
+    ) -> None:
+        self.backend = backend
+        self.documents = documents
+        self.connection_params: dict[str, object] = {}
+        self._access = access
+        self._socket = socket
+
+    async def viewer(self) -> Viewer | None:
+        """Return whom connection_init, or the handshake, stands for now.
+
+        Raises:
+            Unauthenticated: the token is not, or no longer, good.
+        """
+        for name, value in self.connection_params.items():
+            if name.lower() == "authorization" and value is not None:
+                return await self._access.bearer(value)
+        return await self._access.viewer(self._socket)
+
+    async def open(self) -> None:
+        """Refuse a connection whose token is not good."""
+        try:
+            await self.viewer()
+        except Refusal as refusal:
+            raise ConnectionRejectionError from refusal
+
+
+class SocketAdapter(ASGIWebSocketAdapter):
+    """Reads and writes JSON frames."""
+
+    async def iter_json(
+        self, *, ignore_parsing_errors: bool = False
+    ) -> AsyncGenerator[object, None]:
+        while self.ws.application_state is not WebSocketState.DISCONNECTED:
+            message = await self.ws.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            if text is None:
+                raise NonTextMessageReceived
+            if _is_too_large(text):
+                await self.close(TOO_LARGE, "A message may have 1 MiB at most")
+                return
+            try:
+                yield read_json(text)
+            except BadUserInput as refusal:
+                raise NonJsonMessageReceived from refusal
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        # Something else may have closed the connection since this was begun.
+        if self.ws.application_state is WebSocketState.DISCONNECTED:
+            raise WebSocketDisconnected
+        await super().send_json(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        if self.ws.application_state is not WebSocketState.DISCONNECTED:
+            await super().close(code, reason)
+
+
+class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
+    """One connection: checks what comes, runs operations, tells what went wrong with them."""
+
+    async def handle_message(self, message: Any) -> None:
+        problem = malformed(message)
+        if problem is not None:
+            await self.websocket.close(code=BAD_REQUEST, reason=problem)
+            return
+        if message.get("payload", ...) is None:
+            message = {name: value for name, value in message.items() if name != "payload"}
+        await super().handle_message(message)
+
+    async def handle_connection_init(self, message: Any) -> None:
+        try:
+            await super().handle_connection_init(message)
+        except WebSocketDisconnected:
+            raise
+        except Exception as error:
+            errors.fault(error)
+            await self.websocket.close(code=INTERNAL_ERROR, reason="Internal server error")
+
+    async def handle_subscribe(self, message: Any) -> None:
+        is_known = message["id"] in self.operations
+        if self.connection_acknowledged and not is_known and self._is_full():
+            refusal = QuotaExceeded(
+                f"This connection runs {limits.MAX_OPERATIONS} operations already. Complete one, "
+                "or open another connection."
+            )
+            payload = [errors.refuse(refusal)]
+            await self.websocket.send_json(
+                {"id": message["id"], "type": "error", "payload": payload}
+            )
+            return
+        await super().handle_subscribe(message)
+
+    def _is_full(self) -> bool:
+        most = self.max_subscriptions_per_connection
+        return most is not None and len(self.operations) >= most
+
+    async def run_operation(self, operation: RunningOperation[Connection, None]) -> None:
+        told: list[errors.FormattedError] = []
+        try:
+            told = await self._perform(operation)
+        except WebSocketDisconnected:
+            return
+        except DocumentRefused as refused:
+            told = errors.present_all(refused.errors)
+        except Refusal as refusal:
+            told = [errors.refuse(refusal)]
+        except Exception as error:
+            told = [errors.fault(error)]
+        last: Any = {"id": operation.id, "type": "error", "payload": told}
+        if not told:
+            last = {"id": operation.id, "type": "complete"}
+        with suppress(WebSocketDisconnected):
+            await operation.send_operation_message(last)
+
+    async def _perform(
+        self, operation: RunningOperation[Connection, None]
+    ) -> list[errors.FormattedError]:
+        """Send what an operation gives; return the errors that ended it, none as a rule."""
+        context, is_stream = await self._context(operation)
+        results = await EXECUTABLE.stream(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=context,
+            operation_name=operation.operation_name,
+        )
+        async with aclosing(results):
+            async for result in results:
+                assert isinstance(result, ExecutionResult)  # incremental delivery is off
+                told = errors.present_all(result.errors or [])
+                # An event that can't be told ends its stream: the client must not go on as if it
+                # had seen it. As `next` it would be taken for one.
+                if is_request_error(result) or (is_stream and result.data is None):
+                    return told
+                payload = {"errors": told, "data": result.data} if told else {"data": result.data}
+                following: Any = {"id": operation.id, "type": "next", "payload": payload}
+                await operation.send_operation_message(following)
+        return []
+
+    async def _context(self, operation: RunningOperation[Connection, None]) -> tuple[Context, bool]:
+        request = Request(await self.context.viewer(), is_websocket=True)
+        found = self.context.documents.operation(operation.query, operation.operation_name)
+        is_stream = found.type is OperationType.SUBSCRIPTION
+        return Context(
+            self.context.backend, request, found.document, is_stream=is_stream
+        ), is_stream
+
+
+def malformed(message: object) -> str | None:
+    """Return what is wrong with the form of a client's message, None if nothing is.
+
+    Reasons are constant and short: a close frame holds 123 bytes.
+    """
+    if not isinstance(message, dict):
+        return "A message must be a JSON object"
+    kind = message.get("type")
+    payload = message.get("payload")
+    if kind in ("connection_init", "ping", "pong"):
+        return None if payload is None or isinstance(payload, dict) else "Payload must be an object"
+    if kind not in ("subscribe", "complete"):
+        return "Unknown message type"
+    id_ = message.get("id")
+    if not isinstance(id_, str) or not 0 < len(id_) <= _MAX_ID:
+        return f"Id must be a string of 1 to {_MAX_ID} characters"
+    return _malformed_payload(payload) if kind == "subscribe" else None
+
+
+def _malformed_payload(payload: object) -> str | None:
+    if not isinstance(payload, dict):
+        return "Payload must be an object"
+    if not isinstance(payload.get("query"), str):
+        return "Query must be a string"
+    if not isinstance(payload.get("operationName"), str | None):
+        return "OperationName must be a string or null"
+    if not all(isinstance(payload.get(name), dict | None) for name in ("variables", "extensions")):
+        return "Variables and extensions must be objects or null"
+    return None
+
+
+def _is_too_large(text: str) -> bool:
+    # A character takes four bytes at most: most messages need not be encoded to be measured.
+    return len(text) > limits.MAX_FRAME // 4 and len(text.encode()) > limits.MAX_FRAME
