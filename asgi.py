@@ -1,0 +1,125 @@
+"""The app: the only place where the rooms meet."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+import structlog
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.types import Lifespan
+
+from agent_bridge.audio import AudioRelay
+from agent_bridge.endpoint import bridge_endpoint
+from agent_bridge.hub import LocalHub
+from agent_bridge.tokens import Tokens
+from agent_bridge.workers import Workers
+from models import database
+from resolvers.backend import Backend, Config, now
+from resolvers.conversation import AgentEvents, MediaEvents
+from resolvers.ledger import Ledger
+from resolvers.rate_limits import RateLimits
+from resolvers.reaper import Reaper, recover
+from resolvers.records import SERVER_TOPIC, ServerStopping
+from schema.app import graphql_app
+from serving.measures import measure
+from serving.probes import home, probes
+from settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+def build_app(settings: Settings) -> Starlette:
+    """Put the rooms together; the database is opened by the app's lifespan.
+
+    `app.state.on_shutdown` is to be awaited while connections are still open: it ends every stream
+    with a reason and sends agents and people away, so that they come back to the next process.
+    """
+    hub = LocalHub()
+    workers = Workers()
+    tokens = Tokens(settings.signing_secret())
+    backend = Backend(
+        config=_config(settings),
+        hub=hub,
+        ledger=Ledger(hub, now),
+        agents=workers,
+        tokens=tokens,
+        limiter=RateLimits(now),
+    )
+    agent_events = AgentEvents(backend)
+    workers.on_unplaced = agent_events.unplaced
+    bridge = bridge_endpoint(agent_events, tokens, hub, workers, settings.worker_secret())
+    relay = AudioRelay(tokens, MediaEvents(backend))
+    backend.ledger.on_ended.append(relay.end)
+    metrics = CollectorRegistry()
+    measure(metrics, backend, relay, bridge)
+
+    async def on_shutdown() -> None:
+        hub.publish(SERVER_TOPIC, ServerStopping())
+        await bridge.drain()
+        relay.shut_down()
+        await backend.ledger.drain()
+
+    app = Starlette(
+        routes=[
+            home(settings.public_url),
+            *graphql_app(backend, settings.public_url),
+            WebSocketRoute("/bridge", bridge),
+            WebSocketRoute("/audio", relay.endpoint),
+            *probes(
+                backend,
+                needs_agent=settings.agent == "local",
+                has_agent=lambda: workers.is_ready,
+                metrics=metrics,
+            ),
+        ],
+        lifespan=_lifespan(settings, backend),
+    )
+    app.state.backend = backend
+    app.state.on_shutdown = on_shutdown
+    return app
+
+
+def _config(settings: Settings) -> Config:
+    return Config(
+        agent_name=settings.agent_name,
+        public_url=settings.public_url,
+        start_timeout=timedelta(seconds=settings.start_timeout_s),
+        grace=timedelta(seconds=settings.grace_s),
+        abandon_after=timedelta(seconds=settings.abandon_s),
+        retry_within=timedelta(seconds=settings.retry_s),
+    )
+
+
+def _lifespan(settings: Settings, backend: Backend) -> Lifespan[Starlette]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with database.opened(settings.database_url):
+            recovered = await recover(backend)
+            if recovered:
+                log.info("sessions_taken_over", sessions=recovered)
+            async with _running(backend.ledger.run, Reaper(backend).run):
+                # What is loaded now lives as long as the process: the collector need not walk it
+                # again, and full collections must not come in the middle of somebody's sentence.
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(10_000, 20, 100)
+                yield
+            await backend.ledger.drain()
+
+    return lifespan
+
+
+@asynccontextmanager
+async def _running(*loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(loop()) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks)

@@ -1,0 +1,98 @@
+"""What machines ask a server: does it live, can it hold conversations, how is it doing."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from models.database import reader
+from resolvers.backend import Backend
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_S: Final = 2
+"""Seconds within which the database has to answer."""
+
+
+def probes(
+    backend: Backend,
+    *,
+    needs_agent: bool,
+    has_agent: Callable[[], bool],
+    metrics: CollectorRegistry,
+) -> list[Route]:
+    """Return the routes `/healthz`, `/readyz` and `/metrics`."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        database = await _database()
+        agent = "ready" if has_agent() else ("starting" if needs_agent else "none")
+        is_ready = database == "ready" and (has_agent() or not needs_agent)
+        parts = {"database": database, "hub": "ready", "agent": agent}
+        body = {
+            "status": "ready" if is_ready else "not ready",
+            **parts,
+            "freePlaces": backend.agents.free(backend.config.agent_name),
+        }
+        return JSONResponse(body, status_code=200 if is_ready else 503)
+
+    async def exposition(_: Request) -> Response:
+        return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
+
+    return [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", exposition),
+    ]
+
+
+async def _database() -> str:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await reader().execute_query("SELECT 1")
+    except Exception:  # whatever keeps it from answering, the probe must say so
+        log.exception("database_not_ready")
+        return "not ready"
+    return "ready"
+
+
+PAGE: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>VoxQL</title>
+<style>
+  :root {{ color-scheme: light dark; font: 1rem/1.6 system-ui, sans-serif }}
+  body {{ max-width: 34rem; margin: 20vh auto 0; padding: 0 1.5rem }}
+  h1 {{ font-weight: 600; letter-spacing: -.02em; margin-bottom: .25rem }}
+  code {{ font-size: .95em }}
+</style>
+<h1>VoxQL</h1>
+<p>This server keeps conversations with voice agents, word by word.</p>
+<ul>
+  <li><a href="/graphql">Playground</a>: try the API, subscriptions included</li>
+  <li><a href="/readyz">Ready?</a> What this server can do right now</li>
+  <li><code>voxql talk --url {url}</code>: talk from a terminal</li>
+</ul>
+"""
+
+
+def home(public_url: str) -> Route:
+    """Return the page at `/` that points to what there is."""
+    page = PAGE.format(url=public_url)
+    headers = {
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+    async def show(_: Request) -> Response:
+        return HTMLResponse(page, headers=headers)
+
+    return Route("/", show)
