@@ -12,9 +12,6 @@ from schema.context import Info
 from schema.enums import Role, UtteranceSource
 from schema.node import Node, PageInfo
 
-# Lazily, for the two types name each other.
-_SESSION = Annotated["Session", strawberry.lazy("schema.session")]  # noqa: F821
-
 
 @strawberry.type(
     description="One stretch of speech or one typed line. Interim while `isFinal` is false: its "
@@ -50,7 +47,8 @@ class Utterance(Node):
     )
     ended_at: datetime | None = strawberry.field(description="When it was over; null until then.")
 
-    @strawberry.field(graphql_type=_SESSION)
+    # Lazily, for the two types name each other.
+    @strawberry.field(graphql_type=Annotated["Session", strawberry.lazy("schema.session")])  # noqa: F821
     @staticmethod
     async def session(
         info: Info, root: strawberry.Parent[models.Utterance | UtteranceState]

@@ -37,7 +37,7 @@ _NOT_BUILT = """<!doctype html>
 <title>VoxQL: playground not built</title>
 <h1>The playground is not built yet</h1>
 <p>Its files come from npm and are put together once. In the repository, type</p>
-<pre>make playground</pre>
+<pre>make setup</pre>
 <p>and load this page again. The GraphQL interface itself works without it: POST to this path.</p>
 </html>
 """
