@@ -1,0 +1,27 @@
+"""Bring your own voice agent to VoxQL: a worker, and its side of each conversation."""
+
+# In the wheel `voxql-bridge` this file is `voxql_bridge/__init__.py` (clients/python).
+
+from .client import BridgeClient, Command, InputCommand, StopCommand, new_segment
+from .client_link import Backoff, BridgeClosed, socket_url
+from .protocol import CloseCode, Role, Source, State, Unacceptable, Utterance
+from .worker_client import StartJob, Worker
+
+__all__ = [
+    "Backoff",
+    "BridgeClient",
+    "BridgeClosed",
+    "CloseCode",
+    "Command",
+    "InputCommand",
+    "Role",
+    "Source",
+    "StartJob",
+    "State",
+    "StopCommand",
+    "Unacceptable",
+    "Utterance",
+    "Worker",
+    "new_segment",
+    "socket_url",
+]

@@ -1,0 +1,73 @@
+"""A complete VoxQL worker: what is typed comes back as an utterance of the agent, word by word.
+
+Needs nothing but `pip install voxql-bridge`. Start it beside a server with VOXQL_AGENT=external:
+
+    VOXQL_WORKER_KEY="$(cat var/worker.key)" python examples/echo_worker.py
+"""
+
+import asyncio
+import os
+import signal
+from datetime import UTC, datetime
+
+from voxql_bridge import BridgeClient, InputCommand, StartJob, Utterance, Worker, new_segment
+
+WORD_SECONDS = 0.05
+
+
+async def converse(job: StartJob) -> None:
+    """Take part in one conversation until the server says stop."""
+    async with BridgeClient(job.url, job.bridge_token) as bridge:
+        await bridge.ready()
+        bridge.state("LISTENING")
+        async for command in bridge.commands():
+            if not isinstance(command, InputCommand):
+                break
+            bridge.state("SPEAKING")
+            await echo(bridge, command.text)
+            bridge.state("LISTENING")
+
+
+async def echo(bridge: BridgeClient, text: str) -> None:
+    """Say it again: an interim for each word, then the final."""
+    segment, started_at = new_segment(), datetime.now(UTC)
+
+    def say(words: str, *, final: bool) -> None:
+        bridge.utter(
+            Utterance(
+                segment=segment,
+                role="AGENT",
+                text=words,
+                final=final,
+                started_at=started_at,
+                ended_at=datetime.now(UTC) if final else None,
+                source="TYPED",
+            )
+        )
+
+    words = text.split()
+    for count in range(1, len(words)):
+        say(" ".join(words[:count]), final=False)
+        await asyncio.sleep(WORD_SECONDS)
+    say(text, final=True)
+
+
+async def main() -> None:
+    """Serve until Ctrl-C or SIGTERM, then let the conversations that run come to their end."""
+    worker = Worker(
+        os.environ.get("VOXQL_URL", "http://127.0.0.1:8000"),
+        os.environ["VOXQL_WORKER_KEY"],
+        agent_names=[os.environ.get("VOXQL_AGENT_NAME", "voxql")],
+        places=int(os.environ.get("ECHO_PLACES", "10")),
+        on_start=converse,
+    )
+    stopping: list[asyncio.Task[None]] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(
+            number, lambda: stopping.append(asyncio.create_task(worker.stop(timeout=2)))
+        )
+    await worker.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

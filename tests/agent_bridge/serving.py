@@ -1,0 +1,165 @@
+"""A real server with the real endpoint, and a handler that records what it is told."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+
+from agent_bridge import commands
+from agent_bridge.endpoint import BridgeEndpoint, bridge_endpoint
+from agent_bridge.handler import Binding, Input, Reply, SessionGone, Welcome
+from agent_bridge.hub import LocalHub
+from agent_bridge.protocol import Ack, Nack, State, Utterance
+from agent_bridge.tokens import Tokens
+from agent_bridge.workers import Workers
+
+KEY = "the-worker-key"
+SESSION = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
+SECRET = b"only for tests, at least 32 bytes"
+
+
+@dataclass
+class Recorder:
+    """A handler that acknowledges everything, unless a test says otherwise."""
+
+    events: list[tuple[object, ...]] = field(default_factory=list)
+    utterances: list[Utterance] = field(default_factory=list)
+    found: Welcome = Welcome(is_current=True)  # noqa: RUF009 - immutable
+    gone: set[str] = field(default_factory=set)
+    answer: Callable[[Utterance], Ack | Nack | None] = field(
+        default=lambda utterance: Ack(utterance.segment, utterance.revision)
+    )
+    """None keeps the reply in `held`."""
+    held: list[tuple[Utterance, Reply]] = field(default_factory=list)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def hello(
+        self, binding: Binding, connection: str, capabilities: frozenset[str]
+    ) -> Welcome:
+        if binding.session in self.gone:
+            raise SessionGone
+        self._note("hello", binding.attempt, capabilities)
+        return self.found
+
+    async def ready(self, binding: Binding, connection: str) -> None:
+        self._note("ready", binding.attempt)
+
+    def utterance(
+        self, binding: Binding, connection: str, utterance: Utterance, reply: Reply
+    ) -> None:
+        self.utterances.append(utterance)
+        self._note("utterance", utterance.segment, utterance.revision)
+        if answer := self.answer(utterance):
+            reply(answer)
+        else:
+            self.held.append((utterance, reply))
+
+    def agent_state(self, binding: Binding, connection: str, state: State) -> None:
+        self._note("state", state)
+
+    async def input_ack(self, binding: Binding, key: str) -> None:
+        self._note("inputAck", key)
+
+    async def bye(self, binding: Binding, connection: str, reason: str) -> None:
+        self._note("bye", reason)
+
+    async def disconnected(self, binding: Binding, connection: str) -> None:
+        self._note("disconnected", binding.attempt)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something was noted that makes this true."""
+        async with self.changed, asyncio.timeout(10):
+            await self.changed.wait_for(condition)
+
+    async def saw(self, *event: object) -> None:
+        """Wait until exactly this was noted."""
+        await self.until(lambda: event in self.events)
+
+    def _note(self, *event: object) -> None:
+        self.events.append(event)
+        task = asyncio.get_running_loop().create_task(self._tell())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
+
+
+@dataclass
+class Served:
+    """What a test needs of a running server."""
+
+    port: int
+    handler: Recorder
+    hub: LocalHub
+    workers: Workers
+    tokens: Tokens
+    endpoint: BridgeEndpoint
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def token(self, attempt: int = 1, session: str = SESSION) -> str:
+        return self.tokens.bridge(session, attempt)
+
+    def command(self, command: commands.Command, session: str = SESSION) -> None:
+        self.hub.publish(commands.topic(session), command)
+
+    def type(self, key: str, text: str) -> None:
+        self.command(Input(key, text))
+
+
+@asynccontextmanager
+async def serve(
+    handler: Recorder | None = None,
+    *,
+    port: int = 0,
+    hello_seconds: float = 10.0,
+    fence_seconds: float = 10.0,
+    bye_seconds: float = 10.0,
+    start_seconds: float = 2.0,
+) -> AsyncIterator[Served]:
+    """Run a server for the time of the block; `port` 0 takes a free one."""
+    handler = handler or Recorder()
+    hub, tokens = LocalHub(), Tokens(SECRET)
+    workers = Workers(start_seconds=start_seconds)
+    endpoint = bridge_endpoint(
+        handler,
+        tokens,
+        hub,
+        workers,
+        KEY,
+        hello_seconds=hello_seconds,
+        fence_seconds=fence_seconds,
+        bye_seconds=bye_seconds,
+    )
+    app = Starlette(routes=[WebSocketRoute("/bridge", endpoint)])
+    config = uvicorn.Config(app, log_level="error", lifespan="off", ws_max_size=1024 * 1024)
+    server = uvicorn.Server(config)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen()
+    running = asyncio.create_task(_run(server, listener))
+    try:
+        bound: int = listener.getsockname()[1]
+        yield Served(bound, handler, hub, workers, tokens, endpoint)
+    finally:
+        await endpoint.drain()
+        server.should_exit = True
+        await running
+
+
+async def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    # Not `serve`, which would take the signals of the test run.
+    with contextlib.closing(listener):
+        await server._serve(sockets=[listener])
