@@ -42,7 +42,16 @@ class Subscription:
         if len(self._waiting) > self._bound or self._weight > self._weight_bound:
             self._overflowed = True
             self._waiting.clear()
+            self._weight = 0
         self._arrived.set()
+
+    def begin_again(self) -> bool:
+        """Forget that too much was waiting, for a reader that can catch up by another way.
+
+        Returns whether it was; then everything published before this call is lost to the reader.
+        """
+        was_too_slow, self._overflowed = self._overflowed, False
+        return was_too_slow
 
     def take(self) -> object | None:
         """Return the next event if there is one.

@@ -39,6 +39,8 @@ CARRIED: Final = 500
 """Changes of one session in one commit that its event carries; readers fetch more themselves."""
 SETTLED: Final = 256
 """Final utterances of a session whose late interims are dropped without asking the database."""
+WAITING: Final = 4_096
+"""Utterances of one session that may wait for a commit; what floods beyond that is sent again."""
 RETRY_AFTER_S: Final = 0.5
 
 
@@ -128,6 +130,9 @@ class Ledger:
             return
         waiting = self._waiting.setdefault(session_id, {})
         entry = waiting.get(claim.key)
+        if entry is None and len(waiting) >= WAITING:
+            reply(NOT_STORED)
+            return
         if entry is None:
             entry = waiting[claim.key] = _Waiting(claim, [])
         elif _supersedes(claim, entry.claim):
@@ -186,7 +191,7 @@ class Ledger:
 
     def forget(self, session_id: str) -> None:
         """Drop what is remembered of a session that is over; the database has it all."""
-        if session_id not in self._waiting and session_id not in self._in_flight:
+        if session_id not in self._waiting:
             self._memories.pop(session_id, None)
 
     # ------------------------------------------------------------------ transactions
@@ -251,6 +256,8 @@ class Ledger:
             self._remember(session.id, rows)
         if edit.is_visibly_changed:
             self.announce_session(session)
+        if session.status is SessionStatus.ENDED:
+            self.forget(session.id)
 
     def announce_session(self, session: Session) -> None:
         """Tell those who watch a session how it is now."""

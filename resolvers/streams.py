@@ -146,15 +146,18 @@ async def _transcripts(
     with backend.hub.subscribe(*topics) as subscription:
         try:
             await _check_access(viewer)
-            async with aclosing(stream.replay()) as replay:
+            async with aclosing(stream.replay(subscription)) as replay:
                 async for event in replay:
                     yield event
             yield stream.marker()
             await stream.check_alive()
             async for published in _events(backend, viewer, subscription):
-                async with aclosing(stream.follow(published)) as live:
-                    async for event in live:
-                        yield event
+                if stream.has_missed(published):
+                    async with aclosing(stream.stored()) as batches:
+                        async for event in batches:
+                            yield event
+                elif (live := stream.follow(published)) is not None:
+                    yield live
         except _Ended as ended:
             yield replace(stream.marker(), end=ended.end)
 
@@ -166,6 +169,7 @@ class _Transcript:
         self._backend = backend
         self._session_id = session_id
         self._seq = seq
+        self._cursor = encode_cursor(session_id, seq)
         self._revisions: OrderedDict[str, int] = OrderedDict()
         self._is_caught_up = False
 
@@ -174,14 +178,24 @@ class _Transcript:
         return self._event(())
 
     def _event(self, utterances: tuple[UtteranceState, ...]) -> TranscriptEvent:
-        cursor = encode_cursor(self._session_id, self._seq)
-        return TranscriptEvent(cursor, utterances, self._is_caught_up)
+        return TranscriptEvent(self._cursor, utterances, self._is_caught_up)
 
-    async def replay(self) -> AsyncGenerator[TranscriptEvent, None]:
-        """Yield what was committed after this place, then what may still change, as it is now."""
-        async with aclosing(self._stored()) as batches:
-            async for event in batches:
-                yield event
+    def _advance(self, seq: int) -> None:
+        self._seq = seq
+        self._cursor = encode_cursor(self._session_id, seq)
+
+    async def replay(self, subscription: Subscription) -> AsyncGenerator[TranscriptEvent, None]:
+        """Yield what was committed after this place, then what may still change, as it is now.
+
+        Replaying takes as long as the reader wants; when more happens meanwhile than may wait for
+        it, that is in the database too by then, and is taken from there.
+        """
+        is_behind = True
+        while is_behind:
+            async with aclosing(self.stored()) as batches:
+                async for event in batches:
+                    yield event
+            is_behind = subscription.begin_again()
         interims = tuple(
             state
             for state in self._backend.ledger.interims(self._session_id)
@@ -191,7 +205,7 @@ class _Transcript:
             yield self._event(interims)
         self._is_caught_up = True
 
-    async def _stored(self) -> AsyncGenerator[TranscriptEvent, None]:
+    async def stored(self) -> AsyncGenerator[TranscriptEvent, None]:
         """Yield everything after this place from the database, page by page.
 
         A seq that is missing there belongs to a change that a later one of the same utterance has
@@ -205,7 +219,7 @@ class _Transcript:
                 .limit(PAGE)
             )
             if rows:
-                self._seq = rows[-1].seq
+                self._advance(rows[-1].seq)
                 states = tuple(state for row in rows if self._is_news(state := state_of(row)))
                 if states:
                     yield self._event(states)
@@ -220,29 +234,30 @@ class _Transcript:
             self._revisions.popitem(last=False)
         return state.revision > held
 
-    async def follow(self, published: object) -> AsyncGenerator[TranscriptEvent, None]:
-        """Yield what one published event means for this reader.
+    def has_missed(self, published: object) -> bool:
+        """Whether the database must be asked first: for a hole, or for more than an event holds."""
+        return (
+            isinstance(published, TranscriptCommitted)
+            and published.last_seq > self._seq
+            and (published.utterances is None or published.first_seq > self._seq + 1)
+        )
+
+    def follow(self, published: object) -> TranscriptEvent | None:
+        """Return what one published event means for this reader, None if nothing.
 
         Raises:
             _Ended: the session has ended or was deleted.
         """
         if isinstance(published, InterimHeard):
-            if self._is_news(published.utterance):
-                yield self._event((published.utterance,))
-        elif isinstance(published, TranscriptCommitted):
-            if published.last_seq <= self._seq:
-                return
-            if published.utterances is None or published.first_seq > self._seq + 1:
-                async with aclosing(self._stored()) as batches:
-                    async for event in batches:
-                        yield event
-                return
-            new = [state for seq, state in published.utterances if seq > self._seq]
-            self._seq = published.last_seq
-            states = tuple(state for state in new if self._is_news(state))
-            yield self._event(states)
-        elif isinstance(published, TranscriptEnded):
+            state = published.utterance
+            return self._event((state,)) if self._is_news(state) else None
+        if isinstance(published, TranscriptEnded):
             raise _Ended(published.reason)
+        if not isinstance(published, TranscriptCommitted) or published.last_seq <= self._seq:
+            return None
+        new = [state for seq, state in published.utterances or () if seq > self._seq]
+        self._advance(published.last_seq)
+        return self._event(tuple(state for state in new if self._is_news(state)))
 
     async def check_alive(self) -> None:
         """End the stream of a session that has ended before it began to listen.
