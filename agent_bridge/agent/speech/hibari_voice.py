@@ -1,0 +1,179 @@
+"""A voice by hibari-tts, whose package carries the model (English, Apache-2.0, 24,000 samples)."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from livekit.agents import tts, utils
+from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, TimedString
+
+SAMPLE_RATE: Final = 24_000
+_SENTENCE_END: Final = re.compile(r"[.!?\u2026][\"\u201d\u2019)\]]*\s|\n")
+_WORD: Final = re.compile(r"\s*\S+")
+_QUIET: Final = 0.01
+"""Amplitude (of 1) under which the voice counts as silent."""
+_PAUSES: Final = {",": 4, ";": 5, ":": 5, ".": 6, "?": 6, "!": 6}
+"""What a mark adds to the length of the word before it, in phonemes."""
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A piece of text as it was spoken: samples, and when each word of it ends, in samples."""
+
+    pcm: bytes
+    words: list[tuple[str, int, int]]
+    """Each word with the space before it, its first sample and the one after its last."""
+
+    @property
+    def samples(self) -> int:
+        """How long it is."""
+        return len(self.pcm) // 2
+
+
+class HibariVoice(tts.TTS[str]):
+    """Speaks in this process; one object serves any number of conversations."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            capabilities=tts.TTSCapabilities(streaming=True, aligned_transcript=True),
+            sample_rate=SAMPLE_RATE,
+            num_channels=1,
+        )
+        from hibari import Hibari
+
+        self._hibari = Hibari(threads=1)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="voice")
+        self.speak("The first words take half a second longer than all others.")
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return "hibari"
+
+    @property
+    def provider(self) -> str:
+        """Where it runs."""
+        return "local"
+
+    def speak(self, sentence: str) -> Spoken:
+        """Say a sentence. Blocks for about a fiftieth of the time it takes to hear it."""
+        phonemes: list[str] = self._hibari.phonemize(sentence)
+        parts: list[Samples] = [self._hibari.from_phonemes(part) for part in phonemes]
+        sound = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        pcm = (np.clip(sound, -1.0, 1.0) * 32_767).astype("<i2").tobytes()
+        return Spoken(pcm, list(_aligned(sentence, " ".join(phonemes).split(), sound)))
+
+    async def speak_aside(self, sentence: str) -> Spoken:
+        """Say a sentence without holding up the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.speak, sentence)
+
+    def synthesize(
+        self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
+    ) -> tts.ChunkedStream:
+        """Say a text that is known in full."""
+        return self._synthesize_with_stream(text, conn_options=conn_options)
+
+    def stream(self, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS) -> "_Stream":
+        """Say a text while it is still being written, sentence by sentence."""
+        return _Stream(self, conn_options)
+
+    async def aclose(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class _Stream(tts.SynthesizeStream):
+    def __init__(self, voice: HibariVoice, conn_options: APIConnectOptions) -> None:
+        super().__init__(tts=voice, conn_options=conn_options)
+        self._voice = voice
+
+    async def _run(self, output_emitter: tts.AudioEmitter) -> None:
+        output_emitter.initialize(
+            request_id=utils.shortuuid(),
+            sample_rate=SAMPLE_RATE,
+            num_channels=1,
+            mime_type="audio/pcm",
+            stream=True,
+        )
+        output_emitter.start_segment(segment_id=utils.shortuuid())
+        text, samples = "", 0
+        async for item in self._input_ch:
+            text += item if isinstance(item, str) else ""
+            while text.strip():
+                sentence, text = split_sentence(text, whole=not isinstance(item, str))
+                if not sentence:
+                    break
+                samples += await self._say(sentence, samples, output_emitter)
+        while text.strip():
+            sentence, text = split_sentence(text, whole=True)
+            samples += await self._say(sentence, samples, output_emitter)
+        output_emitter.end_segment()
+
+    async def _say(self, sentence: str, before: int, emitter: tts.AudioEmitter) -> int:
+        self._mark_started()
+        spoken = await self._voice.speak_aside(sentence)
+        if not spoken.samples:
+            # Nothing of it can be pronounced; it is heard together with what comes before it.
+            emitter.push_timed_transcript(_timed(sentence, before, before))
+            return 0
+        for word, began, ended in spoken.words:
+            emitter.push_timed_transcript(_timed(word, before + began, before + ended))
+        emitter.push(spoken.pcm)
+        emitter.flush()
+        return spoken.samples
+
+
+def _timed(word: str, began: int, ended: int) -> TimedString:
+    return TimedString(word, start_time=began / SAMPLE_RATE, end_time=ended / SAMPLE_RATE)
+
+
+def split_sentence(text: str, *, whole: bool) -> tuple[str, str]:
+    """Split off the first sentence with what separates it from the next, and return both parts.
+
+    The first part is empty when the sentence may still go on, unless the text is `whole`.
+    """
+    start = len(text) - len(text.lstrip())
+    for end in _SENTENCE_END.finditer(text, start):
+        # "3.5 " and "Mr. " end no sentence; nor would a voice pause after "e.g. ".
+        word = text[start : end.end()].split()[-1]
+        if len(word) > 3 or word[-1] != "." or word[:-1].isdigit():
+            return text[: end.end()], text[end.end() :]
+    return (text, "") if whole else ("", text)
+
+
+def _aligned(sentence: str, phonemes: list[str], sound: Samples) -> Iterator[tuple[str, int, int]]:
+    """Estimate when each word is heard: by its share of the phonemes within the voiced part."""
+    words = _WORD.findall(sentence)
+    tail = sentence[sum(map(len, words)) :]
+    if not words:
+        return
+    # Numbers become several words when they are spoken; then letters have to do.
+    lengths = phonemes if len(phonemes) == len(words) else [word.strip() for word in words]
+    weights = np.array(
+        [
+            len(length) + _PAUSES.get(word[-1], 0)
+            for length, word in zip(lengths, words, strict=True)
+        ],
+        dtype=np.float64,
+    )
+    weights[-1] -= _PAUSES.get(words[-1][-1], 0)
+    loud = np.flatnonzero(np.abs(sound) > _QUIET)
+    first, last = (int(loud[0]), int(loud[-1])) if len(loud) else (0, len(sound))
+    ends = first + np.cumsum(weights) / weights.sum() * (last - first)
+    began = first
+    for index, (word, end) in enumerate(zip(words, ends, strict=True)):
+        is_last = index == len(words) - 1
+        yield word + (tail if is_last else ""), began, int(end)
+        began = int(end)
+
+
+def load_voice() -> HibariVoice:
+    """Load the model and warm it."""
+    return HibariVoice()
