@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
@@ -57,7 +57,7 @@ def agent(
     ] = None,
     end_with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
-    """Run the voice agent alone, as a worker of a server that runs elsewhere."""
+    """Run the voice agent alone, for a server elsewhere."""
     if end_with_parent:
         from agent_bridge.child import end_with_parent as end_with_the_parent
 
@@ -87,7 +87,10 @@ def talk(
         str, typer.Option(envvar="VOXQL_URL", help="The server to talk through.")
     ] = "http://127.0.0.1:8000",
 ) -> None:
-    """Talk with the agent from this terminal, then save the conversation and read it back."""
+    """Talk with the agent from this terminal.
+
+    The conversation is saved at the end and read back from the history.
+    """
     from terminal import talk as talk_there
 
     raise typer.Exit(talk_there(url, file))
@@ -95,7 +98,10 @@ def talk(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database's tables up to date (`voxql serve` does so by itself)."""
+    """Bring the database's tables up to date.
+
+    `voxql serve` does so by itself.
+    """
     settings = _settings()
     from models.database import migrate as apply
 
@@ -109,7 +115,7 @@ def migrate() -> None:
 def backup(
     file: Annotated[Path, typer.Argument(help="Where to write it; must not exist yet.")],
 ) -> None:
-    """Copy the database into a file, whole and consistent, while the server runs."""
+    """Copy the database into a file, while the server runs."""
     settings = _settings()
     if settings.sqlite_file is None:
         _fail("This database is a server's; use its own tool, such as pg_dump.")
@@ -117,6 +123,42 @@ def backup(
 
     size = copy_database(settings.sqlite_file, file)
     print(f"{file}: {size:,} bytes, checked.")
+
+
+Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
+
+
+@users.command("create")
+def create_user(email: Email) -> None:
+    """Make an account; the password is asked for."""
+    _with_accounts(lambda accounts, backend: accounts.create_user(backend, email, _password()))
+    print(f"{email} can sign in now.")
+
+
+@users.command("list")
+def list_users() -> None:
+    """List the accounts, the oldest first."""
+    for user in _with_accounts(lambda accounts, backend: accounts.list_users(backend)):
+        print(f"{user.created_at:%Y-%m-%d}  {user.id}  {user.email}")
+
+
+@users.command("reset-password")
+def reset_password(email: Email) -> None:
+    """Give an account another password, and sign it out everywhere."""
+    _with_accounts(lambda accounts, backend: accounts.reset_password(backend, email, _password()))
+    print(f"{email} has a new password; its browsers are signed out.")
+
+
+@users.command("delete")
+def delete_user(
+    email: Email,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask whether it is meant.")] = False,
+) -> None:
+    """Delete an account with all of its conversations."""
+    if not yes:
+        typer.confirm(f"Delete {email} and all of its conversations?", abort=True)
+    _with_accounts(lambda accounts, backend: accounts.delete_user(backend, email))
+    print(f"{email} is deleted.")
 
 
 def main() -> None:
@@ -136,7 +178,14 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from serving.refusal import CannotServe
     from settings import SettingsError
 
-    return (SettingsError, CannotServe, Refusal, OSError)
+    return (
+        SettingsError,
+        CannotServe,
+        Refusal,
+        FileExistsError,
+        FileNotFoundError,
+        PermissionError,
+    )
 
 
 def _settings(**given: object) -> "Settings":
@@ -150,6 +199,28 @@ def _settings(**given: object) -> "Settings":
 
     log_to_stderr(values.log_level)
     return values
+
+
+def _password() -> str:
+    """Ask for a new password; from a pipe, read one line, so that scripts can give it."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("New password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\n")
+
+
+def _with_accounts(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+    """Call a use case of accounts on the database, which a server may be using too."""
+    settings = _settings()
+    from asgi import build_app
+    from models.database import migrate, opened
+    from resolvers import accounts
+
+    async def work() -> Any:
+        await migrate(settings.database_url)
+        async with opened(settings.database_url):
+            return await use(accounts, build_app(settings).state.backend)
+
+    return asyncio.run(work())
 
 
 def _until_stopped(work: Coroutine[Any, Any, None]) -> None:

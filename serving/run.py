@@ -29,7 +29,7 @@ def run(settings: Settings, steps: Steps) -> None:
     Raises:
         CannotServe: The port or the database can't be had.
     """
-    factory = uvicorn.Config(app="").get_loop_factory()
+    factory = uvicorn.Config(app="", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(_serve(settings, steps))
 

@@ -1,0 +1,1 @@
+"""`voxql talk`: a client of the public interfaces, for a terminal."""

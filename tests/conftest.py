@@ -1,0 +1,43 @@
+"""Fixtures for every test."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server_process import ServerProcess
+
+StartServer = Callable[..., ServerProcess]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in list(os.environ):
+        if name.startswith(("VOXQL_", "LIVEKIT_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start real servers: `start_server(VOXQL_AGENT="external")`; all end with the test.
+
+    Each has a folder of its own, unless it is given one as `data_dir`.
+    """
+    servers: list[ServerProcess] = []
+
+    def start(data_dir: Path | None = None, **environment: str) -> ServerProcess:
+        own = tmp_path / f"server-{len(servers)}"
+        servers.append(ServerProcess(data_dir or own, **environment))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> ServerProcess:
+    """A real server without an agent, on a free port, with an empty database."""
+    return start_server()

@@ -1,0 +1,1 @@
+"""Tests of the project itself: what its files promise each other."""

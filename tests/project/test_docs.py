@@ -1,0 +1,75 @@
+"""What people rely on is documented, and nothing is documented that is not there."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer.main
+
+import settings
+from cli import app
+from tests.server_process import ROOT
+
+ROW = re.compile(r"^\| `([A-Z_]+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
+COMMAND = re.compile(r"^## `voxql ([a-z -]+)`$", re.MULTILINE)
+
+
+def test_every_setting_is_documented_with_its_default_and_meaning() -> None:
+    """docs/settings.md and the settings say the same, word for word and in the same order."""
+    names = settings.variable_names()
+    expected = [
+        (names[name], _shown(field.default), field.description)
+        for name, field in settings.Settings.model_fields.items()
+    ]
+
+    rows = ROW.findall((ROOT / "docs" / "settings.md").read_text())
+
+    assert [row for row in rows if row[0] not in settings.OTHER_NAMES] == expected
+    assert {row[0] for row in rows} >= settings.OTHER_NAMES
+
+
+def test_every_command_is_documented_with_its_options() -> None:
+    """docs/commands.md has a chapter for each command, and names the command's options there."""
+    text = (ROOT / "docs" / "commands.md").read_text()
+    chapters = dict(zip(COMMAND.findall(text), COMMAND.split(text)[2::2], strict=True))
+    commands = dict(_commands(typer.main.get_command(app)))
+
+    assert list(chapters) == list(commands)
+    for name, options in commands.items():
+        assert re.findall(r"^- `(--[a-z-]+)`", chapters[name], re.MULTILINE) == options
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    """Every relative link in a Markdown file names a file of this checkout."""
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
+
+    assert broken == []
+
+
+def test_every_page_of_the_documentation_is_in_its_contents() -> None:
+    """docs/README.md leads to each page beside it."""
+    contents = (ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+    assert [page for page in sorted(pages) if f"({page})" not in contents] == []
+
+
+def _shown(default: Any) -> str:
+    if default in (None, ""):
+        return ""
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def _commands(command: Any, *above: str) -> Iterator[tuple[str, list[str]]]:
+    """Walk the commands in the order of `--help`, each with the options that it shows there."""
+    for name, child in getattr(command, "commands", {}).items():
+        if hasattr(child, "commands"):
+            yield from _commands(child, *above, name)
+        else:
+            options = [o for p in child.params if not getattr(p, "hidden", False) for o in p.opts]
+            yield " ".join([*above, name]), [o for o in options if o.startswith("--")]

@@ -1,0 +1,107 @@
+"""A real `voxql serve` in a process of its own, on a free port and a folder of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).resolve().parent.parent
+START_WITHIN_S = 60.0
+
+
+class ServerProcess:
+    """Starts, stops and kills the server; what it keeps stays in `data_dir` in between.
+
+    Args:
+        data_dir: Where the server keeps its data.
+        environment: Settings, by the names of their variables.
+    """
+
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        self.data_dir = data_dir
+        self.environment = environment
+        self.url = ""
+        self.lines: list[str] = []
+        """What it has printed and logged since it was started."""
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._said = threading.Condition()
+        self._has_ended = False
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        """The process that runs now, or ran last."""
+        assert self._process is not None, "the server was never started"
+        return self._process
+
+    def start(self) -> Self:
+        """Start it and wait until it answers requests; `url` is then its address."""
+        kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+        ours = {"VOXQL_DATA_DIR": str(self.data_dir), "VOXQL_PORT": "0", "VOXQL_AGENT": "none"}
+        self.lines.clear()
+        self._has_ended = False
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / "cli.py"), "serve"],
+            env={**kept, **ours, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
+        self.url = self.wait_for("  open ").split()[1].rstrip("/")
+        return self
+
+    def wait_for(self, text: str, within: float = START_WITHIN_S) -> str:
+        """Return the first line that has this text; fails when none comes in time."""
+
+        def found() -> str | None:
+            return next((line for line in self.lines if text in line), None)
+
+        with self._said:
+            self._said.wait_for(lambda: found() or self._has_ended, within)
+        line = found()
+        assert line is not None, f"no line with {text!r} in:\n" + "\n".join(self.lines)
+        return line
+
+    def stop(self, within: float = 30.0) -> int:
+        """Ask it to end (SIGTERM) and return its exit status."""
+        return self._end(signal.SIGTERM, within)
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        self._end(signal.SIGKILL, 10.0)
+
+    def _end(self, number: signal.Signals, within: float) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            status = self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(
+                f"did not end within {within} s:\n" + "\n".join(self.lines)
+            ) from None
+        assert self._reader is not None
+        self._reader.join(10)
+        return status
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                with self._said:
+                    self.lines.append(line.rstrip("\n"))
+                    self._said.notify_all()
+        with self._said:
+            self._has_ended = True
+            self._said.notify_all()
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith(("VOXQL_", "LIVEKIT_"))
