@@ -5,7 +5,7 @@ from pathlib import Path
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "files"
 PATH = "/graphql/playground"
 """Where the playground's files are served."""
 
@@ -45,7 +45,7 @@ _NOT_BUILT = """<!doctype html>
 
 def page() -> Response:
     """Return the playground, or how to build it."""
-    if (FOLDER / "static" / "graphiql.js").is_file():
+    if (FOLDER / "npm" / "graphiql.js").is_file():
         return FileResponse(FOLDER / "index.html", headers=_HEADERS)
     return HTMLResponse(_NOT_BUILT, headers=_HEADERS)
 
