@@ -22,4 +22,6 @@ _RUNNING: Final = [status for status in SessionStatus if status is not SessionSt
 def past_deadline(now: datetime, most: int) -> QuerySet[Session]:
     """Find up to `most` running sessions with a deadline at or before `now`."""
     due: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS}
-    return Session.filter(Q(join_type="OR", **due), status__in=_RUNNING, deleted_at=None).limit(most)
+    return Session.filter(Q(join_type="OR", **due), status__in=_RUNNING, deleted_at=None).limit(
+        most
+    )
