@@ -71,7 +71,7 @@ def build_app(settings: Settings) -> Starlette:
             WebSocketRoute("/audio", relay.endpoint),
             *probes(
                 backend,
-                needs_agent=settings.agent == "local",
+                needs_agent=settings.agent != "none",
                 has_agent=lambda: workers.is_ready,
                 metrics=metrics,
             ),
