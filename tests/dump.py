@@ -1,0 +1,23 @@
+"""The whole content of the database, to see that a refusal has changed nothing."""
+
+from typing import Any
+
+from models.database import reader
+
+Dump = dict[str, list[dict[str, Any]]]
+
+
+async def dump() -> Dump:
+    """Read every row of every table, in a fixed order, by table name.
+
+    The search index is left out: it is derived, and merges its parts whenever it likes.
+    """
+    conn = reader()
+    tables = await conn.execute_query_dict(
+        "SELECT name FROM sqlite_master WHERE type = 'table' "
+        "AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'utterance_search%' ORDER BY name"
+    )
+    return {
+        table["name"]: await conn.execute_query_dict(f'SELECT * FROM "{table["name"]}" ORDER BY 1')
+        for table in tables
+    }

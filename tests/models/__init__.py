@@ -1,0 +1,1 @@
+"""Tests of the tables and how they are read and written."""

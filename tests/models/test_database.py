@@ -1,0 +1,246 @@
+"""How the database is opened, and what a transaction promises."""
+
+import asyncio
+import sqlite3
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from models import Session, User
+from models.database import (
+    Connection,
+    OperationalError,
+    database_url,
+    locked_session,
+    migrate,
+    opened,
+    reader,
+    settled,
+    transact,
+    transact_later,
+)
+from tests.dump import dump
+from tests.rows import START, add_session, add_user, utterance
+
+
+async def _pragma(conn: Connection, name: str) -> object:
+    rows = await conn.execute_query_dict(f"PRAGMA {name}")
+    return next(iter(rows[0].values()))
+
+
+async def test_the_pragmas_are_those_that_an_acknowledgement_relies_on(url: str) -> None:
+    """Commits are synced, foreign keys hold, and the reader can't write."""
+    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+
+    async def read(conn: Connection) -> dict[str, object]:
+        return {name: await _pragma(conn, name) for name in [*wanted, "query_only"]}
+
+    assert await transact(read) == {**wanted, "query_only": 0}
+    assert await read(reader()) == {**wanted, "query_only": 1}
+
+
+async def test_only_the_owner_can_read_the_files(url: str, tmp_path: Path) -> None:
+    """The folder and every file in it are closed to the rest of the machine."""
+    await add_user()
+    folder = tmp_path / "data"
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in folder.iterdir()}
+    assert modes == {"voxql.db": "0o600", "voxql.db-shm": "0o600", "voxql.db-wal": "0o600"}
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_path_may_hold_what_means_something_in_a_url(tmp_path: Path) -> None:
+    """A folder called "a b#c?%20" is nobody's business but its owner's."""
+    folder = tmp_path / "a b#c?%20"
+    await migrate(database_url(folder))
+    assert (folder / "voxql.db").is_file()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgres://localhost/voxql", "PostgreSQL database, which this version cannot use yet"),
+        ("postgresql://localhost/voxql", "PostgreSQL database"),
+        ("mysql://localhost/voxql", "must look like sqlite:///path/to/voxql.db"),
+        ("voxql.db", "must look like sqlite:///path/to/voxql.db"),
+        ("sqlite://", "must name a file"),
+        ("sqlite://:memory:", "must name a file"),
+        ("sqlite:///a.db?sychronous=OFF", "unknown option 'sychronous'"),
+    ],
+)
+async def test_a_url_that_can_not_be_used_is_refused_in_words(url: str, said: str) -> None:
+    """The message names the setting and what it should look like."""
+    with pytest.raises(ValueError, match="VOXQL_DATABASE_URL") as refusal:
+        async with opened(url):
+            pass
+    assert said in str(refusal.value)
+
+
+async def test_a_pragma_in_the_url_wins(tmp_path: Path) -> None:
+    """Who knows better may turn the syncing down."""
+    url = database_url(tmp_path) + "?synchronous=NORMAL"
+    async with opened(url):
+        assert await transact(lambda conn: _pragma(conn, "synchronous")) == 1
+
+
+async def test_what_the_work_raises_rolls_back_and_comes_through(url: str) -> None:
+    """The caller sees the very exception, the database nothing."""
+    before = await dump()
+    error = LookupError("mine")
+
+    async def work(conn: Connection) -> None:
+        await User.create(using_db=conn)
+        raise error
+
+    with pytest.raises(LookupError) as raised:
+        await transact(work)
+    assert raised.value is error
+    assert await dump() == before
+    await add_user()
+
+
+async def test_a_cancelled_caller_leaves_a_whole_transaction(url: str) -> None:
+    """The work goes on to its commit and what follows it, and the next writer is not locked out."""
+    entered, go_on = asyncio.Event(), asyncio.Event()
+    announced: list[str] = []
+
+    async def work(conn: Connection) -> str:
+        user = await User.create(using_db=conn)
+        entered.set()
+        await go_on.wait()
+        await User.create(using_db=conn)
+        return user.id
+
+    caller = asyncio.create_task(transact(work, after=announced.append))
+    await entered.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    go_on.set()
+    await settled()
+    users = await User.all().using_db(reader()).order_by("id")
+    assert len(users) == 2
+    assert announced == [users[0].id]
+    await add_user()
+
+
+async def test_cancelling_writers_at_any_moment_leaves_no_lock_behind(url: str) -> None:
+    """Fifty callers are cancelled after more and more steps; what each did is all or nothing."""
+
+    async def work(conn: Connection) -> None:
+        await User.create(using_db=conn)
+        await User.create(using_db=conn)
+
+    for steps in range(50):
+        caller = asyncio.create_task(transact(work))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+    await settled()
+    assert await User.all().using_db(reader()).count() % 2 == 0
+    await add_user()
+
+
+async def test_a_database_that_stays_locked_is_an_error_and_not_a_deadlock(tmp_path: Path) -> None:
+    """When another process holds the write lock for too long, the next try starts from scratch."""
+    await migrate(database_url(tmp_path))
+    other = sqlite3.connect(tmp_path / "voxql.db", isolation_level=None)
+    async with opened(database_url(tmp_path) + "?busy_timeout=10"):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="locked"):
+            await add_user()
+        other.execute("ROLLBACK")
+        other.close()
+        await add_user()
+
+
+async def test_a_reader_does_not_wait_for_a_writer(url: str) -> None:
+    """While a transaction is open, reading sees what was there before it."""
+
+    async def work(conn: Connection) -> int:
+        await User.create(using_db=conn)
+        return await User.all().using_db(reader()).count()
+
+    assert await transact(work) == 0
+    assert await User.all().using_db(reader()).count() == 1
+
+
+async def test_the_reader_can_not_write(url: str) -> None:
+    """A write on the wrong connection fails instead of going around the transactions."""
+    with pytest.raises(OperationalError, match="readonly"):
+        await User.create(using_db=reader())
+
+
+async def test_transactions_do_not_nest(url: str) -> None:
+    """A transaction inside another would wait for itself."""
+
+    async def work(conn: Connection) -> None:
+        await transact(lambda inner: User.create(using_db=inner))
+
+    with pytest.raises(RuntimeError, match=r"transact\(\) inside transact\(\)"):
+        await transact(work)
+
+
+async def test_rows_in_bulk_are_written_in_a_transaction_only(url: str) -> None:
+    """Outside of one a cancelled caller would leave it open."""
+    with pytest.raises(RuntimeError, match="inside models"):
+        await User.bulk_create([User(), User()])
+
+
+async def test_a_later_transaction_that_fails_is_only_logged(url: str) -> None:
+    """Nobody waits for it, so nobody can catch it."""
+
+    async def work(conn: Connection) -> None:
+        raise LookupError("unheard")
+
+    transact_later(work)
+    await settled()
+    assert (await dump())["users"] == []
+
+
+async def test_leaving_waits_for_what_runs(tmp_path: Path) -> None:
+    """A transaction that was begun before the end is committed before the files are closed."""
+    url = database_url(tmp_path)
+    await migrate(url)
+    async with opened(url):
+        transact_later(lambda conn: User.create(using_db=conn))
+    async with opened(url):
+        assert await User.all().using_db(reader()).count() == 1
+
+
+async def test_times_are_kept_in_utc_and_compare_as_text(url: str) -> None:
+    """Whatever zone a time comes in, it is the same moment that is kept, to the microsecond."""
+    user = await add_user()
+    moment = datetime(2026, 11, 1, 17, 0, 0, 0, timezone(timedelta(hours=5)))
+    session = await add_session(user, "hello", at=moment)
+    rows = (await dump())["sessions"]
+    assert rows[0]["created_at"] == "2026-11-01 12:00:00.000000+00:00"
+    read = await Session.filter(id=session.id).using_db(reader()).get()
+    assert read.created_at == moment == START
+
+
+async def test_a_locked_session_is_read_with_its_tombstone(url: str) -> None:
+    """The caller decides what a tombstone means; an unknown id is None."""
+    session = await add_session(await add_user(), "hello")
+
+    async def bury(conn: Connection) -> None:
+        locked = await locked_session(conn, session.id)
+        assert locked is not None
+        locked.deleted_at = START
+        await locked.save(using_db=conn)
+
+    await transact(bury)
+    again = await transact(lambda conn: locked_session(conn, session.id))
+    assert again is not None
+    assert again.deleted_at == START
+    assert await transact(lambda conn: locked_session(conn, "ses_unknown")) is None
+
+
+async def test_a_key_is_unique_in_its_session(url: str) -> None:
+    """What a resend relies on is held by the database itself."""
+    session = await add_session(await add_user(), "hello")
+    before = await dump()
+    with pytest.raises(Exception, match="UNIQUE constraint failed"):
+        await transact(lambda conn: utterance(session, 0, "again").save(using_db=conn))
+    assert await dump() == before

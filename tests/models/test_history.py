@@ -1,0 +1,142 @@
+"""The history's pages cost the same everywhere and stay in place while rows come and go."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from models import Session, SessionStatus, User, search
+from models.database import Connection, reader, transact
+from models.history import HistoryQuery, Position
+from models.transcript import TranscriptQuery
+from tests.rows import START, add_session, add_sessions, add_user, utterance
+
+
+async def _steps(conn: Connection, read: Callable[[], object]) -> int:
+    """Count the steps of SQLite's virtual machine that reading takes, in tens."""
+    taken = 0
+
+    def step() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    await conn._connection.set_progress_handler(step, 10)
+    result = read()
+    assert hasattr(result, "__await__")
+    await result
+    await conn._connection.set_progress_handler(None, 0)
+    return taken
+
+
+def _position(session: Session) -> Position:
+    return session.created_at, session.id
+
+
+@pytest.fixture
+async def user(url: str) -> User:
+    return await add_user()
+
+
+async def test_a_page_deep_down_costs_what_the_first_one_does(user: User) -> None:
+    """Of 5,000 conversations the last twenty are read in as many steps as the newest."""
+    sessions = await add_sessions(user, [["hello"]] * 5000)
+    query = HistoryQuery(user.id)
+    first = await _steps(reader(), lambda: query.page(reader(), None, 20))
+    deep = await _steps(reader(), lambda: query.page(reader(), _position(sessions[20]), 20))
+    assert deep < first * 1.5
+
+
+async def test_a_page_deep_down_costs_the_same_when_all_have_one_time(user: User) -> None:
+    """A thousand conversations of one microsecond are told apart by their ids along the index."""
+    await add_sessions(user, [["hello"]] * 1000, at=START)
+    query = HistoryQuery(user.id)
+    everything = await query.page(reader(), None, 1000)
+    seen, after = [], None
+    while page := await query.page(reader(), after, 100):
+        seen += page
+        after = _position(page[-1])
+    assert [session.id for session in seen] == [session.id for session in everything]
+
+
+async def test_an_utterance_deep_down_costs_what_the_first_one_does(user: User) -> None:
+    """The same for one long conversation, from both ends."""
+    session = await add_session(user, *["hello"] * 5000)
+    query = TranscriptQuery(session.id)
+    rows = await query.page(reader(), None, None, 5000)
+    first = await _steps(reader(), lambda: query.page(reader(), None, None, 20))
+    place = (rows[4900].position, rows[4900].id)
+    deep = await _steps(reader(), lambda: query.page(reader(), place, None, 20))
+    place = (rows[100].position, rows[100].id)
+    last = await _steps(reader(), lambda: query.page(reader(), None, place, 20, backward=True))
+    assert max(deep, last) < first * 1.5
+
+
+async def test_equal_positions_are_ordered_by_id(user: User) -> None:
+    """Pages of one over rows that stand at the same place show each of them once."""
+    session = await add_session(user)
+    rows = [utterance(session, place, "hello") for place in range(6)]
+    for row in rows:
+        row.position = 1.0
+    for row in rows:
+        await transact(row.save)
+    query = TranscriptQuery(session.id)
+    seen, after = [], None
+    while page := await query.page(reader(), after, None, 1):
+        seen.append(page[0].id)
+        after = (page[0].position, page[0].id)
+    assert seen == sorted(row.id for row in rows)
+
+
+async def test_somebody_elses_conversations_do_not_slow_a_search(user: User) -> None:
+    """3,000 more of other people about the same are skipped, not walked through one by one."""
+    await add_sessions(user, [["hello world"]] * 20)
+    other = await add_user()
+    query = HistoryQuery(user.id, search=search.parse("hello world", user.id))
+    before = await _steps(reader(), lambda: query.page(reader(), None, 20))
+    await add_sessions(other, [["hello world"]] * 3000)
+    after = await _steps(reader(), lambda: query.page(reader(), None, 20))
+    assert len(await query.page(reader(), None, 100)) == 20
+    # Reading over more pages of the index costs some; a visit to each match would cost 150 times.
+    assert after < before * 3
+
+
+async def test_filters(user: User) -> None:
+    """Each of them alone, half-open in time, and all of them together."""
+    old = await add_session(user, "one", at=START, status=SessionStatus.ENDED, agent_name="a")
+    new = await add_session(
+        user, "two", at=START + timedelta(hours=1), status=SessionStatus.ACTIVE, agent_name="b"
+    )
+
+    async def found(**wanted: object) -> list[str]:
+        query = HistoryQuery(user.id, **wanted)  # type: ignore[arg-type] # any of its fields
+        page = await query.page(reader(), None, 10)
+        assert await query.count(reader()) == len(page)
+        return [session.id for session in page]
+
+    assert await found() == [new.id, old.id]
+    assert await found(statuses=[SessionStatus.ACTIVE]) == [new.id]
+    assert await found(statuses=[SessionStatus.ACTIVE, SessionStatus.ENDED]) == [new.id, old.id]
+    assert await found(statuses=[SessionStatus.FAILED]) == []
+    assert await found(agent_name="a") == [old.id]
+    assert await found(created_from=new.created_at) == [new.id]
+    assert await found(created_before=new.created_at) == [old.id]
+    assert await found(created_from=START, created_before=START) == []
+    everything = {
+        "search": search.parse("two", user.id),
+        "statuses": [SessionStatus.ACTIVE],
+        "agent_name": "b",
+        "created_from": START,
+        "created_before": START + timedelta(hours=2),
+    }
+    assert await found(**everything) == [new.id]
+
+
+async def test_silent_and_deleted_conversations_are_not_shown(user: User) -> None:
+    """History is where something was said."""
+    await add_session(user)
+    deleted = await add_session(user, "hello")
+    tombstone = Session.filter(id=deleted.id)
+    await transact(lambda conn: tombstone.using_db(conn).update(deleted_at=START))
+    assert await HistoryQuery(user.id).page(reader(), None, 10) == []
+    assert await HistoryQuery(user.id).count(reader()) == 0

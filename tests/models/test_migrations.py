@@ -1,0 +1,118 @@
+"""Migrations lead to the declared tables, once, whoever runs them, and lose nothing."""
+
+import asyncio
+import re
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+from tortoise.context import TortoiseContext
+from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
+from tortoise.transactions import in_transaction
+from tortoise.utils import generate_schema_for_client
+
+from models import database
+from models.database import database_url, migrate, opened
+from tests.dump import dump
+from tests.rows import add_session, add_user
+
+ALL = ["0001_initial", "0002_search"]
+
+
+def _schema(path: Path) -> dict[str, str]:
+    # Comments are made of docstrings, which may change without a migration.
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        found = {
+            name: " ".join(re.sub(r"/\*.*?\*/", "", sql, flags=re.S).split()) for name, sql in rows
+        }
+    connection.close()
+    return {
+        name: sql
+        for name, sql in found.items()
+        if not name.startswith(("utterance_search", "sqlite_", "tortoise_"))
+    }
+
+
+async def test_a_migrated_database_has_the_declared_tables(tmp_path: Path) -> None:
+    """Whoever changes a model without a migration learns of it here."""
+    await migrate(database_url(tmp_path / "migrated"))
+    with TortoiseContext() as context:
+        await context.init(database._config(database_url(tmp_path / "declared")))
+        await generate_schema_for_client(context.connections.get("default"), safe=False)
+        await context.close_connections()
+    migrated = _schema(tmp_path / "migrated" / "voxql.db")
+    assert len(migrated) > 6
+    assert migrated == _schema(tmp_path / "declared" / "voxql.db")
+
+
+async def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    """The second time there is nothing to do, and every row is still there."""
+    url = database_url(tmp_path)
+    assert await migrate(url) == ALL
+    async with opened(url):
+        await add_session(await add_user("ada@example.com"), "Hello.", "Good morning.")
+        before = await dump()
+    assert await migrate(url) == []
+    async with opened(url):
+        assert await dump() == before
+
+
+async def test_what_was_said_before_there_was_a_search_is_found_by_it(tmp_path: Path) -> None:
+    """The migration that makes the index fills it, and touches no row."""
+    url = database_url(tmp_path)
+    with TortoiseContext() as context:
+        config = database._config(url)
+        await context.init(config)
+        async with in_transaction("default") as conn:
+            await MigrationExecutor(conn, config["apps"]).migrate(
+                [MigrationTarget("models", "0001_initial")]
+            )
+        await context.close_connections()
+    async with opened(url):
+        await add_session(await add_user(), "Hello.", "Good morning.")
+        before = await dump()
+    assert await migrate(url) == ["0002_search"]
+    async with opened(url):
+        after = await dump()
+        found = await database.reader().execute_query_dict(
+            "SELECT rowid FROM utterance_search WHERE utterance_search MATCH 'morning'"
+        )
+    assert {**after, "tortoise_migrations": []} == {**before, "tortoise_migrations": []}
+    assert [row["rowid"] for row in found] == [2]
+
+
+async def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
+    """Of four one applies the migrations, and all four find the tables made."""
+    code = (
+        "import asyncio, sys; from models.database import migrate; "
+        "print(*asyncio.run(migrate(sys.argv[1])))"
+    )
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-W", "error", "-c", code, database_url(tmp_path), stdout=-1, stderr=-1
+        )
+        for _ in range(4)
+    ]
+    outputs = await asyncio.gather(*(process.communicate() for process in processes))
+    assert [error for _, error in outputs] == [b""] * 4
+    applied = sorted(output.decode().split() for output, _ in outputs)
+    assert applied == [[], [], [], ALL]
+
+
+async def test_a_migration_that_fails_leaves_the_tables_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither half a schema stays nor the record of a migration that was not applied."""
+
+    async def fail(conn: database.Connection) -> None:
+        raise RuntimeError("orphans")
+
+    url = database_url(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_check_foreign_keys", fail)
+        with pytest.raises(RuntimeError, match="orphans"):
+            await migrate(url)
+    assert _schema(tmp_path / "voxql.db") == {}
+    assert await migrate(url) == ALL

@@ -1,0 +1,243 @@
+"""What a search finds, what it shows, and that no string breaks it."""
+
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models import Session, User, Utterance, search
+from models.database import Connection, reader, transact
+from models.history import HistoryQuery
+from tests.rows import add_session, add_user, utterance
+
+MARK, UNMARK = search.MARK
+_numbers = count(1)
+
+
+async def _found(user: User, text: str) -> list[str]:
+    query = HistoryQuery(user.id, search=search.parse(text, user.id))
+    return [session.id for session in await query.page(reader(), None, 100)]
+
+
+async def _snippet(user: User, text: str, session: Session) -> str:
+    wanted = search.parse(text, user.id)
+    assert wanted is not None
+    return (await search.best_matches(reader(), wanted, [session.id]))[session.id].snippet
+
+
+async def _assert_index_is_whole() -> None:
+    check = "INSERT INTO utterance_search(utterance_search, rank) VALUES ('integrity-check', 1)"
+    await transact(lambda conn: conn.execute_query(check))
+
+
+@pytest.fixture
+async def user(url: str) -> User:
+    return await add_user()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "café",
+        "CAFE",
+        "cafe\u0301",
+        "caf",
+        "c",
+        "reykjavik",
+        "o'clock",
+        "o clock",
+        "clock café",
+        '"clock"',
+        "  clock  ",
+        "3.5",
+        "2026-11-01",
+        "café, please!",
+        "what\u2019s",
+    ],
+)
+async def test_words_prefixes_case_and_accents(user: User, text: str) -> None:
+    """A person finds what was said without writing it quite as the recogniser did."""
+    session = await add_session(
+        user, "The Café in Reykjavík opens at 8 o'clock, please.", "What\u2019s 3.5% on 2026-11-01?"
+    )
+    await add_session(user, "Nothing of the kind.")
+    assert await _found(user, text) == [session.id]
+
+
+@pytest.mark.parametrize("text", ["afé", "tea", "clock tea", "?!", "🙂", '"', "*", "-", "AND"])
+async def test_what_was_not_said_is_not_found(user: User, text: str) -> None:
+    """The middle of a word, a word too many, or no word at all: nothing, and no error."""
+    await add_session(user, "The Café opens at 8 o'clock.")
+    assert await _found(user, text) == []
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "\0", "\ud800"])
+def test_blank_is_no_search(text: str) -> None:
+    """Whoever cleared the field sees everything again."""
+    assert search.parse(text, "usr_x") is None
+
+
+@pytest.mark.parametrize("text", ["near", "NOT", "or", "text:hello", "owner:x", "hello)", "{hello"])
+async def test_what_means_something_to_the_index_is_a_word_like_any_other(
+    user: User, text: str
+) -> None:
+    """Operators are looked for as they stand."""
+    session = await add_session(user, "near NOT OR text hello owner x")
+    assert await _found(user, text) == [session.id]
+    await _assert_index_is_whole()
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(text=st.text(st.characters(exclude_categories=[]), max_size=60))
+async def test_any_text_is_a_valid_search(user: User, text: str) -> None:
+    """Lone surrogates, NULs, quotes, any script: an answer comes, never an error."""
+    await _found(user, text)
+    if wanted := search.parse(text, user.id):
+        await search.best_matches(reader(), wanted, ["ses_x"])
+
+
+async def test_an_essay_is_a_valid_search(user: User) -> None:
+    """More words and longer ones than are looked for."""
+    words = [f"word{number}" for number in range(5000)]
+    session = await add_session(user, " ".join(words[:50]))
+    assert await _found(user, " ".join(words)) == [session.id]
+    assert await _found(user, "word1" * 100_000) == []
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=80))
+async def test_whatever_is_said_is_found_by_its_first_word_and_shown_safely(
+    user: User, text: str
+) -> None:
+    """The text comes back in the snippet with nothing in it but our marks."""
+    word = f"needle{next(_numbers)}x"
+    session = await add_session(user, f"{word} {text}")
+    assert await _found(user, word) == [session.id]
+    snippet = await _snippet(user, word, session)
+    assert f"{MARK}{word}{UNMARK}" in snippet
+    assert "<" not in snippet.replace(MARK, "").replace(UNMARK, "")
+
+
+async def test_words_may_be_said_in_different_utterances(user: User) -> None:
+    """Who asks for the weather and is asked where finds it by both words."""
+    session = await add_session(user, "What's the weather?", "Where?", "In Paris.")
+    await add_session(user, "What's the weather?", "Where?", "In Rome.")
+    assert await _found(user, "weather paris") == [session.id]
+
+
+async def test_the_best_utterance_is_shown_with_its_words_marked(user: User) -> None:
+    """The one with more of the words wins; what looks like HTML in it is escaped."""
+    session = await add_session(
+        user,
+        "Tell me about Paris.",
+        "The weather in <b>Paris</b> & Rome is fine.",
+        "Fine weather.",
+    )
+    wanted = search.parse("paris weather", user.id)
+    assert wanted is not None
+    found = await search.best_matches(reader(), wanted, [session.id])
+    assert found[session.id].utterance.key == "key-1"
+    assert found[session.id].snippet == (
+        "The <mark>weather</mark> in &lt;b&gt;<mark>Paris</mark>&lt;/b&gt; &amp; Rome is fine."
+    )
+
+
+async def test_a_long_text_is_cut_around_the_place(user: User) -> None:
+    """A list shows the words beside the one that was found, not the whole speech."""
+    filler = " ".join(f"filler{number}" for number in range(1000))
+    session = await add_session(user, f"{filler} needle {filler}")
+    snippet = await _snippet(user, "needle", session)
+    assert "<mark>needle</mark>" in snippet
+    assert snippet.startswith("…")
+    assert snippet.endswith("…")
+    assert len(snippet.split()) <= search.SNIPPET_WORDS
+
+
+async def test_what_may_still_change_is_not_found(user: User) -> None:
+    """An interim's words come into the index when they are settled, and only the settled ones."""
+    session = await add_session(user, "hello")
+    row = utterance(session, 1, "recognise speech", is_final=False)
+    await transact(lambda conn: row.save(using_db=conn))
+    assert await _found(user, "recognise") == []
+    row.text = "wreck a nice beach"
+    await transact(lambda conn: row.save(using_db=conn))
+    assert await _found(user, "wreck") == []
+    row.is_final = True
+    await transact(lambda conn: row.save(using_db=conn))
+    assert await _found(user, "wreck") == [session.id]
+    assert await _found(user, "recognise") == []
+    row.text = "recognise speech"
+    await transact(lambda conn: row.save(using_db=conn))
+    assert await _found(user, "wreck") == []
+    assert await _found(user, "recognise") == [session.id]
+    await _assert_index_is_whole()
+
+
+async def test_an_upsert_keeps_the_index(user: User) -> None:
+    """The way in which batches are written changes what is found like any other write."""
+    session = await add_session(user, "hello")
+    row = utterance(session, 0, "good evening")
+
+    async def upsert(conn: Connection) -> None:
+        await Utterance.bulk_create(
+            [row],
+            on_conflict=("session_id", "key"),
+            update_fields=("text", "is_final"),
+            using_db=conn,
+        )
+
+    await transact(upsert)
+    assert await _found(user, "hello") == []
+    assert await _found(user, "evening") == [session.id]
+    await _assert_index_is_whole()
+
+
+async def test_what_is_deleted_is_not_found(user: User) -> None:
+    """Utterances, sessions and users take their words along, also in a cascade."""
+    other = await add_user()
+    kept = await add_session(user, "hello")
+    await add_session(other, "hello", "world")
+    doomed = await add_session(user, "hello", "world")
+    emptied = await add_session(user, "hello")
+    await transact(lambda conn: Utterance.filter(session_id=emptied.id).using_db(conn).delete())
+    await transact(lambda conn: Session.filter(id=doomed.id).using_db(conn).delete())
+    await transact(lambda conn: User.filter(id=other.id).using_db(conn).delete())
+    assert await _found(user, "hello") == [kept.id]
+    assert await _found(other, "hello") == []
+    await _assert_index_is_whole()
+
+
+async def test_a_session_that_changes_hands_is_found_by_its_new_owner(user: User) -> None:
+    """And no longer by the old one, by no word of it."""
+    other = await add_user()
+    session = await add_session(other, "hello", "world")
+    move = Session.filter(id=session.id)
+    await transact(lambda conn: move.using_db(conn).update(user_id=user.id))
+    assert await _found(other, "world") == []
+    assert await _found(user, "world hello") == [session.id]
+    await _assert_index_is_whole()
+
+
+async def test_a_damaged_index_would_be_noticed(user: User) -> None:
+    """The check that the other tests end with does compare the index with the texts."""
+    await add_session(user, "hello")
+    ghost = "INSERT INTO utterance_search(rowid, text, owner) VALUES (999, 'ghost', 'nobody')"
+    await transact(lambda conn: conn.execute_query(ghost))
+    with pytest.raises(Exception, match="malformed"):
+        await _assert_index_is_whole()
+
+
+async def test_everybody_finds_only_their_own(user: User) -> None:
+    """The owner is part of the search itself."""
+    other = await add_user()
+    mine, theirs = await add_session(user, "hello"), await add_session(other, "hello")
+    assert await _found(user, "hello") == [mine.id]
+    assert await _found(other, "hello") == [theirs.id]
+    assert await _found(user, other.id) == []

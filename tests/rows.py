@@ -1,0 +1,93 @@
+"""A database of its own for a test, and rows to put into it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+from models import Role, Session, SessionStatus, User, Utterance, UtteranceSource
+from models.database import Connection, database_url, migrate, opened, transact
+
+START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+_numbers = count(1)
+
+
+@asynccontextmanager
+async def database(folder: Path) -> AsyncIterator[str]:
+    """Make a database in this folder and open it; gives its URL."""
+    url = database_url(folder)
+    await migrate(url)
+    async with opened(url):
+        yield url
+
+
+async def add_user(email: str | None = None, password_hash: str | None = None) -> User:
+    """Add a user; without an e-mail it is a guest."""
+    return await transact(
+        lambda conn: User.create(
+            email=email, password_hash=password_hash, created_at=START, using_db=conn
+        )
+    )
+
+
+async def add_session(
+    user: User,
+    *texts: str,
+    at: datetime | None = None,
+    status: SessionStatus = SessionStatus.ENDED,
+    agent_name: str = "voxql",
+) -> Session:
+    """Add a session in which these texts were said, by turns; a second after the one before."""
+    return (await add_sessions(user, [texts], at=at, status=status, agent_name=agent_name))[0]
+
+
+async def add_sessions(
+    user: User,
+    conversations: Sequence[Sequence[str]],
+    *,
+    at: datetime | None = None,
+    status: SessionStatus = SessionStatus.ENDED,
+    agent_name: str = "voxql",
+) -> list[Session]:
+    """Add many sessions in one transaction, each a second after the one before."""
+    sessions: list[Session] = []
+    utterances: list[Utterance] = []
+    for texts in conversations:
+        number = next(_numbers)
+        session = Session(
+            user_id=user.id,
+            status=status,
+            agent_name=agent_name,
+            created_at=at or START + timedelta(seconds=number),
+            room_name=f"room-{number}",
+            utterance_count=len(texts),
+            last_seq=len(texts),
+        )
+        sessions.append(session)
+        utterances.extend(utterance(session, place, text) for place, text in enumerate(texts))
+
+    async def work(conn: Connection) -> None:
+        await Session.bulk_create(sessions, using_db=conn)
+        await Utterance.bulk_create(utterances, using_db=conn)
+
+    await transact(work)
+    return sessions
+
+
+def utterance(session: Session, place: int, text: str, *, is_final: bool = True) -> Utterance:
+    """Make an utterance that is not written yet."""
+    return Utterance(
+        session_id=session.id,
+        key=f"key-{place}",
+        revision=1,
+        ceiling=1,
+        seq=place + 1,
+        role=Role.AGENT if place % 2 else Role.USER,
+        source=UtteranceSource.SPEECH,
+        text=text,
+        is_final=is_final,
+        position=float(place),
+        started_at=session.created_at + timedelta(seconds=place),
+    )
