@@ -1,0 +1,99 @@
+"""How the server stops: those who are connected hear of it before they are cut off."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import connect
+
+from serving.address import listening_socket, local_address
+from serving.refusal import CannotServe
+from serving.server import Hook, Server, configured
+
+
+@asynccontextmanager
+async def running(app: Starlette, *hooks: Hook) -> AsyncIterator[tuple[Server, str]]:
+    with listening_socket("127.0.0.1", 0) as sock:
+        host, port = local_address(sock)
+        server = Server(configured(app), hooks)
+        task = asyncio.create_task(server.serve(sockets=[sock]))
+        await server.opened.wait()
+        try:
+            yield server, f"ws://{host}:{port}/"
+        finally:
+            server.should_exit = True
+            await task
+
+
+async def test_hooks_run_while_connections_are_open() -> None:
+    """A stream can end with a reason, which it couldn't once its socket is closed."""
+    stopping = asyncio.Event()
+
+    async def stream(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await stopping.wait()
+        await websocket.send_text("SERVER_SHUTDOWN")
+        await websocket.close()
+
+    async def hook() -> None:
+        stopping.set()
+
+    app = Starlette(routes=[WebSocketRoute("/", stream)])
+    async with running(app, hook) as (server, url), connect(url) as client:
+        server.handle_exit(signal.SIGTERM, None)
+
+        assert await client.recv() == "SERVER_SHUTDOWN"
+
+
+async def test_a_hook_that_fails_does_not_keep_the_others_from_running() -> None:
+    """The agent must be stopped even if the streams could not be ended."""
+    order: list[str] = []
+
+    async def broken() -> None:
+        order.append("broken")
+        raise RuntimeError("on purpose")
+
+    async def sound() -> None:
+        order.append("sound")
+
+    async with running(Starlette(), broken, sound):
+        pass
+
+    assert order == ["broken", "sound"]
+
+
+async def test_a_second_ctrl_c_stops_at_once() -> None:
+    """A person who presses it twice doesn't want to wait for anybody's last words."""
+    began = asyncio.Event()
+
+    async def endless() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    async with running(Starlette(), endless) as (server, _):
+        server.handle_exit(signal.SIGINT, None)
+        await began.wait()
+
+        server.handle_exit(signal.SIGINT, None)
+
+
+def test_a_port_in_use_is_refused_with_a_way_out() -> None:
+    """The message names the port and another one to take."""
+    with listening_socket("127.0.0.1", 0) as taken:
+        _, port = local_address(taken)
+
+        with pytest.raises(CannotServe, match=f"Port {port} on 127.0.0.1 is in use already") as no:
+            listening_socket("127.0.0.1", port)
+
+    assert f"VOXQL_PORT={port + 1}" in str(no.value)
+
+
+def test_a_host_that_is_none_is_refused() -> None:
+    """A misspelt host is told apart from a port that is taken."""
+    with pytest.raises(CannotServe, match="no address of this machine"):
+        listening_socket("no such host", 0)

@@ -1,0 +1,132 @@
+"""The `voxql` command, run as people run it."""
+
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from serving.address import listening_socket, local_address
+from tests.conftest import StartServer
+from tests.server_process import ROOT, ServerProcess
+
+
+def voxql(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), *arguments],
+        env={**os.environ, "VOXQL_AGENT": "none", **environment},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_loads_no_part_that_it_does_not_need() -> None:
+    """`voxql --help` answers at once, because the server's packages stay where they are."""
+    heavy = {"pydantic", "starlette", "strawberry", "tortoise", "uvicorn", "livekit", "rich"}
+    script = "import cli, sys; print(*sys.modules)"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert heavy & set(loaded) == set()
+
+
+def test_a_server_answers_where_it_says_and_stops_when_told(server: ServerProcess) -> None:
+    """With VOXQL_PORT=0 the line `open` has the port that was taken; SIGTERM ends with status 0."""
+    with urllib.request.urlopen(f"{server.url}/healthz", timeout=10) as answer:
+        assert answer.status == 200
+
+    assert server.stop() == 0
+
+
+def test_a_second_server_on_one_sqlite_file_is_refused(server: ServerProcess) -> None:
+    """It names the process that has it, and what to do; the first one goes on."""
+    refused = voxql("serve", VOXQL_DATA_DIR=str(server.data_dir), VOXQL_PORT="0")
+
+    assert refused.returncode == 1
+    assert f"Another server (process {server.process.pid}) uses" in refused.stderr
+    assert "VOXQL_DATA_DIR" in refused.stderr
+    assert server.process.poll() is None
+
+
+def test_a_killed_server_keeps_nobody_from_its_database(start_server: StartServer) -> None:
+    """The lock is the kernel's, so nobody has to delete a stale file after a crash."""
+    first = start_server()
+    first.kill()
+
+    second = start_server(first.data_dir)
+
+    assert second.stop() == 0
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """There is no trace, and the message has the way out."""
+    with listening_socket("127.0.0.1", 0) as taken:
+        port = str(local_address(taken)[1])
+        refused = voxql("serve", VOXQL_DATA_DIR=str(tmp_path), VOXQL_PORT=port)
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"voxql: Port {port} on 127.0.0.1 is in use already")
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_wrong_setting_is_told_in_a_sentence() -> None:
+    """A misspelt name is reported on the way."""
+    refused = voxql("serve", VOXQL_PORT="http", VOXQL_HOTS="0.0.0.0")
+
+    assert refused.returncode == 1
+    assert "voxql: VOXQL_HOTS is not a setting of VoxQL; did you mean VOXQL_HOST?" in refused.stderr
+    assert "voxql: VOXQL_PORT: input should be a valid integer" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_an_operator_looks_after_accounts(tmp_path: Path) -> None:
+    """Made, listed, given another password, deleted; a second account of one e-mail is refused."""
+    data = {"VOXQL_DATA_DIR": str(tmp_path)}
+
+    created = voxql("user", "create", "ada@example.org", stdin="correct horse\n", **data)
+    again = voxql("user", "create", "ada@example.org", stdin="correct horse\n", **data)
+    reset = voxql("user", "reset-password", "ada@example.org", stdin="battery staple\n", **data)
+    before = voxql("user", "list", **data)
+    deleted = voxql("user", "delete", "ada@example.org", "--yes", **data)
+    after = voxql("user", "list", **data)
+
+    assert [created.returncode, again.returncode, reset.returncode, deleted.returncode] == [
+        0,
+        1,
+        0,
+        0,
+    ]
+    assert "There is an account with this e-mail already" in again.stderr
+    assert before.stdout.count("ada@example.org") == 1
+    assert after.stdout == ""
+
+
+def test_deleting_an_account_asks_first(tmp_path: Path) -> None:
+    """No answer is no."""
+    data = {"VOXQL_DATA_DIR": str(tmp_path)}
+    voxql("user", "create", "ada@example.org", stdin="correct horse\n", **data)
+
+    refused = voxql("user", "delete", "ada@example.org", stdin="", **data)
+
+    assert refused.returncode == 1
+    assert "ada@example.org" in voxql("user", "list", **data).stdout
+
+
+def test_migrate_and_backup_work_beside_a_server(server: ServerProcess, tmp_path: Path) -> None:
+    """Neither needs the server to stop."""
+    data = {"VOXQL_DATA_DIR": str(server.data_dir)}
+
+    migrated = voxql("migrate", **data)
+    copied = voxql("backup", str(tmp_path / "copy.db"), **data)
+    again = voxql("backup", str(tmp_path / "copy.db"), **data)
+
+    assert migrated.stdout == "The database is up to date.\n"
+    assert copied.returncode == 0
+    assert (tmp_path / "copy.db").stat().st_size > 0
+    assert again.returncode == 1
+    assert "was left as it is" in again.stderr

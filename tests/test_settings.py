@@ -1,0 +1,161 @@
+"""What the environment says is checked, completed, and never guessed at in silence."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import settings
+
+
+def test_without_any_variable_everything_stays_on_this_machine() -> None:
+    """The defaults listen on loopback, keep data in ./var, and start the shipped agent."""
+    values = settings.load()
+
+    assert (values.host, values.port, values.agent) == ("127.0.0.1", 8000, "local")
+    assert values.public_url == "http://127.0.0.1:8000"
+    assert values.data_dir == Path.cwd() / "var"
+    assert values.sqlite_file == Path.cwd() / "var" / "voxql.db"
+
+
+def test_a_variable_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts and compose files often pass variables on without a value."""
+    monkeypatch.setenv("VOXQL_PORT", "")
+    monkeypatch.setenv("VOXQL_PUBLIC_URL", "")
+
+    values = settings.load()
+
+    assert values.port == 8000
+    assert values.bound_to(81).public_url == "http://127.0.0.1:81"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8123"),
+        ("0.0.0.0", "http://127.0.0.1:8123"),
+        ("::", "http://[::1]:8123"),
+        ("talk.example.org", "http://talk.example.org:8123"),
+    ],
+)
+def test_the_public_url_is_made_of_host_and_port(host: str, url: str) -> None:
+    """It is an address that a browser on this machine can open, with the port really taken."""
+    assert settings.load(host=host, port=0).bound_to(8123).public_url == url
+
+
+def test_a_public_url_that_was_given_stays() -> None:
+    """Behind a proxy, the port that was taken says nothing about the address."""
+    values = settings.load(public_url="https://talk.example.org/", port=0)
+
+    assert values.bound_to(8123).public_url == "https://talk.example.org"
+    assert values.bound_to(8123).port == 8123
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"port": "eighty"}, "VOXQL_PORT: input should be a valid integer"),
+        ({"port": 70000}, "VOXQL_PORT: input should be less than or equal to 65535"),
+        ({"agent": "robot"}, "VOXQL_AGENT: input should be 'local', 'external'"),
+        ({"agent_name": "two words"}, "VOXQL_AGENT_NAME: string should match pattern"),
+        ({"grace_s": 0}, "VOXQL_GRACE_S: input should be greater than 0"),
+        ({"worker_key": "short"}, "VOXQL_WORKER_KEY: needs at least 16 characters"),
+        ({"public_url": "talk.example.org"}, "VOXQL_PUBLIC_URL: expected http://"),
+        ({"public_url": "https://a.example/b"}, "VOXQL_PUBLIC_URL: expected no path"),
+        ({"redis_url": "localhost:6379"}, "VOXQL_REDIS_URL: expected redis://"),
+        ({"llm_model": "some-model"}, "VOXQL_LLM_BASE_URL: needed for a language model"),
+        ({"agent": "livekit"}, "LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET: needed for"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
+    given: dict[str, Any], complaint: str
+) -> None:
+    """The message names the variable as the person wrote it, and what it expects."""
+    with pytest.raises(settings.SettingsError) as refusal:
+        settings.load(**given)
+
+    assert str(refusal.value).startswith(complaint)
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    """Nobody wants to start a server once for each mistake."""
+    with pytest.raises(settings.SettingsError) as refusal:
+        settings.load(port="x", agent="y")
+
+    assert [line.partition(":")[0] for line in str(refusal.value).splitlines()] == [
+        "VOXQL_PORT",
+        "VOXQL_AGENT",
+    ]
+
+
+def test_a_complaint_never_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs are read by more people than keys."""
+    monkeypatch.setenv("VOXQL_WORKER_KEY", "hunter2")
+
+    with pytest.raises(settings.SettingsError) as refusal:
+        settings.load()
+
+    assert "hunter2" not in str(refusal.value)
+    assert "hunter2" not in repr(settings.load(worker_key="hunter2hunter2hunter2"))
+
+
+def test_a_misspelt_name_is_reported_with_the_nearest_one() -> None:
+    """A misspelt setting would otherwise do nothing, in silence."""
+    environ = {"VOXQL_PROT": "1", "VOXQL_PORT": "1", "VOXQL_URL": "", "LIVEKIT_X": "", "HOME": ""}
+
+    assert settings.misspelt(environ) == [
+        "VOXQL_PROT is not a setting of VoxQL; did you mean VOXQL_PORT?"
+    ]
+
+
+def test_livekit_is_configured_by_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs LiveKit has these variables already."""
+    monkeypatch.setenv("LIVEKIT_URL", "wss://livekit.example.org")
+    monkeypatch.setenv("LIVEKIT_API_KEY", "key")
+    monkeypatch.setenv("LIVEKIT_API_SECRET", "a secret of more than thirty-two characters")
+
+    values = settings.load(agent="livekit")
+
+    assert values.livekit_url == "wss://livekit.example.org"
+
+
+def test_a_secret_is_made_once_and_only_its_user_can_read_it(tmp_path: Path) -> None:
+    """The next start finds the same secret, or every token would be worthless then."""
+    values = settings.load(data_dir=tmp_path / "data")
+
+    secret = values.signing_secret()
+
+    assert len(secret) >= 43, "256 bits in base64"
+    assert settings.load(data_dir=tmp_path / "data").signing_secret() == secret
+    assert values.worker_secret() != secret
+    assert stat.S_IMODE((tmp_path / "data" / "secret.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+def test_processes_that_start_at_once_agree_on_the_secret(tmp_path: Path) -> None:
+    """Whoever comes second reads what the first one made, and nothing is left lying about."""
+    path = tmp_path / "worker.key"
+
+    with ThreadPoolExecutor(8) as pool:
+        secrets = set(pool.map(lambda _: settings.kept_secret(path), range(64)))
+
+    assert secrets == {path.read_text().strip()}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_key_that_was_given_makes_no_file(tmp_path: Path) -> None:
+    """A worker on another machine has the key from its environment."""
+    values = settings.load(data_dir=tmp_path, worker_key="0123456789abcdef")
+
+    assert values.worker_secret() == "0123456789abcdef"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_emptied_key_file_is_refused(tmp_path: Path) -> None:
+    """An empty key would let everybody in."""
+    (tmp_path / "secret.key").write_text("\n")
+
+    with pytest.raises(settings.SettingsError, match="holds no usable key"):
+        settings.load(data_dir=tmp_path).signing_secret()
