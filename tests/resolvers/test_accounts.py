@@ -1,0 +1,412 @@
+"""Signing up, in and out; what a guest keeps; what an operator may do."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from agent_bridge.hub import Subscription
+from models import Login, Session, User
+from models.database import reader, transact
+from resolvers import accounts, credentials
+from resolvers.backend import Backend
+from resolvers.entrance import LOGIN_LIFE, Entrance
+from resolvers.events import AccessRevoked
+from resolvers.records import SessionChanged, access_topic, user_topic
+from resolvers.refusals import (
+    BadUserInput,
+    Conflict,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+)
+from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
+from tests.dump import dump
+from tests.resolvers.conftest import Clock
+from tests.resolvers.refused import refused
+from tests.rows import add_session
+
+pytestmark = pytest.mark.usefixtures("quick_passwords")
+
+EMAIL = "ada@example.com"
+PASSWORD = "correct horse"
+
+TOKEN = Viewer("usr_x", True, None, "tok_x", frozenset({TokenScope.SESSIONS_READ}), None)
+
+
+async def _viewer(backend: Backend, entrance: Entrance) -> Viewer:
+    viewer = await accounts.viewer_of_login(backend, entrance.secret)
+    assert viewer is not None
+    return viewer
+
+
+async def _guest(backend: Backend) -> Viewer:
+    return await _viewer(backend, await accounts.sign_in_as_guest(backend, None))
+
+
+async def _ada(backend: Backend) -> Viewer:
+    entrance = await accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    return await _viewer(backend, entrance)
+
+
+def _heard(subscription: Subscription) -> list[object]:
+    events = []
+    while (event := subscription.take()) is not None:
+        events.append(event)
+    return events
+
+
+async def test_signing_up_signs_in(backend: Backend, clock: Clock) -> None:
+    """The cookie's secret leads to the new user for thirty days, and stands nowhere as it is."""
+    entrance = await accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    viewer = await _viewer(backend, entrance)
+    assert viewer.user_id == entrance.user.id
+    assert not viewer.is_guest
+    assert viewer.scopes == ALL_SCOPES
+    assert viewer.expires_at == entrance.expires_at == clock() + timedelta(days=30)
+    everything = str(await dump())
+    assert entrance.secret not in everything
+    assert PASSWORD not in everything
+    assert "$argon2id$" in everything
+
+
+@pytest.mark.parametrize("again", [EMAIL, " ADA@Example.COM "])
+async def test_an_email_is_taken_once(backend: Backend, again: str) -> None:
+    """However it is written, the second account with it is a conflict."""
+    await _ada(backend)
+    async with refused(Conflict, ["email"], "Sign in, or use another"):
+        await accounts.sign_up(backend, None, email=again, password=PASSWORD)
+
+
+async def test_of_two_who_sign_up_at_once_one_is_refused(backend: Backend) -> None:
+    """There is one account then, and one login."""
+    both = [accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD) for _ in range(2)]
+    results = await asyncio.gather(*both, return_exceptions=True)
+    assert sum(isinstance(result, Conflict) for result in results) == 1
+    content = await dump()
+    assert len(content["users"]) == len(content["logins"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "field"),
+    [
+        ("ada", PASSWORD, "email"),
+        ("", PASSWORD, "email"),
+        ("a@b\0", PASSWORD, "email"),
+        ("a@b\ud800", PASSWORD, "email"),
+        ("a" * 250 + "@b.example", PASSWORD, "email"),
+        (EMAIL, "short", "password"),
+        (EMAIL, "x" * 257, "password"),
+        (EMAIL, "        ", "password"),
+        (EMAIL, "1234567\ud800", "password"),
+    ],
+)
+async def test_what_is_no_email_or_password(
+    backend: Backend, email: str, password: str, field: str
+) -> None:
+    """Each is refused by name, on both doors."""
+    async with refused(BadUserInput, [field]):
+        await accounts.sign_up(backend, None, email=email, password=password)
+    async with refused(BadUserInput, [field]):
+        await accounts.sign_in(backend, None, email=email, password=password)
+
+
+async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
+    """The row stays, its conversations with it; the login is a new one and the old one is over."""
+    guest = await _guest(backend)
+    user = await accounts.viewer_user(backend, guest)
+    session = await add_session(user, "hello")
+    assert guest.login_id is not None
+    with backend.hub.subscribe(access_topic(guest.login_id)) as heard:
+        entrance = await accounts.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
+    assert _heard(heard) == [AccessRevoked(guest.login_id)]
+    viewer = await _viewer(backend, entrance)
+    assert viewer.user_id == guest.user_id
+    assert viewer.login_id != guest.login_id
+    assert not viewer.is_guest
+    assert (await Session.filter(id=session.id).using_db(reader()).get()).user_id == viewer.user_id
+    assert len((await dump())["logins"]) == 1
+
+
+async def test_signing_up_while_signed_in_makes_another_account(backend: Backend) -> None:
+    """Only a guest's row turns into an account; a person's stays theirs."""
+    ada = await _ada(backend)
+    other = await accounts.sign_up(backend, ada, email="bob@example.com", password=PASSWORD)
+    assert other.user.id != ada.user_id
+    again = await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    assert again.user.id == ada.user_id
+
+
+async def test_a_revoked_guest_can_not_be_claimed(backend: Backend) -> None:
+    """A request that came before its login was revoked gets an account of its own instead."""
+    guest = await _guest(backend)
+    await accounts.sign_out(backend, guest)
+    entrance = await accounts.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
+    assert entrance.user.id != guest.user_id
+
+
+async def test_signing_in_needs_the_password(backend: Backend) -> None:
+    """An unknown e-mail and a wrong password sound the same."""
+    ada = await _ada(backend)
+    entrance = await accounts.sign_in(backend, None, email=" Ada@EXAMPLE.com", password=PASSWORD)
+    assert entrance.user.id == ada.user_id
+    async with refused(Unauthenticated, says="don't belong together"):
+        await accounts.sign_in(backend, None, email=EMAIL, password="wrong horse")
+    async with refused(Unauthenticated, says="don't belong together"):
+        await accounts.sign_in(backend, None, email="bob@example.com", password=PASSWORD)
+
+
+async def test_a_guest_has_no_password_to_sign_in_with(backend: Backend) -> None:
+    """What somebody nobody knows is compared with is no password either."""
+    assert not await credentials.is_password(PASSWORD, None)
+    assert await credentials.is_password(PASSWORD, await credentials.hash_of(PASSWORD))
+
+
+async def test_the_login_of_a_browser_changes_with_every_sign_in(backend: Backend) -> None:
+    """The old secret opens nothing any more, and what it had opened ends."""
+    first = await accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    ada = await _viewer(backend, first)
+    assert ada.login_id is not None
+    with backend.hub.subscribe(access_topic(ada.login_id)) as heard:
+        second = await accounts.sign_in(backend, ada, email=EMAIL, password=PASSWORD)
+    assert _heard(heard) == [AccessRevoked(ada.login_id)]
+    assert first.secret != second.secret
+    assert await accounts.viewer_of_login(backend, first.secret) is None
+
+
+async def test_two_browsers_are_signed_in_side_by_side(backend: Backend) -> None:
+    """Signing in on the second ends nothing on the first, nor does signing out."""
+    ada = await _ada(backend)
+    second = await _viewer(
+        backend, await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    )
+    assert await accounts.sign_out(backend, second)
+    assert await accounts.revoked_among(backend, [str(ada.login_id), str(second.login_id)]) == {
+        second.login_id
+    }
+
+
+async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> None:
+    """They belong to the account then, whoever watches it hears of them, and the guest is gone."""
+    ada, guest = await _ada(backend), await _guest(backend)
+    user = await accounts.viewer_user(backend, guest)
+    sessions = [await add_session(user, "hello"), await add_session(user, "world")]
+    with backend.hub.subscribe(user_topic(ada.user_id)) as heard:
+        entrance = await accounts.sign_in(
+            backend, guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
+        )
+    assert entrance.user.id == ada.user_id
+    events = _heard(heard)
+    assert [e.session_id for e in events if isinstance(e, SessionChanged)] == [
+        session.id for session in sessions
+    ]
+    content = await dump()
+    assert {row["user_id"] for row in content["sessions"]} == {ada.user_id}
+    assert [row["id"] for row in content["users"]] == [ada.user_id]
+
+
+async def test_a_guests_conversations_stay_where_they_are_otherwise(backend: Backend) -> None:
+    """Without the word for it nothing is moved; a guest with nothing to keep is forgotten."""
+    ada, guest, idle = await _ada(backend), await _guest(backend), await _guest(backend)
+    session = await add_session(await accounts.viewer_user(backend, guest), "hello")
+    await accounts.sign_in(backend, guest, email=EMAIL, password=PASSWORD)
+    await accounts.sign_in(backend, idle, email=EMAIL, password=PASSWORD)
+    content = await dump()
+    assert [row["user_id"] for row in content["sessions"] if row["id"] == session.id] == [
+        guest.user_id
+    ]
+    assert {row["id"] for row in content["users"]} == {ada.user_id, guest.user_id}
+
+
+async def test_another_accounts_conversations_never_come_along(backend: Backend) -> None:
+    """Only a guest's can be claimed."""
+    await _ada(backend)
+    bob = await _viewer(
+        backend, await accounts.sign_up(backend, None, email="b@example.com", password=PASSWORD)
+    )
+    session = await add_session(await accounts.viewer_user(backend, bob), "hello")
+    await accounts.sign_in(backend, bob, email=EMAIL, password=PASSWORD, claim_guest_sessions=True)
+    assert (await Session.filter(id=session.id).using_db(reader()).get()).user_id == bob.user_id
+
+
+async def test_a_guest_stays_the_same_guest(backend: Backend) -> None:
+    """A second click gives a new login for the same user, also to somebody with an account."""
+    guest, ada = await _guest(backend), await _ada(backend)
+    for viewer in (guest, ada):
+        entrance = await accounts.sign_in_as_guest(backend, viewer)
+        assert entrance.user.id == viewer.user_id
+    assert len((await dump())["logins"]) == 2
+
+
+async def test_signing_out_ends_the_login_and_its_streams(backend: Backend) -> None:
+    """The second time there is nothing left to sign out of."""
+    entrance = await accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    ada = await _viewer(backend, entrance)
+    with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
+        assert await accounts.sign_out(backend, ada)
+    assert _heard(heard) == [AccessRevoked(ada.access_id)]
+    assert await accounts.viewer_of_login(backend, entrance.secret) is None
+    assert not await accounts.sign_out(backend, ada)
+    assert not await accounts.sign_out(backend, None)
+
+
+async def test_a_login_ends_after_thirty_days(backend: Backend, clock: Clock) -> None:
+    """To the microsecond; the next sign-in sweeps it away."""
+    entrance = await accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    viewer = await _viewer(backend, entrance)
+    clock.pass_by(seconds=LOGIN_LIFE.total_seconds() - 0.000001)
+    assert await accounts.viewer_of_login(backend, entrance.secret) == viewer
+    clock.pass_by(seconds=0.000001)
+    assert await accounts.viewer_of_login(backend, entrance.secret) is None
+    assert await accounts.revoked_among(backend, [viewer.access_id]) == {viewer.access_id}
+    await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    assert len((await dump())["logins"]) == 1
+
+
+@pytest.mark.parametrize("secret", ["", "x", "\0", "\ud800", "x" * 10_000])
+async def test_any_cookie_is_somebodys_or_nobodys(backend: Backend, secret: str) -> None:
+    """What is no secret of ours is nobody, never an error."""
+    assert await accounts.viewer_of_login(backend, secret) is None
+
+
+async def test_a_token_can_not_sign_anybody_in(backend: Backend) -> None:
+    """Else one that may only read could take a guest's account over."""
+    async with refused(Forbidden):
+        await accounts.sign_up(backend, TOKEN, email=EMAIL, password=PASSWORD)
+    async with refused(Forbidden):
+        await accounts.sign_in(backend, TOKEN, email=EMAIL, password=PASSWORD)
+    async with refused(Forbidden):
+        await accounts.sign_in_as_guest(backend, TOKEN)
+    async with refused(Forbidden):
+        await accounts.sign_out(backend, TOKEN)
+
+
+async def test_guessing_a_password_is_slowed_down(backend: Backend, clock: Clock) -> None:
+    """After ten tries even the right one has to wait, and the message says how long."""
+    await _ada(backend)
+    for _ in range(10):
+        async with refused(Unauthenticated):
+            await accounts.sign_in(backend, None, email=EMAIL, password="wrong horse")
+    async with refused(RateLimited, says="Try again in 5 minutes."):
+        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    clock.pass_by(minutes=4, seconds=59)
+    async with refused(RateLimited, says="Try again in 1 second."):
+        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    clock.pass_by(seconds=1)
+    await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+
+
+async def test_who_knows_the_password_is_never_slowed_down(backend: Backend) -> None:
+    """What was right does not count as guessing."""
+    await _ada(backend)
+    for _ in range(12):
+        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+
+
+async def test_an_address_is_slowed_down_whomever_it_tries(backend: Backend) -> None:
+    """One password on a hundred e-mails is guessing too."""
+    for number in range(100):
+        async with refused(Unauthenticated):
+            await accounts.sign_in(
+                backend, None, email=f"{number}@b", password=PASSWORD, address="192.0.2.1"
+            )
+    async with refused(RateLimited):
+        await accounts.sign_in(
+            backend, None, email="last@b", password=PASSWORD, address="192.0.2.1"
+        )
+    async with refused(Unauthenticated):
+        await accounts.sign_in(
+            backend, None, email="last@b", password=PASSWORD, address="192.0.2.2"
+        )
+
+
+async def test_an_address_makes_so_many_guests_and_accounts(backend: Backend) -> None:
+    """Who is signed in already makes none, and is not counted."""
+    rates = backend.limiter.rates
+    guest = await _guest(backend)
+    for _ in range(rates.guest_per_address.count):
+        await accounts.sign_in_as_guest(backend, None, address="192.0.2.1")
+    async with refused(RateLimited):
+        await accounts.sign_in_as_guest(backend, None, address="192.0.2.1")
+    await accounts.sign_in_as_guest(backend, guest, address="192.0.2.1")
+    for number in range(rates.sign_up_per_address.count):
+        await accounts.sign_up(
+            backend, None, email=f"{number}@b", password=PASSWORD, address="192.0.2.1"
+        )
+    async with refused(RateLimited):
+        await accounts.sign_up(
+            backend, None, email="last@b", password=PASSWORD, address="192.0.2.1"
+        )
+
+
+async def test_the_viewers_row(backend: Backend) -> None:
+    """Signed out, or deleted in the meantime: refused."""
+    ada = await _ada(backend)
+    assert (await accounts.viewer_user(backend, ada)).email == EMAIL
+    async with refused(Unauthenticated):
+        await accounts.viewer_user(backend, None)
+    await accounts.delete_user(backend, EMAIL)
+    async with refused(Unauthenticated):
+        await accounts.viewer_user(backend, ada)
+
+
+async def test_an_operator_resets_a_password(backend: Backend) -> None:
+    """The old one is good no more, nor is any login; the streams of all of them end."""
+    ada = await _ada(backend)
+    with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
+        await accounts.reset_password(backend, EMAIL.upper(), "battery staple")
+    assert _heard(heard) == [AccessRevoked(ada.access_id)]
+    async with refused(Unauthenticated):
+        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    await accounts.sign_in(backend, None, email=EMAIL, password="battery staple")
+    async with refused(NotFound, ["email"]):
+        await accounts.reset_password(backend, "bob@example.com", "battery staple")
+    async with refused(BadUserInput, ["password"]):
+        await accounts.reset_password(backend, EMAIL, "short")
+
+
+async def test_a_sign_in_that_a_reset_overtook_is_refused(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The password was right when it was checked, and is wrong when the login would be made."""
+    await _ada(backend)
+    check = credentials.is_password
+
+    async def overtaken(password: str, password_hash: str | None) -> bool:
+        is_right = await check(password, password_hash)
+        await accounts.reset_password(backend, EMAIL, "battery staple")
+        return is_right
+
+    monkeypatch.setattr(credentials, "is_password", overtaken)
+    with pytest.raises(Unauthenticated):
+        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    assert (await dump())["logins"] == []
+
+
+async def test_an_operator_makes_lists_and_deletes_accounts(backend: Backend) -> None:
+    """Deleting takes everything along; guests are not listed."""
+    await _guest(backend)
+    user = await accounts.create_user(backend, EMAIL, PASSWORD)
+    assert [listed.id for listed in await accounts.list_users(backend)] == [user.id]
+    async with refused(Conflict, ["email"]):
+        await accounts.create_user(backend, EMAIL, PASSWORD)
+    ada = await _viewer(
+        backend, await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    )
+    await add_session(user, "hello")
+    with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
+        await accounts.delete_user(backend, EMAIL)
+    assert _heard(heard) == [AccessRevoked(ada.access_id)]
+    content = await dump()
+    assert len(content["users"]) == len(content["logins"]) == 1
+    assert content["sessions"] == content["utterances"] == []
+    async with refused(NotFound, ["email"]):
+        await accounts.delete_user(backend, EMAIL)
+
+
+async def test_rows_of_a_deleted_user_are_gone_with_it(backend: Backend) -> None:
+    """A login does not outlive its user, whatever deleted the row."""
+    ada = await _ada(backend)
+    await transact(lambda conn: User.filter(id=ada.user_id).using_db(conn).delete())
+    assert await Login.all().using_db(reader()).count() == 0
