@@ -1,0 +1,1 @@
+"""The bridge: protocol, endpoint, clients, tokens and the wheel."""
