@@ -4,15 +4,18 @@
 const LATEST = "latest";
 const NEW = "new";
 
-const NOTE =
-  '# The page fills in "' + LATEST + '" with the chat you started last' +
-  ' and "' + NEW + '" with a new key.\n';
+const NOTE = `# "${LATEST}" stands for the chat you started last,
+# "${NEW}" for a key that was never used.
+`;
 
 const EXAMPLES = [
   {
-    query: `# Welcome to VoxQL. Go through the tabs from left to right and press ▶ (Ctrl-Enter) in each.
-# What every type and field means is told under the book icon, top left.
-# Programs use an API token instead: { "Authorization": "Bearer vox_…" } under Headers.
+    query: `# Welcome to VoxQL. Go through the tabs from left
+# to right and press ▶ (Ctrl-Enter) in each.
+# The book, top left, tells what everything means.
+#
+# Programs sign in with a token. Under Headers:
+# { "Authorization": "Bearer vox_…" }
 
 mutation SignInAsGuest {
   signInAsGuest {
@@ -25,8 +28,9 @@ mutation SignInAsGuest {
 `,
   },
   {
-    query: `# Begins a conversation and asks for the agent. To be heard, connect a microphone to the
-# connection; to try it out, the fourth tab types.
+    query: `# Begins a conversation and asks for the agent.
+# \`voxql talk\` and the app connect a microphone;
+# here, the fourth tab types.
 
 mutation StartChat {
   startNewChat {
@@ -48,7 +52,9 @@ mutation StartChat {
 `,
   },
   {
-    query: `# Leave this running: every word comes in while it is said or typed, until the chat ends.
+    query: `# Every word, while it is said or typed. It watches
+# while this tab is in front: to type at the same
+# time, open the playground in a second window.
 ${NOTE}
 subscription Transcripts($sessionId: ID!) {
   transcripts(sessionId: $sessionId) {
@@ -68,7 +74,8 @@ subscription Transcripts($sessionId: ID!) {
     variables: { sessionId: LATEST },
   },
   {
-    query: `# Types a line to the agent. Its answer appears in the tab before.
+    query: `# Types a line to the agent. Go back one tab for
+# its answer.
 ${NOTE}
 mutation SendMessage($sessionId: ID!, $key: String!, $text: String!) {
   sendMessage(input: { sessionId: $sessionId, key: $key, text: $text }) {
@@ -98,7 +105,8 @@ mutation Save($sessionId: ID!) {
     variables: { sessionId: LATEST },
   },
   {
-    query: `# Finds it again: all your conversations, newest first. Words in "search" narrow them down.
+    query: `# Finds it again: all your conversations, newest
+# first. Words in "search" narrow them down.
 
 query History($search: String) {
   sessionHistory(first: 10, filter: { search: $search }) {

@@ -8,7 +8,8 @@ const send = GraphiQL.createFetcher({
   enableIncrementalDelivery: false,
 });
 
-let started = null;
+// Where the other windows of this browser find it too.
+const STARTED = "voxql:started";
 
 // Without https, on any host but this machine, browsers have no crypto.randomUUID.
 function newKey() {
@@ -19,7 +20,7 @@ function newKey() {
 function filledIn(variables) {
   const filled = { ...variables };
   if (filled.sessionId === LATEST) {
-    filled.sessionId = started;
+    filled.sessionId = localStorage.getItem(STARTED);
   }
   if (filled.key === NEW) {
     filled.key = newKey();
@@ -27,13 +28,32 @@ function filledIn(variables) {
   return filled;
 }
 
-async function fetcher(request, options) {
+// GraphiQL reads a tab a moment after it is opened. Whoever is quicker than that would run the
+// operation under the name and the kind that the tab before has.
+function upToDate(request, options) {
+  const found = [...request.query.matchAll(/^\s*(query|mutation|subscription)\s+(\w+)/gm)];
+  const names = found.map(([, , name]) => name);
+  if (found.length !== 1 || names.includes(request.operationName)) {
+    return [request, options];
+  }
+  const [[, operation, operationName]] = found;
+  const name = { kind: "Name", value: operationName };
+  const definition = { kind: "OperationDefinition", operation, name };
+  const documentAST = { kind: "Document", definitions: [definition] };
+  return [{ ...request, operationName }, { ...options, documentAST }];
+}
+
+async function fetcher(...given) {
+  const [request, options] = upToDate(...given);
   const variables = filledIn(request.variables);
   if (variables.sessionId === null) {
     return { errors: [{ message: "Start a chat first: run the tab StartChat." }] };
   }
   const answer = await send({ ...request, variables }, options);
-  started = answer?.data?.startNewChat?.session?.id ?? started;
+  const started = answer?.data?.startNewChat?.session?.id;
+  if (started) {
+    localStorage.setItem(STARTED, started);
+  }
   return answer;
 }
 

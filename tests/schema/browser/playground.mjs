@@ -1,0 +1,77 @@
+// Opens the playground at the URL given and runs its tabs; prints what a person would see, as JSON.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [url, executablePath, screenshot] = process.argv.slice(2);
+const profile = mkdtempSync(join(tmpdir(), "playground-"));
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath,
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+  viewport: { width: 1400, height: 900 },
+});
+const page = await context.newPage();
+const requests = new Set();
+const problems = [];
+page.on("request", (request) => requests.add(new URL(request.url()).origin));
+page.on("websocket", (socket) => requests.add(new URL(socket.url()).origin));
+page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+page.on("pageerror", (error) => problems.push(String(error)));
+
+async function open(name) {
+  await page.locator(".graphiql-tab-button", { hasText: name }).click();
+}
+async function run() {
+  await page.getByRole("button", { name: /Execute query/ }).click();
+}
+async function shown(text) {
+  await page.locator(".graphiql-response").getByText(text).first().waitFor();
+}
+
+const outcome = { steps: [] };
+try {
+  await page.goto(`${url}/graphql`);
+  await page.getByRole("button", { name: /Execute query/ }).waitFor();
+  outcome.tabs = await page.locator(".graphiql-tab-button").allTextContents();
+  for (const [tab, text] of [
+    ["SignInAsGuest", "isGuest"],
+    ["StartChat", "ses_"],
+    ["Transcripts", "isCaughtUp"],
+  ]) {
+    await open(tab);
+    await run();
+    await shown(text);
+    outcome.steps.push(tab);
+  }
+  // The test's agent comes when it is told to, and says something.
+  console.log(JSON.stringify({ watching: true }));
+  await shown("spoken while you watch");
+  if (screenshot) await page.screenshot({ path: screenshot });
+  for (const [tab, text] of [
+    ["SendMessage", "TYPED"],
+    ["Save", "isSaved"],
+    ["History", "totalCount"],
+  ]) {
+    await open(tab);
+    await run();
+    await shown(text);
+    outcome.steps.push(tab);
+  }
+} catch (error) {
+  outcome.error = String(error);
+  if (screenshot) await page.screenshot({ path: screenshot });
+}
+outcome.origins = [...requests].filter((origin) => origin !== "null");
+outcome.problems = problems;
+console.log(JSON.stringify(outcome));
+await context.close();
+rmSync(profile, { recursive: true, force: true });

@@ -1,0 +1,67 @@
+"""Stand-ins at the edge of the schema: an agent that does what a test says, and its workers."""
+
+from datetime import UTC, datetime
+
+from agent_bridge.handler import Binding
+from agent_bridge.protocol import Utterance
+from agent_bridge.workers import StartRequest
+from resolvers.backend import Backend
+from resolvers.conversation import AgentEvents
+
+CONNECTION = "con-1"
+
+
+class WillingAgents:
+    """Workers that take every conversation; what they were asked is kept."""
+
+    def __init__(self) -> None:
+        self.asked: list[StartRequest] = []
+
+    def names(self) -> set[str]:
+        return {"voxql"}
+
+    def free(self, agent_name: str) -> int:
+        return 1
+
+    def start(self, request: StartRequest) -> None:
+        self.asked.append(request)
+
+
+class Agent:
+    """An agent in one session: what a bridge connection would report, without the connection."""
+
+    def __init__(self, backend: Backend, session_id: str, attempt: int = 1) -> None:
+        self._events = AgentEvents(backend)
+        self._backend = backend
+        self._binding = Binding(session_id, attempt)
+        self._revisions: dict[str, int] = {}
+
+    async def come(self) -> None:
+        await self._events.hello(self._binding, CONNECTION, frozenset())
+        await self._events.ready(self._binding, CONNECTION)
+
+    def state(self, state: str) -> None:
+        self._events.agent_state(self._binding, CONNECTION, state)  # type: ignore[arg-type]
+
+    async def say(
+        self, text: str, *, segment: str = "SG_1", final: bool = True, role: str = "USER"
+    ) -> None:
+        """Report an utterance; returns when the answer to it is there."""
+        revision = self._revisions[segment] = self._revisions.get(segment, 0) + 1
+        import asyncio
+
+        answered: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._events.utterance(
+            self._binding,
+            CONNECTION,
+            Utterance(
+                segment=segment,
+                revision=revision,
+                role=role,  # type: ignore[arg-type]
+                text=text,
+                final=final,
+                started_at=datetime.now(UTC),
+            ),
+            lambda answer: None if answered.done() else answered.set_result(answer),
+        )
+        await answered

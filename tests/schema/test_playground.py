@@ -1,0 +1,72 @@
+"""The playground: a page for people, in a real browser."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+import models
+from resolvers.backend import Backend
+from schema import playground
+from tests.schema.clients import Http
+from tests.schema.fakes import Agent
+
+BROWSER = Path(__file__).parent / "browser"
+CHROMIUM = "/usr/bin/chromium"
+
+
+async def test_its_examples_run_in_a_browser_which_asks_nobody_else(
+    url: str, backend: Backend
+) -> None:
+    """Sign in, start a chat, watch it, type, save, look it up: all from this origin alone."""
+    process = await asyncio.create_subprocess_exec(
+        "node", "playground.mjs", url, CHROMIUM, cwd=BROWSER, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(90):
+        first = json.loads(await process.stdout.readline())
+        if "watching" in first:
+            session = await models.Session.get()
+            agent = Agent(backend, session.id)
+            await agent.come()
+            await agent.say("spoken while you watch")
+        outcome = json.loads(await process.stdout.readline() or json.dumps(first))
+        await process.wait()
+
+    assert outcome.get("error") is None
+    assert outcome["tabs"] == [
+        "SignInAsGuest",
+        "StartChat",
+        "Transcripts",
+        "SendMessage",
+        "Save",
+        "History",
+    ]
+    assert outcome["steps"] == outcome["tabs"]
+    assert set(outcome["origins"]) == {url, url.replace("http", "ws", 1)}
+    assert outcome["problems"] == []
+
+
+async def test_a_browser_gets_the_page_and_a_program_gets_json(client: Http) -> None:
+    """Who asks for HTML gets it; who sends a query gets an answer, also from a browser."""
+    html = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+    page = await client.raw.get("/graphql", headers=html)
+    answer = await client.raw.get("/graphql?query={__typename}", headers=html)
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert answer.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_without_its_files_the_page_says_how_to_get_them(
+    client: Http, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page names the command that builds the playground."""
+    monkeypatch.setattr(playground, "FOLDER", tmp_path)
+
+    page = await client.raw.get("/graphql", headers={"Accept": "text/html"})
+
+    assert page.status_code == 200
+    assert "make setup" in page.text
