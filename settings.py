@@ -39,73 +39,87 @@ class Settings(BaseSettings):
     )
 
     host: str = Field(
-        "127.0.0.1",
+        default="127.0.0.1",
         min_length=1,
         description="Address to listen on. The default can be reached from this machine only.",
     )
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    data_dir: Path = Field(Path("var"), description="Folder of the database and of the keys.")
-    database_url: str = Field(
-        "", description="Database. When empty: SQLite, in `voxql.db` in the data folder."
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
     )
-    redis_url: str = Field("", description="Redis, which several processes need. Empty: none.")
+    data_dir: Path = Field(
+        default=Path("var"), description="Folder of the database and of the keys."
+    )
+    database_url: str = Field(
+        default="", description="Database. When empty: SQLite, in `voxql.db` in the data folder."
+    )
+    redis_url: str = Field(
+        default="", description="Redis, which several processes need. Empty: none."
+    )
     public_url: str = Field(
-        "",
+        default="",
         description="Where people and agents reach the server, with http or https. "
         "When empty: made of host and port.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="What is logged: `debug`, `info`, `warning` or `error`."
+        default="info", description="What is logged: `debug`, `info`, `warning` or `error`."
     )
 
     agent: AgentMode = Field(
-        "local",
+        default="local",
         description="Who talks: `local` (the shipped agent, started with the server), `external` "
         "(workers that connect by themselves), `livekit`, or `none`.",
     )
     agent_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = (
-        Field("voxql", description="The agent that talks when a client names none.")
+        Field(default="voxql", description="The agent that talks when a client names none.")
     )
     agent_places: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=1000,
         description="Conversations that the shipped agent holds at once. "
         "When empty: as many as the machine's cores allow.",
     )
     worker_key: SecretStr | None = Field(
-        None,
+        default=None,
         description="What a worker shows to be let in, at least 16 characters. "
         "When empty: made once, in `worker.key` in the data folder.",
     )
 
     llm_base_url: str = Field(
-        "", description="An OpenAI-compatible API for the replies. When empty: a small responder."
+        default="",
+        description="An OpenAI-compatible API for the replies. When empty: a small responder.",
     )
-    llm_api_key: SecretStr | None = Field(None, description="The key of that API, if it wants one.")
-    llm_model: str = Field("", description="The model to ask there.")
+    llm_api_key: SecretStr | None = Field(
+        default=None, description="The key of that API, if it wants one."
+    )
+    llm_model: str = Field(default="", description="The model to ask there.")
 
     livekit_url: str = Field(
-        "", validation_alias="LIVEKIT_URL", description="LiveKit server, for `VOXQL_AGENT=livekit`."
+        default="",
+        validation_alias="LIVEKIT_URL",
+        description="LiveKit server, for `VOXQL_AGENT=livekit`.",
     )
     livekit_api_key: str = Field(
-        "", validation_alias="LIVEKIT_API_KEY", description="LiveKit's API key."
+        default="", validation_alias="LIVEKIT_API_KEY", description="LiveKit's API key."
     )
     livekit_api_secret: SecretStr | None = Field(
-        None, validation_alias="LIVEKIT_API_SECRET", description="LiveKit's API secret."
+        default=None, validation_alias="LIVEKIT_API_SECRET", description="LiveKit's API secret."
     )
 
     start_timeout_s: Seconds = Field(
-        5, description="Seconds that an agent has to join before its session is FAILED."
+        default=5, description="Seconds that an agent has to join before its session is FAILED."
     )
     grace_s: Seconds = Field(
-        10, description="Seconds that an agent has to hand in its last words when a session ends."
+        default=10,
+        description="Seconds that an agent has to hand in its last words when a session ends.",
     )
     abandon_s: Seconds = Field(
-        60, description="Seconds without agent or person after which a session is ABANDONED."
+        default=60,
+        description="Seconds without agent or person after which a session is ABANDONED.",
     )
     retry_s: Seconds = Field(
-        60, description="Seconds that a FAILED session waits for a retry before it is ENDED."
+        default=60,
+        description="Seconds that a FAILED session waits for a retry before it is ENDED.",
     )
 
     @model_validator(mode="after")
