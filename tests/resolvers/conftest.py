@@ -15,6 +15,7 @@ from agent_bridge.workers import NoWorker, StartRequest
 from models import User
 from resolvers import accounts, credentials
 from resolvers.backend import Backend, Config
+from resolvers.entrance import Arrival, enter
 from resolvers.ledger import Ledger
 from resolvers.rate_limits import RateLimits
 from resolvers.viewer import Viewer
@@ -78,7 +79,6 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def viewer_for(backend: Backend, user: User) -> Viewer:
     """Sign a user in without asking for a password."""
-    from resolvers.entrance import Arrival, enter
 
     async def work(conn: object) -> Arrival:
         return Arrival(user)

@@ -1,0 +1,150 @@
+"""The one way from an identifier to a session, and to anything else of the viewer's."""
+
+import pytest
+
+from models import Session, User, Utterance, ids
+from models.database import reader, transact
+from resolvers import accounts, api_tokens
+from resolvers.access import owned_session, person, require, signed_in
+from resolvers.backend import Backend
+from resolvers.nodes import node, nodes
+from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
+from resolvers.viewer import TokenScope, Viewer
+from tests.queries import read_statements
+from tests.resolvers.conftest import viewer_for
+from tests.resolvers.refused import refused
+from tests.rows import START, add_session, add_user
+
+MALFORMED = ["", "x", "ses_x", "\0", "\ud800", "ses_" + "0" * 25, "ses_" + "8" * 26, "ses_é" * 6]
+
+
+@pytest.fixture
+async def ada(backend: Backend) -> Viewer:
+    return await viewer_for(backend, await add_user("ada@example.com"))
+
+
+@pytest.fixture
+async def bob(backend: Backend) -> Viewer:
+    return await viewer_for(backend, await add_user("bob@example.com"))
+
+
+async def _session(viewer: Viewer) -> Session:
+    user = await User.filter(id=viewer.user_id).using_db(reader()).get()
+    return await add_session(user, "hello")
+
+
+async def _bury(session: Session) -> None:
+    await transact(
+        lambda conn: Session.filter(id=session.id).using_db(conn).update(deleted_at=START)
+    )
+
+
+def _token(viewer: Viewer, *scopes: TokenScope) -> Viewer:
+    return Viewer(viewer.user_id, False, None, ids.new_api_token(), frozenset(scopes), None)
+
+
+async def test_ones_own_session_is_found(backend: Backend, ada: Viewer) -> None:
+    """On the reader, and locked inside of a transaction."""
+    session = await _session(ada)
+    assert (await owned_session(ada, session.id)).id == session.id
+    locked = await transact(lambda conn: owned_session(ada, session.id, conn))
+    assert locked.id == session.id
+
+
+async def test_every_other_session_is_refused(backend: Backend, ada: Viewer, bob: Viewer) -> None:
+    """Each with the code that tells why."""
+    session, deleted = await _session(bob), await _session(bob)
+    await _bury(deleted)
+    async with refused(Forbidden, ["sessionId"]):
+        await owned_session(ada, session.id)
+    async with refused(Forbidden, ["id"]):
+        await owned_session(ada, session.id, field=("id",))
+    for missing in (deleted.id, ids.new_session()):
+        async with refused(NotFound, ["sessionId"]):
+            await owned_session(bob, missing)
+    for malformed in [*MALFORMED, session.id.upper(), session.id + " ", ids.new_user()]:
+        async with refused(BadUserInput, ["sessionId"]):
+            await owned_session(ada, malformed)
+    async with refused(Unauthenticated):
+        await owned_session(None, session.id)
+
+
+async def test_a_token_reaches_as_far_as_its_scopes(backend: Backend, ada: Viewer) -> None:
+    """What it lacks is named."""
+    session = await _session(ada)
+    token = _token(ada, TokenScope.SESSIONS_READ)
+    assert (await owned_session(token, session.id)).id == session.id
+    async with refused(Forbidden, says="SESSIONS_WRITE"):
+        await owned_session(token, session.id, scope=TokenScope.SESSIONS_WRITE)
+    assert require(token, TokenScope.SESSIONS_READ) is token
+    assert signed_in(token) is token
+    assert token.access_id == token.token_id
+    with pytest.raises(Forbidden):
+        person(token)
+    assert person(ada) is ada
+    with pytest.raises(Unauthenticated):
+        person(None)
+
+
+async def test_everything_of_ones_own_is_a_node(backend: Backend, ada: Viewer) -> None:
+    """User, session, utterance and token, in the order asked for, a query a kind."""
+    session = await _session(ada)
+    utterance = await Utterance.filter(session_id=session.id).using_db(reader()).get()
+    token = (
+        await api_tokens.create_api_token(backend, ada, name="x", scopes=[TokenScope.SESSIONS_READ])
+    ).api_token
+    wanted = [token.id, session.id, utterance.id, ada.user_id]
+    for one in wanted:
+        found = await node(backend, ada, one)
+        assert found is not None
+        assert found.id == one
+    async with read_statements() as statements:
+        many = await nodes(backend, ada, [*wanted, ids.new_session(), *wanted])
+    assert [None if one is None else one.id for one in many] == [*wanted, None, *wanted]
+    assert len(statements) == 4
+    assert await nodes(backend, ada, []) == []
+
+
+async def test_what_is_not_ones_own_is_no_node(backend: Backend, ada: Viewer, bob: Viewer) -> None:
+    """Null, whether it exists or not, so that nobody learns which."""
+    session, deleted = await _session(bob), await _session(ada)
+    utterance = await Utterance.filter(session_id=session.id).using_db(reader()).get()
+    buried = await Utterance.filter(session_id=deleted.id).using_db(reader()).get()
+    await _bury(deleted)
+    token = (
+        await api_tokens.create_api_token(backend, bob, name="x", scopes=[TokenScope.SESSIONS_READ])
+    ).api_token
+    others = [session.id, utterance.id, token.id, bob.user_id, deleted.id, buried.id]
+    new = [ids.new_session(), ids.new_utterance(), ids.new_api_token(), ids.new_user()]
+    assert await nodes(backend, ada, [*others, *new]) == [None] * 10
+    for one in [*others, *new]:
+        assert await node(backend, ada, one) is None
+
+
+async def test_a_token_sees_nodes_as_far_as_its_scopes(backend: Backend, ada: Viewer) -> None:
+    """Without reading no conversations, and never the tokens."""
+    session = await _session(ada)
+    created = await api_tokens.create_api_token(
+        backend, ada, name="x", scopes=[TokenScope.SESSIONS_READ]
+    )
+    reading = await accounts.viewer_of_token(backend, created.secret)
+    writing = _token(ada, TokenScope.SESSIONS_WRITE)
+    wanted = [session.id, created.api_token.id, ada.user_id]
+    seen = [[bool(one) for one in await nodes(backend, who, wanted)] for who in (reading, writing)]
+    assert seen == [[True, False, True], [False, False, True]]
+
+
+async def test_what_nodes_refuse(backend: Backend, ada: Viewer) -> None:
+    """Nobody, what is no id, and too many at once."""
+    good = ids.new_session()
+    async with refused(Unauthenticated):
+        await node(backend, None, good)
+    async with refused(Unauthenticated):
+        await nodes(backend, None, [good])
+    for malformed in [*MALFORMED, ids.new_login()]:
+        async with refused(BadUserInput, ["id"]):
+            await node(backend, ada, malformed)
+        async with refused(BadUserInput, ["ids", 1]):
+            await nodes(backend, ada, [good, malformed])
+    async with refused(BadUserInput, ["ids"], "At most 100"):
+        await nodes(backend, ada, [good] * 101)

@@ -1,0 +1,252 @@
+"""The history and the transcript, as a viewer pages through them."""
+
+from datetime import timedelta
+
+import pytest
+
+from models import Session, SessionStatus, User, Utterance, ids
+from models.database import reader, transact
+from resolvers.backend import Backend
+from resolvers.history import SessionFilter, session_history, session_utterances
+from resolvers.pages import Page
+from resolvers.refusals import BadUserInput, Forbidden, Unauthenticated
+from resolvers.viewer import TokenScope, Viewer
+from tests.queries import read_statements
+from tests.resolvers.conftest import viewer_for
+from tests.resolvers.refused import refused
+from tests.rows import START, add_session, add_sessions, add_user, utterance
+
+
+@pytest.fixture
+async def ada(backend: Backend) -> Viewer:
+    return await viewer_for(backend, await add_user("ada@example.com"))
+
+
+@pytest.fixture
+async def bob(backend: Backend) -> Viewer:
+    return await viewer_for(backend, await add_user("bob@example.com"))
+
+
+async def _add(viewer: Viewer, *texts: str) -> Session:
+    return await add_session(await User.get(id=viewer.user_id), *texts)
+
+
+async def _all_ids(
+    backend: Backend, viewer: Viewer, wanted: SessionFilter | None = None, size: int = 3
+) -> list[str]:
+    found: list[str] = []
+    after = None
+    while True:
+        page = await session_history(backend, viewer, Page(first=size, after=after), wanted)
+        found += [entry.session.id for entry in page.items]
+        if not page.has_next:
+            return found
+        after = page.cursors[-1]
+
+
+async def test_every_page_of_the_history(backend: Backend, ada: Viewer, bob: Viewer) -> None:
+    """Newest first, one's own, each once; the flags and the count say where one is."""
+    sessions = [await _add(ada, "hello") for _ in range(7)]
+    await _add(bob, "hello")
+    await _add(ada)
+    assert await _all_ids(backend, ada) == [session.id for session in sessions[::-1]]
+    first = await session_history(backend, ada, Page(first=3))
+    assert (first.has_previous, first.has_next, await first.count()) == (False, True, 7)
+    assert len(first.cursors) == 3
+    assert {entry.match for entry in first.items} == {None}
+    last = await session_history(backend, ada, Page(first=3, after=first.cursors[2]))
+    last = await session_history(backend, ada, Page(first=3, after=last.cursors[2]))
+    assert (last.has_previous, last.has_next, await last.count()) == (True, False, 7)
+    assert len(last.items) == 1
+
+
+async def test_pages_stay_in_place_while_conversations_come_and_go(
+    backend: Backend, ada: Viewer
+) -> None:
+    """New ones appear at the top and shift nothing; the cursor's own may even be deleted."""
+    sessions = [await _add(ada, "hello") for _ in range(6)]
+    page = await session_history(backend, ada, Page(first=2))
+    await _add(ada, "newer")
+    here = page.items[-1].session.id
+    await transact(lambda conn: Session.filter(id=here).using_db(conn).delete())
+    rest = await session_history(backend, ada, Page(first=10, after=page.cursors[-1]))
+    assert [entry.session.id for entry in rest.items] == [s.id for s in sessions[3::-1]]
+
+
+async def test_conversations_of_the_same_moment_are_told_apart(
+    backend: Backend, ada: Viewer
+) -> None:
+    """No page skips one or shows it twice."""
+    user = await User.get(id=ada.user_id)
+    sessions = await add_sessions(user, [["hello"]] * 10, at=START)
+    wanted = sorted((session.id for session in sessions), reverse=True)
+    assert await _all_ids(backend, ada, size=3) == wanted
+
+
+async def test_a_search_shows_where_it_was_said(backend: Backend, ada: Viewer) -> None:
+    """Every entry comes with the utterance and the place; paging goes on within the search."""
+    hits = [await _add(ada, "hi", f"The Café {number}") for number in range(5)]
+    await _add(ada, "tea")
+    page = await session_history(backend, ada, Page(first=2), SessionFilter(search="cafe"))
+    assert [entry.session.id for entry in page.items] == [hits[4].id, hits[3].id]
+    match = page.items[0].match
+    assert match is not None
+    assert match.utterance.text == "The Café 4"
+    assert match.snippet == "The <mark>Café</mark> 4"
+    assert await page.count() == 5
+    assert await _all_ids(backend, ada, SessionFilter(search="cafe")) == [
+        session.id for session in hits[::-1]
+    ]
+
+
+@pytest.mark.parametrize(("search", "count"), [("", 1), ("  ", 1), (None, 1), ("?!", 0), ("🙂", 0)])
+async def test_a_search_without_a_word(
+    backend: Backend, ada: Viewer, search: str | None, count: int
+) -> None:
+    """Blank is no search; what has no word in it finds nothing."""
+    await _add(ada, "hello")
+    page = await session_history(backend, ada, Page(), SessionFilter(search=search))
+    assert len(page.items) == await page.count() == count
+
+
+async def test_the_filters_reach_the_query(backend: Backend, ada: Viewer) -> None:
+    """Status, agent and time; an empty list of statuses is no filter."""
+    session = await _add(ada, "hello")
+    moment = session.created_at
+
+    async def count(**wanted: object) -> int:
+        some = SessionFilter(**wanted)  # type: ignore[arg-type] # any of its fields
+        return len((await session_history(backend, ada, Page(), some)).items)
+
+    assert await count(status=[SessionStatus.ENDED, SessionStatus.ENDED]) == 1
+    assert await count(status=[SessionStatus.ACTIVE]) == 0
+    assert await count(status=[]) == 1
+    assert await count(agent_name="voxql") == 1
+    assert await count(agent_name="other") == 0
+    assert await count(created_from=moment) == 1
+    assert await count(created_before=moment) == 0
+    assert await count(created_from=moment + timedelta(microseconds=1)) == 0
+
+
+async def test_a_cursor_belongs_to_its_viewer_and_filter(
+    backend: Backend, ada: Viewer, bob: Viewer
+) -> None:
+    """From another list it is refused."""
+    await _add(ada, "hello")
+    session = await _add(bob, "hello")
+    cursor = (await session_history(backend, ada, Page())).cursors[0]
+    async with refused(BadUserInput, ["after"]):
+        await session_history(backend, bob, Page(after=cursor))
+    for wanted in (
+        SessionFilter(search="hello"),
+        SessionFilter(status=[SessionStatus.ENDED]),
+        SessionFilter(agent_name="voxql"),
+        SessionFilter(created_from=START),
+        SessionFilter(created_before=START),
+    ):
+        async with refused(BadUserInput, ["after"]):
+            await session_history(backend, ada, Page(after=cursor), wanted)
+    async with refused(BadUserInput, ["after"]):
+        await session_utterances(backend, bob, session, Page(after=cursor))
+
+
+async def test_what_the_history_refuses(backend: Backend, ada: Viewer) -> None:
+    """Nobody, a token that may not read, the wrong way, too much, and what is no agent's name."""
+    writer = Viewer(ada.user_id, False, None, "tok_x", frozenset({TokenScope.SESSIONS_WRITE}), None)
+    async with refused(Unauthenticated):
+        await session_history(backend, None, Page())
+    async with refused(Forbidden, says="SESSIONS_READ"):
+        await session_history(backend, writer, Page())
+    async with refused(BadUserInput, ["last"]):
+        await session_history(backend, ada, Page(last=1))
+    async with refused(BadUserInput, ["first"]):
+        await session_history(backend, ada, Page(first=101))
+    async with refused(BadUserInput, ["filter", "agentName"]):
+        await session_history(backend, ada, Page(), SessionFilter(agent_name="\ud800"))
+
+
+async def test_a_page_costs_the_same_few_statements_whatever_its_length(
+    backend: Backend, ada: Viewer
+) -> None:
+    """Two without a search and five with one, and one more for the count."""
+    for _ in range(30):
+        await _add(ada, "hello", "world")
+    for size in (1, 30):
+        async with read_statements() as statements:
+            page = await session_history(backend, ada, Page(first=size))
+        assert len(statements) == 2
+        async with read_statements() as statements:
+            await page.count()
+        assert len(statements) == 1
+        async with read_statements() as statements:
+            await session_history(backend, ada, Page(first=size), SessionFilter(search="hello"))
+        assert sum(statement.startswith("SELECT") for statement in statements) <= 5
+
+
+async def test_the_transcript_from_both_ends(backend: Backend, ada: Viewer) -> None:
+    """Forward, backward and in between, always in the order of the conversation."""
+    session = await _add(ada, *(f"text {number}" for number in range(7)))
+
+    async def texts(**page: object) -> tuple[list[str], bool, bool]:
+        given = Page(**page)  # type: ignore[arg-type] # any of its fields
+        found = await session_utterances(backend, ada, session, given)
+        assert len(found.cursors) == len(found.items)
+        assert await found.count() == 7
+        return [row.text[-1] for row in found.items], found.has_previous, found.has_next
+
+    cursors = (await session_utterances(backend, ada, session, Page())).cursors
+    assert await texts() == (list("0123456"), False, False)
+    assert await texts(first=3) == (list("012"), False, True)
+    assert await texts(first=3, after=cursors[2]) == (list("345"), True, True)
+    assert await texts(first=3, after=cursors[5]) == (list("6"), True, False)
+    assert await texts(last=3) == (list("456"), True, False)
+    assert await texts(last=3, before=cursors[4]) == (list("123"), True, True)
+    assert await texts(last=3, before=cursors[1]) == (list("0"), False, True)
+    assert await texts(first=9, after=cursors[1], before=cursors[5]) == (list("234"), True, True)
+    assert await texts(last=2, after=cursors[1], before=cursors[5]) == (list("34"), True, True)
+
+
+async def test_only_final_or_only_interim_utterances(backend: Backend, ada: Viewer) -> None:
+    """The cursor of one is none of the other."""
+    session = await _add(ada, "settled")
+    interim = utterance(session, 1, "may change", is_final=False)
+    await transact(lambda conn: interim.save(using_db=conn))
+    both = await session_utterances(backend, ada, session, Page())
+    final = await session_utterances(backend, ada, session, Page(), is_final=True)
+    other = await session_utterances(backend, ada, session, Page(), is_final=False)
+    assert [row.text for row in both.items] == ["settled", "may change"]
+    assert [row.text for row in final.items] == ["settled"]
+    assert [row.text for row in other.items] == ["may change"]
+    assert (await both.count(), await final.count(), await other.count()) == (2, 1, 1)
+    async with refused(BadUserInput, ["after"]):
+        await session_utterances(backend, ada, session, Page(after=final.cursors[0]))
+
+
+async def test_what_the_transcript_refuses(backend: Backend, ada: Viewer, bob: Viewer) -> None:
+    """Somebody else's, nobody, too much, two ways at once, and another session's cursor."""
+    session, other = await _add(ada, "hello"), await _add(ada, "world")
+    cursor = (await session_utterances(backend, ada, other, Page())).cursors[0]
+    async with refused(Forbidden, ["sessionId"]):
+        await session_utterances(backend, bob, session, Page())
+    async with refused(Unauthenticated):
+        await session_utterances(backend, None, session, Page())
+    async with refused(BadUserInput, ["first"]):
+        await session_utterances(backend, ada, session, Page(first=501))
+    async with refused(BadUserInput, ["last"]):
+        await session_utterances(backend, ada, session, Page(last=501))
+    async with refused(BadUserInput, ["last"]):
+        await session_utterances(backend, ada, session, Page(first=1, last=1))
+    async with refused(BadUserInput, ["before"]):
+        await session_utterances(backend, ada, session, Page(last=1, before=cursor))
+
+
+async def test_a_long_transcript_comes_in_pages_of_five_hundred(
+    backend: Backend, ada: Viewer
+) -> None:
+    """Also when nobody says how many; each with one statement."""
+    session = await _add(ada, *["hello"] * 501)
+    async with read_statements() as statements:
+        page = await session_utterances(backend, ada, session, Page())
+    assert (len(page.items), page.has_next, len(statements)) == (500, True, 1)
+    assert await Utterance.all().using_db(reader()).count() == 501
+    assert ids.kind_of(page.items[0].id) == ids.UTTERANCE

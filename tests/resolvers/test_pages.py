@@ -1,0 +1,129 @@
+"""Page sizes, and cursors that are good for one list only."""
+
+import json
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import ids
+from resolvers.pages import Cursors, Page
+from resolvers.refusals import BadUserInput
+
+ROW = ids.new_session()
+NOW = datetime(2026, 11, 1, 12, 0, 0, 1, UTC)
+
+
+def _packed(value: object) -> str:
+    return urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_moment_comes_back_exactly(moment: datetime) -> None:
+    """To the microsecond, in any year."""
+    cursors = Cursors("list")
+    assert cursors.moment(cursors.encode((moment, ROW)), "after") == (moment, ROW)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_comes_back_exactly(number: float) -> None:
+    """To the last bit."""
+    cursors = Cursors("list")
+    assert cursors.number(cursors.encode((number, ROW)), "after") == (number, ROW)
+
+
+def test_no_cursor_is_no_place() -> None:
+    """The beginning of the list."""
+    assert Cursors("list").moment(None, "after") is None
+    assert Cursors("list").number(None, "after") is None
+
+
+def test_a_zone_does_not_matter() -> None:
+    """The same moment has the same cursor."""
+    there = NOW.astimezone(timezone(timedelta(hours=5)))
+    assert Cursors("list").encode((there, ROW)) == Cursors("list").encode((NOW, ROW))
+
+
+@pytest.mark.parametrize("binding", [("other",), ("list", "filter"), ("list", None), ()])
+def test_a_cursor_of_another_list_is_refused(binding: tuple[object, ...]) -> None:
+    """Instead of opening a random page."""
+    cursor = Cursors("list").encode((NOW, ROW))
+    with pytest.raises(BadUserInput, match="was not made by this query") as refusal:
+        Cursors(*binding).moment(cursor, "before")
+    assert refusal.value.field == ["before"]
+
+
+@given(st.text() | st.binary().map(lambda raw: urlsafe_b64encode(raw).decode()))
+def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+    """Whatever it is, it is the client's mistake and not a fault."""
+    with pytest.raises(BadUserInput):
+        Cursors("list").moment(cursor, "after")
+    with pytest.raises(BadUserInput):
+        Cursors("list").number(cursor, "after")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        lambda mark: None,
+        lambda mark: 1,
+        lambda mark: {},
+        lambda mark: [2, mark, NOW.isoformat(), ROW],
+        lambda mark: [1, mark, NOW.isoformat()],
+        lambda mark: [1, mark, NOW.isoformat(), "x"],
+        lambda mark: [1, mark, NOW.isoformat(), "\ud800"],
+        lambda mark: [1, mark, NOW.isoformat(), 7],
+        lambda mark: [1, mark, "2026-11-01T12:00:00", ROW],
+        lambda mark: [1, mark, "0001-01-01T00:00:00+14:00", ROW],
+        lambda mark: [1, mark, "yesterday", ROW],
+        lambda mark: [1, mark, None, ROW],
+        lambda mark: [1, mark, float("inf"), ROW],
+        lambda mark: [1, mark, float("nan"), ROW],
+        lambda mark: [1, mark, 1, ROW],
+        lambda mark: [1, mark, [[]], ROW],
+    ],
+)
+def test_a_forged_cursor_is_refused(forged: object) -> None:
+    """Also when it carries the list's mark."""
+    assert callable(forged)
+    cursors = Cursors("list")
+    cursor = _packed(forged(cursors._mark))
+    with pytest.raises(BadUserInput):
+        cursors.moment(cursor, "after")
+    with pytest.raises(BadUserInput):
+        cursors.number(cursor, "after")
+
+
+def test_a_deep_cursor_is_refused() -> None:
+    """One that would exhaust the stack of a parser."""
+    deep = urlsafe_b64encode(b"[" * 100_000).decode()
+    with pytest.raises(BadUserInput):
+        Cursors("list").moment(deep, "after")
+
+
+def test_sizes() -> None:
+    """Up to the limit; the default where nothing is said."""
+    assert Page().size(100, 20) == 20
+    assert Page(first=1).size(100, 20) == 1
+    assert Page(first=100).size(100, 20) == 100
+    assert Page(last=100).size(100, 20) == 100
+
+
+@pytest.mark.parametrize(
+    ("page", "field"),
+    [
+        (Page(first=0), "first"),
+        (Page(first=-1), "first"),
+        (Page(first=101), "first"),
+        (Page(last=0), "last"),
+        (Page(last=101), "last"),
+        (Page(first=1, last=1), "last"),
+    ],
+)
+def test_sizes_that_are_refused(page: Page, field: str) -> None:
+    """More than the limit, none, or two ways at once."""
+    with pytest.raises(BadUserInput) as refusal:
+        page.size(100, 20)
+    assert refusal.value.field == [field]

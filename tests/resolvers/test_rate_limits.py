@@ -1,0 +1,89 @@
+"""How often something may be tried, and what it costs to remember."""
+
+from datetime import timedelta
+
+import pytest
+
+from resolvers import rate_limits
+from resolvers.rate_limits import Rate, RateLimits
+from resolvers.refusals import RateLimited
+from tests.resolvers.conftest import Clock
+
+THREE = Rate(3, timedelta(seconds=90))
+
+
+def _tries(limits: RateLimits, who: str = "ada") -> int:
+    """Try until it is refused."""
+    for number in range(100):
+        try:
+            limits.take(THREE, who)
+        except RateLimited:
+            return number
+    raise AssertionError("never refused")
+
+
+def test_the_window_moves(clock: Clock) -> None:
+    """Every try comes back when its own time has passed, not all of them at once."""
+    limits = RateLimits(clock)
+    for _ in range(3):
+        limits.take(THREE, "ada")
+        clock.pass_by(seconds=30)
+    assert _tries(limits) == 1
+    clock.pass_by(seconds=29)
+    assert _tries(limits) == 0
+    clock.pass_by(seconds=1)
+    assert _tries(limits) == 1
+    clock.pass_by(seconds=90)
+    assert _tries(limits) == 3
+
+
+def test_a_refused_try_does_not_count(clock: Clock) -> None:
+    """Who keeps trying is not kept out for ever."""
+    limits = RateLimits(clock)
+    for _ in range(3):
+        limits.take(THREE, "ada")
+    for _ in range(90):
+        clock.pass_by(seconds=1)
+        refused = _tries(limits) == 0
+    assert not refused
+
+
+def test_everybody_and_everything_is_counted_apart(clock: Clock) -> None:
+    """One person's tries are not another's, nor those of one thing those of another."""
+    limits = RateLimits(clock)
+    assert _tries(limits, "ada") == 3
+    assert _tries(limits, "bob") == 3
+    limits.take(Rate(1, timedelta(seconds=1)), "ada")
+
+
+def test_what_was_no_guess_is_forgotten(clock: Clock) -> None:
+    """All three are free again."""
+    limits = RateLimits(clock)
+    assert _tries(limits) == 3
+    limits.forget(THREE, "ada")
+    limits.forget(THREE, "nobody")
+    assert _tries(limits) == 3
+
+
+@pytest.mark.parametrize(
+    ("passed", "said"),
+    [(0, "in 2 minutes"), (30, "in 1 minute."), (31, "in 59 seconds"), (89, "in 1 second.")],
+)
+def test_the_message_says_when_to_come_back(clock: Clock, passed: float, said: str) -> None:
+    """In words, rounded up, so that whoever does as told gets in."""
+    limits = RateLimits(clock)
+    assert _tries(limits) == 3
+    clock.pass_by(seconds=passed)
+    with pytest.raises(RateLimited, match=said):
+        limits.take(THREE, "ada")
+
+
+def test_made_up_names_do_not_fill_the_memory(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one who was unheard of for longest is forgotten first."""
+    monkeypatch.setattr(rate_limits, "KEYS", 10)
+    limits = RateLimits(clock)
+    for number in range(1000):
+        limits.take(THREE, f"name {number}")
+    assert len(limits._tries) == 10
