@@ -39,7 +39,7 @@ serve: setup ## Set up, then start the server and its agent (Ctrl-C ends both)
 	@$(BIN)/voxql serve $(ARGS)
 
 dev: setup dev-tools ## The same, started again whenever the code changes
-	@$(BIN)/watchfiles --filter python --sigint-timeout 10 "$(BIN)/voxql serve $(ARGS)" asgi.py cli.py settings.py schema resolvers models agent_bridge
+	@$(BIN)/watchfiles --filter python --sigint-timeout 10 "$(BIN)/voxql serve $(ARGS)" asgi.py cli.py settings.py serving schema resolvers models agent_bridge
 
 test: setup dev-tools $(TEST_PAGES:%=%/node_modules/.built) ## Run the tests (ARGS="-k word" for some), after bringing up what they need
 	@scripts/system-packages
@@ -64,7 +64,7 @@ pins: dev-tools ## Write requirements/*.txt anew after a change of pyproject.tom
 clean: ## Delete what was installed and built here; keeps var/, your data
 	rm -rf .venv .cache build dist $(PAGES:%=%/node_modules) $(TEST_PAGES:%=%/node_modules)
 
-dev-tools: $(STAMPS)/dev
+dev-tools: $(STAMPS)/dev $(STAMPS)/bridge
 
 again:
 
@@ -90,6 +90,11 @@ $(STAMPS)/speech: $(STAMPS)/bootstrap requirements/speech.txt
 $(STAMPS)/dev: $(STAMPS)/python requirements/dev.txt
 	@echo "==> Installing what checks and tests need"
 	@$(UV) pip install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# What integrators install, built as they get it: examples and tests import it from there.
+$(STAMPS)/bridge: $(STAMPS)/dev $(wildcard clients/python/*) $(wildcard agent_bridge/protocol/*.py agent_bridge/*client*.py)
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --reinstall-package voxql-bridge ./clients/python
 	@touch $@
 
 %/node_modules/.installed: %/package.json $$(wildcard $$*/package-lock.json)
