@@ -35,6 +35,7 @@ help: ## Show this list
 
 setup: $(STAMPS)/python $(STAMPS)/speech $(PAGES:%=%/node_modules/.built) ## Install everything into this folder and build; starts nothing
 	@cat $(STAMPS)/speech 2>/dev/null || true
+	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Everything is set up; 'make serve' starts it.",:)
 
 serve: setup ## Set up, then start the server and its agent (Ctrl-C ends both)
 	@$(BIN)/voxql serve $(ARGS)
