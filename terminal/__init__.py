@@ -1,1 +1,1 @@
-"""`voxql talk`: a client of the public interfaces, for a terminal."""
+"""`voxql talk`: a client of the public interfaces, which imports no other room."""

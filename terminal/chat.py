@@ -1,0 +1,198 @@
+"""One conversation on the server: asked for, watched, saved, and read back."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from terminal import stream
+from terminal.line import Media
+from terminal.refusal import CannotTalk, RefusedByServer
+from terminal.server import Json, Server
+from terminal.transcript import Line, Transcript, read
+
+START_S: Final = 30.0
+"""How long an agent may take to be there; the server itself gives up earlier."""
+_PAGE: Final = 200
+_CONNECTION = "connection { url token transport }"
+_SESSION = "session { id status failure { code message isRetryable } }"
+_START = f"mutation {{ startNewChat {{ {_SESSION} {_CONNECTION} }} }}"
+_RETRY = (
+    "mutation ($id: ID!) "
+    f"{{ retryAgent(input: {{sessionId: $id}}) {{ {_SESSION} {_CONNECTION} }} }}"
+)
+_JOIN = f"mutation ($id: ID!) {{ joinSession(input: {{sessionId: $id}}) {{ {_CONNECTION} }} }}"
+_TYPE = """
+mutation ($id: ID!, $key: String!, $text: String!) {
+  sendMessage(input: {sessionId: $id, key: $key, text: $text}) { utterance { id } }
+}"""
+_SAVE = """
+mutation ($id: ID!, $messages: [MessageInput!]!) {
+  saveSession(input: {sessionId: $id, messages: $messages}) { isSaved }
+}"""
+_HISTORY = """
+{ sessionHistory(first: 5) {
+    totalCount
+    nodes { id title createdAt status utteranceCount preview }
+} }"""
+_UTTERANCES = """
+query ($id: ID!, $first: Int!, $after: String) {
+  session(id: $id) { utterances(first: $first, after: $after) {
+    pageInfo { hasNextPage endCursor }
+    nodes { key revision role text isFinal isInterrupted position startedAt source }
+  } }
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The newest conversations, as the server lists them."""
+
+    sessions: list[Json]
+    total: int
+
+
+class Chat:
+    """A conversation that has been asked for; `state` and `transcript` follow it."""
+
+    def __init__(self, server: Server, session: Json, media: Media | None) -> None:
+        self._server = server
+        self._session = session
+        self.media = media
+        self.transcript = Transcript()
+        self.changed = asyncio.Event()
+        """Set whenever the transcript or the state is another."""
+        self.ended = asyncio.Event()
+        """Set when the server ends it."""
+
+    @classmethod
+    async def start(cls, server: Server) -> "Chat":
+        """Ask for a conversation; its agent is on its way then, or has failed already."""
+        started = (await server.run(_START))["startNewChat"]
+        return cls(server, started["session"], _media(started["connection"]))
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return str(self._session["id"])
+
+    @property
+    def status(self) -> str:
+        """The session's status, as far as is known here."""
+        return str(self._session["status"])
+
+    @property
+    def agent_state(self) -> str | None:
+        """What the agent does; None when it isn't there."""
+        state: str | None = self._session.get("agentState")
+        return state
+
+    @property
+    def failure(self) -> str:
+        """Why it has no agent."""
+        return str((self._session.get("failure") or {}).get("message", "The agent did not come."))
+
+    async def retry(self) -> None:
+        """Ask for an agent once more."""
+        again = (await self._server.run(_RETRY, {"id": self.id}))["retryAgent"]
+        self._session |= again["session"]
+        self.media = _media(again["connection"]) or self.media
+
+    async def join(self) -> Media:
+        """Ask for a fresh media connection."""
+        joined = await self._server.run(_JOIN, {"id": self.id})
+        media = _media(joined["joinSession"]["connection"])
+        assert media is not None
+        return media
+
+    async def type(self, key: str, text: str) -> None:
+        """Send a typed line."""
+        await self._server.run(_TYPE, {"id": self.id, "key": key, "text": text})
+
+    async def watch_state(self) -> None:
+        """Follow the session's changes, to its end."""
+        async with aclosing(stream.updates(self._server, self.id)) as events:
+            async for event in events:
+                self._session |= event["session"] or {}
+                self.changed.set()
+                if self.status == "ENDED" or event["deletedSessionId"]:
+                    break
+        self.ended.set()
+        self.changed.set()
+
+    async def watch_transcript(self) -> None:
+        """Follow what is said, to its end."""
+        async with aclosing(stream.transcripts(self._server, self.id)) as events:
+            async for event in events:
+                for utterance in event["utterances"]:
+                    self.transcript.take(utterance)
+                self.changed.set()
+        self.ended.set()
+        self.changed.set()
+
+    async def until_settled(self) -> None:
+        """Wait until the agent is there, or has failed to come."""
+        async with asyncio.timeout(START_S):
+            while self.status == "STARTING":
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def save(self) -> bool:
+        """Save what was seen here; False if nothing was said."""
+        given = {"id": self.id, "messages": self.transcript.messages}
+        return bool((await self._server.run(_SAVE, given))["saveSession"]["isSaved"])
+
+    async def history(self) -> History:
+        """Read the list of conversations."""
+        found = (await self._server.run(_HISTORY))["sessionHistory"]
+        return History(found["nodes"], found["totalCount"])
+
+    async def read_back(self) -> list[Line]:
+        """Read from the history what was said in this conversation."""
+        lines: list[Line] = []
+        after: str | None = None
+        while True:
+            variables = {"id": self.id, "first": _PAGE, "after": after}
+            session = (await self._server.run(_UTTERANCES, variables))["session"]
+            if session is None:
+                raise CannotTalk("The conversation is not there any more: it has been deleted.")
+            page = session["utterances"]
+            lines += map(read, page["nodes"])
+            if not page["pageInfo"]["hasNextPage"]:
+                return lines
+            after = page["pageInfo"]["endCursor"]
+
+
+async def with_agent(chat: Chat) -> None:
+    """Wait for the agent, and ask for it a second time when it fails to come.
+
+    Raises:
+        CannotTalk: it failed twice; the message has the server's reason.
+    """
+    for is_second in (False, True):
+        try:
+            await chat.until_settled()
+        except TimeoutError:
+            raise CannotTalk("The server did not say in time whether an agent comes.") from None
+        if chat.status == "ACTIVE":
+            return
+        if not is_second:
+            try:
+                await chat.retry()
+            except RefusedByServer as refused:
+                raise CannotTalk(refused.message) from None
+    raise CannotTalk(
+        f"{chat.failure} The server starts the agent that comes with it unless VOXQL_AGENT says "
+        "otherwise (start it with:  make serve), and its log says what keeps it from coming."
+    )
+
+
+def _media(connection: Json | None) -> Media | None:
+    if connection is None:
+        return None
+    if connection["transport"] != "LOCAL":
+        raise CannotTalk(
+            "This server's sound goes through LiveKit, which the terminal does not speak. "
+            "Talk in the web app, or start the server with VOXQL_AGENT=local."
+        )
+    return Media(connection["url"], connection["token"])

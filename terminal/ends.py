@@ -1,0 +1,75 @@
+"""When a conversation is over that nobody ends by hand."""
+
+import asyncio
+import secrets
+from typing import Final
+
+from terminal.chat import Chat
+from terminal.keyboard import Keyboard
+from terminal.line import AudioLine
+from terminal.refusal import RefusedByServer
+from terminal.source import Playback
+from terminal.speaker import Speaker
+
+GREETING_S: Final = 1.5
+"""How long a greeting may take to begin; it is polite to let the agent finish it."""
+SETTLED_S: Final = 1.5
+"""How long nothing may happen after an answer before it counts as the whole answer."""
+UNANSWERED_S: Final = 10.0
+"""How long to wait for an answer that doesn't come."""
+_LOOK_S: Final = 0.1
+
+
+async def answered(chat: Chat, line: AudioLine, speaker: Speaker, playback: Playback) -> None:
+    """Play a recording and return when the agent has answered it, or obviously won't."""
+    await _greeted(chat, line, speaker)
+    playback.play()
+    await playback.ended.wait()
+    await _settled(chat, speaker)
+
+
+async def typed_out(chat: Chat, keyboard: Keyboard, speaker: Speaker) -> None:
+    """Send what is typed, and return when the last line has been answered."""
+    while (text := await keyboard.next()) is not None:
+        try:
+            await chat.type(f"typed_{secrets.token_hex(8)}", text)
+        except RefusedByServer:
+            # It ended by itself: what was said until then can still be saved.
+            if chat.ended.is_set():
+                return
+            raise
+    if any(line.role == "USER" for line in chat.transcript.lines):
+        await _settled(chat, speaker)
+
+
+async def _greeted(chat: Chat, line: AudioLine, speaker: Speaker) -> None:
+    waited = 0.0
+    while waited < GREETING_S or not _is_quiet(chat, speaker):
+        if chat.ended.is_set() or waited > 3 * UNANSWERED_S:
+            return
+        await asyncio.sleep(_LOOK_S)
+        waited += _LOOK_S
+        if line.replies and _is_quiet(chat, speaker):
+            return
+
+
+async def _settled(chat: Chat, speaker: Speaker) -> None:
+    quiet = waited = 0.0
+    seen: object = None
+    while not chat.ended.is_set():
+        await asyncio.sleep(_LOOK_S)
+        now = [(line.key, line.revision) for line in chat.transcript.lines]
+        is_quiet = _is_quiet(chat, speaker) and now == seen
+        seen = now
+        quiet = quiet + _LOOK_S if is_quiet else 0.0
+        waited = waited + _LOOK_S if is_quiet else 0.0
+        if chat.transcript.is_answered and quiet >= SETTLED_S:
+            return
+        if waited >= UNANSWERED_S:
+            return
+
+
+def _is_quiet(chat: Chat, speaker: Speaker) -> bool:
+    """Whether nobody speaks, thinks or is still being understood."""
+    is_waiting = chat.agent_state in (None, "LISTENING")
+    return is_waiting and speaker.is_silent and chat.transcript.is_settled

@@ -1,0 +1,171 @@
+"""Shows a conversation while it goes on: in place on a terminal, line by line elsewhere."""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from terminal.transcript import Line, Transcript
+
+_COLOURS = {"USER": "bold cyan", "AGENT": "bold green"}
+_STATES = {
+    "INITIALIZING": "The agent is getting ready",
+    "LISTENING": "The agent is listening",
+    "THINKING": "The agent is thinking",
+    "SPEAKING": "The agent is speaking",
+}
+
+
+class Screen(Protocol):
+    """Where the conversation is seen."""
+
+    def __enter__(self) -> Self:
+        """Begin to show it."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave what is shown on the screen."""
+
+    def show(self, transcript: Transcript) -> None:
+        """Show what is new."""
+
+    def state(self, state: str | None) -> None:
+        """Show what the agent does."""
+
+    def note(self, text: str) -> None:
+        """Say something about the conversation."""
+
+
+def screen_for(console: Console, *, types: bool) -> Screen:
+    """Return the screen that fits: what is typed and what is redrawn would overwrite each other."""
+    if console.is_terminal and not types:
+        return LiveScreen(console)
+    return PlainScreen(console, hides_typed=types and console.is_terminal)
+
+
+class _Latched:
+    """Which finals have been printed; a line is printed once, after everything before it."""
+
+    def __init__(self) -> None:
+        self._printed: dict[str, Line] = {}
+
+    def take(self, lines: Iterable[Line]) -> list[Line]:
+        """Return what is to be printed now."""
+        ready: list[Line] = []
+        is_open = False
+        for line in lines:
+            before = self._printed.get(line.key)
+            if before is not None:
+                # An agent may learn later how far it was really heard.
+                if (before.text, before.is_interrupted) != (line.text, line.is_interrupted):
+                    ready.append(line)
+            elif not line.is_final or is_open:
+                is_open = True
+                continue
+            else:
+                ready.append(line)
+        self._printed |= {line.key: line for line in ready}
+        return ready
+
+    def rest(self, lines: Iterable[Line]) -> list[Line]:
+        """Return what has not been printed."""
+        return [line for line in lines if line.key not in self._printed]
+
+
+class PlainScreen:
+    """Prints each line when its words are settled."""
+
+    def __init__(self, console: Console, *, hides_typed: bool = False) -> None:
+        self._console = console
+        self._hides_typed = hides_typed
+        self._latched = _Latched()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def show(self, transcript: Transcript) -> None:
+        """Print what is settled."""
+        for line in self._latched.take(transcript.lines):
+            if not (self._hides_typed and line.role == "USER" and line.source == "TYPED"):
+                self._console.print(row(line))
+
+    def state(self, state: str | None) -> None:
+        """Say nothing: a state is of no interest afterwards."""
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        self._console.print(Text(text, style="dim"))
+
+
+class LiveScreen:
+    """Redraws what may still change; what is settled scrolls up above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._latched = _Latched()
+        self._state: str | None = None
+        self._open: list[Line] = []
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.update(Group(*map(row, self._open)))
+        self._live.transient = not self._open
+        self._live.__exit__(kind, error, trace)
+
+    def show(self, transcript: Transcript) -> None:
+        """Print what is settled, and redraw the rest below it."""
+        for line in self._latched.take(transcript.lines):
+            self._live.console.print(row(line))
+        self._open = self._latched.rest(transcript.lines)
+        self._draw()
+
+    def state(self, state: str | None) -> None:
+        """Redraw the line at the bottom."""
+        self._state = state
+        self._draw()
+
+    def note(self, text: str) -> None:
+        """Print it above what may still change."""
+        self._live.console.print(Text(text, style="dim"))
+
+    def _draw(self) -> None:
+        state = _STATES.get(self._state or "", "The agent is away")
+        status = Text(f"({state}. Ctrl-C ends and saves.)", style="dim italic")
+        self._live.update(Group(*map(row, self._open), status), refresh=True)
+
+
+def row(line: Line) -> RenderableType:
+    """Return an utterance as a line that begins with who speaks; interims are dimmed."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, min_width=5)
+    grid.add_column(overflow="fold")
+    text = Text(line.text, style="" if line.is_final else "dim")
+    if line.is_interrupted:
+        text.append(" [interrupted]", style="yellow")
+    grid.add_row(Text(line.speaker, style=_COLOURS.get(line.role, "bold")), text)
+    return grid

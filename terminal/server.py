@@ -1,0 +1,126 @@
+"""The server's GraphQL interface as a program sees it: operations over HTTP, who is signed in."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from http.client import HTTPException
+from http.cookiejar import CookieJar
+from typing import Any, Final, Literal
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_opener
+
+from terminal.refusal import CannotTalk, RefusedByServer
+
+_TIMEOUT_S: Final = 20.0
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+Json = dict[str, Any]
+
+
+class Server:
+    """One server, and a login there.
+
+    Args:
+        url: where it is, as people write it: `http://127.0.0.1:8000`.
+        token: an API token; without one, `sign_in` makes a guest.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise CannotTalk(f"{url!r} is not a server's address; expected http://host:port.")
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self.is_here = parts.hostname in _LOOPBACK
+        """Whether it is on this machine, which no proxy leads to."""
+        self._port = parts.port
+        self._token = token
+        self._cookies = CookieJar()
+        handlers = [HTTPCookieProcessor(self._cookies)]
+        self._opener = build_opener(*handlers, *([ProxyHandler({})] if self.is_here else []))
+
+    @property
+    def proxy(self) -> Literal[True] | None:
+        """What `websockets` is to do about proxies: find them by itself, or use none."""
+        return None if self.is_here else True
+
+    def socket_url(self, path: str) -> str:
+        """Return the WebSocket address of a path."""
+        scheme, netloc, *_ = urlsplit(self.url)
+        return urlunsplit(("wss" if scheme == "https" else "ws", netloc, path, "", ""))
+
+    @property
+    def socket_headers(self) -> dict[str, str]:
+        """What identifies this login in a WebSocket handshake."""
+        if self._token:
+            return {"Authorization": f"Bearer {self._token}"}
+        request = Request(self.url + "/graphql")  # noqa: S310 - the scheme was checked
+        self._cookies.add_cookie_header(request)
+        cookie = request.get_header("Cookie")
+        return {"Cookie": cookie} if cookie else {}
+
+    async def sign_in(self) -> None:
+        """Become somebody: whoever the token stands for, or a new guest."""
+        if self._token:
+            data = await self.run("{ viewer { id } }")
+            if data["viewer"] is None:
+                raise CannotTalk("VOXQL_TOKEN is not a token of this server.")
+        else:
+            await self.run("mutation { signInAsGuest { viewer { id } } }")
+
+    async def run(self, query: str, variables: Mapping[str, object] | None = None) -> Json:
+        """Run a query or mutation and return its data.
+
+        Raises:
+            RefusedByServer: the server refused it.
+            CannotTalk: there is no server, or something else answers there.
+        """
+        body = json.dumps({"query": query, "variables": dict(variables or {})}).encode()
+        answer = _answer(await asyncio.to_thread(self._post, body), self.url)
+        errors = answer.get("errors")
+        if errors:
+            extensions = errors[0].get("extensions") or {}
+            raise RefusedByServer(str(errors[0].get("message")), str(extensions.get("code", "")))
+        data: Json = answer["data"]
+        return data
+
+    def _post(self, body: bytes) -> bytes:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = Request(self.url + "/graphql", body, headers)  # noqa: S310 - the scheme was checked
+        try:
+            with self._opener.open(request, timeout=_TIMEOUT_S) as response:
+                content: bytes = response.read()
+        except HTTPError as error:
+            # A refusal has a body that says more than its status.
+            with error:
+                content = error.read()
+        except (URLError, OSError, HTTPException) as error:
+            raise self.unreachable(error) from None
+        return content
+
+    def unreachable(self, error: Exception) -> CannotTalk:
+        """Say that nobody answers, and what helps."""
+        reason = getattr(error, "reason", None) or error
+        if not self.is_here:
+            return CannotTalk(
+                f"No VoxQL server can be reached at {self.url} ({reason}). Is the address right? "
+                "Give another with --url, or set VOXQL_URL."
+            )
+        port = "" if self._port in (None, 8000) else f"VOXQL_PORT={self._port} "
+        return CannotTalk(
+            f"No VoxQL server answers at {self.url} ({reason}). Start one with:  {port}make serve"
+        )
+
+
+def _answer(content: bytes, url: str) -> Json:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict) or not ("data" in answer or answer.get("errors")):
+        raise CannotTalk(
+            f"What answers at {url}/graphql is not a VoxQL server. Give its address with --url."
+        )
+    return answer

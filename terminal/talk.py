@@ -1,0 +1,195 @@
+"""`voxql talk`: a conversation in the terminal, saved at its end and read back."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from terminal import wav
+from terminal.chat import Chat, with_agent
+from terminal.ends import answered, typed_out
+from terminal.keyboard import Keyboard
+from terminal.line import AudioLine
+from terminal.refusal import CannotTalk, RefusedByServer
+from terminal.screen import row, screen_for
+from terminal.server import Server
+from terminal.source import Nothing, Playback, Source, open_microphone
+from terminal.speaker import open_speaker
+
+OK: Final = 0
+FAILED: Final = 1
+_DRAIN_S: Final = 15.0
+"""How long the agent may take to hand in its last words, before the history is read."""
+
+
+def run(url: str, file: Path | None = None) -> int:
+    """Talk until the person ends it, or the recording's answer has been heard.
+
+    Args:
+        url: the server's address.
+        file: a WAV file to play; None for the microphone, or the keyboard.
+
+    Returns:
+        The exit status: 0 when the conversation was saved and read back.
+    """
+    console = Console(highlight=False)
+    try:
+        return asyncio.run(_talk(console, url, file))
+    except (CannotTalk, RefusedByServer) as refusal:
+        Console(stderr=True, highlight=False).print(Text(f"voxql: {refusal}"), soft_wrap=True)
+        return FAILED
+
+
+async def _talk(console: Console, url: str, file: Path | None) -> int:
+    recording = wav.read(file) if file is not None else None
+    server = Server(url, os.environ.get("VOXQL_TOKEN"))
+    await server.sign_in()
+    source: Source | None = Playback(recording) if recording is not None else None
+    if source is None and sys.stdin.isatty():
+        source = open_microphone()
+    conversation = _Conversation(console, await Chat.start(server), source, server)
+    try:
+        await conversation.hold()
+    finally:
+        conversation.close()
+    return await _saved(console, conversation.chat)
+
+
+class _Conversation:
+    """Everything that goes on at once until the conversation is over."""
+
+    def __init__(self, console: Console, chat: Chat, source: Source | None, server: Server) -> None:
+        self.chat = chat
+        self._types = source is None
+        self._source: Source = source or Nothing()
+        self._speaker = open_speaker()
+        self._line = AudioLine(server, self._source, self._speaker, chat.join)
+        self._screen = screen_for(console, types=self._types)
+        self._stop = asyncio.Event()
+
+    def close(self) -> None:
+        """Let the devices go."""
+        self._source.close()
+        self._speaker.close()
+
+    async def hold(self) -> None:
+        """Talk until it is over.
+
+        Raises:
+            CannotTalk: there is no agent, or the connection is lost for good.
+        """
+        stopping = asyncio.create_task(self._stop.wait())
+        work = [
+            asyncio.create_task(one)
+            for one in (self.chat.watch_state(), self.chat.watch_transcript(), self._talk())
+        ]
+        with self._screen, _interrupts(self._stop):
+            showing = asyncio.create_task(self._show())
+            try:
+                await _first(stopping, *work[:2], work[2])
+            finally:
+                await _cancel(showing, stopping, *work)
+                self._screen.show(self.chat.transcript)
+
+    async def _talk(self) -> None:
+        await with_agent(self.chat)
+        assert self.chat.media is not None
+        carrying = asyncio.create_task(self._line.run(self.chat.media))
+        talking = asyncio.create_task(self._person())
+        try:
+            await _first(carrying, talking)
+        finally:
+            await _cancel(carrying, talking)
+
+    async def _person(self) -> None:
+        """Do what the person does: play a recording, type, or just talk."""
+        await self._line.connected.wait()
+        if isinstance(self._source, Playback):
+            await answered(self.chat, self._line, self._speaker, self._source)
+        elif self._types:
+            self._screen.note("Type what you want to say; Ctrl-D ends and saves.")
+            async with Keyboard() as keyboard:
+                await typed_out(self.chat, keyboard, self._speaker)
+        else:
+            self._screen.note("Speak; Ctrl-C ends and saves.")
+            await self.chat.ended.wait()
+
+    async def _show(self) -> None:
+        while True:
+            self.chat.changed.clear()
+            self._screen.state(self.chat.agent_state)
+            self._screen.show(self.chat.transcript)
+            await self.chat.changed.wait()
+
+
+async def _saved(console: Console, chat: Chat) -> int:
+    """Save, wait for the agent's last words, and print what the history holds then."""
+    if not await chat.save():
+        console.print("Nothing was said, so there is nothing to save.")
+        return OK
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            await chat.watch_transcript()
+    console.print(Text(f"\nSaved as {chat.id}. Your history, newest first:", style="bold"))
+    history = await chat.history()
+    for session in history.sessions:
+        mark = "*" if session["id"] == chat.id else " "
+        when = str(session["createdAt"])[:16].replace("T", " ")
+        count = session["utteranceCount"]
+        said = f"{count} utterance{'' if count == 1 else 's'}"
+        console.print(Text(f"{mark} {when}  {session['title']}, {said}"))
+    if history.total > len(history.sessions):
+        console.print(Text(f"  and {history.total - len(history.sessions)} more"))
+    console.print(Text("\nRead back from the history:", style="bold"))
+    lines = await chat.read_back()
+    for line in lines:
+        console.print(row(line))
+    kept = {(line.key, line.text) for line in lines}
+    lost = [line for line in chat.transcript.lines if (line.key, line.text) not in kept]
+    if lost:
+        console.print(Text(f"{len(lost)} line(s) differ from what was seen here.", style="red"))
+    return FAILED if lost else OK
+
+
+@contextmanager
+def _interrupts(stop: asyncio.Event) -> Iterator[None]:
+    """Make Ctrl-C and SIGTERM end the conversation, so that it is saved; a second one aborts."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def restore() -> None:
+        for number in signals:
+            with suppress(NotImplementedError):  # Windows, where Ctrl-C aborts
+                loop.remove_signal_handler(number)
+
+    def ask() -> None:
+        stop.set()
+        restore()
+
+    for number in signals:
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, ask)
+    try:
+        yield
+    finally:
+        restore()
+
+
+async def _first(*tasks: "asyncio.Task[Any]") -> None:
+    """Wait until one has ended; what it raised is raised."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+
+
+async def _cancel(*tasks: "asyncio.Task[Any]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,95 @@
+"""What has been said so far, as the terminal shows and reports it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+SPEAKERS = {"USER": "You", "AGENT": "Agent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One utterance."""
+
+    key: str
+    revision: int
+    role: str
+    text: str
+    is_final: bool
+    is_interrupted: bool
+    position: float
+    started_at: str
+    source: str
+
+    @property
+    def speaker(self) -> str:
+        """How its line begins."""
+        return SPEAKERS.get(self.role, self.role.title())
+
+    @property
+    def shown(self) -> str:
+        """Its text as it is shown."""
+        return f"{self.text} [interrupted]" if self.is_interrupted else self.text
+
+
+class Transcript:
+    """Utterances by key; of each the newest revision, and a final stays one."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, Line] = {}
+
+    def take(self, utterance: Mapping[str, Any]) -> bool:
+        """Take an utterance of the server, and return whether it was news."""
+        line = read(utterance)
+        held = self._lines.get(line.key)
+        if held is not None and line.revision <= held.revision:
+            return False
+        if held is not None and held.is_final:
+            line = replace(line, is_final=True)
+        self._lines[line.key] = line
+        return True
+
+    @property
+    def lines(self) -> list[Line]:
+        """Everything, in the server's order."""
+        return sorted(self._lines.values(), key=lambda line: line.position)
+
+    @property
+    def messages(self) -> list[dict[str, object]]:
+        """What `saveSession` is told: what was seen here, under the server's own keys."""
+        return [
+            {
+                "key": line.key,
+                "role": line.role,
+                "text": line.text,
+                "timestamp": line.started_at,
+                "isFinal": line.is_final,
+            }
+            for line in self.lines
+        ]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is still being said."""
+        return all(line.is_final for line in self._lines.values())
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the person has said something, and the agent something after it."""
+        heard = [line.role for line in self.lines if line.is_final]
+        return "USER" in heard and heard[-1] == "AGENT"
+
+
+def read(utterance: Mapping[str, Any]) -> Line:
+    """Return the line of an utterance as GraphQL gives it."""
+    return Line(
+        key=utterance["key"],
+        revision=utterance["revision"],
+        role=utterance["role"],
+        text=utterance["text"],
+        is_final=utterance["isFinal"],
+        is_interrupted=utterance["isInterrupted"],
+        position=utterance["position"],
+        started_at=utterance["startedAt"],
+        source=utterance["source"],
+    )
