@@ -91,9 +91,9 @@ def talk(
 
     The conversation is saved at the end and read back from the history.
     """
-    from terminal import talk as talk_there
+    from terminal.talk import run
 
-    raise typer.Exit(talk_there(url, file))
+    raise typer.Exit(run(url, file))
 
 
 @app.command()
