@@ -32,7 +32,10 @@ class Welcome:
 class BridgeHandler(Protocol):
     """Calls concern one connection, whose id tells it from earlier ones of the same attempt.
 
-    The endpoint itself publishes the `Fence` of a new connection, before it calls `hello`.
+    The endpoint itself publishes the `Fence` of a new connection, before it calls `hello`. The
+    calls that wait are made one after the other; `utterance` and `agent_state` are made as they
+    come, and so may overtake a `ready` or `input_ack` that waits for the database. `disconnected`
+    of an old connection may come after `hello` of the new one.
     """
 
     async def hello(

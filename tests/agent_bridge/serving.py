@@ -15,9 +15,9 @@ from agent_bridge import commands
 from agent_bridge.endpoint import BridgeEndpoint, bridge_endpoint
 from agent_bridge.handler import Binding, Input, Reply, SessionGone, Welcome
 from agent_bridge.hub import LocalHub
-from agent_bridge.protocol import Ack, Nack, State, Utterance
+from agent_bridge.protocol import Ack, Nack, Refused, State, Utterance
 from agent_bridge.tokens import Tokens
-from agent_bridge.workers import Workers
+from agent_bridge.workers import ConnectedWorker, Workers
 
 KEY = "the-worker-key"
 SESSION = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
@@ -93,6 +93,41 @@ class Recorder:
             self.changed.notify_all()
 
 
+class WatchedWorkers(Workers):
+    """A registry on whose changes a test can wait."""
+
+    def __init__(self, start_seconds: float) -> None:
+        super().__init__(start_seconds=start_seconds)
+        self._changed = asyncio.Event()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a worker came, went or said something that makes this true."""
+        async with asyncio.timeout(10):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def add(self, worker: ConnectedWorker) -> None:
+        super().add(worker)
+        self._changed.set()
+
+    def remove(self, worker: ConnectedWorker) -> None:
+        super().remove(worker)
+        self._changed.set()
+
+    def places(self, worker: ConnectedWorker, free: int) -> None:
+        super().places(worker, free)
+        self._changed.set()
+
+    def started(self, worker: ConnectedWorker, key: tuple[str, int]) -> None:
+        super().started(worker, key)
+        self._changed.set()
+
+    def refused(self, worker: ConnectedWorker, answer: Refused) -> None:
+        super().refused(worker, answer)
+        self._changed.set()
+
+
 @dataclass
 class Served:
     """What a test needs of a running server."""
@@ -100,7 +135,7 @@ class Served:
     port: int
     handler: Recorder
     hub: LocalHub
-    workers: Workers
+    workers: WatchedWorkers
     tokens: Tokens
     endpoint: BridgeEndpoint
 
@@ -131,7 +166,7 @@ async def serve(
     """Run a server for the time of the block; `port` 0 takes a free one."""
     handler = handler or Recorder()
     hub, tokens = LocalHub(), Tokens(SECRET)
-    workers = Workers(start_seconds=start_seconds)
+    workers = WatchedWorkers(start_seconds)
     endpoint = bridge_endpoint(
         handler,
         tokens,

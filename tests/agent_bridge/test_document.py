@@ -1,0 +1,147 @@
+"""docs/bridge-protocol.md and the code say the same, and its conversation is true."""
+
+import asyncio
+import json
+import re
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from agent_bridge.commands import Stop
+from agent_bridge.handler import Input, Welcome
+from agent_bridge.protocol import DIALECTS, CloseCode, NackCode, codes
+from agent_bridge.workers import StartRequest
+from tests.agent_bridge.serving import KEY, SESSION, Recorder, Served, serve
+from tests.agent_bridge.wire import Raw, raw
+
+TEXT = (Path(__file__).parents[2] / "docs" / "bridge-protocol.md").read_text()
+
+
+def section(title: str) -> str:
+    """Return the text under a heading, up to the next one of its level."""
+    return TEXT.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of each row of each table."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in cells if not set(row[0]) <= {"-"}]
+
+
+def test_every_close_code_is_documented_with_what_a_client_does() -> None:
+    """Number, name and whether it is terminal, in one table and one enum."""
+    documented = {
+        int(row[0]): (row[1].strip("`"), row[2]) for row in rows(section("Close codes"))[1:]
+    }
+    expected = {int(code): (code.name, "yes" if code.is_terminal else "no") for code in CloseCode}
+    expected[1000] = ("DONE", "after `bye`")
+    assert documented == expected
+
+
+def test_every_nack_code_is_documented() -> None:
+    """In the order of the enum."""
+    named = [row[0].strip("`") for row in rows(section("Frames of `voxql.bridge.v1`"))]
+    assert [name for name in named if name in set(NackCode)] == list(NackCode)
+
+
+def test_every_frame_is_documented_in_its_direction() -> None:
+    """The tables of both subprotocols name what their readers read, and nothing else."""
+    for subprotocol, dialect in DIALECTS.items():
+        chapter = section(f"Frames of `{subprotocol}`")
+        to_server, to_agent = re.split(r"### Server to \w+\n", chapter)
+        for text, readers in ((to_server, dialect.from_agent), (to_agent, dialect.from_server)):
+            table = text.split("| type |", 1)[1].split("\n\n", 1)[0]
+            named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+            assert named == list(readers)
+
+
+def test_the_deadlines_and_limits_are_the_documented_ones() -> None:
+    """A number that is changed in one place only fails here."""
+    deadlines = {row[0]: row[1] for row in rows(section("Deadlines"))}
+    assert deadlines["first frame"] == f"{codes.HELLO_SECONDS:g} s"
+    assert deadlines["answer to `start`"] == f"{codes.START_SECONDS:g} s"
+    assert deadlines["drain of a fenced attempt"] == f"{codes.FENCE_SECONDS:g} s"
+    assert deadlines["answers owed after `bye`"] == f"{codes.BYE_SECONDS:g} s"
+    assert f"({codes.FRAME_BYTES:,} bytes of UTF-8)" in section("Framing")
+    assert f"1 to {codes.LARGEST_REVISION:,}" in TEXT
+
+
+class Stage:
+    """Plays the conversation: each line is done, or is awaited, in the order of the document."""
+
+    def __init__(self, served: Served, stack: AsyncExitStack) -> None:
+        self._served = served
+        self._stack = stack
+        self._secrets = {"$key": KEY, "$bridge": served.token(), "$audio": "an audio token"}
+        self._connections: dict[str, Raw] = {}
+
+    async def play(self, line: dict[str, Any]) -> None:
+        """Play one line."""
+        match line:
+            case {"from": "agent", "on": name, "frame": frame}:
+                await self._connections[name].socket.send(self._told(frame))
+            case {"from": "server", "on": name, "frame": frame}:
+                assert await self._connections[name].receive() == json.loads(self._told(frame))
+            case {"do": "open", "on": name, "subprotocol": subprotocol}:
+                context = raw(self._served.url, subprotocol)
+                self._connections[name] = await self._stack.enter_async_context(context)
+            case {"do": "break", "on": name}:
+                self._connections[name].socket.transport.abort()
+                await self._served.handler.saw("disconnected", 1)
+            case {"do": "closed", "on": name, "code": code}:
+                assert await self._connections[name].closed() == code
+            case _:
+                self._happen(line)
+
+    def _happen(self, line: dict[str, Any]) -> None:
+        match line:
+            case {"do": "start", "agentName": name}:
+                tokens = (self._secrets["$bridge"], self._secrets["$audio"])
+                self._served.workers.start(StartRequest(SESSION, 1, name, *tokens))
+            case {"do": "type", "key": key, "text": text}:
+                self._served.type(key, text)
+                # What the database would hold until it is acknowledged.
+                self._served.handler.found = Welcome(True, inputs=(Input(key, text),))
+            case {"do": "end", "reason": reason}:
+                self._served.command(Stop(reason))
+            case _:
+                raise AssertionError(f"the test does not know how to play {line}")
+
+    def _told(self, frame: dict[str, Any]) -> str:
+        data = json.dumps(frame)
+        for name, secret in self._secrets.items():
+            data = data.replace(f'"{name}"', f'"{secret}"')
+        return data
+
+
+async def test_the_conversation_of_the_document_happens_as_written() -> None:
+    """Every line, against the real endpoint."""
+    block = re.search(r"```jsonl conversation\n(.*?)```", TEXT, re.DOTALL)
+    assert block is not None
+    lines = [json.loads(line) for line in block[1].splitlines()]
+    handler = Recorder()
+    async with serve(handler) as served, AsyncExitStack() as stack, asyncio.timeout(30):
+        stage = Stage(served, stack)
+        for line in lines:
+            await stage.play(line)
+        await served.workers.until(lambda: served.workers.free("echo") == 2)
+    assert [(heard.text, heard.final) for heard in handler.utterances] == [
+        ("what time", False),
+        ("What time is it?", True),
+        ("It is half", True),
+    ]
+    # Speech and states do not wait for what waits for the database, so they are apart.
+    assert [event[1] for event in handler.events if event[0] == "state"] == [
+        "LISTENING",
+        "SPEAKING",
+    ]
+    assert [event[0] for event in handler.events if event[0] not in ("utterance", "state")] == [
+        "hello",
+        "ready",
+        "disconnected",
+        "hello",
+        "ready",
+        "inputAck",
+        "bye",
+    ]
