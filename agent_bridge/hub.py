@@ -97,6 +97,10 @@ class Hub(ABC):
     def subscribe(self, *topics: str, bound: int = BOUND) -> Iterator[Subscription]:
         """Register at once, so that nothing published from here on is missed."""
 
+    @abstractmethod
+    def watched(self, prefix: str) -> list[str]:
+        """Return the topics with this prefix that somebody in this process is subscribed to."""
+
 
 class LocalHub(Hub):
     """The hub of a single process. Belongs to one event loop."""
@@ -124,6 +128,10 @@ class LocalHub(Hub):
                 readers.pop(subscription, None)
                 if not readers:
                     del self._topics[topic]
+
+    def watched(self, prefix: str) -> list[str]:
+        """See `Hub.watched`."""
+        return [topic for topic in self._topics if topic.startswith(prefix)]
 
     def readers(self, topic: str) -> int:
         """How many are subscribed to this topic."""

@@ -21,17 +21,13 @@ from resolvers.records import agent_topic
 from resolvers.refusals import BadUserInput, NotFound, QuotaExceeded
 from resolvers.refusals import Conflict as ConflictRefusal
 from resolvers.saving import Conflict, Message, Saved, check_messages, save, stop_agent
-from resolvers.transaction import Transaction
+from resolvers.transaction import Transaction, is_typed_by_person
 from resolvers.viewer import TokenScope, Viewer
 
 log = structlog.get_logger(__name__)
 
-RUNNING = (
-    SessionStatus.STARTING,
-    SessionStatus.ACTIVE,
-    SessionStatus.FAILED,
-    SessionStatus.ENDING,
-)
+RUNNING = (SessionStatus.STARTING, SessionStatus.ACTIVE, SessionStatus.FAILED)
+"""What counts as going: of an ENDING session only the last words are still on their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +157,8 @@ async def _save_previous(
         return None
     if await _was_deleted(viewer, transaction, previous.session_id):
         return None
-    return await save(backend, viewer, transaction, previous.session_id, previous.messages)
+    field = ("previous", "sessionId")
+    return await save(backend, viewer, transaction, previous.session_id, previous.messages, field)
 
 
 async def _was_deleted(viewer: Viewer, transaction: Transaction, session_id: str) -> bool:
@@ -182,8 +179,10 @@ async def _create(
             "usual one.",
             field=("agentName",),
         )
+    # What this transaction has just ended is not written yet.
     running = (
         await Session.filter(user_id=viewer.user_id, status__in=RUNNING, deleted_at=None)
+        .exclude(id__in=list(transaction.edits))
         .using_db(transaction.conn)
         .count()
     )
@@ -270,7 +269,9 @@ async def _tell_again(
     )
     if told is None:
         return None
-    session = await owned_session(viewer, cast(str, told["session"]), conn=transaction.conn)
+    session = await owned_session(
+        viewer, cast(str, told["session"]), conn=transaction.conn, field=("idempotencyKey",)
+    )
     saved = cast("dict[str, Any] | None", told.get("saved"))
     return await _saved_again(viewer, transaction, wish, saved), session, False
 
@@ -367,7 +368,7 @@ async def send_message(
 
 
 def _same_line(held: Utterance, text: str) -> Utterance:
-    if held.source is not UtteranceSource.TYPED or held.text != text:
+    if not is_typed_by_person(held) or held.text != text:
         raise ConflictRefusal(
             "Another line was sent under this key; make a new key for a new line.", field=("key",)
         )

@@ -1,14 +1,21 @@
 """What was said: the viewer's conversations, and the utterances of one."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from models import Session, SessionStatus, Utterance, search
 from models.database import reader
 from models.history import HistoryQuery
-from models.transcript import TranscriptQuery
+from models.transcript import (
+    SESSIONS_AT_ONCE,
+    TranscriptQuery,
+    counts_of_many,
+    pages_of_many,
+)
 from resolvers import limits
 from resolvers.access import own, require
 from resolvers.backend import Backend
@@ -112,18 +119,82 @@ async def session_utterances(
     """Return a page of one conversation, in its order; from its end with `last`."""
     session = own(require(viewer, TokenScope.SESSIONS_READ), session)
     size = page.size(UTTERANCES_PAGE, UTTERANCES_PAGE)
-    cursors = Cursors("utterances", session.id, is_final)
+    cursors = _utterance_cursors(session.id, is_final)
     query = TranscriptQuery(session.id, is_final)
     after = cursors.number(page.after, "after")
     before = cursors.number(page.before, "before")
     backward = page.last is not None
     rows = await query.page(reader(), after, before, size + 1, backward=backward)
+    return _slice(rows, size, page, cursors, lambda: query.count(reader()))
+
+
+async def session_utterances_of_many(
+    backend: Backend,
+    viewer: Viewer | None,
+    sessions: Sequence[Session],
+    page: Page,
+    is_final: bool | None = None,
+) -> list[Slice[Utterance]]:
+    """Return the first (or last) page of each of these sessions, in their order.
+
+    A list of sessions that shows some utterances of each takes them here: it costs two queries for
+    every hundred sessions, and counting one slice counts them all. A page with a cursor belongs to
+    one session, hence to `session_utterances`.
+    """
+    viewer = require(viewer, TokenScope.SESSIONS_READ)
+    if page.after is not None or page.before is not None:
+        raise ValueError("A cursor belongs to one session.")
+    size = page.size(UTTERANCES_PAGE, UTTERANCES_PAGE)
+    owned = [own(viewer, session).id for session in sessions]
+    distinct = list(dict.fromkeys(owned))
+    found: dict[str, list[Utterance]] = {}
+    for start in range(0, len(distinct), SESSIONS_AT_ONCE):
+        some = distinct[start : start + SESSIONS_AT_ONCE]
+        found |= await pages_of_many(
+            reader(), some, size + 1, is_final=is_final, backward=page.last is not None
+        )
+    counts = _Counts(distinct, is_final)
+    return [
+        _slice(found[id_], size, page, _utterance_cursors(id_, is_final), partial(counts.of, id_))
+        for id_ in owned
+    ]
+
+
+class _Counts:
+    """The lengths of several transcripts, counted when the first of them is asked for."""
+
+    def __init__(self, session_ids: Sequence[str], is_final: bool | None) -> None:
+        self._session_ids = session_ids
+        self._is_final = is_final
+        self._counts: dict[str, int] | None = None
+        self._turn = asyncio.Lock()
+
+    async def of(self, session_id: str) -> int:
+        async with self._turn:
+            if self._counts is None:
+                self._counts = await counts_of_many(reader(), self._session_ids, self._is_final)
+        return self._counts[session_id]
+
+
+def _utterance_cursors(session_id: str, is_final: bool | None) -> Cursors:
+    return Cursors("utterances", session_id, is_final)
+
+
+def _slice(
+    rows: list[Utterance],
+    size: int,
+    page: Page,
+    cursors: Cursors,
+    count: Callable[[], Awaitable[int]],
+) -> Slice[Utterance]:
+    # One row more than wanted was read, where there was one, to know that there is.
     has_more = len(rows) > size
-    rows = (rows[-size:] if backward else rows[:size]) if has_more else rows
+    backward = page.last is not None
+    rows = rows[-size:] if backward else rows[:size]
     return Slice(
         items=rows,
         cursors=[cursors.encode((row.position, row.id)) for row in rows],
-        has_next=page.before is not None if backward else has_more or page.before is not None,
-        has_previous=has_more or page.after is not None if backward else page.after is not None,
-        count=lambda: query.count(reader()),
+        has_next=(has_more and not backward) or page.before is not None,
+        has_previous=(has_more and backward) or page.after is not None,
+        count=count,
     )

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import structlog
 
 from agent_bridge.hub import Hub
-from models import Session, SessionStatus, Utterance, UtteranceSource
+from models import Session, SessionStatus, Utterance
 from models.database import Connection, transact
 from resolvers.merge import Claim, prevails
 from resolvers.records import (
@@ -28,7 +28,7 @@ from resolvers.records import (
     transcripts_topic,
     user_topic,
 )
-from resolvers.transaction import SessionEdit, Transaction, is_from_agent
+from resolvers.transaction import SessionEdit, Transaction, is_from_agent, is_typed_by_person
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -372,7 +372,7 @@ class Ledger:
         faults: dict[str, Fault] = {}
         rows = await edit.load(claims)
         for key, entry in claims.items():
-            if not await edit.merge(entry.claim) and rows[key].source is UtteranceSource.TYPED:
+            if not await edit.merge(entry.claim) and is_typed_by_person(rows[key]):
                 faults[key] = KEY_TAKEN
         return faults
 

@@ -11,9 +11,12 @@ from models import EndReason, IdempotencyRecord, Session, SessionStatus
 from models.database import reader
 from models.deadlines import past_deadline
 from resolvers import lifecycle
+from resolvers.accounts import revoked_among
 from resolvers.backend import Backend
 from resolvers.chats import ask_for_agent
+from resolvers.entrance import publish_revoked
 from resolvers.idempotency import KEPT_FOR
+from resolvers.records import ACCESS_PREFIX, watched_access
 from resolvers.saving import stop_agent
 from resolvers.transaction import Transaction
 
@@ -49,9 +52,20 @@ class Reaper:
         due = await past_deadline(now, BATCH).using_db(reader()).values_list("id", flat=True)
         for session_id in due:
             await self._act(str(session_id))
+        await self._end_revoked_access()
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY
             await self._tidy(now)
+
+    async def _end_revoked_access(self) -> None:
+        """Tell the streams of logins and tokens that another process has revoked.
+
+        `voxql user reset-password` commits in a process of its own, whose hub reaches nobody here.
+        """
+        watched = {watched_access(topic) for topic in self._backend.hub.watched(ACCESS_PREFIX)}
+        if watched:
+            for access_id in await revoked_among(self._backend, watched):
+                publish_revoked(self._backend, access_id)
 
     async def _act(self, session_id: str) -> None:
         async def work(transaction: Transaction) -> tuple[Session, bool] | None:

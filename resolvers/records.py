@@ -116,6 +116,7 @@ class ServerStopping:
 
 
 SERVER_TOPIC = "server"
+ACCESS_PREFIX = "access:"
 
 
 def transcripts_topic(session_id: str) -> str:
@@ -135,7 +136,12 @@ def user_topic(user_id: str) -> str:
 
 def access_topic(credential_id: str) -> str:
     """Where AccessRevoked of a login or an API token travels."""
-    return f"access:{credential_id}"
+    return ACCESS_PREFIX + credential_id
+
+
+def watched_access(topic: str) -> str:
+    """Return whose access a topic made by `access_topic` is about."""
+    return topic.removeprefix(ACCESS_PREFIX)
 
 
 def agent_topic(session_id: str) -> str:

@@ -99,10 +99,18 @@ async def save(
     transaction: Transaction,
     session_id: str,
     messages: Sequence[Message],
+    field: limits.Field = ("sessionId",),
 ) -> Saved:
-    """Do what `save_session` does, inside a transaction; the messages have been checked."""
+    """Do what `save_session` does, inside a transaction; the messages have been checked.
+
+    `field` is the path to the session's id in the input, for refusals.
+    """
     session = await owned_session(
-        viewer, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
+        viewer,
+        session_id,
+        conn=transaction.conn,
+        scope=TokenScope.SESSIONS_WRITE,
+        field=field,
     )
     edit = transaction.adopt(session)
     # What the bridge holds comes first: it has more authority, and it is older.

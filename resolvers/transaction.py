@@ -137,10 +137,9 @@ class SessionEdit:
                 .using_db(self._conn)
                 .order_by("-position")
                 .first()
-                .values_list("position", flat=True)
             )
             here = [row.position for row in self.changed.values()]
-            self._end = max([0.0, *here] if last is None else [float(last), *here])
+            self._end = max([0.0, *here] if last is None else [last.position, *here])
         self._end += 1.0
         return self._end
 
@@ -272,4 +271,9 @@ def is_over(session: Session) -> bool:
 
 def is_from_agent(row: Utterance) -> bool:
     """Whether an agent wrote this row and may still change it."""
-    return row.source is UtteranceSource.SPEECH and not row.is_final
+    return row.agent_revision is not None and not row.is_final
+
+
+def is_typed_by_person(row: Utterance) -> bool:
+    """Whether the person typed it; what an agent only writes is TYPED too, with its revision."""
+    return row.source is UtteranceSource.TYPED and row.agent_revision is None
