@@ -30,6 +30,8 @@ class ApiToken(Model):
     expires_at = fields.DatetimeField(null=True)
 
     class Meta:
+        """Where the rows are kept, and how they are found."""
+
         table = "api_tokens"
         indexes = (Index(fields=("user_id", "created_at", "id"), name="api_tokens_list"),)
 

@@ -22,5 +22,7 @@ class IdempotencyRecord(Model):
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
+        """Where the rows are kept, and how they are found."""
+
         table = "idempotency_records"
         unique_together = (("user", "key"),)

@@ -19,5 +19,7 @@ class Login(Model):
     expires_at = fields.DatetimeField()
 
     class Meta:
+        """Where the rows are kept, and how they are found."""
+
         table = "logins"
         indexes = (Index(fields=("user_id",), name="logins_user"),)

@@ -76,6 +76,8 @@ class Session(Model):
     """Set for a tombstone: its utterances are gone, what its agent still sends is refused."""
 
     class Meta:
+        """Where the rows are kept, and how they are found."""
+
         table = "sessions"
         indexes = (
             Index(fields=("user_id", "created_at", "id"), name="sessions_history"),

@@ -1,6 +1,8 @@
 """The utterances of one conversation, in their order, a page at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
@@ -10,6 +12,22 @@ from models.utterance import Utterance
 
 Position = tuple[float, str]
 """(position, id) of an utterance beside which a page begins or ends."""
+
+# One of these for each session, joined by UNION ALL: each stops at its limit along the index
+# utterances_order, where a window function would number every row of every session.
+_ONE: Final = """
+SELECT number FROM (
+    SELECT number FROM utterances WHERE session_id = ? {finality}
+    ORDER BY position {way}, id {way} LIMIT ?
+) AS one"""
+_COUNTS: Final = """
+SELECT session_id, count(*) AS number FROM utterances
+WHERE session_id IN ({marks}) {finality} GROUP BY session_id"""
+
+SESSIONS_AT_ONCE: Final = 100
+"""SQLite joins at most 500 SELECTs."""
+_ROWS_AT_ONCE: Final = 10_000
+"""SQLite takes at most 32,766 parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +67,39 @@ class TranscriptQuery:
     def _all(self, conn: Connection) -> QuerySet[Utterance]:
         query = Utterance.filter(session_id=self.session_id).using_db(conn)
         return query if self.is_final is None else query.filter(is_final=self.is_final)
+
+
+async def pages_of_many(
+    conn: Connection,
+    session_ids: Sequence[str],
+    limit: int,
+    *,
+    is_final: bool | None = None,
+    backward: bool = False,
+) -> dict[str, list[Utterance]]:
+    """Read the first `limit` utterances of each of these sessions, or the last, each in order."""
+    one = _ONE.format(finality=_finality(is_final), way="DESC" if backward else "ASC")
+    values = [value for session_id in session_ids for value in (session_id, limit)]
+    rows = await conn.execute_query_dict(" UNION ALL ".join([one] * len(session_ids)), values)
+    numbers = [row["number"] for row in rows]
+    pages: dict[str, list[Utterance]] = {session_id: [] for session_id in session_ids}
+    for start in range(0, len(numbers), _ROWS_AT_ONCE):
+        wanted = Utterance.filter(number__in=numbers[start : start + _ROWS_AT_ONCE])
+        for utterance in await wanted.using_db(conn):
+            pages[utterance.session_id].append(utterance)
+    for page in pages.values():
+        page.sort(key=lambda utterance: (utterance.position, utterance.id))
+    return pages
+
+
+async def counts_of_many(
+    conn: Connection, session_ids: Sequence[str], is_final: bool | None = None
+) -> dict[str, int]:
+    """Count the utterances of each of these sessions."""
+    counts = _COUNTS.format(marks=", ".join("?" * len(session_ids)), finality=_finality(is_final))
+    rows = await conn.execute_query_dict(counts, list(session_ids))
+    return dict.fromkeys(session_ids, 0) | {row["session_id"]: row["number"] for row in rows}
+
+
+def _finality(is_final: bool | None) -> str:
+    return {None: "", True: "AND is_final", False: "AND NOT is_final"}[is_final]

@@ -16,6 +16,8 @@ class User(Model):
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
+        """Where the rows are kept, and how they are found."""
+
         table = "users"
 
     @property

@@ -61,6 +61,8 @@ class Utterance(Model):
     """A typed line that no agent has acknowledged yet; handed over again on every welcome."""
 
     class Meta:
+        """Where the rows are kept, and how they are found."""
+
         table = "utterances"
         unique_together = (("session", "key"),)
         indexes = (

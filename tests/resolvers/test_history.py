@@ -7,7 +7,12 @@ import pytest
 from models import Session, SessionStatus, User, Utterance, ids
 from models.database import reader, transact
 from resolvers.backend import Backend
-from resolvers.history import SessionFilter, session_history, session_utterances
+from resolvers.history import (
+    SessionFilter,
+    session_history,
+    session_utterances,
+    session_utterances_of_many,
+)
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, Unauthenticated
 from resolvers.viewer import TokenScope, Viewer
@@ -250,3 +255,50 @@ async def test_a_long_transcript_comes_in_pages_of_five_hundred(
     assert (len(page.items), page.has_next, len(statements)) == (500, True, 1)
     assert await Utterance.all().using_db(reader()).count() == 501
     assert ids.kind_of(page.items[0].id) == ids.UTTERANCE
+
+
+@pytest.mark.parametrize(
+    "page", [Page(), Page(first=1), Page(first=2), Page(first=3), Page(last=1), Page(last=2)]
+)
+@pytest.mark.parametrize("is_final", [None, True, False])
+async def test_the_transcripts_of_a_list_are_those_of_its_sessions(
+    backend: Backend, ada: Viewer, page: Page, is_final: bool | None
+) -> None:
+    """What is read for all of them at once is what each of them gives alone."""
+    sessions = [await _add(ada, *["hello"] * length) for length in (0, 1, 2, 3)]
+    interim = utterance(sessions[3], 9, "may change", is_final=False)
+    await transact(lambda conn: interim.save(using_db=conn))
+    sessions.append(sessions[1])
+    many = await session_utterances_of_many(backend, ada, sessions, page, is_final)
+    for session, found in zip(sessions, many, strict=True):
+        alone = await session_utterances(backend, ada, session, page, is_final)
+        assert found.items == alone.items
+        assert found.cursors == alone.cursors
+        assert (found.has_next, found.has_previous) == (alone.has_next, alone.has_previous)
+        assert await found.count() == await alone.count()
+
+
+async def test_the_transcripts_of_a_list_cost_two_statements(backend: Backend, ada: Viewer) -> None:
+    """However many sessions there are; and one more for all counts together."""
+    sessions = [await _add(ada, "hello", "world") for _ in range(100)]
+    async with read_statements() as statements:
+        many = await session_utterances_of_many(backend, ada, sessions, Page(first=1))
+    assert len(statements) == 2
+    assert {len(found.items) for found in many} == {1}
+    async with read_statements() as statements:
+        assert [await found.count() for found in many] == [2] * 100
+    assert len(statements) == 1
+
+
+async def test_the_transcripts_of_a_list_refuse_what_one_refuses(
+    backend: Backend, ada: Viewer, bob: Viewer
+) -> None:
+    """One session of somebody else's among them refuses all."""
+    sessions = [await _add(ada, "hello"), await _add(bob, "hello")]
+    async with refused(Forbidden, ["sessionId"]):
+        await session_utterances_of_many(backend, ada, sessions, Page())
+    async with refused(Unauthenticated):
+        await session_utterances_of_many(backend, None, sessions[:1], Page())
+    async with refused(BadUserInput, ["first"]):
+        await session_utterances_of_many(backend, ada, sessions[:1], Page(first=501))
+    assert await session_utterances_of_many(backend, ada, [], Page()) == []
