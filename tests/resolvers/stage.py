@@ -1,0 +1,275 @@
+"""A conversation without sockets: the real use cases, a real database, and who takes part in it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from agent_bridge.handler import Binding, Welcome
+from agent_bridge.hub import Subscription
+from agent_bridge.protocol import Ack, Nack
+from agent_bridge.protocol import Utterance as Heard
+from agent_bridge.workers import NoWorker, StartRequest
+from models import Role, Session, User, Utterance
+from models.database import reader
+from resolvers import chats, streams
+from resolvers.backend import Backend, Config
+from resolvers.conversation import AgentEvents, MediaEvents
+from resolvers.reaper import Reaper
+from resolvers.records import agent_topic
+from resolvers.saving import Message
+from resolvers.viewer import Viewer
+from tests.resolvers.conftest import Clock, viewer_for
+from tests.rows import START, add_user
+
+E = TypeVar("E")
+WITHIN_S = 10.0
+
+
+@dataclass
+class Agents:
+    """Workers that take what they are asked for, or refuse it with the exception in `refusal`."""
+
+    asked: list[StartRequest] = field(default_factory=list)
+    known: set[str] = field(default_factory=lambda: {"voxql", "other"})
+    places: int = 100
+    refusal: Exception | None = None
+
+    def names(self) -> set[str]:
+        return self.known
+
+    def free(self, agent_name: str) -> int:
+        return self.places if agent_name in self.known else 0
+
+    def start(self, request: StartRequest) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        if request.agent_name not in self.known:
+            raise NoWorker("There is no such agent in this test.")
+        self.asked.append(request)
+
+
+class Talker:
+    """One connection of an agent: what the bridge's endpoint would call for it."""
+
+    def __init__(
+        self, backend: Backend, events: AgentEvents, session_id: str, attempt: int, connection: str
+    ) -> None:
+        self._events = events
+        self._clock = backend.clock
+        self.binding = Binding(session_id, attempt)
+        self.connection = connection
+        self._revisions: dict[str, int] = {}
+
+    async def hello(self) -> Welcome:
+        return await self._events.hello(self.binding, self.connection, frozenset())
+
+    async def ready(self) -> None:
+        await self._events.ready(self.binding, self.connection)
+
+    async def come(self) -> Welcome:
+        welcome = await self.hello()
+        await self.ready()
+        return welcome
+
+    def state(self, state: Any) -> None:
+        self._events.agent_state(self.binding, self.connection, state)
+
+    async def ack_input(self, key: str) -> None:
+        await self._events.input_ack(self.binding, key)
+
+    async def bye(self, reason: str = "LEFT") -> None:
+        await self._events.bye(self.binding, self.connection, reason)
+
+    async def lose(self) -> None:
+        await self._events.disconnected(self.binding, self.connection)
+
+    def report(
+        self,
+        text: str,
+        segment: str = "SG_1",
+        *,
+        final: bool = False,
+        revision: int | None = None,
+        role: str = "USER",
+        **more: Any,
+    ) -> "asyncio.Future[Ack | Nack]":
+        """Report an utterance; the future gets the answer."""
+        if revision is None:
+            revision = self._revisions.get(segment, 0) + 1
+        self._revisions[segment] = revision
+        answer: asyncio.Future[Ack | Nack] = asyncio.get_running_loop().create_future()
+        heard = Heard(
+            segment=segment,
+            revision=revision,
+            role=role,  # type: ignore[arg-type] # a test may say anything
+            text=text,
+            final=final,
+            started_at=self._clock(),
+            **more,
+        )
+        self._events.utterance(self.binding, self.connection, heard, answer.set_result)
+        return answer
+
+    async def say(self, text: str, segment: str = "SG_1", **more: Any) -> Ack | Nack:
+        """Report a final, or another utterance, and wait for the answer."""
+        more.setdefault("final", True)
+        async with asyncio.timeout(WITHIN_S):
+            return await self.report(text, segment, **more)
+
+
+class Watcher(Generic[E]):
+    """A subscriber who reads one event after the other; what is waited for comes, or it fails."""
+
+    def __init__(self, stream: AsyncGenerator[E, None]) -> None:
+        self._stream = stream
+
+    async def next(self) -> E:
+        async with asyncio.timeout(WITHIN_S):
+            return await anext(self._stream)
+
+    async def rest(self) -> list[E]:
+        """Read to the end of the stream."""
+        async with asyncio.timeout(WITHIN_S):
+            return [event async for event in self._stream]
+
+    async def close(self) -> None:
+        await self._stream.aclose()
+
+
+class Reading(Watcher[streams.TranscriptEvent]):
+    """A subscriber of a transcript who holds what the one rule tells them to hold."""
+
+    def __init__(self, stream: AsyncGenerator[streams.TranscriptEvent, None]) -> None:
+        super().__init__(stream)
+        self.held: dict[str, Any] = {}
+        self.cursor: str | None = None
+
+    async def next(self) -> streams.TranscriptEvent:
+        event = await super().next()
+        self._take(event)
+        return event
+
+    async def rest(self) -> list[streams.TranscriptEvent]:
+        events = await super().rest()
+        for event in events:
+            self._take(event)
+        return events
+
+    async def caught_up(self) -> list[streams.TranscriptEvent]:
+        """Read up to and with the marker."""
+        events = [await self.next()]
+        while not events[-1].is_caught_up:
+            events.append(await self.next())
+        return events
+
+    def _take(self, event: streams.TranscriptEvent) -> None:
+        self.cursor = event.cursor
+        for state in event.utterances:
+            held = self.held.get(state.id)
+            if held is None or state.revision > held.revision:
+                self.held[state.id] = state
+
+    @property
+    def texts(self) -> list[str]:
+        ordered = sorted(self.held.values(), key=lambda state: (state.position, state.id))
+        return [state.text for state in ordered]
+
+
+@dataclass
+class Stage:
+    """Everything a test of a conversation needs."""
+
+    backend: Backend
+    clock: Clock
+    agents: Agents
+    viewer: Viewer
+    user: User
+
+    def __post_init__(self) -> None:
+        self.events = AgentEvents(self.backend)
+        self.media = MediaEvents(self.backend)
+        self.reaper = Reaper(self.backend)
+
+    async def somebody_else(self) -> Viewer:
+        return await viewer_for(self.backend, await add_user())
+
+    async def start(self, **wish: Any) -> Session:
+        return (await chats.start_new_chat(self.backend, self.viewer, **wish)).session
+
+    def talker(self, session: Session, attempt: int = 1, connection: str = "con-1") -> Talker:
+        return Talker(self.backend, self.events, session.id, attempt, connection)
+
+    async def talk(self, *, with_person: bool = True) -> tuple[Session, Talker]:
+        """Begin a conversation in which the agent, and the person's media, are there."""
+        session = await self.start()
+        if with_person:
+            await self.media.person_came(session.id)
+        agent = self.talker(session)
+        await agent.come()
+        return await self.read(session), agent
+
+    async def type(self, session: Session, text: str, key: str | None = None) -> Utterance:
+        return await chats.send_message(self.backend, self.viewer, session.id, key or text, text)
+
+    async def pass_by(self, seconds: float) -> None:
+        """Let time pass, and the reaper look at what is due then."""
+        self.clock.pass_by(seconds=seconds)
+        await self.reaper.look()
+
+    async def read(self, session: Session) -> Session:
+        return await Session.filter(id=session.id).using_db(reader()).get()
+
+    async def rows(self, session: Session) -> list[Utterance]:
+        rows = Utterance.filter(session_id=session.id).using_db(reader())
+        return await rows.order_by("position", "id")
+
+    async def texts(self, session: Session) -> list[str]:
+        return [row.text for row in await self.rows(session)]
+
+    async def watch(self, session: Session, after: str | None = None) -> Reading:
+        stream = await streams.open_transcripts(self.backend, self.viewer, session.id, after)
+        return Reading(stream)
+
+    async def watch_sessions(self, session: Session | None = None) -> Watcher[Any]:
+        session_id = None if session is None else session.id
+        return Watcher(await streams.open_session_updates(self.backend, self.viewer, session_id))
+
+    @asynccontextmanager
+    async def commands(self, session: Session) -> AsyncIterator[Subscription]:
+        """What the session's agent is told."""
+        with self.backend.hub.subscribe(agent_topic(session.id)) as subscription:
+            yield subscription
+
+
+def taken(subscription: Subscription) -> list[object]:
+    """Return what has been published so far."""
+    events = []
+    while (event := subscription.take()) is not None:
+        events.append(event)
+    return events
+
+
+def message(key: str, text: str | None = None, **more: Any) -> Message:
+    """What a client shows."""
+    given = {"role": Role.USER, "timestamp": START, **more}
+    return Message(key=key, text=key if text is None else text, **given)
+
+
+@asynccontextmanager
+async def staged(backend: Backend, clock: Clock, **config: Any) -> AsyncIterator[Stage]:
+    """Run the ledger over an open database, with one person signed in."""
+    backend.config = replace(backend.config, **config) if config else Config()
+    backend.agents = agents = Agents()
+    user = await add_user()
+    viewer = await viewer_for(backend, user)
+    running = asyncio.create_task(backend.ledger.run())
+    try:
+        yield Stage(backend, clock, agents, viewer, user)
+        assert not running.done(), "the ledger has stopped"
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await backend.ledger.drain()

@@ -1,0 +1,559 @@
+"""Beginning conversations, joining them, asking again for an agent, and typing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from agent_bridge.commands import Fence, Input, Stop
+from agent_bridge.workers import NoFreePlace, NoWorker
+from models import EndReason, SessionStatus, UtteranceSource
+from resolvers import chats, sessions
+from resolvers.backend import Backend
+from resolvers.chats import Previous
+from resolvers.idempotency import KEPT_FOR
+from resolvers.refusals import (
+    BadUserInput,
+    Conflict,
+    Forbidden,
+    NotFound,
+    QuotaExceeded,
+    Unauthenticated,
+)
+from resolvers.viewer import TokenScope
+from tests.dump import dump
+from tests.resolvers.conftest import Clock
+from tests.resolvers.refused import refused
+from tests.resolvers.stage import Stage, message, staged, taken
+
+UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
+
+
+@pytest.fixture
+async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    async with staged(backend, clock) as stage:
+        yield stage
+
+
+# ---------------------------------------------------------------------- startNewChat
+
+
+async def test_a_new_chat_asks_for_an_agent_and_gives_a_way_in(stage: Stage) -> None:
+    """The session is STARTING, a worker has been asked for attempt 1, the person has a token."""
+    started = await chats.start_new_chat(stage.backend, stage.viewer)
+
+    assert started.saved is None
+    assert started.session.status is SessionStatus.STARTING
+    assert started.session.title == "New Conversation"
+    assert started.session.agent_name == "voxql"
+    assert started.session.version == 1
+    [request] = stage.agents.asked
+    assert (request.session, request.attempt) == (started.session.id, 1)
+    assert (
+        stage.backend.tokens.read_bridge(request.bridge_token)
+        == stage.talker(started.session).binding
+    )
+    assert started.connection is not None
+    grant = stage.backend.tokens.read_media(started.connection.token)
+    assert (grant.session, grant.role) == (started.session.id, "person")
+    assert started.connection.url == "ws://127.0.0.1:8000/audio"
+
+
+async def test_every_chat_has_a_room_of_its_own(stage: Stage) -> None:
+    """A room's name is never used twice."""
+    first, second = await stage.start(), await stage.start()
+
+    assert first.room_name != second.room_name
+
+
+async def test_the_previous_conversation_is_saved_first(stage: Stage) -> None:
+    """It is merged and ended, its agent told to stop, in the answer that begins the next one."""
+    session, agent = await stage.talk()
+    await agent.say("hello there")
+
+    async with stage.commands(session) as commands:
+        started = await chats.start_new_chat(
+            stage.backend,
+            stage.viewer,
+            previous=Previous(session.id, [message("SG_1", "hello there"), message("extra")]),
+            title="  Next  ",
+            agent_name="other",
+        )
+
+        assert Stop("SAVED") in taken(commands)
+    assert started.saved is not None
+    assert started.saved.is_saved
+    assert started.saved.created_count == 1
+    assert started.saved.conflicts == []
+    assert started.session.title == "Next"
+    assert stage.agents.asked[-1].agent_name == "other"
+    previous = await stage.read(session)
+    assert previous.status is SessionStatus.ENDING
+    assert previous.end_reason is EndReason.SAVED
+    assert await stage.texts(session) == ["hello there", "extra"]
+
+
+async def test_a_deleted_previous_is_no_error(stage: Stage) -> None:
+    """Whoever deleted a conversation wanted it gone: the next begins, saved is null."""
+    session = await stage.start()
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+
+    started = await chats.start_new_chat(
+        stage.backend, stage.viewer, previous=Previous(session.id, [message("a")])
+    )
+
+    assert started.saved is None
+    assert started.session.status is SessionStatus.STARTING
+    assert await stage.rows(session) == []
+
+
+async def test_a_refused_previous_starts_nothing(stage: Stage) -> None:
+    """Unknown, somebody else's, malformed, a bad message: each is refused as saveSession does."""
+    session = await stage.start()
+    other = await stage.somebody_else()
+    theirs = (await chats.start_new_chat(stage.backend, other)).session
+    asked = len(stage.agents.asked)
+
+    async def begin(session_id: str, *messages: object) -> None:
+        previous = Previous(session_id, list(messages))  # type: ignore[arg-type]
+        await chats.start_new_chat(stage.backend, stage.viewer, previous=previous)
+
+    async with refused(NotFound, ["previous", "sessionId"]):
+        await begin(UNKNOWN)
+    async with refused(Forbidden, ["previous", "sessionId"]):
+        await begin(theirs.id)
+    async with refused(BadUserInput, ["previous", "sessionId"]):
+        await begin("nonsense")
+    async with refused(BadUserInput, ["previous", "messages", 1, "text"]):
+        await begin(session.id, message("a"), message("b", " "))
+
+    assert len(stage.agents.asked) == asked
+
+
+async def test_a_deleted_conversation_of_somebody_else_stays_unknown(stage: Stage) -> None:
+    """Only the viewer's own tombstones count as deleted."""
+    other = await stage.somebody_else()
+    theirs = (await chats.start_new_chat(stage.backend, other)).session
+    await sessions.delete_session(stage.backend, other, theirs.id)
+
+    async with refused(NotFound, ["previous", "sessionId"]):
+        await chats.start_new_chat(stage.backend, stage.viewer, previous=Previous(theirs.id, []))
+
+
+async def test_an_agent_nobody_has_is_refused(stage: Stage) -> None:
+    """Before anything is written, the previous conversation included."""
+    session = await stage.start()
+
+    async with refused(BadUserInput, ["agentName"], "no agent called"):
+        await chats.start_new_chat(
+            stage.backend,
+            stage.viewer,
+            previous=Previous(session.id, [message("a")]),
+            agent_name="nobody",
+        )
+
+
+@pytest.mark.parametrize("refusal", [NoWorker("none is connected"), NoFreePlace("all are busy")])
+async def test_without_an_agent_the_chat_is_returned_failed(
+    stage: Stage, refusal: Exception
+) -> None:
+    """Nobody can be asked: FAILED with AGENT_UNAVAILABLE, no connection, and what was saved is."""
+    session, agent = await stage.talk()
+    await agent.say("hello")
+    stage.agents.refusal = refusal
+
+    started = await chats.start_new_chat(
+        stage.backend, stage.viewer, previous=Previous(session.id, [])
+    )
+
+    assert started.session.status is SessionStatus.FAILED
+    assert started.session.failure_code == "AGENT_UNAVAILABLE"
+    assert started.session.failure_message == str(refusal)
+    assert started.connection is None
+    assert started.saved is not None
+    assert started.saved.is_saved
+    assert (await stage.read(session)).end_reason is EndReason.SAVED
+
+
+async def test_only_so_many_conversations_run_at_once(backend: Backend, clock: Clock) -> None:
+    """One too many is QUOTA_EXCEEDED and changes nothing; after an end there is room again."""
+    async with staged(backend, clock, running_sessions=2) as stage:
+        first = await stage.start()
+        await stage.start()
+        async with refused(QuotaExceeded, None, "end one"):
+            await stage.start()
+
+        await sessions.delete_session(backend, stage.viewer, first.id)
+
+        assert (await stage.start()).status is SessionStatus.STARTING
+
+
+async def test_the_conversation_that_ends_makes_room_for_the_next(
+    backend: Backend, clock: Clock
+) -> None:
+    """At the limit too New Chat works: what it saves is not going any more."""
+    async with staged(backend, clock, running_sessions=1) as stage:
+        session, _ = await stage.talk()
+
+        started = await chats.start_new_chat(
+            backend, stage.viewer, previous=Previous(session.id, [message("a")])
+        )
+
+        assert started.session.status is SessionStatus.STARTING
+        assert (await stage.read(session)).status is SessionStatus.ENDING
+
+
+async def test_it_takes_a_signed_in_viewer_who_may_write(stage: Stage) -> None:
+    """Signed out is UNAUTHENTICATED, a token without the scope is FORBIDDEN."""
+    reading = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_READ}))
+
+    async with refused(Unauthenticated):
+        await chats.start_new_chat(stage.backend, None)
+    async with refused(Forbidden):
+        await chats.start_new_chat(stage.backend, reading)
+
+
+# ---------------------------------------------------------------------- idempotency
+
+
+async def test_the_same_key_gives_the_same_answer(stage: Stage) -> None:
+    """Nothing is done twice; the session is shown as it is now, with a fresh token."""
+    previous, agent = await stage.talk()
+    await agent.say("what was heard")
+    wish = {
+        "previous": Previous(previous.id, [message("SG_1", "what was shown"), message("more")]),
+        "title": "Next",
+        "idempotency_key": "k1",
+    }
+    first = await chats.start_new_chat(stage.backend, stage.viewer, **wish)  # type: ignore[arg-type]
+    await sessions.rename_session(stage.backend, stage.viewer, first.session.id, "Renamed")
+    before = await dump()
+
+    second = await chats.start_new_chat(stage.backend, stage.viewer, **wish)  # type: ignore[arg-type]
+
+    assert await dump() == before
+    assert second.session.id == first.session.id
+    assert second.session.title == "Renamed"
+    assert first.connection is not None
+    assert second.connection is not None
+    assert second.connection.token != first.connection.token
+    assert first.saved is not None
+    assert second.saved is not None
+    assert second.saved.created_count == first.saved.created_count == 1
+    [conflict] = second.saved.conflicts
+    assert (conflict.index, conflict.submitted_text) == (0, "what was shown")
+    assert conflict.kept.text == "what was heard"
+    assert len(stage.agents.asked) == 2
+
+
+async def test_a_concurrent_duplicate_waits_for_the_first(stage: Stage) -> None:
+    """A double click: one conversation, one agent, both answers about it."""
+    answers = await asyncio.gather(
+        *(
+            chats.start_new_chat(stage.backend, stage.viewer, idempotency_key="double")
+            for _ in range(5)
+        )
+    )
+
+    assert len({answer.session.id for answer in answers}) == 1
+    assert len(stage.agents.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"title": "Another"},
+        {"agent_name": "other"},
+        {"previous": Previous(UNKNOWN, [])},
+    ],
+)
+async def test_the_same_key_with_another_input_is_a_conflict(
+    stage: Stage, other: dict[str, object]
+) -> None:
+    """Whichever part of the input differs."""
+    await stage.start(title="One", idempotency_key="k")
+
+    async with refused(Conflict, ["idempotencyKey"]):
+        await stage.start(**{"title": "One", "idempotency_key": "k", **other})
+
+
+async def test_keys_belong_to_their_viewer(stage: Stage) -> None:
+    """The same key of somebody else is another key."""
+    mine = await stage.start(idempotency_key="k")
+    other = await stage.somebody_else()
+
+    theirs = await chats.start_new_chat(stage.backend, other, idempotency_key="k")
+
+    assert theirs.session.id != mine.id
+
+
+async def test_refusals_are_not_remembered(stage: Stage) -> None:
+    """What was refused may be tried again under its key."""
+    previous = Previous(UNKNOWN, [])
+    async with refused(NotFound, ["previous", "sessionId"]):
+        await stage.start(previous=previous, idempotency_key="k")
+
+    assert (await stage.start(title="Other", idempotency_key="k")).title == "Other"
+
+
+async def test_a_key_is_free_again_after_a_day(stage: Stage) -> None:
+    """The same answer for 24 hours, then another conversation."""
+    first = await stage.start(idempotency_key="k")
+    stage.clock.pass_by(seconds=KEPT_FOR.total_seconds() - 1)
+    assert (await stage.start(idempotency_key="k")).id == first.id
+
+    stage.clock.pass_by(seconds=1)
+
+    assert (await stage.start(title="Other", idempotency_key="k")).id != first.id
+
+
+async def test_what_was_deleted_since_is_not_told_again(stage: Stage) -> None:
+    """The repeated answer says what there still is: saved is null, or the session is unknown."""
+    previous = await stage.start()
+    wish = {"previous": Previous(previous.id, [message("a")]), "idempotency_key": "k"}
+    first = await stage.start(**wish)
+    await sessions.delete_session(stage.backend, stage.viewer, previous.id)
+
+    again = await chats.start_new_chat(stage.backend, stage.viewer, **wish)  # type: ignore[arg-type]
+    assert again.saved is None
+    assert again.session.id == first.id
+
+    await sessions.delete_session(stage.backend, stage.viewer, first.id)
+    async with refused(NotFound, ["idempotencyKey"]):
+        await stage.start(**wish)
+
+
+# ---------------------------------------------------------------------- joinSession, retryAgent
+
+
+async def test_joining_gives_a_fresh_token(stage: Stage) -> None:
+    """Before the agent is ready and after."""
+    session = await stage.start()
+    first = await chats.join_session(stage.backend, stage.viewer, session.id)
+    await stage.talker(session).come()
+
+    second = await chats.join_session(stage.backend, stage.viewer, session.id)
+
+    assert first.connection.token != second.connection.token
+    assert second.session.status is SessionStatus.ACTIVE
+
+
+async def test_what_does_not_run_is_not_joined(stage: Stage) -> None:
+    """Without its agent, or after its end: CONFLICT, with what to do instead."""
+    stage.agents.refusal = NoWorker("none")
+    failed = await stage.start()
+    stage.agents.refusal = None
+    ended = await stage.start()
+    await chats.start_new_chat(stage.backend, stage.viewer, previous=Previous(ended.id, []))
+
+    async with refused(Conflict, ["sessionId"], "retryAgent"):
+        await chats.join_session(stage.backend, stage.viewer, failed.id)
+    async with refused(Conflict, ["sessionId"], "startNewChat"):
+        await chats.join_session(stage.backend, stage.viewer, ended.id)
+
+
+async def test_a_failed_session_gets_another_attempt(stage: Stage) -> None:
+    """STARTING again, attempt 2 asked for, attempt 1 fenced off."""
+    stage.agents.refusal = NoWorker("none")
+    session = await stage.start()
+    stage.agents.refusal = None
+
+    async with stage.commands(session) as commands:
+        retried = await chats.retry_agent(stage.backend, stage.viewer, session.id)
+
+        assert taken(commands) == [Fence(2)]
+    assert retried.session.status is SessionStatus.STARTING
+    assert retried.session.failure_code is None
+    assert retried.connection is not None
+    assert stage.agents.asked[-1].attempt == 2
+
+
+async def test_a_retry_that_finds_nobody_fails_again(stage: Stage) -> None:
+    """FAILED with AGENT_UNAVAILABLE, no connection; it may be tried again."""
+    stage.agents.refusal = NoFreePlace("all are busy")
+    session = await stage.start()
+
+    retried = await chats.retry_agent(stage.backend, stage.viewer, session.id)
+
+    assert retried.session.status is SessionStatus.FAILED
+    assert retried.session.failure_message == "all are busy"
+    assert retried.connection is None
+    assert retried.session.attempt == 2
+
+
+async def test_an_active_session_is_retried_only_without_its_agent(stage: Stage) -> None:
+    """With its agent: CONFLICT. When that is gone: another attempt."""
+    session, agent = await stage.talk()
+    async with refused(Conflict, ["sessionId"], "has its agent"):
+        await chats.retry_agent(stage.backend, stage.viewer, session.id)
+
+    await agent.lose()
+    retried = await chats.retry_agent(stage.backend, stage.viewer, session.id)
+
+    assert retried.session.status is SessionStatus.STARTING
+    assert retried.session.attempt == 2
+
+
+@pytest.mark.parametrize("is_starting", [True, False])
+async def test_what_starts_or_has_ended_is_not_retried(stage: Stage, is_starting: bool) -> None:
+    """CONFLICT, and no agent is asked for."""
+    session = await stage.start()
+    if not is_starting:
+        await stage.start(previous=Previous(session.id, []))
+    asked = len(stage.agents.asked)
+
+    async with refused(Conflict, ["sessionId"], "" if is_starting else "has ended"):
+        await chats.retry_agent(stage.backend, stage.viewer, session.id)
+
+    assert len(stage.agents.asked) == asked
+
+
+async def test_two_retries_at_once_are_one(stage: Stage) -> None:
+    """The second finds that an agent is on its way."""
+    stage.agents.refusal = NoWorker("none")
+    session = await stage.start()
+    stage.agents.refusal = None
+
+    answers = await asyncio.gather(
+        *(chats.retry_agent(stage.backend, stage.viewer, session.id) for _ in range(2)),
+        return_exceptions=True,
+    )
+
+    assert [type(answer) for answer in answers] == [chats.Retried, Conflict]
+    assert len(stage.agents.asked) == 1
+
+
+# ---------------------------------------------------------------------- sendMessage
+
+
+async def test_a_typed_line_is_kept_then_handed_to_the_agent(stage: Stage) -> None:
+    """It is final at once, ranks as the server's own record, and the agent gets it as input."""
+    session, _ = await stage.talk()
+    async with stage.commands(session) as commands:
+        line = await stage.type(session, "what is two and two?", key="k1")
+
+        assert taken(commands) == [Input("k1", "what is two and two?")]
+    assert line.source is UtteranceSource.TYPED
+    assert line.is_final
+    assert line.started_at == stage.clock()
+    assert await stage.texts(session) == ["what is two and two?"]
+
+
+async def test_the_same_key_is_the_same_line(stage: Stage) -> None:
+    """Nothing is doubled, and the agent hears it once; also after the end."""
+    session, _ = await stage.talk()
+    first = await stage.type(session, "hello", key="k")
+    before = await dump()
+    async with stage.commands(session) as commands:
+        assert (await stage.type(session, "hello", key="k")).id == first.id
+        assert taken(commands) == []
+    assert await dump() == before
+    await stage.start(previous=Previous(session.id, []))
+    assert (await stage.type(session, "hello", key="k")).id == first.id
+
+
+async def test_a_key_holds_one_line(stage: Stage) -> None:
+    """Another text, or what an agent said, is a CONFLICT that changes nothing."""
+    session, agent = await stage.talk()
+    await stage.type(session, "hello", key="k")
+    await agent.say("spoken", "SG_1")
+    await agent.say("only written", "SG_2", role="AGENT", source="TYPED")
+
+    async with refused(Conflict, ["key"]):
+        await stage.type(session, "other", key="k")
+    async with refused(Conflict, ["key"]):
+        await stage.type(session, "spoken", key="SG_1")
+    async with refused(Conflict, ["key"]):
+        await stage.type(session, "only written", key="SG_2")
+
+
+async def test_concurrent_duplicates_are_one_line(stage: Stage) -> None:
+    """A client that resends at once gets one utterance."""
+    session, _ = await stage.talk()
+    async with stage.commands(session) as commands:
+        lines = await asyncio.gather(*(stage.type(session, "hi", key="k") for _ in range(4)))
+
+        assert len({line.id for line in lines}) == 1
+        assert taken(commands) == [Input("k", "hi")]
+    assert (await stage.read(session)).utterance_count == 1
+
+
+async def test_typing_needs_an_active_session(stage: Stage) -> None:
+    """Before the agent is ready, without it, and after the end: CONFLICT, with what to do."""
+    session = await stage.start()
+    async with refused(Conflict, ["sessionId"], "not ready yet"):
+        await stage.type(session, "a")
+    await stage.pass_by(5)
+    async with refused(Conflict, ["sessionId"], "retryAgent"):
+        await stage.type(session, "a")
+    await stage.start(previous=Previous(session.id, []))
+    async with refused(Conflict, ["sessionId"], "startNewChat"):
+        await stage.type(session, "a")
+
+
+async def test_a_line_waits_for_an_agent_that_acknowledges_it(stage: Stage) -> None:
+    """Until then every agent that comes gets it, in order; afterwards none does."""
+    session, agent = await stage.talk()
+    await stage.type(session, "one")
+    await stage.type(session, "two")
+    await agent.lose()
+
+    back = stage.talker(session, connection="con-2")
+    assert (await back.hello()).inputs == (Input("one", "one"), Input("two", "two"))
+    await back.ack_input("one")
+    await back.lose()
+
+    assert (await stage.talker(session, connection="con-3").hello()).inputs == (
+        Input("two", "two"),
+    )
+
+
+async def test_typing_keeps_a_conversation_without_media_going(stage: Stage) -> None:
+    """Each line gives the person another minute."""
+    session, _ = await stage.talk(with_person=False)
+    await stage.pass_by(59)
+    await stage.type(session, "still here")
+    await stage.pass_by(59)
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+
+    await stage.pass_by(1)
+
+    assert (await stage.read(session)).end_reason is EndReason.ABANDONED
+
+
+async def test_a_line_is_placed_behind_what_was_being_said(stage: Stage) -> None:
+    """What the agent has reported, committed or not, comes first."""
+    session, agent = await stage.talk()
+    heard = agent.report("said before", "SG_1", final=True)
+    await stage.type(session, "typed after")
+    await heard
+
+    assert await stage.texts(session) == ["said before", "typed after"]
+
+
+async def test_a_cancelled_caller_leaves_a_whole_line(stage: Stage) -> None:
+    """The browser goes away meanwhile: the line is there with all its numbers, or not at all."""
+    session, _ = await stage.talk()
+    typing = asyncio.ensure_future(stage.type(session, "hello"))
+    asyncio.get_running_loop().call_soon(typing.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await typing
+    await stage.type(session, "after")
+
+    row = await stage.read(session)
+    assert row.utterance_count == len(await stage.rows(session))
+    assert row.last_seq == max(line.seq for line in await stage.rows(session))
+
+
+async def test_a_connection_is_good_for_a_quarter_of_an_hour(stage: Stage) -> None:
+    """Long enough to connect, too short to be worth stealing."""
+    session = await stage.start()
+    joined = await chats.join_session(stage.backend, stage.viewer, session.id)
+    again = await chats.join_session(stage.backend, stage.viewer, session.id)
+
+    assert again.connection.expires_at - joined.connection.expires_at < timedelta(seconds=60)
+    assert stage.backend.tokens.read_media(joined.connection.token).expires_at == (
+        joined.connection.expires_at
+    )
