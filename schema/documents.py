@@ -77,6 +77,9 @@ class Documents:
             raise DocumentRefused([error]) from None
         except RecursionError:
             raise DocumentRefused([GraphQLError("The document is nested too deeply.")]) from None
+        if any(error.message == "Validation aborted." for error in errors):
+            # graphql-core gives up where fields of one name would have to be compared too often.
+            errors = [GraphQLError("The document selects the same fields too often.")]
         if errors:
             raise DocumentRefused(errors)
         return document
@@ -100,11 +103,11 @@ def _parsed(query: str) -> DocumentNode:
     try:
         return parse(query, max_tokens=limits.MAX_TOKENS, allow_empty_selection_sets=False)
     except GraphQLError as error:
-        if "Parsing aborted" not in error.message:
-            raise
-        raise GraphQLError(
-            f"The document has more than {limits.MAX_TOKENS} tokens. Put lists into variables."
-        ) from None
+        if "Document contains more than" in error.message:
+            raise GraphQLError(
+                f"The document has more than {limits.MAX_TOKENS} tokens. Put lists into variables."
+            ) from None
+        raise
 
 
 def _chosen(document: DocumentNode, name: str | None) -> Operation:

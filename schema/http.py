@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from strawberry.asgi import GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
+from strawberry.types.unset import UNSET
 
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, Refusal
@@ -87,7 +88,9 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         return Connection(self.backend, self.access, self.documents, request)
 
     async def on_ws_connect(self, context: Any) -> Any:
-        return await context.open()
+        """Refuse a connection whose token is not good; the acknowledgement says nothing more."""
+        await context.open()
+        return UNSET
 
     async def answer(self, request: HTTPRequest) -> Response:
         """Answer a request, whatever is wrong with it."""

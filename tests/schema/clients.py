@@ -1,5 +1,6 @@
 """What tests talk to the schema with: GraphQL over HTTP, and graphql-transport-ws."""
 
+import asyncio
 import json
 from typing import Any, Self
 
@@ -107,8 +108,6 @@ class Socket:
         await self.connection.send(text)
 
     async def receive(self) -> dict[str, Any]:
-        import asyncio
-
         async with asyncio.timeout(WITHIN_S):
             message: dict[str, Any] = json.loads(await self.connection.recv())
         return message
@@ -142,8 +141,6 @@ class Socket:
 
     async def closed(self) -> tuple[int, str]:
         """Return with what the server closes the connection, whatever comes before."""
-        import asyncio
-
         async with asyncio.timeout(WITHIN_S):
             try:
                 while True:

@@ -1,5 +1,6 @@
 """Stand-ins at the edge of the schema: an agent that does what a test says, and its workers."""
 
+import asyncio
 from datetime import UTC, datetime
 
 from agent_bridge.handler import Binding
@@ -48,8 +49,6 @@ class Agent:
     ) -> None:
         """Report an utterance; returns when the answer to it is there."""
         revision = self._revisions[segment] = self._revisions.get(segment, 0) + 1
-        import asyncio
-
         answered: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._events.utterance(
             self._binding,
@@ -65,3 +64,6 @@ class Agent:
             lambda answer: None if answered.done() else answered.set_result(answer),
         )
         await answered
+
+    async def bye(self) -> None:
+        await self._events.bye(self._binding, CONNECTION, "STOPPED")

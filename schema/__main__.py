@@ -1,0 +1,8 @@
+"""`python -m schema` writes the schema to its file, for people and tools to read."""
+
+from pathlib import Path
+
+from schema.executable import EXECUTABLE
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "schema.graphql").write_text(EXECUTABLE.as_str() + "\n")

@@ -1,0 +1,81 @@
+"""What clients were promised stands in the schema, and the schema stands in its file."""
+
+from pathlib import Path
+
+import pytest
+from graphql import (
+    DefinitionNode,
+    EnumTypeDefinitionNode,
+    EnumValueDefinitionNode,
+    FieldDefinitionNode,
+    InputValueDefinitionNode,
+    ObjectTypeDefinitionNode,
+    TypeDefinitionNode,
+    parse,
+)
+
+from schema.executable import EXECUTABLE
+
+HERE = Path(__file__).parent
+PRINTED = HERE.parent.parent / "schema" / "schema.graphql"
+CONTRACT = HERE / "contract.graphql"
+
+
+def types(text: str) -> dict[str, TypeDefinitionNode]:
+    found: list[DefinitionNode] = list(parse(text).definitions)
+    return {node.name.value: node for node in found if isinstance(node, TypeDefinitionNode)}
+
+
+def members(node: TypeDefinitionNode) -> dict[str, str]:
+    """Each field, arguments included, and each value of a type, as text without white space.
+
+    It begins at the name, so the description is left out: the contract's are for us, the schema's
+    for people.
+    """
+    parts = node.values if isinstance(node, EnumTypeDefinitionNode) else getattr(node, "fields", ())
+    return {part.name.value: "".join(written(part).split()) for part in parts or ()}
+
+
+def written(part: FieldDefinitionNode | InputValueDefinitionNode | EnumValueDefinitionNode) -> str:
+    assert part.loc is not None
+    assert part.name.loc is not None
+    return part.loc.source.body[part.name.loc.start : part.loc.end]
+
+
+CONTRACT_TYPES = types(CONTRACT.read_text())
+
+
+def test_the_printed_schema_is_the_schema() -> None:
+    """`schema/schema.graphql` shows a change of the interface in the change's own diff."""
+    assert PRINTED.read_text() == EXECUTABLE.as_str() + "\n", (
+        "The schema has changed. Write it anew: python -m schema"
+    )
+
+
+@pytest.mark.parametrize("name", CONTRACT_TYPES)
+def test_each_type_of_the_contract_is_there_word_for_word(name: str) -> None:
+    """Fields, arguments, defaults and nullability are as promised; there may be more, not less."""
+    promised = CONTRACT_TYPES[name]
+    actual = types(PRINTED.read_text())[name]
+
+    assert actual.kind == promised.kind
+    promised_members, actual_members = members(promised), members(actual)
+    assert {each: actual_members.get(each) for each in promised_members} == promised_members
+    if isinstance(promised, ObjectTypeDefinitionNode):
+        interfaces = {each.name.value for each in promised.interfaces or ()}
+        assert isinstance(actual, ObjectTypeDefinitionNode)
+        assert interfaces == {each.name.value for each in actual.interfaces or ()}
+
+
+def test_the_contract_holds_every_kind_of_type() -> None:
+    """The comparison above is not empty."""
+    assert len(CONTRACT_TYPES) == 56
+
+
+def test_every_type_is_described_for_people() -> None:
+    """Whoever reads the schema in the playground finds a word on each type and root field."""
+    described = types(PRINTED.read_text())
+    assert [name for name, node in described.items() if node.description is None] == []
+    roots = [described[name] for name in ("Query", "Mutation", "Subscription")]
+    fields = [each for root in roots for each in getattr(root, "fields", ())]
+    assert [each.name.value for each in fields if each.description is None] == []

@@ -1,0 +1,201 @@
+"""GraphQL over HTTP, where the audits look no further."""
+
+import gzip
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from schema import limits
+from tests.schema.clients import Http
+
+JSON = "application/json"
+GRAPHQL = "application/graphql-response+json"
+TYPENAME = '{"query": "{ __typename }"}'
+
+
+async def send(client: Http, body: str | bytes, **headers: str) -> httpx.Response:
+    names = {"content-type": JSON}
+    names.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return await client.raw.post("/graphql", content=body, headers=names)
+
+
+def refusal(response: httpx.Response) -> dict[str, Any]:
+    """Return the only error of a body that has nothing else in it."""
+    body: dict[str, Any] = response.json()
+    assert list(body) == ["errors"]
+    [error] = body["errors"]
+    assert isinstance(error, dict)
+    return error
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b'"x"', id="a string"),
+        pytest.param(b"[]", id="a batch"),
+        pytest.param(b"{", id="half an object"),
+        pytest.param(b"[" * 10_000 + b"]" * 10_000, id="deep arrays"),
+        pytest.param(b'{"query":' * 10_000 + b"1" + b"}" * 10_000, id="deep objects"),
+        pytest.param(gzip.compress(TYPENAME.encode()), id="gzip"),
+        pytest.param(b'{"query": "\xff"}', id="not UTF-8"),
+        pytest.param(b'{"query": "{ __typename }", "variables": {"x": NaN}}', id="NaN"),
+        pytest.param(b'{"query": ' + b"1" * 5_000 + b"}", id="a number of 5,000 digits"),
+        pytest.param(b'{"query": ""}', id="an empty document"),
+        pytest.param(b'{"query": "{ __typename }", "variables": []}', id="variables in a list"),
+        pytest.param(b'{"query": "{ __typename }", "operationName": 1}', id="a numeric name"),
+        pytest.param(b'{"query": "{ __typename }", "extensions": "x"}', id="extensions as text"),
+    ],
+)
+async def test_what_is_no_request_is_refused_in_json(client: Http, body: bytes) -> None:
+    """Status 400, and an error that has a code, whatever the body is."""
+    response = await send(client, body)
+
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    assert refusal(response)["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"],
+)
+async def test_a_body_must_say_that_it_is_json(client: Http, content_type: str) -> None:
+    """Anything a form could send is refused, so a form of another site can do nothing."""
+    response = await send(client, TYPENAME, content_type=content_type)
+
+    assert response.status_code == 415
+    assert refusal(response)["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+async def test_a_body_over_8_mib_is_refused(client: Http, is_declared: bool) -> None:
+    """Before it is read where its length is declared, and else when the limit is passed."""
+    body = b" " * (limits.MAX_BODY + 1)
+
+    async def chunks() -> Any:
+        yield body
+
+    headers = {"content-type": JSON}
+    content: Any = body if is_declared else chunks()
+    response = await client.raw.post("/graphql", content=content, headers=headers)
+
+    assert response.status_code == 413
+    assert "8 MiB" in refusal(response)["message"]
+
+
+async def test_a_body_of_8_mib_is_read(client: Http) -> None:
+    """The limit itself is allowed."""
+    padding = " " * (limits.MAX_BODY - len(TYPENAME))
+
+    response = await send(client, TYPENAME + padding)
+
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_a_type_nobody_can_give_is_refused(client: Http) -> None:
+    """Accept without any of ours is 406."""
+    response = await send(client, TYPENAME, accept="image/png")
+
+    assert response.status_code == 406
+    assert refusal(response)["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize(
+    ("accept", "given"),
+    [
+        ("*/*", JSON),
+        ("application/*", JSON),
+        (f"{GRAPHQL}, {JSON}", GRAPHQL),
+        (f"{JSON}, {GRAPHQL};q=0.9", JSON),
+        (f"{GRAPHQL};q=0, */*", JSON),
+        (f"{GRAPHQL}; charset=utf-8, {JSON}; charset=utf-8", GRAPHQL),
+        ("text/html, */*;q=0.1", JSON),
+    ],
+)
+async def test_the_answer_has_the_type_that_is_preferred(
+    client: Http, accept: str, given: str
+) -> None:
+    """By quality, and the newer type where both are equally welcome by name."""
+    response = await send(client, TYPENAME, accept=accept)
+
+    assert response.headers["content-type"] == f"{given}; charset=utf-8"
+
+
+async def test_other_methods_are_refused(client: Http) -> None:
+    """With the methods that are allowed."""
+    response = await client.raw.put("/graphql", content=TYPENAME)
+
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET, POST"
+
+
+async def test_a_mutation_can_not_be_sent_by_get(client: Http) -> None:
+    """A link must not do anything."""
+    query = "mutation { signInAsGuest { viewer { id } } }"
+    response = await client.raw.get("/graphql", params={"query": query})
+
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+    assert "set-cookie" not in response.headers
+
+
+async def test_a_query_can_be_sent_by_get(client: Http) -> None:
+    """With variables and a name, as the specification wants it."""
+    response = await client.raw.get(
+        "/graphql",
+        params={
+            "query": "query A($n: String!) { __type(name: $n) { kind } } query B { __typename }",
+            "variables": json.dumps({"n": "Node"}),
+            "operationName": "A",
+        },
+    )
+
+    assert response.json() == {"data": {"__type": {"kind": "INTERFACE"}}}
+
+
+async def test_a_subscription_by_post_is_refused(client: Http) -> None:
+    """It would be answered once, with nothing."""
+    response = await client.post("subscription { sessionUpdates { deletedSessionId } }")
+
+    assert response.status_code == 400
+    assert "WebSocket" in refusal(response)["message"]
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "told"),
+    [
+        ("query A { __typename } query B { __typename }", None, "operationName"),
+        ("query A { __typename }", "B", "no operation called 'B'"),
+        ("fragment F on Query { __typename }", None, "never used"),
+    ],
+)
+async def test_it_must_be_clear_which_operation_is_meant(
+    client: Http, query: str, name: str | None, told: str
+) -> None:
+    """The first one is not run on a guess."""
+    body = json.dumps({"query": query, "operationName": name})
+    response = await send(client, body, accept=GRAPHQL)
+
+    assert response.status_code == 400
+    assert told in response.json()["errors"][0]["message"]
+
+
+async def test_pages_of_other_origins_may_ask_but_not_with_cookies(client: Http) -> None:
+    """The preflight allows a bearer token; it does not allow credentials."""
+    preflight = await client.raw.options(
+        "/graphql",
+        headers={
+            "Origin": "https://elsewhere.example",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization, content-type",
+        },
+    )
+
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    assert "Authorization" in preflight.headers["access-control-allow-headers"]
+    assert "access-control-allow-credentials" not in preflight.headers

@@ -1,0 +1,115 @@
+"""No document, however it is made, keeps the server busy."""
+
+import time
+
+import pytest
+from graphql import get_introspection_query
+
+from schema.documents import DocumentRefused, Documents
+from schema.executable import EXECUTABLE
+from tests.schema.clients import Http
+
+QUICKLY_S = 0.5
+"""On a busy machine; measured, the worst of these take a tenth of it."""
+
+
+def fragments(count: int, uses: int, field: str) -> str:
+    """Fragments of which each uses the next several times: fields^count of them, in a few bytes."""
+    spreads = [" ".join([f"...F{index + 1}"] * uses) for index in range(count)]
+    chain = "".join(
+        f"fragment F{index} on Query {{ {spread} }} " for index, spread in enumerate(spreads)
+    )
+    return f"{{ ...F0 }} {chain} fragment F{count} on Query {{ {field} }}"
+
+
+REFUSED = {
+    "depth": ("{" + "node(id: 1) { ... on Session { utterances { nodes { session {" * 10, None),
+    "nesting": ("{ viewer " * 500 + "}" * 500, "nested too deeply"),
+    "tokens": ("{" + " viewer { id }" * 700 + "}", "tokens"),
+    "characters": ('{ node(id: "' + "x" * 200_000 + '") { id } }', "characters"),
+    "fields": ("{" + " __typename" * 1_001 + "}", "1001 fields"),
+    "aliases": ("{" + "".join(f" a{i}: __typename" for i in range(51)) + "}", "51 aliases"),
+    "directives": ("{ __typename" + " @skip(if: false)" * 51 + "}", "51 directives"),
+    "directives of variables": (
+        "query(" + "".join(f"$a{i}: Int @skip(if: true) " for i in range(51)) + ") { __typename }",
+        "51 directives",
+    ),
+    "fields in fragments": (fragments(40, 10, "__typename"), "very many fields"),
+    "aliases in fragments": (fragments(40, 10, "a: __typename"), "very many aliases"),
+    "a chain of fragments": (fragments(300, 1, "__typename"), None),
+    "fragments in a circle": (
+        "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }",
+        "Cannot spread fragment",
+    ),
+    "inline fragments": ("{" + "... {" * 400 + "__typename" + "}" * 401, None),
+    "deep values": ("{ node(id: " + "[" * 900 + "]" * 900 + ") { id } }", "nested too deeply"),
+    "the same field": ("{" + " __typename" * 1_000 + "}", "the same fields too often"),
+    "many variables": (
+        "query(" + " ".join(f"$v{i}: Int" for i in range(450)) + ") { __typename }",
+        "never used",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_too_large_is_refused_quickly(name: str) -> None:
+    """Each limit has its own message."""
+    query, told = REFUSED[name]
+    documents = Documents(EXECUTABLE._schema)
+
+    began = time.perf_counter()
+    with pytest.raises(DocumentRefused) as refused:
+        documents.operation(query, None)
+    took = time.perf_counter() - began
+
+    messages = [error.message for error in refused.value.errors]
+    assert any(told in message for message in messages) if told else messages
+    assert took < QUICKLY_S
+
+
+ALLOWED = {
+    "introspection": get_introspection_query(
+        specified_by_url=True, directive_is_repeatable=True, input_value_deprecation=True
+    ),
+    "the same field 300 times": "{" + " __typename" * 300 + "}",
+    "50 aliases": "{" + "".join(f" a{i}: __typename" for i in range(50)) + "}",
+}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_what_people_send_is_allowed_and_quickly(name: str) -> None:
+    """The standard rules take quadratic time in places; within the limits that is little."""
+    documents = Documents(EXECUTABLE._schema)
+
+    began = time.perf_counter()
+    documents.operation(ALLOWED[name], None)
+
+    assert time.perf_counter() - began < QUICKLY_S
+
+
+def test_a_document_is_parsed_once() -> None:
+    """The second request finds what the first made."""
+    documents = Documents(EXECUTABLE._schema)
+
+    first = documents.operation("{ __typename }", None)
+    second = documents.operation("{ __typename }", None)
+
+    assert second.document is first.document
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """By the length of all documents together; the oldest are forgotten, the long never kept."""
+    documents = Documents(EXECUTABLE._schema, max_characters=1_000)
+    long = "{ __typename }" + " " * 200
+    kept = documents.operation("{ __typename }", None).document
+
+    assert documents.operation(long, None).document is not documents.operation(long, None).document
+    assert documents.operation("{ __typename }", None).document is kept
+    for index in range(100):
+        documents.operation(f"query Q{index} {{ __typename }}", None)
+    assert documents.operation("{ __typename }", None).document is not kept
+
+
+async def test_a_limit_is_bad_user_input(client: Http) -> None:
+    """It reaches the client as such."""
+    assert await client.code("{" + " __typename" * 1_001 + "}") == "BAD_USER_INPUT"
