@@ -4,13 +4,13 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
 from websockets.exceptions import ConnectionClosedOK
 
+from .client_inbox import Command, Inbox, InputCommand, StopCommand
 from .client_link import Backoff, BridgeClosed, Line, Link
 from .client_outbox import Outbox
 from .protocol import (
@@ -35,6 +35,8 @@ from .protocol import (
 )
 from .protocol.limits import is_key
 
+__all__ = ["BridgeClient", "Command", "InputCommand", "StopCommand", "new_segment"]
+
 log = logging.getLogger(__name__)
 
 RESEND_SECONDS: Final = 1.0
@@ -43,26 +45,6 @@ BYE_SECONDS: Final = 2.0
 """How long the server may take to answer a bye when every final is settled."""
 LONG_TEXT: Final = 8_000
 """Characters; only above could a frame be over its limit, whatever JSON makes of the text."""
-
-
-@dataclass(frozen=True, slots=True)
-class InputCommand:
-    """The person typed this. It counts as taken care of when the next command is asked for."""
-
-    key: str
-    text: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StopCommand:
-    """Finish and say bye."""
-
-    reason: str
-    is_terminal: bool = False
-    """The server has closed for good: nothing can be sent any more, and no command follows."""
-
-
-Command = InputCommand | StopCommand
 
 
 def new_segment() -> str:
@@ -91,16 +73,11 @@ class BridgeClient:
         self._link = Link(url, BRIDGE_DIALECT, backoff)
         self._on_dropped = on_dropped
         self._outbox = Outbox()
-        self._commands: asyncio.Queue[Command | None] = asyncio.Queue()
-        self._taken: list[str] = []
-        # Keys of the typed lines that have come, and whether they have been taken care of.
-        self._inputs: dict[str, bool] = {}
-        self._stops: set[str] = set()
-        self._acks_due: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        self._inbox = Inbox(self._wake.set)
         self._state: State | None = None
         self._bye: str | None = None
         self._wants_ready = self._ready_due = self._state_due = False
-        self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self._said_ready = self._said_bye = False
         self._running: asyncio.Task[None] | None = None
@@ -173,17 +150,13 @@ class BridgeClient:
         A typed line is acknowledged when the next command is asked for, or on `bye`; before that a
         new agent would get it again.
         """
-        while (command := await self._commands.get()) is not None:
-            if isinstance(command, InputCommand):
-                self._taken.append(command.key)
+        while (command := await self._inbox.get()) is not None:
             yield command
-            self._acknowledge_inputs()
-        self._commands.put_nowait(None)
 
     async def bye(self, reason: str, timeout: float = 10.0) -> bool:
         """Wait until every final is settled, say bye, and close; False if some were left."""
         self._is_leaving = True
-        self._acknowledge_inputs()
+        self._inbox.acknowledge()
         try:
             async with asyncio.timeout(timeout):
                 await self._until(lambda: not self._outbox.finals)
@@ -197,19 +170,12 @@ class BridgeClient:
         await self._end()
         return is_drained
 
-    def _acknowledge_inputs(self) -> None:
-        for key in self._taken:
-            self._inputs[key] = True
-            self._acks_due[key] = None
-            self._wake.set()
-        self._taken.clear()
-
     async def _end(self) -> None:
         self._is_leaving = True
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
-        self._commands.put_nowait(None)
+        self._inbox.close()
         for utterance in self._outbox.drop():
             self._drop(utterance, "CLOSED")
 
@@ -226,9 +192,9 @@ class BridgeClient:
             log.warning("the server closed for good: %s", closed.code.name)
             for utterance in self._outbox.drop():
                 self._drop(utterance, closed.code.name)
-            self._commands.put_nowait(StopCommand(closed.code.name, is_terminal=True))
+            self._inbox.stopped(closed.code.name, is_terminal=True)
         finally:
-            self._commands.put_nowait(None)
+            self._inbox.close()
             self._changed.set()
 
     async def _converse(self, line: Line) -> None:
@@ -268,9 +234,7 @@ class BridgeClient:
         if self._state_due and self._state is not None:
             self._state_due = False
             return AgentState(self._state)
-        if self._acks_due:
-            key = next(iter(self._acks_due))
-            del self._acks_due[key]
+        if key := self._inbox.next_ack():
             return InputAck(key)
         if utterance := self._outbox.take():
             return utterance
@@ -285,10 +249,9 @@ class BridgeClient:
                 case Nack() as nack:
                     self._refused(nack)
                 case Input(key, text):
-                    self._typed(key, text)
-                case Stop(reason) if reason not in self._stops:
-                    self._stops.add(reason)
-                    self._commands.put_nowait(StopCommand(reason))
+                    self._inbox.typed(key, text)
+                case Stop(reason):
+                    self._inbox.stopped(reason)
 
     def _refused(self, nack: Nack) -> None:
         if not nack.terminal:
@@ -302,15 +265,6 @@ class BridgeClient:
     def _again(self, segment: str) -> None:
         self._outbox.again(segment)
         self._wake.set()
-
-    def _typed(self, key: str, text: str) -> None:
-        if key not in self._inputs:
-            self._inputs[key] = False
-            self._commands.put_nowait(InputCommand(key, text))
-        elif self._inputs[key]:
-            # The acknowledgement was lost with a connection.
-            self._acks_due[key] = None
-            self._wake.set()
 
     def _drop(self, utterance: Utterance, code: str) -> None:
         if self._on_dropped is not None:

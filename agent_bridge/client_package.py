@@ -2,7 +2,8 @@
 
 # In the wheel `voxql-bridge` this file is `voxql_bridge/__init__.py` (clients/python).
 
-from .client import BridgeClient, Command, InputCommand, StopCommand, new_segment
+from .client import BridgeClient, new_segment
+from .client_inbox import Command, InputCommand, StopCommand
 from .client_link import Backoff, BridgeClosed, socket_url
 from .protocol import CloseCode, Role, Source, State, Unacceptable, Utterance
 from .worker_client import StartJob, Worker

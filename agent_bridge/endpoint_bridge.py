@@ -92,11 +92,21 @@ class BridgeConnection:
         topic = commands.topic(binding.session)
         with self._hub.subscribe(topic) as subscription:
             self._hub.publish(topic, Fence(binding.attempt, self._id))
-            try:
-                found = await self._handler.hello(binding, self._id, frozenset(hello.capabilities))
-            except SessionGone as error:
-                raise Hangup(CloseCode.GONE, "there is no such session any more") from error
+            found = await self._arrive(binding, frozenset(hello.capabilities))
             await self._attend(binding, found, subscription)
+
+    async def _arrive(self, binding: Binding, capabilities: frozenset[str]) -> Found:
+        arriving = asyncio.ensure_future(self._handler.hello(binding, self._id, capabilities))
+        try:
+            return await asyncio.shield(arriving)
+        except SessionGone as error:
+            raise Hangup(CloseCode.GONE, "there is no such session any more") from error
+        except asyncio.CancelledError:
+            # The handler may have counted this agent in already, so it hears that it is gone.
+            await asyncio.wait({arriving})
+            if arriving.exception() is None:
+                await self._handler.disconnected(binding, self._id)
+            raise
 
     async def _attend(self, binding: Binding, found: Found, subscription: Subscription) -> None:
         chores = asyncio.create_task(self._do_chores())

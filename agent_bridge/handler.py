@@ -35,7 +35,8 @@ class BridgeHandler(Protocol):
     The endpoint itself publishes the `Fence` of a new connection, before it calls `hello`. The
     calls that wait are made one after the other; `utterance` and `agent_state` are made as they
     come, and so may overtake a `ready` or `input_ack` that waits for the database. `disconnected`
-    of an old connection may come after `hello` of the new one.
+    of an old connection may come after `hello` of the new one. Every `hello` that returned is
+    followed by one `bye` or one `disconnected`.
     """
 
     async def hello(

@@ -81,6 +81,7 @@ class NackCode(StrEnum):
     BAD_VALUE = "BAD_VALUE"
     FENCED = "FENCED"
     GONE = "GONE"
+    KEY_TAKEN = "KEY_TAKEN"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     NOT_STORED = "NOT_STORED"
 

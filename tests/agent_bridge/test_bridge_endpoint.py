@@ -337,3 +337,24 @@ async def test_the_longest_line_full_of_control_characters_arrives() -> None:
     async with serve() as served, joined(served) as agent:
         served.type("k", line)
         assert json.loads(await agent.socket.recv())["text"] == line
+
+
+async def test_an_agent_that_is_closed_while_it_arrives_is_counted_out_again() -> None:
+    """Every hello that the handler took is followed by a bye or a disconnected."""
+    arriving, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Recorder):
+        async def hello(self, *arguments: Any) -> Welcome:
+            arriving.set()
+            await go_on.wait()
+            return await super().hello(*arguments)
+
+    handler = Slow()
+    async with serve(handler) as served, raw(served.url) as agent:
+        await agent.send("hello", token=served.token())
+        await arriving.wait()
+        draining = asyncio.create_task(served.endpoint.drain())
+        go_on.set()
+        await draining
+        assert await agent.closed() == CloseCode.RESTARTING
+    assert handler.events == [("hello", 1, frozenset()), ("disconnected", 1)]
