@@ -1,0 +1,246 @@
+"""One conversation: livekit-agents' session between a person's sound and the bridge."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from livekit import rtc
+from livekit.agents import Agent, AgentSession, AgentStateChangedEvent, llm, stt, tts
+from livekit.agents.types import NOT_GIVEN
+from livekit.agents.voice import ModelSettings
+
+from agent_bridge.agent.hearing import Heard, Hearing, PersonInput
+from agent_bridge.agent.line import AudioLine
+from agent_bridge.agent.output import LAST_FRAME, PersonOutput, ReplyText, Said
+from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Peer, Played
+from agent_bridge.client import BridgeClient, InputCommand, StopCommand, new_segment
+from agent_bridge.protocol import State, Utterance
+from agent_bridge.worker_client import StartJob
+
+log = logging.getLogger(__name__)
+
+INSTRUCTIONS: Final = (
+    "You are a voice assistant in a spoken conversation. Answer in one to three short sentences of "
+    "plain words: no lists, no markup, no emoji. What the person said was recognised from speech "
+    "and may hold small mistakes; take it as it was probably meant."
+)
+_REPLY_AFTER: Final = 0.45
+"""Seconds of silence before a reply; the recogniser waits longer when the words ask for more."""
+_DRAIN: Final = 3.0
+"""Seconds for the last words to be recognised when the conversation is stopped."""
+_STATES: Final[dict[str, State]] = {
+    "initializing": "INITIALIZING",
+    "idle": "LISTENING",
+    "listening": "LISTENING",
+    "thinking": "THINKING",
+    "speaking": "SPEAKING",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Minds:
+    """What conversations share: loaded once, before the first of them."""
+
+    answers: llm.LLM[Any]
+    recogniser: stt.STT[Any] | None
+    """None: the person can only type."""
+    voice: tts.TTS[Any] | None
+    """None: the agent can only write."""
+
+
+class _VoiceAgent(Agent):
+    """livekit's view of the agent: taps what is heard, and marks where a reply is complete."""
+
+    def __init__(self, minds: Minds, hearing: Hearing | None) -> None:
+        super().__init__(instructions=INSTRUCTIONS)
+        self._minds = minds
+        self._hearing = hearing
+
+    async def stt_node(
+        self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
+    ) -> AsyncIterator[stt.SpeechEvent]:
+        """Recognise, telling the bridge on the way: livekit's own events carry no times."""
+        assert self._hearing is not None
+        async for event in self._hearing.listen(aiter(audio)):
+            yield event
+
+    async def tts_node(
+        self, text: AsyncIterable[str], model_settings: ModelSettings
+    ) -> AsyncIterator[rtc.AudioFrame]:
+        """Speak; a last, silent frame says that nothing was left out."""
+        async for frame in Agent.default.tts_node(self, text, model_settings):
+            yield frame
+        samples = OUTPUT_SAMPLE_RATE // 100
+        last = rtc.AudioFrame(bytes(2 * samples), OUTPUT_SAMPLE_RATE, 1, samples)
+        last.userdata[LAST_FRAME] = True
+        yield last
+
+
+class Conversation:
+    """Runs one conversation from the worker's `start` to `bye`."""
+
+    def __init__(self, job: StartJob, minds: Minds) -> None:
+        self._job = job
+        self._minds = minds
+        self._person = PersonInput()
+        self._line = AudioLine(job.url, job.audio_token, self)
+        self._text = ReplyText(self._said)
+        self._output = PersonOutput(self._line, self._text, self._said)
+        self._hearing = Hearing(minds.recogniser, self._heard) if minds.recogniser else None
+        self._user_segment = ""
+        self._agent_segment = ""
+        self._agent_began = datetime.now(UTC)
+        self._bridge: BridgeClient | None = None
+        self._session: AgentSession[None] = self._new_session()
+
+    async def run(self) -> None:
+        """Hold the conversation until the server says stop."""
+        job = self._job
+        async with BridgeClient(job.url, job.bridge_token, ("input", "speech")) as bridge:
+            self._bridge = bridge
+            bridge.state("INITIALIZING")
+            await self._session.start(_VoiceAgent(self._minds, self._hearing), record=False)
+            # Attached only now: what a session finds at its start it enables by itself.
+            self._session.output.set_audio_enabled(False)
+            line = asyncio.create_task(self._line.run())
+            try:
+                await bridge.ready()
+                bridge.state("LISTENING")
+                reason = await self._obey(bridge)
+                await self._wind_up()
+            finally:
+                line.cancel()
+                await asyncio.gather(line, return_exceptions=True)
+                await self._session.aclose()
+            await bridge.bye(reason)
+
+    def on_sound(self, pcm: bytes) -> None:
+        """Hear the person."""
+        if self._hearing is not None:
+            self._person.put(pcm)
+
+    def on_peer(self, peer: Peer) -> None:
+        """Speak while somebody is there to hear it, and write otherwise."""
+        self._output.on_peer(peer)
+        spoken = peer.connected and self._minds.voice is not None
+        self._text.is_spoken = spoken
+        self._session.output.set_audio_enabled(spoken)
+
+    def on_played(self, played: Played) -> None:
+        """Note what the person has heard."""
+        self._output.on_played(played)
+
+    def _new_session(self) -> AgentSession[None]:
+        hears = self._minds.recogniser is not None
+        session: AgentSession[None] = AgentSession(
+            llm=self._minds.answers,
+            # The recogniser ends turns by itself. Left out, both of these would be chosen by
+            # livekit, and in its development mode the turn detector is one of its servers.
+            vad=None,
+            turn_handling={
+                "turn_detection": "stt" if hears else "manual",
+                "endpointing": {
+                    "mode": "fixed",
+                    "min_delay": _REPLY_AFTER,
+                    "max_delay": _REPLY_AFTER,
+                },
+                # Recognised words interrupt, nothing else does: a cough or a slammed door must
+                # not end a reply, and there is nothing to resume after an interruption.
+                "interruption": {
+                    "enabled": True,
+                    "mode": "vad",
+                    "min_words": 0,
+                    "resume_false_interruption": False,
+                    "false_interruption_timeout": None,
+                },
+                "preemptive_generation": {"enabled": False},
+            },
+            # Otherwise the person is not heard during the first three seconds of a reply.
+            aec_warmup_duration=None,
+            user_away_timeout=None,
+            use_tts_aligned_transcript=True,
+            session_close_transcript_timeout=0.1,
+            stt=self._minds.recogniser or NOT_GIVEN,
+            tts=self._minds.voice or NOT_GIVEN,
+        )
+        if hears:
+            session.input.audio = self._person
+        session.output.audio = self._output
+        session.output.transcription = self._text
+        session.on("agent_state_changed", self._on_state)
+        return session
+
+    async def _obey(self, bridge: BridgeClient) -> str:
+        """Do what the server asks for, until it asks to stop; return the reason for the bye."""
+        async for command in bridge.commands():
+            match command:
+                case InputCommand():
+                    await self._typed(command.text)
+                case StopCommand():
+                    return "STOPPED"
+        return "CLOSED"
+
+    async def _typed(self, text: str) -> None:
+        """Take a typed line as the person's turn; it interrupts like a spoken one."""
+        await self._session.interrupt()
+        self._session.generate_reply(user_input=text, input_modality="text")
+
+    async def _wind_up(self) -> None:
+        """Finish what is under way: the person's last words, and what was heard of a reply."""
+        if self._hearing is not None:
+            await self._hearing.finish(_DRAIN)
+        await self._output.aclose()
+
+    def _heard(self, heard: Heard) -> None:
+        self._user_segment = self._user_segment or new_segment()
+        self._utter(
+            Utterance(
+                segment=self._user_segment,
+                role="USER",
+                text=heard.text,
+                final=heard.final,
+                started_at=heard.began,
+                ended_at=heard.ended,
+                confidence=heard.confidence,
+                language=heard.language,
+            )
+        )
+        if heard.final:
+            self._user_segment = ""
+
+    def _said(self, said: Said) -> None:
+        now = datetime.now(UTC)
+        if not self._agent_segment:
+            self._agent_segment, self._agent_began = new_segment(), now
+        self._utter(
+            Utterance(
+                segment=self._agent_segment,
+                role="AGENT",
+                text=said.text,
+                final=said.final,
+                started_at=self._agent_began,
+                ended_at=now if said.final else None,
+                interrupted=said.interrupted,
+                source="TYPED" if said.written else "SPEECH",
+            )
+        )
+        if said.final:
+            self._agent_segment = ""
+
+    def _utter(self, utterance: Utterance) -> None:
+        if self._bridge is None:
+            return
+        try:
+            self._bridge.utter(utterance)
+        except ValueError as error:
+            # Over a limit of the protocol; the words themselves must not be in the log.
+            log.warning("an utterance was not reported: %s", error)
+
+    def _on_state(self, event: AgentStateChangedEvent) -> None:
+        # livekit keeps every event of a session for a report that nobody asks for here.
+        self._session._recorded_events.clear()
+        if self._bridge is not None:
+            self._bridge.state(_STATES[event.new_state])

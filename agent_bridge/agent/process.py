@@ -1,0 +1,99 @@
+"""The agent's process: loads the models, then serves as a worker until it is stopped."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from agent_bridge.agent.answers import LlmSettings, new_llm
+from agent_bridge.agent.conversation import Conversation, Minds
+from agent_bridge.agent.speech import SpeechMissing, load_recogniser, load_voice
+from agent_bridge.worker_client import StartJob, Worker
+
+log = logging.getLogger(__name__)
+
+PLACES_A_CORE: Final = 3
+"""Conversations at once for each core. Five a core were measured without the lag growing (see
+docs/speech.md); the rest is for the server, which usually shares the machine."""
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def load_minds(llm: LlmSettings | None, *, recogniser: str, voice: str) -> Minds:
+    """Load the models that all conversations share; takes a second or two, and blocks.
+
+    Where a speech package is missing the log says so, and the agent does without.
+    """
+    hears = says = None
+    try:
+        hears = load_recogniser(recogniser)
+    except SpeechMissing as missing:
+        log.warning("%s; people can only type to this agent", missing)
+    try:
+        says = load_voice(voice)
+    except SpeechMissing as missing:
+        log.warning("%s; this agent can only write", missing)
+    return Minds(new_llm(llm), hears, says)
+
+
+async def run_agent(
+    url: str,
+    worker_key: str,
+    agent_names: Sequence[str],
+    places: int | None = None,
+    llm: LlmSettings | None = None,
+    *,
+    recogniser: str = "moonshine",
+    voice: str = "hibari",
+) -> None:
+    """Serve conversations until cancelled; models are loaded before the first place is offered.
+
+    Args:
+        url: The server's address, http(s) or ws(s).
+        worker_key: What the server knows its workers by.
+        agent_names: The names under which clients ask for this agent.
+        places: How many conversations at once; by default `PLACES_A_CORE` for each core.
+        llm: The model that answers; None for the built-in responder.
+        recogniser: A name of `agent_bridge.agent.speech.RECOGNISERS`, or `module:function`.
+        voice: The same of `VOICES`.
+
+    Raises:
+        BridgeClosed: The server doesn't want this worker: its key is wrong, for example.
+    """
+    keep_words_out_of_logs()
+    minds = await asyncio.to_thread(load_minds, llm, recogniser=recogniser, voice=voice)
+
+    async def converse(job: StartJob) -> None:
+        await Conversation(job, minds).run()
+
+    worker = Worker(
+        url,
+        worker_key,
+        agent_names=agent_names,
+        places=PLACES_A_CORE * cores() if places is None else places,
+        on_start=converse,
+    )
+    log.info("the agent is ready")
+    try:
+        await worker.run()
+    finally:
+        await minds.answers.aclose()
+
+
+def keep_words_out_of_logs() -> None:
+    """Keep livekit's log to what needs attention: its lower levels quote what is said."""
+    for name in ("livekit", "livekit.agents", "livekit.plugins.openai", "openai", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("livekit.agents").addFilter(_without_words)
+
+
+def _without_words(record: logging.LogRecord) -> bool:
+    for name in [name for name in vars(record) if name.startswith("lk.pii.")]:
+        delattr(record, name)
+    return True

@@ -1,0 +1,1 @@
+"""The voice agent and the transport of sound."""

@@ -1,0 +1,124 @@
+"""A person's side of `/audio`: plays a recording in real time and listens, like a web page does."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.speech import RATE
+
+OUT_RATE = 24_000
+
+
+@dataclass
+class Reply:
+    """A reply as it arrived, and how much of it was played."""
+
+    playout: str
+    began_at: float
+    """When its first sound came (`time.monotonic`)."""
+    sound: bytearray = field(default_factory=bytearray)
+    samples: int | None = None
+    cleared_at: float | None = None
+    played: int = 0
+
+    def heard(self) -> npt.NDArray[np.int16]:
+        return np.frombuffer(bytes(self.sound[: 2 * self.played]), np.int16)
+
+
+class Person:
+    """Keeps a loudspeaker that plays in real time what came, unless it reports nothing."""
+
+    def __init__(self, socket: ClientConnection, *, reports: bool) -> None:
+        self.socket = socket
+        self.reports = reports
+        self.replies: list[Reply] = []
+        self.frames: list[dict[str, object]] = []
+        self._changed = asyncio.Event()
+
+    async def speak(self, pcm: npt.NDArray[np.int16], then: float = 1.0) -> float:
+        """Say something in real time, then be silent; returns when it began to speak."""
+        sound = np.concatenate([pcm, np.zeros(round(then * RATE), np.int16)])
+        began = time.monotonic()
+        for start in range(0, len(sound), RATE // 50):
+            due = began + start / RATE
+            # In real time, because that is what is tested: what comes while somebody speaks.
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await self.socket.send(sound[start : start + RATE // 50].tobytes())
+        return began
+
+    async def until(self, condition: object, timeout: float = 15) -> None:
+        assert callable(condition)
+        async with asyncio.timeout(timeout):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def listen(self) -> None:
+        playing = asyncio.create_task(self._play())
+        try:
+            async for message in self.socket:
+                if isinstance(message, bytes):
+                    reply = self.replies[-1]
+                    reply.began_at = reply.began_at or time.monotonic()
+                    reply.sound += message
+                else:
+                    await self._obey(json.loads(message))
+                self._changed.set()
+        finally:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+
+    async def _obey(self, frame: dict[str, object]) -> None:
+        self.frames.append(frame)
+        match frame:
+            case {"type": "begin", "playout": str(playout)}:
+                self.replies.append(Reply(playout, 0.0))
+            case {"type": "end", "samples": int(samples)}:
+                self.replies[-1].samples = samples
+            case {"type": "clear", "playout": str(playout)}:
+                reply = next(reply for reply in self.replies if reply.playout == playout)
+                reply.cleared_at = time.monotonic()
+                await self._report(reply)
+
+    async def _play(self) -> None:
+        """The loudspeaker: 20 ms at a time, never more than has come."""
+        step = OUT_RATE // 50
+        due = time.monotonic()
+        while True:
+            due = max(due + 0.02, time.monotonic() - 0.02)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            for reply in self.replies:
+                there = len(reply.sound) // 2
+                if reply.cleared_at is None and reply.played < there:
+                    reply.played = min(there, reply.played + step)
+                    self._changed.set()
+                    if reply.played % (5 * step) < step or reply.played == reply.samples:
+                        await self._report(reply)
+                    break
+
+    async def _report(self, reply: Reply) -> None:
+        if self.reports:
+            report = {"type": "played", "playout": reply.playout, "samples": reply.played}
+            await self.socket.send(json.dumps(report))
+
+
+@asynccontextmanager
+async def person(url: str, token: str, *, reports: bool = True) -> AsyncIterator[Person]:
+    address = url.replace("http", "ws", 1) + "/audio"
+    async with connect(address, subprotocols=["voxql.audio.v1"], compression=None) as socket:  # type: ignore[list-item] # a str does as well as the NewType
+        hello = {"type": "hello", "token": token, "reportsPlayed": reports}
+        await socket.send(json.dumps(hello))
+        someone = Person(socket, reports=reports)
+        listening = asyncio.create_task(someone.listen())
+        try:
+            yield someone
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
