@@ -88,6 +88,10 @@ async def migrate(url: str) -> list[str]:
     All of it is one transaction that begins by taking the database's write lock. So of several
     processes that start at once one migrates and the others wait, and one that is killed leaves
     the tables as they were, never a migration that was applied and not recorded.
+
+    Raises:
+        ValueError: The URL is not one of a SQLite file.
+        RuntimeError: The database belongs to a newer version; it is left as it is.
     """
     # Foreign keys are off because a rebuilt table's DROP would delete its children.
     config = _config(url, busy_timeout=_MIGRATION_WAIT_MS, foreign_keys="OFF")
@@ -102,7 +106,9 @@ async def migrate(url: str) -> list[str]:
             await context.init(config)
             await context.connections.get(_WRITER).create_connection(with_db=True)
             async with in_transaction(_WRITER) as conn:
-                await MigrationExecutor(conn, config["apps"]).migrate(progress=progress)
+                executor = MigrationExecutor(conn, config["apps"])
+                await executor.migrate(progress=progress)
+                await _check_age(executor)
                 await _check_foreign_keys(conn)
         finally:
             await context.close_connections()
@@ -174,6 +180,16 @@ async def _transaction(
     if after is not None:
         after(result)
     return result
+
+
+async def _check_age(executor: MigrationExecutor) -> None:
+    unknown = set(await executor.recorder.applied_migrations()) - executor.loader.graph.nodes.keys()
+    if unknown:
+        names = ", ".join(sorted(key.name for key in unknown))
+        raise RuntimeError(
+            f"This database was made by a newer version of VoxQL: it has {names}, which this one "
+            "does not know. Install that version, or restore a backup from before."
+        )
 
 
 async def _check_foreign_keys(conn: Connection) -> None:

@@ -41,7 +41,7 @@ class Session(Model):
     status = fields.CharEnumField(SessionStatus, max_length=16, default=SessionStatus.STARTING)
     agent_name = fields.CharField(max_length=128)
     failure_code = fields.CharField(max_length=32, null=True)
-    failure_message: str | None = fields.TextField(null=True)  # type: ignore[assignment] # no overload
+    failure_message: str | None = fields.TextField(null=True)
     created_at = fields.DatetimeField()
     started_at = fields.DatetimeField(null=True)
     ended_at = fields.DatetimeField(null=True)

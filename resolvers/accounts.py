@@ -25,6 +25,7 @@ from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 __all__ = [
     "Entrance",
     "create_user",
+    "delete_expired_logins",
     "delete_user",
     "list_users",
     "reset_password",
@@ -183,6 +184,12 @@ async def revoked_among(backend: Backend, access_ids: Collection[str]) -> set[st
         if expires_at is None or expires_at > now:
             good.add(token_id)
     return set(ids) - good
+
+
+async def delete_expired_logins(backend: Backend) -> int:
+    """Forget the logins that are good no more, and return how many there were."""
+    now = backend.clock()
+    return await transact(lambda conn: Login.filter(expires_at__lte=now).using_db(conn).delete())
 
 
 async def create_user(backend: Backend, email: str, password: str) -> User:

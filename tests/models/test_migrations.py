@@ -116,3 +116,16 @@ async def test_a_migration_that_fails_leaves_the_tables_as_they_were(
             await migrate(url)
     assert _schema(tmp_path / "voxql.db") == {}
     assert await migrate(url) == ALL
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    """An old program says so, instead of writing into tables that it does not know."""
+    url = database_url(tmp_path)
+    await migrate(url)
+    with sqlite3.connect(tmp_path / "voxql.db") as connection:
+        connection.execute(
+            "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('models', '9999_x', 0)"
+        )
+    connection.close()
+    with pytest.raises(RuntimeError, match="made by a newer version of VoxQL: it has 9999_x"):
+        await migrate(url)

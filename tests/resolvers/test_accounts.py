@@ -264,6 +264,16 @@ async def test_a_login_ends_after_thirty_days(backend: Backend, clock: Clock) ->
     assert len((await dump())["logins"]) == 1
 
 
+async def test_expired_logins_are_swept_away(backend: Backend, clock: Clock) -> None:
+    """Those that are still good stay."""
+    await _ada(backend)
+    clock.pass_by(days=29)
+    guest = await _guest(backend)
+    clock.pass_by(days=1)
+    assert await accounts.delete_expired_logins(backend) == 1
+    assert [row["id"] for row in (await dump())["logins"]] == [guest.login_id]
+
+
 @pytest.mark.parametrize("secret", ["", "x", "\0", "\ud800", "x" * 10_000])
 async def test_any_cookie_is_somebodys_or_nobodys(backend: Backend, secret: str) -> None:
     """What is no secret of ours is nobody, never an error."""
