@@ -10,7 +10,9 @@ from models import Role, Session, SessionStatus, User, Utterance, UtteranceSourc
 from models.database import Connection, database_url, migrate, opened, transact
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+FILE = "voxql.db"
 
+_migrated: list[bytes] = []
 _numbers = count(1)
 
 
@@ -18,7 +20,14 @@ _numbers = count(1)
 async def database(folder: Path) -> AsyncIterator[str]:
     """Make a database in this folder and open it; gives its URL."""
     url = database_url(folder)
-    await migrate(url)
+    # Migrating takes most of the time of a short test; the result is the same file each time.
+    if not _migrated:
+        await migrate(url)
+        _migrated.append((folder / FILE).read_bytes())
+    else:
+        folder.mkdir(mode=0o700, parents=True)
+        (folder / FILE).write_bytes(_migrated[0])
+        (folder / FILE).chmod(0o600)
     async with opened(url):
         yield url
 
