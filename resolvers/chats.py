@@ -17,7 +17,7 @@ from resolvers.access import owned_session, require
 from resolvers.backend import Backend
 from resolvers.media import MediaConnection, connection_for
 from resolvers.merge import Claim
-from resolvers.records import agent_topic
+from resolvers.records import SessionChanged, agent_topic, session_topic, user_topic
 from resolvers.refusals import BadUserInput, NotFound, QuotaExceeded
 from resolvers.refusals import Conflict as ConflictRefusal
 from resolvers.saving import Conflict, Message, Saved, check_messages, save, stop_agent
@@ -205,6 +205,11 @@ async def _create(
 async def ask_for_agent(backend: Backend, session: Session) -> Session:
     """Ask a worker for this attempt's agent; return the session, FAILED if nobody can be asked."""
     backend.presence.attempts[session.id] = session.attempt
+    # An agent of an older attempt may drain what it has, but nobody waits for it any more.
+    if backend.presence.agents.pop(session.id, None) is not None:
+        changed = SessionChanged(session.id, None)
+        backend.hub.publish(session_topic(session.id), changed)
+        backend.hub.publish(user_topic(session.user_id), changed)
     backend.hub.publish(agent_topic(session.id), Fence(session.attempt))
     tokens = backend.tokens
     agent_media, _ = tokens.media(session.id, "agent", session.attempt)

@@ -47,8 +47,8 @@ class AgentEvents:
 
         session, inputs = await backend.ledger.transaction(work)
         is_current = binding.attempt == session.attempt
+        backend.presence.attempts[session.id] = session.attempt
         if is_current:
-            backend.presence.attempts[session.id] = session.attempt
             backend.presence.agents[session.id] = AgentPresence(
                 connection, binding.attempt, session.user_id
             )
@@ -98,8 +98,11 @@ class AgentEvents:
 
     def agent_state(self, binding: Binding, connection: str, state: State) -> None:
         """Show what the agent is doing."""
-        agent = self._backend.presence.agents.get(binding.session)
-        if agent is None or agent.connection != connection or agent.state == state:
+        presence = self._backend.presence
+        if not presence.is_current(binding.session, binding.attempt, connection):
+            return
+        agent = presence.agents[binding.session]
+        if agent.state == state:
             return
         agent.state = state
         self._show_state(binding.session, agent)
@@ -165,7 +168,7 @@ class AgentEvents:
             )
         elif session.status is SessionStatus.ENDING:
             lifecycle.finish(session)
-        else:
+        elif session.status is not SessionStatus.FAILED:
             lifecycle.end(
                 session, EndReason.AGENT_LEFT, transaction.now, config, agent_is_here=False
             )

@@ -1,0 +1,492 @@
+"""What happens in a running conversation: agents come, speak, leave and are replaced."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agent_bridge.commands import Fence, Stop
+from agent_bridge.handler import SessionGone, Welcome
+from agent_bridge.protocol import Ack, Nack
+from agent_bridge.workers import NoFreePlace
+from models import EndReason, Role, SessionStatus, UtteranceSource
+from resolvers import chats, sessions
+from resolvers.backend import Backend
+from resolvers.saving import save_session
+from tests.resolvers.conftest import Clock
+from tests.resolvers.stage import Stage, message, staged, taken
+
+
+@pytest.fixture
+async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    async with staged(backend, clock) as stage:
+        yield stage
+
+
+# ---------------------------------------------------------------------- starting
+
+
+async def test_a_ready_agent_makes_the_session_active(stage: Stage) -> None:
+    """Its hello alone does not; ready again, after a reconnect, changes nothing."""
+    session = await stage.start()
+    agent = stage.talker(session)
+    assert await agent.hello() == Welcome(is_current=True)
+    assert (await stage.read(session)).status is SessionStatus.STARTING
+    stage.clock.pass_by(seconds=2)
+
+    await agent.ready()
+
+    active = await stage.read(session)
+    assert (active.status, active.started_at) == (SessionStatus.ACTIVE, stage.clock())
+    assert active.start_by is None
+    stage.clock.pass_by(seconds=2)
+    await agent.ready()
+    again = await stage.read(session)
+    assert (again.started_at, again.version) == (active.started_at, active.version)
+
+
+async def test_an_agent_that_does_not_come_is_an_outcome(stage: Stage) -> None:
+    """Five seconds after the commit: FAILED with AGENT_TIMEOUT."""
+    session = await stage.start()
+    await stage.pass_by(4.999)
+    assert (await stage.read(session)).status is SessionStatus.STARTING
+
+    await stage.pass_by(0.001)
+
+    row = await stage.read(session)
+    assert (row.status, row.failure_code) == (SessionStatus.FAILED, "AGENT_TIMEOUT")
+    assert row.failure_message == "The agent was not ready within 5 seconds. Please try again."
+
+
+async def test_a_late_ready_of_the_current_attempt_counts(stage: Stage) -> None:
+    """FAILED becomes ACTIVE, and nothing is left of the failure."""
+    session = await stage.start()
+    await stage.pass_by(5)
+
+    await stage.talker(session).come()
+
+    row = await stage.read(session)
+    assert row.status is SessionStatus.ACTIVE
+    assert (row.failure_code, row.failure_message, row.retry_by) == (None, None, None)
+
+
+async def test_a_late_ready_of_an_older_attempt_does_not_count(stage: Stage) -> None:
+    """It is told that it is not current, and the newer attempt goes on."""
+    session = await stage.start()
+    old = stage.talker(session, attempt=1)
+    await old.hello()
+    await stage.pass_by(5)
+    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+
+    await old.ready()
+    assert (await stage.talker(session, 1, "con-2").hello()).is_current is False
+
+    assert (await stage.read(session)).status is SessionStatus.STARTING
+    await stage.talker(session, 2, "con-3").come()
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+
+
+async def test_a_failed_session_that_nobody_retries_ends(stage: Stage) -> None:
+    """After another minute: ENDED, START_FAILED, without a failure."""
+    session = await stage.start()
+    await stage.pass_by(5)
+    await stage.pass_by(59.999)
+    assert (await stage.read(session)).status is SessionStatus.FAILED
+
+    await stage.pass_by(0.001)
+
+    row = await stage.read(session)
+    assert (row.status, row.end_reason) == (SessionStatus.ENDED, EndReason.START_FAILED)
+    assert row.ended_at == stage.clock()
+    assert row.failure_code is None
+
+
+async def test_a_worker_that_refuses_after_all_is_an_outcome(stage: Stage) -> None:
+    """The start could not be placed: FAILED, AGENT_UNAVAILABLE; unless an agent came meanwhile."""
+    first, second = await stage.start(), await stage.start()
+    await stage.talker(second).come()
+
+    watcher = await stage.watch_sessions()
+    await watcher.next()
+    for request in stage.agents.asked:
+        stage.events.unplaced(request, "FULL")
+
+    update = await watcher.next()
+    assert (update.session.id, update.session.failure_code) == (first.id, "AGENT_UNAVAILABLE")
+    await stage.backend.ledger.drain()
+    assert (await stage.read(second)).status is SessionStatus.ACTIVE
+
+
+async def test_an_agent_that_leaves_before_it_is_ready_failed(stage: Stage) -> None:
+    """The person may ask for another."""
+    session = await stage.start()
+    agent = stage.talker(session)
+    await agent.hello()
+
+    await agent.bye()
+
+    row = await stage.read(session)
+    assert (row.status, row.failure_code) == (SessionStatus.FAILED, "AGENT_UNAVAILABLE")
+
+
+async def test_a_late_agent_that_leaves_before_it_is_ready_ends_nothing(stage: Stage) -> None:
+    """The session had FAILED by then and may still be retried for its minute."""
+    session = await stage.start()
+    agent = stage.talker(session)
+    await agent.hello()
+    await stage.pass_by(5)
+    failed = await stage.read(session)
+
+    await agent.bye()
+
+    row = await stage.read(session)
+    assert (row.status, row.retry_by) == (SessionStatus.FAILED, failed.retry_by)
+    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+
+
+async def test_an_agent_finds_no_session_where_there_is_none(stage: Stage) -> None:
+    """Never made, deleted, or an attempt that was never made."""
+    session = await stage.start()
+    with pytest.raises(SessionGone):
+        await stage.talker(session, attempt=2).hello()
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    with pytest.raises(SessionGone):
+        await stage.talker(session).hello()
+
+
+# ---------------------------------------------------------------------- speaking
+
+
+async def test_what_an_agent_says_is_kept_as_it_was_said(stage: Stage) -> None:
+    """Every member of the utterance frame has its column."""
+    session, agent = await stage.talk()
+    answer = await agent.say(
+        "Guten Tag",
+        "SG_x",
+        role="AGENT",
+        revision=7,
+        ended_at=stage.clock(),
+        interrupted=True,
+        confidence=0.75,
+        language="de",
+        speaker="S1",
+        source="TYPED",
+    )
+
+    assert answer == Ack("SG_x", 7)
+    [row] = await stage.rows(session)
+    assert (row.key, row.role, row.text, row.is_final) == ("SG_x", Role.AGENT, "Guten Tag", True)
+    assert (row.started_at, row.ended_at) == (stage.clock(), stage.clock())
+    assert (row.is_interrupted, row.confidence, row.language, row.speaker) == (
+        True,
+        0.75,
+        "de",
+        "S1",
+    )
+    assert row.source is UtteranceSource.TYPED
+    assert row.agent_revision == 7
+
+
+@pytest.mark.parametrize("source", ["SPEECH", "TYPED"])
+async def test_a_final_that_is_sent_again_is_acknowledged_again(stage: Stage, source: str) -> None:
+    """Its first ack got lost: a resend changes nothing and is no fault."""
+    session, agent = await stage.talk()
+    await agent.say("once", "SG_1", revision=3, role="AGENT", source=source)
+    [before] = await stage.rows(session)
+
+    again = await agent.say("once", "SG_1", revision=3, role="AGENT", source=source)
+
+    assert again == Ack("SG_1", 3)
+    [row] = await stage.rows(session)
+    assert (row.revision, row.seq) == (before.revision, before.seq)
+
+
+async def test_a_written_final_is_acknowledged_however_it_was_stored(stage: Stage) -> None:
+    """Another transaction may bring it to the database before the commit that answers it."""
+    session, agent = await stage.talk()
+    answer = agent.report("written", "SG_1", role="AGENT", source="TYPED", final=True)
+    await save_session(stage.backend, stage.viewer, session.id, [])
+
+    assert await answer == Ack("SG_1", 1)
+
+
+async def test_an_agent_does_not_take_the_key_of_a_typed_line(stage: Stage) -> None:
+    """It gets a nack for good, and the person's line stays."""
+    session, agent = await stage.talk()
+    await stage.type(session, "typed", key="k")
+
+    answer = await agent.say("said", "k", revision=9)
+
+    assert isinstance(answer, Nack)
+    assert (answer.code, answer.terminal) == ("KEY_TAKEN", True)
+    assert await stage.texts(session) == ["typed"]
+
+
+async def test_the_state_of_the_agent_is_shown_while_it_is_connected(stage: Stage) -> None:
+    """It costs no version; an agent that is not connected has none."""
+    session, agent = await stage.talk()
+    watcher = await stage.watch_sessions(session)
+    first = await watcher.next()
+    assert sessions.agent_state(stage.backend, session) is None
+
+    agent.state("THINKING")
+
+    update = await watcher.next()
+    assert sessions.agent_state(stage.backend, session) == "THINKING"
+    assert update.session.version == first.session.version
+    agent.state("THINKING")
+    await agent.lose()
+    await watcher.next()
+    assert sessions.agent_state(stage.backend, session) is None
+
+
+# ---------------------------------------------------------------------- fencing
+
+
+async def test_a_fenced_attempt_drains_its_finals_only(stage: Stage) -> None:
+    """Interims get a terminal nack and states are ignored; finals are kept."""
+    session = await stage.start()
+    old = stage.talker(session)
+    await old.hello()
+    await old.say("so fa", "SG_1", final=False)
+    old.state("THINKING")
+    await stage.pass_by(5)
+    async with stage.commands(session) as commands:
+        await chats.retry_agent(stage.backend, stage.viewer, session.id)
+        assert taken(commands) == [Fence(2)]
+
+    interim = await old.say("so far", "SG_1", final=False)
+    old.state("SPEAKING")
+    final = await old.say("so far so good", "SG_1")
+
+    assert isinstance(interim, Nack)
+    assert (interim.code, interim.terminal) == ("FENCED", True)
+    assert isinstance(final, Ack)
+    assert await stage.texts(session) == ["so far so good"]
+    assert sessions.agent_state(stage.backend, session) is None
+
+
+async def test_an_older_attempt_is_fenced_off_by_another_process_too(stage: Stage) -> None:
+    """After a restart the database, not the memory, says which attempt is current."""
+    session = await stage.start()
+    await stage.pass_by(5)
+    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+    stage.backend.presence.attempts.clear()
+    old = stage.talker(session)
+    assert not (await old.hello()).is_current
+
+    assert isinstance(await old.say("late", final=False), Nack)
+    assert isinstance(await old.say("late", "SG_2"), Ack)
+
+
+async def test_the_end_of_a_fenced_connection_ends_nothing(stage: Stage) -> None:
+    """Its bye and its loss are of no interest any more."""
+    session = await stage.start()
+    old = stage.talker(session)
+    await old.hello()
+    await stage.pass_by(5)
+    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+    new = stage.talker(session, 2, "con-2")
+    await new.come()
+
+    await old.bye()
+    await old.lose()
+
+    row = await stage.read(session)
+    assert (row.status, row.agent_back_by) == (SessionStatus.ACTIVE, None)
+    new.state("LISTENING")
+    assert sessions.agent_state(stage.backend, session) == "LISTENING"
+
+
+async def test_a_connection_that_was_replaced_ends_nothing(stage: Stage) -> None:
+    """The same attempt on a newer connection goes on."""
+    session, agent = await stage.talk()
+    newer = stage.talker(session, connection="con-2")
+    await newer.come()
+
+    await agent.lose()
+
+    assert (await stage.read(session)).agent_back_by is None
+    await newer.lose()
+    assert (await stage.read(session)).agent_back_by is not None
+
+
+# ---------------------------------------------------------------------- leaving
+
+
+async def test_an_agent_that_leaves_ends_the_conversation(stage: Stage) -> None:
+    """AGENT_LEFT, at once."""
+    session, agent = await stage.talk()
+    await agent.say("good bye", role="AGENT")
+
+    await agent.bye()
+
+    row = await stage.read(session)
+    assert (row.status, row.end_reason) == (SessionStatus.ENDED, EndReason.AGENT_LEFT)
+
+
+@pytest.mark.parametrize("reason", ["DRAINING", "RESTARTING"])
+async def test_an_agent_that_restarts_is_only_lost(stage: Stage, reason: str) -> None:
+    """Another one takes the conversation over."""
+    session, agent = await stage.talk()
+
+    await agent.bye(reason)
+
+    row = await stage.read(session)
+    assert row.status is SessionStatus.ACTIVE
+    assert row.agent_retry_by is not None
+
+
+async def test_a_lost_agent_that_comes_back_goes_on(stage: Stage) -> None:
+    """No deadline is left of its absence, nor was another asked for."""
+    session, agent = await stage.talk()
+    await agent.lose()
+    await stage.pass_by(4.999)
+
+    await stage.talker(session, connection="con-2").come()
+
+    await stage.pass_by(600)
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+    assert len(stage.agents.asked) == 1
+
+
+async def test_a_lost_agent_gets_one_new_attempt_by_itself(stage: Stage) -> None:
+    """After five seconds: STARTING again, with attempt 2."""
+    session, agent = await stage.talk()
+    await agent.lose()
+
+    await stage.pass_by(5)
+
+    row = await stage.read(session)
+    assert (row.status, row.attempt) == (SessionStatus.STARTING, 2)
+    assert stage.agents.asked[-1].attempt == 2
+    await stage.talker(session, 2, "con-2").come()
+    active = await stage.read(session)
+    assert (active.status, active.started_at) == (SessionStatus.ACTIVE, session.started_at)
+
+
+async def test_a_new_attempt_that_nobody_takes_fails(stage: Stage) -> None:
+    """The worker was full after all: FAILED, and the person may ask again."""
+    session, agent = await stage.talk()
+    await agent.lose()
+    stage.agents.refusal = NoFreePlace("all are busy")
+
+    await stage.pass_by(5)
+
+    row = await stage.read(session)
+    assert (row.status, row.failure_code) == (SessionStatus.FAILED, "AGENT_UNAVAILABLE")
+
+
+async def test_without_anybody_to_ask_a_lost_agent_is_waited_for(stage: Stage) -> None:
+    """A worker that comes within the minute gets the session; else it is ABANDONED."""
+    session, agent = await stage.talk()
+    await agent.lose()
+    stage.agents.places = 0
+    for _ in range(5):
+        await stage.pass_by(5)
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+    stage.agents.places = 1
+    await stage.pass_by(5)
+    assert (await stage.read(session)).attempt == 2
+
+
+async def test_an_agent_that_stays_away_abandons_the_conversation(stage: Stage) -> None:
+    """Gone for a minute: ENDED, ABANDONED."""
+    session, agent = await stage.talk()
+    await agent.lose()
+    stage.agents.places = 0
+    await stage.pass_by(59.999)
+    await stage.reaper.look()
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+
+    await stage.pass_by(0.001)
+
+    row = await stage.read(session)
+    assert (row.status, row.end_reason) == (SessionStatus.ENDED, EndReason.ABANDONED)
+
+
+async def test_a_person_who_stays_away_abandons_the_conversation(stage: Stage) -> None:
+    """Their media is gone for a minute and they type nothing; the agent is told to stop."""
+    session, agent = await stage.talk()
+    await stage.media.person_left(session.id)
+    await stage.pass_by(59.999)
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+
+    async with stage.commands(session) as commands:
+        await stage.pass_by(0.001)
+        assert taken(commands) == [Stop("ABANDONED")]
+
+    row = await stage.read(session)
+    assert (row.status, row.end_reason) == (SessionStatus.ENDING, EndReason.ABANDONED)
+    await agent.bye()
+    assert (await stage.read(session)).status is SessionStatus.ENDED
+
+
+async def test_a_person_who_comes_back_is_not_away(stage: Stage) -> None:
+    """Nor is one whose words still arrive, by whatever way."""
+    session, agent = await stage.talk()
+    await stage.media.person_left(session.id)
+    await stage.pass_by(59)
+    await stage.media.person_came(session.id)
+    await stage.pass_by(600)
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+
+    await stage.media.person_left(session.id)
+    await stage.pass_by(59)
+    await agent.say("I am here", role="USER")
+    await stage.pass_by(59.999)
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+    await stage.pass_by(0.001)
+    assert (await stage.read(session)).end_reason is EndReason.ABANDONED
+
+
+async def test_the_agents_own_words_do_not_stand_for_a_person(stage: Stage) -> None:
+    """It may talk to nobody; after a minute it is told to stop."""
+    session, agent = await stage.talk(with_person=False)
+    await stage.pass_by(59)
+    await agent.say("hello? is anybody there?", role="AGENT")
+
+    await stage.pass_by(1)
+
+    assert (await stage.read(session)).end_reason is EndReason.ABANDONED
+
+
+async def test_a_person_can_not_come_to_what_is_over(stage: Stage) -> None:
+    """The relay learns that the session is gone."""
+    session = await stage.start()
+    await save_session(stage.backend, stage.viewer, session.id, [])
+
+    with pytest.raises(SessionGone):
+        await stage.media.person_came(session.id)
+
+
+# ---------------------------------------------------------------------- after the end
+
+
+async def test_an_agent_that_comes_after_the_end_is_told_to_stop(stage: Stage) -> None:
+    """With the reason; it may still hand in what it has, and leaves as it likes."""
+    session = await stage.start()
+    await save_session(stage.backend, stage.viewer, session.id, [message("a")])
+    agent = stage.talker(session)
+
+    welcome = await agent.come()
+    await agent.say("late")
+    await agent.bye()
+
+    assert (welcome.is_current, welcome.stop_reason) == (True, "SAVED")
+    row = await stage.read(session)
+    assert (row.status, row.utterance_count) == (SessionStatus.ENDED, 2)
+
+
+async def test_a_deleted_session_takes_nothing_any_more(stage: Stage) -> None:
+    """A nack for good, for interims and finals, and nothing comes back."""
+    session, agent = await stage.talk()
+    await agent.say("hel", final=False)
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+
+    for final in (False, True):
+        answer = await agent.say("hello", final=final)
+        assert isinstance(answer, Nack)
+        assert (answer.code, answer.terminal) == ("GONE", True)
+    await agent.bye()
+
+    assert await stage.rows(session) == []
