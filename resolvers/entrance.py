@@ -62,6 +62,7 @@ async def enter(
         if old_login_id is not None:
             publish_revoked(backend, old_login_id)
         for session in arrival.moved:
+            backend.presence.moved(session.id, arrival.user.id)
             changed = SessionChanged(session.id, session)
             backend.hub.publish(user_topic(arrival.user.id), changed)
 

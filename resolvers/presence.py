@@ -35,6 +35,11 @@ class Presence:
         agent = self.agents.get(session_id)
         return agent is not None and agent.attempt == attempt and agent.connection == connection
 
+    def moved(self, session_id: str, user_id: str) -> None:
+        """Note that a session has become another user's."""
+        if (agent := self.agents.get(session_id)) is not None:
+            agent.user_id = user_id
+
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session that is over."""
         self.attempts.pop(session_id, None)

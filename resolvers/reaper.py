@@ -11,7 +11,7 @@ from models import EndReason, IdempotencyRecord, Session, SessionStatus
 from models.database import reader
 from models.deadlines import past_deadline
 from resolvers import lifecycle
-from resolvers.accounts import revoked_among
+from resolvers.accounts import delete_expired_logins, revoked_among
 from resolvers.backend import Backend
 from resolvers.chats import ask_for_agent
 from resolvers.entrance import publish_revoked
@@ -138,6 +138,7 @@ class Reaper:
             await Session.filter(deleted_at__lt=now - TOMBSTONE_FOR).using_db(conn).delete()
 
         await self._backend.ledger.transaction(work)
+        await delete_expired_logins(self._backend)
 
 
 def _is_past(deadline: datetime | None, now: datetime) -> bool:
