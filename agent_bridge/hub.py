@@ -1,4 +1,4 @@
-"""The hub carries events from where they are committed to where they are watched, and never waits for a reader."""
+"""The hub carries events from where they are committed to whoever watches, and waits for nobody."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -25,6 +25,7 @@ class Subscription:
         self._waiting: dict[object, object] = {}
         self._weight = 0
         self._overflowed = False
+        self._urgent: object | None = None
         self._arrived = asyncio.Event()
 
     def put(self, event: object) -> None:
@@ -32,7 +33,14 @@ class Subscription:
 
         Taking the older one's place, not a new one, is what bounds the queue under a flood: readers
         order states of one thing by their revision, not by their arrival.
+
+        An event with a true `is_urgent` overtakes all others and survives an overflow: it ends what
+        the reader does, so the first one counts.
         """
+        if getattr(event, "is_urgent", False):
+            self._urgent = self._urgent or event
+            self._arrived.set()
+            return
         if self._overflowed:
             return
         key = getattr(event, "coalesce_key", None) or object()
@@ -44,6 +52,11 @@ class Subscription:
             self._waiting.clear()
             self._weight = 0
         self._arrived.set()
+
+    @property
+    def urgent(self) -> object | None:
+        """The urgent event that waits, for a reader that is busy with something else."""
+        return self._urgent
 
     def begin_again(self) -> bool:
         """Forget that too much was waiting, for a reader that can catch up by another way.
@@ -59,6 +72,9 @@ class Subscription:
         Raises:
             ReaderTooSlow: too much was waiting; the subscription delivers nothing any more.
         """
+        if self._urgent is not None:
+            urgent, self._urgent = self._urgent, None
+            return urgent
         if self._overflowed:
             raise ReaderTooSlow
         if not self._waiting:

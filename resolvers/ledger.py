@@ -37,6 +37,8 @@ WRITE_WITHIN_S: Final = 1.0
 """An interim that was published is written at most this much later."""
 CARRIED: Final = 500
 """Changes of one session in one commit that its event carries; readers fetch more themselves."""
+CARRIED_WEIGHT: Final = 256 * 1024
+"""Characters of text that such an event carries: a small part of what may wait for a reader."""
 SETTLED: Final = 256
 """Final utterances of a session whose late interims are dropped without asking the database."""
 WAITING: Final = 4_096
@@ -244,14 +246,11 @@ class Ledger:
         session = edit.session
         if edit.changed:
             rows = list(edit.changed.values())
-            utterances = tuple((row.seq, state_of(row)) for row in rows)
+            is_light = len(rows) <= CARRIED and sum(len(r.text) for r in rows) <= CARRIED_WEIGHT
+            utterances = tuple((row.seq, state_of(row)) for row in rows) if is_light else None
             self._hub.publish(
                 transcripts_topic(session.id),
-                TranscriptCommitted(
-                    edit.first_seq,
-                    session.last_seq,
-                    utterances if len(utterances) <= CARRIED else None,
-                ),
+                TranscriptCommitted(edit.first_seq, session.last_seq, utterances),
             )
             self._remember(session.id, rows)
         if edit.is_visibly_changed:

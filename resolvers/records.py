@@ -114,6 +114,11 @@ class TranscriptEnded:
 class ServerStopping:
     """This process is about to stop; streams end now so that clients reconnect in time."""
 
+    @property
+    def is_urgent(self) -> bool:
+        """There is no time to deliver what waits; it is replayed by the next process."""
+        return True
+
 
 SERVER_TOPIC = "server"
 ACCESS_PREFIX = "access:"

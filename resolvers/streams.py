@@ -86,6 +86,7 @@ async def _events(
     """
     expires_at = viewer.expires_at
     while True:
+        _check_expiry(backend, viewer)
         try:
             event = subscription.take()
             if event is None:
@@ -96,11 +97,20 @@ async def _events(
             raise _Ended("ACCESS_REVOKED") from None
         except ReaderTooSlow:
             raise _Ended("READER_TOO_SLOW") from None
-        if isinstance(event, AccessRevoked):
-            raise _Ended("ACCESS_REVOKED")
-        if isinstance(event, ServerStopping):
-            raise _Ended("SERVER_SHUTDOWN")
+        _check_urgent(event)
         yield event
+
+
+def _check_urgent(event: object) -> None:
+    if isinstance(event, AccessRevoked):
+        raise _Ended("ACCESS_REVOKED")
+    if isinstance(event, ServerStopping):
+        raise _Ended("SERVER_SHUTDOWN")
+
+
+def _check_expiry(backend: Backend, viewer: Viewer) -> None:
+    if viewer.expires_at is not None and viewer.expires_at <= backend.clock():
+        raise _Ended("ACCESS_REVOKED")
 
 
 def _seconds_until(moment: datetime | None, now: datetime) -> float | None:
@@ -149,8 +159,11 @@ async def _transcripts(
             async with aclosing(stream.replay(subscription)) as replay:
                 async for event in replay:
                     yield event
+                    # A replay may take minutes, in which nobody looks at what waits.
+                    _check_urgent(subscription.urgent)
+                    _check_expiry(backend, viewer)
             yield stream.marker()
-            await stream.check_alive()
+            stream.check_alive()
             async for published in _events(backend, viewer, subscription):
                 if stream.has_missed(published):
                     async with aclosing(stream.stored()) as batches:
@@ -172,6 +185,8 @@ class _Transcript:
         self._cursor = encode_cursor(session_id, seq)
         self._revisions: OrderedDict[str, int] = OrderedDict()
         self._is_caught_up = False
+        self._fate: str | None = None
+        """How the session had ended before this stream caught up with it."""
 
     def marker(self) -> TranscriptEvent:
         """An event without utterances, to tell where this stream is."""
@@ -192,6 +207,9 @@ class _Transcript:
         """
         is_behind = True
         while is_behind:
+            # Looked at before the words are read: then all that was said before the end is read.
+            # An end after this look is published to the subscription, which is older.
+            self._fate = await self._fate_now()
             async with aclosing(self.stored()) as batches:
                 async for event in batches:
                     yield event
@@ -259,17 +277,20 @@ class _Transcript:
         self._advance(published.last_seq)
         return self._event(tuple(state for state in new if self._is_news(state)))
 
-    async def check_alive(self) -> None:
-        """End the stream of a session that has ended before it began to listen.
+    def check_alive(self) -> None:
+        """End the stream of a session that had ended before the replay did.
 
         Raises:
-            _Ended: it has.
+            _Ended: it had.
         """
+        if self._fate is not None:
+            raise _Ended(self._fate)
+
+    async def _fate_now(self) -> str | None:
         session = await Session.filter(id=self._session_id).using_db(reader()).get_or_none()
         if session is None or session.deleted_at is not None:
-            raise _Ended("SESSION_DELETED")
-        if session.status is SessionStatus.ENDED:
-            raise _Ended("SESSION_ENDED")
+            return "SESSION_DELETED"
+        return "SESSION_ENDED" if session.status is SessionStatus.ENDED else None
 
 
 # ---------------------------------------------------------------------- sessions

@@ -1,0 +1,632 @@
+"""What a person watches: transcripts and sessions, live, replayed and ended with a reason."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from agent_bridge import hub as hub_module
+from agent_bridge.hub import LocalHub
+from models import SessionStatus
+from models.database import transact
+from resolvers import accounts, chats, sessions, streams
+from resolvers.backend import Backend
+from resolvers.ledger import Ledger
+from resolvers.reaper import recover
+from resolvers.records import (
+    SERVER_TOPIC,
+    InterimHeard,
+    ServerStopping,
+    TranscriptCommitted,
+    state_of,
+    transcripts_topic,
+)
+from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
+from resolvers.saving import save_session
+from resolvers.streams import StreamEnd
+from resolvers.viewer import TokenScope
+from tests.resolvers.conftest import Clock
+from tests.resolvers.refused import refused
+from tests.resolvers.stage import Stage, Watcher, message, staged
+
+UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
+
+
+@pytest.fixture
+async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    async with staged(backend, clock) as stage:
+        yield stage
+
+
+# ---------------------------------------------------------------------- replay
+
+
+async def test_everything_is_replayed_then_marked(stage: Stage) -> None:
+    """What was committed, then what is still interim as it is now, then the marker."""
+    session, agent = await stage.talk()
+    await agent.say("one", "SG_1")
+    await agent.say("t", "SG_2", final=False)
+    await agent.say("tw", "SG_2", final=False)
+
+    watcher = await stage.watch(session)
+    events = await watcher.caught_up()
+
+    assert [[each.text for each in event.utterances] for event in events] == [
+        ["one", "t"],
+        ["tw"],
+        [],
+    ]
+    assert [event.is_caught_up for event in events] == [False, False, True]
+    assert watcher.texts == ["one", "tw"]
+
+
+async def test_an_empty_replay_is_marked_too(stage: Stage) -> None:
+    """The first event is the marker, also right after what was read already."""
+    session, agent = await stage.talk()
+    assert [event.utterances for event in await (await stage.watch(session)).caught_up()] == [()]
+
+    await agent.say("one")
+    cursor = sessions.transcript_cursor(await stage.read(session))
+
+    [marker] = await (await stage.watch(session, cursor)).caught_up()
+    assert (marker.utterances, marker.cursor) == ((), cursor)
+
+
+async def test_after_a_cursor_comes_what_changed_since(stage: Stage) -> None:
+    """A final that was an interim before, and what is new; nothing that was delivered."""
+    session, agent = await stage.talk()
+    await agent.say("one", "SG_1")
+    await agent.say("tw", "SG_2", final=False)
+    first = await stage.watch(session)
+    await first.caught_up()
+    await first.close()
+    await agent.say("two", "SG_2")
+    await agent.say("three", "SG_3")
+
+    second = await stage.watch(session, first.cursor)
+    [event, _] = await second.caught_up()
+
+    assert [each.text for each in event.utterances] == ["two", "three"]
+
+
+async def test_a_long_replay_comes_in_batches(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with a cursor from which the next would follow."""
+    monkeypatch.setattr(streams, "PAGE", 3)
+    session = await stage.start()
+    await save_session(
+        stage.backend, stage.viewer, session.id, [message(f"k{index}") for index in range(8)]
+    )
+
+    events = await (await stage.watch(session)).caught_up()
+
+    assert [len(event.utterances) for event in events] == [3, 3, 2, 0]
+    second = await stage.watch(session, events[1].cursor)
+    assert [each.key for each in (await second.next()).utterances] == ["k6", "k7"]
+
+
+async def test_what_happens_during_a_replay_is_not_missed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something new is said between each two batches; all of it arrives, in its order."""
+    monkeypatch.setattr(streams, "PAGE", 2)
+    session, agent = await stage.talk()
+    for index in range(6):
+        await agent.say(f"old {index}", f"old-{index}")
+    watcher = await stage.watch(session)
+    for index in range(5):
+        await watcher.next()
+        await agent.say(f"new {index}", f"new-{index}")
+
+    while len(watcher.held) < 11:
+        await watcher.next()
+
+    assert watcher.texts == await stage.texts(session)
+
+
+async def test_more_than_may_wait_during_a_replay_is_read_from_the_database(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader who is still replaying is not too slow, however much is said meanwhile."""
+    monkeypatch.setattr(streams, "PAGE", 2)
+    monkeypatch.setattr(hub_module, "WEIGHT_BOUND", 0)
+    session, agent = await stage.talk()
+    for index in range(4):
+        await agent.say(f"old {index}", f"old-{index}")
+    watcher = await stage.watch(session)
+    await watcher.next()
+    # As many utterances as fit into a queue, and one more.
+    many = [message(f"k{index}") for index in range(hub_module.BOUND + 1)]
+    for start in range(0, len(many), 501):
+        await save_session(stage.backend, stage.viewer, session.id, many[start : start + 501])
+    for index in range(hub_module.BOUND + 1):
+        stage.backend.hub.publish(transcripts_topic(session.id), SimpleNamespace(number=index))
+
+    await watcher.caught_up()
+
+    assert watcher.texts == await stage.texts(session)
+
+
+@pytest.mark.parametrize("is_revoked", [True, False])
+async def test_a_replay_ends_when_it_must(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, is_revoked: bool
+) -> None:
+    """Revoked or stopping: the next event says so, however much there would still be to replay."""
+    monkeypatch.setattr(streams, "PAGE", 2)
+    session = await stage.start()
+    await save_session(
+        stage.backend, stage.viewer, session.id, [message(f"k{index}") for index in range(8)]
+    )
+    watcher = await stage.watch(session)
+    first = await watcher.next()
+
+    if is_revoked:
+        await accounts.sign_out(stage.backend, stage.viewer)
+    else:
+        stage.backend.hub.publish(SERVER_TOPIC, ServerStopping())
+    [last] = await watcher.rest()
+
+    assert last.end is not None
+    assert last.end.reason == ("ACCESS_REVOKED" if is_revoked else "SERVER_SHUTDOWN")
+    assert (last.utterances, last.cursor) == ((), first.cursor)
+
+
+# ---------------------------------------------------------------------- live
+
+
+async def test_every_interim_and_final_arrives(stage: Stage) -> None:
+    """One utterance an event, with rising revisions; the cursor moves with what is committed."""
+    session, agent = await stage.talk()
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+    events = []
+    for index, text in enumerate(["o", "on", "one"]):
+        await agent.say(text, final=index == 2)
+        events.append(await watcher.next())
+
+    [states] = zip(*(event.utterances for event in events), strict=True)
+    assert [state.text for state in states] == ["o", "on", "one"]
+    assert [state.is_final for state in states] == [False, False, True]
+    assert states[0].revision < states[1].revision < states[2].revision
+    cursors = [sessions.decode_cursor(event.cursor, await stage.read(session)) for event in events]
+    assert cursors == [1, 1, 2]
+
+
+async def test_a_final_latches(stage: Stage) -> None:
+    """An interim that comes late, or again, is acknowledged and shown to nobody."""
+    session, agent = await stage.talk()
+    await agent.say("one two", "SG_1", revision=5)
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+
+    await agent.say("one", "SG_1", revision=4, final=False)
+    await agent.say("one two three", "SG_1", revision=9, final=False)
+    await agent.say("next", "SG_2")
+
+    assert [each.text for each in (await watcher.next()).utterances] == ["next"]
+    assert await stage.texts(session) == ["one two", "next"]
+
+
+async def test_a_merge_that_is_too_large_for_an_event_is_read(stage: Stage) -> None:
+    """More changes than an event carries: they come in batches, from the database."""
+    session, _ = await stage.talk()
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+
+    await save_session(
+        stage.backend, stage.viewer, session.id, [message(f"k{index}") for index in range(1100)]
+    )
+
+    batches = [await watcher.next() for _ in range(3)]
+    assert [len(event.utterances) for event in batches] == [500, 500, 100]
+    assert {event.is_caught_up for event in batches} == {True}
+
+
+async def test_one_large_merge_makes_nobody_too_slow(stage: Stage) -> None:
+    """A save of more text than may wait for a reader reaches a reader who waits for it."""
+    session, _ = await stage.talk()
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+    long = "x" * 32_000
+    shown = [message(f"k{index}", long) for index in range(150)]
+    assert sum(len(each.text) for each in shown) > hub_module.WEIGHT_BOUND
+
+    await save_session(stage.backend, stage.viewer, session.id, shown)
+
+    while len(watcher.held) < len(shown):
+        assert (await watcher.next()).end is None
+
+
+async def test_a_hole_is_filled_before_anything_later(stage: Stage) -> None:
+    """An event that got lost on the way is found in the database, and delivered first."""
+    session, agent = await stage.talk()
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+    hub = stage.backend.hub
+    publish, lost = hub.publish, []
+
+    def lossy(topic: str, event: object) -> None:
+        lost.append(event)
+
+    hub.publish = lossy  # type: ignore[method-assign] # a hub that loses what it is given
+    await agent.say("lost", "SG_1")
+    hub.publish = publish  # type: ignore[method-assign] # and is whole again
+    await agent.say("next", "SG_2")
+
+    event = await watcher.next()
+    assert [each.text for each in event.utterances] == ["lost", "next"]
+    assert any(isinstance(each, TranscriptCommitted) for each in lost)
+
+
+async def test_what_is_published_twice_is_delivered_once(stage: Stage) -> None:
+    """A hub may repeat itself; an interim that is older than what was delivered is dropped."""
+    session, agent = await stage.talk()
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+    await agent.say("on", final=False)
+    old = (await watcher.next()).utterances[0]
+    await agent.say("one")
+    await watcher.next()
+    topic = transcripts_topic(session.id)
+    [row] = await stage.rows(session)
+
+    stage.backend.hub.publish(topic, InterimHeard(old))
+    stage.backend.hub.publish(topic, TranscriptCommitted(1, 2, ((2, state_of(row)),)))
+    await agent.say("next", "SG_2")
+
+    assert [each.text for each in (await watcher.next()).utterances] == ["next"]
+
+
+async def test_a_reader_may_come_and_go(stage: Stage) -> None:
+    """Cut at every event, and back with its cursor, it ends with all there is."""
+    session, agent = await stage.talk()
+    held: dict[str, int] = {}
+    cursor = None
+    for index in range(10):
+        await agent.say(f"word {index}", f"SG_{index // 2}", final=index % 2 == 1)
+        watcher = await stage.watch(session, cursor)
+        await watcher.caught_up()
+        cursor = watcher.cursor
+        held |= {state.text: state.revision for state in watcher.held.values()}
+        await watcher.close()
+
+    finals = {row.text: row.revision for row in await stage.rows(session)}
+    assert finals.items() <= held.items()
+    assert stage.backend.hub.watched("transcripts:") == []
+
+
+async def test_a_new_process_goes_on_where_the_old_one_was_killed(
+    stage: Stage, clock: Clock
+) -> None:
+    """Interims that were shown but not written lose their words, never the order of revisions."""
+    session, agent = await stage.talk()
+    before = await stage.watch(session)
+    await before.caught_up()
+    await agent.say("on", "SG_1", final=False)
+    await agent.say("on tw", "SG_1", final=False)
+    await agent.say("on twee", "SG_1", final=False)
+    while before.texts != ["on twee"]:
+        await before.next()
+    await before.close()
+
+    hub = LocalHub()
+    stage.backend.hub, stage.backend.ledger = hub, Ledger(hub, clock)
+    assert await recover(stage.backend) == 1
+    after = await stage.watch(session, before.cursor)
+    after.held = before.held
+    await after.caught_up()
+
+    assert after.texts == await stage.texts(session) == ["on"]
+
+
+# ---------------------------------------------------------------------- ends
+
+
+async def test_an_ended_session_is_replayed_marked_and_ended(stage: Stage) -> None:
+    """Replay, marker, end; there is no point in coming back."""
+    session, agent = await stage.talk()
+    await agent.say("hello")
+    await agent.bye()
+
+    events = await (await stage.watch(session)).rest()
+
+    assert [len(event.utterances) for event in events] == [1, 0, 0]
+    assert [event.is_caught_up for event in events] == [False, True, True]
+    assert [event.end for event in events] == [None, None, StreamEnd("SESSION_ENDED", False)]
+
+
+async def test_a_stream_ends_with_its_session(stage: Stage) -> None:
+    """While it is ENDING the last words still come; then the end."""
+    session, agent = await stage.talk()
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+    await save_session(stage.backend, stage.viewer, session.id, [])
+    await agent.say("last words")
+    await agent.bye()
+
+    events = await watcher.rest()
+
+    assert watcher.texts == ["last words"]
+    assert events[-1].end == StreamEnd("SESSION_ENDED", False)
+
+
+async def test_an_end_during_the_replay_is_noticed(stage: Stage) -> None:
+    """Also one whose event got lost."""
+    session, agent = await stage.talk()
+    await agent.say("hello")
+    watcher = await stage.watch(session)
+    await watcher.next()
+
+    await agent.bye()
+
+    assert [event.end for event in await watcher.rest()] == [
+        None,
+        StreamEnd("SESSION_ENDED", False),
+    ]
+
+
+async def test_a_deleted_session_ends_its_streams(stage: Stage) -> None:
+    """Both kinds say so; the one of all sessions says which, and goes on."""
+    session, agent = await stage.talk()
+    await agent.say("hel", final=False)
+    words = await stage.watch(session)
+    await words.caught_up()
+    one, every = await stage.watch_sessions(session), await stage.watch_sessions()
+    await one.next()
+    await every.next()
+
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+
+    assert (await words.rest())[-1].end == StreamEnd("SESSION_DELETED", False)
+    updates = await one.rest()
+    assert updates[-2].deleted_session_id == session.id
+    assert updates[-1].end == StreamEnd("SESSION_DELETED", False)
+    assert (await every.next()).deleted_session_id == session.id
+    another = await stage.start()
+    assert (await every.next()).session.id == another.id
+
+
+async def test_a_session_that_is_deleted_before_the_first_event(stage: Stage) -> None:
+    """It had been authorised: then the only event is the end."""
+    session = await stage.start()
+    words, updates = await stage.watch(session), await stage.watch_sessions(session)
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+
+    assert (await words.rest())[-1].end == StreamEnd("SESSION_DELETED", False)
+    assert [update.end for update in await updates.rest()] == [StreamEnd("SESSION_DELETED", False)]
+
+
+@pytest.mark.parametrize("before_the_first_event", [True, False])
+async def test_signing_out_ends_every_stream(stage: Stage, before_the_first_event: bool) -> None:
+    """ACCESS_REVOKED, also where the stream had not begun to listen yet."""
+    session, _ = await stage.talk()
+    watched: list[Watcher[object]] = [
+        await stage.watch(session),  # type: ignore[list-item] # a Watcher of something narrower
+        await stage.watch_sessions(session),
+        await stage.watch_sessions(),
+    ]
+    if not before_the_first_event:
+        for watcher in watched:
+            await watcher.next()
+
+    await accounts.sign_out(stage.backend, stage.viewer)
+
+    for watcher in watched:
+        last: object = (await watcher.rest())[-1]
+        assert last.end == StreamEnd("ACCESS_REVOKED", False)  # type: ignore[attr-defined] # both have
+
+
+async def test_a_login_that_another_process_revoked_ends_its_streams(stage: Stage) -> None:
+    """The reaper looks for that: another process's commit reaches no hub of this one."""
+    from models import Login
+
+    session, _ = await stage.talk()
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+    await transact(lambda conn: Login.filter(id=stage.viewer.login_id).using_db(conn).delete())
+
+    await stage.reaper.look()
+
+    assert [event.end for event in await watcher.rest()] == [StreamEnd("ACCESS_REVOKED", False)]
+
+
+async def test_access_that_expires_ends_its_streams(stage: Stage) -> None:
+    """At the moment itself, without anybody publishing anything."""
+    session, _ = await stage.talk()
+    stage.viewer = replace(stage.viewer, expires_at=stage.clock() + timedelta(milliseconds=20))
+    words, updates = await stage.watch(session), await stage.watch_sessions(session)
+
+    assert (await words.rest())[-1].end == StreamEnd("ACCESS_REVOKED", False)
+    assert (await updates.rest())[-1].end == StreamEnd("ACCESS_REVOKED", False)
+
+
+async def test_expired_access_gets_nothing_that_waits(stage: Stage) -> None:
+    """However much is said, so that the stream never has to wait."""
+    session, agent = await stage.talk()
+    stage.viewer = replace(stage.viewer, expires_at=stage.clock() + timedelta(hours=1))
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+    await agent.say("secret", "SG_1")
+    await agent.say("secrets", "SG_2")
+
+    stage.clock.pass_by(hours=1)
+
+    [last] = await watcher.rest()
+    assert (last.utterances, last.end) == ((), StreamEnd("ACCESS_REVOKED", False))
+
+
+async def test_a_server_that_stops_ends_its_streams(stage: Stage) -> None:
+    """SERVER_SHUTDOWN, and coming back makes sense."""
+    session, _ = await stage.talk()
+    words, updates = await stage.watch(session), await stage.watch_sessions(session)
+    await words.caught_up()
+    await updates.next()
+
+    stage.backend.hub.publish(SERVER_TOPIC, ServerStopping())
+
+    assert [event.end for event in await words.rest()] == [StreamEnd("SERVER_SHUTDOWN", True)]
+    assert [update.end for update in await updates.rest()] == [StreamEnd("SERVER_SHUTDOWN", True)]
+
+
+async def test_a_reader_who_is_too_slow_is_told_and_misses_nothing(stage: Stage) -> None:
+    """READER_TOO_SLOW with a cursor from which everything follows; the agent never waited."""
+    session, agent = await stage.talk()
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+    answers = []
+    for index in range(hub_module.BOUND + 1):
+        answers.append(agent.report(f"word {index}", f"SG_{index}", final=True))
+        # One commit for each, as when people talk.
+        await answers[-1]
+
+    [last] = await watcher.rest()
+
+    assert last.end == StreamEnd("READER_TOO_SLOW", True)
+    again = await stage.watch(session, last.cursor)
+    await again.caught_up()
+    assert again.texts == await stage.texts(session)
+
+
+async def test_interims_of_one_utterance_make_nobody_too_slow(stage: Stage) -> None:
+    """They take each other's place: whoever looks away sees the newest only."""
+    session, agent = await stage.talk()
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+    await agent.say("first", final=False)
+    await watcher.next()
+    for index in range(3 * hub_module.BOUND):
+        agent.report(f"word {index}")
+
+    while watcher.texts != [f"word {3 * hub_module.BOUND - 1}"]:
+        assert (await watcher.next()).end is None
+
+
+# ---------------------------------------------------------------------- refusals
+
+
+async def test_a_stream_is_refused_before_it_is_made(stage: Stage) -> None:
+    """Signed out, without the scope, unknown, somebody else's, malformed."""
+    session = await stage.start()
+    other = await stage.somebody_else()
+    writing = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_WRITE}))
+    backend = stage.backend
+
+    for opened in (streams.open_transcripts, streams.open_session_updates):
+        async with refused(Unauthenticated):
+            await opened(backend, None, session.id)
+        async with refused(Forbidden):
+            await opened(backend, writing, session.id)
+        async with refused(NotFound, ["sessionId"]):
+            await opened(backend, stage.viewer, UNKNOWN)
+        async with refused(Forbidden, ["sessionId"]):
+            await opened(backend, other, session.id)
+        async with refused(BadUserInput, ["sessionId"]):
+            await opened(backend, stage.viewer, "ses_")
+
+
+async def test_a_cursor_that_is_not_of_this_transcript_is_refused(stage: Stage) -> None:
+    """Of another session, from the future, changed by hand, or nonsense."""
+    session, agent = await stage.talk()
+    another = await stage.start()
+    await agent.say("hello")
+    now = sessions.transcript_cursor(await stage.read(session))
+    bad = [
+        sessions.encode_cursor(another.id, 0),
+        sessions.encode_cursor(session.id, 2),
+        sessions.encode_cursor(session.id, -1),
+        sessions.encode_cursor(session.id, 10**30),
+        now + "=",
+        now[:-1],
+        "",
+        "nonsense",
+        "é",
+        "\ud800",
+        "A" * 100_000,
+    ]
+
+    for cursor in bad:
+        async with refused(BadUserInput, ["after"]):
+            await stage.watch(session, cursor)
+
+
+# ---------------------------------------------------------------------- sessionUpdates
+
+
+async def test_a_session_is_told_with_every_change_of_it(stage: Stage) -> None:
+    """First as it is; then each committed change, with the next version; renamed after the end."""
+    session = await stage.start()
+    watcher = await stage.watch_sessions(session)
+    updates = [await watcher.next()]
+    agent = stage.talker(session)
+    await agent.come()
+    updates.append(await watcher.next())
+    await agent.say("hello")
+    updates.append(await watcher.next())
+    await save_session(stage.backend, stage.viewer, session.id, [])
+    updates.append(await watcher.next())
+    await agent.bye()
+    while updates[-1].session.status is not SessionStatus.ENDED:
+        updates.append(await watcher.next())
+    await sessions.rename_session(stage.backend, stage.viewer, session.id, "Named")
+    updates.append(await watcher.next())
+
+    told = [(each.session.status.value, each.session.version) for each in updates]
+    assert list(dict.fromkeys(told)) == [
+        ("STARTING", 1),
+        ("ACTIVE", 2),
+        ("ACTIVE", 3),
+        ("ENDING", 4),
+        ("ENDED", 5),
+        ("ENDED", 6),
+    ]
+    assert updates[-1].session.title == "Named"
+
+
+async def test_all_of_a_viewers_sessions_are_told_and_nobody_elses(stage: Stage) -> None:
+    """The first event has neither session nor id: lists that are read after it miss nothing."""
+    watcher = await stage.watch_sessions()
+    first = await watcher.next()
+    assert (first.session, first.deleted_session_id, first.end) == (None, None, None)
+    other = await stage.somebody_else()
+
+    await chats.start_new_chat(stage.backend, other)
+    mine = await stage.start()
+
+    assert (await watcher.next()).session.id == mine.id
+
+
+async def test_a_failed_start_is_told(stage: Stage) -> None:
+    """STARTING, then FAILED with the code; then STARTING again."""
+    session = await stage.start()
+    watcher = await stage.watch_sessions(session)
+    await watcher.next()
+
+    await stage.pass_by(5)
+    failed = (await watcher.next()).session
+    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+    again = (await watcher.next()).session
+
+    assert (failed.status, failed.failure_code) == (SessionStatus.FAILED, "AGENT_TIMEOUT")
+    assert (again.status, again.failure_code) == (SessionStatus.STARTING, None)
+
+
+async def test_a_stream_that_is_dropped_leaves_nothing_behind(stage: Stage) -> None:
+    """Whether it is closed, or its task is cancelled while it waits."""
+    session, _ = await stage.talk()
+    hub = stage.backend.hub
+    closed = await stage.watch(session)
+    await closed.caught_up()
+    await closed.close()
+    cancelled = await stage.watch(session)
+    await cancelled.caught_up()
+    waiting = asyncio.ensure_future(cancelled.next())
+    asyncio.get_running_loop().call_soon(waiting.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert hub.watched("transcripts:") == []
+    assert hub.watched("access:") == []
