@@ -33,6 +33,8 @@ async def typed_out(chat: Chat, keyboard: Keyboard, speaker: Speaker) -> None:
     while (text := await keyboard.next()) is not None:
         try:
             await chat.type(f"typed_{secrets.token_hex(8)}", text)
+            if not keyboard.is_interactive:
+                await _settled(chat, speaker)
         except RefusedByServer:
             # It ended by itself: what was said until then can still be saved.
             if chat.ended.is_set():

@@ -19,6 +19,8 @@ class Keyboard:
 
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = sys.stdin.fileno() if descriptor is None else descriptor
+        self.is_interactive = os.isatty(self._descriptor)
+        """Whether somebody sits there who reads an answer before going on."""
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:

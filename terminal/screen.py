@@ -104,7 +104,7 @@ class PlainScreen:
         """Print what is settled."""
         for line in self._latched.take(transcript.lines):
             if not (self._hides_typed and line.role == "USER" and line.source == "TYPED"):
-                self._console.print(row(line))
+                print_line(self._console, line)
 
     def state(self, state: str | None) -> None:
         """Say nothing: a state is of no interest afterwards."""
@@ -157,6 +157,14 @@ class LiveScreen:
         state = _STATES.get(self._state or "", "The agent is away")
         status = Text(f"({state}. Ctrl-C ends and saves.)", style="dim italic")
         self._live.update(Group(*map(row, self._open), status), refresh=True)
+
+
+def print_line(console: Console, line: Line) -> None:
+    """Print an utterance; in a file or a pipe as one line, however long it is."""
+    if console.is_terminal:
+        console.print(row(line))
+    else:
+        console.print(Text(f"{line.speaker:5}  {line.shown}"), soft_wrap=True)
 
 
 def row(line: Line) -> RenderableType:

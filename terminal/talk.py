@@ -18,7 +18,7 @@ from terminal.ends import answered, typed_out
 from terminal.keyboard import Keyboard
 from terminal.line import AudioLine
 from terminal.refusal import CannotTalk, RefusedByServer
-from terminal.screen import row, screen_for
+from terminal.screen import print_line, screen_for
 from terminal.server import Server
 from terminal.source import Nothing, Playback, Source, open_microphone
 from terminal.speaker import open_speaker
@@ -150,7 +150,7 @@ async def _saved(console: Console, chat: Chat) -> int:
     console.print(Text("\nRead back from the history:", style="bold"))
     lines = await chat.read_back()
     for line in lines:
-        console.print(row(line))
+        print_line(console, line)
     kept = {(line.key, line.text) for line in lines}
     lost = [line for line in chat.transcript.lines if (line.key, line.text) not in kept]
     if lost:

@@ -1,0 +1,156 @@
+"""What is played to the agent: real recordings, sentences made afresh, and noises."""
+
+import random
+import re
+import wave
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+RATE: Final = 16_000
+RECORDINGS: Final = Path("/usr/share/pocketsphinx/test/data/librivox")
+"""From Debian's `pocketsphinx-testdata`: "Sense and Sensibility", read aloud for LibriVox."""
+
+Pcm = npt.NDArray[np.int16]
+
+_COMMON: Final = Path(__file__).with_name("common_words.txt")
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Something that is said."""
+
+    name: str
+    text: str
+    pcm: Pcm
+    """16 kHz mono."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes."""
+        return len(self.pcm) / RATE
+
+    @property
+    def voice(self) -> tuple[int, int]:
+        """The first sample that is heard, and the one after the last."""
+        return voiced(self.pcm)
+
+    def trimmed(self) -> "Clip":
+        """Return it without the silence before and after it."""
+        began, ended = self.voice
+        return Clip(self.name, self.text, self.pcm[began:ended])
+
+
+@cache
+def recordings() -> tuple[Clip, ...]:
+    """Return the five recordings of read speech with what is read in them."""
+    assert RECORDINGS.is_dir(), "missing: sudo apt-get install pocketsphinx-testdata"
+    found = []
+    for line in (RECORDINGS / "transcription").read_text().splitlines():
+        match = re.fullmatch(r"<s> (.*) </s> \((.*)\)", line)
+        assert match, line
+        found.append(Clip(match[2][-4:], match[1], read_wav(RECORDINGS / f"{match[2]}.wav")))
+    # One of them reads "a more amiable woman", and its transcription has an "a" too many.
+    return tuple(
+        Clip(clip.name, clip.text.replace("a more a amiable", "a more amiable"), clip.pcm)
+        for clip in found
+    )
+
+
+def recording(name: str) -> Clip:
+    """Return one of the recordings by the end of its name."""
+    return next(clip for clip in recordings() if clip.name == name)
+
+
+def read_wav(path: Path) -> Pcm:
+    """Read a file that is 16 kHz mono 16-bit already."""
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").copy()
+
+
+def write_wav(path: Path, pcm: Pcm, rate: int = RATE) -> Path:
+    """Write 16-bit mono sound."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(pcm.astype("<i2").tobytes())
+    return path
+
+
+def random_words(seed: int, count: int = 9) -> Clip:
+    """Say common words in an order that nobody has ever trained on."""
+    words = random.Random(seed).sample(_COMMON.read_text().split(), count)
+    text = " ".join(words)
+    # Commas keep the voice from running words together, and are no pauses to end a sentence at.
+    return spoken(f"random words, seed {seed}", text, ", ".join(words).capitalize() + ".")
+
+
+def spoken(name: str, text: str, written: str | None = None) -> Clip:
+    """Say a text with the voice that the agent has, too."""
+    sound = np.concatenate(list(_voice().stream(written or text)))
+    return Clip(name, text, resampled(_pcm(sound), 24_000))
+
+
+@cache
+def _voice() -> Any:
+    from hibari import Hibari
+
+    return Hibari(threads=1)
+
+
+def resampled(pcm: Pcm, rate: int) -> Pcm:
+    """Bring sound to 16 kHz: drop the frequencies that would fold back, then interpolate."""
+    count = len(pcm) * RATE // rate
+    spectrum = np.fft.rfft(pcm.astype(np.float64))
+    kept = spectrum[: count // 2 + 1]
+    return _clipped(np.fft.irfft(kept, count) * (count / len(pcm)))
+
+
+def voiced(pcm: Pcm) -> tuple[int, int]:
+    """Return the first sample of voice and the one after the last: 30 dB under the loudest part."""
+    window = RATE // 50
+    frames = pcm[: len(pcm) // window * window].astype(np.float64).reshape(-1, window)
+    energy = (frames**2).mean(axis=1)
+    loud = np.flatnonzero(energy > energy.max() * 1e-3)
+    return int(loud[0]) * window, (int(loud[-1]) + 1) * window
+
+
+def silence(seconds: float) -> Pcm:
+    """Nothing at all."""
+    return np.zeros(int(seconds * RATE), np.int16)
+
+
+def noises(seconds: float) -> dict[str, Pcm]:
+    """Everything that a microphone picks up and that nobody has said."""
+    count = int(seconds * RATE)
+    made = np.random.default_rng(1)
+    time = np.arange(count) / RATE
+    white = made.standard_normal(count)
+    spectrum = np.fft.rfft(made.standard_normal(count))
+    pink = np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)) + 1), count)
+    hum = sum(np.sin(2 * np.pi * 50 * n * time) / n for n in (1, 2, 3, 5))
+    clicks = np.zeros(count)
+    clicks[made.integers(0, count, int(4 * seconds))] = 1
+    clicks = np.convolve(clicks, np.exp(-np.arange(64) / 8), "same")
+    sounds = {
+        "white noise": 0.05 * white,
+        "pink noise": 0.1 * pink / pink.std(),
+        "hum": 0.1 * hum,
+        "clicks": 0.8 * clicks,
+        "silence": np.zeros(count),
+    }
+    return {name: _pcm(sound) for name, sound in sounds.items()}
+
+
+def _pcm(sound: npt.NDArray[np.floating]) -> Pcm:
+    return _clipped(np.asarray(sound, np.float64) * 32_767)
+
+
+def _clipped(sound: npt.NDArray[np.float64]) -> Pcm:
+    return np.clip(np.round(sound), -32_768, 32_767).astype(np.int16)

@@ -1,0 +1,114 @@
+"""Compares what was said with what was understood, by words, not by how they are written."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import jiwer
+
+_SPELT: Final = {
+    "mr": "mister",
+    "mrs": "missus",
+    "dr": "doctor",
+    "ok": "okay",
+    "pm": "p m",
+    "am": "a m",
+    "i'm": "i am",
+    "it's": "it is",
+    "that's": "that is",
+    "you're": "you are",
+    "i've": "i have",
+    "i'll": "i will",
+    "can't": "can not",
+    "cannot": "can not",
+    "don't": "do not",
+}
+_ONES: Final = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS: Final = [
+    "_",
+    "_",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "sixty",
+    "seventy",
+    "eighty",
+    "ninety",
+]
+_ORDINALS: Final = {
+    "first": "one",
+    "second": "two",
+    "third": "three",
+    "fifth": "five",
+    "eighth": "eight",
+    "ninth": "nine",
+    "twelfth": "twelve",
+    "twentieth": "twenty",
+    "thirtieth": "thirty",
+}
+
+
+def normal(text: str) -> str:
+    """Return a text as plain words: no case, no punctuation, numbers and ordinals spelt out."""
+    text = text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    text = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", text)
+    text = re.sub(r"(\d)(st|nd|rd|th)\b", r"\1", text)
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    words = re.findall(r"[a-z]+(?:'[a-z]+)?|\d+", text)
+    return " ".join(spelt for word in words for spelt in _spelt(word))
+
+
+def error_rate(spoken: Iterable[str], understood: Iterable[str]) -> float:
+    """Return the word error rate, pooled over all pairs."""
+    return float(
+        jiwer.wer([normal(text) for text in spoken], [normal(text) for text in understood])
+    )
+
+
+def _spelt(word: str) -> list[str]:
+    if word.isdigit():
+        return _number(word)
+    if word in _ORDINALS:
+        return [_ORDINALS[word]]
+    stem = word.removesuffix("th")
+    if stem != word and stem in _ONES:
+        return [stem]
+    return _SPELT.get(word, word).split()
+
+
+def _number(digits: str) -> list[str]:
+    value = int(digits)
+    if len(digits) == 4 and 1100 <= value <= 2099 and value % 1000:
+        # As years are read aloud.
+        return _number(digits[:2]) + _number(digits[2:])
+    if value >= 1000:
+        rest = _number(str(value % 1000)) if value % 1000 else []
+        return [*_number(str(value // 1000)), "thousand", *rest]
+    if value >= 100:
+        rest = _number(str(value % 100)) if value % 100 else []
+        return [*_number(str(value // 100)), "hundred", *rest]
+    if value >= 20:
+        return [_TENS[value // 10], *([_ONES[value % 10]] if value % 10 else [])]
+    return [_ONES[value]]
