@@ -1,7 +1,9 @@
 """Documents on their way to execution: parsed, limited and validated once, then remembered."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -15,7 +17,7 @@ from graphql import (
 from graphql.validation import specified_rules
 from strawberry.schema.schema import validate_document
 
-from schema import limits
+from schema import cost, limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,14 @@ class DocumentRefused(Exception):
         self.errors = errors
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A valid document, and whether its cost depends on a request's variables."""
+
+    document: DocumentNode
+    may_nest: bool
+
+
 class Documents:
     """Valid documents by their text: the newest, as long as they are not too large together.
 
@@ -50,21 +60,29 @@ class Documents:
         self._schema = schema
         self._max = max_characters
         self._held = 0
-        self._known: OrderedDict[str, DocumentNode] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    def operation(self, query: str, name: str | None) -> Operation:
+    def operation(
+        self, query: str, name: str | None = None, variables: Mapping[str, Any] | None = None
+    ) -> Operation:
         """Return the operation that a request means.
 
         Raises:
-            DocumentRefused: for anything wrong with the document, or no such operation in it.
+            DocumentRefused: for anything wrong with the document, no such operation in it, or more
+                objects than are given at once.
         """
-        document = self._known.get(query)
-        if document is None:
-            document = self._checked(query)
-            self._remember(query, document)
+        known = self._known.get(query)
+        if known is None:
+            known = _Known(self._checked(query), cost.may_nest(query))
+            self._remember(query, known)
         else:
             self._known.move_to_end(query)
-        return _chosen(document, name)
+        operation = _chosen(known.document, name)
+        if known.may_nest and (
+            errors := cost.too_costly(operation.document, operation.node, variables)
+        ):
+            raise DocumentRefused(errors)
+        return operation
 
     def _checked(self, query: str) -> DocumentNode:
         try:
@@ -84,10 +102,10 @@ class Documents:
             raise DocumentRefused(errors)
         return document
 
-    def _remember(self, query: str, document: DocumentNode) -> None:
+    def _remember(self, query: str, known: _Known) -> None:
         if len(query) > self._max // 8:
             return
-        self._known[query] = document
+        self._known[query] = known
         self._held += len(query)
         while self._held > self._max:
             oldest, _ = self._known.popitem(last=False)

@@ -123,7 +123,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         address = request.client.host if request.client else None
         asks = Request(await self.access.viewer(request), is_foreign=is_foreign, address=address)
         try:
-            operation = self.documents.operation(asked.query, asked.operation_name)
+            operation = self.documents.operation(asked.query, asked.operation_name, asked.variables)
         except DocumentRefused as refused:
             return _request_error(media_type, errors.present_all(refused.errors))
         _check_type(request.method, operation.type)

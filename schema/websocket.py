@@ -191,7 +191,9 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
 
     async def _context(self, operation: RunningOperation[Connection, None]) -> tuple[Context, bool]:
         request = Request(await self.context.viewer(), is_websocket=True)
-        found = self.context.documents.operation(operation.query, operation.operation_name)
+        found = self.context.documents.operation(
+            operation.query, operation.operation_name, operation.variables
+        )
         is_stream = found.type is OperationType.SUBSCRIPTION
         return Context(
             self.context.backend, request, found.document, is_stream=is_stream

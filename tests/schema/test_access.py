@@ -1,0 +1,176 @@
+"""Whose request it is: cookies on our own pages, tokens from anywhere."""
+
+from datetime import UTC, datetime
+from http.cookies import SimpleCookie
+
+import pytest
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+import models
+from resolvers.backend import Backend
+from resolvers.entrance import Entrance
+from schema.access import Access
+from tests.schema.clients import Http
+
+VIEWER = "{ viewer { id isGuest email } }"
+GUEST = "mutation { signInAsGuest { viewer { id } } }"
+START = "mutation { startNewChat { session { id } } }"
+ELSEWHERE = "https://elsewhere.example"
+
+
+async def made_token(guest: Http) -> str:
+    data = await guest.data(
+        'mutation { createApiToken(input: {name: "t", scopes: [SESSIONS_READ]}) { secret } }'
+    )
+    secret: str = data["createApiToken"]["secret"]
+    return secret
+
+
+async def test_nobody_is_null_and_no_error(client: Http) -> None:
+    """`viewer` can always be asked."""
+    assert await client.data(VIEWER) == {"viewer": None}
+
+
+async def test_signing_in_sets_a_cookie_that_scripts_can_not_read(client: Http) -> None:
+    """HttpOnly, Lax, for the whole site, for thirty days."""
+    response = await client.post(GUEST)
+
+    [cookie] = SimpleCookie(response.headers["set-cookie"]).values()
+    assert cookie.key == "voxql_login"
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "lax", "/")
+    assert cookie["secure"] == ""
+    assert 29 * 86_400 < int(cookie["max-age"]) <= 30 * 86_400
+    assert (await client.data(VIEWER))["viewer"]["isGuest"] is True
+
+
+async def test_signing_out_clears_it(guest: Http) -> None:
+    """The cookie is gone, and what it stood for is worthless."""
+    kept = guest.cookie
+    data = await guest.data("mutation { signOut { isSignedOut } }")
+
+    assert data == {"signOut": {"isSignedOut": True}}
+    assert guest.cookie is None
+    assert await guest.data(VIEWER, Cookie=f"voxql_login={kept}") == {"viewer": None}
+
+
+async def test_signing_up_keeps_who_one_was_and_changes_the_cookie(guest: Http) -> None:
+    """A cookie that somebody planted before is worth nothing after."""
+    before = guest.cookie
+    [was] = (await guest.data(VIEWER)).values()
+
+    await guest.data(
+        'mutation { signUp(input: {email: "A@b.example", password: "12345678"}) { viewer { id } } }'
+    )
+
+    [now] = (await guest.data(VIEWER)).values()
+    assert (now["id"], now["isGuest"], now["email"]) == (was["id"], False, "a@b.example")
+    assert guest.cookie != before
+
+
+async def test_a_refused_sign_in_sets_no_cookie(client: Http) -> None:
+    """Nor does it take one away."""
+    response = await client.post(
+        'mutation { signIn(input: {email: "a@b.example", password: "12345678"}) { viewer { id } } }'
+    )
+
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": ELSEWHERE},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+    ids=str,
+)
+async def test_pages_of_other_origins_can_not_use_the_cookie(
+    guest: Http, headers: dict[str, str]
+) -> None:
+    """They are nobody: nothing is read, nothing done."""
+    assert await guest.data(VIEWER, None, **headers) == {"viewer": None}
+    assert await guest.code(START, None, **headers) == "UNAUTHENTICATED"
+    assert await models.Session.all().count() == 0
+
+
+async def test_pages_of_other_origins_can_not_sign_anybody_in(client: Http) -> None:
+    """It would sign a person in to an account of that page's choice."""
+    response = await client.post(GUEST, Origin=ELSEWHERE)
+
+    assert response.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    assert "set-cookie" not in response.headers
+    assert await models.User.all().count() == 0
+
+
+async def test_our_own_pages_use_the_cookie(guest: Http) -> None:
+    """By any name of this machine, where that is what the public URL says."""
+    own = str(guest.raw.base_url).rstrip("/")
+
+    for headers in (
+        {"Origin": own},
+        {"Origin": own.replace("127.0.0.1", "localhost")},
+        {"Origin": own.replace("127.0.0.1", "[::1]")},
+        {"Sec_Fetch_Site": "same-origin"},
+    ):
+        assert (await guest.data(VIEWER, None, **headers))["viewer"] is not None
+    assert await guest.data(START, Origin=own)
+
+
+async def test_a_token_works_from_anywhere(guest: Http, client: Http) -> None:
+    """Also from a page of another origin."""
+    secret = await made_token(guest)
+
+    data = await client.data(VIEWER, Authorization=f"Bearer {secret}", Origin=ELSEWHERE)
+
+    assert data == await guest.data(VIEWER)
+
+
+async def test_a_token_wins_over_a_cookie(guest: Http, stranger: Http) -> None:
+    """A program that sends both means the token."""
+    secret = await made_token(guest)
+
+    data = await stranger.data(VIEWER, authorization=f"bearer {secret}")
+
+    assert data == await guest.data(VIEWER)
+
+
+@pytest.mark.parametrize("authorization", ["Bearer vox_wrong", "Bearer", "vox_wrong", "Token x"])
+async def test_a_bad_token_is_not_anonymous(guest: Http, authorization: str) -> None:
+    """Status 401 for any operation, also beside a good cookie."""
+    response = await guest.post("{ __typename }", Authorization=authorization)
+
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    [error] = response.json()["errors"]
+    assert error["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_a_proxy_may_have_its_own_password(guest: Http) -> None:
+    """Basic is not for us: the cookie counts."""
+    assert (await guest.data(VIEWER, Authorization="Basic eDp5"))["viewer"] is not None
+
+
+def connection(**headers: str) -> HTTPConnection:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return HTTPConnection({"type": "http", "headers": raw})
+
+
+def test_behind_https_the_cookie_is_bound_to_this_host(backend: Backend) -> None:
+    """Secure, `__Host-`, and the page's origin is the public one, whatever the proxy asks for."""
+    access = Access(backend, "https://vox.example", ("http://localhost:5173",))
+    response = Response()
+
+    access.set_cookie(response, Entrance(models.User(), "secret", datetime.now(UTC)))
+
+    assert response.headers["set-cookie"].startswith("__Host-voxql_login=secret; ")
+    assert "; Secure" in response.headers["set-cookie"]
+    assert not access.is_foreign(connection(origin="https://vox.example:443").headers)
+    assert not access.is_foreign(connection(origin="http://localhost:5173").headers)
+    assert access.is_foreign(connection(origin="http://vox.example").headers)
+    assert access.is_foreign(connection(origin="https://vox.example.evil.example").headers)
+    assert access.is_foreign(connection(origin="https://[broken").headers)
