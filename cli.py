@@ -13,7 +13,6 @@ import typer
 if TYPE_CHECKING:
     from settings import Settings
 
-OK: Final = 0
 FAILED: Final = 1
 CANNOT_RUN: Final = 78
 
@@ -64,13 +63,25 @@ def agent(
         end_with_the_parent()
     settings = _settings()
     try:
-        from agent_bridge.agent import run_agent
+        from agent_bridge.agent import LlmSettings, run_agent
     except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] in {"livekit", "numpy"}:
+        if error.name and error.name.partition(".")[0] in {"livekit", "numpy", "openai"}:
             _say(f"The agent's packages are not installed (no module {error.name}): make setup")
             raise typer.Exit(CANNOT_RUN) from None
         raise
-    _until_stopped(run_agent(settings, url or settings.public_url))
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
+    model = LlmSettings(settings.llm_base_url, settings.llm_model, key)
+    _until_stopped(
+        run_agent(
+            url or settings.public_url,
+            settings.worker_secret(),
+            [settings.agent_name],
+            settings.agent_places,
+            model if settings.llm_model else None,
+            recogniser=settings.recogniser,
+            voice=settings.voice,
+        )
+    )
 
 
 @app.command()

@@ -13,8 +13,8 @@ from pydantic import Field, SecretStr, StringConstraints, ValidationError, model
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "VOXQL_"
-OTHER_NAMES: Final = frozenset({"VOXQL_URL"})
-"""Names that are read elsewhere: `VOXQL_URL` by `voxql talk`, which is a client, not a server."""
+OTHER_NAMES: Final = frozenset({"VOXQL_TOKEN", "VOXQL_URL"})
+"""Names that clients read: `voxql talk`, and an agent that runs alone."""
 
 SHORTEST_KEY: Final = 16
 
@@ -78,6 +78,14 @@ class Settings(BaseSettings):
         le=1000,
         description="Conversations that the shipped agent holds at once. "
         "When empty: as many as the machine's cores allow.",
+    )
+    recogniser: str = Field(
+        default="moonshine",
+        description="What the shipped agent hears with: `moonshine`, or `module:function`.",
+    )
+    voice: str = Field(
+        default="hibari",
+        description="What the shipped agent speaks with: `hibari`, or `module:function`.",
     )
     worker_key: SecretStr | None = Field(
         default=None,
