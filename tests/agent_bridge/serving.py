@@ -98,6 +98,7 @@ class WatchedWorkers(Workers):
 
     def __init__(self, start_seconds: float) -> None:
         super().__init__(start_seconds=start_seconds)
+        self.heard: list[str] = []
         self._changed = asyncio.Event()
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -117,15 +118,33 @@ class WatchedWorkers(Workers):
 
     def places(self, worker: ConnectedWorker, free: int) -> None:
         super().places(worker, free)
+        self.heard.append(f"places {free}")
         self._changed.set()
 
     def started(self, worker: ConnectedWorker, key: tuple[str, int]) -> None:
         super().started(worker, key)
+        self.heard.append("started")
         self._changed.set()
 
     def refused(self, worker: ConnectedWorker, answer: Refused) -> None:
         super().refused(worker, answer)
         self._changed.set()
+
+
+class SlowHub(LocalHub):
+    """Delivers when a test says so, in one order for everybody, as a hub between processes does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[tuple[str, object]] = []
+
+    def publish(self, topic: str, event: object) -> None:
+        self.held.append((topic, event))
+
+    def deliver(self) -> None:
+        for topic, event in self.held:
+            super().publish(topic, event)
+        self.held.clear()
 
 
 @dataclass
@@ -157,6 +176,7 @@ class Served:
 async def serve(
     handler: Recorder | None = None,
     *,
+    hub: LocalHub | None = None,
     port: int = 0,
     hello_seconds: float = 10.0,
     fence_seconds: float = 10.0,
@@ -165,7 +185,7 @@ async def serve(
 ) -> AsyncIterator[Served]:
     """Run a server for the time of the block; `port` 0 takes a free one."""
     handler = handler or Recorder()
-    hub, tokens = LocalHub(), Tokens(SECRET)
+    hub, tokens = hub or LocalHub(), Tokens(SECRET)
     workers = WatchedWorkers(start_seconds)
     endpoint = bridge_endpoint(
         handler,

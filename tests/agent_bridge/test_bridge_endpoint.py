@@ -14,7 +14,7 @@ from agent_bridge.handler import Input, Welcome
 from agent_bridge.protocol import Ack, CloseCode, Nack, NackCode
 from agent_bridge.tokens import Tokens
 from tests.agent_bridge.bad_frames import BAD_CONTENTS, BAD_FROM_AGENT, MALFORMED, as_json
-from tests.agent_bridge.serving import SECRET, SESSION, Recorder, serve
+from tests.agent_bridge.serving import SECRET, SESSION, Recorder, SlowHub, serve
 from tests.agent_bridge.wire import joined, raw, words
 
 
@@ -165,6 +165,17 @@ async def test_of_many_connections_with_one_token_exactly_one_is_left() -> None:
             await closed.acquire()
         assert len(left) == 1
         await served.endpoint.drain()
+
+
+async def test_a_fence_that_was_published_before_ours_does_not_reach_us_late() -> None:
+    """Between processes both fences may come after both hellos; the order on the topic decides."""
+    hub = SlowHub()
+    async with serve(hub=hub) as served, joined(served) as first, joined(served) as second:
+        assert len(hub.held) == 2
+        hub.deliver()
+        assert await first.closed() == CloseCode.FENCED
+        await second.send("utterance", **words())
+        assert (await second.receive())["type"] == "ack"
 
 
 async def test_an_older_attempt_drains_its_finals_and_is_then_fenced() -> None:
@@ -354,7 +365,8 @@ async def test_an_agent_that_is_closed_while_it_arrives_is_counted_out_again() -
         await agent.send("hello", token=served.token())
         await arriving.wait()
         draining = asyncio.create_task(served.endpoint.drain())
-        go_on.set()
+        # After the connection was ended, which `drain` does at once.
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
         await draining
         assert await agent.closed() == CloseCode.RESTARTING
     assert handler.events == [("hello", 1, frozenset()), ("disconnected", 1)]

@@ -113,6 +113,23 @@ async def test_places_are_right_whatever_crosses_on_the_wire() -> None:
         await served.workers.until(lambda: served.workers.free("echo") == 5)
 
 
+async def test_a_start_that_was_answered_takes_a_place_before_the_next_report() -> None:
+    """`started` itself counts: the report that has it may still be on its way."""
+    async with serve() as served, worker(served, 1) as connection:
+        served.workers.start(request(1))
+        await connection.send("started", session="ses_1", attempt=1)
+        await served.workers.until(lambda: served.workers.heard == ["started"])
+        assert served.workers.free("echo") == 0
+
+
+async def test_the_shipped_worker_answers_before_it_reports() -> None:
+    """The server's sum is only right in this order."""
+    async with serve() as served, shipped(served.url, Jobs()):
+        served.workers.start(REQUEST)
+        await served.workers.until(lambda: "places 1" in served.workers.heard)
+        assert served.workers.heard == ["places 2", "started", "places 1"]
+
+
 async def test_the_worker_with_the_most_free_places_is_asked() -> None:
     """Among those that run the agent."""
     async with (
