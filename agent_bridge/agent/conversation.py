@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, AgentStateChangedEvent, llm, stt, tts
+from livekit.agents import Agent, AgentSession, AgentStateChangedEvent, CloseEvent, llm, stt, tts
 from livekit.agents.types import NOT_GIVEN
 from livekit.agents.voice import ModelSettings
 
@@ -29,8 +29,9 @@ INSTRUCTIONS: Final = (
 )
 _REPLY_AFTER: Final = 0.45
 """Seconds of silence before a reply; the recogniser waits longer when the words ask for more."""
-_DRAIN: Final = 3.0
-"""Seconds for the last words to be recognised when the conversation is stopped."""
+_GOODBYE: Final = 9.0
+"""Seconds to hand in what is left, of which a third for recognising it; the server waits 10."""
+_HURRIED_GOODBYE: Final = 3.0
 _STATES: Final[dict[str, State]] = {
     "initializing": "INITIALIZING",
     "idle": "LISTENING",
@@ -49,6 +50,10 @@ class Minds:
     """None: the person can only type."""
     voice: tts.TTS[Any] | None
     """None: the agent can only write."""
+
+
+class ConversationFailed(Exception):
+    """livekit's session has ended by itself: recogniser or voice failed again and again."""
 
 
 class _VoiceAgent(Agent):
@@ -94,28 +99,39 @@ class Conversation:
         self._agent_segment = ""
         self._agent_began = datetime.now(UTC)
         self._bridge: BridgeClient | None = None
+        self._failed: asyncio.Future[str] | None = None
         self._session: AgentSession[None] = self._new_session()
 
     async def run(self) -> None:
-        """Hold the conversation until the server says stop."""
+        """Hold the conversation until the server says stop.
+
+        Cancelled, it hands in what it has before it ends.
+
+        Raises:
+            BridgeClosed: the server doesn't want this agent (any more).
+            ConversationFailed: livekit has given up; a new attempt may work.
+        """
         job = self._job
         async with BridgeClient(job.url, job.bridge_token, ("input", "speech")) as bridge:
             self._bridge = bridge
             bridge.state("INITIALIZING")
             await self._session.start(_VoiceAgent(self._minds, self._hearing), record=False)
-            # Attached only now: what a session finds at its start it enables by itself.
+            # Only now: what a session finds at its start it enables by itself.
             self._session.output.set_audio_enabled(False)
             line = asyncio.create_task(self._line.run())
             try:
                 await bridge.ready()
                 bridge.state("LISTENING")
-                reason = await self._obey(bridge)
-                await self._wind_up()
+                reason = await self._until_over(bridge)
+                await self._leave(bridge, reason, _GOODBYE)
+            except asyncio.CancelledError:
+                await self._leave(bridge, "CANCELLED", _HURRIED_GOODBYE)
+                raise
             finally:
+                self._bridge = None
                 line.cancel()
                 await asyncio.gather(line, return_exceptions=True)
                 await self._session.aclose()
-            await bridge.bye(reason)
 
     def on_sound(self, pcm: bytes) -> None:
         """Hear the person."""
@@ -171,10 +187,23 @@ class Conversation:
         session.output.audio = self._output
         session.output.transcription = self._text
         session.on("agent_state_changed", self._on_state)
+        session.on("close", self._on_close)
         return session
 
-    async def _obey(self, bridge: BridgeClient) -> str:
+    async def _until_over(self, bridge: BridgeClient) -> str:
         """Do what the server asks for, until it asks to stop; return the reason for the bye."""
+        self._failed = asyncio.get_running_loop().create_future()
+        obeying = asyncio.create_task(self._obey(bridge))
+        try:
+            await asyncio.wait({obeying, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                raise ConversationFailed(self._failed.result())
+            return obeying.result()
+        finally:
+            obeying.cancel()
+            await asyncio.gather(obeying, return_exceptions=True)
+
+    async def _obey(self, bridge: BridgeClient) -> str:
         async for command in bridge.commands():
             match command:
                 case InputCommand():
@@ -183,16 +212,17 @@ class Conversation:
                     return "STOPPED"
         return "CLOSED"
 
+    async def _leave(self, bridge: BridgeClient, reason: str, patience: float) -> None:
+        """Finish what is under way: the person's last words, and what was heard of a reply."""
+        if self._hearing is not None:
+            await self._hearing.finish(patience / 3)
+        await self._output.aclose()
+        await bridge.bye(reason, timeout=patience)
+
     async def _typed(self, text: str) -> None:
         """Take a typed line as the person's turn; it interrupts like a spoken one."""
         await self._session.interrupt()
         self._session.generate_reply(user_input=text, input_modality="text")
-
-    async def _wind_up(self) -> None:
-        """Finish what is under way: the person's last words, and what was heard of a reply."""
-        if self._hearing is not None:
-            await self._hearing.finish(_DRAIN)
-        await self._output.aclose()
 
     def _heard(self, heard: Heard) -> None:
         self._user_segment = self._user_segment or new_segment()
@@ -244,3 +274,7 @@ class Conversation:
         self._session._recorded_events.clear()
         if self._bridge is not None:
             self._bridge.state(_STATES[event.new_state])
+
+    def _on_close(self, event: CloseEvent) -> None:
+        if event.error is not None and self._failed is not None and not self._failed.done():
+            self._failed.set_result(event.error.type)

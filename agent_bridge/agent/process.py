@@ -9,6 +9,7 @@ from typing import Final
 from agent_bridge.agent.answers import LlmSettings, new_llm
 from agent_bridge.agent.conversation import Conversation, Minds
 from agent_bridge.agent.speech import SpeechMissing, load_recogniser, load_voice
+from agent_bridge.client_link import BridgeClosed
 from agent_bridge.worker_client import StartJob, Worker
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,27 @@ async def run_agent(
     """
     keep_words_out_of_logs()
     minds = await asyncio.to_thread(load_minds, llm, recogniser=recogniser, voice=voice)
+    log.info("the agent's models are loaded")
+    try:
+        await serve(url, worker_key, agent_names, minds, places)
+    finally:
+        await minds.answers.aclose()
+
+
+async def serve(
+    url: str,
+    worker_key: str,
+    agent_names: Sequence[str],
+    minds: Minds,
+    places: int | None = None,
+) -> None:
+    """Serve conversations with models that are loaded; see `run_agent`."""
 
     async def converse(job: StartJob) -> None:
-        await Conversation(job, minds).run()
+        try:
+            await Conversation(job, minds).run()
+        except BridgeClosed as closed:
+            log.info("the agent of %s was not wanted: %s", job.session, closed.code.name)
 
     worker = Worker(
         url,
@@ -79,11 +98,7 @@ async def run_agent(
         places=PLACES_A_CORE * cores() if places is None else places,
         on_start=converse,
     )
-    log.info("the agent is ready")
-    try:
-        await worker.run()
-    finally:
-        await minds.answers.aclose()
+    await worker.run()
 
 
 def keep_words_out_of_logs() -> None:

@@ -29,7 +29,7 @@ class Clip:
 
     @property
     def voice_ends(self) -> float:
-        """Seconds from the start to the last 20 ms that are louder than a hundredth of full scale."""
+        """Seconds to the end of the last 20 ms that are louder than a hundredth of full scale."""
         frame = RATE // 50
         sound = self.pcm[: len(self.pcm) // frame * frame].astype(np.float64) / 32_768
         loud = np.sqrt((sound.reshape(-1, frame) ** 2).mean(axis=1)) > 0.01

@@ -40,17 +40,15 @@ class Person:
         self.reports = reports
         self.replies: list[Reply] = []
         self.frames: list[dict[str, object]] = []
+        self._words = np.zeros(0, np.int16)
         self._changed = asyncio.Event()
 
     async def speak(self, pcm: npt.NDArray[np.int16], then: float = 1.0) -> float:
-        """Say something in real time, then be silent; returns when it began to speak."""
-        sound = np.concatenate([pcm, np.zeros(round(then * RATE), np.int16)])
+        """Say something in real time, then be silent for a while; returns when it began."""
+        self._words = np.concatenate([self._words, pcm])
         began = time.monotonic()
-        for start in range(0, len(sound), RATE // 50):
-            due = began + start / RATE
-            # In real time, because that is what is tested: what comes while somebody speaks.
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            await self.socket.send(sound[start : start + RATE // 50].tobytes())
+        await self.until(lambda: not len(self._words), timeout=60)
+        await asyncio.sleep(then)
         return began
 
     async def until(self, condition: object, timeout: float = 15) -> None:
@@ -61,7 +59,7 @@ class Person:
                 await self._changed.wait()
 
     async def listen(self) -> None:
-        playing = asyncio.create_task(self._play())
+        tasks = [asyncio.create_task(self._play()), asyncio.create_task(self._microphone())]
         try:
             async for message in self.socket:
                 if isinstance(message, bytes):
@@ -72,8 +70,21 @@ class Person:
                     await self._obey(json.loads(message))
                 self._changed.set()
         finally:
-            playing.cancel()
-            await asyncio.gather(playing, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _microphone(self) -> None:
+        """Send what is said, and silence otherwise, 20 ms at a time."""
+        size = RATE // 50
+        due = time.monotonic()
+        while True:
+            now, self._words = self._words[:size], self._words[size:]
+            await self.socket.send(np.pad(now, (0, size - len(now))).tobytes())
+            self._changed.set()
+            due += 0.02
+            # In real time, because that is what is tested: what comes while somebody speaks.
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _obey(self, frame: dict[str, object]) -> None:
         self.frames.append(frame)

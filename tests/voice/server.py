@@ -39,9 +39,7 @@ class Notes:
         return [said for _, said in self.utterances if said.final and said.role == role]
 
     def interims(self, segment: str) -> list[Utterance]:
-        return [
-            said for _, said in self.utterances if not said.final and said.segment == segment
-        ]
+        return [said for _, said in self.utterances if not said.final and said.segment == segment]
 
     def when(self, wanted: Utterance) -> float:
         return next(at for at, said in self.utterances if said is wanted)
@@ -132,7 +130,7 @@ class Server:
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve())
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
             await asyncio.sleep(0)
         port = server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"

@@ -42,8 +42,10 @@ _TURN_END: Final = _windows(0.65)
 _LONGEST: Final = _windows(16)
 """An utterance is cut here at the latest: decoding it again and again costs its square."""
 _CUT_WITHIN: Final = _windows(3)
-_FIRST_LOOK: Final = (_windows(0.22), _windows(0.4))
-"""When the first interims are tried: early, because they are what interrupts a reply."""
+_EARLY: Final = _windows(0.1)
+"""While there are no words yet, interims are tried this often: they are what interrupts a reply."""
+_FIRST_LOOK: Final = _windows(0.16)
+_EARLY_UNTIL: Final = _windows(0.6)
 
 
 class Detector(Protocol):
@@ -95,7 +97,8 @@ class _Utterance:
         self.voice = len(windows)
         """Windows up to the last that was speech."""
         self.text = ""
-        self.looks = 0
+        self.looked = 0
+        """How much had been spoken when it was last decoded."""
         self.decoding: asyncio.Task[None] | None = None
         """An interim on its way."""
         self.guess: asyncio.Task[str] | None = None
@@ -103,10 +106,17 @@ class _Utterance:
         self.guessed_voice = 0
 
     @property
+    def spoken(self) -> int:
+        """How many windows there are since the detector noticed."""
+        return len(self.windows) - _LOOK_BACK
+
+    @property
     def ended(self) -> int:
+        """The sample after the last of the voice."""
         return self.began + self.voice * WINDOW
 
     def sound(self) -> Pcm:
+        """Return all there is."""
         return np.concatenate(self.windows)
 
 
@@ -217,16 +227,15 @@ class Ear:
         elif self._silence == _PAUSE:
             self._guess(utterance)
         elif self._is_due(utterance) and (utterance.decoding is None or utterance.decoding.done()):
-            while self._is_due(utterance):
-                utterance.looks += 1
+            utterance.looked = utterance.spoken
             utterance.decoding = asyncio.create_task(self._interim(utterance))
 
     def _is_due(self, utterance: _Utterance) -> bool:
-        spoken = len(utterance.windows) - _LOOK_BACK
-        looks = utterance.looks
-        if looks < len(_FIRST_LOOK):
-            return spoken >= _FIRST_LOOK[looks]
-        return spoken >= (looks - len(_FIRST_LOOK) + 1) * self._interval + _FIRST_LOOK[-1]
+        spoken = utterance.spoken
+        if spoken < _FIRST_LOOK:
+            return False
+        is_early = not utterance.text and spoken <= _EARLY_UNTIL
+        return spoken >= utterance.looked + (_EARLY if is_early else self._interval)
 
     def _guess(self, utterance: _Utterance) -> None:
         """Begin to decode what may turn out to be all of it, while waiting whether it is."""
