@@ -85,7 +85,7 @@ $(STAMPS)/python: $(STAMPS)/bootstrap requirements/agent.txt pyproject.toml
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(STAMPS)/speech: $(STAMPS)/bootstrap requirements/speech.txt
+$(STAMPS)/speech: $(STAMPS)/bootstrap requirements/recogniser.txt requirements/voice.txt
 	@echo "==> Installing the speech packages"
 	@scripts/speech $@
 
