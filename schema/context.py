@@ -61,8 +61,9 @@ class Context:
             )
         if self.request.is_foreign:
             raise Forbidden(
-                "Sign in on this server's own pages; from another origin use an API token "
-                "(Authorization: Bearer …)."
+                "Pages of another origin can't sign anybody in. Open this server by its public "
+                f"URL, {self.backend.config.public_url}, or use an API token (Authorization: "
+                "Bearer …)."
             )
         return self.viewer
 

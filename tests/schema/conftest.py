@@ -14,7 +14,8 @@ from models import database
 from resolvers.backend import Backend
 from settings import Settings
 from tests.schema.clients import Http, Socket
-from tests.schema.fakes import WillingAgents
+from tests.schema.fakes import Agent, WillingAgents
+from tests.schema.operations import start
 
 
 @pytest.fixture
@@ -84,6 +85,17 @@ async def ws(url: str, guest: Http) -> AsyncIterator[Socket]:
     async with Socket(url, cookie=guest.cookie) as ws:
         await ws.init()
         yield ws
+
+
+@pytest.fixture
+async def spoken(guest: Http, backend: Backend) -> tuple[str, Agent]:
+    """A chat in which a person and an agent have said something each."""
+    session_id = (await start(guest, title="About tea"))["session"]["id"]
+    agent = Agent(backend, session_id)
+    await agent.come()
+    await agent.say("Is there any green tea?", segment="SG_1")
+    await agent.say("Yes, there is.", segment="SG_2", role="AGENT")
+    return session_id, agent
 
 
 def _url(listening: socket.socket) -> str:

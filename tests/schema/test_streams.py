@@ -1,0 +1,209 @@
+"""Streams over graphql-transport-ws: what comes, how they end, that they are closed."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from resolvers import nodes, streams
+from resolvers.backend import Backend
+from tests.schema.clients import Http, Socket
+from tests.schema.fakes import Agent
+
+TRANSCRIPTS = """
+subscription Transcripts($id: ID!, $after: String) {
+  transcripts(sessionId: $id, after: $after) {
+    cursor
+    isCaughtUp
+    utterances { text isFinal }
+    end { reason mayResume }
+  }
+}
+"""
+UPDATES = "subscription { sessionUpdates { session { id } deletedSessionId end { reason } } }"
+
+
+async def started(client: Http) -> str:
+    data = await client.data("mutation { startNewChat { session { id } } }")
+    session_id: str = data["startNewChat"]["session"]["id"]
+    return session_id
+
+
+async def test_every_word_comes_while_it_is_spoken(
+    ws: Socket, guest: Http, backend: Backend
+) -> None:
+    """A marker, the interim, the final, the end of the session, then `complete`."""
+    session_id = await started(guest)
+    agent = Agent(backend, session_id)
+    await agent.come()
+    await ws.subscribe(TRANSCRIPTS, {"id": session_id})
+    marker = (await ws.next())["transcripts"]
+    assert (marker["isCaughtUp"], marker["utterances"]) == (True, [])
+
+    await agent.say("hel", final=False)
+    assert (await ws.next())["transcripts"]["utterances"] == [{"text": "hel", "isFinal": False}]
+    await agent.say("hello")
+    final = (await ws.next())["transcripts"]
+    assert final["utterances"] == [{"text": "hello", "isFinal": True}]
+    await guest.data(
+        "mutation($id: ID!) { saveSession(input: {sessionId: $id}) { isSaved } }",
+        {"id": session_id},
+    )
+    await agent.bye()
+
+    last = (await ws.next())["transcripts"]
+    assert last["end"] == {"reason": "SESSION_ENDED", "mayResume": False}
+    assert await ws.receive() == {"id": "1", "type": "complete"}
+    await ws.subscribe(TRANSCRIPTS, {"id": session_id, "after": final["cursor"]})
+    assert (await ws.next())["transcripts"]["utterances"] == []
+
+
+async def test_a_refused_stream_is_an_error_before_the_first_event(
+    ws: Socket, stranger: Http
+) -> None:
+    """Somebody else's, unknown, malformed: never a `next`, never a bare `complete`."""
+    theirs = await started(stranger)
+
+    for session_id, code in (
+        (theirs, "FORBIDDEN"),
+        (theirs[:-1] + ("0" if theirs[-1] != "0" else "1"), "NOT_FOUND"),
+        (theirs.replace("ses_", "utt_"), "BAD_USER_INPUT"),
+    ):
+        await ws.subscribe(TRANSCRIPTS, {"id": session_id})
+        error = await ws.error()
+        assert error["extensions"]["code"] == code
+        assert error["path"] == ["transcripts"]
+
+
+async def test_a_stream_for_nobody_is_refused(url: str) -> None:
+    """Without a cookie or a token: UNAUTHENTICATED."""
+    async with Socket(url) as ws:
+        await ws.init()
+        await ws.subscribe(UPDATES)
+        assert (await ws.error())["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+class Watched:
+    """A stream that says when it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+        self.fails = asyncio.Event()
+
+    async def events(self, *_: object) -> Any:
+        try:
+            yield streams.SessionUpdate()
+            await self.fails.wait()
+            raise LookupError("what somebody said")
+        finally:
+            self.closed.set()
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    watched = Watched()
+
+    async def opened(*_: object) -> Any:
+        return watched.events()
+
+    monkeypatch.setattr(streams, "open_session_updates", opened)
+    return watched
+
+
+async def test_complete_closes_the_stream(ws: Socket, watched: Watched) -> None:
+    """Its generator is closed, so nothing stays registered for it."""
+    await ws.subscribe(UPDATES)
+    await ws.next()
+
+    await ws.send({"id": "1", "type": "complete"})
+
+    async with asyncio.timeout(5):
+        await watched.closed.wait()
+
+
+async def test_a_lost_connection_closes_its_streams(
+    url: str, guest: Http, watched: Watched
+) -> None:
+    """Also when it breaks without a word."""
+    async with Socket(url, cookie=guest.cookie) as ws:
+        await ws.init()
+        await ws.subscribe(UPDATES)
+        await ws.next()
+        ws.connection.transport.abort()
+
+    async with asyncio.timeout(5):
+        await watched.closed.wait()
+
+
+async def test_a_fault_in_a_stream_is_an_error_and_masked(ws: Socket, watched: Watched) -> None:
+    """Not a `next` without data and a `complete`, which clients take for a normal end."""
+    await ws.subscribe(UPDATES)
+    await ws.next()
+
+    watched.fails.set()
+    error = await ws.error()
+
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert "what somebody said" not in json.dumps(error)
+    await ws.subscribe("{ __typename }", id="2")
+    await ws.next("2")
+
+
+async def test_an_event_that_can_not_be_told_ends_its_stream(
+    ws: Socket, guest: Http, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cursor must not reach the client, which would never ask for it again."""
+    session_id = await started(guest)
+    agent = Agent(backend, session_id)
+    await agent.come()
+    await ws.subscribe(
+        "subscription($id: ID!) { transcripts(sessionId: $id) { cursor utterances "
+        "{ session { id } } } }",
+        {"id": session_id},
+    )
+    await ws.next()
+
+    async def broken(*_: object) -> Any:
+        raise OSError("disk")
+
+    monkeypatch.setattr(nodes, "nodes", broken)
+    await agent.say("hello")
+
+    assert (await ws.error())["extensions"]["code"] == "INTERNAL"
+
+
+async def test_streams_of_one_event_ask_the_database_once(
+    ws: Socket, guest: Http, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten utterances in a batch, one query for their session; the next event asks anew."""
+    session_id = await started(guest)
+    agent = Agent(backend, session_id)
+    await agent.come()
+    for index in range(10):
+        await agent.say(f"line {index}", segment=f"SG_{index}")
+    asked: list[list[str]] = []
+    ask = nodes.nodes
+
+    async def counted(backend: Backend, viewer: Any, ids: list[str]) -> Any:
+        asked.append(ids)
+        return await ask(backend, viewer, ids)
+
+    monkeypatch.setattr(nodes, "nodes", counted)
+    await ws.subscribe(
+        "subscription($id: ID!) { transcripts(sessionId: $id) { utterances "
+        "{ session { title } } } }",
+        {"id": session_id},
+    )
+
+    replay = (await ws.next())["transcripts"]["utterances"]
+    assert replay == [{"session": {"title": "New Conversation"}}] * 10
+    assert asked == [[session_id]]
+    await ws.next()
+    await guest.data(
+        'mutation($id: ID!) { renameSession(input: {sessionId: $id, title: "New"}) '
+        "{ session { id } } }",
+        {"id": session_id},
+    )
+    await agent.say("and on", segment="SG_on")
+    assert (await ws.next())["transcripts"]["utterances"] == [{"session": {"title": "New"}}]
