@@ -12,6 +12,8 @@ from schema.context import Info
 from schema.enums import Role, UtteranceSource
 from schema.node import Node, PageInfo
 
+_SOURCES = (UtteranceState, models.Utterance)
+
 
 @strawberry.type(
     description="One stretch of speech or one typed line. Interim while `isFinal` is false: its "
@@ -57,7 +59,7 @@ class Utterance(Node):
 
     @classmethod
     def is_type_of(cls, obj: object, info: Any) -> bool:
-        return isinstance(obj, models.Utterance | UtteranceState)
+        return isinstance(obj, _SOURCES)
 
 
 @strawberry.type(description="An utterance in a list.")

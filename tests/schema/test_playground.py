@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.schema.clients import Http
 from tests.schema.fakes import Agent
 
 BROWSER = Path(__file__).parent / "browser"
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium") or "chromium"
 
 
 async def test_its_examples_run_in_a_browser_which_asks_nobody_else(

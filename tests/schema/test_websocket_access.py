@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from resolvers import accounts
 from tests.schema.clients import Http, Socket
 
 UPDATES = "subscription { sessionUpdates { end { reason } } }"
@@ -80,3 +82,19 @@ async def test_a_token_that_is_revoked_is_unauthenticated_on_an_open_connection(
         )
         await ws.subscribe("{ viewer { id } }")
         assert (await ws.error())["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_a_fault_while_connecting_closes_the_connection(
+    url: str, guest: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Close code 4500, after which clients try again, and a line in the log."""
+
+    async def broken(*_: object) -> Any:
+        raise OSError("disk")
+
+    monkeypatch.setattr(accounts, "viewer_of_login", broken)
+    with capture_logs() as logs:
+        async with Socket(url, cookie=guest.cookie) as ws:
+            await ws.send({"type": "connection_init"})
+            assert await ws.closed() == (4500, "Internal server error")
+    assert [entry["event"] for entry in logs] == ["fault"]
