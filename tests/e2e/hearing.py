@@ -1,11 +1,11 @@
 """The shipped recogniser, to check what the agent's voice really said."""
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 
-from tests.e2e.sound import resampled
+from agent_bridge.agent.speech.moonshine import MoonshineDecoder
+from tests.e2e.sound import RATE, resampled, silence, voiced
 
 
 def understood(pcm: bytes, rate: int = 24_000) -> str:
@@ -13,15 +13,13 @@ def understood(pcm: bytes, rate: int = 24_000) -> str:
     if len(pcm) < rate // 5:
         return ""
     samples = resampled(np.frombuffer(pcm, "<i2"), rate)
-    transcript = _recogniser().transcribe_without_streaming(
-        (samples / np.float32(32_768)).tolist(), 16_000
-    )
-    return " ".join(line.text.strip() for line in transcript.lines)
+    began, ended = voiced(samples)
+    # Silence around it as the agent's ear leaves it: at a bare edge the model makes words up.
+    edge = silence(0.2)
+    whole = np.concatenate([edge, samples[max(0, began - RATE // 10) : ended], edge])
+    return _decoder().decode(whole.astype(np.float32) / np.float32(32_768))
 
 
 @cache
-def _recogniser() -> Any:
-    from moonshine_voice import ModelArch, Transcriber, get_model_path
-
-    options = {"return_audio_data": "false"}
-    return Transcriber(str(get_model_path("tiny-en")), ModelArch.TINY, options=options)
+def _decoder() -> MoonshineDecoder:
+    return MoonshineDecoder()

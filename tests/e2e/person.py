@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
@@ -195,7 +195,18 @@ class Call:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # A conversation that is left open keeps its place with the agent for a minute.
+        with suppress(httpx.HTTPError, Refused):
+            await self.save([])
+            if kind is None:
+                await self.until(lambda: self.end, 15)
         await self.hang_up()
+
+    async def save(self, messages: list[Json] | None = None) -> Json:
+        """Save the conversation, which ends it."""
+        given = {"sessionId": self.id, "messages": self.messages if messages is None else messages}
+        saved: Json = (await self.person.run(SAVE, input=given))["saveSession"]
+        return saved
 
     async def hang_up(self) -> None:
         """Close everything; the session goes on."""

@@ -44,7 +44,10 @@ class Player:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.replies: list[Reply] = []
+        self.stalled = 0.0
+        """Seconds for which a reply that was not complete had nothing to play."""
         self._since: float | None = None
+        self._dry: float | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -63,6 +66,9 @@ class Player:
         reply.sound += sound
         if self._since is None:
             self._since = self._clock()
+            if self._dry is not None and len(reply.sound) > len(sound):
+                self.stalled += self._since - self._dry
+        self._dry = None
 
     def end(self, playout: str, length: int) -> None:
         reply = self.reply(playout)
@@ -91,4 +97,5 @@ class Player:
             samples -= taken
         if samples:
             # It ran dry: what comes next begins when it comes.
+            self._dry = self._since - samples / RATE
             self._since = None

@@ -1,0 +1,66 @@
+"""Several people talk at once, each as if alone; whoever finds no place is told so."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.e2e.conftest import PLACES
+from tests.e2e.person import Call, Person, Said
+from tests.e2e.sound import Clip, recording
+from tests.e2e.words import error_rate
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(150)
+
+LAG_S = 1.5
+"""The longest that a final may take after the end of speech while all places talk."""
+STUTTER_S = 0.3
+"""Silence inside one reply that is not the voice's own."""
+CLIPS = ("0870", "0920", "0890")
+
+
+async def test_three_people_talk_at_once(speaking: ServerProcess) -> None:
+    """All are understood, in time and without stutter; a fourth is refused and hurts nobody."""
+    async with AsyncExitStack() as stack:
+        people = [await stack.enter_async_context(Person(speaking.url)) for _ in range(PLACES)]
+        calls = [await stack.enter_async_context(await person.talk()) for person in people]
+        turns = [
+            [recording(CLIPS[(number + turn) % len(CLIPS)]) for turn in range(2)]
+            for number in range(PLACES)
+        ]
+        talking = [
+            asyncio.create_task(_talk(call, clips))
+            for call, clips in zip(calls, turns, strict=True)
+        ]
+        late = await stack.enter_async_context(Person(speaking.url))
+        refused = await late.start()
+        said = [one for spoken in await asyncio.gather(*talking) for one in spoken]
+
+        assert refused["connection"] is None
+        assert refused["session"]["status"] == "FAILED"
+        failure = refused["session"]["failure"]
+        assert failure["code"] == "AGENT_UNAVAILABLE"
+        assert failure["isRetryable"]
+        assert failure["message"].startswith("Every agent is in a conversation just now.")
+
+        texts = [clip.text for clips in turns for clip in clips]
+        rate = error_rate(texts, [text for _, text, _ in said])
+        lags = sorted(lag for _, _, lag in said)
+        stalled = [round(call.player.stalled, 2) for call in calls]
+        print(f"\nword error rate {rate:.1%}, stalled {stalled} s")
+        print(f"final after {[round(lag, 2) for lag in lags]} s")
+        assert rate <= 0.12, said
+        assert lags[-1] <= LAG_S
+        assert max(stalled) <= STUTTER_S
+
+
+async def _talk(call: Call, clips: list[Clip]) -> list[tuple[Said, str, float]]:
+    heard = []
+    for clip in clips:
+        said = call.say(clip)
+        await call.answered(said, 45)
+        finals = call.finals("USER", said.began)
+        text = " ".join(seen.text for seen in finals)
+        heard.append((said, text, finals[-1].at - said.voice_ended))
+    return heard

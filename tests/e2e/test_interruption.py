@@ -1,0 +1,63 @@
+"""Whoever speaks over the agent is let speak, and what it did not get to say was never said."""
+
+import pytest
+
+from tests.e2e.hearing import understood
+from tests.e2e.person import Call, Person, Said
+from tests.e2e.player import RATE, Reply
+from tests.e2e.sound import recording, spoken
+from tests.e2e.words import error_rate, normal
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(150)
+
+SENTENCE = (
+    "the old train left the station early in the morning and went slowly along the river to the "
+    "mountain village where my brother lives with his children and a very large brown dog"
+)
+STOPS_WITHIN_S = 0.5
+
+
+@pytest.mark.parametrize("heard_s", [1.2, 3.0])
+async def test_speech_over_a_reply_stops_it(speaking: ServerProcess, heard_s: float) -> None:
+    """The reply falls silent at once; the transcript keeps what had been heard, and marks it."""
+    request = spoken("request", f"repeat after me {SENTENCE}")
+    async with Person(speaking.url) as person, await person.talk() as call:
+        call.say(request)
+        await call.until(lambda: call.replies and call.replies[0].samples > heard_s * RATE)
+        reply = call.replies[0]
+        over = call.say(recording("0920").trimmed())
+        await call.until(lambda: reply.cleared)
+        await _assert_stopped(call, reply, over)
+        await call.answered(over)
+
+        kept = {one["key"]: one for one in await person.utterances(call.id)}
+        asked, cut = [kept[seen.key] for seen in (call.finals("USER")[0], call.finals("AGENT")[0])]
+        _assert_prefix(asked["text"], cut["text"])
+        assert cut["isInterrupted"]
+        _assert_agrees(cut["text"], understood(reply.heard))
+        assert not any(one["isInterrupted"] for one in kept.values() if one is not cut)
+
+
+async def _assert_stopped(call: Call, reply: Reply, over: Said) -> None:
+    assert reply.cleared is not None
+    took = reply.cleared - over.voice_began
+    print(f"\nsilent {took * 1000:.0f} ms after the person began")
+    assert 0 < took <= STOPS_WITHIN_S
+    assert reply.length is None, "a reply that was cut off has no end"
+
+
+def _assert_prefix(asked: str, kept: str) -> None:
+    """What is kept is how the reply began, and not all of it."""
+    whole = normal(asked).removeprefix("repeat after me ").split()
+    words = normal(kept).split()
+    assert words
+    assert len(words) < len(whole)
+    assert whole[: len(words)] == words, (asked, kept)
+
+
+def _assert_agrees(kept: str, heard: str) -> None:
+    """The voice said what is kept; the word at which it was cut off may be half said."""
+    words = normal(heard).split()
+    rates = [error_rate([kept], [" ".join(part)]) for part in (words, words[:-1]) if part]
+    assert min(rates) <= 0.2, (kept, heard)
