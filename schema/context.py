@@ -6,6 +6,7 @@ from functools import cached_property
 import strawberry
 from graphql import DocumentNode
 
+from resolvers import accounts
 from resolvers.backend import Backend
 from resolvers.entrance import Entrance
 from resolvers.refusals import BadUserInput, Forbidden
@@ -33,15 +34,12 @@ class Context:
     ) -> None:
         self.backend = backend
         self.request = request
+        self.viewer = request.viewer
+        """Who asks; None when nobody is signed in. Changes when the operation signs in or out."""
         self.document = document
         self.is_stream = is_stream
         self.entrance: Entrance | None = None
         self.has_left = False
-
-    @property
-    def viewer(self) -> Viewer | None:
-        """Who asks; None when nobody is signed in."""
-        return self.request.viewer
 
     @cached_property
     def loaders(self) -> Loaders:
@@ -67,14 +65,21 @@ class Context:
             )
         return self.viewer
 
-    def enter(self, entrance: Entrance) -> Entrance:
-        """Have the response set the login's cookie."""
+    async def enter(self, entrance: Entrance) -> Entrance:
+        """Have the response set the login's cookie; what follows is done for the new viewer."""
         self.entrance, self.has_left = entrance, False
+        self._become(await accounts.viewer_of_login(self.backend, entrance.secret))
         return entrance
 
     def leave(self) -> None:
-        """Have the response clear the login's cookie."""
+        """Have the response clear the login's cookie; what follows is done for nobody."""
         self.entrance, self.has_left = None, True
+        self._become(None)
+
+    def _become(self, viewer: Viewer | None) -> None:
+        self.viewer = viewer
+        # What was loaded was loaded for somebody else.
+        self.__dict__.pop("loaders", None)
 
 
 Info = strawberry.Info[Context, None]

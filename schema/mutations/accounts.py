@@ -46,7 +46,7 @@ class AccountMutations:
     )
     async def sign_up(self, info: Info, input: SignUpInput) -> Entrance:
         viewer = info.context.viewer_at_the_door()
-        return info.context.enter(
+        return await info.context.enter(
             await accounts.sign_up(
                 info.context.backend,
                 viewer,
@@ -59,7 +59,7 @@ class AccountMutations:
     @strawberry.mutation(graphql_type=AuthPayload | None, description="Sign in with a password.")
     async def sign_in(self, info: Info, input: SignInInput) -> Entrance:
         viewer = info.context.viewer_at_the_door()
-        return info.context.enter(
+        return await info.context.enter(
             await accounts.sign_in(
                 info.context.backend,
                 viewer,
@@ -76,7 +76,7 @@ class AccountMutations:
     )
     async def sign_in_as_guest(self, info: Info) -> Entrance:
         viewer = info.context.viewer_at_the_door()
-        return info.context.enter(
+        return await info.context.enter(
             await accounts.sign_in_as_guest(
                 info.context.backend, viewer, address=info.context.request.address
             )

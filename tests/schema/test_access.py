@@ -68,6 +68,26 @@ async def test_signing_up_keeps_who_one_was_and_changes_the_cookie(guest: Http) 
     assert guest.cookie != before
 
 
+async def test_after_signing_in_the_rest_of_the_operation_is_the_new_viewers(
+    guest: Http, client: Http
+) -> None:
+    """What is asked of the account, and what is done next, in the same request."""
+    account = '(input: {email: "ann@tea.example", password: "12345678"})'
+    await guest.data(f"mutation {{ signUp{account} {{ viewer {{ id }} }} }}")
+    await made_token(guest)
+
+    data = await client.data(
+        f"mutation {{ signIn{account} {{ viewer {{ id apiTokens {{ totalCount }} }} }} "
+        "startNewChat { session { id } } signOut { isSignedOut } }"
+    )
+
+    assert data["signIn"]["viewer"]["apiTokens"] == {"totalCount": 1}
+    session = await models.Session.get()
+    assert session.user_id == data["signIn"]["viewer"]["id"]
+    assert data["signOut"] == {"isSignedOut": True}
+    assert client.cookie is None
+
+
 async def test_a_refused_sign_in_sets_no_cookie(client: Http) -> None:
     """Nor does it take one away."""
     response = await client.post(
