@@ -241,8 +241,14 @@ class MediaEvents:
                 raise SessionGone
             edit.session.person_back_by = None
 
-        await self._backend.ledger.transaction(work)
-        self._backend.presence.people.add(session_id)
+        people = self._backend.presence.people
+        # Before the transaction: an agent that gets ready right after it must find the person.
+        people.add(session_id)
+        try:
+            await self._backend.ledger.transaction(work)
+        except SessionGone:
+            people.discard(session_id)
+            raise
 
     async def person_left(self, session_id: str) -> None:
         """Nobody is there to be heard; the conversation waits for a while."""

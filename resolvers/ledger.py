@@ -192,8 +192,10 @@ class Ledger:
         return session_id in self._memories
 
     def forget(self, session_id: str) -> None:
-        """Drop what is remembered of a session that is over; the database has it all."""
-        if session_id not in self._waiting:
+        """Drop what is remembered of a session that is over, once the database has all of it."""
+        memory = self._memories.get(session_id)
+        is_written = memory is None or memory.dirty_since is None
+        if is_written and session_id not in self._waiting:
             self._memories.pop(session_id, None)
 
     # ------------------------------------------------------------------ transactions
@@ -291,7 +293,9 @@ class Ledger:
                     transcripts_topic(session_id), InterimHeard(_published(session_id, known))
                 )
             else:
-                known.is_dirty = False
+                # The commit may have stored more than was published: past the ceiling interims
+                # wait for it. Older ones that come late must not pass for news after it.
+                known.claim, known.is_dirty = claim_of(row), False
         if not any(known.is_dirty for known in memory.open.values()):
             memory.dirty_since = None
 
@@ -392,7 +396,10 @@ def _supersedes(claim: Claim, held: Claim) -> bool:
 def _answer(claims: dict[str, _Waiting], faults: dict[str, Fault]) -> None:
     for key, entry in claims.items():
         for reply in entry.replies:
-            reply(faults.get(key))
+            try:
+                reply(faults.get(key))
+            except Exception:  # one connection's fault must not end the commits of all
+                log.exception("reply_failed")
 
 
 def _published(session_id: str, known: _Open) -> UtteranceState:

@@ -51,7 +51,10 @@ class Reaper:
         now = self._backend.clock()
         due = await past_deadline(now, BATCH).using_db(reader()).values_list("id", flat=True)
         for session_id in due:
-            await self._act(str(session_id))
+            try:
+                await self._act(str(session_id))
+            except Exception:  # one session at fault must not keep the others waiting
+                log.exception("reaper_failed", session=session_id)
         await self._end_revoked_access()
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY

@@ -85,7 +85,7 @@ class Talker:
     async def lose(self) -> None:
         await self._events.disconnected(self.binding, self.connection)
 
-    def report(
+    def heard(
         self,
         text: str,
         segment: str = "SG_1",
@@ -94,13 +94,12 @@ class Talker:
         revision: int | None = None,
         role: str = "USER",
         **more: Any,
-    ) -> "asyncio.Future[Ack | Nack]":
-        """Report an utterance; the future gets the answer."""
+    ) -> Heard:
+        """Make an utterance, with the next revision of its segment unless one is given."""
         if revision is None:
             revision = self._revisions.get(segment, 0) + 1
         self._revisions[segment] = revision
-        answer: asyncio.Future[Ack | Nack] = asyncio.get_running_loop().create_future()
-        heard = Heard(
+        return Heard(
             segment=segment,
             revision=revision,
             role=role,  # type: ignore[arg-type] # a test may say anything
@@ -109,6 +108,11 @@ class Talker:
             started_at=self._clock(),
             **more,
         )
+
+    def report(self, text: str, segment: str = "SG_1", **more: Any) -> "asyncio.Future[Ack | Nack]":
+        """Report an utterance; the future gets the answer."""
+        answer: asyncio.Future[Ack | Nack] = asyncio.get_running_loop().create_future()
+        heard = self.heard(text, segment, **more)
         self._events.utterance(self.binding, self.connection, heard, answer.set_result)
         return answer
 
@@ -258,16 +262,21 @@ def message(key: str, text: str | None = None, **more: Any) -> Message:
 
 
 @asynccontextmanager
-async def staged(backend: Backend, clock: Clock, **config: Any) -> AsyncIterator[Stage]:
-    """Run the ledger over an open database, with one person signed in."""
+async def staged(
+    backend: Backend, clock: Clock, *, is_running: bool = True, **config: Any
+) -> AsyncIterator[Stage]:
+    """Run the ledger over an open database, with one person signed in.
+
+    With `is_running=False` it commits what agents say only when a test tells it to.
+    """
     backend.config = replace(backend.config, **config) if config else Config()
     backend.agents = agents = Agents()
     user = await add_user()
     viewer = await viewer_for(backend, user)
-    running = asyncio.create_task(backend.ledger.run())
+    running = asyncio.create_task(backend.ledger.run() if is_running else asyncio.Event().wait())
     try:
         yield Stage(backend, clock, agents, viewer, user)
-        assert not running.done(), "the ledger has stopped"
+        assert not running.done(), f"the ledger has stopped: {running!r}"
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

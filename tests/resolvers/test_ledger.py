@@ -1,0 +1,445 @@
+"""The ledger: what is acknowledged is stored, what is shown is stored soon, and all in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from agent_bridge.protocol import Ack, Nack
+from models import Utterance, database
+from models.database import OperationalError
+from resolvers import chats, ledger, sessions, transaction
+from resolvers.backend import Backend
+from resolvers.records import TranscriptCommitted, transcripts_topic
+from resolvers.saving import save_session
+from resolvers.transaction import SessionEdit, Transaction, preview_of
+from tests.dump import dump
+from tests.resolvers.conftest import Clock
+from tests.resolvers.stage import Stage, message, staged, taken
+
+
+@pytest.fixture
+async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    async with staged(backend, clock) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def still(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    """A stage whose ledger commits only when a test says so."""
+    async with staged(backend, clock, is_running=False) as stage:
+        yield stage
+
+
+# ---------------------------------------------------------------------- acknowledgements
+
+
+async def test_an_ack_of_a_final_means_that_it_is_stored(still: Stage) -> None:
+    """Not before the commit; a second reader of the file sees it when the ack comes."""
+    session, agent = await still.talk()
+    answer = agent.report("hello", final=True)
+    assert not answer.done()
+    assert await still.texts(session) == []
+
+    await still.backend.ledger.commit_waiting()
+
+    assert answer.result() == Ack("SG_1", 1)
+    assert await still.texts(session) == ["hello"]
+
+
+async def test_the_first_sight_is_stored_before_it_is_shown(still: Stage) -> None:
+    """Its ack and its event come with the commit; later interims do not wait for one."""
+    session, agent = await still.talk()
+    with still.backend.hub.subscribe(transcripts_topic(session.id)) as subscription:
+        first = agent.report("h")
+        assert (first.done(), taken(subscription)) == (False, [])
+        await still.backend.ledger.commit_waiting()
+        assert first.result() == Ack("SG_1", 1)
+        assert len(taken(subscription)) == 1
+
+        second = agent.report("he")
+
+        assert second.result() == Ack("SG_1", 2)
+        assert len(taken(subscription)) == 1
+    assert await still.texts(session) == ["h"]
+
+
+async def test_an_interim_is_written_within_a_second(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without anything else to commit, once the time is up."""
+    monkeypatch.setattr(ledger, "WRITE_WITHIN_S", 0.02)
+    session, agent = await stage.talk()
+    watcher = await stage.watch(session)
+    await watcher.caught_up()
+    await agent.say("h", final=False)
+    await agent.say("he", final=False)
+
+    while watcher.cursor != sessions.encode_cursor(session.id, 2):
+        await watcher.next()
+
+    assert await stage.texts(session) == ["he"]
+
+
+async def test_a_transaction_of_a_session_writes_what_is_known_of_it(still: Stage) -> None:
+    """Renaming it, for one: what was shown is stored, what waits is stored and then answered."""
+    session, agent = await still.talk()
+    first = agent.report("h")
+    await sessions.rename_session(still.backend, still.viewer, session.id, "Named")
+    assert await still.texts(session) == ["h"]
+    assert not first.done()
+
+    await still.backend.ledger.commit_waiting()
+
+    assert first.done()
+    [row] = await still.rows(session)
+    assert (row.revision, row.seq) == (1, 1)
+
+
+async def test_what_waits_for_one_commit_is_merged_into_it(still: Stage) -> None:
+    """Of one segment the best is stored, every report is answered, and many sessions share it."""
+    one, first = await still.talk()
+    two, second = await still.talk()
+    answers = [
+        first.report("a"),
+        first.report("a b", final=True),
+        first.report("a b c"),
+        second.report("x", final=True),
+    ]
+    with still.backend.hub.subscribe(
+        transcripts_topic(one.id), transcripts_topic(two.id)
+    ) as subscription:
+        await still.backend.ledger.commit_waiting()
+        assert len(taken(subscription)) == 2
+
+    assert all(isinstance(answer.result(), Ack) for answer in answers)
+    assert (await still.texts(one), await still.texts(two)) == (["a b"], ["x"])
+
+
+async def test_one_session_at_fault_does_not_hold_up_the_others(
+    still: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets a nack that is not for good, and its final is stored when it is sent again."""
+    good, speaker = await still.talk()
+    bad, victim = await still.talk()
+    number = SessionEdit.number
+
+    def broken(edit: SessionEdit) -> list[Utterance]:
+        if edit.session.id == bad.id:
+            raise OperationalError("the disk is full")
+        return number(edit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SessionEdit, "number", broken)
+        refused = victim.report("lost?", revision=1, final=True)
+        stored = speaker.report("kept", final=True)
+        assert not await still.backend.ledger.commit_waiting()
+
+    assert isinstance(stored.result(), Ack)
+    answer = refused.result()
+    assert isinstance(answer, Nack)
+    assert (answer.code, answer.terminal) == ("NOT_STORED", False)
+    assert await still.texts(bad) == []
+    again = victim.report("lost?", revision=1, final=True)
+    assert await still.backend.ledger.commit_waiting()
+    assert isinstance(again.result(), Ack)
+    assert (await still.texts(good), await still.texts(bad)) == (["kept"], ["lost?"])
+
+
+async def test_a_commit_that_fails_shows_nothing(
+    still: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither event nor ack nor row; what was shown before is written by the next commit."""
+    session, agent = await still.talk()
+    agent.report("h")
+    await still.backend.ledger.commit_waiting()
+    agent.report("he")
+    before = await dump()
+
+    async def broken(_: Transaction) -> None:
+        raise OperationalError("the disk is full")
+
+    with (
+        monkeypatch.context() as patch,
+        still.backend.hub.subscribe(transcripts_topic(session.id)) as subscription,
+    ):
+        patch.setattr(Transaction, "write", broken)
+        final = agent.report("hello", "SG_2", final=True)
+        assert not await still.backend.ledger.commit_waiting()
+        assert taken(subscription) == []
+        assert isinstance(final.result(), Nack)
+    assert await dump() == before
+
+    await still.backend.ledger.drain()
+    assert await still.texts(session) == ["he"]
+
+
+async def test_a_reply_that_fails_stops_nobody_else(stage: Stage) -> None:
+    """A fault in one connection must not end the commits of all."""
+    session, agent = await stage.talk()
+
+    def broken(_: object) -> None:
+        raise RuntimeError("the connection is in a bad way")
+
+    heard = agent.heard("hello", final=True)
+    stage.events.utterance(agent.binding, agent.connection, heard, broken)
+    for turn in range(3):
+        assert isinstance(await agent.say(f"word {turn}", f"SG_{turn + 2}"), Ack)
+    assert "hello" in await stage.texts(session)
+
+
+# ---------------------------------------------------------------------- revisions
+
+
+async def test_every_commit_is_above_what_may_have_been_shown(still: Stage) -> None:
+    """Ceiling + 1; interims in between stay at or under the ceiling."""
+    session, agent = await still.talk()
+    agent.report("h")
+    await still.backend.ledger.commit_waiting()
+    [row] = await still.rows(session)
+    assert (row.revision, row.ceiling) == (1, 1 + transaction.RESERVE)
+    watcher = await still.watch(session)
+    await watcher.caught_up()
+    for index in range(3):
+        agent.report(f"he{index}")
+    assert (await watcher.next()).utterances[0].revision == 4
+
+    agent.report("hello", final=True)
+    await still.backend.ledger.commit_waiting()
+
+    [row] = await still.rows(session)
+    assert (row.revision, row.ceiling) == (2 + transaction.RESERVE, 2 + transaction.RESERVE)
+
+
+async def test_past_the_ceiling_an_interim_waits_for_a_commit(
+    still: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is ever shown above it."""
+    monkeypatch.setattr(transaction, "RESERVE", 2)
+    session, agent = await still.talk()
+    agent.report("0")
+    await still.backend.ledger.commit_waiting()
+    answers = [agent.report(str(index)) for index in range(1, 5)]
+    assert [answer.done() for answer in answers] == [True, True, False, False]
+
+    await still.backend.ledger.commit_waiting()
+
+    assert all(answer.done() for answer in answers)
+    [row] = await still.rows(session)
+    assert (row.text, row.revision, row.ceiling) == ("4", 4, 6)
+
+
+async def test_an_outdated_interim_does_not_come_back_after_a_commit(
+    still: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the commit stored is what later interims are measured by: older ones stay outdated."""
+    monkeypatch.setattr(transaction, "RESERVE", 1)
+    session, agent = await still.talk()
+    for revision in (1, 2, 9):
+        agent.report(f"revision {revision}", revision=revision)
+        await still.backend.ledger.commit_waiting()
+    assert await still.texts(session) == ["revision 9"]
+    watcher = await still.watch(session)
+    await watcher.caught_up()
+
+    agent.report("revision 5", revision=5)
+    agent.report("revision 9", revision=9)
+    await still.backend.ledger.drain()
+    agent.report("done", "SG_2", final=True)
+    await still.backend.ledger.commit_waiting()
+
+    while "done" not in watcher.texts:
+        await watcher.next()
+    assert watcher.texts == await still.texts(session) == ["revision 9", "done"]
+
+
+async def test_nothing_is_written_again_and_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repeated interim costs no commit; the ledger rests when all is written."""
+    monkeypatch.setattr(transaction, "RESERVE", 1)
+    monkeypatch.setattr(ledger, "WRITE_WITHIN_S", 0.0)
+    _, agent = await stage.talk()
+    for revision in (1, 2, 3, 3, 3):
+        await agent.say(f"revision {revision}", revision=revision, final=False)
+    await stage.backend.ledger.drain()
+    commits: list[object] = []
+    transact = database.transact
+
+    async def counted(work: Any) -> Any:
+        commits.append(work)
+        return await transact(work)
+
+    monkeypatch.setattr(ledger, "transact", counted)
+    for index in range(3):
+        await agent.say("x", f"SG_{index + 2}")
+
+    assert len(commits) <= 3
+
+
+async def test_an_interim_that_comes_during_the_last_commit_is_stored(
+    still: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was shown while the session was being ended: the database ends with it too."""
+    session, agent = await still.talk()
+    agent.report("h")
+    await still.backend.ledger.commit_waiting()
+    await save_session(still.backend, still.viewer, session.id, [])
+    watcher = await still.watch(session)
+    await watcher.caught_up()
+    write, heard = Transaction.write, ["hello"]
+
+    async def meanwhile(transaction: Transaction) -> None:
+        await write(transaction)
+        while heard:
+            agent.report(heard.pop())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "write", meanwhile)
+        await still.pass_by(10)
+    await watcher.rest()
+    assert watcher.texts == ["hello"]
+
+    await still.backend.ledger.drain()
+
+    assert await still.texts(session) == ["hello"]
+
+
+async def test_an_interim_that_comes_during_a_commit_is_shown_again_above_it(
+    still: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took the commit's state must still get the newer words."""
+    session, agent = await still.talk()
+    agent.report("h")
+    await still.backend.ledger.commit_waiting()
+    watcher = await still.watch(session)
+    await watcher.caught_up()
+    write = Transaction.write
+
+    async def meanwhile(transaction: Transaction) -> None:
+        await write(transaction)
+        agent.report("hello")
+
+    agent.report("he")
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "write", meanwhile)
+        await sessions.rename_session(still.backend, still.viewer, session.id, "Named")
+
+    late = await still.watch(session)
+    await late.caught_up()
+    assert late.texts == ["hello"]
+    while watcher.texts != ["hello"]:
+        await watcher.next()
+    await still.backend.ledger.drain()
+    assert await still.texts(session) == ["hello"]
+
+
+# ---------------------------------------------------------------------- numbers
+
+
+async def test_seqs_are_dense_and_shown_in_order(stage: Stage) -> None:
+    """Whoever writes at the same time: each event begins where the one before it ended."""
+    session, agent = await stage.talk()
+    with stage.backend.hub.subscribe(transcripts_topic(session.id)) as subscription:
+        await asyncio.gather(
+            *(agent.say(f"said {index}", f"SG_{index}") for index in range(10)),
+            *(stage.type(session, f"typed {index}") for index in range(10)),
+            save_session(stage.backend, stage.viewer, session.id, [message("a"), message("b")]),
+            return_exceptions=True,
+        )
+        events = [each for each in taken(subscription) if isinstance(each, TranscriptCommitted)]
+
+    last = 0
+    for event in events:
+        assert event.first_seq == last + 1
+        last = event.last_seq
+    assert (await stage.read(session)).last_seq == last
+    seqs = [row.seq for row in await stage.rows(session)]
+    assert len(set(seqs)) == len(seqs)
+
+
+async def test_the_preview_is_the_beginning_of_the_first_utterance(stage: Stage) -> None:
+    """On one line and cut; it follows when that changes or another comes before it."""
+    session, agent = await stage.talk()
+    await agent.say("second", "SG_2", final=False)
+    assert (await stage.read(session)).preview == "second"
+    await agent.say("second\n and " + "long " * 60, "SG_2")
+    preview = (await stage.read(session)).preview
+    assert preview is not None
+    assert preview.startswith("second and long long")
+    assert (len(preview), preview[-1]) == (160, "…")
+    await agent.say("third", "SG_3")
+
+    await save_session(
+        stage.backend, stage.viewer, session.id, [message("first"), message("SG_2", "second")]
+    )
+
+    row = await stage.read(session)
+    assert (row.preview, row.utterance_count) == ("first", 3)
+
+
+def test_a_preview_that_just_fits_is_not_cut() -> None:
+    """160 characters; white space at the cut goes."""
+    assert preview_of("x" * 160) == "x" * 160
+    assert preview_of("x" * 161) == "x" * 159 + "…"
+    assert preview_of("x" * 150 + " " + "y" * 20) == "x" * 150 + " " + "y" * 8 + "…"
+    assert preview_of(" \n a \t b ") == "a b"
+
+
+# ---------------------------------------------------------------------- ends
+
+
+async def test_drained_means_stored(stage: Stage) -> None:
+    """What a server that stops has still been told is there when it is gone."""
+    session, agent = await stage.talk()
+    await agent.say("h", "SG_1", final=False)
+    await agent.say("he", "SG_1", final=False)
+    final = agent.report("hello", "SG_2", final=True)
+
+    await stage.backend.ledger.drain()
+
+    assert isinstance(await final, Ack)
+    assert await stage.texts(session) == ["he", "hello"]
+
+
+async def test_a_session_that_is_over_is_not_remembered(stage: Stage) -> None:
+    """Memory does not grow with every conversation that was held, late words included."""
+    session, agent = await stage.talk()
+    await agent.say("h", final=False)
+    assert stage.backend.ledger.remembers(session.id)
+    await agent.bye()
+    assert not stage.backend.ledger.remembers(session.id)
+
+    await agent.say("late", final=False)
+    await agent.say("later", "SG_2")
+    await stage.backend.ledger.drain()
+
+    assert not stage.backend.ledger.remembers(session.id)
+
+
+async def test_a_deleted_session_is_not_remembered(stage: Stage) -> None:
+    """Nor is what waits for it kept."""
+    session, agent = await stage.talk()
+    await agent.say("h", final=False)
+    waiting = agent.report("hello", final=True)
+
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+
+    answer = await waiting
+    assert isinstance(answer, Ack | Nack)
+    assert await stage.rows(session) == []
+    assert not stage.backend.ledger.remembers(session.id)
+
+
+async def test_a_cancelled_caller_does_not_cancel_the_transaction(stage: Stage) -> None:
+    """What is committed is also told, although nobody waits for the answer any more."""
+    watcher = await stage.watch_sessions()
+    await watcher.next()
+    started = asyncio.ensure_future(chats.start_new_chat(stage.backend, stage.viewer))
+    loop = asyncio.get_running_loop()
+    loop.call_soon(lambda: loop.call_soon(started.cancel))
+    with pytest.raises(asyncio.CancelledError):
+        await started
+
+    assert (await watcher.next()).session.title == "New Conversation"
