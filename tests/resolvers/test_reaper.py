@@ -1,0 +1,242 @@
+"""The reaper: deadlines are kept, once, also after a restart."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agent_bridge.hub import LocalHub
+from models import EndReason, IdempotencyRecord, Session, SessionStatus
+from models.database import OperationalError, reader
+from models.deadlines import COLUMNS
+from resolvers import chats, sessions
+from resolvers.backend import Backend
+from resolvers.ledger import Ledger
+from resolvers.presence import Presence
+from resolvers.reaper import Reaper, recover
+from resolvers.saving import save_session
+from tests.dump import dump
+from tests.resolvers.conftest import Clock
+from tests.resolvers.stage import Stage, message, staged
+
+
+@pytest.fixture
+async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    async with staged(backend, clock, is_running=False) as stage:
+        yield stage
+
+
+async def restart(stage: Stage) -> int:
+    """Go on as a new process over the same database; everything in memory is lost."""
+    backend = stage.backend
+    backend.hub = LocalHub()
+    backend.ledger = Ledger(backend.hub, backend.clock)
+    backend.presence = Presence()
+    stage.__post_init__()
+    return await recover(backend)
+
+
+async def test_nothing_is_written_while_nothing_is_due(stage: Stage) -> None:
+    """Sessions in every status, a moment before their deadlines."""
+    await stage.start()
+    await stage.talk()
+    ending, _ = await stage.talk()
+    await save_session(stage.backend, stage.viewer, ending.id, [message("a")])
+    await stage.pass_by(0)
+    before = await dump()
+
+    await stage.pass_by(4.999)
+
+    assert await dump() == before
+
+
+async def test_what_is_over_waits_for_nothing(stage: Stage) -> None:
+    """An ENDED session has no deadline left, however it got there."""
+    for reason in EndReason:
+        session, agent = await stage.talk(with_person=False)
+        if reason is EndReason.SAVED:
+            await save_session(stage.backend, stage.viewer, session.id, [])
+            await stage.pass_by(10)
+        elif reason is EndReason.AGENT_LEFT:
+            await agent.bye()
+        elif reason is EndReason.ABANDONED:
+            await stage.pass_by(60)
+            await stage.pass_by(10)
+        else:
+            session = await stage.start()
+            await stage.pass_by(5)
+            await stage.pass_by(60)
+        row = await stage.read(session)
+        assert (row.status, row.end_reason) == (SessionStatus.ENDED, reason)
+        assert [getattr(row, column) for column in COLUMNS] == [None] * len(COLUMNS)
+
+
+async def test_many_deadlines_pass_at_once(stage: Stage) -> None:
+    """All of them are acted on, a batch at a time."""
+    started = [await stage.start() for _ in range(5)]
+
+    await stage.pass_by(5)
+
+    failed = Session.filter(status=SessionStatus.FAILED).using_db(reader())
+    assert await failed.count() == len(started)
+
+
+async def test_a_deadline_that_was_moved_meanwhile_is_left_alone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reaper looks again under the row's lock: an agent that just got ready stays."""
+    session = await stage.start()
+    agent = stage.talker(session)
+    act = Reaper._act
+
+    async def late(reaper: Reaper, session_id: str) -> None:
+        await agent.come()
+        await act(reaper, session_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reaper, "_act", late)
+        await stage.pass_by(5)
+
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+
+
+async def test_two_reapers_act_once(stage: Stage) -> None:
+    """Whichever process it runs in: the second finds nothing to do."""
+    session = await stage.start()
+    stage.clock.pass_by(seconds=5)
+    await stage.reaper.look()
+    before = await dump()
+
+    await Reaper(stage.backend).look()
+
+    assert await dump() == before
+    assert (await stage.read(session)).version == 2
+
+
+async def test_one_session_at_fault_does_not_keep_the_others_waiting(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again the next time."""
+    bad, good = await stage.start(), await stage.start()
+    act = Reaper._act
+
+    async def faulty(reaper: Reaper, session_id: str) -> None:
+        if session_id == bad.id:
+            raise OperationalError("the disk is full")
+        await act(reaper, session_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reaper, "_act", faulty)
+        await stage.pass_by(5)
+    assert (await stage.read(good)).status is SessionStatus.FAILED
+    assert (await stage.read(bad)).status is SessionStatus.STARTING
+
+    await stage.reaper.look()
+
+    assert (await stage.read(bad)).status is SessionStatus.FAILED
+
+
+async def test_idempotency_records_go_after_a_day(stage: Stage) -> None:
+    """Nobody can ask for them any more."""
+    await stage.start(idempotency_key="k")
+    await stage.pass_by(24 * 3600)
+    assert await IdempotencyRecord.all().using_db(reader()).count() == 1
+
+    await stage.pass_by(600)
+
+    assert await IdempotencyRecord.all().using_db(reader()).count() == 0
+
+
+async def test_a_tombstone_stays_as_long_as_a_token_may_be_good(stage: Stage) -> None:
+    """A late agent learns that the session is gone for 24 hours and more."""
+    session = await stage.start()
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await stage.pass_by(24 * 3600)
+    tombstones = Session.filter(id=session.id).using_db(reader())
+    assert await tombstones.exists()
+
+    await stage.pass_by(3600 + 600)
+
+    assert not await tombstones.exists()
+
+
+# ---------------------------------------------------------------------- restarts
+
+
+async def test_a_restart_starts_the_clocks_of_who_is_gone(stage: Stage) -> None:
+    """A conversation whose agent comes back goes on; else it gets one attempt, or ends."""
+    session, _ = await stage.talk()
+    abandoned, _ = await stage.talk()
+    assert await restart(stage) == 2
+    row = await stage.read(session)
+    assert row.agent_retry_by is not None
+    assert row.person_back_by is not None
+
+    stage.agents.places = 0
+    back = stage.talker(session, connection="con-2")
+    await back.come()
+    await stage.media.person_came(session.id)
+    for _ in range(12):
+        await stage.pass_by(5)
+
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+    assert (await stage.read(abandoned)).end_reason is EndReason.ABANDONED
+
+
+async def test_deadlines_survive_a_restart(stage: Stage) -> None:
+    """They are columns: what was to happen happens, late if the server was down."""
+    starting = await stage.start()
+    ending, _ = await stage.talk()
+    await save_session(stage.backend, stage.viewer, ending.id, [])
+    failed = await stage.start()
+    stage.clock.pass_by(seconds=3600)
+    await restart(stage)
+
+    await stage.reaper.look()
+
+    assert (await stage.read(starting)).failure_code == "AGENT_TIMEOUT"
+    assert (await stage.read(failed)).failure_code == "AGENT_TIMEOUT"
+    row = await stage.read(ending)
+    assert (row.status, row.end_reason) == (SessionStatus.ENDED, EndReason.SAVED)
+
+
+async def test_what_may_still_change_is_committed_again(stage: Stage) -> None:
+    """Above every revision that anybody may hold; what is final or over is left alone."""
+    session, agent = await stage.talk()
+    agent.report("h")
+    final = agent.report("done", "SG_2", final=True)
+    await stage.backend.ledger.commit_waiting()
+    await final
+    over, other = await stage.talk()
+    other.report("h")
+    await stage.backend.ledger.commit_waiting()
+    await other.bye()
+    before = {row.key: row for row in await stage.rows(session)}
+    untouched = [(row.revision, row.seq, row.text) for row in await stage.rows(over)]
+
+    await restart(stage)
+
+    after = {row.key: row for row in await stage.rows(session)}
+    assert after["SG_1"].revision == before["SG_1"].ceiling + 1
+    assert after["SG_1"].seq == 3
+    assert after["SG_2"].revision == before["SG_2"].revision
+    assert [(row.revision, row.seq, row.text) for row in await stage.rows(over)] == untouched
+
+
+async def test_restarting_twice_costs_no_version(stage: Stage) -> None:
+    """Nothing that a client sees has changed by it."""
+    session, _ = await stage.talk()
+    await restart(stage)
+    await restart(stage)
+
+    assert (await stage.read(session)).version == session.version
+
+
+async def test_an_attempt_that_was_asked_for_goes_on_after_a_restart(stage: Stage) -> None:
+    """Its token is still good; retryAgent works too."""
+    session = await stage.start()
+    await restart(stage)
+    await stage.talker(session).come()
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+
+    await restart(stage)
+    assert (await chats.retry_agent(stage.backend, stage.viewer, session.id)).session.attempt == 2

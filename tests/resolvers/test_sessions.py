@@ -1,0 +1,209 @@
+"""Reading, naming and deleting one conversation; the cursors of its transcript."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_bridge.commands import Gone
+from models import Session, SessionStatus, ids
+from resolvers import history, sessions
+from resolvers.backend import Backend
+from resolvers.pages import Page
+from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
+from resolvers.saving import save_session
+from resolvers.viewer import TokenScope
+from tests.dump import dump
+from tests.resolvers.conftest import Clock
+from tests.resolvers.refused import refused
+from tests.resolvers.stage import Stage, message, staged, taken
+
+UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
+
+
+@pytest.fixture
+async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    async with staged(backend, clock) as stage:
+        yield stage
+
+
+async def test_a_session_is_read_by_its_owner_only(stage: Stage) -> None:
+    """Everybody else is told why not, with the field at fault."""
+    session = await stage.start()
+    other = await stage.somebody_else()
+    assert (await sessions.get_session(stage.backend, stage.viewer, session.id)).id == session.id
+
+    async with refused(Unauthenticated):
+        await sessions.get_session(stage.backend, None, session.id)
+    async with refused(Forbidden, ["id"]):
+        await sessions.get_session(stage.backend, other, session.id)
+    async with refused(NotFound, ["id"]):
+        await sessions.get_session(stage.backend, stage.viewer, UNKNOWN)
+    for malformed in (
+        "",
+        "ses_",
+        session.id.upper(),
+        session.id + "0",
+        other.user_id,
+        "\ud800" * 30,
+    ):
+        async with refused(BadUserInput, ["id"]):
+            await sessions.get_session(stage.backend, stage.viewer, malformed)
+
+
+@pytest.mark.parametrize("status", ["STARTING", "ACTIVE", "ENDED"])
+async def test_a_session_can_be_named_at_any_time(stage: Stage, status: str) -> None:
+    """Only the title and the version change."""
+    if status == "STARTING":
+        session = await stage.start()
+    else:
+        session, agent = await stage.talk()
+        if status == "ENDED":
+            await agent.bye()
+    before = await stage.read(session)
+
+    named = await sessions.rename_session(stage.backend, stage.viewer, session.id, "  Tea  time ")
+
+    assert (named.title, named.version) == ("Tea  time", before.version + 1)
+    after = await stage.read(session)
+    changed = {name for name, value in vars(before).items() if vars(after).get(name) != value}
+    assert {name for name in changed if not name.startswith("_")} == {"title", "version"}
+
+
+async def test_the_same_name_again_is_no_change(stage: Stage) -> None:
+    """The version counts changes, not requests."""
+    session = await stage.start(title="Tea")
+    before = await dump()
+
+    await sessions.rename_session(stage.backend, stage.viewer, session.id, "Tea")
+
+    assert await dump() == before
+
+
+@pytest.mark.parametrize("title", ["", "  ", "x" * 201, "two\nlines", "nul\0", "half \ud83d"])
+async def test_a_title_that_can_not_be_shown_is_refused(stage: Stage, title: str) -> None:
+    """1 to 200 printable characters."""
+    session = await stage.start()
+
+    async with refused(BadUserInput, ["title"]):
+        await sessions.rename_session(stage.backend, stage.viewer, session.id, title)
+
+
+async def test_whose_session_it_is_decides_who_renames_and_deletes(stage: Stage) -> None:
+    """Each has its scope; nobody else may, and nothing changes."""
+    session = await stage.start()
+    other = await stage.somebody_else()
+    writing = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_WRITE}))
+    deleting = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_DELETE}))
+    backend = stage.backend
+
+    async with refused(Unauthenticated):
+        await sessions.rename_session(backend, None, session.id, "x")
+    async with refused(Forbidden):
+        await sessions.rename_session(backend, deleting, session.id, "x")
+    async with refused(Forbidden, ["sessionId"]):
+        await sessions.rename_session(backend, other, session.id, "x")
+    async with refused(Unauthenticated):
+        await sessions.delete_session(backend, None, session.id)
+    async with refused(Forbidden):
+        await sessions.delete_session(backend, writing, session.id)
+    async with refused(Forbidden, ["sessionId"]):
+        await sessions.delete_session(backend, other, session.id)
+    async with refused(NotFound, ["sessionId"]):
+        await sessions.delete_session(backend, stage.viewer, UNKNOWN)
+
+
+async def test_deleting_leaves_no_word(stage: Stage) -> None:
+    """Utterances, preview and title are gone from the file; only a tombstone stays."""
+    session, agent = await stage.talk()
+    await agent.say("a very private word")
+    await stage.type(session, "another private word")
+    await sessions.rename_session(stage.backend, stage.viewer, session.id, "private title")
+
+    async with stage.commands(session) as commands:
+        await sessions.delete_session(stage.backend, stage.viewer, session.id)
+        assert taken(commands) == [Gone()]
+
+    assert "private" not in str(await dump())
+    tombstone = await stage.read(session)
+    assert tombstone.deleted_at == stage.clock()
+    assert tombstone.utterance_count == 0
+    page = await history.session_history(stage.backend, stage.viewer, Page())
+    assert page.items == []
+
+
+async def test_what_is_deleted_is_unknown_from_then_on(stage: Stage) -> None:
+    """To every use case; deleting it again, too."""
+    session = await stage.start()
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    backend, viewer = stage.backend, stage.viewer
+
+    async with refused(NotFound, ["id"]):
+        await sessions.get_session(backend, viewer, session.id)
+    async with refused(NotFound, ["sessionId"]):
+        await sessions.rename_session(backend, viewer, session.id, "x")
+    async with refused(NotFound, ["sessionId"]):
+        await sessions.delete_session(backend, viewer, session.id)
+    async with refused(NotFound, ["sessionId"]):
+        await save_session(backend, viewer, session.id, [message("a")])
+    async with refused(NotFound, ["sessionId"]):
+        await stage.type(session, "a")
+    async with refused(NotFound, ["sessionId"]):
+        await stage.watch(session)
+
+
+async def test_no_deadline_wakes_a_deleted_session(stage: Stage) -> None:
+    """However it was when it was deleted, and whatever its agent does afterwards."""
+    session, agent = await stage.talk()
+    await agent.lose()
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    asked = len(stage.agents.asked)
+
+    for _ in range(3):
+        await stage.pass_by(60)
+    await stage.media.person_left(session.id)
+
+    assert len(stage.agents.asked) == asked
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+    await stage.pass_by(25 * 3600)
+    assert not await Session.filter(id=session.id).exists()
+
+
+# ---------------------------------------------------------------------- cursors
+
+ids_of_sessions = st.builds(ids.new_session)
+
+
+@given(ids_of_sessions, st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
+def test_a_cursor_says_what_it_was_made_of(session_id: str, seq: int, further: int) -> None:
+    """For every place in every session that is long enough."""
+    session = Session(id=session_id, last_seq=max(seq, further))
+
+    assert sessions.decode_cursor(sessions.encode_cursor(session_id, seq), session) == seq
+
+
+@given(st.text() | st.from_regex(r"[A-Za-z0-9_-]{0,64}", fullmatch=True))
+def test_anything_else_is_no_cursor(text: str) -> None:
+    """It is refused, never a fault of the server."""
+    session = Session(id=UNKNOWN, last_seq=100)
+
+    with pytest.raises(BadUserInput) as raised:
+        sessions.decode_cursor(text, session)
+    assert raised.value.field == ["after"]
+
+
+@given(st.integers(0, 100), st.data())
+def test_a_changed_cursor_is_refused_or_another_place(seq: int, data: st.DataObject) -> None:
+    """One character changed never leads out of the session."""
+    session = Session(id=UNKNOWN, last_seq=100)
+    cursor = sessions.encode_cursor(UNKNOWN, seq)
+    place = data.draw(st.integers(0, len(cursor) - 1))
+    changed = cursor[:place] + data.draw(st.characters()) + cursor[place + 1 :]
+
+    try:
+        found = sessions.decode_cursor(changed, session)
+    except BadUserInput:
+        return
+    assert 0 <= found <= 100
