@@ -160,3 +160,63 @@ def test_the_codes_are_those_of_the_interface() -> None:
         "QUOTA_EXCEEDED",
         "AGENT_UNAVAILABLE",
     }
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "\u202e", "\U0001f600" * 300, "\n", ""])
+async def test_no_text_that_json_can_carry_is_a_fault(guest: Http, text: str) -> None:
+    """Lone surrogates, NUL, controls: refused or kept, never INTERNAL, wherever they stand."""
+    sent = json.dumps(text)
+    started = await guest.data("mutation { startNewChat { session { id } } }")
+    session_id = started["startNewChat"]["session"]["id"]
+    operations = [
+        ("{ __typename }", {}, text),
+        (text, {}, None),
+        ("{ node(id: " + sent + ") { id } }", {}, None),
+        (SESSION, {"s": text}, None),
+        ("query($t: String) { sessionHistory(after: $t) { totalCount } }", {"t": text}, None),
+        (
+            "query($t: String) { sessionHistory(filter: {search: $t}) { totalCount } }",
+            {"t": text},
+            None,
+        ),
+        (
+            "query($t: String) { sessionHistory(filter: {agentName: $t}) { totalCount } }",
+            {"t": text},
+            None,
+        ),
+        (
+            "mutation($t: String) { startNewChat(input: {title: $t}) { session { id } } }",
+            {"t": text},
+            None,
+        ),
+        (
+            "mutation($t: String) { startNewChat(input: {idempotencyKey: $t}) { session { id } } }",
+            {"t": text},
+            None,
+        ),
+        (
+            "mutation($t: String!, $s: ID!) { saveSession(input: {sessionId: $s, messages: "
+            "[{key: $t, role: USER, text: $t, timestamp: 0}]}) { isSaved } }",
+            {"t": text, "s": session_id},
+            None,
+        ),
+        (
+            "mutation($t: String!) { signUp(input: {email: $t, password: $t}) { viewer { id } } }",
+            {"t": text},
+            None,
+        ),
+        (
+            "mutation($t: String!) { createApiToken(input: {name: $t, scopes: [SESSIONS_READ]}) "
+            "{ secret } }",
+            {"t": text},
+            None,
+        ),
+    ]
+    for query, variables, name in operations:
+        body = json.dumps({"query": query, "variables": variables, "operationName": name})
+        response = await guest.raw.post(
+            "/graphql", content=body, headers={"content-type": "application/json"}
+        )
+        codes = [each["extensions"]["code"] for each in response.json().get("errors", ())]
+        assert "INTERNAL" not in codes, (query, response.text)
+        assert response.status_code in (200, 400)
