@@ -121,6 +121,7 @@ class Link:
         self._url = socket_url(url, "bridge")
         self._dialect = dialect
         self._backoff = backoff or Backoff()
+        self._is_loss_told = False
 
     async def run(self, converse: Callable[[Line], Awaitable[None]]) -> None:
         """Run until a conversation returns.
@@ -157,6 +158,7 @@ class Link:
             if socket.subprotocol is None:
                 raise BridgeClosed(CloseCode.BAD_FRAME, "the server does not speak this protocol")
             line = Line(socket, self._dialect)
+            self._is_loss_told = False
             try:
                 await converse(line)
             except ConnectionClosed as error:
@@ -173,7 +175,8 @@ class Link:
 
     def _lost(self, error: Exception) -> None:
         # Once at a level that shows, then quietly: a server may be away for long.
-        level = logging.WARNING if self._backoff.tries == 0 else logging.DEBUG
+        level = logging.DEBUG if self._is_loss_told else logging.WARNING
+        self._is_loss_told = True
         log.log(level, "no connection to the server, trying again: %r", error)
 
 

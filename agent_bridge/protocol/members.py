@@ -52,7 +52,8 @@ class Members:
 
     def optional(self, name: str, read: Callable[[str], T]) -> T | None:
         """Read an optional member: one that is left out or null is None."""
-        return read(name) if self.has(name) else None
+        # Not through `has`: most of an interim's members are optional, and absent.
+        return None if self._members.get(name) is None else read(name)
 
     def string(self, name: str) -> str:
         """Read a string of any contents."""

@@ -36,6 +36,7 @@ from tests.agent_bridge.bad_frames import MALFORMED
 from tests.agent_bridge.serving import KEY, SESSION, Recorder, serve
 from tests.agent_bridge.wire import Wire, impatient
 
+HELLO = ("hello", 1, frozenset[str]())
 NOW = datetime(2026, 11, 22, 17, 30, tzinfo=UTC)
 
 
@@ -167,6 +168,27 @@ async def test_agents_go_on_when_the_server_restarts() -> None:
         assert await bridge.bye("DONE")
     assert [heard.text for heard in second.utterances] == ["kept"]
     assert second.events[-1] == ("bye", "DONE")
+
+
+async def test_a_server_that_is_away_is_mentioned_once(caplog: pytest.LogCaptureFixture) -> None:
+    """However often it is tried; and again when it goes away again."""
+    async with (
+        serve() as served,
+        Wire(served.port) as wire,
+        client(wire.url, served.token()),
+    ):
+        for connections in (1, 2):
+            wire.is_refusing = True
+            wire.cut()
+            await wire.refuse(3)
+            wire.is_refusing = False
+
+            def is_back(seen: int = connections) -> bool:
+                return served.handler.events.count(HELLO) == seen
+
+            await served.handler.until(is_back)
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert ["trying again" in record.getMessage() for record in warnings] == [True, True]
 
 
 async def test_a_final_that_could_not_be_stored_is_sent_again_after_a_pause(

@@ -92,6 +92,7 @@ class Wire:
         self.swallows_answers = False
         """Whether what the server says is lost, as when a connection dies half-way."""
         self.connections = 0
+        self._refused = asyncio.Semaphore(0)
 
     @property
     def url(self) -> str:
@@ -114,9 +115,16 @@ class Wire:
             writer.transport.abort()
         self._open.clear()
 
+    async def refuse(self, tries: int) -> None:
+        """Wait until so many more connections have been refused."""
+        async with asyncio.timeout(SECONDS):
+            for _ in range(tries):
+                await self._refused.acquire()
+
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.is_refusing:
             writer.transport.abort()
+            self._refused.release()
             return
         self.connections += 1
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
