@@ -23,6 +23,8 @@ class ServerProcess:
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
         self.environment = environment
+        self.prefix: tuple[str, ...] = ()
+        """A program, with its arguments, that the server is run under."""
         self.url = ""
         self.lines: list[str] = []
         """What it has printed and logged since it was started."""
@@ -44,7 +46,7 @@ class ServerProcess:
         self.lines.clear()
         self._has_ended = False
         self._process = subprocess.Popen(
-            [sys.executable, str(ROOT / "cli.py"), "serve"],
+            [*self.prefix, sys.executable, str(ROOT / "cli.py"), "serve"],
             env={**kept, **ours, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,0 +1,103 @@
+"""An acknowledged final is on disk: the system calls of a real server say so."""
+
+import asyncio
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from agent_bridge.worker_client import StartJob, Worker
+from tests.e2e import traced
+from tests.e2e.person import Person
+from tests.server_process import ServerProcess
+
+ONE_BY_ONE = 10
+AT_ONCE = 25
+
+
+@pytest.mark.parametrize("synchronous", ["default", "NORMAL", "OFF"])
+async def test_acknowledged_means_synced(tmp_path: Path, synchronous: str) -> None:
+    """Between a final's arrival and its ack the database is synced; turned down, it is not."""
+    trace = await _traced(tmp_path, synchronous)
+    assert len(trace.acked) == ONE_BY_ONE + AT_ONCE
+    if synchronous == "default":
+        assert trace.unsynced == []
+    else:
+        # Otherwise this test could not tell a server that syncs from one that doesn't.
+        assert len(trace.unsynced) >= len(trace.acked) - 1
+
+
+async def _traced(folder: Path, synchronous: str) -> traced.Trace:
+    environment = {"VOXQL_AGENT": "external", "VOXQL_WORKER_KEY": "a-key-of-this-test"}
+    if synchronous != "default":
+        database = f"sqlite://{folder}/voxql.db?synchronous={synchronous}"
+        environment["VOXQL_DATABASE_URL"] = database
+    server = ServerProcess(folder / "data", **environment)
+    server.prefix = traced.command(folder / "trace")
+    server.start()
+    try:
+        tracer = psutil.Process(_tracer(server.process.pid))
+        await _report(server.url)
+    finally:
+        server.stop()
+    await asyncio.to_thread(tracer.wait, 10)
+    return traced.read(folder / "trace")
+
+
+async def _report(url: str) -> None:
+    """Hand in finals as an agent, one by one and many at once."""
+    jobs: asyncio.Queue[StartJob] = asyncio.Queue()
+    worker = Worker(url, "a-key-of-this-test", agent_names=["voxql"], places=1, on_start=jobs.put)
+    working = asyncio.create_task(worker.run())
+    try:
+        await worker.connected()
+        async with Person(url) as person:
+            await person.start()
+            job = await asyncio.wait_for(jobs.get(), 10)
+            async with connect(
+                f"{url.replace('http', 'ws', 1)}/bridge",
+                subprotocols=[Subprotocol("voxql.bridge.v1")],
+                compression=None,
+                proxy=None,
+            ) as bridge:
+                await bridge.send(json.dumps({"type": "hello", "token": job.bridge_token}))
+                await bridge.send(json.dumps({"type": "ready"}))
+                for _ in range(ONE_BY_ONE):
+                    await _acknowledged(bridge, {await _say(bridge)})
+                await _acknowledged(bridge, {await _say(bridge) for _ in range(AT_ONCE)})
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+
+async def _say(bridge: ClientConnection) -> str:
+    segment = f"seg_{secrets.token_hex(16)}"
+    frame = {
+        "type": "utterance",
+        "segment": segment,
+        "revision": 1,
+        "role": "USER",
+        "text": "This must not get lost.",
+        "final": True,
+        "startedAt": datetime.now(UTC).isoformat(),
+    }
+    await bridge.send(json.dumps(frame))
+    return segment
+
+
+async def _acknowledged(bridge: ClientConnection, waiting: set[str]) -> None:
+    async with asyncio.timeout(15):
+        while waiting:
+            frame = json.loads(await bridge.recv())
+            if frame["type"] == "ack":
+                waiting.discard(frame["segment"])
+
+
+def _tracer(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("TracerPid:")[2].split()[0])

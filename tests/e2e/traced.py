@@ -1,0 +1,145 @@
+"""Reads in a trace of system calls whether an acknowledged final was on disk by then."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+CALLS: Final = "read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,fsync,fdatasync"
+_SYNCS: Final = ("fsync", "fdatasync")
+_READS: Final = ("read", "readv", "recvfrom", "recvmsg")
+_CALL: Final = re.compile(r"(\w+)\(\d+<(.*?)>[,)](.*)", re.DOTALL)
+_DATA: Final = re.compile(rb'"((?:\\x[0-9a-f]{2})*)"')
+_LONG: Final = 1_000_000
+
+
+def command(trace: Path) -> tuple[str, ...]:
+    """Return what to run a server under, so that `trace` tells what it read, wrote and synced.
+
+    The tracer is the server's grandchild and not its parent (-D), so signals reach the server.
+    """
+    options = ("-D", "-f", "-qq", "-ttt", "-yy", "-xx", "-s", str(_LONG), "-o", str(trace))
+    return ("strace", *options, "-e", f"trace={CALLS}", "-e", "signal=none")
+
+
+@dataclass(frozen=True)
+class Acked:
+    """A final that was acknowledged: where in the trace it came, and where the answer went."""
+
+    segment: str
+    arrived: int
+    answered: int
+
+
+@dataclass
+class Trace:
+    """What happened, by line of the trace: strace writes them in the order of events."""
+
+    acked: list[Acked] = field(default_factory=list)
+    syncs: list[tuple[int, int]] = field(default_factory=list)
+    """Where each sync of the database began, and where it was done."""
+
+    @property
+    def unsynced(self) -> list[Acked]:
+        """Finals that were acknowledged although no sync began after them and was done by then."""
+        return [one for one in self.acked if not self._is_safe(one)]
+
+    def _is_safe(self, one: Acked) -> bool:
+        return any(one.arrived < began and done < one.answered for began, done in self.syncs)
+
+
+@dataclass(frozen=True)
+class _Call:
+    name: str
+    file: str
+    data: bytes
+    began: int
+    done: int
+
+
+def read(trace: Path) -> Trace:
+    """Decode a trace."""
+    found = Trace()
+    arrived: dict[str, int] = {}
+    streams: dict[tuple[str, bool], bytes] = {}
+    for call in _calls(trace.read_text()):
+        if call.name in _SYNCS:
+            if Path(call.file).name.startswith("voxql.db"):
+                found.syncs.append((call.began, call.done))
+        elif call.file.startswith("TCP"):
+            is_read = call.name in _READS
+            stream = (call.file, is_read)
+            frames, streams[stream] = _frames(streams.get(stream, b"") + call.data)
+            for frame in frames:
+                if is_read and frame.get("type") == "utterance" and frame["final"]:
+                    arrived[frame["segment"]] = call.done
+                elif not is_read and frame.get("type") == "ack" and frame["segment"] in arrived:
+                    acked = Acked(frame["segment"], arrived.pop(frame["segment"]), call.began)
+                    found.acked.append(acked)
+    assert not arrived, "every final was acknowledged"
+    return found
+
+
+def _calls(text: str) -> Iterator[_Call]:
+    """Yield system calls as they end, those included that another thread's came in between."""
+    pending: dict[str, tuple[str, int]] = {}
+    for number, line in enumerate(text.splitlines()):
+        thread, _, rest = line.split(maxsplit=2)
+        began = number
+        if rest.endswith("<unfinished ...>"):
+            pending[thread] = rest.removesuffix("<unfinished ...>"), number
+            continue
+        if resumed := re.match(r"<\.\.\. \w+ resumed>", rest):
+            before, began = pending.pop(thread)
+            rest = before + rest[resumed.end() :]
+        if match := _CALL.match(rest):
+            name, file, arguments = match.groups()
+            parts = _DATA.findall(arguments.encode())
+            data = bytes.fromhex(b"".join(parts).replace(rb"\x", b"").decode())
+            yield _Call(name, _unescaped(file), _sent(data, rest), began, number)
+
+
+def _sent(data: bytes, line: str) -> bytes:
+    """Cut what was given to a call down to what it took."""
+    result = line.rpartition("= ")[2].split()[0]
+    return data[: int(result)] if result.isdigit() else b""
+
+
+def _unescaped(file: str) -> str:
+    return re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), file)
+
+
+def _frames(data: bytes) -> tuple[list[dict[str, Any]], bytes]:
+    """Return the WebSocket messages of a stream that are complete, and what is left."""
+    if data[:4] in (b"GET ", b"POST", b"HTTP"):
+        head, separator, data = data.partition(b"\r\n\r\n")
+        if not separator:
+            return [], head
+    found: list[dict[str, Any]] = []
+    while len(data) >= 2:
+        start, length = 2, data[1] & 0x7F
+        if length >= 126:
+            extra = 2 if length == 126 else 8
+            start, length = 2 + extra, int.from_bytes(data[2 : 2 + extra])
+        mask = b"\0\0\0\0"
+        if data[1] & 0x80:
+            mask = data[start : start + 4]
+            start += 4
+        if len(data) < start + length:
+            break
+        payload = data[start : start + length]
+        if data[0] & 0x0F == 1:
+            plain = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+            found += _json(plain)
+        data = data[start + length :]
+    return found, data
+
+
+def _json(text: bytes) -> list[dict[str, Any]]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return []
+    return [value] if isinstance(value, dict) else []
