@@ -30,21 +30,21 @@ class Context:
     """One operation's own; made anew for each, also on a WebSocket that carries many."""
 
     def __init__(
-        self, backend: Backend, request: Request, document: DocumentNode, *, is_stream: bool = False
+        self, backend: Backend, request: Request, document: DocumentNode, *, remember: bool = False
     ) -> None:
         self.backend = backend
         self.request = request
         self.viewer = request.viewer
         """Who asks; None when nobody is signed in. Changes when the operation signs in or out."""
         self.document = document
-        self.is_stream = is_stream
+        self._remember = remember
         self.entrance: Entrance | None = None
         self.has_left = False
 
     @cached_property
     def loaders(self) -> Loaders:
-        """Batched reads. In a stream they remember nothing: its events outlive what was read."""
-        return Loaders(self.backend, self.viewer, remember=not self.is_stream)
+        """Batched reads. Only a query's remember: a mutation or an event changes what was read."""
+        return Loaders(self.backend, self.viewer, remember=self._remember)
 
     def viewer_at_the_door(self) -> Viewer | None:
         """Return who asks to sign in.

@@ -127,7 +127,8 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         except DocumentRefused as refused:
             return _request_error(media_type, errors.present_all(refused.errors))
         _check_type(request.method, operation.type)
-        context = Context(self.backend, asks, operation.document)
+        is_query = operation.type is OperationType.QUERY
+        context = Context(self.backend, asks, operation.document, remember=is_query)
         result = await _execute(context, asked)
         response = _result(media_type, result)
         if context.entrance is not None:

@@ -1,13 +1,14 @@
 """Reads that are gathered, so that a list never costs a query a row."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 from strawberry.dataloader import DataLoader
 
 import models
-from resolvers import nodes
+from resolvers import history, nodes
 from resolvers.backend import Backend
+from resolvers.pages import Page, Slice
 from resolvers.refusals import NotFound
 from resolvers.viewer import Viewer
 
@@ -22,6 +23,9 @@ class Loaders:
         self._backend = backend
         self._viewer = viewer
         self._remember = remember
+        self._pages: dict[
+            tuple[Page, bool | None], DataLoader[models.Session, Slice[models.Utterance]]
+        ] = {}
 
     @cached_property
     def session(self) -> DataLoader[str, models.Session]:
@@ -37,3 +41,32 @@ class Loaders:
             if isinstance(node, models.Session)
         }
         return [found.get(id_) or NotFound("This session has been deleted.") for id_ in ids]
+
+    async def utterances(
+        self, session: models.Session, page: Page, is_final: bool | None
+    ) -> Slice[models.Utterance]:
+        """Return a page of a session's utterances, read together with those of its neighbours."""
+        if page.after is not None or page.before is not None:
+            return await history.session_utterances(
+                self._backend, self._viewer, session, page, is_final
+            )
+        loader = self._pages.get((page, is_final))
+        if loader is None:
+            load = partial(self._utterances, page, is_final)
+            loader = DataLoader(load_fn=load, cache=self._remember)
+            self._pages[page, is_final] = loader
+        return await loader.load(session)
+
+    async def _utterances(
+        self, page: Page, is_final: bool | None, sessions: list[models.Session]
+    ) -> list[Slice[models.Utterance]]:
+        if len(sessions) == 1:
+            [session] = sessions
+            return [
+                await history.session_utterances(
+                    self._backend, self._viewer, session, page, is_final
+                )
+            ]
+        return await history.session_utterances_of_many(
+            self._backend, self._viewer, sessions, page, is_final
+        )

@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 
 import models
-from resolvers import history, sessions
+from resolvers import sessions
 from resolvers.pages import Page, Slice
 from schema.context import Info
 from schema.enums import AgentState, EndReason, SessionStatus
@@ -97,9 +97,7 @@ class Session(Node):
         is_final: bool | None = strawberry.UNSET,
     ) -> Slice[models.Utterance]:
         page = Page(given(first), given(after), given(last), given(before))
-        return await history.session_utterances(
-            info.context.backend, info.context.viewer, root, page, given(is_final)
-        )
+        return await info.context.loaders.utterances(root, page, given(is_final))
 
     @classmethod
     def is_type_of(cls, obj: object, info: Any) -> bool:

@@ -194,10 +194,9 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
         found = self.context.documents.operation(
             operation.query, operation.operation_name, operation.variables
         )
-        is_stream = found.type is OperationType.SUBSCRIPTION
-        return Context(
-            self.context.backend, request, found.document, is_stream=is_stream
-        ), is_stream
+        is_query = found.type is OperationType.QUERY
+        context = Context(self.context.backend, request, found.document, remember=is_query)
+        return context, found.type is OperationType.SUBSCRIPTION
 
 
 def malformed(message: object) -> str | None:

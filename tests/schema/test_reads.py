@@ -3,6 +3,7 @@
 import pytest
 
 import models
+from resolvers.backend import Backend
 from tests.queries import read_statements
 from tests.schema.clients import Http
 from tests.schema.fakes import Agent
@@ -66,3 +67,43 @@ async def test_a_count_costs_only_when_it_is_asked_for(guest: Http) -> None:
         await guest.data("{ sessionHistory { nodes { id } totalCount } }")
 
     assert len(with_count) == len(without) + 1
+
+
+async def test_transcripts_of_a_list_cost_the_same_however_long_it_is(
+    guest: Http, spoken: tuple[str, Agent], backend: Backend
+) -> None:
+    """Two statements for all of their beginnings, one for all of their counts."""
+    for index in range(5):
+        session_id = (await start(guest))["session"]["id"]
+        agent = Agent(backend, session_id)
+        await agent.come()
+        await agent.say(f"This is chat {index}.")
+
+    async with read_statements() as statements:
+        data = await guest.data(
+            "{ sessionHistory { nodes { utterances(first: 2) { nodes { text } totalCount } } } }"
+        )
+
+    found = [node["utterances"] for node in data["sessionHistory"]["nodes"]]
+    assert [page["nodes"][0]["text"] for page in found] == [
+        *(f"This is chat {index}." for index in (4, 3, 2, 1, 0)),
+        "Is there any green tea?",
+    ]
+    assert [page["totalCount"] for page in found] == [1, 1, 1, 1, 1, 2]
+    assert len(statements) == 6, statements
+
+
+async def test_what_a_mutation_changed_is_read_anew(guest: Http, spoken: tuple[str, Agent]) -> None:
+    """Nothing is remembered from one root field to the next."""
+    session_id, _ = spoken
+    send = 'sendMessage(input: {sessionId: $id, key: "%s", text: "%s"})'
+    fields = "{ utterance { session { preview utterances { nodes { text } } } } }"
+
+    both = f"a: {send % ('a', 'one')} {fields} b: {send % ('b', 'two')} {fields}"
+    data = await guest.data(f"mutation($id: ID!) {{ {both} }}", {"id": session_id})
+
+    texts = [
+        [node["text"] for node in data[name]["utterance"]["session"]["utterances"]["nodes"]][2:]
+        for name in ("a", "b")
+    ]
+    assert texts == [["one"], ["one", "two"]]
