@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import typer.main
 
 import settings
@@ -51,10 +52,11 @@ def test_links_between_the_documents_lead_somewhere() -> None:
     assert broken == []
 
 
-def test_every_page_of_the_documentation_is_in_its_contents() -> None:
-    """docs/README.md leads to each page beside it."""
-    contents = (ROOT / "docs" / "README.md").read_text()
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+@pytest.mark.parametrize("folder", ["docs", "docs/decisions"])
+def test_every_page_is_in_the_contents_of_its_folder(folder: str) -> None:
+    """The README.md of a folder leads to each page beside it."""
+    contents = (ROOT / folder / "README.md").read_text()
+    pages = {page.name for page in (ROOT / folder).glob("*.md")} - {"README.md"}
 
     assert [page for page in sorted(pages) if f"({page})" not in contents] == []
 
