@@ -10,10 +10,10 @@ import structlog
 
 from agent_bridge.commands import Fence, Input
 from agent_bridge.workers import NoFreePlace, NoWorker, StartRequest
-from models import Role, Session, SessionStatus, Utterance, UtteranceSource
+from models import Role, Session, SessionStatus, Utterance, UtteranceSource, ids
 from models.session import NEW_CONVERSATION
 from resolvers import idempotency, lifecycle, limits
-from resolvers.access import owned_session, require
+from resolvers.access import check_id, owned_session, require
 from resolvers.backend import Backend
 from resolvers.media import MediaConnection, connection_for
 from resolvers.merge import Claim
@@ -155,9 +155,10 @@ async def _save_previous(
 ) -> Saved | None:
     if previous is None:
         return None
+    field = ("previous", "sessionId")
+    check_id(previous.session_id, ids.SESSION, "a session", field)
     if await _was_deleted(viewer, transaction, previous.session_id):
         return None
-    field = ("previous", "sessionId")
     return await save(backend, viewer, transaction, previous.session_id, previous.messages, field)
 
 

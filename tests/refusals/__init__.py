@@ -1,0 +1,1 @@
+"""Everything the interface refuses: with which code, naming which input, and changing nothing."""
