@@ -9,6 +9,7 @@ from datetime import timedelta
 import structlog
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from starlette.types import Lifespan
 
@@ -25,6 +26,7 @@ from resolvers.rate_limits import RateLimits
 from resolvers.reaper import Reaper, recover
 from resolvers.records import SERVER_TOPIC, ServerStopping
 from schema.app import graphql_app
+from serving.hosts import TrustedHosts, our_names
 from serving.measures import measure
 from serving.probes import home, probes
 from settings import Settings
@@ -75,6 +77,9 @@ def build_app(settings: Settings) -> Starlette:
                 has_agent=lambda: workers.is_ready,
                 metrics=metrics,
             ),
+        ],
+        middleware=[
+            Middleware(TrustedHosts, names=our_names(settings.public_url, settings.host)),
         ],
         lifespan=_lifespan(settings, backend),
     )

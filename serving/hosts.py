@@ -1,0 +1,56 @@
+"""Which names this server answers to: a stranger's page must not reach it under one of theirs."""
+
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+OPEN_PATHS: Final = ("/bridge", "/audio", "/healthz", "/readyz", "/metrics")
+"""Agents and probes come by whatever address they have, and a cookie opens nothing there."""
+
+_THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
+
+
+class TrustedHosts:
+    """Refuses requests and handshakes for other names than ours.
+
+    The check of an Origin compares it with the Host that the browser was told; a name that its
+    owner points at this address (DNS rebinding) would make both agree. Starlette's own middleware
+    knows neither IPv6 addresses nor paths that are open to all, and does not say what to do.
+    """
+
+    def __init__(self, app: ASGIApp, names: Iterable[str]) -> None:
+        self._app = app
+        self._names = frozenset(name.lower() for name in names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on what is meant for us."""
+        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or self._is_ours(scope):
+            await self._app(scope, receive, send)
+            return
+        sentence = (
+            "This server does not go by that name. If it is right, start it with "
+            "VOXQL_PUBLIC_URL set to the address in your browser.\n"
+        )
+        # For a handshake, too: Starlette answers it with an ordinary response, as uvicorn offers.
+        await PlainTextResponse(sentence, 421)(scope, receive, send)
+
+    def _is_ours(self, scope: Scope) -> bool:
+        return host_name(Headers(scope=scope).get("host", "")) in self._names
+
+
+def host_name(host: str) -> str:
+    """Return the name in a Host header, without its port and the brackets of IPv6."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def our_names(public_url: str, bound_to: str) -> set[str]:
+    """Return the names that people on this machine, and elsewhere, may use for this server."""
+    public = urlsplit(public_url).hostname or ""
+    return {name for name in (*_THIS_MACHINE, bound_to.strip("[]"), public) if name}
