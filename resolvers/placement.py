@@ -69,9 +69,11 @@ def _spread(order: list[Place], at: int, keys: Sequence[str], positions: dict[st
         elif before is None:
             position = after - (count + 1 - index)
         else:
-            # When the gap is used up the result equals a neighbour's position; then ids decide, and
-            # a new id sorts after the older ones.
+            # When the gap is used up the left neighbour's position is taken: then ids decide, and
+            # a new id sorts after the older ones. At the right one's it would come after that.
             position = before + (after - before) * index / (count + 1)
+            if not before <= position < after:
+                position = before
         positions[key] = position
         # The real id isn't known yet; a new one sorts after every id that is there.
         insort(order, Place(position, "~"))

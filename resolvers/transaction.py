@@ -73,6 +73,7 @@ class SessionEdit:
         self.created_count = 0
         self.first_seq = session.last_seq + 1
         self._rows: dict[str, Utterance] = {}
+        self._new: set[str] = set()
         self._loaded: set[str] = set()
         self._end: float | None = None
         self._before = self._values(_VISIBLE)
@@ -127,6 +128,7 @@ class SessionEdit:
             session_id=self.session.id, key=claim.key, position=position, revision=0, ceiling=0
         )
         self._rows[claim.key] = row
+        self._new.add(claim.key)
         self.created_count += 1
         return row
 
@@ -181,7 +183,10 @@ class SessionEdit:
             return
         session = self.session
         first = min(self.changed.values(), key=lambda row: (row.position, row.id))
-        if session.preview_position is None or first.position <= session.preview_position:
+        held = session.preview_position
+        # A new row at the same position has a newer id: it comes after the one that is shown.
+        is_same = first.position == held and first.key not in self._new
+        if held is None or first.position < held or is_same:
             session.preview_position = first.position
             session.preview = preview_of(first.text)
 

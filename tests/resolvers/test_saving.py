@@ -346,6 +346,7 @@ async def test_messages_can_be_put_into_the_same_gap_very_often(stage: Stage) ->
 
     keys = [row.key for row in await stage.rows(session)]
     assert (keys[0], keys[-1]) == ("left", "right")
+    assert (await stage.read(session)).preview == "left"
     for turn in range(70):
         assert keys.index(f"{turn}-a") < keys.index(f"{turn}-b")
 
