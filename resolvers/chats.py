@@ -18,7 +18,7 @@ from resolvers.backend import Backend
 from resolvers.media import MediaConnection, connection_for
 from resolvers.merge import Claim
 from resolvers.records import SessionChanged, agent_topic, session_topic, user_topic
-from resolvers.refusals import BadUserInput, NotFound, QuotaExceeded
+from resolvers.refusals import AgentUnavailable, BadUserInput, NotFound, QuotaExceeded
 from resolvers.refusals import Conflict as ConflictRefusal
 from resolvers.saving import Conflict, Message, Saved, check_messages, save, stop_agent
 from resolvers.transaction import Transaction, is_typed_by_person
@@ -307,12 +307,13 @@ async def _saved_again(
 async def join_session(backend: Backend, viewer: Viewer | None, session_id: str) -> Joined:
     """Give the viewer a fresh media connection to a session that runs."""
     session = await owned_session(viewer, session_id, scope=TokenScope.SESSIONS_WRITE)
-    if session.status not in (SessionStatus.STARTING, SessionStatus.ACTIVE):
+    if session.status is SessionStatus.FAILED:
+        raise AgentUnavailable(
+            "Its agent is not available; ask for it again with retryAgent.", field=("sessionId",)
+        )
+    if session.ended_at is not None:
         raise ConflictRefusal(
-            "Its agent is not available; ask for it again with retryAgent."
-            if session.status is SessionStatus.FAILED
-            else "This conversation has ended; begin another with startNewChat.",
-            field=("sessionId",),
+            "This conversation has ended; begin another with startNewChat.", field=("sessionId",)
         )
     return Joined(session, connection_for(backend, session))
 

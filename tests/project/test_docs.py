@@ -9,6 +9,7 @@ import typer.main
 
 import settings
 from cli import app
+from resolvers.refusals import Refusal
 from tests.server_process import ROOT
 
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
@@ -75,3 +76,27 @@ def _commands(command: Any, *above: str) -> Iterator[tuple[str, list[str]]]:
         else:
             options = [o for p in child.params if not getattr(p, "hidden", False) for o in p.opts]
             yield " ".join([*above, name]), [o for o in options if o.startswith("--")]
+
+
+def test_every_error_code_is_documented() -> None:
+    """docs/api.md has a row for each code that a client may get, and for no other."""
+    rows = re.findall(r"^\| `([A-Z_]+)` \| \d+ \|", (ROOT / "docs" / "api.md").read_text(), re.M)
+    codes = {refusal.code for refusal in Refusal.__subclasses__()} | {"INTERNAL"}
+
+    assert len(rows) == len(set(rows))
+    assert set(rows) == codes
+
+
+def test_every_subscription_and_stream_end_is_documented() -> None:
+    """docs/api.md names each subscription of the schema, and each reason for which it may end."""
+    sdl = (ROOT / "schema" / "schema.graphql").read_text()
+    page = (ROOT / "docs" / "api.md").read_text()
+    fields = sdl[sdl.index("type Subscription") :].partition("\n}")[0]
+    subscriptions = re.findall(r"^  (\w+)\(", fields, re.M)
+    reasons = re.findall(
+        r"^  ([A-Z_]+)$", sdl[sdl.index("enum StreamEndReason") :].partition("}")[0], re.M
+    )
+
+    assert sorted(subscriptions) == ["sessionUpdates", "transcripts"]
+    assert len(reasons) == 5
+    assert [name for name in [*subscriptions, *reasons] if f"`{name}`" not in page] == []

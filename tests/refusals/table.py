@@ -178,12 +178,13 @@ def _conversations() -> Iterator[Row]:
         yield from _sessions(of, ("sessionId",), {})
     for of, which in (
         ("joinSession", "@ended"),
-        ("joinSession", "@failed"),
         ("retryAgent", "@ended"),
         ("retryAgent", "@mine"),
         ("retryAgent", "@starting"),
     ):
         yield Row(of, f"of {which[1:]}", {"sessionId": which}, "CONFLICT", ("sessionId",))
+    failed = {"sessionId": "@failed"}
+    yield Row("joinSession", "of failed", failed, "AGENT_UNAVAILABLE", ("sessionId",))
     yield from _sessions("sendMessage", ("sessionId",), {"key": "new", "text": "t"})
     for when, text in _BAD_TEXTS.items():
         given = {**mine, "key": "new", "text": text}

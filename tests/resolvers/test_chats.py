@@ -15,6 +15,7 @@ from resolvers.backend import Backend
 from resolvers.chats import Previous
 from resolvers.idempotency import KEPT_FOR
 from resolvers.refusals import (
+    AgentUnavailable,
     BadUserInput,
     Conflict,
     Forbidden,
@@ -341,14 +342,14 @@ async def test_joining_gives_a_fresh_token(stage: Stage) -> None:
 
 
 async def test_what_does_not_run_is_not_joined(stage: Stage) -> None:
-    """Without its agent, or after its end: CONFLICT, with what to do instead."""
+    """Without its agent, or after its end, it is refused, with what to do instead."""
     stage.agents.refusal = NoWorker("none")
     failed = await stage.start()
     stage.agents.refusal = None
     ended = await stage.start()
     await chats.start_new_chat(stage.backend, stage.viewer, previous=Previous(ended.id, []))
 
-    async with refused(Conflict, ["sessionId"], "retryAgent"):
+    async with refused(AgentUnavailable, ["sessionId"], "retryAgent"):
         await chats.join_session(stage.backend, stage.viewer, failed.id)
     async with refused(Conflict, ["sessionId"], "startNewChat"):
         await chats.join_session(stage.backend, stage.viewer, ended.id)
