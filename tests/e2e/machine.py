@@ -1,0 +1,47 @@
+"""How much of the machine these tests had, so that limits of time can be held on a shared one."""
+
+import os
+import time
+
+import psutil
+
+LEAST = 0.2
+"""However busy others are, limits are stretched to five times at most."""
+
+
+class Machine:
+    """Watches from now on what other programs compute.
+
+    Args:
+        server: the process whose whole family is ours, beside this one.
+    """
+
+    def __init__(self, server: int) -> None:
+        family = [psutil.Process(server), *psutil.Process(server).children(recursive=True)]
+        self._ours = [psutil.Process(os.getpid()), *family]
+        self._began = time.monotonic()
+        self._all_before, self._ours_before = _all(), self._own()
+
+    @property
+    def share(self) -> float:
+        """The part of the machine that others left to us since the beginning."""
+        whole = (time.monotonic() - self._began) * len(os.sched_getaffinity(0))
+        others = (_all() - self._all_before) - (self._own() - self._ours_before)
+        return min(1.0, max(LEAST, 1 - others / whole))
+
+    def allows(self, seconds: float) -> float:
+        """Return the limit that stands for this one on a machine with nothing else to do."""
+        return seconds / self.share
+
+    def computed(self) -> float:
+        """Return the seconds of processor time that our processes have taken until now."""
+        return self._own()
+
+    def _own(self) -> float:
+        times = [process.cpu_times() for process in self._ours]
+        return float(sum(one.user + one.system for one in times))
+
+
+def _all() -> float:
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)

@@ -1,0 +1,60 @@
+"""`voxql talk` with a recording, as somebody types it, against the real agent."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.sound import RATE, Clip, Pcm, recording, write_wav
+from tests.e2e.words import error_rate
+from tests.server_process import ROOT, ServerProcess
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_a_recording_is_talked_over(speaking: ServerProcess, tmp_path: Path) -> None:
+    """It is played, answered, saved, and read back from the history."""
+    clip = recording("0880")
+    result = _talk(speaking, write_wav(tmp_path / "clip.wav", _doubled(clip), 2 * RATE))
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    live, _, back = result.stdout.partition("Read back from the history:")
+    lines = [line for line in live.splitlines() if line.startswith(("You", "Agent"))]
+    assert [line.split()[0] for line in lines] == ["You", "Agent"]
+    assert error_rate([clip.text], [lines[0].removeprefix("You")]) <= 0.25
+    assert "Saved as ses_" in live
+    assert "2 utterances" in live
+    assert [line for line in back.splitlines() if line] == lines
+
+
+def test_typed_lines_are_answered(speaking: ServerProcess) -> None:
+    """Without a file and a microphone, lines are typed; each is answered before the next."""
+    result = _talk(speaking, typed="What is two plus five?\nThank you.\n")
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    back = result.stdout.partition("Read back from the history:")[2].split("\n")
+    said = [line for line in back if line]
+    assert [line.split()[0] for line in said] == ["You", "Agent", "You", "Agent"]
+    assert said[0].endswith("What is two plus five?")
+    assert "7" in said[1] or "seven" in said[1].lower()
+
+
+def _doubled(clip: Clip) -> Pcm:
+    """Return a clip at twice the rate, as most sound cards would have recorded it."""
+    return clip.pcm.repeat(2)
+
+
+def _talk(
+    server: ServerProcess, file: Path | None = None, typed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "talk", *([str(file)] if file else [])],
+        env={**os.environ, "VOXQL_URL": server.url},
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
