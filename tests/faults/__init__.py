@@ -1,0 +1,1 @@
+"""Faults on purpose: killed servers, cut connections, readers that are slow or gone."""

@@ -1,0 +1,87 @@
+"""One signed-in person, who asks again until there is an answer."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+
+from tests.faults.journal import Journal
+
+BEGIN: Final = """
+mutation Begin($input: StartNewChatInput!) {
+  startNewChat(input: $input) { session { id } saved { isSaved createdCount } }
+}"""
+SAVE: Final = """
+mutation Save($input: SaveSessionInput!) { saveSession(input: $input) { createdCount } }"""
+RENAME: Final = """
+mutation Rename($input: RenameSessionInput!) { renameSession(input: $input) { session { id } } }"""
+DELETE: Final = """
+mutation Delete($input: DeleteSessionInput!) { deleteSession(input: $input) { deletedSessionId } }
+"""
+TYPE: Final = """
+mutation Type($input: SendMessageInput!) { sendMessage(input: $input) { utterance { id } } }"""
+RETRY: Final = """
+mutation Retry($input: RetryAgentInput!) { retryAgent(input: $input) { session { id } } }"""
+
+
+class Refused(Exception):
+    """The server said no, for this reason."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["message"])
+        self.code = str(error.get("extensions", {}).get("code"))
+
+
+@dataclass
+class Account:
+    """One signed-in person; `open` first, `close` at the end."""
+
+    url: str
+    journal: Journal
+    token: str = ""
+    http: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Sign in as a guest and make a token."""
+        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15))
+        guest = "mutation { signInAsGuest { viewer { id } } }"
+        async with self.http.post(f"{self.url}/graphql", json={"query": guest}) as response:
+            cookie = response.headers["Set-Cookie"].partition(";")[0]
+        make = """mutation { createApiToken(input: {
+            name: "faults", scopes: [SESSIONS_READ, SESSIONS_WRITE, SESSIONS_DELETE]
+        }) { secret } }"""
+        headers = {"Cookie": cookie, "Origin": self.url}
+        async with self.http.post(
+            f"{self.url}/graphql", json={"query": make}, headers=headers
+        ) as response:
+            self.token = (await response.json())["data"]["createApiToken"]["secret"]
+
+    async def close(self) -> None:
+        if self.http is not None:
+            await self.http.close()
+
+    async def ask(self, query: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the data of the one root field; asks again while the server is away.
+
+        Raises:
+            Refused: the server said no.
+        """
+        assert self.http is not None
+        while True:
+            try:
+                async with self.http.post(
+                    f"{self.url}/graphql",
+                    json={"query": query, "variables": {"input": given}},
+                    headers={"Authorization": f"Bearer {self.token}"},
+                ) as response:
+                    answer = await response.json()
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                self.journal.counts["requests without an answer"] += 1
+                await asyncio.sleep(0.05)
+                continue
+            self.journal.counts["requests answered"] += 1
+            if answer.get("errors"):
+                raise Refused(answer["errors"][0])
+            [data] = answer["data"].values()
+            return dict(data)

@@ -1,0 +1,179 @@
+"""Servers that are broken on purpose: the checker must find each of them out.
+
+Each function patches the app inside a process that serves nobody but the checker's own test.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from models import Session
+from models.database import Connection, transact
+from resolvers import saving, streams
+from resolvers.ledger import Ledger, Reply
+from resolvers.merge import Claim
+from resolvers.transaction import Transaction
+from settings import Settings
+
+T = TypeVar("T")
+
+WINDOW_S = 0.15
+"""How long the moment is open in which a kill shows the fault: without it a run takes luck."""
+
+
+def acknowledges_early(settings: Settings) -> Settings:
+    """Say that a final is safe as soon as it has come."""
+    report, commit_waiting = Ledger.report, Ledger.commit_waiting
+
+    def eager(self: Ledger, session_id: str, claim: Claim, reply: Reply) -> None:
+        reply(None)
+        report(self, session_id, claim, lambda _: None)
+
+    async def late(self: Ledger) -> bool:
+        await asyncio.sleep(WINDOW_S)
+        return await commit_waiting(self)
+
+    _patch(Ledger, report=eager, commit_waiting=late)
+    return settings
+
+
+def publishes_early(settings: Settings) -> Settings:
+    """Tell those who watch what has not been committed yet."""
+
+    async def early(self: Ledger, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        async with self._turn:
+
+            async def body(conn: Connection) -> T:
+                transaction = Transaction(conn, self._clock())
+                result = await work(transaction)
+                for edit in list(transaction.edits.values()):
+                    await self.flush(edit)
+                await transaction.write()
+                for edit in transaction.edits.values():
+                    self._announce(edit)
+                if self._in_flight:
+                    # Shorter: agents that come back have to wait for their turn, too.
+                    await asyncio.sleep(WINDOW_S / 3)
+                return result
+
+            return await transact(body)
+
+    _patch(Ledger, _transaction=early)
+    return settings
+
+
+def loses_the_tail(settings: Settings) -> Settings:
+    """Begin each time without the newest changes, as a log that is cut off where it was torn."""
+    _before_start(
+        settings,
+        "DELETE FROM utterances WHERE seq > "
+        "(SELECT last_seq - 3 FROM sessions WHERE sessions.id = utterances.session_id)",
+    )
+    return settings
+
+
+def skips_the_tail(settings: Settings) -> Settings:
+    """Begin a stream at what is newest, so that nobody hears what was said while they were away."""
+    replay = streams._Transcript.replay
+
+    async def from_the_end(self: streams._Transcript, subscription: Any) -> Any:
+        session = await Session.get(id=self._session_id)
+        self._advance(session.last_seq)
+        async for event in replay(self, subscription):
+            yield event
+
+    _patch(streams._Transcript, replay=from_the_end)
+    return settings
+
+
+def reuses_revisions(settings: Settings) -> Settings:
+    """Forget after a restart which revisions were reserved for what was never written."""
+    _before_start(settings, "UPDATE utterances SET ceiling = revision WHERE NOT is_final")
+    return settings
+
+
+def doubles_on_resend(settings: Settings) -> Settings:
+    """Take what is sent again for something new."""
+    report = Ledger.report
+    seen: set[tuple[str, str, int | None]] = set()
+
+    def forgetful(self: Ledger, session_id: str, claim: Claim, reply: Reply) -> None:
+        report(self, session_id, claim, reply)
+        mark = (session_id, claim.key, claim.agent_revision)
+        if claim.is_final and mark not in seen:
+            seen.add(mark)
+            again = Claim(
+                key=f"{claim.key}-again",
+                role=claim.role,
+                source=claim.source,
+                text=claim.text,
+                is_final=True,
+                started_at=claim.started_at,
+                agent_revision=claim.agent_revision,
+            )
+            report(self, session_id, again, lambda _: None)
+
+    _patch(Ledger, report=forgetful)
+    return settings
+
+
+def keeps_what_it_refuses(settings: Settings) -> Settings:
+    """Check a message only after it has been written."""
+
+    def unchecked(*_: object) -> None:
+        return None
+
+    _patch(saving, check_messages=unchecked)
+    return settings
+
+
+def does_not_sync(settings: Settings) -> Settings:
+    """Leave it to the operating system when the words reach the disk."""
+    return _with_synchronous(settings, "OFF")
+
+
+def syncs_at_checkpoints(settings: Settings) -> Settings:
+    """What SQLite's write-ahead log does by itself: a commit survives a crash, not a power cut."""
+    return _with_synchronous(settings, "NORMAL")
+
+
+FAULTS: dict[str, Callable[[Settings], Settings]] = {
+    fault.__name__: fault
+    for fault in (
+        acknowledges_early,
+        publishes_early,
+        loses_the_tail,
+        skips_the_tail,
+        reuses_revisions,
+        doubles_on_resend,
+        keeps_what_it_refuses,
+        does_not_sync,
+        syncs_at_checkpoints,
+    )
+}
+SOUND = "none"
+
+
+def apply(fault: str, settings: Settings) -> Settings:
+    """Break the app in this process; returns the settings to run it with."""
+    return settings if fault == SOUND else FAULTS[fault](settings)
+
+
+def _patch(owner: object, **methods: object) -> None:
+    for name, method in methods.items():
+        setattr(owner, name, method)
+
+
+def _before_start(settings: Settings, statement: str) -> None:
+    file = settings.sqlite_file
+    assert file is not None
+    if file.exists():
+        with sqlite3.connect(file) as database:
+            database.execute(statement)
+        database.close()
+
+
+def _with_synchronous(settings: Settings, value: str) -> Settings:
+    url = f"{settings.database_url}?synchronous={value}"
+    return settings.model_copy(update={"database_url": url})

@@ -1,0 +1,225 @@
+"""The crash checker: kills the server again and again while everybody talks, then compares.
+
+By hand: `python -m tests.faults.crash --seed 7 --kills 20`. It prints what happened and what is
+wrong, and leaves with status 1 if anything is. The seed decides what people and agents do and when
+the server dies; how the processes interleave is the machine's.
+"""
+
+import argparse
+import asyncio
+import logging
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.account import Account
+from tests.faults.broken import FAULTS, SOUND
+from tests.faults.journal import Journal, Kind
+from tests.faults.people import Person
+from tests.faults.server import CrashingServer, WholeServer
+from tests.faults.talkers import Pace, Troupe
+from tests.faults.verdict import judge
+from tests.faults.watchers import Watcher
+
+SETTLE_S = 40.0
+ENVIRONMENT = {"VOXQL_START_TIMEOUT_S": "2", "VOXQL_GRACE_S": "2"}
+"""Shorter than people would want it, so that these deadlines pass during a run, too."""
+
+
+@dataclass
+class Run:
+    """One run of the checker, and what it found."""
+
+    folder: Path
+    seed: int
+    kills: int = 20
+    sessions: int = 20
+    finals: float = 200.0
+    """A second, in all conversations together."""
+    fault: str = SOUND
+    is_whole: bool = False
+    """Whether `voxql serve` itself is started each time."""
+    up: tuple[float, float] = (0.15, 3.0)
+    """Seconds from one start to the next kill, at least and at most."""
+    journal: Journal = field(default_factory=Journal)
+    watchers: list[Watcher] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+        self._tasks: dict[asyncio.Task[None], None] = {}
+
+    async def check(self) -> Journal:
+        """Run it all; the journal then has every violation."""
+        began = time.monotonic()
+        server: CrashingServer = (
+            WholeServer(self.folder, environment=ENVIRONMENT)
+            if self.is_whole
+            else CrashingServer(self.folder, fault=self.fault, environment=ENVIRONMENT)
+        )
+        async with server:
+            try:
+                await self._play(server)
+                await self._compare(server)
+            finally:
+                await self._end_tasks()
+        self._read_log(server.log)
+        self.seconds = time.monotonic() - began
+        return self.journal
+
+    # ------------------------------------------------------------------ the play
+
+    async def _play(self, server: CrashingServer) -> None:
+        accounts = [Account(server.url, self.journal) for _ in range(4)]
+        for account in accounts:
+            await account.open()
+        troupe = Troupe(
+            server.url,
+            server.worker_key,
+            self.journal,
+            self.rng,
+            Pace(finals=self.finals / self.sessions),
+            places=4 * self.sessions,
+        )
+        self._start(troupe.worker.run())
+        await troupe.worker.connected()
+        people = [
+            Person(
+                accounts[number % 4],
+                accounts[(number + 1) % 4],
+                self.journal,
+                random.Random(self.rng.random()),
+                self._watch,
+            )
+            for number in range(self.sessions)
+        ]
+        talks = [self._start(person.run()) for person in people]
+        began = time.monotonic()
+        await self._kill_and_start(server, troupe)
+        self.journal.counts["seconds of talk"] = round(time.monotonic() - began)
+        for person in people:
+            person.is_leaving.set()
+        await asyncio.wait(talks, timeout=SETTLE_S)
+        for task in talks:
+            if not task.done():
+                self.journal.violated(Kind.FAULT, "a person never had an answer")
+        left = await troupe.finish(SETTLE_S)
+        if left:
+            self.journal.violated(Kind.FAULT, f"{left} finals were never settled")
+        for account in accounts:
+            await account.close()
+
+    async def _kill_and_start(self, server: CrashingServer, troupe: Troupe) -> None:
+        await asyncio.sleep(1.0)
+        for _ in range(self.kills):
+            await asyncio.sleep(self.rng.uniform(*self.up))
+            status = await server.kill()
+            self.journal.counts["kills"] += 1
+            if status != -9:
+                self.journal.violated(Kind.FAULT, f"the server had ended by itself: {status}")
+            if self.rng.random() < 0.3:
+                troupe.kill_one()
+            await asyncio.sleep(self.rng.uniform(0, 0.3))
+            # Without waiting until it is open: some kills come in the middle of its start.
+            await server.begin()
+        await asyncio.sleep(2.0)
+
+    def _watch(self, account: Account, session: str) -> Watcher:
+        """A second subscriber, who came later, watches every third conversation."""
+        chosen = self._watcher(account, session)
+        if self.rng.random() < 0.33:
+            self._watcher(account, session)
+        return chosen
+
+    def _watcher(self, account: Account, session: str) -> Watcher:
+        rng = random.Random(self.rng.random())
+        watcher = Watcher(self.journal, account.url, account.token, session, rng)
+        self.watchers.append(watcher)
+        self._start(watcher.run())
+        return watcher
+
+    # ------------------------------------------------------------------ the end
+
+    async def _compare(self, server: CrashingServer) -> None:
+        await self._end_tasks()
+        if status := await server.stop():
+            self.journal.violated(Kind.FAULT, f"SIGTERM ended the server with {status}")
+        await server.start()
+        gate = asyncio.Semaphore(10)
+
+        async def catch_up(watcher: Watcher) -> None:
+            async with gate:
+                try:
+                    await watcher.catch_up()
+                except (OSError, TimeoutError) as error:
+                    self.journal.violated(Kind.FAULT, f"{watcher.session}: {error!r}")
+
+        await asyncio.gather(*map(catch_up, self.watchers))
+        await server.stop()
+        judge(server.database, self.journal, self.watchers)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks[task] = None
+        return task
+
+    async def _end_tasks(self) -> None:
+        tasks, self._tasks = list(self._tasks), {}
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                self.journal.violated(Kind.FAULT, f"a part of the checker failed: {outcome!r}")
+
+    def _read_log(self, log: Path) -> None:
+        if self.fault != SOUND or self.is_whole:
+            return
+        for line in log.read_text(errors="replace").splitlines():
+            if "[error" in line or "Traceback" in line:
+                self.journal.violated(Kind.FAULT, f"in the server's log: {line[:200]}")
+
+    def report(self) -> str:
+        """Say what happened and what is wrong."""
+        counts = self.journal.counts
+        rate = counts["finals"] / max(1, counts["seconds of talk"])
+        lines = [f"seed {self.seed}, {self.seconds:.0f} s, {rate:.0f} finals a second"]
+        lines += [f"  {name:<28} {number}" for name, number in sorted(counts.items())]
+        lines += [f"  {len(self.watchers)} subscribers"]
+        lines += [f"WRONG {violation}" for violation in self.journal.violations]
+        return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.faults.crash")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--finals", type=float, default=200.0, help="a second, all together")
+    parser.add_argument("--fault", choices=[SOUND, *FAULTS], default=SOUND)
+    parser.add_argument("--serve", action="store_true", help="start `voxql serve` itself")
+    parser.add_argument("--folder", type=Path, help="keep the data and the server's log here")
+    given = parser.parse_args()
+    # That connections break is what this is about.
+    logging.getLogger("agent_bridge").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="voxql-crash-") as folder:
+        run = Run(
+            given.folder or Path(folder),
+            given.seed,
+            kills=given.kills,
+            sessions=given.sessions,
+            finals=given.finals,
+            fault=given.fault,
+            is_whole=given.serve,
+        )
+        asyncio.run(run.check())
+    print(run.report())
+    return 1 if run.journal.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

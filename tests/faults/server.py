@@ -1,0 +1,159 @@
+"""A server that is killed and started again, on one port and one folder."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from tests.faults.broken import SOUND
+from tests.server_process import ROOT, ServerProcess
+
+SECONDS = 30.0
+
+
+def free_port() -> int:
+    """Return a port that is free now; a server keeps it for those who come back."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+class CrashingServer:
+    """The real app behind tests/faults/launcher.py; `async with`, then `start` and `kill`.
+
+    Args:
+        folder: Where it keeps its data, its log and, with `trace`, what it asked of the kernel.
+        fault: What is broken on purpose (tests/faults/broken.py).
+        trace: Arguments of strace, which then watches it.
+        environment: Settings, by the names of their variables.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        fault: str = SOUND,
+        trace: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.database = self.data_dir / "voxql.db"
+        self.log = folder / "server.log"
+        self.port = 0
+        self._fault = fault
+        self._trace = trace
+        self._environment = dict(environment or {})
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def worker_key(self) -> str:
+        return (self.data_dir / "worker.key").read_text().strip()
+
+    async def __aenter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        await self._launch()
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End everything that was started."""
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            await self._process.wait()
+            self._process = None
+
+    async def _launch(self) -> None:
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(("VOXQL_", "LIVEKIT_"))}
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._trace,
+                sys.executable,
+                "-m",
+                "tests.faults.launcher",
+                str(self.data_dir),
+                str(self.port),
+                self._fault,
+                cwd=ROOT,
+                env={**kept, **self._environment},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+
+    async def begin(self) -> None:
+        """Start it without waiting until it answers."""
+        await self._say("start")
+
+    async def start(self) -> None:
+        """Start it and wait until it answers requests."""
+        await self.begin()
+        await self._answer("open")
+
+    async def kill(self) -> int:
+        """End it as the kernel does when memory is short; returns its status, -9 unless it fell."""
+        await self._say("kill")
+        return int(await self._answer("ended"))
+
+    async def stop(self) -> int:
+        """Ask it to end (SIGTERM); returns its status."""
+        await self._say("term")
+        return int(await self._answer("ended"))
+
+    async def _say(self, word: str) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n".encode())
+        await self._process.stdin.drain()
+
+    async def _answer(self, word: str) -> str:
+        """Wait for a line with this word; an `open` that a kill made obsolete is passed over."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        async with asyncio.timeout(SECONDS):
+            while line := (await self._process.stdout.readline()).decode():
+                said, _, rest = line.strip().partition(" ")
+                if said == word:
+                    return rest
+        raise AssertionError(f"the server never said {word!r}; its log is {self.log}")
+
+
+class WholeServer(CrashingServer):
+    """The command `voxql serve` itself, which takes some seconds to start."""
+
+    def __init__(self, folder: Path, *, environment: Mapping[str, str]) -> None:
+        super().__init__(folder, environment=environment)
+        self._own = ServerProcess(self.data_dir, VOXQL_AGENT="external", **environment)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._own.kill)
+
+    async def _launch(self) -> None:
+        return None
+
+    async def begin(self) -> None:
+        await self.start()
+
+    async def start(self) -> None:
+        self._own.environment["VOXQL_PORT"] = str(self.port)
+        await asyncio.to_thread(self._own.start)
+
+    async def kill(self) -> int:
+        await asyncio.to_thread(self._own.kill)
+        return self._own.process.returncode or 0
+
+    async def stop(self) -> int:
+        return await asyncio.to_thread(self._own.stop)

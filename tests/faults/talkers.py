@@ -1,0 +1,229 @@
+"""Agents that talk without end through the real bridge client, and note what was promised them."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agent_bridge.client import BridgeClient, InputCommand, StopCommand, new_segment
+from agent_bridge.client_link import Backoff, BridgeClosed
+from agent_bridge.client_outbox import Outbox
+from agent_bridge.protocol import Role, Utterance
+from agent_bridge.worker_client import StartJob, Worker
+from tests.faults.journal import Conversation, Journal, Spoken
+
+NAME = "voxql"
+
+
+def impatient() -> Backoff:
+    """A backoff for servers that come back within a second."""
+    return Backoff(first=0.02, longest=0.3)
+
+
+class NotedOutbox(Outbox):
+    """Tells of each final that the server has settled."""
+
+    def __init__(self, on_settled: Callable[[Utterance], None]) -> None:
+        super().__init__()
+        self._on_settled = on_settled
+
+    def settle(self, segment: str, revision: int) -> Utterance | None:
+        settled = super().settle(segment, revision)
+        if settled is not None and settled.final:
+            self._on_settled(settled)
+        return settled
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How an agent talks."""
+
+    finals: float = 10.0
+    """A second."""
+    interims: int = 2
+    """Before each final."""
+
+
+class Talker:
+    """One agent in one conversation."""
+
+    def __init__(
+        self, job: StartJob, told: Conversation, journal: Journal, rng: random.Random, pace: Pace
+    ) -> None:
+        self._job = job
+        self._told = told
+        self._journal = journal
+        self._rng = rng
+        self._pace = pace
+        self._count = 0
+        self._is_stopped = asyncio.Event()
+        self.bridge = BridgeClient(
+            job.url, job.bridge_token, on_dropped=self._dropped, backoff=impatient()
+        )
+        self.bridge._outbox = NotedOutbox(self._settled)
+
+    async def run(self) -> None:
+        """Talk until the server says stop, or until cancelled."""
+        async with self.bridge:
+            with suppress(BridgeClosed):
+                await self.bridge.ready()
+            parts = [self._obey(), self._talk(), self._ramble()]
+            tasks = [asyncio.create_task(part) for part in parts]
+            stopping = asyncio.create_task(self._is_stopped.wait())
+            try:
+                await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (*tasks, stopping):
+                    task.cancel()
+                await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            for task in tasks:
+                if not task.cancelled():
+                    task.result()
+            await self.bridge.bye("STOPPED", timeout=20.0)
+
+    def hush(self) -> None:
+        """Say nothing more; what was said is still to be settled."""
+        self._is_stopped.set()
+
+    async def _obey(self) -> None:
+        async for command in self.bridge.commands():
+            match command:
+                case InputCommand(key, text):
+                    self._journal.counts["typed lines handed over"] += 1
+                    if self._told.typed_perhaps.get(key) != text:
+                        self._told.typed_perhaps.setdefault(key, text)
+                    self._claim_the_persons_key(key)
+                case StopCommand():
+                    return
+
+    def _claim_the_persons_key(self, key: str) -> None:
+        """Try to rewrite what the person typed: that is refused, and must leave no trace."""
+        text = f"NEVER agent over typed {self._rng.random()}"
+        self._journal.forbidden.append(text)
+        now = datetime.now(UTC)
+        with suppress(ValueError):
+            self.bridge.utter(
+                Utterance(segment=key, role="AGENT", text=text, final=True, started_at=now)
+            )
+
+    async def _talk(self) -> None:
+        """Short sentences, one after the other, at the pace's rate."""
+        loop = asyncio.get_running_loop()
+        step = 1.0 / self._pace.finals / (self._pace.interims + 1)
+        due = loop.time() + self._rng.random() * step
+        while True:
+            segment, role = new_segment(), self._role()
+            for part in range(self._pace.interims + 1):
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                due += step
+                self._say(segment, role, part, final=part == self._pace.interims)
+            if self._rng.random() < 0.05:
+                # It was heard otherwise than it was said: a final over a final.
+                self._say(segment, role, 99, final=True, interrupted=True)
+
+    async def _ramble(self) -> None:
+        """Long sentences beside the short ones, of which some never end."""
+        while True:
+            segment, role = new_segment(), self._role()
+            for part in range(self._rng.randint(2, 120)):
+                self._say(segment, role, part, final=False)
+                await asyncio.sleep(0.04)
+            if self._rng.random() < 0.9:
+                self._say(segment, role, 999, final=True)
+
+    def _role(self) -> Role:
+        return "USER" if self._rng.random() < 0.5 else "AGENT"
+
+    def _say(
+        self, segment: str, role: Role, part: int, *, final: bool, interrupted: bool = False
+    ) -> None:
+        spoken = self._told.segments.get(segment)
+        if spoken is None:
+            spoken = self._told.segments[segment] = Spoken(self._job.attempt)
+        now = datetime.now(UTC)
+        utterance = Utterance(
+            segment=segment,
+            revision=len(spoken.said) + 1,
+            role=role,
+            text=f"{segment[-6:]} says part {part} “{'so ' * self._rng.randint(1, 20)}” ✓",
+            final=final,
+            started_at=now,
+            ended_at=now if final else None,
+            interrupted=interrupted,
+            confidence=round(self._rng.random(), 3) if final else None,
+            language=self._rng.choice(("en", "de-CH", None)),
+            speaker=self._rng.choice(("mic-1", "Zoë", None)),
+        )
+        if self.bridge.closed is None:
+            spoken.said[utterance.revision] = utterance
+            self._journal.counts["finals" if final else "interims"] += 1
+        self.bridge.utter(utterance)
+
+    def _settled(self, utterance: Utterance) -> None:
+        spoken = self._told.segments.get(utterance.segment)
+        if spoken is not None:
+            spoken.acknowledged[utterance.revision] = time.time()
+            self._journal.changed()
+
+    def _dropped(self, utterance: Utterance, code: str) -> None:
+        # It was settled by being refused.
+        spoken = self._told.segments.get(utterance.segment)
+        self._journal.counts[f"refused {code}"] += 1
+        if spoken is not None:
+            spoken.acknowledged.pop(utterance.revision, None)
+            spoken.refused[utterance.revision] = code
+
+
+class Troupe:
+    """One worker with all the agents."""
+
+    def __init__(
+        self, url: str, key: str, journal: Journal, rng: random.Random, pace: Pace, places: int
+    ) -> None:
+        self._journal = journal
+        self._rng = rng
+        self._pace = pace
+        self.talkers: dict[tuple[str, int], Talker] = {}
+        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self.worker = Worker(
+            url,
+            key,
+            agent_names=[NAME],
+            places=places,
+            on_start=self._converse,
+            backoff=impatient(),
+        )
+
+    async def _converse(self, job: StartJob) -> None:
+        told = self._journal.conversation(job.session, "")
+        key = (job.session, job.attempt)
+        rng = random.Random(self._rng.random())
+        talker = self.talkers[key] = Talker(job, told, self._journal, rng, self._pace)
+        task = self._tasks[key] = asyncio.ensure_future(talker.run())
+        try:
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            del self.talkers[key], self._tasks[key]
+
+    def kill_one(self) -> None:
+        """End an agent as its crash would: what it had not handed in is lost with it."""
+        if self._tasks:
+            self._journal.counts["agents killed"] += 1
+            self._rng.choice(list(self._tasks.values())).cancel()
+
+    async def finish(self, within: float) -> int:
+        """Let everybody settle what they have said; returns how many finals are left."""
+        talkers = list(self.talkers.values())
+        for talker in talkers:
+            talker.hush()
+        tasks = list(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=within)
+        return sum(talker.bridge.unsettled for talker in talkers)

@@ -1,0 +1,69 @@
+"""Whatever moment a server is killed at, no acknowledged word is lost; and the checker is awake."""
+
+import logging
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.crash import Run
+from tests.faults.journal import Kind
+
+COMES_WITH = {
+    "acknowledges_early": ({Kind.LOST}, {Kind.MISPLACED}),
+    "publishes_early": ({Kind.UNCOMMITTED}, {Kind.HOLE}),
+    # Numbers that were lost are given out again, so that nothing else holds either.
+    "loses_the_tail": ({Kind.LOST, Kind.UNCOMMITTED, Kind.COUNTERS}, set(Kind)),
+    "skips_the_tail": ({Kind.HOLE}, set[Kind]()),
+    "reuses_revisions": ({Kind.REUSED}, {Kind.UNCOMMITTED}),
+    "doubles_on_resend": ({Kind.DOUBLED}, {Kind.TRACE}),
+    "keeps_what_it_refuses": ({Kind.TRACE}, {Kind.FAULT}),
+}
+"""What the checker must say of each broken server, and what else may follow from that."""
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Connections break all the time here: that the clients say so would hide what matters."""
+    logger = logging.getLogger("agent_bridge")
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.timeout(240)
+async def test_twenty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """Twenty conversations go on through 20 SIGKILLs, and everybody ends with the same words."""
+    run = Run(tmp_path, seed=random.randrange(1_000_000), up=(0.15, 2.2))
+
+    journal = await run.check()
+
+    assert journal.violations == [], run.report()
+    assert journal.counts["kills"] == 20
+    assert journal.counts["finals acknowledged"] > 1_000, run.report()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("fault", COMES_WITH)
+async def test_a_broken_server_is_found_out_for_its_own_reason(tmp_path: Path, fault: str) -> None:
+    """A checker that never fails proves nothing: here it must, and say what is broken."""
+    must, may = COMES_WITH[fault]
+    run = Run(tmp_path, seed=11, kills=3, sessions=8, finals=60, fault=fault, up=(1.2, 2.0))
+
+    journal = await run.check()
+
+    assert must <= journal.kinds <= must | may, run.report()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+async def test_the_command_itself_survives_a_long_siege(tmp_path: Path) -> None:
+    """`voxql serve`, started as people start it, killed 60 times in ten minutes."""
+    seed = random.randrange(1_000_000)
+    run = Run(tmp_path, seed=seed, kills=60, finals=240.0, is_whole=True, up=(1.0, 8.0))
+
+    journal = await run.check()
+
+    assert journal.violations == [], run.report()
+    assert journal.counts["finals acknowledged"] > 20_000, run.report()

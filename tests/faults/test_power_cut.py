@@ -1,0 +1,83 @@
+"""An acknowledgement means: on the disk, whatever happens to the power the moment after."""
+
+import asyncio
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.faults.account import BEGIN, Account
+from tests.faults.broken import SOUND
+from tests.faults.journal import Journal
+from tests.faults.powercut import Disk, finals_in, tracing
+from tests.faults.server import CrashingServer
+from tests.faults.talkers import Pace, Troupe
+
+CUTS = 25
+
+
+async def talk_while_traced(folder: Path, fault: str) -> Journal:
+    """Three agents talk for a while to a server of which every write and sync is noted."""
+    journal = Journal()
+    database = folder / "data" / "voxql.db"
+    trace = tracing(folder / "trace", database)
+    async with CrashingServer(folder, fault=fault, trace=trace) as server:
+        account = Account(server.url, journal)
+        await account.open()
+        troupe = Troupe(
+            server.url, server.worker_key, journal, random.Random(1), Pace(finals=20.0), places=3
+        )
+        working = asyncio.create_task(troupe.worker.run())
+        await troupe.worker.connected()
+        for _ in range(3):
+            await account.ask(BEGIN, {})
+        await journal.until(lambda: len(journal.acknowledged()) >= 150)
+        await troupe.finish(10)
+        await troupe.worker.stop()
+        await working
+        await account.close()
+        await server.stop()
+    return journal
+
+
+def lost_in_cuts(folder: Path, journal: Journal) -> list[str]:
+    """Cut the power right after some of the acknowledgements; name what was promised and is gone.
+
+    Each moment is cut twice: once nothing that was not synced has reached the disk, once some has.
+    """
+    disk = Disk.traced(folder / "trace")
+    promises = journal.acknowledged()
+    rng = random.Random(2)
+    lost = []
+    for number, (moment, _, _) in enumerate(rng.sample(promises, CUTS)):
+        for chance in (None, random.Random(number)):
+            target = folder / f"cut-{number}-{'none' if chance is None else 'some'}"
+            target.mkdir()
+            disk.cut(moment, target, chance)
+            try:
+                finals = finals_in(target / "voxql.db")
+            except sqlite3.DatabaseError as error:
+                lost.append(f"cut {number}: the file is damaged: {error}")
+                continue
+            lost += [
+                f"cut {number}: {segment}"
+                for when, segment, revision in promises
+                if when <= moment and finals.get(segment, 0) < revision
+            ]
+    return lost
+
+
+async def test_what_was_acknowledged_survives_a_power_cut(tmp_path: Path) -> None:
+    """At 25 moments just after an acknowledgement the disk has everything promised until then."""
+    journal = await talk_while_traced(tmp_path, SOUND)
+
+    assert lost_in_cuts(tmp_path, journal) == []
+
+
+@pytest.mark.parametrize("fault", ["does_not_sync", "syncs_at_checkpoints"])
+async def test_a_server_that_does_not_sync_is_found_out(tmp_path: Path, fault: str) -> None:
+    """It survives every SIGKILL; only the cut shows what its promises are worth."""
+    journal = await talk_while_traced(tmp_path, fault)
+
+    assert any("seg_" in promise for promise in lost_in_cuts(tmp_path, journal))

@@ -1,0 +1,170 @@
+"""Subscribers that keep a client's one rule, and check what each event promises."""
+
+import asyncio
+import json
+import random
+from base64 import urlsafe_b64decode
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from tests.faults.journal import Journal, Kind
+from tests.graphql_socket import SubscriptionRefused, subscribe
+
+QUERY: Final = """
+subscription Watch($session: ID!, $after: String) {
+  transcripts(sessionId: $session, after: $after) {
+    cursor isCaughtUp end { reason mayResume }
+    utterances {
+      id key revision role speaker source text isFinal isInterrupted position
+      language confidence startedAt endedAt
+    }
+  }
+}
+"""
+GONE: Final = frozenset({"NOT_FOUND", "FORBIDDEN"})
+
+
+@dataclass(slots=True)
+class Held:
+    """One utterance as a subscriber holds it."""
+
+    state: dict[str, Any]
+    event: int
+    """The number of the event that brought this revision."""
+
+
+@dataclass
+class Watcher:
+    """One subscriber of one session, who comes back with its cursor whenever it is cut off."""
+
+    journal: Journal
+    url: str
+    token: str
+    session: str
+    rng: random.Random
+    held: dict[str, Held] = field(default_factory=dict)
+    cursor: str | None = None
+    reached: list[tuple[int, int]] = field(default_factory=list)
+    """(number of the event, seq of its cursor), where the cursor moved."""
+    events: int = 0
+    ended: str | None = None
+    """Why the stream ended for good."""
+    is_caught_up: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def seq(self) -> int:
+        return self.reached[-1][1] if self.reached else 0
+
+    async def run(self) -> None:
+        """Watch until the stream ends for good."""
+        while self.ended is None:
+            with suppress(OSError, WebSocketException, TimeoutError, EOFError):
+                await self._once(cut_after=self._moment_to_cut())
+            self.is_caught_up = False
+            await asyncio.sleep(self.rng.random() * 0.2)
+
+    async def catch_up(self) -> None:
+        """Come back one last time, until everything has been delivered."""
+        if self.ended == "SESSION_DELETED":
+            return
+        self.ended = None
+        async with asyncio.timeout(30):
+            await self._once(cut_after=None, until_caught_up=True)
+
+    def _moment_to_cut(self) -> int | None:
+        """After so many events the subscriber itself drops the connection, now and then."""
+        return self.rng.randint(1, 200) if self.rng.random() < 0.2 else None
+
+    async def _once(self, cut_after: int | None, *, until_caught_up: bool = False) -> None:
+        self.journal.counts["subscriptions"] += 1
+        variables = {"session": self.session, "after": self.cursor}
+        try:
+            async with subscribe(self.url, self.token, QUERY, variables) as events:
+                async for payload in events:
+                    self._take(payload)
+                    if cut_after is not None:
+                        cut_after -= 1
+                    if cut_after == 0 or (until_caught_up and self.is_caught_up):
+                        return
+        except SubscriptionRefused as refused:
+            self._refused(refused)
+        except ConnectionClosed:
+            return
+
+    def _refused(self, refused: SubscriptionRefused) -> None:
+        code = refused.errors[0]["extensions"]["code"]
+        if code in GONE:
+            self.ended = "SESSION_DELETED"
+        elif code == "BAD_USER_INPUT":
+            self.ended = "CURSOR_REFUSED"
+            self.journal.violated(
+                Kind.UNCOMMITTED,
+                f"{self.session}: the cursor after {self.seq} is refused: {refused}",
+            )
+        else:
+            self.journal.violated(Kind.FAULT, f"{self.session}: {code}: {refused}")
+        self.changed.set()
+
+    def _take(self, payload: dict[str, Any]) -> None:
+        if payload.get("errors"):
+            self.journal.violated(Kind.FAULT, f"{self.session}: {payload['errors'][0]}")
+            return
+        event = payload["data"]["transcripts"]
+        self.events += 1
+        self.journal.counts["events"] += 1
+        self._follow(event)
+        for state in event["utterances"]:
+            self._hold(state)
+        self.is_caught_up = event["isCaughtUp"]
+        if event["end"] is not None and not event["end"]["mayResume"]:
+            self.ended = event["end"]["reason"]
+        self.changed.set()
+        self.journal.changed()
+
+    def _follow(self, event: dict[str, Any]) -> None:
+        """The cursor never goes back, and live it passes nothing that does not come with it."""
+        self.cursor = event["cursor"]
+        seq = seq_of(event["cursor"], self.session)
+        step = seq - self.seq
+        if step < 0:
+            self.journal.violated(Kind.HOLE, f"{self.session}: cursor from {self.seq} to {seq}")
+        if step > 0 and self.is_caught_up and event["isCaughtUp"]:
+            # What is held already in a newer state need not come again; it is not final then.
+            may_lack = sum(not held.state["isFinal"] for held in self.held.values())
+            if step > len(event["utterances"]) + may_lack:
+                self.journal.violated(
+                    Kind.HOLE,
+                    f"{self.session}: cursor from {self.seq} to {seq} "
+                    f"with {len(event['utterances'])} utterances",
+                )
+        if step > 0:
+            self.reached.append((self.events, seq))
+
+    def _hold(self, state: dict[str, Any]) -> None:
+        """A client's one rule: take it if its revision is higher than the one that is held."""
+        self.journal.seen(state["id"], state["revision"], _content(state))
+        held = self.held.get(state["id"])
+        if held is None or state["revision"] > held.state["revision"]:
+            if held is not None and held.state["isFinal"] and not state["isFinal"]:
+                self.journal.violated(Kind.ALTERED, f"{state['id']}: a final became an interim")
+            self.held[state["id"]] = Held(state, self.events)
+
+    def event_of(self, seq: int) -> int | None:
+        """Return the number of the first event whose cursor says "everything up to here"."""
+        return next((event for event, reached in self.reached if reached >= seq), None)
+
+
+def seq_of(cursor: str, session: str) -> int:
+    """Look into a cursor, which only this checker may do."""
+    padded = cursor + "=" * (-len(cursor) % 4)
+    _, owner, seq = urlsafe_b64decode(padded).decode().split(":")
+    assert owner == session, "a cursor of another session"
+    return int(seq)
+
+
+def _content(state: dict[str, Any]) -> str:
+    return json.dumps(state, sort_keys=True)
