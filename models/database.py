@@ -1,6 +1,7 @@
 """The database: how it is opened and migrated, and the one way to write to it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,10 +17,12 @@ from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
 from models.session import Session
+from models.storage import NotStored, writes
 
 __all__ = [
     "Connection",
     "IntegrityError",
+    "NotStored",
     "OperationalError",
     "database_url",
     "locked_session",
@@ -29,6 +32,7 @@ __all__ = [
     "settled",
     "transact",
     "transact_later",
+    "write_trouble",
 ]
 
 log = structlog.get_logger(__name__)
@@ -53,8 +57,11 @@ _PRAGMAS: Final = {
     "journal_size_limit": "16777216",
 }
 _MIGRATION_WAIT_MS: Final = "60000"
+_KNOWN_FOR_S: Final = 5.0
+"""So long a transaction that was stored speaks for those to come."""
 
 _running: set[asyncio.Task[Any]] = set()
+_tries: list[asyncio.Task[None]] = []
 
 
 def database_url(data_dir: Path) -> str:
@@ -70,6 +77,7 @@ async def opened(url: str) -> AsyncIterator[None]:
         ValueError: The URL is not one of a SQLite file; the message says what is wrong.
     """
     context = TortoiseContext()
+    writes.begin()
     with context:
         # Requests run in tasks that never saw this one's context variables: hence the fallback.
         await context.init(_config(url), _enable_global_fallback=True)
@@ -121,7 +129,10 @@ def reader() -> Connection:
 
 
 async def transact(
-    work: Callable[[Connection], Awaitable[T]], after: Callable[[T], object] | None = None
+    work: Callable[[Connection], Awaitable[T]],
+    after: Callable[[T], object] | None = None,
+    *,
+    asked_at: float | None = None,
 ) -> T:
     """Run `work(conn)` as one transaction and return what it returns once that is on disk.
 
@@ -133,15 +144,46 @@ async def transact(
             What it raises rolls the transaction back and reaches the caller unchanged.
         after: Called with the result right after the commit, even if the caller is gone by
             then. This is the place to publish events from; it must neither wait nor raise.
+        asked_at: `time.monotonic()` of when the caller began to wait, if that was before.
+
+    Raises:
+        NotStored: The disk is full, the file locked, or the like; nothing was changed.
     """
     if isinstance(get_connection(_WRITER), TransactionalDBClient):
         raise RuntimeError("transact() inside transact(): hand the connection on instead.")
-    return await asyncio.shield(_started(_transaction(work, after)))
+    asked_at = time.monotonic() if asked_at is None else asked_at
+    return await asyncio.shield(_started(_transaction(work, after, asked_at)))
 
 
 def transact_later(work: Callable[[Connection], Awaitable[object]]) -> None:
     """Start a transaction that nobody waits for; that it failed is only seen in the log."""
-    _started(_transaction(work, None)).add_done_callback(_log_failure)
+    _started(_transaction(work, None, time.monotonic())).add_done_callback(_log_failure)
+
+
+async def write_trouble(patience: float) -> str | None:
+    """Return what keeps the database from being written to, None when nothing does.
+
+    What transactions met lately is the answer; only when there were none, or the newest failed, is
+    one made to find out. It stores nothing, but it takes the lock, room in the log, and a sync.
+
+    Args:
+        patience: Seconds that this may take; a lock that is held longer is trouble.
+    """
+    if not writes.is_known(_KNOWN_FOR_S):
+        if not _tries or _tries[0].done():
+            _tries[:] = [_started(_transaction(_try_to_write, None, time.monotonic()))]
+        done, _ = await asyncio.wait(_tries, timeout=patience)
+        if not done:
+            return "locked"
+        error = _tries[0].exception()
+        if error is not None:
+            return error.trouble if isinstance(error, NotStored) else "failing"
+    return writes.trouble
+
+
+async def _try_to_write(conn: Connection) -> None:
+    # A number that SQLite keeps for applications, and that nobody uses here.
+    await conn.execute_script("PRAGMA user_version = 0")
 
 
 async def settled() -> None:
@@ -168,15 +210,27 @@ def _started(transaction: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 
 def _log_failure(task: asyncio.Task[Any]) -> None:
     error = None if task.cancelled() else task.exception()
-    if error is not None:
+    if error is not None and not isinstance(error, NotStored):
         log.warning("transaction_failed", error=type(error).__name__)
 
 
 async def _transaction(
-    work: Callable[[Connection], Awaitable[T]], after: Callable[[T], object] | None
+    work: Callable[[Connection], Awaitable[T]],
+    after: Callable[[T], object] | None,
+    asked_at: float,
 ) -> T:
-    async with in_transaction(_WRITER) as conn:
-        result = await work(conn)
+    try:
+        writes.give_up(asked_at)
+        async with in_transaction(_WRITER) as conn:
+            result = await work(conn)
+    except NotStored:
+        raise
+    except Exception as error:
+        not_stored = writes.failed(error)
+        if not_stored is None:
+            raise
+        raise not_stored from error
+    writes.stored()
     if after is not None:
         after(result)
     return result

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tortoise.backends.sqlite.client import (
 )
 from tortoise.connection import get_connections
 from tortoise.exceptions import OperationalError
+
+from models.storage import writes
 
 
 def _adapt(moment: datetime) -> str:
@@ -68,8 +71,10 @@ class _Context(SqliteTransactionContext):
     __slots__ = ()
 
     async def __aenter__(self) -> TransactionalDBClient:
+        asked_at = time.monotonic()
         await self._trxlock.acquire()
         try:
+            writes.give_up(asked_at)
             await self.ensure_connection()
             await self.connection.begin()
         except sqlite3.OperationalError as error:

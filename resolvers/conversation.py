@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from agent_bridge.handler import Binding, Input, SessionGone, Welcome
 from agent_bridge.protocol import Ack, Nack, State
 from agent_bridge.protocol import Utterance as Heard
 from agent_bridge.workers import StartRequest
 from models import EndReason, Role, Session, SessionStatus, Utterance, UtteranceSource
+from models.database import NotStored
 from resolvers import lifecycle
 from resolvers.backend import Backend
 from resolvers.chats import fail_attempt
@@ -117,7 +119,9 @@ class AgentEvents:
                 .update(awaits_agent=False)
             )
 
-        await self._backend.ledger.transaction(work)
+        # If it isn't stored, the line is handed over once more, which an agent has to bear anyway.
+        with suppress(NotStored):
+            await self._backend.ledger.transaction(work)
 
     async def bye(self, binding: Binding, connection: str, reason: str) -> None:
         """The agent left, all it had is stored."""
@@ -151,7 +155,11 @@ class AgentEvents:
                 change(edit.session, transaction)
             return edit.session
 
-        session = await backend.ledger.transaction(work)
+        try:
+            session = await backend.ledger.transaction(work)
+        except NotStored:
+            presence.unnoted.add(binding.session)
+            return
         if session is None or session.status is SessionStatus.ENDED:
             backend.ledger.forget(binding.session)
             presence.forget(binding.session)
@@ -246,7 +254,7 @@ class MediaEvents:
         people.add(session_id)
         try:
             await self._backend.ledger.transaction(work)
-        except SessionGone:
+        except (SessionGone, NotStored):
             people.discard(session_id)
             raise
 
@@ -259,4 +267,7 @@ class MediaEvents:
             if edit is not None:
                 lifecycle.person_left(edit.session, transaction.now, self._backend.config)
 
-        await self._backend.ledger.transaction(work)
+        try:
+            await self._backend.ledger.transaction(work)
+        except NotStored:
+            self._backend.presence.unnoted.add(session_id)

@@ -5,6 +5,7 @@ later. Everything else waits for a commit; all that arrives while one commit run
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import structlog
 
 from agent_bridge.hub import Hub
 from models import Session, SessionStatus, Utterance
-from models.database import Connection, transact
+from models.database import Connection, NotStored, transact
 from resolvers.merge import Claim, prevails
 from resolvers.records import (
     InterimHeard,
@@ -211,6 +212,7 @@ class Ledger:
         return await asyncio.shield(task)
 
     async def _transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        asked_at = time.monotonic()
         async with self._turn:
             committed: list[Transaction] = []
 
@@ -223,7 +225,7 @@ class Ledger:
                 committed.append(transaction)
                 return result
 
-            result = await transact(body)
+            result = await transact(body, asked_at=asked_at)
             for edit in committed[0].edits.values():
                 self._announce(edit)
             return result
@@ -338,18 +340,34 @@ class Ledger:
         for session_id in due:
             batch.setdefault(session_id, {})
         try:
-            if not batch or await self._commit(batch):
-                return True
-            # One session at fault must not keep the others from being stored.
-            results = [await self._commit({id_: claims}) for id_, claims in batch.items()]
-            for (_, claims), stored in zip(batch.items(), results, strict=True):
-                if not stored:
-                    _answer(claims, dict.fromkeys(claims, NOT_STORED))
-            return all(results)
+            return not batch or await self._commit(batch) or await self._commit_each(batch)
+        except NotStored:
+            # No session is at fault: to try each alone would only keep the others waiting.
+            for claims in batch.values():
+                _answer(claims, dict.fromkeys(claims, NOT_STORED))
+            return False
         finally:
             self._in_flight = {}
 
+    async def _commit_each(self, batch: _Batch) -> bool:
+        """Commit session by session: one at fault must not keep the others from being stored."""
+        is_stored = True
+        for session_id, claims in batch.items():
+            try:
+                if await self._commit({session_id: claims}):
+                    continue
+            except NotStored:
+                pass
+            is_stored = False
+            _answer(claims, dict.fromkeys(claims, NOT_STORED))
+        return is_stored
+
     async def _commit(self, batch: _Batch) -> bool:
+        """Commit these together and answer them; False when one of them is at fault.
+
+        Raises:
+            NotStored: None of them is.
+        """
         faults: dict[str, dict[str, Fault]] = {}
 
         async def work(transaction: Transaction) -> None:
@@ -358,6 +376,8 @@ class Ledger:
 
         try:
             await self.transaction(work)
+        except NotStored:
+            raise
         except Exception:
             log.exception("commit_failed", sessions=len(batch))
             return False

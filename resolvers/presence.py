@@ -24,6 +24,8 @@ class Presence:
     people: set[str] = field(default_factory=set)
     heard: dict[str, datetime] = field(default_factory=dict)
     """When each session's person was last heard: somebody who is heard is not away."""
+    unnoted: set[str] = field(default_factory=set)
+    """Sessions that somebody left while the database took nothing: no deadline runs yet."""
 
     def agent_state(self, session_id: str) -> str | None:
         """Return the state that the connected agent last told, None without an agent."""

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
 from models import EndReason, IdempotencyRecord, Session, SessionStatus
-from models.database import reader
+from models.database import NotStored, reader
 from models.deadlines import past_deadline
 from resolvers import lifecycle
 from resolvers.accounts import delete_expired_logins, revoked_among
@@ -42,6 +43,8 @@ class Reaper:
         while True:
             try:
                 await self.look()
+            except NotStored:
+                pass  # the database has said so once, and this comes four times a second
             except Exception:  # a full disk now must not mean that nobody looks later
                 log.exception("reaper_failed")
             await asyncio.sleep(EVERY_S)
@@ -53,9 +56,12 @@ class Reaper:
         for session_id in due:
             try:
                 await self._act(str(session_id))
+            except NotStored:
+                raise
             except Exception:  # one session at fault must not keep the others waiting
                 log.exception("reaper_failed", session=session_id)
         await self._end_revoked_access()
+        await self._note_absences()
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY
             await self._tidy(now)
@@ -69,6 +75,21 @@ class Reaper:
         if watched:
             for access_id in await revoked_among(self._backend, watched):
                 publish_revoked(self._backend, access_id)
+
+    async def _note_absences(self) -> None:
+        """Let the clocks run of who left while the database took nothing, and is still away."""
+        backend, presence = self._backend, self._backend.presence
+        for session_id in list(presence.unnoted):
+            await backend.ledger.transaction(partial(self._note_absence, session_id))
+            presence.unnoted.discard(session_id)
+
+    async def _note_absence(self, session_id: str, transaction: Transaction) -> None:
+        presence, now, config = self._backend.presence, transaction.now, self._backend.config
+        edit = await transaction.edit(session_id)
+        if edit is not None and session_id not in presence.agents:
+            lifecycle.agent_lost(edit.session, now, config)
+        if edit is not None and session_id not in presence.people:
+            lifecycle.person_left(edit.session, now, config)
 
     async def _act(self, session_id: str) -> None:
         async def work(transaction: Transaction) -> tuple[Session, bool] | None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import structlog
 from graphql import GraphQLError
 
+from models.storage import NotStored
 from resolvers.refusals import BadUserInput, Refusal
 
 logger = structlog.get_logger(__name__)
@@ -51,16 +52,25 @@ def fault(error: BaseException, path: Sequence[str | int] | None = None) -> Form
     values of the row it could not write, and those are what people said.
     """
     fault_id = uuid4().hex
+    place = None if path is None else ".".join(map(str, path))
+    # That nothing was stored is what the person must know; the database has said why, once.
+    if any(isinstance(each, NotStored) for each in _chain(error)):
+        logger.warning("not_stored", fault_id=fault_id, path=place)
+        return _told("This could not be stored.", fault_id)
     logger.error(
         "fault",
         fault_id=fault_id,
-        path=None if path is None else ".".join(map(str, path)),
+        path=place,
         kinds=[f"{type(each).__module__}.{type(each).__qualname__}" for each in _chain(error)],
         stack="".join(
             line for each in _chain(error) for line in traceback.format_tb(each.__traceback__)
         ),
     )
-    message = f"Something went wrong on the server. Try again; if it stays, report id {fault_id}."
+    return _told("Something went wrong on the server.", fault_id)
+
+
+def _told(what: str, fault_id: str) -> FormattedError:
+    message = f"{what} Try again; if it stays, report id {fault_id}."
     return {"message": message, "extensions": {"code": "INTERNAL", "id": fault_id}}
 
 

@@ -10,6 +10,7 @@ import pytest
 from models import Session, User
 from models.database import (
     Connection,
+    NotStored,
     OperationalError,
     database_url,
     locked_session,
@@ -148,7 +149,7 @@ async def test_a_database_that_stays_locked_is_an_error_and_not_a_deadlock(tmp_p
     other = sqlite3.connect(tmp_path / "voxql.db", isolation_level=None)
     async with opened(database_url(tmp_path) + "?busy_timeout=10"):
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(OperationalError, match="locked"):
+        with pytest.raises(NotStored, match="another process keeps it locked"):
             await add_user()
         other.execute("ROLLBACK")
         other.close()
