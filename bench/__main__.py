@@ -1,0 +1,86 @@
+"""`python -m bench [PART …] [--quick]`: measure, print a table, write JSON."""
+
+import argparse
+import importlib.util
+import runpy
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from bench import report, streams
+from bench.figures import Figure
+from bench.processes import ROOT
+from bench.sizes import FULL, QUICK, Sizes
+
+SPEECH: Final = "speech"
+"""A part of its own, with options and a report of its own: `python -m bench speech`."""
+
+PARTS: Final[Mapping[str, Callable[[Sizes, Path], list[Figure]]]] = {
+    "latency": streams.latency,
+    "cost": streams.cost,
+    "memory": streams.memory,
+}
+
+
+def main() -> None:
+    if sys.argv[1:2] == [SPEECH]:
+        _speech()
+        return
+    options = _options()
+    sizes = QUICK if options.quick else FULL
+    console = Console(highlight=False)
+    # On the disk that holds the checkout: a folder in memory would make every commit look free.
+    cache: Path = options.cache
+    cache.mkdir(parents=True, exist_ok=True)
+    machine = report.Machine.look()
+    began, figures = datetime.now(UTC), []
+    start = time.perf_counter()
+    for name in options.parts or PARTS:
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cache))
+        try:
+            with console.status(f"measuring {name}"):
+                figures += PARTS[name](sizes, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    result = report.Report(
+        began, time.perf_counter() - start, sizes, figures, machine, report.Machine.look()
+    )
+    result.show(console)
+    path = options.json or ROOT / "bench" / "results" / f"{began:%Y%m%dT%H%M%SZ}.json"
+    result.write(path)
+    console.print(f"written to {path}", soft_wrap=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        choices=[*PARTS, []],
+        help=f"{', '.join(PARTS)}; all of these without any. Or {SPEECH}, with its own options.",
+    )
+    parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it runs")
+    parser.add_argument("--json", type=Path, help="the file to write")
+    parser.add_argument(
+        "--cache", type=Path, default=ROOT / ".cache" / "bench", help="where databases are made"
+    )
+    return parser.parse_args()
+
+
+def _speech() -> None:
+    if importlib.util.find_spec("bench.speech") is None:
+        sys.exit("There is no bench/speech.py here.")
+    del sys.argv[1]
+    runpy.run_module("bench.speech", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Servers under measurement: started, looked at from outside, and ended."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import psutil
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+ENDS_WITHIN_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that runs."""
+
+    port: int
+    process: psutil.Process
+
+    def cpu_s(self) -> float:
+        """Return the seconds of CPU that it has used, in its own code and in the kernel."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def memory(self) -> int:
+        """Return the bytes that are its alone."""
+        try:
+            return int(self.process.memory_full_info().uss)
+        except psutil.AccessDenied:
+            return int(self.process.memory_info().rss)
+
+
+@contextmanager
+def served(kind: Literal["voxql", "bare"], folder: Path) -> Iterator[Served]:
+    """Start a server and end it afterwards, whatever happens in between."""
+    ours = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.server", kind, str(folder)],
+        cwd=ROOT,
+        env=ours,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        word, _, port = process.stdout.readline().decode().partition(" ")
+        if word != "open":
+            raise RuntimeError(f"The server ({kind}) did not start; see above.")
+        yield Served(int(port), psutil.Process(process.pid))
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith(("VOXQL_", "LIVEKIT_"))

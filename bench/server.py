@@ -1,0 +1,66 @@
+"""The process that serves: `python -m bench.server voxql|bare FOLDER`, until its input closes."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+from serving.address import listening_socket, local_address
+from serving.logs import log_to_stderr
+from serving.server import Hook, Server, configured
+
+# Nobody's media is here, and nobody is to be thought gone while something else is measured.
+_PATIENT_S: Final = 3_600.0
+
+
+def main() -> None:
+    kind, folder = sys.argv[1], Path(sys.argv[2])
+    log_to_stderr("warning")
+    factory = uvicorn.Config(app="", log_config=None).get_loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve(kind, folder))
+
+
+async def _serve(kind: str, folder: Path) -> None:
+    with listening_socket("127.0.0.1", 0) as sock:
+        port = local_address(sock)[1]
+        app, hooks = _bare() if kind == "bare" else _voxql(folder, port)
+        server = Server(configured(app), hooks)
+        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        opened = asyncio.create_task(server.opened.wait())
+        await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)
+        if opened.done():
+            os.write(1, f"open {port}\n".encode())
+            asyncio.get_running_loop().add_reader(0, _end, server)
+        opened.cancel()
+        await serving
+
+
+def _end(server: Server) -> None:
+    """End when whoever measures is done, or gone."""
+    if not os.read(0, 1):
+        server.should_exit = True
+        asyncio.get_running_loop().remove_reader(0)
+
+
+def _bare() -> tuple[Starlette, list[Hook]]:
+    from bench.bare import bare_app
+
+    return bare_app(), []
+
+
+def _voxql(folder: Path, port: int) -> tuple[Starlette, list[Hook]]:
+    from asgi import build_app
+    from settings import load
+
+    given = load(data_dir=folder, port=port, agent="external", abandon_s=_PATIENT_S)
+    app = build_app(given)
+    return app, [app.state.on_shutdown]
+
+
+if __name__ == "__main__":
+    main()

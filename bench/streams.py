@@ -1,0 +1,205 @@
+"""(a) how soon, (b) at what cost, and (e) in how much memory a word reaches those who watch."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from bench import load
+from bench.figures import Aim, Figure, percentile
+from bench.load import Speaker, Tally, Viewer
+from bench.processes import Served, served
+from bench.sizes import Sizes
+from bench.stage import set_up
+from bench.wire import close_all
+
+SENTENCE: Final = 10
+"""Events of a sentence in (a): the last is final."""
+BARE: Final = "bare Starlette WebSocket"
+_SETTLE_S: Final = 0.3
+
+_KINDS: Final = {
+    b"i": "interim → viewer",
+    b"n": "first interim → viewer, committed",
+    b"f": "final → viewer, committed",
+}
+
+
+def latency(sizes: Sizes, folder: Path) -> list[Figure]:
+    """(a) Bridge → delivered, with one viewer a session."""
+    return _run(_latency(sizes, folder))
+
+
+def cost(sizes: Sizes, folder: Path) -> list[Figure]:
+    """(b) The server's CPU for each delivered interim."""
+    return _run(_cost(sizes, folder))
+
+
+def memory(sizes: Sizes, folder: Path) -> list[Figure]:
+    """(e) What an idle subscriber keeps in the server's memory."""
+    return _run(_memory(sizes, folder))
+
+
+def _run(measurement: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:
+    factory = uvicorn.Config(app="", log_config=None).get_loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(measurement)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """VoxQL or the reference, with everybody connected."""
+
+    server: Served
+    speakers: Sequence[Speaker]
+    viewers: Sequence[Viewer]
+
+    async def round(self, sizes: Sizes) -> tuple[Tally, float]:
+        """Talk; return what was delivered, and the server's CPU seconds meanwhile."""
+        await self._talk(sizes, sizes.warm_s, Tally())
+        tally, before = Tally(), self.server.cpu_s()
+        await self._talk(sizes, sizes.talk_s, tally)
+        used = self.server.cpu_s() - before
+        for viewer in self.viewers:
+            viewer.begin(Tally())
+        return tally, used
+
+    async def _talk(self, sizes: Sizes, seconds: float, tally: Tally) -> None:
+        for each in (*self.viewers, *self.speakers):
+            each.tally = tally
+        for viewer in self.viewers:
+            viewer.begin(tally)
+        gc.collect()
+        gc.disable()
+        try:
+            await load.talk(self.speakers, sizes.rate, seconds, tally)
+            # What is still on its way belongs to this round.
+            await asyncio.sleep(_SETTLE_S)
+        finally:
+            gc.enable()
+
+    def leave(self) -> None:
+        """Close every connection."""
+        close_all([each.wire for each in (*self.viewers, *self.speakers)])
+
+
+@asynccontextmanager
+async def _both(
+    sizes: Sizes, folder: Path, sentence: int, sessions: int, viewers: int
+) -> AsyncIterator[tuple[Side, Side]]:
+    """Set up VoxQL and the reference; as many viewers a session as it takes."""
+    stage = await set_up(folder, sessions)
+    ids = stage.session_ids
+    watched = [ids[number % sessions] for number in range(viewers)]
+    with served("voxql", folder) as voxql, served("bare", folder) as bare:
+        speakers = await load.agents(voxql.port, stage, ids, sentence)
+        ours = Side(voxql, speakers, await load.viewers(voxql.port, stage, watched))
+        await ours.round(sizes)
+        frame = next(viewer.sample for viewer in ours.viewers if viewer.sample)
+        parrots = await load.parrots(bare.port, ids, frame)
+        theirs = Side(bare, parrots, await load.bare_viewers(bare.port, watched))
+        yield ours, theirs
+        ours.leave()
+        theirs.leave()
+
+
+Rounds = list[tuple[Tally, float, Tally, float]]
+
+
+async def _rounds(sizes: Sizes, folder: Path, sentence: int, sessions: int, viewers: int) -> Rounds:
+    """Measure both by turns: tally and CPU seconds of ours, then of the reference."""
+    rounds = []
+    async with _both(sizes, folder, sentence, sessions, viewers) as (ours, theirs):
+        for _ in range(sizes.rounds):
+            rounds.append((*await ours.round(sizes), *await theirs.round(sizes)))
+    for tally, _, bare, _ in rounds:
+        for each in (tally, bare):
+            wanted = each.sent * viewers // sessions
+            if each.count != wanted:
+                raise RuntimeError(f"{wanted} deliveries were due, {each.count} came.")
+    return rounds
+
+
+async def _latency(sizes: Sizes, folder: Path) -> list[Figure]:
+    rounds = await _rounds(sizes, folder, SENTENCE, sizes.sessions, sizes.sessions)
+    figures = []
+    for kind, name in _KINDS.items():
+        for share, label in ((0.5, "p50"), (0.99, "p99")):
+            figures.append(
+                Figure(
+                    "a",
+                    f"{name}, {label}",
+                    "ms",
+                    [_ms(tally.delivered[kind], share) for tally, *_ in rounds],
+                    BARE,
+                    [_ms(bare.delivered[b"i"], share) for _, _, bare, _ in rounds],
+                    Aim(20.0) if label == "p99" else None,
+                )
+            )
+    acknowledged = [_ms(tally.acknowledged, 0.99) for tally, *_ in rounds]
+    figures.append(Figure("a", "final → acknowledged on disk, p99", "ms", acknowledged))
+    late = [_ms(tally.late, 0.99) for tally, *_ in rounds]
+    figures.append(Figure("a", "the load behind its own plan, p99", "ms", late))
+    return figures
+
+
+async def _cost(sizes: Sizes, folder: Path) -> list[Figure]:
+    cases = {
+        f"{sizes.sessions} sessions, a viewer each": (sizes.sessions, sizes.sessions),
+        f"one session, {sizes.crowd} viewers": (1, sizes.crowd),
+    }
+    figures = []
+    for number, (name, (sessions, viewers)) in enumerate(cases.items()):
+        place = folder / str(number)
+        rounds = await _rounds(sizes, place, 0, sessions, viewers)
+        figures.append(
+            Figure(
+                "b",
+                f"CPU a delivered interim: {name}",
+                "µs",
+                [used / tally.count * 1e6 for tally, used, _, _ in rounds],
+                BARE,
+                [used / bare.count * 1e6 for _, _, bare, used in rounds],
+                Aim(5.0, of_ratio=True),
+            )
+        )
+    return figures
+
+
+async def _memory(sizes: Sizes, folder: Path) -> list[Figure]:
+    stage = await set_up(folder, sizes.sessions)
+    ids = stage.session_ids
+    with served("voxql", folder) as voxql, served("bare", folder) as bare:
+        ours = await _grown(sizes, voxql, ids, lambda some: load.viewers(voxql.port, stage, some))
+        theirs = await _grown(sizes, bare, ids, lambda some: load.bare_viewers(bare.port, some))
+    name = f"memory an idle subscriber, up to {sizes.subscribers[-1]:,}"
+    return [Figure("e", name, "KiB", ours, BARE, theirs, Aim(60.0))]
+
+
+async def _grown(
+    sizes: Sizes,
+    server: Served,
+    ids: Sequence[str],
+    connect: Callable[[Sequence[str]], Awaitable[list[Viewer]]],
+) -> list[float]:
+    """Return by how many KiB a subscriber let the server grow, at each number of them."""
+    first, *steps = sizes.subscribers
+    readers = await connect([ids[number % len(ids)] for number in range(first)])
+    await asyncio.sleep(_SETTLE_S)
+    before, grown = server.memory(), []
+    for count in steps:
+        more = [ids[number % len(ids)] for number in range(len(readers), count)]
+        readers.extend(await connect(more))
+        await asyncio.sleep(_SETTLE_S)
+        grown.append((server.memory() - before) / (count - first) / 1024)
+    close_all([reader.wire for reader in readers])
+    return grown
+
+
+def _ms(nanoseconds: Sequence[int], share: float) -> float:
+    return percentile(nanoseconds, share) / 1e6 if nanoseconds else 0.0
