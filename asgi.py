@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import structlog
-from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
@@ -27,8 +26,9 @@ from resolvers.reaper import Reaper, recover
 from resolvers.records import SERVER_TOPIC, ServerStopping
 from schema.app import graphql_app
 from serving.hosts import TrustedHosts, our_names
-from serving.measures import measure
-from serving.probes import home, probes
+from serving.measures import Measures
+from serving.page import app_page
+from serving.probes import probes
 from settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -37,8 +37,9 @@ log = structlog.get_logger(__name__)
 def build_app(settings: Settings) -> Starlette:
     """Put the rooms together; the database is opened by the app's lifespan.
 
-    `app.state.on_shutdown` is to be awaited while connections are still open: it ends every stream
-    with a reason and sends agents and people away, so that they come back to the next process.
+    Two hooks are to be awaited while connections are still open. `app.state.on_stop` lets `/readyz`
+    say that nobody should come any more. `app.state.on_shutdown` ends every stream with a reason
+    and sends agents and people away, so that they come back to the next process.
     """
     hub = LocalHub()
     workers = Workers()
@@ -56,10 +57,14 @@ def build_app(settings: Settings) -> Starlette:
     bridge = bridge_endpoint(agent_events, tokens, hub, workers, settings.worker_secret())
     relay = AudioRelay(tokens, MediaEvents(backend))
     backend.ledger.on_ended.append(relay.end)
-    metrics = CollectorRegistry()
-    measure(metrics, backend, relay, bridge)
+    folder = settings.sqlite_file.parent if settings.sqlite_file else None
+    stopping = asyncio.Event()
+
+    async def on_stop() -> None:
+        stopping.set()
 
     async def on_shutdown() -> None:
+        stopping.set()
         hub.publish(SERVER_TOPIC, ServerStopping())
         await bridge.drain()
         relay.shut_down()
@@ -67,7 +72,6 @@ def build_app(settings: Settings) -> Starlette:
 
     app = Starlette(
         routes=[
-            home(settings.public_url),
             *graphql_app(backend, settings.public_url),
             WebSocketRoute("/bridge", bridge),
             WebSocketRoute("/audio", relay.endpoint),
@@ -75,8 +79,12 @@ def build_app(settings: Settings) -> Starlette:
                 backend,
                 needs_agent=settings.agent != "none",
                 has_agent=lambda: workers.is_ready,
-                metrics=metrics,
+                is_stopping=stopping.is_set,
+                folder=folder,
+                measures=Measures(backend, relay, bridge, folder),
             ),
+            # Last, because the app's own addresses are all that is left.
+            *app_page(settings.public_url, media_urls=[settings.livekit_url]),
         ],
         middleware=[
             Middleware(TrustedHosts, names=our_names(settings.public_url, settings.host)),
@@ -84,6 +92,7 @@ def build_app(settings: Settings) -> Starlette:
         lifespan=_lifespan(settings, backend),
     )
     app.state.backend = backend
+    app.state.on_stop = on_stop
     app.state.on_shutdown = on_shutdown
     return app
 

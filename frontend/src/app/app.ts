@@ -1,0 +1,132 @@
+/** What lives as long as the page: the connection, the conversation, the history, and who is here. */
+import type { NavigateFunction } from "react-router";
+import { type Api, createApi, failureOf } from "../api/client.ts";
+import type { Failure } from "../api/failure.ts";
+import {
+  SignInAsGuestDocument,
+  SignInDocument,
+  SignOutDocument,
+  SignUpDocument,
+  ViewerDocument,
+  type ViewerQuery,
+} from "../api/generated/graphql.ts";
+import { Driver } from "../conversation/driver.ts";
+import { History } from "../history/history.ts";
+import { lineUrl, Sound } from "../sound/sound.ts";
+import { recall, remember } from "./storage.ts";
+import { Store } from "./store.ts";
+import { Toasts } from "./toasts.ts";
+
+export type Viewer = NonNullable<ViewerQuery["viewer"]>;
+
+export type Presence =
+  | { is: "loading" }
+  | { is: "unknown"; failure: Failure }
+  | { is: "away" }
+  | { is: "here"; viewer: Viewer };
+
+export class App {
+  readonly api: Api;
+  readonly driver: Driver;
+  readonly history: History;
+  readonly sound: Sound;
+  readonly toasts = new Toasts();
+  readonly presence = new Store<Presence>({ is: "loading" });
+  /** Set by the router as soon as it is there. */
+  navigate: NavigateFunction = () => {};
+
+  constructor(origin: string) {
+    this.api = createApi(origin);
+    this.history = new History(this.api);
+    this.sound = new Sound({
+      microphoneOn: () => this.driver.dispatch({ type: "microphoneOn" }),
+      microphoneFailed: (problem) => this.driver.dispatch({ type: "microphoneFailed", problem }),
+      silenced: (isSilenced) => this.driver.dispatch({ type: "silenced", isSilenced }),
+    });
+    this.driver = new Driver(this.api, this.#soundSystem(origin), {
+      show: (id) => this.navigate(id === null ? "/" : `/c/${id}`),
+      remember: (id) => remember("talking", id),
+      tellSaved: ({ isSaved, session }) => {
+        this.history.take(session);
+        if (isSaved) this.toasts.tell("Conversation saved");
+      },
+      tellSignedOut: () => void this.look(),
+      // biome-ignore lint/suspicious/noConsole: details that help whoever looks into a failure
+      log: (what, failure) => console.error(`VoxQL: ${what}`, failure),
+    });
+    this.sound.choose(recall("microphone"));
+    addEventListener("online", () => this.driver.dispatch({ type: "online" }));
+  }
+
+  #soundSystem(origin: string) {
+    const { sound } = this;
+    return {
+      set isListening(isListening: boolean) {
+        sound.isListening = isListening;
+      },
+      openLine: (connection: Parameters<typeof lineUrl>[0], on: Parameters<Sound["openLine"]>[2]) =>
+        sound.openLine(lineUrl(connection, origin), connection.token, on),
+      closeLine: () => sound.closeLine(),
+      openMicrophone: () => {
+        sound.unlock();
+        void sound.openMicrophone();
+      },
+      closeMicrophone: () => sound.closeMicrophone(),
+      mute: (isMuted: boolean) => sound.mute(isMuted),
+    };
+  }
+
+  /** Asks the server who is here. */
+  async look(): Promise<void> {
+    try {
+      const { viewer } = await this.api.query(ViewerDocument, {});
+      if (viewer) this.#enter(viewer);
+      else this.#leave();
+    } catch (error) {
+      if (this.presence.value.is !== "here")
+        this.presence.set({ is: "unknown", failure: failureOf(error) });
+    }
+  }
+
+  async signInAsGuest(): Promise<void> {
+    await this.api.mutate(SignInAsGuestDocument, {});
+    await this.#changed();
+  }
+
+  async signIn(email: string, password: string, claimGuestSessions: boolean): Promise<void> {
+    await this.api.mutate(SignInDocument, { input: { email, password, claimGuestSessions } });
+    await this.#changed();
+  }
+
+  async signUp(email: string, password: string): Promise<void> {
+    await this.api.mutate(SignUpDocument, { input: { email, password } });
+    await this.#changed();
+  }
+
+  async signOut(): Promise<void> {
+    this.driver.dispatch({ type: "leave" });
+    await this.api.mutate(SignOutDocument, {});
+    this.api.reconnect();
+    this.#leave();
+  }
+
+  /** The login is another one: what was connected under the old one is connected anew. */
+  async #changed(): Promise<void> {
+    this.api.reconnect();
+    const { viewer } = await this.api.query(ViewerDocument, {});
+    if (viewer) this.#enter(viewer);
+  }
+
+  #enter(viewer: Viewer): void {
+    const before = this.presence.value;
+    this.presence.set({ is: "here", viewer });
+    if (before.is !== "here" || before.viewer.id !== viewer.id) this.history.start();
+  }
+
+  #leave(): void {
+    const wasHere = this.presence.value.is === "here";
+    this.presence.set({ is: "away" });
+    this.history.stop();
+    if (wasHere) this.toasts.tell("You are signed out.");
+  }
+}

@@ -1,0 +1,30 @@
+/** How components reach the app. */
+import { createContext, useContext, useSyncExternalStore } from "react";
+
+import type { Conversation } from "../conversation/state.ts";
+import type { HistoryState } from "../history/history.ts";
+import type { App, Viewer } from "./app.ts";
+import { useStore } from "./store.ts";
+
+export const AppContext = createContext<App | null>(null);
+
+export function useApp(): App {
+  const app = useContext(AppContext);
+  if (app === null) throw new Error("outside of the app");
+  return app;
+}
+
+export function useConversation(): Conversation {
+  const { driver } = useApp();
+  return useSyncExternalStore(driver.watch, () => driver.state);
+}
+
+export function useHistory(): HistoryState {
+  const { history } = useApp();
+  return useSyncExternalStore(history.watch, () => history.state);
+}
+
+export function useViewer(): Viewer | null {
+  const presence = useStore(useApp().presence);
+  return presence.is === "here" ? presence.viewer : null;
+}

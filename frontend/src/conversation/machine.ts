@@ -1,0 +1,139 @@
+/** The conversation as one function: a state and an event give the next state and what to do. */
+import type { Answer, Event, Occurrence, Step, Wish } from "./events.ts";
+import * as request from "./request.ts";
+import * as session from "./session.ts";
+import type { Conversation } from "./state.ts";
+import * as talk from "./talk.ts";
+
+/** Takes one event. The same state comes back when the event changes nothing. */
+export function step(state: Conversation, event: Event): Step {
+  if ("epoch" in event) {
+    // An answer to a conversation that is not on the screen any more.
+    if (event.epoch !== state.epoch) return [state, []];
+    return answered(state, event);
+  }
+  return happened(state, event);
+}
+
+function happened(state: Conversation, event: Wish | Occurrence): Step {
+  switch (event.type) {
+    case "start":
+    case "newChat":
+      return request.request(state, state.session === null ? "start" : "next", event.key);
+    case "end":
+      return request.request(state, "end", event.key);
+    case "retryRequest":
+      return request.retry(state);
+    case "dismissFailure":
+      return dismiss(state);
+    case "leave":
+      return request.leave(state);
+    case "attach":
+      return session.attach(state, event.session, event.isTalking);
+    case "talkHere":
+      return session.talkHere(state);
+    case "retryAgent":
+      return talk.retryAgent(state);
+    case "say":
+      return talk.say(state, event.key, event.text, event.at);
+    case "sayAgain":
+      return talk.sayAgain(state, event.key);
+    default:
+      return equipment(state, event);
+  }
+}
+
+/** Microphone, loudspeaker and network of this machine. */
+function equipment(
+  state: Conversation,
+  event: Exclude<Occurrence, never> | Extract<Wish, { type: "mute" | "retryMicrophone" }>,
+): Step {
+  const { microphone } = state;
+  switch (event.type) {
+    case "mute":
+      return [
+        { ...state, microphone: { ...microphone, isMuted: event.isMuted } },
+        [{ do: "mute", isMuted: event.isMuted }],
+      ];
+    case "retryMicrophone":
+      return [
+        { ...state, microphone: { ...microphone, is: "asking", problem: null } },
+        [{ do: "openMicrophone" }],
+      ];
+    case "microphoneOn":
+      return [{ ...state, microphone: { ...microphone, is: "on", problem: null } }, []];
+    case "microphoneFailed":
+      return [
+        { ...state, microphone: { ...microphone, is: "problem", problem: event.problem } },
+        [],
+      ];
+    case "silenced":
+      return [{ ...state, isSilenced: event.isSilenced }, []];
+    case "online":
+      return online(state);
+  }
+}
+
+/** The network is back: what waits need not wait any longer. */
+function online(state: Conversation): Step {
+  const [withWords, words] = session.resume(state, "words");
+  const [withUpdates, updates] = session.resume(withWords, "updates");
+  const [next, media] = talk.joinAgain(withUpdates);
+  return [next, [...words, ...updates, ...media]];
+}
+
+function dismiss(state: Conversation): Step {
+  if (state.request?.failure) return [{ ...state, request: null, problem: null }, []];
+  return [{ ...state, problem: null }, []];
+}
+
+function answered(state: Conversation, answer: Answer): Step {
+  switch (answer.type) {
+    case "chatStarted":
+      return request.started(state, answer);
+    case "chatSaved":
+      return request.saved(state, answer);
+    case "requestFailed":
+      return request.failed(state, answer.failure);
+    case "joined":
+      return talk.joined(state, answer);
+    case "joinFailed":
+      return talk.notJoined(state, answer.failure);
+    case "agentAsked":
+      return talk.agentAsked(state, answer);
+    case "agentRefused":
+      return talk.agentRefused(state, answer.failure);
+    case "said":
+      return talk.said(state, answer);
+    case "notSaid":
+      return talk.notSaid(state, answer.key, answer.failure);
+    case "mediaConnected":
+      return talk.mediaConnected(state);
+    case "mediaLost":
+      return talk.mediaLost(state, answer);
+    case "words":
+      return session.heard(state, answer);
+    case "wordsLost":
+      return session.lost(state, "words", answer.failure);
+    case "update":
+      return session.updated(state, answer);
+    case "updatesLost":
+      return session.lost(state, "updates", answer.failure);
+    case "time":
+      return timeIsUp(state, answer.timer);
+  }
+}
+
+function timeIsUp(state: Conversation, timer: (Answer & { type: "time" })["timer"]): Step {
+  switch (timer) {
+    case "request":
+      return request.sendAgain(state);
+    case "words":
+    case "updates":
+      return session.resume(state, timer);
+    case "media":
+      return talk.joinAgain(state);
+    case "agent":
+      return session.agentIsLate(state);
+  }
+}

@@ -1,0 +1,132 @@
+/** Beginning, saving and ending: the rules by which nothing that was said is lost. */
+import type { Failure } from "../api/failure.ts";
+import type { Answer, Effect, Previous, Saved, Step } from "./events.ts";
+import { fromStart } from "./session.ts";
+import { type Conversation, empty, isBusy, type Request } from "./state.ts";
+import { messages } from "./transcript.ts";
+
+/** Tries of one request before the person is told. */
+export const MOST_TRIES = 3;
+
+/** Longest pause before try number n + 1. */
+export const pauseMs = (tries: number): number => 400 * 2 ** (tries - 1);
+
+/** Starts, or saves and then starts or ends; ignored while something of the kind goes on. */
+export function request(state: Conversation, kind: Request["kind"], key: string): Step {
+  if (isBusy(state)) return [state, []];
+  // The same wish again is a retry: under its old key, so that nothing is done twice.
+  if (state.request?.kind === kind) return retry(state);
+  const { session } = state;
+  if (kind === "end" && (session === null || state.isDeleted)) return leave(state);
+  const previous = session && {
+    sessionId: session.id,
+    messages: messages(state.transcript, state.pending),
+  };
+  return send({ ...state, problem: null }, { kind, previous, key, tries: 1, failure: null });
+}
+
+/** Sends what failed once more. */
+export function retry(state: Conversation): Step {
+  if (state.request === null || isBusy(state)) return [state, []];
+  return send(state, { ...state.request, tries: 1, failure: null });
+}
+
+/** Sends the try that was waited for. */
+export function sendAgain(state: Conversation): Step {
+  if (state.request === null || !isBusy(state)) return [state, []];
+  return send(state, state.request);
+}
+
+function send(state: Conversation, request: Request): Step {
+  const { epoch } = state;
+  const { kind, key, previous } = request;
+  const effect: Effect =
+    kind === "end" && previous
+      ? { do: "saveSession", epoch, previous }
+      : { do: "startNewChat", epoch, key, previous };
+  const effects: Effect[] = [effect];
+  // Within the click, which is what allows a page to make sound and to ask for the microphone.
+  if (kind !== "start" || state.microphone.is === "on" || state.microphone.is === "asking")
+    return [{ ...state, request }, effects];
+  const microphone = { ...state.microphone, is: "asking" as const, problem: null };
+  return [{ ...state, request, microphone }, [...effects, { do: "openMicrophone" }]];
+}
+
+/** The server did not do it, or it is not known whether it did. Nothing is cleared. */
+export function failed(state: Conversation, failure: Failure): Step {
+  const { request } = state;
+  if (request === null || !isBusy(state)) return [state, []];
+  if (failure.kind === "network" && request.tries < MOST_TRIES) {
+    const again = { ...request, tries: request.tries + 1 };
+    const atMostMs = pauseMs(request.tries);
+    return [
+      { ...state, request: again },
+      [{ do: "wait", epoch: state.epoch, timer: "request", atMostMs }],
+    ];
+  }
+  const log: Effect = { do: "log", what: `${request.kind} failed`, failure };
+  const effects = failure.kind === "signed-out" ? [log, { do: "tellSignedOut" } as const] : [log];
+  return [{ ...state, request: { ...request, failure } }, effects];
+}
+
+/** The next conversation is there: everything of the one before is cleared, in this order. */
+export function started(state: Conversation, answer: Answer & { type: "chatStarted" }): Step {
+  const { request } = state;
+  if (request === null || !isBusy(state)) return [state, []];
+  const [next, begin] = fromStart(state, answer.session, answer.connection);
+  return [
+    next,
+    [
+      ...saidMeanwhile(state, request.previous, answer.saved),
+      { do: "closeStreams" },
+      { do: "closeMedia" },
+      ...told(answer.saved, "next"),
+      ...begin,
+    ],
+  ];
+}
+
+/** "End" is done: the same cleanup, without a next conversation. */
+export function saved(state: Conversation, answer: Answer & { type: "chatSaved" }): Step {
+  if (state.request === null || !isBusy(state)) return [state, []];
+  const more = saidMeanwhile(state, state.request.previous, answer.saved);
+  const [next, effects] = leave(state);
+  return [next, [...more, ...told(answer.saved, "end"), ...effects]];
+}
+
+/** Lets go of the conversation on this page; on the server it stays as it is. */
+export function leave(state: Conversation): Step {
+  const microphone = { ...state.microphone, is: "off" as const, problem: null };
+  return [
+    empty(state.epoch + 1, microphone),
+    [
+      { do: "closeStreams" },
+      { do: "closeMedia" },
+      { do: "closeMicrophone" },
+      { do: "remember", sessionId: null },
+      { do: "show", sessionId: null },
+    ],
+  ];
+}
+
+function told(saved: Saved | null, then: "next" | "end"): Effect[] {
+  return saved === null ? [] : [{ do: "tellSaved", saved, then }];
+}
+
+/** What the screen got after the click on it is handed in too; the server sorts out what it has. */
+function saidMeanwhile(
+  state: Conversation,
+  previous: Previous | null,
+  saved: Saved | null,
+): Effect[] {
+  if (previous === null || saved === null) return [];
+  const given = new Map(previous.messages.map((message) => [message.key, message]));
+  const now = messages(state.transcript, state.pending);
+  const more = now.filter((message) => {
+    const before = given.get(message.key);
+    return before?.text !== message.text || before.isFinal !== message.isFinal;
+  });
+  if (more.length === 0) return [];
+  // All of them: a message finds its place by its neighbours.
+  return [{ do: "saveMore", previous: { sessionId: previous.sessionId, messages: now } }];
+}

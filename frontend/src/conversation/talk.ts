@@ -1,0 +1,152 @@
+/** Sound, typed lines and the agent: what this page sends into a conversation. */
+import type { Failure } from "../api/failure.ts";
+import type { Answer, Effect, Step } from "./events.ts";
+import { backoffMs, changed } from "./session.ts";
+import { type Connection, type Conversation, isReady, isRunning, type Media } from "./state.ts";
+import { takeOne } from "./transcript.ts";
+
+/** Close codes of docs/audio-protocol.md that this page has to tell apart. */
+const UNAUTHENTICATED = 4401;
+const FENCED = 4409;
+
+/** Tokens that are refused in a row before the person is asked. */
+const MOST_REFUSALS = 3;
+
+const CONNECTING: Media = { is: "connecting", tries: 0, problem: null };
+
+export function joined(state: Conversation, answer: Answer & { type: "joined" }): Step {
+  const [next, effects] = changed(state, answer.session);
+  if (state.media.is !== "joining" || !state.isTalking) return [next, effects];
+  return connect(next, effects, answer.connection);
+}
+
+function connect(state: Conversation, before: Effect[], connection: Connection): Step {
+  return [
+    { ...state, media: { ...CONNECTING, tries: state.media.tries } },
+    [...before, { do: "openMedia", epoch: state.epoch, connection }],
+  ];
+}
+
+/** A fresh token could not be had. */
+export function notJoined(state: Conversation, failure: Failure): Step {
+  if (state.media.is !== "joining") return [state, []];
+  if (failure.kind === "signed-out")
+    return [{ ...state, media: stopped("refused") }, [{ do: "tellSignedOut" }]];
+  // The session has ended or has no agent, which its own stream tells.
+  if (failure.kind === "conflict") return [{ ...state, media: off() }, []];
+  if (failure.kind === "forbidden" || failure.kind === "not-found" || failure.kind === "invalid")
+    return [{ ...state, media: stopped("refused"), problem: failure }, []];
+  return waitForMedia(state);
+}
+
+export function mediaConnected(state: Conversation): Step {
+  if (state.media.is !== "connecting") return [state, []];
+  return [{ ...state, media: { is: "connected", tries: 0, problem: null } }, []];
+}
+
+/** The line for sound broke, or was taken over by another window. */
+export function mediaLost(state: Conversation, answer: Answer & { type: "mediaLost" }): Step {
+  if (state.media.is !== "connecting" && state.media.is !== "connected") return [state, []];
+  if (answer.code === FENCED) {
+    const microphone = { ...state.microphone, is: "off" as const, problem: null };
+    return [
+      { ...state, media: stopped("elsewhere"), isTalking: false, microphone },
+      [{ do: "closeMicrophone" }, { do: "remember", sessionId: null }],
+    ];
+  }
+  const isExpired = answer.code === UNAUTHENTICATED && state.media.tries < MOST_REFUSALS;
+  if (!answer.isTerminal || isExpired) return waitForMedia(state);
+  if (!isRunning(state)) return [{ ...state, media: off() }, []];
+  return [{ ...state, media: stopped("refused") }, []];
+}
+
+function waitForMedia(state: Conversation): Step {
+  const tries = state.media.tries + 1;
+  return [
+    { ...state, media: { is: "waiting", tries, problem: null } },
+    [{ do: "wait", epoch: state.epoch, timer: "media", atMostMs: backoffMs(tries) }],
+  ];
+}
+
+/** The pause is over: with a fresh token, because the old one may have expired meanwhile. */
+export function joinAgain(state: Conversation): Step {
+  if (state.media.is !== "waiting" || state.session === null) return [state, []];
+  if (!isRunning(state)) return [{ ...state, media: off() }, []];
+  return [
+    { ...state, media: { ...state.media, is: "joining" } },
+    [{ do: "join", epoch: state.epoch, sessionId: state.session.id }],
+  ];
+}
+
+export function retryAgent(state: Conversation): Step {
+  if (state.session === null || state.isRetryingAgent || !isRunning(state)) return [state, []];
+  return [
+    { ...state, isRetryingAgent: true, problem: null },
+    [{ do: "retryAgent", epoch: state.epoch, sessionId: state.session.id }],
+  ];
+}
+
+export function agentAsked(state: Conversation, answer: Answer & { type: "agentAsked" }): Step {
+  const asked = { ...state, isRetryingAgent: false };
+  const [next, effects] = changed({ ...asked, isRetryingAgent: true }, answer.session);
+  const done = { ...next, isRetryingAgent: false };
+  const needsMedia = done.isTalking && (done.media.is === "off" || done.media.is === "stopped");
+  if (answer.connection === null || !needsMedia) return [done, effects];
+  return connect(done, effects, answer.connection);
+}
+
+export function agentRefused(state: Conversation, failure: Failure): Step {
+  const refused = { ...state, isRetryingAgent: false };
+  // It has its agent, or is about to get it: that is what was wanted.
+  if (failure.kind === "conflict") return [refused, []];
+  if (failure.kind === "signed-out") return [refused, [{ do: "tellSignedOut" }]];
+  return [{ ...refused, problem: failure }, [{ do: "log", what: "retry of the agent", failure }]];
+}
+
+export function say(state: Conversation, key: string, text: string, at: string): Step {
+  if (!isReady(state) || state.session === null || text.trim() === "") return [state, []];
+  const line = { key, text, typedAt: at, problem: null };
+  return [
+    { ...state, pending: [...state.pending, line] },
+    [{ do: "send", epoch: state.epoch, sessionId: state.session.id, key, text }],
+  ];
+}
+
+/** Under the same key: if it got through after all, it is not said twice. */
+export function sayAgain(state: Conversation, key: string): Step {
+  const line = state.pending.find((held) => held.key === key);
+  if (!line?.problem || state.session === null) return [state, []];
+  return [
+    { ...state, pending: withProblem(state, key, null) },
+    [{ do: "send", epoch: state.epoch, sessionId: state.session.id, key, text: line.text }],
+  ];
+}
+
+export function said(state: Conversation, answer: Answer & { type: "said" }): Step {
+  return [
+    {
+      ...state,
+      transcript: takeOne(state.transcript, answer.utterance),
+      pending: state.pending.filter((line) => line.key !== answer.key),
+    },
+    [],
+  ];
+}
+
+export function notSaid(state: Conversation, key: string, failure: Failure): Step {
+  const why = failure.message && failure.kind !== "network" ? failure.message : "Not sent.";
+  const effects: Effect[] = failure.kind === "signed-out" ? [{ do: "tellSignedOut" }] : [];
+  return [{ ...state, pending: withProblem(state, key, why) }, effects];
+}
+
+function withProblem(state: Conversation, key: string, problem: string | null) {
+  return state.pending.map((line) => (line.key === key ? { ...line, problem } : line));
+}
+
+function off(): Media {
+  return { is: "off", tries: 0, problem: null };
+}
+
+function stopped(problem: "elsewhere" | "refused"): Media {
+  return { is: "stopped", tries: 0, problem };
+}

@@ -1,0 +1,106 @@
+/** What was said, as far as this page knows: one line for each utterance, in its final place. */
+import type { MessageInput, UtteranceFieldsFragment } from "../api/generated/graphql.ts";
+
+export type Utterance = UtteranceFieldsFragment;
+
+export interface Transcript {
+  /** In the order of the conversation; a line that did not change stays the same object. */
+  readonly lines: readonly Utterance[];
+  /** Where to go on after a cut; null before the first event. */
+  readonly cursor: string | null;
+  /** Whether everything of the past is here. */
+  readonly isCaughtUp: boolean;
+}
+
+export const NOTHING_SAID: Transcript = { lines: [], cursor: null, isCaughtUp: false };
+
+export interface TranscriptEvent {
+  cursor: string;
+  isCaughtUp: boolean;
+  utterances: readonly Utterance[];
+}
+
+/** Takes an event of the stream, which may be repeated or late. */
+export function take(transcript: Transcript, event: TranscriptEvent): Transcript {
+  return {
+    lines: withAll(transcript.lines, event.utterances),
+    cursor: event.cursor,
+    isCaughtUp: transcript.isCaughtUp || event.isCaughtUp,
+  };
+}
+
+/** Takes one utterance that came as an answer rather than on the stream. */
+export function takeOne(transcript: Transcript, utterance: Utterance): Transcript {
+  return { ...transcript, lines: withAll(transcript.lines, [utterance]) };
+}
+
+/** The rule: an utterance is taken if its revision is higher than the one that is held. */
+function withAll(
+  lines: readonly Utterance[],
+  utterances: readonly Utterance[],
+): readonly Utterance[] {
+  let result: Utterance[] | null = null;
+  const append: Utterance[] = [];
+  for (const utterance of utterances) {
+    const now = result ?? lines;
+    // What changes is nearly always near the end.
+    const index = now.findLastIndex((held) => held.id === utterance.id);
+    if (index < 0) {
+      const waiting = append.findIndex((held) => held.id === utterance.id);
+      if (waiting < 0) append.push(utterance);
+      else if (utterance.revision > (append[waiting] as Utterance).revision)
+        append[waiting] = utterance;
+      continue;
+    }
+    if (utterance.revision <= (now[index] as Utterance).revision) continue;
+    result ??= [...lines];
+    result[index] = utterance;
+  }
+  if (append.length === 0) return result ?? lines;
+  const merged = [...(result ?? lines), ...append];
+  return isOrdered(merged) ? merged : merged.sort(byPlace);
+}
+
+function byPlace(a: Utterance, b: Utterance): number {
+  if (a.position !== b.position) return a.position - b.position;
+  return a.id < b.id ? -1 : 1;
+}
+
+function isOrdered(lines: readonly Utterance[]): boolean {
+  return lines.every((line, i) => i === 0 || byPlace(lines[i - 1] as Utterance, line) <= 0);
+}
+
+/** A typed line that the server has not confirmed yet. */
+export interface Pending {
+  readonly key: string;
+  readonly text: string;
+  readonly typedAt: string;
+  /** Why it could not be sent; null while it is on its way. */
+  readonly problem: string | null;
+}
+
+const MOST_MESSAGES = 10_000;
+
+/** What is handed over when the conversation is saved: finals, interims, and lines still unsent. */
+export function messages(transcript: Transcript, pending: readonly Pending[]): MessageInput[] {
+  const shown = transcript.lines
+    .filter((line) => line.text.trim() !== "")
+    .map((line) => ({
+      key: line.key,
+      role: line.role,
+      text: line.text,
+      timestamp: line.startedAt,
+      isFinal: line.isFinal,
+    }));
+  const held = new Set(shown.map((message) => message.key));
+  const unsent = pending
+    .filter((line) => !held.has(line.key))
+    .map((line) => ({
+      key: line.key,
+      role: "USER" as const,
+      text: line.text,
+      timestamp: line.typedAt,
+      isFinal: true,
+    }));
+  return [...shown, ...unsent].slice(-MOST_MESSAGES);
+}

@@ -1,0 +1,130 @@
+/** One conversation in the list: open, rename in place, delete. */
+import { type FormEvent, lazy, Suspense, useState } from "react";
+import { NavLink, useNavigate, useParams } from "react-router";
+
+import { failureOf } from "../api/client.ts";
+import { useApp } from "../app/context.ts";
+import { problem } from "../conversation/words.ts";
+import { Dialog } from "../ui/dialog.tsx";
+import { clock, count, duration } from "../ui/time.ts";
+import { type Entry, marked } from "./history.ts";
+
+// With what it needs to place itself it is a fifth of the page, and nothing waits for it.
+const RowMenu = lazy(() => import("./row-menu.tsx"));
+
+export function Row({ entry, isRunning }: { entry: Entry; isRunning: boolean }) {
+  const { session, snippet } = entry;
+  const [doing, setDoing] = useState<"nothing" | "rename" | "delete">("nothing");
+  const goesOn = isRunning || session.status === "ACTIVE" || session.status === "STARTING";
+  return (
+    <li className="row">
+      {doing === "rename" ? (
+        <Rename entry={entry} onDone={() => setDoing("nothing")} />
+      ) : (
+        <NavLink className="row-link" to={`/c/${session.id}`}>
+          <span className="row-title">{session.title}</span>
+          <span className="row-facts">
+            {goesOn ? <span className="row-running">Now</span> : clock(session.createdAt)}
+            {session.durationMs != null && ` · ${duration(session.durationMs)}`}
+            {` · ${count(session.utteranceCount, "line", "lines")}`}
+          </span>
+          <span className="row-preview">
+            {snippet === null ? session.preview : <Snippet html={snippet} />}
+          </span>
+        </NavLink>
+      )}
+      <Suspense>
+        <RowMenu
+          title={session.title}
+          onRename={() => setDoing("rename")}
+          onDelete={() => setDoing("delete")}
+        />
+      </Suspense>
+      {doing === "delete" && <Delete entry={entry} onClose={() => setDoing("nothing")} />}
+    </li>
+  );
+}
+
+function Snippet({ html }: { html: string }) {
+  return marked(html).map((part, index) => (index % 2 ? <mark key={index}>{part}</mark> : part));
+}
+
+function Rename({ entry, onDone }: { entry: Entry; onDone(): void }) {
+  const { history, toasts } = useApp();
+  const { id, title } = entry.session;
+  const save = async (value: string) => {
+    onDone();
+    const next = value.trim();
+    if (next === "" || next === title) return;
+    try {
+      await history.rename(id, next);
+    } catch (error) {
+      toasts.tell(`Not renamed. ${problem(failureOf(error))}`, {
+        label: "Retry",
+        run: () => void save(value),
+      });
+    }
+  };
+  return (
+    <form
+      className="row-rename"
+      onSubmit={(event: FormEvent<HTMLFormElement>) => {
+        event.preventDefault();
+        void save(String(new FormData(event.currentTarget).get("title")));
+      }}
+    >
+      <input
+        name="title"
+        aria-label="Title"
+        defaultValue={title}
+        maxLength={200}
+        ref={(input) => input?.select()}
+        onBlur={(event) => void save(event.target.value)}
+        onKeyDown={(event) => event.key === "Escape" && onDone()}
+      />
+    </form>
+  );
+}
+
+function Delete({ entry, onClose }: { entry: Entry; onClose(): void }) {
+  const { history, toasts } = useApp();
+  const { session } = entry;
+  const { id: shown } = useParams();
+  const navigate = useNavigate();
+  const [isBusy, setBusy] = useState(false);
+  const remove = async () => {
+    setBusy(true);
+    try {
+      await history.remove(session.id);
+      if (shown === session.id) navigate("/");
+      toasts.tell("Conversation deleted");
+    } catch (error) {
+      toasts.tell(`Not deleted. ${problem(failureOf(error))}`, {
+        label: "Retry",
+        run: () => void remove(),
+      });
+      onClose();
+    }
+  };
+  return (
+    <Dialog title="Delete this conversation?" onClose={onClose}>
+      <p>
+        “{session.title}” with {count(session.utteranceCount, "utterance", "utterances")} will be
+        gone for good, everywhere and for everybody. This can't be undone.
+      </p>
+      <div className="dialog-ways">
+        <button type="button" className="button" onClick={onClose}>
+          Keep it
+        </button>
+        <button
+          type="button"
+          className="button danger"
+          disabled={isBusy}
+          onClick={() => void remove()}
+        >
+          Delete
+        </button>
+      </div>
+    </Dialog>
+  );
+}

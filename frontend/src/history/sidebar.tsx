@@ -1,0 +1,130 @@
+/** The history, at the side: search, days, conversations. */
+import { type ReactNode, useEffect, useRef } from "react";
+import { Link } from "react-router";
+
+import { useApp, useConversation, useHistory, useViewer } from "../app/context.ts";
+import { isRunning } from "../conversation/state.ts";
+import { problem } from "../conversation/words.ts";
+import { Icon, Mark } from "../ui/icons.tsx";
+import { day } from "../ui/time.ts";
+import type { Entry } from "./history.ts";
+import { Row } from "./row.tsx";
+import { Search } from "./search.tsx";
+
+export function Sidebar({ onClose, onHelp }: { onClose(): void; onHelp(): void }) {
+  const viewer = useViewer();
+  return (
+    <nav className="sidebar" aria-label="History">
+      <header className="sidebar-head">
+        <Link className="sidebar-name" to="/">
+          <Mark />
+          VoxQL
+        </Link>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label="Close the history"
+          onClick={onClose}
+        >
+          <Icon name="sidebar" />
+        </button>
+      </header>
+      <Search />
+      <List />
+      <footer className="sidebar-foot">
+        <Link className="sidebar-who" to="/settings">
+          <Icon name="settings" />
+          <span>{viewer?.email ?? "Guest"}</span>
+        </Link>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label="Keyboard shortcuts"
+          onClick={onHelp}
+        >
+          <Icon name="help" />
+        </button>
+      </footer>
+    </nav>
+  );
+}
+
+function List() {
+  const { history } = useApp();
+  const state = useHistory();
+  const conversation = useConversation();
+  const running = isRunning(conversation) ? conversation.session?.id : undefined;
+  if (state.failure && state.entries.length === 0) {
+    return (
+      <div className="list-message">
+        <p>{problem(state.failure)}</p>
+        <button type="button" className="button" onClick={() => void history.reload()}>
+          Retry
+        </button>
+      </div>
+    );
+  }
+  if (state.entries.length === 0)
+    return <Empty isLoading={state.isLoading} search={state.search} />;
+  return (
+    <div className="list">
+      {days(state.entries).map(([name, entries]) => (
+        <section key={name} aria-label={name}>
+          <h2>{name}</h2>
+          <ul>
+            {entries.map((entry) => (
+              <Row key={entry.session.id} entry={entry} isRunning={entry.session.id === running} />
+            ))}
+          </ul>
+        </section>
+      ))}
+      {state.hasMore && <More key={state.entries.length} />}
+    </div>
+  );
+}
+
+function Empty({ isLoading, search }: { isLoading: boolean; search: string }): ReactNode {
+  if (isLoading) {
+    return (
+      <div className="list-loading" aria-hidden="true">
+        <i />
+        <i />
+        <i />
+      </div>
+    );
+  }
+  return (
+    <div className="list-message muted">
+      <p>{search ? `Nothing found for “${search}”.` : "Your conversations will be listed here."}</p>
+    </div>
+  );
+}
+
+/** Loads the next page when its place comes into view. */
+function More() {
+  const { history } = useApp();
+  const ref = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const observer = new IntersectionObserver(
+      ([entry]) => entry?.isIntersecting && void history.more(),
+      { rootMargin: "300px" },
+    );
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [history]);
+  return <div className="list-loading" ref={ref} aria-hidden="true" />;
+}
+
+function days(entries: readonly Entry[]): [string, Entry[]][] {
+  const now = new Date();
+  const groups = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const name = day(entry.session.createdAt, now);
+    const group = groups.get(name);
+    if (group) group.push(entry);
+    else groups.set(name, [entry]);
+  }
+  return [...groups];
+}

@@ -1,0 +1,29 @@
+import "@fontsource-variable/figtree/wght.css";
+import "./styles/tokens.css";
+import "./styles/page.css";
+import "./styles/controls.css";
+import "./styles/talk.css";
+import "./styles/history.css";
+
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { BrowserRouter } from "react-router";
+
+import { App } from "./app/app.ts";
+import { AppContext } from "./app/context.ts";
+import { Pages } from "./app/pages.tsx";
+
+const app = new App(location.origin);
+void app.look();
+
+const root = document.getElementById("root");
+if (root === null) throw new Error("index.html has no #root");
+createRoot(root).render(
+  <StrictMode>
+    <AppContext value={app}>
+      <BrowserRouter>
+        <Pages />
+      </BrowserRouter>
+    </AppContext>
+  </StrictMode>,
+);

@@ -1,0 +1,85 @@
+/** One conversation: the one that runs on this page, or one of the past. */
+import { useParams } from "react-router";
+
+import { useApp, useConversation } from "../app/context.ts";
+import { type Conversation, isRunning, pendingStep } from "../conversation/state.ts";
+import { Dock } from "../ui/dock.tsx";
+import { Head } from "../ui/head.tsx";
+import { Notices } from "../ui/notices.tsx";
+import { clock } from "../ui/time.ts";
+import { Transcript } from "../ui/transcript.tsx";
+import { Past, PastDetail } from "./past.tsx";
+
+export function SessionPage() {
+  const { id = "" } = useParams();
+  const state = useConversation();
+  const isHere = state.session?.id === id && !state.isDeleted;
+  return isHere ? <Live key={id} state={state} /> : <Past key={id} id={id} />;
+}
+
+function Live({ state }: { state: Conversation }) {
+  const { driver } = useApp();
+  const { session, transcript } = state;
+  if (session === null) return null;
+  const isLive = isRunning(state);
+  return (
+    <>
+      <Head
+        title={session.title}
+        detail={isLive ? <Since state={state} /> : <PastDetail session={session} />}
+      />
+      <Transcript
+        lines={transcript.lines}
+        pending={state.pending}
+        isLive={isLive}
+        isCaughtUp={transcript.isCaughtUp}
+        onAgain={(key) => driver.dispatch({ type: "sayAgain", key })}
+        before={<Nothing state={state} />}
+      />
+      <Notices state={state} />
+      <Dock />
+    </>
+  );
+}
+
+function Since({ state }: { state: Conversation }) {
+  const { session } = state;
+  if (session === null) return null;
+  return (
+    <>
+      {session.startedAt ? `Since ${clock(session.startedAt)}` : "Starting"}
+      {" · "}
+      <span className="session-id" title="The id of this conversation">
+        {session.id}
+      </span>
+    </>
+  );
+}
+
+/** What stands where the words will be. */
+function Nothing({ state }: { state: Conversation }) {
+  const { lines, isCaughtUp } = state.transcript;
+  if (lines.length > 0 || state.pending.length > 0) return null;
+  if (!isCaughtUp) return <Skeleton />;
+  const isReady = pendingStep(state) === null;
+  return (
+    <div className="nothing">
+      <h2>{isReady ? "Say something" : "Almost there"}</h2>
+      <p className="muted">
+        {isReady
+          ? "The agent listens. Your words appear here while you speak."
+          : "You can speak as soon as the agent is here."}
+      </p>
+    </div>
+  );
+}
+
+export function Skeleton() {
+  return (
+    <div className="skeleton" aria-hidden="true">
+      <i />
+      <i />
+      <i />
+    </div>
+  );
+}

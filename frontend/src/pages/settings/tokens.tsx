@@ -1,0 +1,181 @@
+/** Tokens for programs: made, shown once, revoked. */
+import { type FormEvent, useCallback, useEffect, useId, useState } from "react";
+
+import { failureOf } from "../../api/client.ts";
+import {
+  ApiTokensDocument,
+  type ApiTokensQuery,
+  CreateApiTokenDocument,
+  RevokeApiTokenDocument,
+  type TokenScope,
+} from "../../api/generated/graphql.ts";
+import { useApp } from "../../app/context.ts";
+import { problem } from "../../conversation/words.ts";
+import { Dialog } from "../../ui/dialog.tsx";
+import { full } from "../../ui/time.ts";
+
+type Token = NonNullable<ApiTokensQuery["viewer"]>["apiTokens"]["nodes"][number];
+
+const SCOPES: readonly (readonly [TokenScope, string])[] = [
+  ["SESSIONS_READ", "Read conversations"],
+  ["SESSIONS_WRITE", "Hold conversations"],
+  ["SESSIONS_DELETE", "Delete conversations"],
+];
+
+function worded(error: unknown): string {
+  const failure = failureOf(error);
+  return failure.kind === "busy" && failure.message ? failure.message : problem(failure);
+}
+
+export function Tokens() {
+  const { api } = useApp();
+  const [tokens, setTokens] = useState<readonly Token[] | null>(null);
+  const [complaint, setComplaint] = useState("");
+  const [secret, setSecret] = useState<string | null>(null);
+  const [revoking, setRevoking] = useState<Token | null>(null);
+
+  const load = useCallback(async () => {
+    try {
+      const { viewer } = await api.query(ApiTokensDocument, { after: null });
+      setTokens(viewer?.apiTokens.nodes ?? []);
+      setComplaint("");
+    } catch (error) {
+      setComplaint(worded(error));
+    }
+  }, [api]);
+  useEffect(() => void load(), [load]);
+
+  const create = async (name: string, scopes: TokenScope[]) => {
+    const answer = await api.mutate(CreateApiTokenDocument, { input: { name, scopes } });
+    setSecret(answer.createApiToken?.secret ?? null);
+    await load();
+  };
+  const revoke = async (token: Token) => {
+    setRevoking(null);
+    try {
+      await api.mutate(RevokeApiTokenDocument, { id: token.id });
+      await load();
+    } catch (error) {
+      setComplaint(worded(error));
+    }
+  };
+
+  return (
+    <section>
+      <h2>API tokens</h2>
+      <p className="muted">A program that sends one talks and reads in your name.</p>
+      {complaint && (
+        <p className="complaint" role="alert">
+          {complaint}{" "}
+          <button type="button" className="link" onClick={() => void load()}>
+            Retry
+          </button>
+        </p>
+      )}
+      {tokens !== null && tokens.length > 0 && (
+        <ul className="tokens">
+          {tokens.map((token) => (
+            <li key={token.id}>
+              <div>
+                <p className="token-name">{token.name}</p>
+                <p className="muted small">
+                  <code>{token.prefix}…</code> · made {full(token.createdAt)} ·{" "}
+                  {token.lastUsedAt ? `last used ${full(token.lastUsedAt)}` : "never used"}
+                </p>
+              </div>
+              <button type="button" className="button quiet" onClick={() => setRevoking(token)}>
+                Revoke<span className="unseen"> {token.name}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      <NewToken onCreate={create} />
+      {secret !== null && <Secret secret={secret} onClose={() => setSecret(null)} />}
+      {revoking !== null && (
+        <Dialog title={`Revoke “${revoking.name}”?`} onClose={() => setRevoking(null)}>
+          <p>Programs that use it are cut off at once. This can't be undone.</p>
+          <div className="dialog-ways">
+            <button type="button" className="button" onClick={() => setRevoking(null)}>
+              Keep it
+            </button>
+            <button type="button" className="button danger" onClick={() => void revoke(revoking)}>
+              Revoke
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </section>
+  );
+}
+
+function NewToken({ onCreate }: { onCreate(name: string, scopes: TokenScope[]): Promise<void> }) {
+  const name = useId();
+  const [isBusy, setBusy] = useState(false);
+  const [complaint, setComplaint] = useState("");
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const data = new FormData(form);
+    setBusy(true);
+    setComplaint("");
+    try {
+      await onCreate(String(data.get("name")), data.getAll("scope") as TokenScope[]);
+      form.reset();
+    } catch (error) {
+      const failure = failureOf(error);
+      setComplaint(failure.message || worded(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <form className="new-token" onSubmit={submit}>
+      <label htmlFor={name}>New token for</label>
+      <input id={name} name="name" required maxLength={100} placeholder="my integration" />
+      <fieldset className="choices">
+        <legend className="muted">It may</legend>
+        {SCOPES.map(([scope, label]) => (
+          <label key={scope}>
+            <input
+              type="checkbox"
+              name="scope"
+              value={scope}
+              defaultChecked={scope !== "SESSIONS_DELETE"}
+            />
+            {label}
+          </label>
+        ))}
+      </fieldset>
+      {complaint && (
+        <p className="complaint" role="alert">
+          {complaint}
+        </p>
+      )}
+      <button type="submit" className="button" disabled={isBusy}>
+        Create token
+      </button>
+    </form>
+  );
+}
+
+function Secret({ secret, onClose }: { secret: string; onClose(): void }) {
+  const [isCopied, setCopied] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(secret);
+    setCopied(true);
+  };
+  return (
+    <Dialog title="Your new token" onClose={onClose}>
+      <p>Copy it now: it is shown this once and never again.</p>
+      <output className="secret">{secret}</output>
+      <div className="dialog-ways">
+        <button type="button" className="button" onClick={() => void copy()}>
+          {isCopied ? "Copied" : "Copy"}
+        </button>
+        <button type="button" className="button primary" onClick={onClose}>
+          Done
+        </button>
+      </div>
+    </Dialog>
+  );
+}

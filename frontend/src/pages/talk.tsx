@@ -1,0 +1,56 @@
+/** Nothing was said yet: one button. */
+import { Navigate } from "react-router";
+
+import { useApp, useConversation, useViewer } from "../app/context.ts";
+import { newKey } from "../app/keys.ts";
+import { isBusy } from "../conversation/state.ts";
+import { Head } from "../ui/head.tsx";
+import { Icon } from "../ui/icons.tsx";
+import { RequestFailed } from "../ui/notices.tsx";
+
+export function Talk() {
+  const { driver, sound } = useApp();
+  const state = useConversation();
+  const viewer = useViewer();
+  if (state.session !== null) return <Navigate to={`/c/${state.session.id}`} replace />;
+
+  const isStarting = isBusy(state);
+  const start = () => {
+    sound.unlock();
+    driver.dispatch({ type: "start", key: newKey() });
+  };
+  return (
+    <>
+      <Head title="New Conversation" />
+      <div className="centred start">
+        <button
+          type="button"
+          className="start-button"
+          disabled={isStarting}
+          aria-busy={isStarting}
+          onClick={start}
+        >
+          <span className="start-disc">
+            {isStarting ? (
+              <span className="spinner large" aria-hidden="true" />
+            ) : (
+              <Icon name="microphone" size={40} />
+            )}
+          </span>
+          <span className="start-label">{isStarting ? "Starting…" : "Start talking"}</span>
+        </button>
+        <p className="muted">
+          Your words appear here while you speak.
+          <br />
+          You can type as well, and every word is kept.
+        </p>
+        {viewer?.isGuest && (
+          <p className="muted small">
+            You are here as a guest. Settings turns that into an account.
+          </p>
+        )}
+        <RequestFailed state={state} />
+      </div>
+    </>
+  );
+}

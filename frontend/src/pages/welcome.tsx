@@ -1,0 +1,76 @@
+/** For somebody who is not signed in: one click as a guest, or an account. */
+import { type FormEvent, useState } from "react";
+import { failureOf } from "../api/client.ts";
+import { useApp } from "../app/context.ts";
+import { problem } from "../conversation/words.ts";
+import { AccountForm } from "../ui/account-form.tsx";
+import { Mark } from "../ui/icons.tsx";
+
+type Way = "guest" | "sign-in" | "sign-up";
+
+export function Welcome() {
+  const app = useApp();
+  const [way, setWay] = useState<Way>("guest");
+  const [isBusy, setBusy] = useState(false);
+  const [complaint, setComplaint] = useState("");
+
+  const enter = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setComplaint("");
+    try {
+      await app.signInAsGuest();
+    } catch (error) {
+      setComplaint(problem(failureOf(error)));
+      setBusy(false);
+    }
+  };
+
+  return (
+    <main className="welcome">
+      <title>VoxQL</title>
+      <div className="welcome-card">
+        <Mark size={48} />
+        <h1>Talk, and every word is kept.</h1>
+        <p className="muted">
+          Your words appear while you speak, an agent answers, and each conversation is there when
+          you look for it.
+        </p>
+        {way === "guest" ? (
+          <form onSubmit={enter}>
+            <button type="submit" className="button primary large" disabled={isBusy}>
+              Continue as a guest
+            </button>
+            {complaint && (
+              <p className="complaint" role="alert">
+                {complaint}
+              </p>
+            )}
+            <p className="muted small">
+              No e-mail needed. An account can be made later, and your conversations move along.
+            </p>
+          </form>
+        ) : (
+          <AccountForm kind={way} />
+        )}
+        <p className="welcome-ways">
+          {way !== "guest" && (
+            <button type="button" className="link" onClick={() => setWay("guest")}>
+              Continue as a guest
+            </button>
+          )}
+          {way !== "sign-in" && (
+            <button type="button" className="link" onClick={() => setWay("sign-in")}>
+              Sign in
+            </button>
+          )}
+          {way !== "sign-up" && (
+            <button type="button" className="link" onClick={() => setWay("sign-up")}>
+              Create an account
+            </button>
+          )}
+        </p>
+      </div>
+    </main>
+  );
+}

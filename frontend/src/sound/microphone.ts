@@ -1,0 +1,121 @@
+/** The microphone: asked for, heard, lost. */
+import type { MicrophoneProblem } from "../conversation/state.ts";
+import worklet from "./capture.worklet.ts?worker&url";
+
+const RATE = 16_000;
+
+export interface MicrophoneListener {
+  heard(pcm: ArrayBuffer, level: number): void;
+  unplugged(): void;
+}
+
+export interface OpenMicrophone {
+  setMuted(isMuted: boolean): void;
+  close(): void;
+}
+
+export class NoMicrophone extends Error {
+  readonly problem: MicrophoneProblem;
+
+  constructor(problem: MicrophoneProblem) {
+    super(problem);
+    this.problem = problem;
+  }
+}
+
+/**
+ * Opens the microphone, the chosen one if it is there.
+ *
+ * @throws NoMicrophone: It can't be had; `problem` says why.
+ */
+export async function openMicrophone(
+  deviceId: string | null,
+  listener: MicrophoneListener,
+): Promise<OpenMicrophone> {
+  const stream = await capture(deviceId);
+  const [track] = stream.getAudioTracks();
+  track?.addEventListener("ended", () => listener.unplugged());
+  try {
+    const context = await wired(stream, listener);
+    return {
+      setMuted(isMuted) {
+        if (track) track.enabled = !isMuted;
+      },
+      close() {
+        for (const each of stream.getTracks()) each.stop();
+        void context.close();
+      },
+    };
+  } catch {
+    for (const each of stream.getTracks()) each.stop();
+    throw new NoMicrophone("failed");
+  }
+}
+
+async function capture(deviceId: string | null): Promise<MediaStream> {
+  if (!window.isSecureContext || !navigator.mediaDevices) throw new NoMicrophone("insecure");
+  try {
+    return await navigator.mediaDevices.getUserMedia({
+      audio: {
+        channelCount: 1,
+        echoCancellation: true,
+        noiseSuppression: true,
+        autoGainControl: true,
+        ...(deviceId ? { deviceId: { ideal: deviceId } } : {}),
+      },
+    });
+  } catch (error) {
+    throw new NoMicrophone(problemOf(error));
+  }
+}
+
+function problemOf(error: unknown): MicrophoneProblem {
+  switch ((error as DOMException).name) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return "denied";
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return "missing";
+    default:
+      return "failed";
+  }
+}
+
+async function wired(stream: MediaStream, listener: MicrophoneListener): Promise<AudioContext> {
+  const [context, source] = connected(stream);
+  await context.audioWorklet.addModule(worklet);
+  const node = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
+  node.port.onmessage = ({ data }: MessageEvent<{ pcm: ArrayBuffer; level: number }>) =>
+    listener.heard(data.pcm, data.level);
+  source.connect(node);
+  await resumed(context);
+  return context;
+}
+
+/** A context without a click before it stays suspended until one comes. */
+async function resumed(context: AudioContext): Promise<void> {
+  if (context.state === "running") return;
+  const resume = () => void context.resume();
+  for (const name of ["pointerdown", "keydown"]) addEventListener(name, resume, { once: true });
+  resume();
+}
+
+/** Some browsers bring the sound to our rate themselves, others refuse to and we do it. */
+function connected(stream: MediaStream): [AudioContext, MediaStreamAudioSourceNode] {
+  const context = new AudioContext({ sampleRate: RATE });
+  try {
+    return [context, context.createMediaStreamSource(stream)];
+  } catch {
+    void context.close();
+    const native = new AudioContext();
+    return [native, native.createMediaStreamSource(stream)];
+  }
+}
+
+/** The microphones to choose from; their names are known once one has been allowed. */
+export async function microphones(): Promise<MediaDeviceInfo[]> {
+  if (!navigator.mediaDevices) return [];
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  return devices.filter((device) => device.kind === "audioinput" && device.deviceId !== "");
+}

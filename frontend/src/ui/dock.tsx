@@ -1,0 +1,195 @@
+/** What a person talks with: state, microphone, text field, New Chat and End. */
+import { type FormEvent, type KeyboardEvent, useRef } from "react";
+
+import { useApp, useConversation } from "../app/context.ts";
+import { newKey } from "../app/keys.ts";
+import {
+  type Conversation,
+  isBusy,
+  isReady,
+  isRunning,
+  isSaving,
+  pendingStep,
+} from "../conversation/state.ts";
+import { status, type Tone } from "../conversation/words.ts";
+import { Icon, type IconName } from "./icons.tsx";
+import { AgentVoice, OwnVoice } from "./levels.tsx";
+
+export function Dock() {
+  const state = useConversation();
+  return (
+    <div className="dock">
+      <div className="dock-row">
+        <StatusLine state={state} />
+        <Ways state={state} />
+      </div>
+      {isRunning(state) &&
+        (state.isTalking ? <Talking state={state} /> : <Following state={state} />)}
+    </div>
+  );
+}
+
+const ICONS: Record<Tone, IconName | null> = {
+  idle: null,
+  busy: null,
+  listening: "ear",
+  thinking: "thought",
+  speaking: "wave",
+  problem: "warning",
+};
+
+function StatusLine({ state }: { state: Conversation }) {
+  const { tone, text } = status(state);
+  const icon = ICONS[tone];
+  return (
+    <p className="status" data-tone={tone}>
+      {tone === "busy" ? (
+        <span className="spinner" aria-hidden="true" />
+      ) : (
+        <AgentVoice tone={tone} />
+      )}
+      <span className="status-text" role="status">
+        {text}
+      </span>
+      {icon && tone !== "speaking" && <Icon name={icon} size={18} />}
+    </p>
+  );
+}
+
+function Ways({ state }: { state: Conversation }) {
+  const { driver } = useApp();
+  const isWaiting = isBusy(state);
+  return (
+    <div className="dock-ways">
+      {isRunning(state) && (
+        <button
+          type="button"
+          className="button quiet"
+          disabled={isWaiting}
+          onClick={() => driver.dispatch({ type: "end", key: newKey() })}
+        >
+          <Icon name="stop" size={18} />
+          End
+        </button>
+      )}
+      <button
+        type="button"
+        className="button"
+        disabled={isWaiting}
+        aria-busy={isSaving(state)}
+        onClick={() => driver.dispatch({ type: "newChat", key: newKey() })}
+      >
+        {isSaving(state) ? (
+          <span className="spinner" aria-hidden="true" />
+        ) : (
+          <Icon name="plus" size={18} />
+        )}
+        {isSaving(state) ? "Saving…" : "New chat"}
+      </button>
+    </div>
+  );
+}
+
+/** Another window talks; this one shows the same words. */
+function Following({ state }: { state: Conversation }) {
+  const { driver } = useApp();
+  return (
+    <div className="dock-row dock-follow">
+      <p className="muted">
+        {state.media.problem === "elsewhere"
+          ? "You talk in another window now."
+          : "This conversation is going on."}
+      </p>
+      <button
+        type="button"
+        className="button primary"
+        onClick={() => driver.dispatch({ type: "talkHere" })}
+      >
+        <Icon name="microphone" size={18} />
+        Talk here
+      </button>
+    </div>
+  );
+}
+
+function Talking({ state }: { state: Conversation }) {
+  const { driver } = useApp();
+  const field = useRef<HTMLTextAreaElement>(null);
+  const canSay = isReady(state);
+
+  const send = (event?: FormEvent) => {
+    event?.preventDefault();
+    const text = field.current?.value ?? "";
+    if (!field.current || text.trim() === "" || !isReady(driver.state)) return;
+    driver.dispatch({ type: "say", key: newKey(), text, at: new Date().toISOString() });
+    field.current.value = "";
+    field.current.focus();
+  };
+  const pressed = (event: KeyboardEvent) => {
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+
+  return (
+    <form className="dock-row dock-talk" onSubmit={send}>
+      <MicrophoneButton state={state} />
+      <textarea
+        ref={field}
+        className="field"
+        rows={1}
+        aria-label="Type instead of speaking"
+        placeholder={canSay ? "Speak, or type here" : PLACEHOLDERS[pendingStep(state) ?? "session"]}
+        maxLength={8000}
+        readOnly={!canSay}
+        aria-disabled={!canSay}
+        onKeyDown={pressed}
+      />
+      <button type="submit" className="icon-button send" aria-label="Send" disabled={!canSay}>
+        <Icon name="send" />
+      </button>
+    </form>
+  );
+}
+
+const PLACEHOLDERS = {
+  session: "One moment…",
+  transcript: "Loading what was said…",
+  sound: "Connecting sound…",
+  agent: "Waiting for the agent…",
+  retry: "No agent yet",
+  over: "This conversation has ended",
+  follow: "You talk in another window",
+} as const;
+
+function MicrophoneButton({ state }: { state: Conversation }) {
+  const { driver } = useApp();
+  const { is, isMuted } = state.microphone;
+  if (is === "problem" || is === "off") {
+    return (
+      <button
+        type="button"
+        className="icon-button microphone"
+        data-state="problem"
+        aria-label="Try the microphone again"
+        onClick={() => driver.dispatch({ type: "retryMicrophone" })}
+      >
+        <Icon name="muted" />
+      </button>
+    );
+  }
+  return (
+    <button
+      type="button"
+      className="icon-button microphone"
+      data-state={is === "asking" ? "asking" : isMuted ? "muted" : "on"}
+      aria-pressed={isMuted}
+      aria-label="Mute"
+      disabled={is === "asking"}
+      onClick={() => driver.dispatch({ type: "mute", isMuted: !isMuted })}
+    >
+      {!isMuted && is === "on" && <OwnVoice />}
+      <Icon name={isMuted ? "muted" : "microphone"} />
+    </button>
+  );
+}

@@ -1,0 +1,37 @@
+import * as RadixToast from "@radix-ui/react-toast";
+
+import { useApp } from "../app/context.ts";
+import { useStore } from "../app/store.ts";
+import { Icon } from "./icons.tsx";
+
+export default function ToastRegion() {
+  const { toasts } = useApp();
+  const shown = useStore(toasts);
+  return (
+    <RadixToast.Provider swipeDirection="down" label="Note">
+      {shown.map(({ id, text, action }) => (
+        <RadixToast.Root
+          key={id}
+          className="toast"
+          duration={action ? Number.POSITIVE_INFINITY : 4000}
+          onOpenChange={(isOpen) => !isOpen && toasts.dismiss(id)}
+        >
+          <RadixToast.Description>{text}</RadixToast.Description>
+          {action && (
+            <RadixToast.Action
+              className="button quiet"
+              altText={action.label}
+              onClick={() => action.run()}
+            >
+              {action.label}
+            </RadixToast.Action>
+          )}
+          <RadixToast.Close className="icon-button" aria-label="Dismiss">
+            <Icon name="close" size={16} />
+          </RadixToast.Close>
+        </RadixToast.Root>
+      ))}
+      <RadixToast.Viewport className="toasts" />
+    </RadixToast.Provider>
+  );
+}

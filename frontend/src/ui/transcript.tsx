@@ -1,0 +1,80 @@
+/** The words of a conversation, and their announcement to who can't see them. */
+import { useEffect, useRef, useState } from "react";
+
+import type { Pending, Utterance } from "../conversation/transcript.ts";
+import { Icon } from "./icons.tsx";
+import { Line, PendingLine } from "./line.tsx";
+import { useFollow } from "./use-follow.ts";
+
+interface Props {
+  lines: readonly Utterance[];
+  pending: readonly Pending[];
+  isLive: boolean;
+  /** Finals that come after this are read out; those of the past are not. */
+  isCaughtUp: boolean;
+  onAgain(key: string): void;
+  before?: React.ReactNode;
+  after?: React.ReactNode;
+}
+
+export function Transcript(props: Props) {
+  const { lines, pending, isLive, isCaughtUp } = props;
+  const scroll = useRef<HTMLDivElement>(null);
+  const { isAway, toEnd } = useFollow(scroll, [lines, pending, props.after]);
+  return (
+    <div className="transcript">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
+      <section className="scroll" ref={scroll} tabIndex={0} aria-label="Conversation">
+        <div className="column">
+          {props.before}
+          <ol className="lines">
+            {lines.map((line) => (
+              <Line key={line.id} utterance={line} isLive={isLive} />
+            ))}
+            {pending.map((line) => (
+              <PendingLine key={line.key} line={line} onAgain={props.onAgain} />
+            ))}
+          </ol>
+          {props.after}
+        </div>
+      </section>
+      {isAway && isLive && (
+        <button type="button" className="button jump" onClick={toEnd}>
+          <Icon name="down" size={18} />
+          Jump to latest
+        </button>
+      )}
+      <Announcer lines={lines} isCaughtUp={isCaughtUp} />
+    </div>
+  );
+}
+
+const KEPT = 20;
+
+/** Says every final once and no interim ever: a log of its own, because the visible lines change. */
+function Announcer({ lines, isCaughtUp }: { lines: readonly Utterance[]; isCaughtUp: boolean }) {
+  const known = useRef<Set<string> | null>(null);
+  const [said, setSaid] = useState<readonly Utterance[]>([]);
+  useEffect(() => {
+    if (!isCaughtUp) return;
+    const finals = lines.filter((line) => line.isFinal);
+    if (known.current === null) {
+      known.current = new Set(finals.map((line) => line.id));
+      return;
+    }
+    const before = known.current;
+    const fresh = finals.filter((line) => !before.has(line.id));
+    if (fresh.length === 0) return;
+    for (const line of fresh) before.add(line.id);
+    setSaid((now) => [...now, ...fresh].slice(-KEPT));
+  }, [lines, isCaughtUp]);
+  return (
+    <div className="unseen" role="log" aria-label="Announcements">
+      {said.map((line) => (
+        <p key={line.id}>
+          {line.role === "USER" ? "You" : "Agent"}: {line.text}
+        </p>
+      ))}
+    </div>
+  );
+}

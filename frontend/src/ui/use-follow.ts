@@ -1,0 +1,44 @@
+/** Keeps the newest line in view, until somebody scrolls up to read. */
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+
+/** Nearer to the end than this counts as being there. */
+const NEAR_PX = 48;
+
+export function useFollow(ref: RefObject<HTMLElement | null>, changed: unknown) {
+  const [isAway, setAway] = useState(false);
+  const isFollowing = useRef(true);
+
+  const toEnd = useCallback(() => {
+    const element = ref.current;
+    if (!element) return;
+    isFollowing.current = true;
+    element.scrollTop = element.scrollHeight;
+    setAway(false);
+  }, [ref]);
+
+  useEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const scrolled = () => {
+      const left = element.scrollHeight - element.scrollTop - element.clientHeight;
+      isFollowing.current = left < NEAR_PX;
+      setAway(!isFollowing.current);
+    };
+    element.addEventListener("scroll", scrolled, { passive: true });
+    // A window or keyboard that takes its place must not hide the newest line either.
+    const observer = new ResizeObserver(() => isFollowing.current && toEnd());
+    observer.observe(element);
+    return () => {
+      element.removeEventListener("scroll", scrolled);
+      observer.disconnect();
+    };
+  }, [ref, toEnd]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what changed is the reason to scroll
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (element && isFollowing.current) element.scrollTop = element.scrollHeight;
+  }, [ref, changed]);
+
+  return { isAway, toEnd };
+}

@@ -1,0 +1,25 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+import { compressed } from "./scripts/compressed.ts";
+
+/** The server that `npm run dev` talks to: the one that `make dev` starts. */
+const server = `http://127.0.0.1:${process.env["VOXQL_PORT"] || "8000"}`;
+
+// The server takes cookies from its own pages only; behind this proxy, ours is one of them.
+const proxied = { target: server, headers: { origin: server }, ws: true, changeOrigin: true };
+
+export default defineConfig({
+  plugins: [react(), compressed()],
+  server: {
+    proxy: { "/graphql": proxied, "/audio": proxied },
+  },
+  build: {
+    target: "es2022",
+    // A data: URL would need a hole in the Content-Security-Policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  worker: { format: "es" },
+  test: { include: ["tests/**/*.test.ts"], environment: "node" },
+});

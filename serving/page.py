@@ -1,0 +1,152 @@
+"""The single-page app in `frontend/dist`: its files, and its page for every address of its own."""
+
+import hashlib
+import mimetypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from serving.probes import home
+
+BUILT: Final = Path(__file__).resolve().parent.parent / "frontend" / "dist"
+INDEX: Final = "index.html"
+HASHED: Final = "assets/"
+"""What lies in this folder has a hash of its content in its name, so it never changes."""
+
+COMPRESSED: Final = (("br", ".br"), ("gzip", ".gz"))
+"""Encodings that the build has made beforehand, the better one first."""
+
+_TYPES: Final = {".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of the build, as it is sent: in each encoding that there is."""
+
+    bodies: dict[str, bytes]
+    media_type: str
+    etag: str
+    is_hashed: bool
+
+    def answer(self, request: Request, headers: dict[str, str]) -> Response:
+        headers = {
+            **headers,
+            "Cache-Control": "public, max-age=31536000, immutable"
+            if self.is_hashed
+            else "no-cache",
+            "ETag": self.etag,
+            "Vary": "Accept-Encoding",
+        }
+        if request.headers.get("if-none-match") == self.etag:
+            return Response(status_code=304, headers=headers)
+        encoding = self._encoding(request.headers.get("accept-encoding", ""))
+        if encoding:
+            headers["Content-Encoding"] = encoding
+        return Response(self.bodies[encoding], media_type=self.media_type, headers=headers)
+
+    def _encoding(self, accepted: str) -> str:
+        names = {
+            part.split(";")[0].strip()
+            for part in accepted.lower().split(",")
+            if part.replace(" ", "").partition(";q=")[2] not in ("0", "0.0")
+        }
+        return next((name for name, _ in COMPRESSED if name in names and name in self.bodies), "")
+
+
+def app_page(
+    public_url: str, *, media_urls: Sequence[str] = (), built: Path = BUILT
+) -> list[BaseRoute]:
+    """Return the routes of the app, to be mounted last; of a small page where it is not built.
+
+    Args:
+        public_url: What the small page tells people to connect to.
+        media_urls: Where else than to this origin the page may connect, as a LiveKit server's.
+        built: The folder of the build; it is read once.
+    """
+    if not (built / INDEX).is_file():
+        return [home(public_url)]
+    files = dict(_read(built))
+    headers = _headers(media_urls)
+
+    async def show(request: Request) -> Response:
+        found = files.get(request.url.path.removeprefix("/"))
+        if found is None:
+            if not _is_for_a_person(request):
+                return PlainTextResponse("There is nothing here.", status_code=404)
+            found = files[INDEX]
+        return found.answer(request, headers)
+
+    return [Route("/{path:path}", show)]
+
+
+def _is_for_a_person(request: Request) -> bool:
+    """Whether a browser asks for a page: any address may be one of the app's own."""
+    name = request.url.path.rsplit("/", 1)[-1]
+    return "text/html" in request.headers.get("accept", "") and "." not in name
+
+
+def _read(built: Path) -> list[tuple[str, _File]]:
+    suffixes = {suffix for _, suffix in COMPRESSED}
+    return [
+        (path.relative_to(built).as_posix(), _file(built, path))
+        for path in sorted(built.rglob("*"))
+        if path.is_file() and path.suffix not in suffixes
+    ]
+
+
+def _file(built: Path, path: Path) -> _File:
+    plain = path.read_bytes()
+    bodies = {"": plain}
+    for name, suffix in COMPRESSED:
+        packed = path.with_name(path.name + suffix)
+        if packed.is_file():
+            bodies[name] = packed.read_bytes()
+    media_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    return _File(
+        bodies,
+        media_type or "application/octet-stream",
+        # Weak: the encodings differ in their bytes.
+        f'W/"{hashlib.sha256(plain).hexdigest()[:32]}"',
+        path.relative_to(built).as_posix().startswith(HASHED),
+    )
+
+
+def _headers(media_urls: Sequence[str]) -> dict[str, str]:
+    connect = " ".join(["'self'", *filter(None, map(_origins, media_urls))])
+    policy = (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "font-src 'self'",
+        "img-src 'self'",
+        "media-src 'self'",
+        "worker-src 'self'",
+        f"connect-src {connect}",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    )
+    return {
+        "Content-Security-Policy": "; ".join(policy),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _origins(url: str) -> str:
+    """Return a server's WebSocket and HTTP origins: clients use both."""
+    parts = urlsplit(url)
+    if not parts.netloc:
+        return ""
+    is_secure = parts.scheme in ("https", "wss")
+    schemes = ("wss", "https") if is_secure else ("ws", "http")
+    return " ".join(f"{scheme}://{parts.netloc}" for scheme in schemes)
