@@ -139,10 +139,12 @@ class LiveScreen:
 
     def show(self, transcript: Transcript) -> None:
         """Print what is settled, and redraw the rest below it."""
-        for line in self._latched.take(transcript.lines):
-            self._live.console.print(row(line))
+        settled = self._latched.take(transcript.lines)
         self._open = self._latched.rest(transcript.lines)
+        # First, because each line that is printed draws again what is below it.
         self._draw()
+        for line in settled:
+            self._live.console.print(row(line))
 
     def state(self, state: str | None) -> None:
         """Redraw the line at the bottom."""

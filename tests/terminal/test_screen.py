@@ -1,0 +1,94 @@
+"""What a person sees of a conversation."""
+
+import io
+
+from rich.console import Console
+
+from terminal.screen import LiveScreen, PlainScreen, screen_for
+from terminal.transcript import Transcript
+from tests.terminal.test_transcript import utterance
+
+
+def _console(*, is_terminal: bool) -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    terminal = {"force_terminal": is_terminal, "color_system": "truecolor" if is_terminal else None}
+    return Console(file=out, width=60, highlight=False, _environ={}, **terminal), out  # type: ignore[arg-type]
+
+
+def test_a_pipe_gets_each_line_once_when_it_is_settled() -> None:
+    """No interims, no colours, no line broken at a width that a pipe doesn't have."""
+    console, out = _console(is_terminal=False)
+    transcript = Transcript()
+    long = "A sentence that is longer than any terminal would be wide, by quite a bit, really."
+    with screen_for(console, types=False) as screen:
+        assert isinstance(screen, PlainScreen)
+        transcript.take(utterance("a", 1, text="A sent", isFinal=False))
+        screen.show(transcript)
+        transcript.take(utterance("a", 2, text=long))
+        screen.show(transcript)
+        transcript.take(
+            utterance("b", role="AGENT", position=2.0, text="I see", isInterrupted=True)
+        )
+        screen.show(transcript)
+        screen.show(transcript)
+    assert out.getvalue() == f"You    {long}\nAgent  I see [interrupted]\n"
+
+
+def test_a_line_waits_for_those_before_it() -> None:
+    """The order on the screen is the transcript's, even when a later line is settled first."""
+    console, out = _console(is_terminal=False)
+    transcript = Transcript()
+    screen = PlainScreen(console)
+    transcript.take(utterance("a", 1, text="One", isFinal=False))
+    transcript.take(utterance("b", 1, role="AGENT", position=2.0, text="Two."))
+    screen.show(transcript)
+    assert out.getvalue() == ""
+    transcript.take(utterance("a", 2, text="One."))
+    screen.show(transcript)
+    assert out.getvalue() == "You    One.\nAgent  Two.\n"
+
+
+def test_a_terminal_shows_interims_dimmed_and_replaces_them() -> None:
+    """An interim is drawn over by the next one; the final stays."""
+    console, out = _console(is_terminal=True)
+    transcript = Transcript()
+    with screen_for(console, types=False) as screen:
+        assert isinstance(screen, LiveScreen)
+        screen.state("LISTENING")
+        transcript.take(utterance("a", 1, text="Hello wor", isFinal=False))
+        screen.show(transcript)
+        drawn = out.getvalue()
+        assert "\x1b[2mHello wor\x1b[0m" in drawn
+        assert "The agent is listening" in drawn
+        transcript.take(utterance("a", 2, text="Hello world."))
+        screen.show(transcript)
+    after = out.getvalue()[len(drawn) :]
+    assert "Hello world." in after
+    assert "\x1b[2mHello" not in after
+    assert "\x1b[1A" in after, "the cursor went up to draw over the interim"
+
+
+def test_what_is_typed_is_not_printed_again() -> None:
+    """On a terminal the person's own typing is there already."""
+    console, out = _console(is_terminal=True)
+    screen = screen_for(console, types=True)
+    transcript = Transcript()
+    transcript.take(utterance("a", source="TYPED", text="Hello."))
+    transcript.take(
+        utterance("b", role="AGENT", source="TYPED", position=2.0, text="Good evening!")
+    )
+    screen.show(transcript)
+    assert "Hello." not in out.getvalue()
+    assert "Good evening!" in out.getvalue()
+
+
+def test_a_line_that_was_corrected_is_printed_again() -> None:
+    """An agent may learn after its final how far it was really heard."""
+    console, out = _console(is_terminal=False)
+    screen = PlainScreen(console)
+    transcript = Transcript()
+    transcript.take(utterance("a", 1, role="AGENT", text="It is half past five."))
+    screen.show(transcript)
+    transcript.take(utterance("a", 2, role="AGENT", text="It is half", isInterrupted=True))
+    screen.show(transcript)
+    assert out.getvalue().splitlines()[-1] == "Agent  It is half [interrupted]"

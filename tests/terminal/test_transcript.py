@@ -1,0 +1,63 @@
+"""What the terminal holds of a conversation."""
+
+from typing import Any
+
+from terminal.transcript import Transcript
+
+
+def utterance(key: str, revision: int = 1, **given: Any) -> dict[str, Any]:
+    return {
+        "key": key,
+        "revision": revision,
+        "role": "USER",
+        "text": "Hello.",
+        "isFinal": True,
+        "isInterrupted": False,
+        "position": 1.0,
+        "startedAt": "2026-11-22T17:30:00Z",
+        "source": "SPEECH",
+    } | given
+
+
+def test_a_higher_revision_is_news() -> None:
+    """What is held already, or is older, changes nothing: delivery is at least once."""
+    transcript = Transcript()
+    assert transcript.take(utterance("a", 1, text="Hel", isFinal=False))
+    assert transcript.take(utterance("a", 3, text="Hello.", isFinal=False))
+    assert not transcript.take(utterance("a", 3, text="Hello.", isFinal=False))
+    assert not transcript.take(utterance("a", 2, text="Hell", isFinal=False))
+    assert [line.text for line in transcript.lines] == ["Hello."]
+    assert not transcript.is_settled
+
+
+def test_lines_are_in_the_servers_order() -> None:
+    """The position decides, not when something came."""
+    transcript = Transcript()
+    transcript.take(utterance("b", role="AGENT", position=2.0, text="Second."))
+    transcript.take(utterance("a", position=1.0, text="First."))
+    assert [line.text for line in transcript.lines] == ["First.", "Second."]
+    assert transcript.is_answered
+
+
+def test_an_agent_that_spoke_first_has_not_answered() -> None:
+    """A greeting is no answer."""
+    transcript = Transcript()
+    transcript.take(utterance("a", role="AGENT", text="Good evening!"))
+    assert not transcript.is_answered
+    transcript.take(utterance("b", position=2.0))
+    assert not transcript.is_answered
+
+
+def test_messages_carry_the_servers_keys() -> None:
+    """What is saved is what was seen, so that the server finds its own record of each."""
+    transcript = Transcript()
+    transcript.take(utterance("seg_1", isFinal=False, text="Hel"))
+    assert transcript.messages == [
+        {
+            "key": "seg_1",
+            "role": "USER",
+            "text": "Hel",
+            "timestamp": "2026-11-22T17:30:00Z",
+            "isFinal": False,
+        }
+    ]
