@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Final
 
-_UNITS: Final = {
+UNITS: Final = {
     word: number
     for number, word in enumerate(
         (
@@ -15,7 +15,7 @@ _UNITS: Final = {
         )
     )
 }
-_TENS: Final = {
+TENS: Final = {
     word: 10 * (number + 2)
     for number, word in enumerate(
         ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
@@ -27,7 +27,7 @@ _SCALES: Final = {
     "billion": 1_000_000_000,
     "trillion": 1_000_000_000_000,
 }
-_NUMBER_WORDS: Final = {*_UNITS, *_TENS, *_SCALES, "hundred"}
+_NUMBER_WORDS: Final = {*UNITS, *TENS, *_SCALES, "hundred"}
 _PHRASES: Final = (
     (r"\bmultiplied by\b|\btimes\b|(?<=[\d)])\s*[x\u00d7]\s*(?=[\d(])|\u00d7", " * "),
     (r"\bdivided by\b|\bover\b|\u00f7", " / "),
@@ -112,8 +112,8 @@ def _replaced(words: list[str]) -> Iterator[str]:
             index += taken
             if index + 1 < len(words) and words[index].lower() == "point":
                 digits = ""
-                while index + 1 < len(words) and words[index + 1].lower() in _UNITS:
-                    digits += str(_UNITS[words[index + 1].lower()])
+                while index + 1 < len(words) and words[index + 1].lower() in UNITS:
+                    digits += str(UNITS[words[index + 1].lower()])
                     index += 1
                 if digits:
                     index += 1
@@ -132,15 +132,15 @@ def _number_at(words: list[str], start: int) -> tuple[int, int]:
     while index < len(words):
         word = words[index].lower()
         follows = words[index + 1].lower() if index + 1 < len(words) else ""
-        if word in _UNITS and last >= 20:
-            group, last = group + _UNITS[word], _UNITS[word]
-        elif word in _TENS and last >= 100:
-            group, last = group + _TENS[word], _TENS[word]
+        if word in UNITS and last >= 20:
+            group, last = group + UNITS[word], UNITS[word]
+        elif word in TENS and last >= 100:
+            group, last = group + TENS[word], TENS[word]
         elif word == "hundred" and 0 < group < 100:
             group, last = group * 100, 100
         elif word in _SCALES and group:
             total, group, last = total + group * _SCALES[word], 0, _SCALES[word]
-        elif word == "-" and last in _TENS.values() and 0 < _UNITS.get(follows, 0) < 10:
+        elif word == "-" and last in TENS.values() and 0 < UNITS.get(follows, 0) < 10:
             pass  # "twenty-one"
         elif not (word == "and" and last >= 100 and index > start and follows in _NUMBER_WORDS):
             break

@@ -125,7 +125,8 @@ class Conversation:
                 reason = await self._until_over(bridge)
                 await self._leave(bridge, reason, _GOODBYE)
             except asyncio.CancelledError:
-                await self._leave(bridge, "CANCELLED", _HURRIED_GOODBYE)
+                # The program stops, not the conversation: another agent may go on with it.
+                await self._leave(bridge, "RESTARTING", _HURRIED_GOODBYE)
                 raise
             finally:
                 self._bridge = None

@@ -5,8 +5,8 @@ from typing import Final
 
 from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE
 
-_HEARD: Final = 0.5
-"""The part of a word after which it counts as heard."""
+_HEARD: Final = 0.35
+"""The part of a word after which it counts as heard: about when a listener guesses the rest."""
 
 
 class Words:

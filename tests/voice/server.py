@@ -161,3 +161,9 @@ class Server:
 
     def person_token(self, session: str) -> str:
         return self.tokens.media(session, "person", 1)[0]
+
+    async def worker_came(self) -> None:
+        """Wait until a worker has said what it runs."""
+        async with asyncio.timeout(15):
+            while not self.workers.names():  # noqa: ASYNC110 - workers tell nobody
+                await asyncio.sleep(0.01)

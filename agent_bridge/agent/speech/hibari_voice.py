@@ -17,8 +17,11 @@ _SENTENCE_END: Final = re.compile(r"[.!?\u2026][\"\u201d\u2019)\]]*\s|\n")
 _WORD: Final = re.compile(r"\s*\S+")
 _QUIET: Final = 0.01
 """Amplitude (of 1) under which the voice counts as silent."""
-_PAUSES: Final = {",": 4, ";": 5, ":": 5, ".": 6, "?": 6, "!": 6}
-"""What a mark adds to the length of the word before it, in phonemes."""
+_EACH_WORD: Final = 2.5
+_EACH_PAUSE: Final = 6.0
+"""How much longer than its phonemes a word takes, and one before a comma; in phonemes. Fitted to
+when the recogniser notices each word of eleven sentences: off by 0.15 s (standard deviation)."""
+_PAUSES: Final = (",", ";", ":", "\N{EM DASH}")
 
 Samples = npt.NDArray[np.float32]
 
@@ -158,12 +161,10 @@ def _aligned(sentence: str, phonemes: list[str], sound: Samples) -> Iterator[tup
     lengths = phonemes if len(phonemes) == len(words) else [word.strip() for word in words]
     weights = np.array(
         [
-            len(length) + _PAUSES.get(word[-1], 0)
+            sum(map(str.isalpha, length)) + _EACH_WORD + _EACH_PAUSE * word.endswith(_PAUSES)
             for length, word in zip(lengths, words, strict=True)
-        ],
-        dtype=np.float64,
+        ]
     )
-    weights[-1] -= _PAUSES.get(words[-1][-1], 0)
     loud = np.flatnonzero(np.abs(sound) > _QUIET)
     first, last = (int(loud[0]), int(loud[-1])) if len(loud) else (0, len(sound))
     ends = first + np.cumsum(weights) / weights.sum() * (last - first)

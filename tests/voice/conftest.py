@@ -1,0 +1,60 @@
+"""Models that are loaded once for all tests, and a server with one agent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from agent_bridge.agent.answers import Responder
+from agent_bridge.agent.conversation import Minds
+from agent_bridge.agent.process import load_minds, serve
+from agent_bridge.agent.speech.hibari_voice import HibariVoice
+from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from tests.voice.server import KEY, Server
+
+
+@pytest.fixture(scope="session")
+def minds() -> Iterator[Minds]:
+    """Recogniser, voice and responder, loaded and warm."""
+    minds = load_minds(None, recogniser="moonshine", voice="hibari")
+    yield minds
+    for part in (minds.recogniser, minds.voice):
+        assert part is not None
+        asyncio.run(part.aclose())
+
+
+@pytest.fixture(scope="session")
+def recogniser(minds: Minds) -> LocalRecogniser:
+    assert isinstance(minds.recogniser, LocalRecogniser)
+    return minds.recogniser
+
+
+@pytest.fixture(scope="session")
+def voice(minds: Minds) -> HibariVoice:
+    assert isinstance(minds.voice, HibariVoice)
+    return minds.voice
+
+
+@pytest.fixture(scope="session")
+def responder(minds: Minds) -> Responder:
+    assert isinstance(minds.answers, Responder)
+    return minds.answers
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    """`/bridge` and `/audio`, without an agent."""
+    async with Server().running() as server:
+        yield server
+
+
+@pytest.fixture
+async def attended(server: Server, minds: Minds) -> AsyncIterator[Server]:
+    """The same, with the shipped agent as its worker; three people may talk at once."""
+    agent = asyncio.create_task(serve(server.url, KEY, ["voxql"], minds, places=3))
+    try:
+        await server.worker_came()
+        yield server
+    finally:
+        agent.cancel()
+        await asyncio.gather(agent, return_exceptions=True)

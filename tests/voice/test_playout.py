@@ -1,0 +1,47 @@
+"""How much of a reply was heard, and what its text then is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_bridge.agent.playout import Playout, Words
+
+
+def test_without_reports_sound_counts_as_played_on_arrival() -> None:
+    """In real time from when it was sent, with the gaps of a voice that is late."""
+    playout = Playout()
+    playout.took(24_000, now=10.0)
+    assert playout.played(10.0, reports=False) == 0
+    assert playout.played(10.5, reports=False) == 12_000
+    assert playout.played(20.0, reports=False) == 24_000
+    playout.took(24_000, now=20.0)
+    assert playout.lead(20.0) == pytest.approx(1.0)
+    assert playout.played(20.5, reports=False) == 36_000
+
+
+def test_reports_only_grow_and_never_exceed_what_was_sent() -> None:
+    """A late or a wrong report can't make the person have heard what doesn't exist."""
+    playout = Playout()
+    playout.took(1_000, now=0.0)
+    for samples, played in ((600, 600), (300, 600), (5_000, 1_000)):
+        playout.report(samples, now=1.0)
+        assert playout.played(1.0, reports=True) == played
+
+
+@given(st.lists(st.text("ab .", min_size=1, max_size=5), max_size=8), st.integers(0, 900))
+def test_what_was_heard_is_always_a_prefix(words: list[str], samples: int) -> None:
+    """Of the whole text, at a word's boundary."""
+    reply = Words()
+    for index, word in enumerate(words):
+        reply.add(f" {word}", index * 100, index * 100 + 100)
+    assert reply.text.startswith(reply.heard(samples))
+    assert reply.heard(100 * len(words) + 1) == reply.text
+
+
+def test_words_without_times_are_spread_over_the_sound() -> None:
+    """A voice that tells no times still gives a text of about the right length."""
+    reply = Words()
+    reply.spread("one two three four", 400)
+    assert reply.heard(200) == "one two"
+    assert reply.heard(400) == "one two three four"
+    assert reply.heard(0) == ""
