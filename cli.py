@@ -208,7 +208,7 @@ def _settings(**given: object) -> "Settings":
     values = settings.load(**given)
     from serving.logs import log_to_stderr
 
-    log_to_stderr(values.log_level)
+    log_to_stderr(values.log_level, values.log_format)
     return values
 
 

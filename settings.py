@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged: `debug`, `info`, `warning` or `error`."
     )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto",
+        description="How it is logged: `json` (an object a line), `text` (for people), or `auto` "
+        "(text on a terminal, else JSON).",
+    )
 
     agent: AgentMode = Field(
         default="local",

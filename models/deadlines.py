@@ -6,7 +6,8 @@ from typing import Any, Final
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from models.session import Session, SessionStatus
+from models.running import RUNNING
+from models.session import Session
 
 COLUMNS: Final = (
     "start_by",
@@ -16,12 +17,9 @@ COLUMNS: Final = (
     "agent_back_by",
     "person_back_by",
 )
-_RUNNING: Final = [status for status in SessionStatus if status is not SessionStatus.ENDED]
 
 
 def past_deadline(now: datetime, most: int) -> QuerySet[Session]:
     """Find up to `most` running sessions with a deadline at or before `now`."""
     due: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS}
-    return Session.filter(Q(join_type="OR", **due), status__in=_RUNNING, deleted_at=None).limit(
-        most
-    )
+    return Session.filter(Q(join_type="OR", **due), status__in=RUNNING, deleted_at=None).limit(most)

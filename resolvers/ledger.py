@@ -17,6 +17,7 @@ import structlog
 from agent_bridge.hub import Hub
 from models import Session, SessionStatus, Utterance
 from models.database import Connection, NotStored, transact
+from resolvers.figures import Figures
 from resolvers.merge import Claim, prevails
 from resolvers.records import (
     InterimHeard,
@@ -38,8 +39,9 @@ WRITE_WITHIN_S: Final = 1.0
 """An interim that was published is written at most this much later."""
 CARRIED: Final = 500
 """Changes of one session in one commit that its event carries; readers fetch more themselves."""
-CARRIED_WEIGHT: Final = 256 * 1024
-"""Characters of text that such an event carries: a small part of what may wait for a reader."""
+CARRIED_WEIGHT: Final = 64 * 1024
+"""Characters of text in one event. JSON may make twelve bytes of each, and many WebSocket clients
+take frames of up to 1 MiB: with a larger one they break off, come back, and get it again."""
 SETTLED: Final = 256
 """Final utterances of a session whose late interims are dropped without asking the database."""
 WAITING: Final = 4_096
@@ -70,6 +72,7 @@ class _Waiting:
 
     claim: Claim
     replies: list[Reply]
+    heard_at: float
 
 
 @dataclass(slots=True)
@@ -108,6 +111,7 @@ class Ledger:
     def __init__(self, hub: Hub, clock: Callable[[], datetime]) -> None:
         self._hub = hub
         self._clock = clock
+        self.figures = Figures()
         self.on_ended: list[Callable[[str], None]] = []
         """Called with the id of every session that has just become ENDED or was deleted."""
         self._memories: dict[str, _Memory] = {}
@@ -127,8 +131,9 @@ class Ledger:
         `reply` is called with None once a final is committed and synced, or an interim is taken;
         with a Fault where it is not.
         """
+        heard_at = time.perf_counter()
         memory = self._memories.setdefault(session_id, _Memory())
-        if not claim.is_final and self._take_interim(session_id, memory, claim):
+        if not claim.is_final and self._take_interim(session_id, memory, claim, heard_at):
             reply(None)
             return
         waiting = self._waiting.setdefault(session_id, {})
@@ -137,7 +142,7 @@ class Ledger:
             reply(NOT_STORED)
             return
         if entry is None:
-            entry = waiting[claim.key] = _Waiting(claim, [])
+            entry = waiting[claim.key] = _Waiting(claim, [], heard_at)
         elif _supersedes(claim, entry.claim):
             entry.claim = claim
         # First sights of interims are answered when they are committed too: an ack for something
@@ -145,7 +150,9 @@ class Ledger:
         entry.replies.append(reply)
         self._work.set()
 
-    def _take_interim(self, session_id: str, memory: _Memory, claim: Claim) -> bool:
+    def _take_interim(
+        self, session_id: str, memory: _Memory, claim: Claim, heard_at: float
+    ) -> bool:
         """Publish an interim at once where that is safe, or drop it where it is outdated."""
         key = claim.key
         if key in memory.settled:
@@ -165,8 +172,9 @@ class Ledger:
         known.claim = claim
         known.revision += 1
         self._mark_dirty(memory, known)
+        self.figures.interims += 1
         self._hub.publish(
-            transcripts_topic(session_id), InterimHeard(_published(session_id, known))
+            transcripts_topic(session_id), InterimHeard(_published(session_id, known), heard_at)
         )
         return True
 
@@ -214,6 +222,7 @@ class Ledger:
     async def _transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         asked_at = time.monotonic()
         async with self._turn:
+            began = time.perf_counter()
             committed: list[Transaction] = []
 
             async def body(conn: Connection) -> T:
@@ -226,6 +235,7 @@ class Ledger:
                 return result
 
             result = await transact(body, asked_at=asked_at)
+            self.figures.transactions.add(time.perf_counter() - began)
             for edit in committed[0].edits.values():
                 self._announce(edit)
             return result
@@ -254,13 +264,20 @@ class Ledger:
             utterances = tuple((row.seq, state_of(row)) for row in rows) if is_light else None
             self._hub.publish(
                 transcripts_topic(session.id),
-                TranscriptCommitted(edit.first_seq, session.last_seq, utterances),
+                TranscriptCommitted(
+                    edit.first_seq, session.last_seq, utterances, self._heard_at(session.id)
+                ),
             )
+            self.figures.utterances += edit.created_count
             self._remember(session.id, rows)
         if edit.is_visibly_changed:
             self.announce_session(session)
         if session.status is SessionStatus.ENDED:
             self.forget(session.id)
+
+    def _heard_at(self, session_id: str) -> float | None:
+        claims = self._in_flight.get(session_id)
+        return min(entry.heard_at for entry in claims.values()) if claims else None
 
     def announce_session(self, session: Session) -> None:
         """Tell those who watch a session how it is now."""
@@ -381,7 +398,10 @@ class Ledger:
         except Exception:
             log.exception("commit_failed", sessions=len(batch))
             return False
+        now = time.perf_counter()
         for session_id, claims in batch.items():
+            for entry in claims.values():
+                self.figures.committed.add(now - entry.heard_at)
             _answer(claims, faults[session_id])
         return True
 

@@ -80,8 +80,12 @@ class Reaper:
         """Let the clocks run of who left while the database took nothing, and is still away."""
         backend, presence = self._backend, self._backend.presence
         for session_id in list(presence.unnoted):
-            await backend.ledger.transaction(partial(self._note_absence, session_id))
             presence.unnoted.discard(session_id)
+            try:
+                await backend.ledger.transaction(partial(self._note_absence, session_id))
+            except NotStored:
+                presence.unnoted.add(session_id)
+                raise
 
     async def _note_absence(self, session_id: str, transaction: Transaction) -> None:
         presence, now, config = self._backend.presence, transaction.now, self._backend.config
@@ -92,7 +96,7 @@ class Reaper:
             lifecycle.person_left(edit.session, now, config)
 
     async def _act(self, session_id: str) -> None:
-        async def work(transaction: Transaction) -> tuple[Session, bool] | None:
+        async def work(transaction: Transaction) -> tuple[Session, str | None] | None:
             edit = await transaction.edit(session_id)
             if edit is None:
                 return None
@@ -101,15 +105,20 @@ class Reaper:
         outcome = await self._backend.ledger.transaction(work)
         if outcome is None:
             return
-        session, wants_agent = outcome
+        session, action = outcome
+        if action is None:
+            return
+        self._backend.ledger.figures.reaped[action] += 1
+        if action == "start_timeout":
+            log.warning("agent_timeout", session=session.id, attempt=session.attempt)
         stop_agent(self._backend.hub, session)
-        if wants_agent:
+        if action == "agent_asked":
             await ask_for_agent(self._backend, session)
         if session.status is SessionStatus.ENDED:
             self._backend.ledger.forget(session_id)
 
-    def _expire(self, session: Session, now: datetime) -> bool:
-        """Change the session as its passed deadlines demand; return whether to ask for an agent.
+    def _expire(self, session: Session, now: datetime) -> str | None:
+        """Change the session as its passed deadlines demand; return what was done, if anything.
 
         Every deadline is looked at again here, under the row's lock: it may just have been moved.
         """
@@ -118,40 +127,39 @@ class Reaper:
             seconds = config.start_timeout.total_seconds()
             message = f"The agent was not ready within {seconds:g} seconds. Please try again."
             lifecycle.fail(session, "AGENT_TIMEOUT", message, now, config)
-            log.warning("agent_timeout", session=session.id, attempt=session.attempt)
-        elif _is_past(session.retry_by, now):
+            return "start_timeout"
+        if _is_past(session.retry_by, now):
             has_begun = session.started_at is not None
             reason = EndReason.ABANDONED if has_begun else EndReason.START_FAILED
             lifecycle.end(session, reason, now, config, agent_is_here=False)
-        elif _is_past(session.drain_by, now):
+            return "retry_over"
+        if _is_past(session.drain_by, now):
             lifecycle.finish(session)
-        elif _is_past(session.agent_back_by, now):
+            return "grace_over"
+        if _is_past(session.agent_back_by, now):
             lifecycle.end(session, EndReason.ABANDONED, now, config, agent_is_here=False)
-        elif _is_past(session.person_back_by, now):
-            self._person_is_away(session, now)
-        elif _is_past(session.agent_retry_by, now):
+            return "agent_gone"
+        if _is_past(session.person_back_by, now):
+            return self._person_is_away(session, now)
+        if _is_past(session.agent_retry_by, now):
             if backend.agents.free(session.agent_name) == 0:
                 # Nobody can be asked yet; the person is told that the agent is gone, and waits.
                 session.agent_retry_by = now + config.agent_retry_after
-                return False
+                return None
             lifecycle.ask(session, now, config)
-            return True
-        return False
+            return "agent_asked"
+        return None
 
-    def _person_is_away(self, session: Session, now: datetime) -> None:
+    def _person_is_away(self, session: Session, now: datetime) -> str | None:
         backend = self._backend
         heard = backend.presence.heard.get(session.id)
         if heard is not None and heard + backend.config.abandon_after > now:
             # Somebody whose words arrive is there, by whatever way their voice travels.
             session.person_back_by = heard + backend.config.abandon_after
-            return
-        lifecycle.end(
-            session,
-            EndReason.ABANDONED,
-            now,
-            backend.config,
-            agent_is_here=session.id in backend.presence.agents,
-        )
+            return None
+        is_here = session.id in backend.presence.agents
+        lifecycle.end(session, EndReason.ABANDONED, now, backend.config, agent_is_here=is_here)
+        return "person_gone"
 
     async def _tidy(self, now: datetime) -> None:
         """Remove what nobody can ask for any more."""

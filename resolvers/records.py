@@ -53,6 +53,8 @@ class InterimHeard:
     """Published without being written: the newest state of an utterance that may still change."""
 
     utterance: UtteranceState
+    heard_at: float | None = None
+    """`time.perf_counter()` of when its frame came in; None where it is told again."""
 
     @property
     def coalesce_key(self) -> str:
@@ -76,6 +78,8 @@ class TranscriptCommitted:
     first_seq: int
     last_seq: int
     utterances: tuple[tuple[int, UtteranceState], ...] | None
+    heard_at: float | None = None
+    """`time.perf_counter()` of the first frame in it; None where no agent said it."""
 
     @property
     def weight(self) -> int:

@@ -4,12 +4,13 @@ A stream registers with the hub before it reads the database, so nothing falls b
 """
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from agent_bridge.hub import ReaderTooSlow, Subscription
 from models import ApiToken, Login, Session, SessionStatus, Utterance
@@ -17,6 +18,7 @@ from models.database import reader
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
 from resolvers.events import AccessRevoked
+from resolvers.ledger import CARRIED_WEIGHT
 from resolvers.records import (
     SERVER_TOPIC,
     InterimHeard,
@@ -153,7 +155,8 @@ async def _transcripts(
 ) -> AsyncGenerator[TranscriptEvent, None]:
     stream = _Transcript(backend, session_id, seq)
     topics = (transcripts_topic(session_id), access_topic(viewer.access_id), SERVER_TOPIC)
-    with backend.hub.subscribe(*topics) as subscription:
+    figures = backend.ledger.figures
+    with figures.watching("transcripts"), backend.hub.subscribe(*topics) as subscription:
         try:
             await _check_access(viewer)
             async with aclosing(stream.replay(subscription)) as replay:
@@ -171,8 +174,28 @@ async def _transcripts(
                             yield event
                 elif (live := stream.follow(published)) is not None:
                     yield live
+                    # Asked for the next one: the transport has this one.
+                    heard_at = getattr(published, "heard_at", None)
+                    if heard_at is not None:
+                        figures.delivered.add(time.perf_counter() - heard_at)
         except _Ended as ended:
+            figures.streams_ended[ended.end.reason] += 1
             yield replace(stream.marker(), end=ended.end)
+
+
+class _Worded(Protocol):
+    @property
+    def text(self) -> str: ...
+
+
+def _fitting(words: Sequence[_Worded]) -> int:
+    """Return how many of these one event can carry; one at least, whatever it weighs."""
+    weight = 0
+    for index, one in enumerate(words):
+        weight += len(one.text)
+        if weight > CARRIED_WEIGHT and index > 0:
+            return index
+    return len(words)
 
 
 class _Transcript:
@@ -219,8 +242,10 @@ class _Transcript:
             for state in self._backend.ledger.interims(self._session_id)
             if self._is_news(state)
         )
-        if interims:
-            yield self._event(interims)
+        while interims:
+            count = _fitting(interims)
+            yield self._event(interims[:count])
+            interims = interims[count:]
         self._is_caught_up = True
 
     async def stored(self) -> AsyncGenerator[TranscriptEvent, None]:
@@ -229,19 +254,27 @@ class _Transcript:
         A seq that is missing there belongs to a change that a later one of the same utterance has
         replaced; so the seq of a page's last row is a place without a hole before it.
         """
+        limit = PAGE
         while True:
             rows = (
                 await Utterance.filter(session_id=self._session_id, seq__gt=self._seq)
                 .using_db(reader())
                 .order_by("seq")
-                .limit(PAGE)
+                .limit(limit)
             )
+            count = len(rows)
+            del rows[_fitting(rows) :]
+            is_whole = len(rows) == count
+            has_more = count == limit or not is_whole
+            # A reader may take its time over an event: no more than it carries is held meanwhile.
+            limit = min(PAGE, 2 * limit) if is_whole else len(rows)
             if rows:
                 self._advance(rows[-1].seq)
                 states = tuple(state for row in rows if self._is_news(state := state_of(row)))
+                rows.clear()
                 if states:
                     yield self._event(states)
-            if len(rows) < PAGE:
+            if not has_more:
                 return
 
     def _is_news(self, state: UtteranceState) -> bool:
@@ -314,7 +347,9 @@ async def open_session_updates(
 async def _session_updates(
     backend: Backend, viewer: Viewer, topic: str, session_id: str | None
 ) -> AsyncGenerator[SessionUpdate, None]:
-    with backend.hub.subscribe(topic, access_topic(viewer.access_id), SERVER_TOPIC) as subscription:
+    topics = (topic, access_topic(viewer.access_id), SERVER_TOPIC)
+    figures = backend.ledger.figures
+    with figures.watching("sessionUpdates"), backend.hub.subscribe(*topics) as subscription:
         try:
             await _check_access(viewer)
             if session_id is None:
@@ -328,6 +363,7 @@ async def _session_updates(
                 if session_id is not None and update is not None:
                     _check_over(update)
         except _Ended as ended:
+            figures.streams_ended[ended.end.reason] += 1
             yield SessionUpdate(end=ended.end)
 
 

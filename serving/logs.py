@@ -1,16 +1,29 @@
-"""One log, on standard error, for what structlog and what the standard library log."""
+"""One log, on standard error, for what structlog and what the standard library log.
+
+What people say, their names and their tokens stay out of it. Nobody here logs them; but the words
+of an exception may quote what was being worked on, so that of an exception only its kind and its
+places are logged.
+"""
 
 import logging
+import os
+import sqlite3
 import sys
+import traceback
+from collections.abc import Iterator
+from typing import Literal
 
 import structlog
 
+Format = Literal["auto", "json", "text"]
 
-def log_to_stderr(level: str) -> None:
-    """Send every log line of this process to standard error, one line each, coloured for a person.
+
+def log_to_stderr(level: str, form: Format = "auto") -> None:
+    """Send every log line of this process to standard error, one line each.
 
     Args:
         level: The lowest level that is shown: debug, info, warning or error.
+        form: `json`, an object a line; `text`, for people; `auto`, text on a terminal only.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -18,12 +31,6 @@ def log_to_stderr(level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer = structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(),
-        pad_event_to=0,
-        # Rich tracebacks show local variables, and those hold what people said.
-        exception_formatter=structlog.dev.plain_traceback,
-    )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -33,8 +40,12 @@ def log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=[*shared, _without_representations],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.ExceptionRenderer(_kinds_and_places),
+                _renderer(form),
+            ],
         )
     )
     root = logging.getLogger()
@@ -42,3 +53,48 @@ def log_to_stderr(level: str) -> None:
     root.setLevel(level.upper())
     # uvicorn tells at this level what `voxql serve` tells by itself.
     logging.getLogger("uvicorn").setLevel(max(root.level, logging.WARNING))
+    # At their lower levels these show the frames, and with them words and tokens.
+    for name in ("websockets", "httpx", "httpcore", "aiosqlite", "tortoise"):
+        logging.getLogger(name).setLevel(max(root.level, logging.INFO))
+
+
+def _renderer(form: Format) -> structlog.typing.Processor:
+    is_terminal = sys.stderr.isatty()
+    if form == "json" or (form == "auto" and not is_terminal):
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.dev.ConsoleRenderer(colors=is_terminal, pad_event_to=0)
+
+
+def _without_representations(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Keep asyncio's sentence and drop what it adds in further lines: tasks with their errors."""
+    if event.get("logger") == "asyncio":
+        event["event"] = str(event["event"]).partition("\n")[0]
+    return event
+
+
+def _kinds_and_places(exc_info: structlog.typing.ExcInfo) -> str:
+    return "\n".join(_lines(exc_info[1]))
+
+
+def _lines(error: BaseException) -> Iterator[str]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield from (line.rstrip() for line in traceback.format_tb(seen.__traceback__))
+        kind = type(seen)
+        words = _harmless_words(seen)
+        yield f"{kind.__module__}.{kind.__qualname__}" + (f": {words}" if words else "")
+        cause = seen.__cause__
+        seen = cause or (None if seen.__suppress_context__ else seen.__context__)
+        if seen is not None:
+            yield "which came from:" if cause else "while dealing with:"
+
+
+def _harmless_words(error: BaseException) -> str:
+    """Return what the system says: it knows names of files and tables, and nothing of people."""
+    if isinstance(error, sqlite3.Error):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return ""

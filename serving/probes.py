@@ -1,22 +1,28 @@
 """What machines ask a server: does it live, can it hold conversations, how is it doing."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from models.database import reader
+from models.database import reader, write_trouble
+from models.running import running_by_status
 from resolvers.backend import Backend
+from serving.measures import Measures
 
 log = structlog.get_logger(__name__)
 
 PATIENCE_S: Final = 2
 """Seconds within which the database has to answer."""
+LEAST_ROOM: Final = 4 * 1024 * 1024
+"""Bytes; what SQLite's log grows to before it is emptied. With less the disk counts as full."""
 
 
 def probes(
@@ -24,27 +30,40 @@ def probes(
     *,
     needs_agent: bool,
     has_agent: Callable[[], bool],
-    metrics: CollectorRegistry,
+    is_stopping: Callable[[], bool],
+    folder: Path | None,
+    measures: Measures,
 ) -> list[Route]:
-    """Return the routes `/healthz`, `/readyz` and `/metrics`."""
+    """Return the routes `/healthz`, `/readyz` and `/metrics`.
+
+    Args:
+        backend: What the use cases have at hand.
+        needs_agent: Whether conversations can't be held without a worker.
+        has_agent: Whether a worker is there now.
+        is_stopping: Whether the server has been told to stop.
+        folder: Where the database is kept; None when it is a server's.
+        measures: What `/metrics` shows.
+    """
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        database = await _database()
+        database = await _database(folder)
         agent = "ready" if has_agent() else ("starting" if needs_agent else "none")
-        is_ready = database == "ready" and (has_agent() or not needs_agent)
-        parts = {"database": database, "hub": "ready", "agent": agent}
+        is_ready = database == "ready" and (has_agent() or not needs_agent) and not is_stopping()
         body = {
-            "status": "ready" if is_ready else "not ready",
-            **parts,
+            "status": "stopping" if is_stopping() else "ready" if is_ready else "not ready",
+            "database": database,
+            "hub": "ready",
+            "agent": agent,
             "freePlaces": backend.agents.free(backend.config.agent_name),
         }
         return JSONResponse(body, status_code=200 if is_ready else 503)
 
     async def exposition(_: Request) -> Response:
-        return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
+        measures.sessions = await running_by_status()
+        return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)
 
     return [
         Route("/healthz", healthz),
@@ -53,14 +72,17 @@ def probes(
     ]
 
 
-async def _database() -> str:
+async def _database(folder: Path | None) -> str:
     try:
         async with asyncio.timeout(PATIENCE_S):
             await reader().execute_query("SELECT 1")
     except Exception:  # whatever keeps it from answering, the probe must say so
         log.exception("database_not_ready")
         return "not ready"
-    return "ready"
+    # A line may still fit where the next one does not.
+    if folder is not None and shutil.disk_usage(folder).free < LEAST_ROOM:
+        return "full"
+    return await write_trouble(PATIENCE_S) or "ready"
 
 
 PAGE: Final = """<!doctype html>

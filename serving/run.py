@@ -15,6 +15,7 @@ from serving.address import listening_socket, local_address
 from serving.refusal import CannotServe
 from serving.server import Server, configured
 from serving.sole_process import sole_process
+from serving.soundness import check_database
 from serving.steps import Steps
 from settings import Settings
 
@@ -43,13 +44,18 @@ async def _serve(settings: Settings, steps: Steps) -> None:
         settings = settings.bound_to(address[1])
         steps.done("port", f"{settings.host}, port {settings.port}")
         async with _agent(settings, address, steps) as child:
-            await _migrate(settings, steps)
+            # The check waits for the disk, so it runs beside what the processor has to do.
+            loop = asyncio.get_running_loop()
+            checking = loop.run_in_executor(None, check_database, settings.sqlite_file)
             from asgi import build_app  # loading the app is a part with a time of its own
 
-            app = build_app(settings)
             steps.done("app", "loaded")
-            # The streams end first: what the agent still hands in afterwards is kept all the same.
-            server = Server(configured(app), [app.state.on_shutdown, child.stop if child else None])
+            is_checked = await checking
+            await _migrate(settings, steps, is_checked=is_checked)
+            app = build_app(settings)
+            # The agent first: while the bridge is open it can still hand in its last words.
+            hooks = [app.state.on_stop, child.stop if child else None, app.state.on_shutdown]
+            server = Server(configured(app), hooks)
             watch = asyncio.create_task(_announce(server, settings, address, steps))
             try:
                 await server.serve(sockets=[sock])
@@ -57,14 +63,17 @@ async def _serve(settings: Settings, steps: Steps) -> None:
                 watch.cancel()
 
 
-async def _migrate(settings: Settings, steps: Steps) -> None:
-    from models.database import migrate  # loading the ORM is a part of this step
+async def _migrate(settings: Settings, steps: Steps, *, is_checked: bool) -> None:
+    from models.database import OperationalError, migrate
 
     try:
         applied = await migrate(settings.database_url)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise CannotServe(str(error)) from error
-    steps.done("database", f"{len(applied)} migration(s) applied" if applied else "up to date")
+    except OperationalError as error:
+        raise CannotServe(f"The database can't be brought up to date: {error}.") from error
+    what = f"{len(applied)} migration(s) applied" if applied else "up to date"
+    steps.done("database", what if is_checked else f"{what}; too large to be checked in whole")
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,22 @@
+"""How many conversations there are that have not ended."""
+
+from typing import Final
+
+from tortoise.functions import Count
+
+from models.database import reader
+from models.session import Session, SessionStatus
+
+RUNNING: Final = [status for status in SessionStatus if status is not SessionStatus.ENDED]
+
+
+async def running_by_status() -> dict[str, int]:
+    """Return their number by status, zeros included; those that ended are too many to count."""
+    rows = (
+        await Session.filter(status__in=RUNNING)
+        .using_db(reader())
+        .annotate(number=Count("id"))
+        .group_by("status")
+        .values_list("status", "number")
+    )
+    return {status.value: 0 for status in RUNNING} | {str(key): number for key, number in rows}

@@ -1,0 +1,57 @@
+"""A database file that is damaged is not served: what it still says may be wrong."""
+
+import contextlib
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Final
+
+from serving.refusal import CannotServe
+
+PATIENCE_S: Final = 2.0
+"""Seconds that the check may take: about 2,000,000 utterances (docs/operations.md)."""
+
+
+def check_database(path: Path | None, patience: float = PATIENCE_S) -> bool:
+    """Look for damage in a SQLite file; return whether there was time to look at all of it.
+
+    Each page is read and compared with its neighbours (`PRAGMA quick_check`). Indexes are not
+    compared with their tables, which takes ten times as long; `voxql backup` does that.
+
+    Args:
+        path: The file; None, for a database with a server of its own, checks nothing.
+        patience: Seconds after which the rest is left unread.
+
+    Raises:
+        CannotServe: It is damaged, or no database at all; the message says how to go on.
+    """
+    if path is None or not path.exists():
+        return True
+    with contextlib.closing(sqlite3.connect(path, check_same_thread=False)) as connection:
+        alarm = threading.Timer(patience, connection.interrupt)
+        alarm.start()
+        try:
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                return False
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise CannotServe(f"{path} can't be read: {error}.") from error
+            verdict = str(error)
+        except sqlite3.DatabaseError as error:
+            verdict = str(error)
+        finally:
+            alarm.cancel()
+    if verdict != "ok":
+        raise CannotServe(_advice(path, verdict))
+    return True
+
+
+def _advice(path: Path, verdict: str) -> str:
+    finding = " ".join(verdict.split())
+    return (
+        f"{path} is damaged ({finding}), so it is not served.\n"
+        f"Go back to a backup: move {path.name}, {path.name}-wal and {path.name}-shm out of "
+        f"{path.parent}, then copy the file that `voxql backup` made to {path}. "
+        'docs/operations.md, "When the database is damaged", says more.'
+    )
