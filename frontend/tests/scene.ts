@@ -1,0 +1,130 @@
+/** A conversation on a stage: events go in, effects are noted, and the right answers are at hand. */
+import type { Failure, FailureKind } from "../src/api/failure.ts";
+import type { Answer, Effect, Event } from "../src/conversation/events.ts";
+import { step } from "../src/conversation/machine.ts";
+import {
+  type Connection,
+  type Conversation,
+  empty,
+  type Session,
+} from "../src/conversation/state.ts";
+import type { Utterance } from "../src/conversation/transcript.ts";
+
+export const failure = (kind: FailureKind, message = ""): Failure => ({ kind, message });
+
+export function session(id: string, changes: Partial<Session> = {}): Session {
+  return {
+    id,
+    title: "New Conversation",
+    status: "STARTING",
+    agentName: "voxql",
+    agentState: null,
+    createdAt: "2026-11-22T10:00:00.000000Z",
+    startedAt: null,
+    endedAt: null,
+    endReason: null,
+    durationMs: null,
+    utteranceCount: 0,
+    preview: null,
+    version: 1,
+    failure: null,
+    ...changes,
+  };
+}
+
+export function utterance(key: string, changes: Partial<Utterance> = {}): Utterance {
+  return {
+    id: `utt_${key}`,
+    key,
+    revision: 1,
+    role: "USER",
+    source: "SPEECH",
+    text: `words of ${key}`,
+    isFinal: true,
+    isInterrupted: false,
+    position: Number(key.replace(/\D/g, "")) || 0,
+    startedAt: "2026-11-22T10:00:01.000000Z",
+    ...changes,
+  };
+}
+
+export function connection(token: string): Connection {
+  return {
+    transport: "LOCAL",
+    url: "ws://127.0.0.1/audio",
+    token,
+    expiresAt: "2026-11-22T10:15:00.000000Z",
+    roomName: null,
+  };
+}
+
+type Body = Answer extends infer A ? (A extends Answer ? Omit<A, "epoch"> : never) : never;
+
+export class Scene {
+  state: Conversation = empty();
+  /** What was asked for since the last look. */
+  effects: Effect[] = [];
+
+  send(event: Event): Effect[] {
+    const [next, effects] = step(this.state, event);
+    this.state = next;
+    this.effects = effects;
+    return effects;
+  }
+
+  /** Sends an answer to what this conversation has asked. */
+  answer(body: Body): Effect[] {
+    return this.send({ ...body, epoch: this.state.epoch } as Answer);
+  }
+
+  /** What was asked for, in order, by name. */
+  get did(): string[] {
+    return this.effects.map((effect) => effect.do);
+  }
+
+  find<D extends Effect["do"]>(name: D): Extract<Effect, { do: D }> {
+    const found = this.effects.find((effect) => effect.do === name);
+    if (!found) throw new Error(`no ${name} in ${this.did.join(", ") || "nothing"}`);
+    return found as Extract<Effect, { do: D }>;
+  }
+
+  /** Begins a conversation and lets everything succeed, up to its agent that listens. */
+  talking(id = "ses_1"): this {
+    this.send({ type: "start", key: "key-1" });
+    this.answer({
+      type: "chatStarted",
+      saved: null,
+      session: session(id),
+      connection: connection("token-1"),
+    });
+    this.send({ type: "microphoneOn" });
+    return this.connected(id);
+  }
+
+  /** Media is up, the past is there, the agent listens. */
+  connected(id: string): this {
+    this.answer({ type: "mediaConnected" });
+    this.hear([], `${id}-0`);
+    this.answer({
+      type: "update",
+      session: session(id, { status: "ACTIVE", agentState: "LISTENING", version: 2 }),
+      isDeleted: false,
+      end: null,
+    });
+    return this;
+  }
+
+  hear(utterances: Utterance[], cursor = "c"): Effect[] {
+    const event = { cursor, isCaughtUp: true, utterances };
+    return this.answer({ type: "words", event, end: null });
+  }
+
+  get texts(): string[] {
+    return this.state.transcript.lines.map((line) => line.text);
+  }
+}
+
+export const saved = (id: string) => ({
+  isSaved: true,
+  session: session(id, { status: "ENDING", endReason: "SAVED", version: 9 }),
+});

@@ -1,0 +1,155 @@
+/** Sound, typed lines and the microphone, with each way in which they fail. */
+import { describe, expect, it } from "vitest";
+
+import { isReady, pendingStep } from "../src/conversation/state.ts";
+import { MICROPHONE } from "../src/conversation/words.ts";
+import { connection, failure, Scene, session, utterance } from "./scene.ts";
+
+const FENCED = 4409;
+const joined = (token: string) => ({
+  type: "joined" as const,
+  session: session("ses_1", { status: "ACTIVE", agentState: "LISTENING", version: 2 }),
+  connection: connection(token),
+});
+
+describe("the line for sound", () => {
+  it.each([1006, 1011, 1012, 4429])("is joined again with a fresh token after %i", (code) => {
+    const scene = new Scene().talking();
+
+    scene.answer({ type: "mediaLost", code, isTerminal: false });
+    expect(scene.find("wait").timer).toBe("media");
+    expect(isReady(scene.state)).toBe(false);
+    scene.answer({ type: "time", timer: "media" });
+    expect(scene.did).toEqual(["join"]);
+    scene.answer(joined("token-2"));
+
+    expect(scene.find("openMedia").connection.token).toBe("token-2");
+    scene.answer({ type: "mediaConnected" });
+    expect(isReady(scene.state)).toBe(true);
+  });
+
+  it.each(["network", "timeout", "server", "busy"] as const)(
+    "keeps trying while joining fails: %s",
+    (kind) => {
+      const scene = new Scene().talking();
+      scene.answer({ type: "mediaLost", code: 1006, isTerminal: false });
+      scene.answer({ type: "time", timer: "media" });
+
+      scene.answer({ type: "joinFailed", failure: failure(kind) });
+
+      expect(scene.find("wait").timer).toBe("media");
+    },
+  );
+
+  it.each(["forbidden", "not-found", "invalid"] as const)(
+    "stops, and says so, when joining is refused: %s",
+    (kind) => {
+      const scene = new Scene().talking();
+      scene.answer({ type: "mediaLost", code: 1006, isTerminal: false });
+      scene.answer({ type: "time", timer: "media" });
+
+      scene.answer({ type: "joinFailed", failure: failure(kind) });
+
+      expect(scene.state.media).toMatchObject({ is: "stopped", problem: "refused" });
+      expect(scene.state.problem?.kind).toBe(kind);
+    },
+  );
+
+  it("goes to another window without a fight, and comes back when it is asked to", () => {
+    const scene = new Scene().talking();
+
+    scene.answer({ type: "mediaLost", code: FENCED, isTerminal: true });
+
+    expect(scene.did).toEqual(["closeMicrophone", "remember"]);
+    expect(pendingStep(scene.state)).toBe("follow");
+    expect(scene.state.words.is).toBe("open");
+    scene.send({ type: "online" });
+    expect(scene.effects).toEqual([]);
+    scene.send({ type: "talkHere" });
+    expect(scene.did).toContain("join");
+  });
+
+  it("asks three times for a token that is taken, then asks the person", () => {
+    const scene = new Scene().talking();
+    for (let tries = 0; tries < 3; tries++) {
+      scene.answer({ type: "mediaLost", code: 4401, isTerminal: true });
+      expect(scene.find("wait").timer).toBe("media");
+      scene.answer({ type: "time", timer: "media" });
+      scene.answer(joined(`token-${tries}`));
+    }
+
+    scene.answer({ type: "mediaLost", code: 4401, isTerminal: true });
+
+    expect(scene.state.media.is).toBe("stopped");
+  });
+});
+
+describe("a typed line", () => {
+  it("is shown at once, sent, and takes its place when the server has it", () => {
+    const scene = new Scene().talking();
+
+    scene.send({ type: "say", key: "t1", text: "hello", at: "2026-11-22T10:00:05Z" });
+    expect(scene.state.pending.map((line) => line.text)).toEqual(["hello"]);
+    expect(scene.find("send")).toMatchObject({ sessionId: "ses_1", key: "t1", text: "hello" });
+    scene.hear([utterance("t1", { source: "TYPED", text: "hello" })]);
+    scene.answer({ type: "said", key: "t1", utterance: utterance("t1", { text: "hello" }) });
+
+    expect(scene.state.pending).toEqual([]);
+    expect(scene.texts).toEqual(["hello"]);
+  });
+
+  it.each(["network", "timeout", "server", "conflict", "invalid", "busy"] as const)(
+    "stays, with a way to send it again under its key, when sending fails: %s",
+    (kind) => {
+      const scene = new Scene().talking();
+      scene.send({ type: "say", key: "t1", text: "hello", at: "" });
+
+      scene.answer({ type: "notSaid", key: "t1", failure: failure(kind, "why") });
+      expect(scene.state.pending[0]?.problem).toBeTruthy();
+      scene.send({ type: "sayAgain", key: "t1" });
+
+      expect(scene.find("send")).toMatchObject({ key: "t1", text: "hello" });
+      expect(scene.state.pending[0]?.problem).toBeNull();
+      expect(scene.send({ type: "sayAgain", key: "t1" })).toEqual([]);
+    },
+  );
+
+  it("is nothing when it is blank", () => {
+    const scene = new Scene().talking();
+
+    expect(scene.send({ type: "say", key: "t1", text: " \n ", at: "" })).toEqual([]);
+  });
+});
+
+describe("the microphone", () => {
+  it.each(["denied", "missing", "unplugged", "insecure", "failed"] as const)(
+    "that is %s has its own sentence and a way on, and typing goes on",
+    (problem) => {
+      const scene = new Scene().talking();
+
+      scene.send({ type: "microphoneFailed", problem });
+
+      expect(MICROPHONE[problem].way).toMatch(/[Tt]yping works/);
+      expect(new Set(Object.values(MICROPHONE).map(({ what }) => what)).size).toBe(5);
+      expect(isReady(scene.state)).toBe(true);
+      scene.send({ type: "retryMicrophone" });
+      expect(scene.did).toEqual(["openMicrophone"]);
+    },
+  );
+
+  it("stays muted over New Chat", () => {
+    const scene = new Scene().talking();
+    scene.send({ type: "mute", isMuted: true });
+    scene.send({ type: "newChat", key: "key-2" });
+
+    scene.answer({
+      type: "chatStarted",
+      saved: null,
+      session: session("ses_2"),
+      connection: connection("token-2"),
+    });
+
+    expect(scene.state.microphone).toMatchObject({ is: "on", isMuted: true });
+    expect(scene.did).not.toContain("openMicrophone");
+  });
+});
