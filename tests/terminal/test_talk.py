@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import pty
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -229,3 +231,53 @@ async def test_what_is_no_recording_is_told_before_anything_starts(tmp_path: Pat
     status, out = await (await _talk("http://127.0.0.1:1", str(file))).end()
     assert status == 1
     assert "is not a WAV file" in out
+
+
+async def test_a_terminal_shows_words_while_they_are_spoken(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    """On a real terminal the interim is there, dimmed, before the final takes its place."""
+    was_seen = asyncio.Event()
+    segment, now = new_segment(), datetime.now(UTC)
+
+    async def hears_slowly(bridge: BridgeClient) -> None:
+        await bridge.ready()
+        bridge.state("LISTENING")
+        first = Utterance(segment=segment, role="USER", text="What is", final=False, started_at=now)
+        bridge.utter(first)
+        await was_seen.wait()
+        bridge.utter(replace(first, text="What is the time?", final=True))
+        _say(bridge, "AGENT", "It is half past five.")
+        async for _ in bridge.commands():
+            return
+
+    file = write_wav(tmp_path / "clip.wav", silence(0.5))
+    ours, theirs = pty.openpty()
+    async with _agent(server, hears_slowly):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(ROOT / "cli.py"), "talk", "--url", server.url, str(file)),
+            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        screen = ""
+        async with asyncio.timeout(40):
+            while data := await asyncio.to_thread(_read, ours):
+                screen += data
+                if "\x1b[2mWhat is" in screen:
+                    was_seen.set()
+            assert await process.wait() == 0, screen
+    os.close(ours)
+    assert screen.index("\x1b[2mWhat is") < screen.index("What is the time?")
+    assert "\x1b[2mWhat is the time?" not in screen
+    assert "Read back from the history:" in screen
+
+
+def _read(terminal: int) -> str:
+    """Read what is there; nothing once nobody has the other side open."""
+    try:
+        return os.read(terminal, 65_536).decode(errors="replace")
+    except OSError:
+        return ""
