@@ -266,4 +266,4 @@ async def test_an_agent_that_is_cancelled_hands_in_what_it_has(
         await asyncio.gather(agent, return_exceptions=True)
         speaking.cancel()
     assert len(notes.finals("USER")) == 1
-    assert notes.byes == ["CANCELLED"]
+    assert notes.byes == ["RESTARTING"]
