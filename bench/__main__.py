@@ -14,19 +14,25 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import report, streams
+from bench import history, report, saving, streams
 from bench.figures import Figure
 from bench.processes import ROOT
 from bench.sizes import FULL, QUICK, Sizes
 
+WIDTH: Final = 132
+"""Columns of a table that goes to a file."""
 SPEECH: Final = "speech"
 """A part of its own, with options and a report of its own: `python -m bench speech`."""
 
 PARTS: Final[Mapping[str, Callable[[Sizes, Path], list[Figure]]]] = {
     "latency": streams.latency,
     "cost": streams.cost,
+    "saving": saving.saving,
+    "history": history.history,
     "memory": streams.memory,
 }
+KEPT: Final = frozenset({"history"})
+"""Parts whose data is large: it stays in the cache for the next run."""
 
 
 def main() -> None:
@@ -36,6 +42,8 @@ def main() -> None:
     options = _options()
     sizes = QUICK if options.quick else FULL
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
     # On the disk that holds the checkout: a folder in memory would make every commit look free.
     cache: Path = options.cache
     cache.mkdir(parents=True, exist_ok=True)
@@ -43,12 +51,8 @@ def main() -> None:
     began, figures = datetime.now(UTC), []
     start = time.perf_counter()
     for name in options.parts or PARTS:
-        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cache))
-        try:
-            with console.status(f"measuring {name}"):
-                figures += PARTS[name](sizes, folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        console.print(f"measuring {name} …")
+        figures += _measured(name, sizes, cache)
     result = report.Report(
         began, time.perf_counter() - start, sizes, figures, machine, report.Machine.look()
     )
@@ -56,6 +60,16 @@ def main() -> None:
     path = options.json or ROOT / "bench" / "results" / f"{began:%Y%m%dT%H%M%SZ}.json"
     result.write(path)
     console.print(f"written to {path}", soft_wrap=True)
+
+
+def _measured(name: str, sizes: Sizes, cache: Path) -> list[Figure]:
+    if name in KEPT:
+        return PARTS[name](sizes, cache)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cache))
+    try:
+        return PARTS[name](sizes, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _options() -> argparse.Namespace:

@@ -52,7 +52,7 @@ class Tally:
     acknowledged: list[int] = field(default_factory=list)
     began: int = field(default_factory=time.perf_counter_ns)
     """What was said before is of no interest: unfinished words are delivered again when written."""
-    sent: int = 0
+    sent: dict[bytes, int] = field(default_factory=lambda: dict.fromkeys((b"i", b"n", b"f"), 0))
     late: list[int] = field(default_factory=list)
     """Nanoseconds by which the load itself was behind its plan."""
 
@@ -98,8 +98,8 @@ class Speaker:
         self.tally = Tally()
         wire.on_text = self._take
 
-    def say(self) -> None:
-        """Send the next event."""
+    def say(self) -> bytes:
+        """Send the next event; return its kind."""
         raise NotImplementedError
 
     def _take(self, text: bytes) -> None:
@@ -116,13 +116,13 @@ class Agent(Speaker):
         self._segment = ""
         self._final_sent: dict[bytes, int] = {}
 
-    def say(self) -> None:
+    def say(self) -> bytes:
         """Send an interim, or the final that ends the sentence."""
         if self._revision == 0:
             self._segment = new_segment()
         self._revision += 1
         is_final = self._revision == self._sentence
-        kind = "f" if is_final else "n" if self._revision == 1 else "i"
+        kind = b"f" if is_final else b"n" if self._revision == 1 else b"i"
         now = time.perf_counter_ns()
         self.wire.send(
             b'{"type":"utterance","segment":"%b","revision":%d,"role":"USER","text":"%b @%b%019d",'
@@ -131,7 +131,7 @@ class Agent(Speaker):
                 self._segment.encode(),
                 self._revision,
                 _TEXT.encode(),
-                kind.encode(),
+                kind,
                 now,
                 b"true" if is_final else b"false",
             )
@@ -139,6 +139,7 @@ class Agent(Speaker):
         if is_final:
             self._final_sent[self._segment.encode()] = now
             self._revision = 0
+        return kind
 
     def _take(self, text: bytes) -> None:
         if not self._final_sent or not text.startswith(_ACKED):
@@ -160,9 +161,10 @@ class Parrot(Speaker):
         assert stamp is not None, "the frame has no stamp"
         self._before, self._after = frame[: stamp.start()], frame[stamp.end() :]
 
-    def say(self) -> None:
+    def say(self) -> bytes:
         """Send the frame."""
         self.wire.send(b"%b@i%019d%b" % (self._before, time.perf_counter_ns(), self._after))
+        return b"i"
 
 
 async def agents(port: int, stage: Stage, ids: Sequence[str], sentence: int) -> list[Agent]:
@@ -248,5 +250,4 @@ async def talk(speakers: Sequence[Speaker], rate: float, seconds: float, tally: 
             tally.late.append(-wait)
             if number % 16 == 0:
                 await asyncio.sleep(0)
-        order[number % len(order)].say()
-        tally.sent += 1
+        tally.sent[order[number % len(order)].say()] += 1

@@ -27,6 +27,7 @@ _PACKAGES: Final = (
     "uvicorn",
     "uvloop",
 )
+_TIMES: Final = "\N{MULTIPLICATION SIGN}"
 _TITLES: Final = {
     "a": "(a) bridge → delivered",
     "b": "(b) server CPU",
@@ -123,13 +124,13 @@ def _row(figure: Figure) -> tuple[str, str, str, str, str]:
     aim = ""
     if figure.aim is not None:
         colour, word = ("green", "met") if figure.is_met else ("red", "missed")
-        unit = "×" if figure.aim.of_ratio else f" {figure.unit}"
+        unit = _TIMES if figure.aim.of_ratio else f" {figure.unit}"
         aim = f"[{colour}]< {figure.aim.below:g}{unit}: {word}"
     return (
         f"  {figure.name}",
         _spread(figure.values, f" {figure.unit}"),
         _spread(figure.reference, f" {figure.unit}"),
-        _spread(figure.ratios, "×"),
+        _spread(figure.ratios, _TIMES),
         aim,
     )
 

@@ -9,7 +9,7 @@ import base64
 import os
 import struct
 from collections.abc import Callable, Sequence
-from typing import Final, Self
+from typing import Final, Self, cast
 
 _TEXT: Final = 0x81
 _CLOSE: Final = 0x88
@@ -81,12 +81,12 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._request)
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits for the handshake; a connection that breaks later falsifies the figures."""
+        """Tell who waits for the handshake; one that breaks later spoils the figures."""
         if not self._opened.done():
             self._opened.set_exception(ConnectionError("closed during the handshake"))
         elif not self._is_done:
