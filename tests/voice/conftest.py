@@ -1,7 +1,9 @@
 """Models that are loaded once for all tests, and a server with one agent."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,24 @@ from agent_bridge.agent.process import load_minds, serve
 from agent_bridge.agent.speech.hibari_voice import HibariVoice
 from agent_bridge.agent.speech.recogniser import LocalRecogniser
 from tests.voice.server import KEY, Server
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Fail whatever would leave this machine: speech must work without any network."""
+    connect = socket.socket.connect
+    left: list[object] = []
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1"):
+            left.append(address)
+            raise OSError(f"a test wanted to connect to {address}")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
+    assert left == []
 
 
 @pytest.fixture(scope="session")

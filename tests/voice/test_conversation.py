@@ -216,7 +216,8 @@ async def test_three_people_talk_at_once_and_the_fourth_is_refused(attended: Ser
     )
     heard = [plain(" ".join(said.text for said in notes.finals("USER"))) for notes in all_notes]
     assert jiwer.wer([clip.words for clip in clips], heard) <= 0.12
-    assert max(lags) < 1.2
+    # 0.4 s on a quiet machine with two cores.
+    assert max(lags) < 2.0
 
 
 async def test_without_speech_packages_it_still_answers_in_writing(server: Server) -> None:

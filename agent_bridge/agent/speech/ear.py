@@ -46,6 +46,9 @@ _EARLY: Final = _windows(0.1)
 """While there are no words yet, interims are tried this often: they are what interrupts a reply."""
 _FIRST_LOOK: Final = _windows(0.16)
 _EARLY_UNTIL: Final = _windows(0.6)
+_BREATHER: Final = 1.5
+"""How many times as long as the last interim took it must be until the next one is begun."""
+_LONGEST_BREATHER: Final = _windows(1.5)
 
 
 class Detector(Protocol):
@@ -147,6 +150,7 @@ class Ear:
         self._before: deque[tuple[Pcm, float]] = deque(maxlen=_LOOK_BACK + _ONSET)
         self._onset = 0
         self._silence = 0
+        self._breather = 0
         self._utterance: _Utterance | None = None
         self._finals: asyncio.Task[None] | None = None
         self._turn_open = False
@@ -235,7 +239,8 @@ class Ear:
         if spoken < _FIRST_LOOK:
             return False
         is_early = not utterance.text and spoken <= _EARLY_UNTIL
-        return spoken >= utterance.looked + (_EARLY if is_early else self._interval)
+        pause = _EARLY if is_early else max(self._interval, self._breather)
+        return spoken >= utterance.looked + pause
 
     def _guess(self, utterance: _Utterance) -> None:
         """Begin to decode what may turn out to be all of it, while waiting whether it is."""
@@ -250,7 +255,12 @@ class Ear:
         return text
 
     async def _interim(self, utterance: _Utterance) -> None:
-        self._show(utterance, await self._decode(utterance.sound(), False))
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        text = await self._decode(utterance.sound(), False)
+        # A machine that is busy gets fewer interims to decode, so that finals stay quick.
+        self._breather = min(_windows(_BREATHER * (loop.time() - began)), _LONGEST_BREATHER)
+        self._show(utterance, text)
 
     def _show(self, utterance: _Utterance, text: str) -> None:
         if has_words(text) and text != utterance.text and utterance is self._utterance:

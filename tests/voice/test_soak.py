@@ -1,0 +1,62 @@
+"""A long conversation: neither memory nor lag may grow. Takes ten minutes; run by `make soak`."""
+
+import asyncio
+import sys
+import time
+from itertools import cycle
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.speech import cards, sentences
+from tests.voice.person import person
+from tests.voice.server import KEY, Server
+
+MINUTES = 10
+PROGRAM = """
+import asyncio, sys
+from agent_bridge.agent import run_agent
+asyncio.run(run_agent(sys.argv[1], sys.argv[2], ["voxql"], 1))
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(60 * MINUTES + 120)
+async def test_ten_minutes_of_conversation_grow_nothing(server: Server) -> None:
+    """From minute 2 to 10 under 10 MiB more, and the last minute lags at most 1.2 times the first.
+
+    The lag has a floor of 0.4 s, below which nobody can tell a difference.
+    """
+    agent = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, server.url, KEY)
+    try:
+        await server.worker_came()
+        server.start_agent("ses_long")
+        notes = server.notebook.of("ses_long")
+        await server.notebook.until(lambda: notes.is_ready)
+        lags: list[tuple[float, float]] = []
+        sizes: list[tuple[float, int]] = []
+        began = time.monotonic()
+        async with person(server.url, server.person_token("ses_long")) as someone:
+            for clip in cycle((*sentences(), *cards())):
+                minute = (time.monotonic() - began) / 60
+                if minute >= MINUTES:
+                    break
+                count = len(notes.finals("USER"))
+                spoke = await someone.speak(clip.pcm, 2.0)
+                await server.notebook.until(lambda count=count: len(notes.finals("USER")) > count)
+                final = notes.finals("USER")[count]
+                lags.append((minute, notes.when(final) - spoke - clip.voice_ends))
+                sizes.append((minute, psutil.Process(agent.pid).memory_info().rss))
+                for reply in someone.replies[:-1]:
+                    reply.sound.clear()
+        first = np.median([lag for minute, lag in lags if minute < 1])
+        last = np.median([lag for minute, lag in lags if minute >= MINUTES - 1])
+        after_two = next(size for minute, size in sizes if minute >= 2)
+        print(f"lag {first:.3f} -> {last:.3f} s, {(sizes[-1][1] - after_two) / 2**20:.1f} MiB more")
+        assert sizes[-1][1] - after_two < 10 * 2**20
+        assert last <= max(1.2 * first, 0.4)
+        assert len(notes.finals("AGENT")) > 20
+    finally:
+        agent.terminate()
+        await agent.wait()
