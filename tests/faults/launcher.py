@@ -1,7 +1,7 @@
 """Starts the real app in a fork that has loaded it already: a restart takes 0.2 s instead of 3.
 
 `python -m tests.faults.launcher FOLDER PORT [FAULT]`, driven by lines on standard input: `start`,
-`kill`, `term`. It answers `open PORT` when requests are answered, and `ended STATUS`. The process
+`kill`, `term`. It answers `open PID` when requests are answered, and `ended STATUS`. The process
 that serves is forked anew for each start, so it remembers nothing of the one before.
 """
 
@@ -76,7 +76,7 @@ async def _run(folder: Path, port: int, fault: str, told: int) -> None:
         opened = asyncio.create_task(server.opened.wait())
         await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)
         if opened.done():
-            os.write(told, f"open {settings.port}\n".encode())
+            os.write(told, f"open {os.getpid()}\n".encode())
         opened.cancel()
         await serving
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from tests.faults.broken import SOUND
 from tests.server_process import ROOT, ServerProcess
 
@@ -45,6 +47,8 @@ class CrashingServer:
         self.database = self.data_dir / "voxql.db"
         self.log = folder / "server.log"
         self.port = 0
+        self.pid = 0
+        """Of the process that serves."""
         self._fault = fault
         self._trace = trace
         self._environment = dict(environment or {})
@@ -101,7 +105,7 @@ class CrashingServer:
     async def start(self) -> None:
         """Start it and wait until it answers requests."""
         await self.begin()
-        await self._answer("open")
+        self.pid = int(await self._answer("open"))
 
     async def kill(self) -> int:
         """End it as the kernel does when memory is short; returns its status, -9 unless it fell."""
@@ -112,6 +116,17 @@ class CrashingServer:
         """Ask it to end (SIGTERM); returns its status."""
         await self._say("term")
         return int(await self._answer("ended"))
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that the serving process has."""
+        return psutil.Process(self.pid).memory_info().rss
+
+    @property
+    def connections(self) -> int:
+        """TCP connections that the serving process holds open."""
+        held = psutil.Process(self.pid).net_connections("tcp")
+        return sum(one.status != psutil.CONN_LISTEN for one in held)
 
     async def _say(self, word: str) -> None:
         assert self._process is not None

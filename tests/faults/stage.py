@@ -1,0 +1,121 @@
+"""A real server with one account and one worker, whose agents say what a test tells them to."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from agent_bridge.client import BridgeClient, new_segment
+from agent_bridge.protocol import Utterance
+from agent_bridge.worker_client import StartJob, Worker
+from tests.faults.account import BEGIN, Account
+from tests.faults.journal import Journal
+from tests.faults.server import CrashingServer
+from tests.faults.talkers import NAME, NotedOutbox, impatient
+from tests.faults.watchers import Watcher
+
+
+class Agent(BridgeClient):
+    """A bridge client that a test speaks through; it counts what it was promised."""
+
+    def __init__(self, url: str, token: str) -> None:
+        super().__init__(url, token, backoff=impatient(), on_dropped=self._note_dropped)
+        self._outbox = NotedOutbox(self._note_settled)
+        self.promised: dict[str, str] = {}
+        """Texts of finals that the server keeps, by segment."""
+        self.dropped: list[tuple[str, str]] = []
+        """Segment and code of what was refused, or not settled in the end."""
+
+    def say(self, text: str, *, final: bool = True, segment: str | None = None) -> str:
+        """Say something as the person; returns the segment."""
+        segment = segment or new_segment()
+        now = datetime.now(UTC)
+        self.utter(Utterance(segment=segment, role="USER", text=text, final=final, started_at=now))
+        return segment
+
+    async def settled(self, within: float = 30.0) -> None:
+        """Wait until everything that was said finally is acknowledged or refused."""
+        async with asyncio.timeout(within):
+            await self._until(lambda: not self.unsettled)
+
+    async def vanish(self) -> None:
+        """End as a killed process does: without a good-bye."""
+        await self._end()
+
+    def _note_settled(self, utterance: Utterance) -> None:
+        self.promised[utterance.segment] = utterance.text
+
+    def _note_dropped(self, utterance: Utterance, code: str) -> None:
+        self.promised.pop(utterance.segment, None)
+        self.dropped.append((utterance.segment, code))
+
+
+@dataclass
+class Stage:
+    """What a test needs of a server under attack."""
+
+    server: CrashingServer
+    account: Account
+    jobs: "asyncio.Queue[StartJob]"
+    exits: AsyncExitStack
+    journal: Journal = field(default_factory=Journal)
+
+    async def begin(self) -> StartJob:
+        """Begin a conversation; returns what its agent is told."""
+        await self.account.ask(BEGIN, {})
+        async with asyncio.timeout(10):
+            return await self.jobs.get()
+
+    async def agent(self, job: StartJob, url: str | None = None) -> Agent:
+        """Let an agent come, over another address if one is given."""
+        agent = await self.exits.enter_async_context(Agent(url or job.url, job.bridge_token))
+        await agent.ready()
+        return agent
+
+    async def conversation(self) -> tuple[str, Agent]:
+        """Begin a conversation and let its agent come; returns the session's id, too."""
+        job = await self.begin()
+        return job.session, await self.agent(job)
+
+    def watcher(self, session: str, **options: Any) -> Watcher:
+        """Return a subscriber that keeps the client's rule; `run` it."""
+        account = self.account
+        return Watcher(self.journal, account.url, account.token, session, Random(1), **options)
+
+
+@asynccontextmanager
+async def stage(folder: Path, **environment: str) -> AsyncIterator[Stage]:
+    """Set it up, and take it down again."""
+    jobs: asyncio.Queue[StartJob] = asyncio.Queue()
+
+    async def take(job: StartJob) -> None:
+        jobs.put_nowait(job)
+        # The place stays taken: the test decides when an agent leaves.
+        await asyncio.Event().wait()
+
+    async with AsyncExitStack() as exits:
+        server = await exits.enter_async_context(CrashingServer(folder, environment=environment))
+        worker = Worker(
+            server.url,
+            server.worker_key,
+            agent_names=[NAME],
+            places=1_000,
+            on_start=take,
+            backoff=impatient(),
+        )
+        running = asyncio.create_task(worker.run())
+        exits.push_async_callback(_cancelled, running)
+        await worker.connected()
+        set_up = Stage(server, Account(server.url, Journal()), jobs, exits)
+        await set_up.account.open()
+        exits.push_async_callback(set_up.account.close)
+        yield set_up
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
