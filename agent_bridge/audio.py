@@ -4,18 +4,15 @@ It neither decodes nor mixes: whatever is slow about speech happens in the agent
 """
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-import structlog
 from starlette.responses import PlainTextResponse
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from agent_bridge.audio_buffers import Flow, Overflow, Pace
+from agent_bridge.audio_buffers import Flow, Pace
 from agent_bridge.audio_protocol import (
     HELLO_TIMEOUT,
     INPUT_SAMPLE_RATE,
-    MAX_FRAME,
     OUTPUT_SAMPLE_RATE,
     SAMPLE_WIDTH,
     SUBPROTOCOL,
@@ -30,16 +27,21 @@ from agent_bridge.audio_protocol import (
     Role,
     Welcome,
     check_sound,
-    decode,
     encode,
 )
+from agent_bridge.audio_side import (
+    BUFFERED_SECONDS,
+    Closed,
+    Room,
+    Side,
+    close_socket,
+    decoded,
+    receive,
+    write,
+)
 from agent_bridge.handler import SessionGone
-from agent_bridge.tokens import MediaGrant, TokenRefused, Tokens
+from agent_bridge.tokens import TokenRefused, Tokens
 
-log = structlog.get_logger(__name__)
-
-BUFFERED_SECONDS: Final = 30.0
-"""How much of what a person said is kept until an agent is there to hear it."""
 _FROM: Final = {Role.PERSON: INPUT_SAMPLE_RATE, Role.AGENT: OUTPUT_SAMPLE_RATE}
 _ALLOWED: Final = {Role.PERSON: (Played,), Role.AGENT: (Begin, End, Clear)}
 
@@ -56,63 +58,6 @@ class MediaHandler(Protocol):
 
     async def person_left(self, session_id: str) -> None:
         """No connection of the person is left."""
-
-
-@dataclass(eq=False, slots=True)
-class _Side:
-    """One connection that said hello and was welcomed."""
-
-    grant: MediaGrant
-    socket: WebSocket
-    reports_played: bool
-    outgoing: Flow
-    greeting: list[str] = field(default_factory=list)
-    closing: asyncio.Future[tuple[Close, str]] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-    @property
-    def role(self) -> Role:
-        """Which side it is."""
-        return Role.PERSON if self.grant.role == "person" else Role.AGENT
-
-    def close(self, code: Close, sentence: str) -> None:
-        """Ask the connection's own task to close it, with the first reason that was given."""
-        if not self.closing.done():
-            self.closing.set_result((code, sentence))
-
-    def tell(self, frame: Peer) -> None:
-        """Queue a control frame."""
-        self.put(encode(frame))
-
-    def put(self, message: str | bytes) -> None:
-        """Queue a message; a side that leaves too many waiting is closed."""
-        try:
-            self.outgoing.put(message)
-        except Overflow:
-            self.close(Close.SLOW_READER, "this side does not read what is sent to it")
-
-
-class _Room:
-    """The two sides of one session, and what waits for an agent."""
-
-    def __init__(self) -> None:
-        self.sides: dict[Role, _Side] = {}
-        self.attempt = 0
-        bound = int(BUFFERED_SECONDS * INPUT_SAMPLE_RATE * SAMPLE_WIDTH)
-        self.to_agent = Flow(bound, drops_oldest=True)
-
-    def peer(self, role: Role) -> _Side | None:
-        """Return the other side, if it is connected."""
-        return self.sides.get(Role.AGENT if role is Role.PERSON else Role.PERSON)
-
-    def relay(self, role: Role, message: str | bytes) -> None:
-        """Hand a message on; what only makes sense at once is dropped when nobody is there."""
-        peer = self.peer(role)
-        if role is Role.PERSON and isinstance(message, bytes):
-            self.to_agent.put(message)
-        elif peer is not None:
-            peer.put(message)
 
 
 class AudioRelay:
@@ -134,7 +79,7 @@ class AudioRelay:
         self._tokens = tokens
         self._handler = handler
         self._hello_timeout = hello_timeout
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: dict[str, Room] = {}
         self._dropped_before = 0
 
     @property
@@ -175,39 +120,39 @@ class AudioRelay:
             await self._serve(socket)
         except WebSocketDisconnect:
             pass
-        except _Closed as closed:
-            await _close(socket, closed.code, closed.sentence)
+        except Closed as closed:
+            await close_socket(socket, closed.code, closed.sentence)
 
     async def _serve(self, socket: WebSocket) -> None:
         side = self._introduced(await self._hello(socket), socket)
         session_id = side.grant.session
-        room = self._rooms.setdefault(session_id, _Room())
+        room = self._rooms.setdefault(session_id, Room())
         self._enter(room, side)
         try:
             if side.role is Role.PERSON:
                 await self._handler.person_came(session_id)
             await self._run(room, side)
         except SessionGone:
-            raise _Closed(Close.GONE, "there is no such conversation any more") from None
+            raise Closed(Close.GONE, "there is no such conversation any more") from None
         finally:
             await self._leave(room, side)
 
     async def _hello(self, socket: WebSocket) -> Hello:
         try:
             async with asyncio.timeout(self._hello_timeout):
-                message = await _receive(socket)
+                message = await receive(socket)
         except TimeoutError:
-            raise _Closed(Close.HELLO_TIMEOUT, "the first frame did not come in time") from None
-        hello = _decoded(message) if isinstance(message, str) else None
+            raise Closed(Close.HELLO_TIMEOUT, "the first frame did not come in time") from None
+        hello = decoded(message) if isinstance(message, str) else None
         if not isinstance(hello, Hello):
-            raise _Closed(Close.BAD_FRAME, "the first frame must be hello")
+            raise Closed(Close.BAD_FRAME, "the first frame must be hello")
         return hello
 
-    def _introduced(self, hello: Hello, socket: WebSocket) -> _Side:
+    def _introduced(self, hello: Hello, socket: WebSocket) -> Side:
         try:
             grant = self._tokens.read_media(hello.token)
         except TokenRefused:
-            raise _Closed(Close.UNAUTHENTICATED, "the token is wrong or has expired") from None
+            raise Closed(Close.UNAUTHENTICATED, "the token is wrong or has expired") from None
         room = self._rooms.get(grant.session)
         if (
             grant.role == "agent"
@@ -215,11 +160,11 @@ class AudioRelay:
             and Role.AGENT in room.sides
             and grant.attempt < room.attempt
         ):
-            raise _Closed(Close.FENCED, "a newer attempt has taken this one's place")
+            raise Closed(Close.FENCED, "a newer attempt has taken this one's place")
         outgoing = Flow(int(BUFFERED_SECONDS * OUTPUT_SAMPLE_RATE * SAMPLE_WIDTH))
-        return _Side(grant, socket, hello.reports_played, outgoing)
+        return Side(grant, socket, hello.reports_played, outgoing)
 
-    def _enter(self, room: _Room, side: _Side) -> None:
+    def _enter(self, room: Room, side: Side) -> None:
         role = side.role
         old = room.sides.get(role)
         if old is not None:
@@ -237,16 +182,16 @@ class AudioRelay:
         answer = Peer(peer is not None, peer is not None and peer.reports_played)
         side.greeting += encode(Welcome(side.grant.session, role)), encode(answer)
 
-    async def _run(self, room: _Room, side: _Side) -> None:
+    async def _run(self, room: Room, side: Side) -> None:
         """Read and write until one of the two ends or somebody asks for the end."""
         loop = asyncio.get_running_loop()
         reader = loop.create_task(self._read(room, side))
-        writer = loop.create_task(_write(side))
+        writer = loop.create_task(write(side))
         try:
             ends: set[asyncio.Future[Any]] = {reader, writer, side.closing}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if side.closing.done():
-                raise _Closed(*side.closing.result())
+                raise Closed(*side.closing.result())
             for task in (reader, writer):
                 if task.done():
                     task.result()
@@ -255,29 +200,29 @@ class AudioRelay:
                 task.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
 
-    async def _read(self, room: _Room, side: _Side) -> None:
+    async def _read(self, room: Room, side: Side) -> None:
         role = side.role
         pace = Pace(_FROM[role] * SAMPLE_WIDTH, asyncio.get_running_loop().time)
         while True:
-            message = await _receive(side.socket)
+            message = await receive(side.socket)
             if room.sides.get(role) is not side:
                 return
             if isinstance(message, bytes):
                 try:
                     check_sound(message)
                 except BadFrame as error:
-                    raise _Closed(Close.BAD_FRAME, str(error)) from None
+                    raise Closed(Close.BAD_FRAME, str(error)) from None
                 if not pace.allows(len(message)):
-                    raise _Closed(Close.TOO_FAST, "sound came much faster than real time")
+                    raise Closed(Close.TOO_FAST, "sound came much faster than real time")
             else:
-                frame = _decoded(message)
+                frame = decoded(message)
                 if not isinstance(frame, _ALLOWED[role]):
-                    raise _Closed(Close.BAD_FRAME, "this side may not send such a frame")
+                    raise Closed(Close.BAD_FRAME, "this side may not send such a frame")
                 if isinstance(frame, Played) and not side.reports_played:
                     side.reports_played = True
             room.relay(role, message)
 
-    async def _leave(self, room: _Room, side: _Side) -> None:
+    async def _leave(self, room: Room, side: Side) -> None:
         role, session_id = side.role, side.grant.session
         if room.sides.get(role) is not side:
             return
@@ -290,7 +235,7 @@ class AudioRelay:
         if role is Role.PERSON:
             await self._handler.person_left(session_id)
 
-    def _forget(self, session_id: str, room: _Room) -> None:
+    def _forget(self, session_id: str, room: Room) -> None:
         """Free what nobody came back for: said before the agent was there, and then hung up."""
         if not room.sides and self._rooms.get(session_id) is room:
             del self._rooms[session_id]
@@ -303,52 +248,3 @@ class AudioRelay:
         self._dropped_before += room.to_agent.dropped
         for side in room.sides.values():
             side.close(code, sentence)
-
-
-class _Closed(Exception):
-    """This connection is to be closed by us."""
-
-    def __init__(self, code: Close, sentence: str) -> None:
-        super().__init__(code.says(sentence))
-        self.code = code
-        self.sentence = sentence
-
-
-async def _receive(socket: WebSocket) -> str | bytes:
-    message = await socket.receive()
-    if message["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(message.get("code", 1006))
-    data: bytes | None = message.get("bytes")
-    text: str = message.get("text") or ""
-    if len(text.encode() if data is None else data) > MAX_FRAME:
-        raise _Closed(Close.TOO_BIG, f"a message may have {MAX_FRAME} bytes")
-    return text if data is None else data
-
-
-async def _write(side: _Side) -> None:
-    socket = side.socket
-    for greeting in side.greeting:
-        await socket.send_text(greeting)
-    while True:
-        message = await side.outgoing.get()
-        if isinstance(message, bytes):
-            await socket.send_bytes(message)
-        else:
-            await socket.send_text(message)
-
-
-def _decoded(message: str) -> object:
-    try:
-        return decode(message)
-    except BadFrame as error:
-        raise _Closed(Close.BAD_FRAME, str(error)) from None
-
-
-async def _close(socket: WebSocket, code: Close, sentence: str) -> None:
-    if socket.application_state is WebSocketState.CONNECTED:
-        # A side that doesn't read can't be told either; uvicorn drops it by its own time-out.
-        try:
-            async with asyncio.timeout(5):
-                await socket.close(code, code.says(sentence))
-        except (TimeoutError, RuntimeError, WebSocketDisconnect):
-            log.debug("audio_lost_before_close", code=code.name)

@@ -14,8 +14,8 @@ from agent_bridge.agent.speech.ear import (
     SpeechBegan,
     TurnEnded,
     Words,
-    asks_for_more,
 )
+from agent_bridge.agent.speech.wording import asks_for_more
 
 
 class Loudness:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.speech import cards, sentences
 from tests.voice.person import person
-from tests.voice.server import KEY, Server
+from tests.voice.server import KEY, Notes, Server
 
 MINUTES = 10
 PROGRAM = """
@@ -19,6 +19,10 @@ import asyncio, sys
 from agent_bridge.agent import run_agent
 asyncio.run(run_agent(sys.argv[1], sys.argv[2], ["voxql"], 1))
 """
+
+
+async def said_more_than(server: Server, notes: Notes, count: int) -> None:
+    await server.notebook.until(lambda: len(notes.finals("USER")) > count)
 
 
 @pytest.mark.soak
@@ -44,7 +48,7 @@ async def test_ten_minutes_of_conversation_grow_nothing(server: Server) -> None:
                     break
                 count = len(notes.finals("USER"))
                 spoke = await someone.speak(clip.pcm, 2.0)
-                await server.notebook.until(lambda count=count: len(notes.finals("USER")) > count)
+                await said_more_than(server, notes, count)
                 final = notes.finals("USER")[count]
                 lags.append((minute, notes.when(final) - spoke - clip.voice_ends))
                 sizes.append((minute, psutil.Process(agent.pid).memory_info().rss))

@@ -13,6 +13,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from agent_bridge.agent.speech.wording import asks_for_more, has_words
+
 SAMPLE_RATE: Final = 16_000
 WINDOW: Final = 512
 """Samples the voice detector judges at once: 32 ms."""
@@ -310,29 +312,3 @@ class Ear:
             self._turn_open = False
             self._asks_for_more = False
             self._tell(TurnEnded(self._voice_ended))
-
-
-_UNFINISHED: Final = frozenset(
-    (
-        *("a", "an", "the", "my", "our", "their", "your"),
-        *("and", "as", "because", "but", "if", "or", "so", "than", "that", "then", "while"),
-        *("at", "for", "from", "in", "into", "of", "on", "to", "with"),
-        *("when", "where", "which", "who", "uh", "um"),
-    )
-)
-
-
-def has_words(text: str) -> bool:
-    """Whether a recogniser's text holds anything that somebody could have said."""
-    return any(character.isalnum() for character in text)
-
-
-def asks_for_more(text: str) -> bool:
-    """Whether a text reads as if its speaker were only drawing breath."""
-    text = text.rstrip()
-    if text.endswith(("?", "!")):
-        return False
-    if text.endswith((",", ";", ":", "-", "\N{EM DASH}", "...", "\N{HORIZONTAL ELLIPSIS}")):
-        return True
-    words = text.rstrip(".").split()
-    return bool(words) and words[-1].lower() in _UNFINISHED
