@@ -40,18 +40,19 @@ setup: $(STAMPS)/python $(STAMPS)/speech $(PAGES:%=%/node_modules/.built) ## Ins
 serve: setup ## Set up, then start the server and its agent (Ctrl-C ends both)
 	@$(BIN)/voxql serve $(ARGS)
 
-dev: setup dev-tools ## The same, started again whenever the code changes
-	@$(BIN)/watchfiles --filter python --sigint-timeout 10 "$(BIN)/voxql serve $(ARGS)" asgi.py cli.py settings.py serving schema resolvers models agent_bridge
+dev: setup dev-tools ## The same, with a page that reloads, and again whenever the code changes
+	@scripts/dev $(ARGS)
 
 test: setup dev-tools $(TEST_PAGES:%=%/node_modules/.built) ## Run the tests (ARGS="-k word" for some), after bringing up what they need
 	@scripts/system-packages
 	$(BIN)/pytest $(ARGS)
 
-check: dev-tools ## What CI checks before the tests: format, lint, types, direction of imports
+check: dev-tools $(PAGES:%=%/node_modules/.installed) ## What CI checks before the tests: format, lint, types, direction of imports, the page's own tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(foreach page,$(PAGES),npm --prefix $(page) run --if-present check &&) true
 
 bench: setup dev-tools ## Measure the hot path on this machine
 	$(BIN)/python -m bench $(ARGS)
