@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,11 @@ class Client(SqliteClient):
         path = Path(self.filename)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite gives the write-ahead log and its index the mode of the database itself.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # A file that exists is not opened: closing it would drop the locks that this process's
+        # other connections hold on it (POSIX), and the next process to leave would then take
+        # itself for the last one and delete the log, with every word that is written after.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         await super().create_connection(with_db)
 
     def _in_transaction(self) -> SqliteTransactionContext:

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -245,3 +247,25 @@ async def test_a_key_is_unique_in_its_session(url: str) -> None:
     with pytest.raises(Exception, match="UNIQUE constraint failed"):
         await transact(lambda conn: utterance(session, 0, "again").save(using_db=conn))
     assert await dump() == before
+
+
+async def test_another_process_that_leaves_takes_no_words_with_it(tmp_path: Path) -> None:
+    """It must not take itself for the last one, and delete the log that is still written to.
+
+    A backup, `voxql user …` or a look with sqlite3 would otherwise cost every word after it.
+    """
+    await migrate(database_url(tmp_path))
+    count = (
+        "import sqlite3, sys; connection = sqlite3.connect(sys.argv[1]);"
+        "print(connection.execute('SELECT count(*) FROM users').fetchone()[0]); connection.close()"
+    )
+
+    def counted_elsewhere() -> str:
+        command = [sys.executable, "-c", count, str(tmp_path / "voxql.db")]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    async with opened(database_url(tmp_path)):
+        await add_user()
+        assert counted_elsewhere() == "1"
+        await add_user()
+        assert counted_elsewhere() == "2"

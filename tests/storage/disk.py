@@ -1,0 +1,71 @@
+"""A small disk of its own for a server, which a test can fill up; and a look into its database."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class SmallDisk:
+    """A file system in memory, mounted at `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast"
+
+    def fill(self) -> None:
+        """Take up all the room that is left."""
+        with self._ballast.open("ab", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+        assert shutil.disk_usage(self.folder).free == 0
+
+    def empty(self) -> None:
+        """Give the room back."""
+        self._ballast.unlink()
+
+
+@contextmanager
+def small_disk(folder: Path, size: str = "16m") -> Iterator[SmallDisk]:
+    """Mount one for the time of the block. There is no other way to be sure of what is full."""
+    folder.mkdir(parents=True)
+    _as_root("mount", "-t", "tmpfs", "-o", f"size={size},mode=777", "none", str(folder))
+    try:
+        yield SmallDisk(folder)
+    finally:
+        _as_root("umount", "--lazy", str(folder))
+
+
+def _as_root(*command: str) -> None:
+    sudo = () if os.geteuid() == 0 else ("sudo", "-n")
+    done = subprocess.run([*sudo, *command], capture_output=True, text=True)
+    assert done.returncode == 0, (
+        f"this test needs a small disk, and `{command[0]}` failed: {done.stderr.strip()}\n"
+        "Run it as root, or let this user mount with sudo (in a container: --cap-add SYS_ADMIN)."
+    )
+
+
+def contents(database: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Read every row of every table that is not derived from others, past the server."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' "
+            "AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'utterance_search%' ORDER BY name"
+        ).fetchall()
+        return {
+            name: connection.execute(f'SELECT * FROM "{name}" ORDER BY 1').fetchall()
+            for (name,) in tables
+        }
+
+
+def rows(database: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """Ask the database something, past the server."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return connection.execute(statement, values).fetchall()

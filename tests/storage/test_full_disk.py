@@ -1,0 +1,171 @@
+"""A disk that is full costs nobody a word that was acknowledged, and no restart."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agent_bridge.wire import Raw, raw, words
+from tests.faults.stage import Stage, stage
+from tests.storage.disk import SmallDisk, contents, rows, small_disk
+from tests.storage.writes import HISTORY, NOT_STORED, Browser, kinds_of_writes, until
+
+AT = "SELECT text, is_final FROM utterances WHERE key = ?"
+
+
+@pytest.fixture
+async def set_up(tmp_path: Path) -> AsyncIterator[tuple[Stage, SmallDisk]]:
+    with small_disk(tmp_path / "data") as disk:
+        async with stage(tmp_path) as on:
+            yield on, disk
+
+
+async def answer_to(agent: Raw, **utterance: Any) -> dict[str, Any]:
+    """Send an utterance and return its ack or nack."""
+    await agent.send("utterance", **words(**utterance))
+    return await agent.receive()
+
+
+async def test_every_kind_of_write_is_refused_clearly_and_goes_on_when_there_is_room(
+    set_up: tuple[Stage, SmallDisk],
+) -> None:
+    """INTERNAL, with words that say so; nothing changed; `/readyz` red; then all of it works."""
+    on, disk = set_up
+    session, _ = await on.conversation()
+    running, _ = await on.conversation()
+    browser = Browser(on)
+    await browser.ask("mutation { signInAsGuest { viewer { id } } }", as_owner=False)
+    assert await browser.is_ready() == (200, "ready")
+
+    disk.fill()
+    before = contents(on.server.database)
+
+    for name, query, given, as_owner in kinds_of_writes(session, running):
+        answer = await browser.ask(query, given, as_owner=as_owner)
+        assert "errors" in answer, (name, answer)
+        assert len(answer["errors"]) == 1, (name, answer)
+        (error,) = answer["errors"]
+        assert error["extensions"]["code"] == "INTERNAL", name
+        assert error["message"].startswith(NOT_STORED), name
+    assert await browser.is_ready() == (503, "full")
+    assert "errors" not in await browser.ask(HISTORY)
+    assert contents(on.server.database) == before
+
+    disk.empty()
+
+    assert await browser.is_ready() == (200, "ready")
+    for name, query, given, as_owner in kinds_of_writes(session, running):
+        assert "errors" not in await browser.ask(query, given, as_owner=as_owner), name
+    log = on.server.log.read_text()
+    assert log.count("database_not_written") == log.count("database_written_again") == 1
+    assert "Traceback" not in log
+    assert "traceback" not in log
+
+
+async def test_nothing_is_acknowledged_that_a_full_disk_swallows(
+    set_up: tuple[Stage, SmallDisk],
+) -> None:
+    """Finals and first sights get NOT_STORED; what was shown before is stored afterwards."""
+    on, disk = set_up
+    job = await on.begin()
+    async with raw(on.server.url) as agent:
+        await agent.send("hello", token=job.bridge_token)
+        assert (await agent.receive())["type"] == "welcome"
+        await agent.send("ready")
+        first = await answer_to(agent, segment="seg_known", text="it beg", final=False)
+        assert first["type"] == "ack"
+
+        disk.fill()
+
+        not_stored = {"type": "nack", "code": "NOT_STORED", "terminal": False}
+        final = await answer_to(agent, segment="seg_final", text="the end", final=True)
+        assert not_stored.items() <= final.items()
+        sight = await answer_to(agent, segment="seg_sight", text="somethi", final=False)
+        assert not_stored.items() <= sight.items()
+        # Published at once: those who watch see it, and it will be written.
+        shown = await answer_to(
+            agent, segment="seg_known", revision=2, text="it begins", final=False
+        )
+        assert shown["type"] == "ack"
+        keys = rows(on.server.database, "SELECT key, text FROM utterances")
+        assert keys == [("seg_known", "it beg")]
+
+        disk.empty()
+
+        await until(lambda: rows(on.server.database, AT, "seg_known") == [("it begins", 0)])
+        again = await answer_to(agent, segment="seg_final", text="the end", final=True)
+        assert again["type"] == "ack"
+        assert rows(on.server.database, AT, "seg_final") == [("the end", 1)]
+
+
+async def test_the_client_hands_everything_in_once_there_is_room(
+    set_up: tuple[Stage, SmallDisk],
+) -> None:
+    """A hundred finals meet a full disk; all of them are stored afterwards, each once."""
+    on, disk = set_up
+    session, agent = await on.conversation()
+
+    disk.fill()
+    for number in range(100):
+        agent.say(f"sentence {number}")
+    await until(lambda: "database_not_written" in on.server.log.read_text())
+    assert agent.promised == {}
+    disk.empty()
+    await agent.settled()
+
+    stored = rows(
+        on.server.database, "SELECT key, text FROM utterances WHERE session_id = ?", session
+    )
+    assert len(stored) == 100
+    assert dict(stored) == agent.promised
+
+
+async def test_who_leaves_while_the_disk_is_full_is_missed_afterwards(
+    set_up: tuple[Stage, SmallDisk],
+) -> None:
+    """The conversation would otherwise stay ACTIVE without anybody for ever."""
+    on, disk = set_up
+    session, agent = await on.conversation()
+    deadlines = "SELECT agent_retry_by, agent_back_by FROM sessions WHERE id = ?"
+    await until(lambda: rows(on.server.database, deadlines, session) == [(None, None)])
+
+    disk.fill()
+    await agent.vanish()
+    await until(lambda: "database_not_written" in on.server.log.read_text())
+    assert rows(on.server.database, deadlines, session) == [(None, None)]
+    disk.empty()
+
+    await until(lambda: None not in rows(on.server.database, deadlines, session)[0])
+
+
+async def test_an_idle_server_knows_that_its_disk_is_full(
+    set_up: tuple[Stage, SmallDisk],
+) -> None:
+    """Nobody has to lose a word first; and it is green again without anybody writing."""
+    on, disk = set_up
+    browser = Browser(on)
+
+    disk.fill()
+    assert await browser.is_ready() == (503, "full")
+    disk.empty()
+
+    assert await browser.is_ready() == (200, "ready")
+
+
+async def test_metrics_tell_what_was_not_stored(set_up: tuple[Stage, SmallDisk]) -> None:
+    """And how much room there is, so that somebody is woken before it is too late."""
+    on, disk = set_up
+    _, agent = await on.conversation()
+    browser = Browser(on)
+    disk.fill()
+    agent.say("never mind")
+    await until(lambda: "database_not_written" in on.server.log.read_text())
+
+    told = (await browser.client.get("/metrics")).text
+
+    figures = dict(line.rsplit(" ", 1) for line in told.splitlines() if line[0] != "#")
+    assert float(figures["voxql_not_stored_total"]) >= 1
+    assert float(figures["voxql_disk_free_bytes"]) == 0
+    disk.empty()
+    await agent.settled()
