@@ -39,6 +39,9 @@ log = structlog.get_logger(__name__)
 MOST_OWED: Final = 1_000
 """Finals that may wait for their answer before nothing more is read."""
 MOST_CHORES: Final = 100
+FRAMES_IN_A_ROW: Final = 32
+"""What has arrived is received without waiting: after so many frames everybody else has a turn, the
+task that writes this agent's answers included, which otherwise would look like a slow reader."""
 
 Chore = Callable[[], Awaitable[None]]
 
@@ -115,7 +118,9 @@ class BridgeConnection:
             self._greet(binding, found)
             following = asyncio.create_task(self._follow(subscription))
             while True:
-                await self._take(await self._peer.receive())
+                for _ in range(FRAMES_IN_A_ROW):
+                    await self._take(await self._peer.receive())
+                await asyncio.sleep(0)
         finally:
             if following is not None:
                 following.cancel()

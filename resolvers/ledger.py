@@ -71,8 +71,26 @@ class _Waiting:
     """A claim that waits for a commit, and who wants to know when it is safe."""
 
     claim: Claim
-    replies: list[Reply]
     heard_at: float
+    replies: list[Reply] = field(default_factory=list)
+    newest_interim: tuple[int, Reply] | None = None
+    """The only interim that is answered, with its revision: that settles the ones before it."""
+
+    def listen(self, claim: Claim, reply: Reply) -> None:
+        """Note who waits for an answer.
+
+        A flood of interims would else be answered all at once after the commit, which for an agent
+        is more than it can read in one turn.
+        """
+        revision = claim.agent_revision or 0
+        if claim.is_final:
+            self.replies.append(reply)
+        elif self.newest_interim is None or revision >= self.newest_interim[0]:
+            self.newest_interim = (revision, reply)
+
+    def listeners(self) -> list[Reply]:
+        """Return all whom the outcome is told."""
+        return ([self.newest_interim[1]] if self.newest_interim else []) + self.replies
 
 
 @dataclass(slots=True)
@@ -129,7 +147,7 @@ class Ledger:
         """Take what an agent says; never waits.
 
         `reply` is called with None once a final is committed and synced, or an interim is taken;
-        with a Fault where it is not.
+        with a Fault where it is not. An interim that a newer one overtakes gets no answer.
         """
         heard_at = time.perf_counter()
         memory = self._memories.setdefault(session_id, _Memory())
@@ -142,12 +160,12 @@ class Ledger:
             reply(NOT_STORED)
             return
         if entry is None:
-            entry = waiting[claim.key] = _Waiting(claim, [], heard_at)
+            entry = waiting[claim.key] = _Waiting(claim, heard_at)
         elif _supersedes(claim, entry.claim):
             entry.claim = claim
         # First sights of interims are answered when they are committed too: an ack for something
         # that a full disk then swallows would be a lie.
-        entry.replies.append(reply)
+        entry.listen(claim, reply)
         self._work.set()
 
     def _take_interim(
@@ -435,7 +453,7 @@ def _supersedes(claim: Claim, held: Claim) -> bool:
 
 def _answer(claims: dict[str, _Waiting], faults: dict[str, Fault]) -> None:
     for key, entry in claims.items():
-        for reply in entry.replies:
+        for reply in entry.listeners():
             try:
                 reply(faults.get(key))
             except Exception:  # one connection's fault must not end the commits of all
