@@ -1,0 +1,264 @@
+"""The agent's side: whatever happens to an agent or its connection, what it said arrives once."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from agent_bridge.protocol import CloseCode
+from tests.agent_bridge.wire import Raw, Wire, raw, words
+from tests.faults.server import CrashingServer
+from tests.faults.stage import Agent, stage
+from tests.faults.test_readers import MIB, delays, p99, texts, watching
+
+
+def stored(server: CrashingServer, session: str) -> list[tuple[str, str, int]]:
+    """Return (key, text, is_final) of a session as the database has it, in order."""
+    with closing(sqlite3.connect(f"file:{server.database}?mode=ro", uri=True)) as database:
+        return database.execute(
+            "SELECT key, text, is_final FROM utterances WHERE session_id = ? ORDER BY position, id",
+            (session,),
+        ).fetchall()
+
+
+@asynccontextmanager
+async def talking(agent: Agent, per_second: float = 20) -> AsyncIterator[list[str]]:
+    """Let the person talk for the time of the block; yields what they have said, in order."""
+    said: list[str] = []
+
+    async def talk() -> None:
+        while True:
+            text = f"sentence {len(said)}"
+            segment = agent.say(f"{text}, beg", final=False)
+            await asyncio.sleep(0.5 / per_second)
+            agent.say(text, segment=segment)
+            said.append(text)
+            await asyncio.sleep(0.5 / per_second)
+
+    task = asyncio.create_task(talk())
+    try:
+        yield said
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def ended(agent: Agent) -> None:
+    """Wait until the server does not want this agent any more."""
+    async with asyncio.timeout(20):
+        async for _ in agent.commands():
+            pass
+
+
+async def test_an_agent_killed_in_mid_sentence_loses_only_what_it_had_not_said(
+    tmp_path: Path,
+) -> None:
+    """Its half sentence stays, as an interim; another agent carries on in the same session."""
+    async with stage(tmp_path) as on:
+        job = await on.begin()
+        agent = await on.agent(job)
+        async with watching(on.watcher(job.session)) as watcher:
+            whole = agent.say("I would like")
+            await agent.settled()
+            half = agent.say("a cup of", final=False)
+            await on.journal.until(lambda: half in texts(watcher))
+            await agent.vanish()
+            # The server notices, and asks by itself for another agent.
+            async with asyncio.timeout(20):
+                again = await on.jobs.get()
+            assert (again.session, again.attempt) == (job.session, 2)
+            second = await on.agent(again)
+            rest = second.say("coffee, please")
+            await second.settled()
+            await on.journal.until(lambda: rest in texts(watcher))
+
+            assert stored(on.server, job.session) == [
+                (whole, "I would like", 1),
+                (half, "a cup of", 0),
+                (rest, "coffee, please", 1),
+            ]
+
+
+@pytest.mark.parametrize("seconds", [pytest.param(4.0), pytest.param(30.0, marks=pytest.mark.soak)])
+async def test_a_cut_connection_loses_nothing_that_is_said_meanwhile(
+    tmp_path: Path, seconds: float
+) -> None:
+    """The person talks on; all of it arrives afterwards, once, in order."""
+    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+        job = await on.begin()
+        agent = await on.agent(job, wire.url)
+        async with watching(on.watcher(job.session)) as watcher:
+            async with talking(agent) as said:
+                await on.journal.until(lambda: len(agent.promised) > 5)
+                # First the answers get lost, so that the server has more than the agent knows.
+                wire.swallows_answers = True
+                known = len(stored(on.server, job.session))
+                await on.journal.until(lambda: len(watcher.held) > known + 3)
+                wire.is_refusing = True
+                wire.cut()
+                while_cut = len(said)
+                await asyncio.sleep(seconds)
+                assert len(said) > while_cut + 5 * seconds
+                wire.is_refusing = wire.swallows_answers = False
+                again = len(said)
+                await on.journal.until(lambda: len(agent.promised) > again + 5)
+            await agent.settled()
+            rows = stored(on.server, job.session)
+            assert [text for _, text, is_final in rows if is_final] == said
+            assert len(rows) <= len(said) + 1  # one that was begun and cut short
+            await on.journal.until(lambda: len(watcher.held) == len(rows))
+            assert on.journal.violations == []
+
+
+async def test_two_connections_with_one_token_leave_one(tmp_path: Path) -> None:
+    """The second replaces the first, which does not come back; both agents' finals are kept."""
+    async with stage(tmp_path) as on:
+        job = await on.begin()
+        first = await on.agent(job)
+        first.say("from the first")
+        await first.settled()
+
+        second = await on.agent(job)
+        await ended(first)
+        second.say("from the second")
+        await second.settled()
+
+        assert first.closed is not None
+        assert first.closed.code is CloseCode.FENCED
+        assert second.closed is None
+        kept = [text for _, text, _ in stored(on.server, job.session)]
+        assert kept == ["from the first", "from the second"]
+
+
+async def test_an_old_attempt_that_comes_back_may_only_hand_in_its_finals(tmp_path: Path) -> None:
+    """It lost its connection, another attempt took over: its finals are kept, its interims not."""
+    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+        job = await on.begin()
+        old = await on.agent(job, wire.url)
+        old.say("before")
+        await old.settled()
+        wire.is_refusing = True
+        wire.cut()
+        late = old.say("said while nobody listened")
+        unfinished = old.say("never finished", final=False)
+        async with asyncio.timeout(20):
+            again = await on.jobs.get()
+        new = await on.agent(again)
+        after = new.say("after")
+        await new.settled()
+
+        wire.is_refusing = False
+        await old.settled()
+        await ended(old)
+
+        assert old.closed is not None
+        assert old.closed.code is CloseCode.FENCED
+        assert (unfinished, "FENCED") in old.dropped
+        texts_now = {key: text for key, text, _ in stored(on.server, job.session)}
+        assert unfinished not in texts_now
+        assert texts_now[late] == "said while nobody listened"
+        assert texts_now[after] == "after"
+        assert new.closed is None
+
+
+async def test_a_server_that_is_down_when_the_agent_starts_gets_everything_later(
+    tmp_path: Path,
+) -> None:
+    """An agent begins to talk before there is a server; nothing of it is lost."""
+    async with stage(tmp_path) as on:
+        job = await on.begin()
+        await on.server.kill()
+        agent = await on.exits.enter_async_context(Agent(job.url, job.bridge_token))
+        said = [agent.say(f"into the void {number}") for number in range(50)]
+        await on.server.start()
+        await agent.ready()
+        await agent.settled()
+
+        assert [key for key, _, _ in stored(on.server, job.session)] == said
+
+
+async def test_a_flood_of_interims_on_one_segment_is_coalesced(tmp_path: Path) -> None:
+    """10,000 a second, past the client that would thin them out: others hear on as before."""
+    async with stage(tmp_path) as on:
+        job = await on.begin()
+        other, quiet = await on.conversation()
+        async with (
+            watching(on.watcher(job.session)) as flooded,
+            watching(on.watcher(other)) as good,
+            raw(on.server.url) as flooder,
+        ):
+            without = p99(await delays(quiet, good, 3))
+            memory = on.server.resident
+            await flooder.send("hello", token=job.bridge_token)
+            flood = asyncio.create_task(_flood(flooder, seconds=3))
+            beside = p99(await delays(quiet, good, 3))
+            sent, took = await flood
+            await on.journal.until(lambda: texts(flooded).get("seg_flood") == "at last")
+
+            grown = (on.server.resident - memory) / MIB
+            print(
+                f"{sent} interims in {took:.1f} s, {flooded.events} events; + {grown:.1f} MiB; "
+                f"p99 {1e3 * without:.1f} ms without, {1e3 * beside:.1f} ms beside"
+            )
+            assert stored(on.server, job.session) == [("seg_flood", "at last", 1)]
+            assert flooded.events < sent / 2
+            assert grown < 32
+            assert beside < 4 * without + 0.1
+            assert on.journal.violations == []
+
+
+async def _flood(flooder: Raw, seconds: float) -> tuple[int, float]:
+    """Send 10,000 interims a second, then the final; return how many it was, and how long."""
+    count = int(10_000 * seconds)
+
+    async def read() -> None:
+        async for frame in flooder.socket:
+            if f'"revision":{count + 1}' in str(frame).replace(" ", ""):
+                return
+
+    reading = asyncio.create_task(read())
+    began = time.perf_counter()
+    for number in range(1, count + 1):
+        text = f"so far {number}"
+        await flooder.send("utterance", **words("seg_flood", number, text, final=False))
+        if number % 100 == 0:
+            ahead = began + number / 10_000 - time.perf_counter()
+            await asyncio.sleep(max(0.0, ahead))
+    await flooder.send("utterance", **words("seg_flood", count + 1, "at last"))
+    async with asyncio.timeout(30):
+        await reading
+    return count, time.perf_counter() - began
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(4_000),
+        pytest.param(100_000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
+    ],
+)
+async def test_a_very_long_conversation_stays_quick(tmp_path: Path, count: int) -> None:
+    """What is said last is committed about as quickly as what was said first, and all is there."""
+    async with stage(tmp_path) as on:
+        session, agent = await on.conversation()
+        times = []
+        for part in range(10):
+            began = time.perf_counter()
+            for number in range(count // 10):
+                agent.say(f"sentence {part} {number}")
+                if number % 200 == 199:
+                    await agent.settled()
+            await agent.settled()
+            times.append(time.perf_counter() - began)
+        print(f"{count} utterances, a tenth each: {' '.join(f'{t:.2f}' for t in times)} s")
+
+        assert times[-1] < 3 * sorted(times)[2] + 0.5
+        async with watching(on.watcher(session)) as watcher:
+            await on.journal.until(lambda: len(watcher.held) == count, within=300)
+            assert texts(watcher) == agent.promised
+        assert len(stored(on.server, session)) == count
