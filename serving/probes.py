@@ -1,7 +1,6 @@
 """What machines ask a server: does it live, can it hold conversations, how is it doing."""
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -16,13 +15,12 @@ from models.database import reader, write_trouble
 from models.running import running_by_status
 from resolvers.backend import Backend
 from serving.measures import Measures
+from serving.soundness import is_full
 
 log = structlog.get_logger(__name__)
 
 PATIENCE_S: Final = 2
 """Seconds within which the database has to answer."""
-LEAST_ROOM: Final = 4 * 1024 * 1024
-"""Bytes; what SQLite's log grows to before it is emptied. With less the disk counts as full."""
 
 
 def probes(
@@ -80,7 +78,7 @@ async def _database(folder: Path | None) -> str:
         log.exception("database_not_ready")
         return "not ready"
     # A line may still fit where the next one does not.
-    if folder is not None and shutil.disk_usage(folder).free < LEAST_ROOM:
+    if is_full(folder):
         return "full"
     return await write_trouble(PATIENCE_S) or "ready"
 

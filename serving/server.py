@@ -72,7 +72,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, then answer requests."""
         await super().startup(sockets)
-        self.opened.set()
+        if self.started:  # else the app could not start, and the log says why
+            self.opened.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the hooks, then close; uvicorn by itself would close before it tells the app."""

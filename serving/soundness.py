@@ -1,6 +1,7 @@
 """A database file that is damaged is not served: what it still says may be wrong."""
 
 import contextlib
+import shutil
 import sqlite3
 import threading
 from pathlib import Path
@@ -10,6 +11,27 @@ from serving.refusal import CannotServe
 
 PATIENCE_S: Final = 2.0
 """Seconds that the check may take: about 2,000,000 utterances (docs/operations.md)."""
+LEAST_ROOM: Final = 4 * 1024 * 1024
+"""Bytes; what SQLite's log grows to before it is emptied. With less the disk counts as full."""
+
+
+def is_full(folder: Path | None) -> bool:
+    """Whether there is no room left on the disk of this folder; None is somebody else's disk."""
+    return folder is not None and shutil.disk_usage(folder).free < LEAST_ROOM
+
+
+def check_room(path: Path | None) -> None:
+    """See that there is room beside this file, or where it is going to be.
+
+    Raises:
+        CannotServe: The disk is full.
+    """
+    folder = next((each for each in path.parents if each.exists()), None) if path else None
+    if is_full(folder):
+        raise CannotServe(
+            f"The disk is full: less than 4 MiB are left for {path}. Make room there, then start "
+            "the server again; what is stored is safe."
+        )
 
 
 def check_database(path: Path | None, patience: float = PATIENCE_S) -> bool:

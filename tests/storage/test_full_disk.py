@@ -1,5 +1,6 @@
 """A disk that is full costs nobody a word that was acknowledged, and no restart."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from tests.agent_bridge.wire import Raw, raw, words
 from tests.faults.stage import Stage, stage
+from tests.server_process import ServerProcess
 from tests.storage.disk import SmallDisk, contents, rows, small_disk
 from tests.storage.writes import HISTORY, NOT_STORED, Browser, kinds_of_writes, until
 
@@ -169,3 +171,25 @@ async def test_metrics_tell_what_was_not_stored(set_up: tuple[Stage, SmallDisk])
     assert float(figures["voxql_disk_free_bytes"]) == 0
     disk.empty()
     await agent.settled()
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_start_on_a_full_disk_says_why_it_can_not(tmp_path: Path, is_new: bool) -> None:
+    """A sentence and status 1, with a database or without; when there is room it starts."""
+    with small_disk(tmp_path / "data") as disk:
+        server = ServerProcess(disk.folder)
+        if not is_new:
+            server.start()
+            assert server.stop() == 0
+        disk.fill()
+
+        with pytest.raises(AssertionError):
+            server.start()
+        assert server.process.wait(10) == 1
+        said = "\n".join(server.lines)
+        assert re.search("voxql: .*(disk is full|No space left on device)", said), said
+        assert "Traceback" not in said
+
+        disk.empty()
+        server.start()
+        assert server.stop() == 0
