@@ -55,7 +55,11 @@ class ServerProcess:
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
-        self.url = self.wait_for("  open ").split()[1].rstrip("/")
+        try:
+            self.url = self.wait_for("  open ").split()[1].rstrip("/")
+        except AssertionError:
+            self.kill()
+            raise
         return self
 
     def wait_for(self, text: str, within: float = START_WITHIN_S) -> str:

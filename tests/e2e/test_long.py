@@ -31,6 +31,8 @@ class Course:
     """Seconds of processor time that each exchange took."""
     memory: list[tuple[float, int]] = field(default_factory=list)
     """Bytes of server and agent together, and when."""
+    server: list[int] = field(default_factory=list)
+    """The server's part of it."""
 
     def lag(self, began: float, ended: float) -> float:
         """Return the mean of what was said in this time."""
@@ -101,8 +103,9 @@ async def _measure(server: ServerProcess, course: Course, began: float) -> None:
     processes = [process, *process.children(recursive=True)]
     assert len(processes) >= 2, "the agent is a process of its own"
     while True:
-        size = sum(one.memory_info().rss for one in processes)
-        course.memory.append((asyncio.get_running_loop().time() - began, size))
+        sizes = [one.memory_info().rss for one in processes]
+        course.memory.append((asyncio.get_running_loop().time() - began, sum(sizes)))
+        course.server.append(sizes[0])
         await asyncio.sleep(1)
 
 
@@ -110,4 +113,5 @@ def _report(course: Course) -> None:
     print(f"\nfinal after {mean(lag for _, lag in course.lags):.2f} s, ", end="")
     print(f"{[round(lag, 2) for _, lag in course.lags]}")
     print(f"processor time {[round(work, 2) for work in course.work]} s")
-    print(f"memory {[size // MIB for _, size in course.memory[::10]]} MiB")
+    print(f"memory {[size // MIB for _, size in course.memory[::10]]} MiB, ", end="")
+    print(f"of that the server {[size // MIB for size in course.server[::60]]} MiB")
