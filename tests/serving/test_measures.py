@@ -1,0 +1,87 @@
+"""What `/metrics` shows is documented, true, and cheap."""
+
+import asyncio
+import re
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from resolvers.figures import BOUNDS, Latencies
+from tests.faults.stage import stage
+from tests.server_process import ROOT
+
+ROW = re.compile(r"^\| `(voxql_[a-z_]+)` \| (counter|gauge|histogram) \| (.*) \|$", re.MULTILINE)
+
+
+def figures(told: str) -> dict[str, float]:
+    lines = [line for line in told.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+async def test_every_metric_is_documented_with_its_type(tmp_path: Path) -> None:
+    """docs/operations.md has a row for each of them, and no row more."""
+    async with stage(tmp_path) as on, httpx.AsyncClient() as client:
+        told = (await client.get(f"{on.server.url}/metrics")).text
+
+    shown = set(re.findall(r"^# TYPE (voxql_\w+) (\w+)$", told, re.MULTILINE))
+    rows = ROW.findall((ROOT / "docs" / "operations.md").read_text())
+    assert {(name, kind) for name, kind, _ in rows} == shown
+    assert all(meaning for _, _, meaning in rows)
+
+
+async def test_a_conversation_shows_in_the_figures(tmp_path: Path) -> None:
+    """Sessions, utterances, interims, commits, deliveries, subscribers, and what the reaper did."""
+    async with stage(tmp_path, VOXQL_START_TIMEOUT_S="0.3") as on:
+        session, agent = await on.conversation()
+        watcher = on.watcher(session)
+        watching = asyncio.create_task(watcher.run())
+        on.exits.callback(watching.cancel)
+        await on.journal.until(lambda: watcher.is_caught_up)
+        segment = agent.say("it beg", final=False)
+        await on.journal.until(lambda: len(watcher.held) == 1)
+        agent.say("it begins", final=False, segment=segment)
+        agent.say("it begins here", segment=segment)
+        await agent.settled()
+        await on.begin()  # and no agent comes
+        async with httpx.AsyncClient() as client:
+            while True:
+                told = figures((await client.get(f"{on.server.url}/metrics")).text)
+                if told.get('voxql_reaper_actions_total{action="start_timeout"}'):
+                    break
+
+    assert told['voxql_sessions{status="ACTIVE"}'] == 1
+    assert told['voxql_sessions{status="FAILED"}'] == 1
+    assert told["voxql_utterances_total"] == 1
+    assert told["voxql_commit_seconds_count"] >= 2
+    assert told["voxql_delivery_seconds_count"] >= 2
+    assert told['voxql_delivery_seconds_bucket{le="+Inf"}'] == told["voxql_delivery_seconds_count"]
+    assert told["voxql_transaction_seconds_sum"] > 0
+    assert told['voxql_subscribers{kind="transcripts"}'] == 1
+    assert told["voxql_agents_connected"] == 1
+    assert told["voxql_not_stored_total"] == 0
+    assert told["voxql_disk_free_bytes"] > 0
+    assert told["process_resident_memory_bytes"] > 0
+
+
+def test_latencies_are_counted_in_their_buckets() -> None:
+    """A bound belongs to the bucket that it bounds, as Prometheus has it (`le`)."""
+    latencies = Latencies()
+
+    for seconds in (0.0, BOUNDS[0], BOUNDS[0] + 1e-9, 60.0):
+        latencies.add(seconds)
+
+    assert latencies.counts == [2, 1] + [0] * (len(BOUNDS) - 2) + [1]
+    assert latencies.total == pytest.approx(60.0 + 2 * BOUNDS[0])
+
+
+def test_counting_costs_next_to_nothing() -> None:
+    """Under 5 µs on a busy machine (0.3 on an idle one): it is done for every event delivered."""
+    latencies = Latencies()
+    began = time.process_time()
+
+    for _ in range(100_000):
+        latencies.add(0.003)
+
+    assert (time.process_time() - began) / 100_000 < 5e-6
