@@ -1,0 +1,1 @@
+"""The page in a real browser, before the real server and agent."""

@@ -1,0 +1,46 @@
+"""Fixtures: a real server with the real agent, and people at real browsers in front of it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import async_playwright
+
+from tests.browser.person import Person, at_a_browser
+from tests.e2e.sound import Clip
+from tests.server_process import ServerProcess
+
+READY_WITHIN_S = 60.0
+
+Visit = Callable[..., Awaitable[Person]]
+
+
+@pytest.fixture(scope="session")
+def speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server whose agent has loaded its models; most of these tests share it."""
+    server = ServerProcess(tmp_path_factory.mktemp("speaking"), VOXQL_AGENT="local").start()
+    server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
+    """Open pages as people do; all of them leave with the test.
+
+    What `says` lists begins when the page opens the microphone; its numbers are silent seconds.
+    """
+    async with AsyncExitStack() as stack:
+        playwright = await stack.enter_async_context(async_playwright())
+
+        async def opened(
+            url: str, says: list[Clip | float] | None = None, **options: Any
+        ) -> Person:
+            folder = tmp_path / f"person-{len(list(tmp_path.glob('person-*')))}"
+            folder.mkdir()
+            person = at_a_browser(playwright, url, says or [], folder, **options)
+            return await stack.enter_async_context(person)
+
+        yield opened

@@ -1,0 +1,192 @@
+"""Somebody at a real Chromium whose microphone hears recorded speech."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from playwright.async_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+    expect,
+)
+
+from tests.e2e.sound import RATE, Clip, write_wav
+
+CHROMIUM: Final = "/usr/bin/chromium"
+FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+)
+PATIENCE_MS: Final = 30_000
+SESSION: Final = re.compile(r"/c/(ses_\w+)$")
+
+# What a browser logs about requests that a test has made fail on purpose.
+EXPECTED: Final = re.compile(r"Failed to load resource|WebSocket connection to|VoxQL: ")
+
+
+@dataclass
+class Person:
+    """What somebody sees and does, in the words of the page."""
+
+    url: str
+    page: Page
+    context: BrowserContext
+    problems: list[str] = field(default_factory=list)
+    """What the browser complained about."""
+    asked: list[str] = field(default_factory=list)
+    """The names of the operations that the page sent."""
+
+    async def comes_as_guest(self) -> None:
+        """Open the page and enter with one click."""
+        await self.page.goto(self.url)
+        await self.page.get_by_role("button", name="Continue as a guest").first.click()
+        await self.page.get_by_role("button", name="Start talking").wait_for()
+
+    async def starts_talking(self) -> str:
+        """Begin, and wait until the agent listens; return the session's id."""
+        await self.page.get_by_role("button", name="Start talking").click()
+        return await self.is_listened_to()
+
+    async def is_listened_to(self, other_than: str = "") -> str:
+        """Wait until the agent of a session listens; return that session's id."""
+        await self.page.wait_for_url(
+            lambda url: SESSION.search(url) is not None and not (other_than and other_than in url)
+        )
+        await expect(self.state).to_have_text("Listening")
+        return self.session_id
+
+    @property
+    def session_id(self) -> str:
+        """The id in the address."""
+        found = SESSION.search(self.page.url)
+        assert found is not None, self.page.url
+        return found[1]
+
+    @property
+    def state(self) -> Locator:
+        """What the dock says is going on."""
+        return self.page.locator(".status-text")
+
+    @property
+    def finals(self) -> Locator:
+        """What the person said, settled."""
+        return self.page.locator('.line[data-role="USER"][data-final="true"] .line-text')
+
+    @property
+    def lines(self) -> Locator:
+        """Everything that stands on the page."""
+        return self.page.locator(".line-text")
+
+    @property
+    def new_chat(self) -> Locator:
+        """The button."""
+        return self.page.get_by_role("button", name=re.compile("^(New chat|Saving…)$"))
+
+    @property
+    def rows(self) -> Locator:
+        """The history."""
+        return self.page.locator(".row-link")
+
+    async def hears_himself_say(self, words: str) -> None:
+        """Wait until a settled line has these words."""
+        await expect(self.finals.filter(has_text=re.compile(words, re.IGNORECASE))).to_have_count(1)
+
+    async def reads(self, session_id: str) -> str:
+        """Open a conversation of the history by its address; return all that stands there."""
+        await self.page.goto(f"{self.url}/c/{session_id}")
+        await expect(self.page.get_by_text("End of the conversation")).to_be_visible()
+        return " ".join(await self.lines.all_text_contents())
+
+    async def query(self, document: str) -> Any:
+        """Ask the server with this browser's login."""
+        answer = await self.context.request.post(
+            f"{self.url}/graphql",
+            data={"query": document},
+            headers={"Origin": self.url},
+        )
+        return (await answer.json())["data"]
+
+    async def axe(self) -> list[str]:
+        """Return what axe-core finds wrong with the page as it is."""
+        await self.page.evaluate(_axe())
+        found = await self.page.evaluate("axe.run()")
+        return [
+            f"{violation['id']}: {node['html']}"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
+
+
+def _axe() -> str:
+    root = Path(__file__).resolve().parents[2]
+    return (root / "frontend/node_modules/axe-core/axe.min.js").read_text()
+
+
+@asynccontextmanager
+async def at_a_browser(
+    playwright: Playwright,
+    url: str,
+    says: Sequence[Clip | float],
+    folder: Path,
+    *,
+    may_use_microphone: bool = True,
+    **options: Any,
+) -> AsyncIterator[Person]:
+    """Start a browser of its own for one person."""
+    wav = write_wav(folder / "microphone.wav", _sound(says))
+    allowing = (
+        "--use-fake-ui-for-media-stream" if may_use_microphone else "--deny-permission-prompts"
+    )
+    context = await playwright.chromium.launch_persistent_context(
+        folder / "profile",
+        executable_path=CHROMIUM,
+        args=[*FLAGS, allowing, f"--use-file-for-fake-audio-capture={wav}%noloop"],
+        viewport={"width": 1280, "height": 860},
+        **options,
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    person = Person(url, context.pages[0], context)
+    _watch(person)
+    try:
+        yield person
+    finally:
+        await context.close()
+    assert person.problems == []
+
+
+def _watch(person: Person) -> None:
+    def logged(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not EXPECTED.search(message.text):
+            person.problems.append(message.text)
+
+    def requested(request: Request) -> None:
+        found = re.search(r"\b(?:mutation|query) (\w+)", request.post_data or "")
+        if found:
+            person.asked.append(found[1])
+
+    person.context.on("console", logged)
+    person.context.on("weberror", lambda error: person.problems.append(str(error.error)))
+    person.context.on("request", requested)
+
+
+def _sound(says: Sequence[Clip | float]) -> np.ndarray[Any, np.dtype[np.int16]]:
+    parts = [
+        part.pcm if isinstance(part, Clip) else np.zeros(int(part * RATE), np.int16)
+        for part in says
+    ]
+    return np.concatenate([*parts, np.zeros(RATE, np.int16)])

@@ -1,0 +1,118 @@
+"""Takes the README's pictures: light, dark and narrow, of a conversation that is really held."""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from playwright.async_api import Page, async_playwright, expect
+
+from tests.browser.person import Person, at_a_browser
+from tests.e2e.sound import Clip, recording
+from tests.server_process import ROOT, ServerProcess
+
+SAID: Final[list[Clip | float]] = [3.0, recording("0920"), 7.0, recording("0870"), 2.0]
+LINES: Final = ("Good morning! What can you do?", "How much is 12 times 12?", "Thank you, goodbye.")
+
+
+def main() -> None:
+    """Write the pictures into the folder given, or into docs/images."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        server = ServerProcess(Path(scratch) / "server", VOXQL_AGENT="local").start()
+        try:
+            server.wait_for("ready: conversations can begin")
+            asyncio.run(_take(server.url, folder, Path(scratch)))
+        finally:
+            server.stop()
+
+
+async def _take(url: str, folder: Path, scratch: Path) -> None:
+    profile = scratch / "person"
+    profile.mkdir()
+    async with (
+        async_playwright() as playwright,
+        at_a_browser(playwright, url, SAID, profile) as person,
+    ):
+        page = person.page
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await page.goto(url)
+        await page.get_by_role("button", name="Continue as a guest").first.wait_for()
+        await _shoot(page, folder, "welcome")
+        await person.comes_as_guest()
+        await _shoot(page, folder, "start")
+        await _typed_conversations(person)
+        await page.get_by_role("button", name="Start talking").click()
+        await person.is_listened_to()
+        await person.hears_himself_say("respectable")
+        await page.locator('.line[data-role="AGENT"][data-final="true"]').first.wait_for()
+        await page.locator('.line[data-role="USER"][data-final="false"]').wait_for()
+        await page.wait_for_timeout(2500)
+        await _shoot(page, folder, "conversation")
+        await _the_rest(person, folder)
+
+
+async def _typed_conversations(person: Person) -> None:
+    """Fill the history with something to look at."""
+    page = person.page
+    field = page.get_by_label("Type instead of speaking")
+    await page.get_by_role("button", name="Start talking").click()
+    session = await person.is_listened_to()
+    for number, line in enumerate(LINES):
+        await page.wait_for_timeout(300)
+        await field.fill(line)
+        await page.keyboard.press("Enter")
+        await page.locator('.line[data-role="AGENT"]').first.wait_for()
+        if number + 1 < len(LINES):
+            await person.new_chat.click()
+            session = await person.is_listened_to(other_than=session)
+    await page.get_by_role("button", name="End", exact=True).click()
+    await page.get_by_role("button", name="Start talking").wait_for()
+    for number, title in enumerate(("Farewell", "Some arithmetic", "First words")):
+        row = page.locator(".row").nth(number)
+        await row.hover()
+        await row.get_by_role("button", name="More about").click()
+        await page.get_by_role("menuitem", name="Rename").click()
+        await page.get_by_label("Title").fill(title)
+        await page.keyboard.press("Enter")
+        await expect(row).to_contain_text(title)
+
+
+async def _the_rest(person: Person, folder: Path) -> None:
+    page = person.page
+    await person.new_chat.click()
+    await person.is_listened_to()
+    await page.get_by_role("button", name="End", exact=True).click()
+    await page.get_by_role("button", name="Start talking").wait_for()
+    await page.locator(".row-link").first.click()
+    await page.get_by_text("End of the conversation").wait_for()
+    await page.get_by_label("Search what was said").fill("woman")
+    await page.locator("mark").first.wait_for()
+    await _shoot(page, folder, "search")
+    await page.goto(f"{person.url}/settings")
+    await page.get_by_text("API tokens").wait_for()
+    await _shoot(page, folder, "settings")
+
+
+async def _shoot(page: Page, folder: Path, name: str) -> None:
+    """Take it in both themes, then in the dark and narrow, without waiting for anything to move."""
+    await page.mouse.move(640, 5)
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        await page.screenshot(path=folder / f"{name}-{scheme}.png")
+    await page.set_viewport_size({"width": 360, "height": 740})
+    close = page.get_by_role("button", name="Close the history").first
+    if await close.is_visible():
+        await close.click()
+    await page.emulate_media(color_scheme="light")
+    await page.screenshot(path=folder / f"{name}-narrow.png")
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    opening = page.get_by_role("button", name="Open the history")
+    if await opening.is_visible():
+        await opening.click()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""What a person sees when things go wrong, and that nothing is lost."""
+
+import asyncio
+import contextlib
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from playwright.async_api import Error, Route, expect
+
+from tests.browser.conftest import READY_WITHIN_S, Visit
+from tests.browser.person import Person
+from tests.e2e.sound import recording
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(180)
+
+YOUNG_MAN, WOMAN = recording("0880"), recording("0920")
+
+
+async def has_spoken(person: Person) -> str:
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.hears_himself_say("young man")
+    return session
+
+
+async def nothing_is_lost(person: Person, message: str) -> None:
+    alert = person.page.get_by_role("alert").filter(has_text=message)
+    await expect(alert).to_be_visible()
+    await expect(alert).to_contain_text("Nothing is lost")
+    await expect(person.finals.filter(has_text="young man")).to_have_count(1)
+    await expect(person.new_chat).to_be_enabled()
+
+
+async def test_a_save_that_fails_in_three_ways_is_repeated_until_it_works(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """Blocked, answered by 500, not answered for 10 s: each says so; Retry works in the end."""
+    person = await visit(speaking.url, says=[3.0, YOUNG_MAN])
+    session = await has_spoken(person)
+    retry = person.page.get_by_role("button", name="Retry")
+
+    async def blocked(route: Route) -> None:
+        await route.abort()
+
+    await person.page.route("**/graphql", blocked)
+    await person.new_chat.click()
+    await nothing_is_lost(person, "The server can't be reached")
+    assert person.asked.count("StartNewChat") == 1 + 3
+    await person.page.unroute("**/graphql", blocked)
+
+    async def broken(route: Route) -> None:
+        await route.fulfill(status=500, body="oh")
+
+    await person.page.route("**/graphql", broken)
+    await retry.click()
+    await nothing_is_lost(person, "Something went wrong on the server")
+    await person.page.unroute("**/graphql", broken)
+
+    let_go = asyncio.Event()
+
+    async def silent(route: Route) -> None:
+        await let_go.wait()
+        with contextlib.suppress(Error):  # the page has given these up by itself
+            await route.abort()
+
+    await person.page.route("**/graphql", silent)
+    await retry.click()
+    await expect(person.new_chat).to_have_text("Saving…")
+    await expect(person.new_chat).to_be_disabled()
+    await nothing_is_lost(person, "The server took too long")
+    let_go.set()
+    await person.page.unroute("**/graphql", silent)
+
+    assert person.session_id == session
+    await retry.click()
+    await person.is_listened_to(other_than=session)
+
+    await expect(person.page.get_by_role("alert")).to_have_count(0)
+    await expect(person.rows).to_have_count(1)
+    assert "young man" in await person.reads(session)
+
+
+async def test_a_server_that_is_killed_while_saving_has_every_word_afterwards(
+    visit: Visit, tmp_path: Path
+) -> None:
+    """SIGKILL: the page says so and keeps everything; when the server is back, Retry saves."""
+    server = ServerProcess(tmp_path / "server", VOXQL_AGENT="local").start()
+    try:
+        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+        person = await visit(server.url, says=[3.0, YOUNG_MAN])
+        session = await has_spoken(person)
+
+        server.kill()
+        await person.new_chat.click()
+        await nothing_is_lost(person, "The server can't be reached")
+
+        server.environment["VOXQL_PORT"] = str(urlsplit(server.url).port)
+        server.start()
+        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+        await person.page.get_by_role("button", name="Retry").first.click()
+        await person.is_listened_to(other_than=session)
+        assert "young man" in await person.reads(session)
+    finally:
+        server.stop()
+
+
+async def test_an_agent_that_does_not_come_is_an_error_and_retry_brings_it(
+    visit: Visit, tmp_path: Path
+) -> None:
+    """Its process hangs: after 5 s there is a reason and Retry; then it is there and hears."""
+    server = ServerProcess(tmp_path / "server", VOXQL_AGENT="local").start()
+    try:
+        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+        agent = psutil.Process(server.process.pid).children(recursive=True)
+        person = await visit(server.url, says=[12.0, YOUNG_MAN])
+        await person.comes_as_guest()
+        for process in agent:
+            process.suspend()
+        await person.page.get_by_role("button", name="Start talking").click()
+        await expect(person.state).to_have_text("Waiting for the agent…")
+        alert = person.page.get_by_role("alert").filter(has_text="The agent is not available.")
+        await expect(alert).to_be_visible()
+        await expect(person.page.get_by_label("Type instead of speaking")).not_to_be_editable()
+
+        for process in agent:
+            process.resume()
+        await alert.get_by_role("button", name="Retry").click()
+        await person.is_listened_to()
+
+        await expect(alert).to_have_count(0)
+        await person.hears_himself_say("young man")
+    finally:
+        server.stop()
+
+
+async def test_who_may_not_have_the_microphone_types(speaking: ServerProcess, visit: Visit) -> None:
+    """The page says what is wrong and what to do; a typed line is answered like a spoken one."""
+    person = await visit(speaking.url, may_use_microphone=False)
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await expect(
+        person.page.get_by_text("The microphone is blocked for this page.")
+    ).to_be_visible()
+
+    await person.page.get_by_label("Type instead of speaking").fill("What can you do for me?")
+    await person.page.keyboard.press("Enter")
+
+    await expect(person.finals).to_have_text("What can you do for me?")
+    answer = person.page.locator('.line[data-role="AGENT"][data-final="true"] .line-text')
+    await expect(answer.first).to_have_text(re.compile(r"\w"))
+
+
+async def test_nobody_reaches_another_persons_conversation_by_its_address(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """Somebody else sees "Not yours", a stranger the entrance, and a wrong address "Not found"."""
+    owner = await visit(speaking.url, says=[3.0, YOUNG_MAN])
+    session = await has_spoken(owner)
+    other = await visit(speaking.url)
+
+    await other.page.goto(f"{other.url}/c/{session}")
+    await expect(other.page.get_by_role("button", name="Continue as a guest")).to_be_visible()
+    await expect(other.page.get_by_text("young man")).to_have_count(0)
+    await other.page.get_by_role("button", name="Continue as a guest").click()
+    await expect(other.page.get_by_role("heading", name="Not yours").first).to_be_visible()
+    await expect(other.page.get_by_text("young man")).to_have_count(0)
+
+    unknown = session[:-4] + ("aaaa" if not session.endswith("aaaa") else "bbbb")
+    for address in (unknown, "nonsense"):
+        await other.page.goto(f"{other.url}/c/{address}")
+        await expect(other.page.get_by_role("heading", name="Not found").first).to_be_visible()

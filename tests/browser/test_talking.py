@@ -1,0 +1,177 @@
+"""A person talks, begins again, and finds everything: real speech, real agent, real browser."""
+
+import re
+
+import pytest
+from playwright.async_api import WebSocketRoute, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.person import Person
+from tests.e2e.sound import recording
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(180)
+
+DASHWOOD, YOUNG_MAN, SELFISH, WOMAN = map(recording, ("0870", "0880", "0890", "0920"))
+
+
+async def test_what_was_said_is_in_the_history_after_new_chat(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """Start, speak sentences, New Chat: saved, the screen cleared, another session ready."""
+    person = await visit(speaking.url, says=[3.0, DASHWOOD, 2.0, WOMAN])
+    await person.comes_as_guest()
+    first = await person.starts_talking()
+    await person.hears_himself_say("Dashwood")
+    await person.hears_himself_say("woman")
+
+    await person.new_chat.click()
+    second = await person.is_listened_to(other_than=first)
+
+    assert second != first
+    await expect(person.lines).to_have_count(0)
+    await expect(person.page.get_by_role("heading", level=1)).to_have_text("New Conversation")
+    await expect(person.page.locator(".session-id")).to_have_text(second)
+    await expect(person.rows).to_have_count(1)
+    await expect(person.rows.first).to_contain_text("Dashwood")
+    said = await person.reads(first)
+    assert said.index("Dashwood") < said.index("woman")
+
+
+async def test_three_conversations_keep_their_own_words(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """One after the other, with other words each: each is found with its own, in order."""
+    said = {"Dashwood": DASHWOOD, "young man": YOUNG_MAN, "selfish": SELFISH}
+    person = await visit(speaking.url, says=[3.0, DASHWOOD, 9.0, YOUNG_MAN, 9.0, SELFISH])
+    await person.comes_as_guest()
+    ids = [await person.starts_talking()]
+    for words in list(said)[:-1]:
+        await person.hears_himself_say(words)
+        await person.new_chat.click()
+        ids.append(await person.is_listened_to(other_than=ids[-1]))
+    await person.hears_himself_say("selfish")
+    await person.page.get_by_role("button", name="End", exact=True).click()
+    await person.page.get_by_role("button", name="Start talking").wait_for()
+
+    await expect(person.rows).to_have_count(3)
+    for row, words in zip(await person.rows.all(), reversed(said), strict=True):
+        await expect(row).to_contain_text(re.compile(words, re.IGNORECASE))
+    for session, words in zip(ids, said, strict=True):
+        there = await person.reads(session)
+        assert [other for other in said if other.lower() in there.lower()] == [words]
+
+
+async def test_double_and_triple_clicks_count_once(speaking: ServerProcess, visit: Visit) -> None:
+    """Every further click and key while it works is ignored."""
+    person = await visit(speaking.url, says=[3.0, YOUNG_MAN])
+    await person.comes_as_guest()
+    await person.page.get_by_role("button", name="Start talking").dblclick()
+    first = await person.is_listened_to()
+    await person.hears_himself_say("young man")
+
+    await person.new_chat.evaluate("button => { button.click(); button.click(); button.click() }")
+    await person.page.keyboard.press("Control+Shift+O")
+    await person.is_listened_to(other_than=first)
+
+    assert person.asked.count("StartNewChat") == 2
+    await expect(person.rows).to_have_count(1)
+
+
+async def test_a_conversation_in_which_nothing_was_said_is_skipped(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """No word of it, nowhere."""
+    person = await visit(speaking.url)
+    await person.comes_as_guest()
+    first = await person.starts_talking()
+
+    await person.page.keyboard.press("Control+Shift+O")
+    await person.is_listened_to(other_than=first)
+
+    await expect(person.rows).to_have_count(0)
+    await expect(person.page.get_by_text("Conversation saved")).to_have_count(0)
+    await expect(person.page.get_by_role("alert")).to_have_count(0)
+
+
+async def test_a_reload_in_the_middle_of_a_sentence_loses_and_doubles_nothing(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """The page joins the same session again; what was said stands there once, and more comes."""
+    person = await visit(speaking.url, says=[3.0, YOUNG_MAN, 2.0, DASHWOOD])
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.hears_himself_say("young man")
+    await person.page.locator('.line[data-role="USER"][data-final="false"]').wait_for()
+
+    await person.page.reload()
+
+    assert await person.is_listened_to() == session
+    # The microphone's recording begins anew with the page: both sentences come once more.
+    await expect(person.finals.filter(has_text="young man")).to_have_count(2)
+    await expect(person.finals.filter(has_text="Dashwood")).not_to_have_count(0)
+    stored = await person.query(
+        f'{{ session(id: "{session}") {{ utterances(first: 100) {{ nodes {{ key }} }} }} }}'
+    )
+    keys = [node["key"] for node in stored["session"]["utterances"]["nodes"]]
+    await expect(person.page.locator(".line")).to_have_count(len(keys))
+    shown = await person.page.locator(".line").evaluate_all("x => x.map(l => l.dataset.key)")
+    assert shown == keys
+
+
+async def test_a_broken_connection_goes_on_where_it_was(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """Both sockets break in the middle of a sentence, and the sentence is there in the end."""
+    person = await visit(speaking.url, says=[3.0, YOUNG_MAN, 1.0, DASHWOOD])
+    wires: list[WebSocketRoute] = []
+    sent: list[str] = []
+
+    def through(wire: WebSocketRoute) -> None:
+        server = wire.connect_to_server()
+        wires.extend([wire, server])
+
+        def forward(message: str | bytes) -> None:
+            if isinstance(message, str):
+                sent.append(message)
+            server.send(message)
+
+        wire.on_message(forward)
+
+    await person.page.route_web_socket(re.compile("/(graphql|audio)$"), through)
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await person.hears_himself_say("young man")
+    await person.page.locator('.line[data-role="USER"][data-final="false"]').wait_for()
+
+    before = len(sent)
+    for wire in list(wires):
+        await wire.close(code=1012)
+    await person.hears_himself_say("Dashwood")
+
+    await expect(person.finals.filter(has_text="young man")).to_have_count(1)
+    again = [text for text in sent[before:] if "subscription Transcripts" in text]
+    assert len(again) == 1
+    assert '"after":"' in again[0]
+
+
+async def test_a_second_window_shows_the_same_and_takes_over_when_asked(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """Both show every word; sound belongs to the one that asked for it last."""
+    person = await visit(speaking.url, says=[3.0, YOUNG_MAN])
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await person.hears_himself_say("young man")
+    other = Person(person.url, await person.context.new_page(), person.context)
+
+    await other.page.goto(person.page.url)
+    await other.hears_himself_say("young man")
+    await expect(person.state).not_to_have_text("Following along")
+    await other.page.get_by_role("button", name="Talk here").click()
+    await other.is_listened_to()
+
+    await expect(person.page.get_by_text("You talk in another window now.")).to_be_visible()
+    await other.page.get_by_label("Type instead of speaking").fill("from the other window")
+    await other.page.keyboard.press("Enter")
+    await expect(person.finals.filter(has_text="from the other window")).to_have_count(1)
