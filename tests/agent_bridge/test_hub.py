@@ -1,0 +1,171 @@
+"""The hub: in order, bounded, newest states only, and never waiting for a reader."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from agent_bridge.hub import LocalHub, ReaderTooSlow, Subscription
+
+
+@dataclass(frozen=True)
+class Event:
+    name: str
+    coalesce_key: str | None = None
+    weight: int = 0
+    is_urgent: bool = False
+
+
+def taken(subscription: Subscription) -> list[object]:
+    events = []
+    while (event := subscription.take()) is not None:
+        events.append(event)
+    return events
+
+
+def test_events_come_in_the_order_in_which_they_were_published() -> None:
+    """To everybody who is subscribed, on any of their topics; others get nothing."""
+    hub = LocalHub()
+    with hub.subscribe("a", "b") as both, hub.subscribe("a") as one, hub.subscribe("c") as none:
+        for topic, name in (("a", "1"), ("b", "2"), ("a", "3")):
+            hub.publish(topic, name)
+        assert taken(both) == ["1", "2", "3"]
+        assert taken(one) == ["1", "3"]
+        assert taken(none) == []
+
+
+def test_a_subscription_registers_at_once_and_ends_with_its_block() -> None:
+    """Nothing published inside is missed, nothing outside is kept; no topic is left behind."""
+    hub = LocalHub()
+    hub.publish("a", "before")
+    with hub.subscribe("a") as subscription:
+        hub.publish("a", "inside")
+        assert hub.readers("a") == 1
+    hub.publish("a", "after")
+
+    assert taken(subscription) == ["inside"]
+    assert (hub.readers("a"), hub.watched("")) == (0, [])
+
+
+def test_a_failing_block_ends_its_subscription_too() -> None:
+    """However it is left."""
+    hub = LocalHub()
+    with pytest.raises(ZeroDivisionError), hub.subscribe("a", "b"):
+        raise ZeroDivisionError
+    assert hub.watched("") == []
+
+
+def test_watched_topics_are_found_by_their_prefix() -> None:
+    """Each once, however many watch it."""
+    hub = LocalHub()
+    with hub.subscribe("x:1"), hub.subscribe("x:1", "x:2"), hub.subscribe("y:1"):
+        assert sorted(hub.watched("x:")) == ["x:1", "x:2"]
+
+
+def test_of_one_coalescing_key_the_newest_waits_in_the_oldest_place() -> None:
+    """Events without a key are never replaced, nor are equal ones."""
+    subscription = Subscription()
+    first, other, newest = Event("1", "k"), Event("x"), Event("2", "k")
+    for event in (first, other, other, newest):
+        subscription.put(event)
+
+    assert taken(subscription) == [newest, other, other]
+    subscription.put(first)
+    assert taken(subscription) == [first]
+
+
+@pytest.mark.parametrize("coalesces", [True, False])
+def test_the_bound_counts_what_waits(coalesces: bool) -> None:
+    """A flood of one key takes one place; one event too many ends the reading."""
+    subscription = Subscription(bound=3)
+    for number in range(10 if coalesces else 3):
+        subscription.put(Event(str(number), "k" if coalesces else None))
+    assert len(taken(subscription)) == (1 if coalesces else 3)
+
+    for number in range(4):
+        subscription.put(Event(str(number)))
+    with pytest.raises(ReaderTooSlow):
+        subscription.take()
+    subscription.put(Event("later"))
+    with pytest.raises(ReaderTooSlow):
+        subscription.take()
+
+
+def test_the_weight_that_waits_is_bounded_too() -> None:
+    """What was taken or replaced weighs nothing any more."""
+    subscription = Subscription(weight_bound=10)
+    for name in "abc":
+        subscription.put(Event(name, "k", weight=9))
+    assert [event.name for event in taken(subscription) if isinstance(event, Event)] == ["c"]
+    subscription.put(Event("light", weight=10))
+    assert len(taken(subscription)) == 1
+
+    subscription.put(Event("one", weight=6))
+    subscription.put(Event("two", weight=5))
+    with pytest.raises(ReaderTooSlow):
+        subscription.take()
+
+
+def test_a_reader_with_another_way_to_catch_up_may_begin_again() -> None:
+    """It is told whether it missed anything, and then gets what is published from there on."""
+    subscription = Subscription(bound=1, weight_bound=10)
+    assert subscription.begin_again() is False
+    subscription.put(Event("1", weight=8))
+    subscription.put(Event("2"))
+
+    assert subscription.begin_again() is True
+    assert subscription.take() is None
+    subscription.put(Event("3", weight=8))
+    assert [event.name for event in taken(subscription) if isinstance(event, Event)] == ["3"]
+
+
+def test_an_urgent_event_overtakes_and_outlives_the_others() -> None:
+    """It can be seen by a reader who is busy, and an overflow does not lose it."""
+    urgent = Event("urgent", is_urgent=True)
+    subscription = Subscription(bound=1)
+    subscription.put(Event("1"))
+    subscription.put(urgent)
+    assert subscription.urgent == urgent
+    assert subscription.take() is urgent
+    assert not subscription.urgent
+
+    subscription.put(Event("2"))
+    subscription.put(urgent)
+    subscription.put(Event("another", is_urgent=True))
+    assert subscription.begin_again() is True
+    assert taken(subscription) == [urgent]
+
+
+async def test_a_reader_waits_for_the_next_event() -> None:
+    """However often it has waited before; a cancelled wait loses nothing."""
+    subscription = Subscription()
+    for name in ("1", "2"):
+        waiting = asyncio.ensure_future(subscription.get())
+        asyncio.get_running_loop().call_soon(subscription.put, name)
+        assert await waiting == name
+    waiting = asyncio.ensure_future(subscription.get())
+    asyncio.get_running_loop().call_soon(waiting.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    subscription.put("3")
+    assert await subscription.get() == "3"
+
+
+async def test_a_reader_who_waits_is_told_of_an_overflow() -> None:
+    """It would wait for ever otherwise."""
+    subscription = Subscription(bound=0)
+    waiting = asyncio.ensure_future(subscription.get())
+    asyncio.get_running_loop().call_soon(subscription.put, "too much")
+    with pytest.raises(ReaderTooSlow):
+        await waiting
+
+
+async def test_publishing_never_waits_for_a_reader() -> None:
+    """One that reads nothing costs the others nothing, and holds a bounded number of events."""
+    hub = LocalHub()
+    with hub.subscribe("a", bound=10) as slow, hub.subscribe("a", bound=10_000) as quick:
+        for number in range(5_000):
+            hub.publish("a", number)
+        assert len(taken(quick)) == 5_000
+        with pytest.raises(ReaderTooSlow):
+            slow.take()
