@@ -127,7 +127,7 @@ def test_an_urgent_event_overtakes_and_outlives_the_others() -> None:
     subscription.put(urgent)
     assert subscription.urgent == urgent
     assert subscription.take() is urgent
-    assert not subscription.urgent
+    assert taken(subscription) == [Event("1")]
 
     subscription.put(Event("2"))
     subscription.put(urgent)
