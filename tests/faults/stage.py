@@ -42,6 +42,11 @@ class Agent(BridgeClient):
         async with asyncio.timeout(within):
             await self._until(lambda: not self.unsettled)
 
+    async def answered(self, within: float = 30.0) -> None:
+        """Wait until the server has taken everything that was said, interims included."""
+        async with asyncio.timeout(within):
+            await self._until(lambda: not self._outbox._order)
+
     async def vanish(self) -> None:
         """End as a killed process does: without a good-bye."""
         await self._end()

@@ -61,7 +61,7 @@ def judge(database: Path, journal: Journal, watchers: Iterable[Watcher]) -> None
     for watcher in watchers:
         journal.counts["utterances held"] += len(watcher.held)
         if watcher.session in stored.sessions and not _is_deleted(stored, watcher.session):
-            _judge_watcher(watcher, stored, journal)
+            judge_watcher(watcher, stored, journal)
     _judge_traces(stored, journal)
 
 
@@ -203,7 +203,7 @@ def _judge_counters(session: Row | None, rows: list[Row], journal: Journal) -> N
 # ---------------------------------------------------------------------- subscribers
 
 
-def _judge_watcher(watcher: Watcher, stored: Stored, journal: Journal) -> None:
+def judge_watcher(watcher: Watcher, stored: Stored, journal: Journal) -> None:
     """It holds exactly what is stored, and each cursor kept its promise when it came."""
     here = watcher.session
     rows = {row["id"]: row for row in stored.utterances[here]}
