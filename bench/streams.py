@@ -22,6 +22,7 @@ SENTENCE: Final = 10
 """Events of a sentence in (a): the last is final."""
 BARE: Final = "bare Starlette WebSocket"
 _SETTLE_S: Final = 0.3
+_SETTLE_WITHIN_S: Final = 6.0
 
 _KINDS: Final = {
     b"i": "interim → viewer",
@@ -78,10 +79,17 @@ class Side:
         gc.disable()
         try:
             await load.talk(self.speakers, sizes.rate, seconds, tally)
-            # What is still on its way belongs to this round.
-            await asyncio.sleep(_SETTLE_S)
+            await self._settle(tally)
         finally:
             gc.enable()
+
+    async def _settle(self, tally: Tally) -> None:
+        """Wait for what is still on its way, which belongs to this round."""
+        due = tally.sent[b"f"] * len(self.viewers) // len(self.speakers)
+        for _ in range(round(_SETTLE_WITHIN_S / _SETTLE_S)):
+            await asyncio.sleep(_SETTLE_S)
+            if len(tally.delivered[b"f"]) >= due:
+                return
 
     def leave(self) -> None:
         """Close every connection."""

@@ -21,6 +21,7 @@ from schema import errors, limits, negotiation, playground
 from schema.access import Access
 from schema.context import Context, Request
 from schema.documents import DocumentRefused, Documents
+from schema.events import Selections
 from schema.executable import EXECUTABLE, is_request_error
 from schema.requests import GraphQLRequest, from_mapping, from_query_string, read_json
 from schema.websocket import Connection, SocketAdapter, TransportHandler
@@ -75,6 +76,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         self.backend = backend
         self.access = access
         self.documents = Documents(EXECUTABLE._schema)
+        self.selections = Selections()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -85,7 +87,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
 
     async def get_context(self, request: Any, response: Any) -> Any:
         """Return what a WebSocket's operations share; HTTP requests don't come this way."""
-        return Connection(self.backend, self.access, self.documents, request)
+        return Connection(self.backend, self.access, self.documents, self.selections, request)
 
     async def on_ws_connect(self, context: Any) -> Any:
         """Refuse a connection whose token is not good; the acknowledgement says nothing more."""

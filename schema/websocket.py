@@ -8,7 +8,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from graphql import OperationType
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import (
@@ -30,7 +30,8 @@ from resolvers.viewer import Viewer
 from schema import errors, limits
 from schema.access import Access
 from schema.context import Context, Request
-from schema.documents import DocumentRefused, Documents
+from schema.documents import DocumentRefused, Documents, Operation
+from schema.events import EventFailed, Selections, watch, write_json
 from schema.executable import EXECUTABLE, is_request_error
 from schema.requests import read_json
 
@@ -49,10 +50,16 @@ class Connection:
     """
 
     def __init__(
-        self, backend: Backend, access: Access, documents: Documents, socket: WebSocket
+        self,
+        backend: Backend,
+        access: Access,
+        documents: Documents,
+        selections: Selections,
+        socket: WebSocket,
     ) -> None:
         self.backend = backend
         self.documents = documents
+        self.selections = selections
         self.connection_params: dict[str, object] = {}
         self._access = access
         self._socket = socket
@@ -98,10 +105,21 @@ class SocketAdapter(ASGIWebSocketAdapter):
                 raise NonJsonMessageReceived from refusal
 
     async def send_json(self, message: Mapping[str, object]) -> None:
+        await self.send_text(write_json(message))
+
+    async def send_text(self, text: str) -> None:
+        """Send a message that is JSON already.
+
+        Raises:
+            WebSocketDisconnected: nobody gets it any more.
+        """
         # Something else may have closed the connection since this was begun.
         if self.ws.application_state is WebSocketState.DISCONNECTED:
             raise WebSocketDisconnected
-        await super().send_json(message)
+        try:
+            await self.ws.send_text(text)
+        except WebSocketDisconnect as error:
+            raise WebSocketDisconnected from error
 
     async def close(self, code: int, reason: str) -> None:
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
@@ -110,6 +128,8 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
     """One connection: checks what comes, runs operations, tells what went wrong with them."""
+
+    websocket: SocketAdapter
 
     async def handle_message(self, message: Any) -> None:
         problem = malformed(message)
@@ -155,6 +175,8 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
             return
         except DocumentRefused as refused:
             told = errors.present_all(refused.errors)
+        except EventFailed as failed:
+            told = failed.errors
         except Refusal as refusal:
             told = [errors.refuse(refusal)]
         except Exception as error:
@@ -169,7 +191,37 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
         self, operation: RunningOperation[Connection, None]
     ) -> list[errors.FormattedError]:
         """Send what an operation gives; return the errors that ended it, none as a rule."""
-        context, is_stream = await self._context(operation)
+        request = Request(await self.context.viewer(), is_websocket=True)
+        found = self.context.documents.operation(
+            operation.query, operation.operation_name, operation.variables
+        )
+        is_query = found.type is OperationType.QUERY
+        context = Context(self.context.backend, request, found.document, remember=is_query)
+        if found.type is OperationType.SUBSCRIPTION:
+            await self._watch(operation, found, context)
+            return []
+        return await self._answer(operation, context)
+
+    async def _watch(
+        self, operation: RunningOperation[Connection, None], found: Operation, context: Context
+    ) -> None:
+        """Send every event of a subscription.
+
+        An event that can't be told ends its stream: the client must not go on as if it had seen
+        it. As `next` it would be taken for one.
+        """
+        watched = await watch(found, operation.variables, context, self.context.selections)
+        before = f'{{"id":{write_json(operation.id)},"type":"next","payload":'
+        async with aclosing(watched.events) as events:
+            async for event in events:
+                payload = watched.selection.payload(event)
+                if not isinstance(payload, str):
+                    payload = await payload
+                await self.websocket.send_text(f"{before}{payload}}}")
+
+    async def _answer(
+        self, operation: RunningOperation[Connection, None], context: Context
+    ) -> list[errors.FormattedError]:
         results = await EXECUTABLE.stream(
             operation.query,
             variable_values=operation.variables,
@@ -180,23 +232,12 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
             async for result in results:
                 assert isinstance(result, ExecutionResult)  # incremental delivery is off
                 told = errors.present_all(result.errors or [])
-                # An event that can't be told ends its stream: the client must not go on as if it
-                # had seen it. As `next` it would be taken for one.
-                if is_request_error(result) or (is_stream and result.data is None):
+                if is_request_error(result):
                     return told
                 payload = {"errors": told, "data": result.data} if told else {"data": result.data}
                 following: Any = {"id": operation.id, "type": "next", "payload": payload}
                 await operation.send_operation_message(following)
         return []
-
-    async def _context(self, operation: RunningOperation[Connection, None]) -> tuple[Context, bool]:
-        request = Request(await self.context.viewer(), is_websocket=True)
-        found = self.context.documents.operation(
-            operation.query, operation.operation_name, operation.variables
-        )
-        is_query = found.type is OperationType.QUERY
-        context = Context(self.context.backend, request, found.document, remember=is_query)
-        return context, found.type is OperationType.SUBSCRIPTION
 
 
 def malformed(message: object) -> str | None:

@@ -1,0 +1,169 @@
+"""How events become JSON: once for all who watch alike, never for those who might see otherwise."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from graphql import GraphQLSchema
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Executor
+
+from models import Role, UtteranceSource
+from resolvers.records import UtteranceState
+from resolvers.streams import StreamEnd, TranscriptEvent
+from schema.context import Context
+from schema.documents import Documents
+from schema.events import Selection, Selections, SharedSelection
+from schema.executable import EXECUTABLE
+
+SCHEMA: GraphQLSchema = EXECUTABLE._schema
+PLAIN = """
+subscription ($id: ID!, $after: String) {
+  transcripts(sessionId: $id, after: $after) {
+    __typename cursor isCaughtUp utterances { ...Words } end { reason mayResume }
+  }
+}
+fragment Words on Utterance { id text role startedAt ... on Utterance { isFinal } }"""
+
+
+def selection(query: str, selections: Selections, documents: Documents | None = None) -> Selection:
+    """What a subscriber with this document gets to tell its events with."""
+    operation = (documents or Documents(SCHEMA)).operation(query)
+    executor = Executor.build(
+        SCHEMA,
+        operation.document,
+        context_value=cast(Context, SimpleNamespace(viewer="somebody")),
+        raw_variable_values={"id": "ses_1", "flag": True},
+    )
+    assert not isinstance(executor, list), executor
+    return selections.of(operation, executor)
+
+
+def state(text: str) -> UtteranceState:
+    return UtteranceState(
+        "utt_1",
+        "ses_1",
+        "key",
+        3,
+        Role.USER,
+        None,
+        UtteranceSource.SPEECH,
+        text,
+        False,
+        False,
+        1.0,
+        None,
+        None,
+        datetime(2026, 1, 31, 12, tzinfo=UTC),
+        None,
+    )
+
+
+def test_an_event_is_told_as_graphql_would() -> None:
+    """The payload is the answer that the document asks for, in its order, nothing else."""
+    event = TranscriptEvent("c1", (state("héllo"),), True, StreamEnd("SESSION_ENDED", False))
+
+    payload = selection(PLAIN, Selections()).payload(event)
+
+    assert payload == (
+        '{"data":{"transcripts":{"__typename":"TranscriptEvent","cursor":"c1","isCaughtUp":true,'
+        '"utterances":[{"id":"utt_1","text":"h\\u00e9llo","role":"USER",'
+        '"startedAt":"2026-01-31T12:00:00.000000Z","isFinal":false}],'
+        '"end":{"reason":"SESSION_ENDED","mayResume":false}}}}'
+    )
+
+
+def test_viewers_of_one_event_get_what_was_made_once() -> None:
+    """The second viewer with the same document gets the very text that the first one got."""
+    selections, documents, words = Selections(), Documents(SCHEMA), state("hello")
+    first = selection(PLAIN, selections, documents)
+    second = selection(PLAIN, selections, documents)
+
+    told = first.payload(TranscriptEvent("c1", (words,), True))
+
+    assert second.payload(TranscriptEvent("c1", (words,), True)) is told
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        TranscriptEvent("c2", (), True),
+        TranscriptEvent("c1", (), False),
+        TranscriptEvent("c1", (), True, StreamEnd("SESSION_ENDED", False)),
+        TranscriptEvent("c1", (state("hello"),), True),
+    ],
+    ids=["place", "replay", "end", "words"],
+)
+def test_events_that_differ_are_told_apart(other: TranscriptEvent) -> None:
+    """A reader at another place, still in its replay, at its end, or of other words."""
+    shared = selection(PLAIN, Selections())
+    told = shared.payload(TranscriptEvent("c1", (), True))
+
+    assert shared.payload(other) != told
+
+
+def test_equal_words_of_another_moment_are_not_taken_for_the_same() -> None:
+    """Payloads are known by the state itself, not by a place in memory that it has left."""
+    shared = selection(PLAIN, Selections())
+
+    told = [shared.payload(TranscriptEvent("c1", (state(str(n)),), True)) for n in range(1_000)]
+
+    assert len(set(cast(list[str], told))) == 1_000
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "subscription ($id: ID!) { transcripts(sessionId: $id) { utterances { session { id } } } }",
+        "subscription ($id: ID!, $flag: Boolean!) { transcripts(sessionId: $id) "
+        "{ cursor @include(if: $flag) } }",
+        "subscription ($id: ID!) { sessionUpdates(sessionId: $id) { session { agentState } } }",
+        "subscription ($id: ID!) { transcripts(sessionId: $id) { ...E } } "
+        "fragment E on TranscriptEvent { utterances { ...S } } "
+        "fragment S on Utterance { session { title } }",
+        "subscription ($id: ID!) { transcripts(sessionId: $id) "
+        "{ utterances { ... on Node { id } } } }",
+    ],
+    ids=["asks who reads", "a variable decides", "state of now", "in a fragment", "an interface"],
+)
+def test_what_may_differ_between_viewers_is_not_shared(query: str) -> None:
+    """Whatever is not plainly read from the event is worked out for each subscriber."""
+    selections = Selections()
+
+    assert type(selection(query, selections)) is Selection
+    assert not selections._known
+
+
+def test_a_shared_selection_knows_nothing_of_who_came_first() -> None:
+    """It outlives the first subscriber, whose context it must not keep."""
+    shared = selection(PLAIN, Selections())
+
+    assert type(shared) is SharedSelection
+    assert shared._executor.context_value is None
+
+
+def test_a_long_subscription_keeps_nothing_of_its_past() -> None:
+    """What is remembered for the execution does not grow with the events."""
+    alone = selection(PLAIN.replace("cursor", "cursor @skip(if: false)"), Selections())
+    remembered: Any = alone._executor
+
+    sizes = []
+    for number in range(3):
+        alone.payload(TranscriptEvent(str(number), (state("hello"),), True))
+        sizes.append(len(remembered._relevant_sub_fields))
+
+    assert sizes[0] == sizes[1] == sizes[2]
+
+
+def test_what_many_watched_is_forgotten() -> None:
+    """Payloads and selections are remembered up to a number, whatever comes."""
+    selections = Selections()
+    shared = selection(PLAIN, selections)
+    for number in range(1_000):
+        shared.payload(TranscriptEvent(str(number), (), True))
+    for number in range(100):
+        selection(PLAIN + f"#{number}", selections)
+
+    assert isinstance(shared, SharedSelection)
+    assert len(shared._known) == 256
+    assert len(selections._known) == 64
