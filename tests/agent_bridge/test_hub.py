@@ -130,6 +130,7 @@ def test_an_urgent_event_overtakes_and_outlives_the_others() -> None:
     assert taken(subscription) == [Event("1")]
 
     subscription.put(Event("2"))
+    subscription.put(Event("3"))
     subscription.put(urgent)
     subscription.put(Event("another", is_urgent=True))
     assert subscription.begin_again() is True
