@@ -4,9 +4,10 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 
@@ -52,17 +53,27 @@ def _as_root(*command: str) -> None:
     )
 
 
-def contents(database: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Read every row of every table that is not derived from others, past the server."""
+def contents(
+    database: Path, without: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Read every row of every table that is not derived from others, past the server.
+
+    Args:
+        database: The file.
+        without: Columns that don't count, by table.
+    """
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         tables = connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' "
             "AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'utterance_search%' ORDER BY name"
         ).fetchall()
-        return {
-            name: connection.execute(f'SELECT * FROM "{name}" ORDER BY 1').fetchall()
-            for (name,) in tables
-        }
+        found = {}
+        for (name,) in tables:
+            columns = connection.execute("SELECT name FROM pragma_table_info(?)", (name,))
+            kept = [f'"{column}"' for (column,) in columns if column not in without.get(name, ())]
+            statement = f'SELECT {", ".join(kept)} FROM "{name}" ORDER BY 1'
+            found[name] = connection.execute(statement).fetchall()
+        return found
 
 
 def rows(database: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:

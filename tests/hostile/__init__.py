@@ -1,0 +1,1 @@
+"""Everything that can be sent to a whole server and should not be: what it says, what is left."""

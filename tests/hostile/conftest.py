@@ -1,0 +1,41 @@
+"""One server with one conversation in it, in which something has been said already."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_bridge.tokens import Tokens
+from agent_bridge.worker_client import StartJob
+from tests.faults.stage import Agent, Stage, stage
+from tests.storage.disk import contents
+
+PRESENCE = ("agent_retry_by", "agent_back_by", "person_back_by")
+"""Columns of a session that tell who is there: connecting and leaving is no harm."""
+
+
+@dataclass
+class Scene:
+    """What is attacked, and how it is compared."""
+
+    on: Stage
+    job: StartJob
+    agent: Agent
+    tokens: Tokens
+
+    def stored(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return all that is stored, but for the clocks of who is there."""
+        return contents(self.on.server.database, without={"sessions": PRESENCE})
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with stage(tmp_path) as on:
+        job = await on.begin()
+        agent = await on.agent(job)
+        agent.say("said before")
+        await agent.settled()
+        secret = (on.server.data_dir / "secret.key").read_text().strip()
+        yield Scene(on, job, agent, Tokens(secret))
