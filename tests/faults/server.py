@@ -105,6 +105,10 @@ class CrashingServer:
     async def start(self) -> None:
         """Start it and wait until it answers requests."""
         await self.begin()
+        await self.opened()
+
+    async def opened(self) -> None:
+        """Wait until it answers requests."""
         self.pid = int(await self._answer("open"))
 
     async def kill(self) -> int:
@@ -165,6 +169,9 @@ class WholeServer(CrashingServer):
     async def start(self) -> None:
         self._own.environment["VOXQL_PORT"] = str(self.port)
         await asyncio.to_thread(self._own.start)
+
+    async def opened(self) -> None:
+        return None
 
     async def kill(self) -> int:
         await asyncio.to_thread(self._own.kill)
