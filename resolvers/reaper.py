@@ -129,9 +129,7 @@ class Reaper:
             lifecycle.fail(session, "AGENT_TIMEOUT", message, now, config)
             return "start_timeout"
         if _is_past(session.retry_by, now):
-            has_begun = session.started_at is not None
-            reason = EndReason.ABANDONED if has_begun else EndReason.START_FAILED
-            lifecycle.end(session, reason, now, config, agent_is_here=False)
+            lifecycle.end(session, EndReason.START_FAILED, now, config, agent_is_here=False)
             return "retry_over"
         if _is_past(session.drain_by, now):
             lifecycle.finish(session)
