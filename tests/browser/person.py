@@ -155,8 +155,7 @@ async def at_a_browser(
         folder / "profile",
         executable_path=CHROMIUM,
         args=[*FLAGS, allowing, f"--use-file-for-fake-audio-capture={wav}%noloop"],
-        viewport={"width": 1280, "height": 860},
-        **options,
+        **{"viewport": {"width": 1280, "height": 860}, **options},
     )
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)

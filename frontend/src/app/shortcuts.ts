@@ -1,5 +1,6 @@
 /** Keys that work everywhere. */
 import { useEffect, useRef } from "react";
+import { flushSync } from "react-dom";
 
 import { useApp } from "./context.ts";
 import { newKey } from "./keys.ts";
@@ -18,9 +19,10 @@ interface Actions {
   showHelp(): void;
 }
 
-/** The search field appears with the sidebar, hence the frame in between. */
-function focusSearch(): void {
-  requestAnimationFrame(() => document.getElementById("search")?.focus());
+/** Drawn at once where it was closed, so that not one key of what is typed next gets lost. */
+function openSearch(openHistory: () => void): void {
+  flushSync(openHistory);
+  document.getElementById("search")?.focus();
 }
 
 export function useShortcuts(actions: Actions): void {
@@ -34,8 +36,7 @@ export function useShortcuts(actions: Actions): void {
       if (event.shiftKey && key === "o") {
         app.driver.dispatch({ type: "newChat", key: newKey() });
       } else if (!event.shiftKey && key === "k") {
-        latest.current.openHistory();
-        focusSearch();
+        openSearch(latest.current.openHistory);
       } else if (!event.shiftKey && key === "m") {
         const { isMuted } = app.driver.state.microphone;
         app.driver.dispatch({ type: "mute", isMuted: !isMuted });

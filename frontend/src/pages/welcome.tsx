@@ -14,8 +14,8 @@ export function Welcome() {
   const [isBusy, setBusy] = useState(false);
   const [complaint, setComplaint] = useState("");
 
-  const enter = async (event: FormEvent) => {
-    event.preventDefault();
+  const enter = async (event?: FormEvent) => {
+    event?.preventDefault();
     setBusy(true);
     setComplaint("");
     try {
@@ -55,7 +55,15 @@ export function Welcome() {
         )}
         <p className="welcome-ways">
           {way !== "guest" && (
-            <button type="button" className="link" onClick={() => setWay("guest")}>
+            <button
+              type="button"
+              className="link"
+              disabled={isBusy}
+              onClick={() => {
+                setWay("guest");
+                void enter();
+              }}
+            >
               Continue as a guest
             </button>
           )}

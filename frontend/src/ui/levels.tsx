@@ -47,7 +47,7 @@ export function AgentVoice({ tone }: { tone: string }) {
 }
 
 function drawRing(element: HTMLElement, level: number): void {
-  element.style.transform = `scale(${(1 + level * 0.45).toFixed(3)})`;
+  element.style.transform = `scale(${(1 + level * 0.32).toFixed(3)})`;
 }
 
 /** One's own voice: a ring around the microphone. */
