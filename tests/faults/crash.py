@@ -181,7 +181,7 @@ class Run:
                 self.journal.violated(Kind.FAULT, f"a part of the checker failed: {outcome!r}")
 
     def _read_log(self, log: Path) -> None:
-        if self.fault != SOUND or self.is_whole:
+        if self.fault != SOUND:
             return
         for line in log.read_text(errors="replace").splitlines():
             if "[error" in line or "Traceback" in line:

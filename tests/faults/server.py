@@ -175,7 +175,14 @@ class WholeServer(CrashingServer):
 
     async def kill(self) -> int:
         await asyncio.to_thread(self._own.kill)
+        self._keep_log()
         return self._own.process.returncode or 0
 
     async def stop(self) -> int:
-        return await asyncio.to_thread(self._own.stop)
+        status = await asyncio.to_thread(self._own.stop)
+        self._keep_log()
+        return status
+
+    def _keep_log(self) -> None:
+        with self.log.open("a") as log:
+            log.writelines(f"{line}\n" for line in self._own.lines)

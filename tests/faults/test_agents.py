@@ -258,7 +258,7 @@ async def test_a_very_long_conversation_stays_quick(tmp_path: Path, count: int) 
         print(f"{count} utterances, a tenth each: {' '.join(f'{t:.2f}' for t in times)} s")
 
         assert times[-1] < 3 * sorted(times)[2] + 0.5
-        async with watching(on.watcher(session)) as watcher:
+        async with watching(on.watcher(session), within=300) as watcher:
             await on.journal.until(lambda: len(watcher.held) == count, within=300)
             assert texts(watcher) == agent.promised
         assert len(stored(on.server, session)) == count

@@ -19,12 +19,12 @@ MIB = 1024 * 1024
 
 
 @asynccontextmanager
-async def watching(watcher: Watcher) -> AsyncIterator[Watcher]:
-    """Run a subscriber for the time of the block."""
+async def watching(watcher: Watcher, within: float = 30.0) -> AsyncIterator[Watcher]:
+    """Run a subscriber for the time of the block, from when it has caught up."""
     watcher.is_caught_up = False
     task = asyncio.create_task(watcher.run())
     try:
-        await watcher.journal.until(lambda: watcher.is_caught_up)
+        await watcher.journal.until(lambda: watcher.is_caught_up, within)
         yield watcher
     finally:
         task.cancel()
