@@ -130,6 +130,37 @@ describe("a stream that breaks", () => {
   });
 });
 
+describe("somebody who signs in again", () => {
+  it("goes on where access was lost, with sound", () => {
+    const scene = new Scene().talking();
+    const event = { cursor: "cursor-5", isCaughtUp: true, utterances: [utterance("a1")] };
+    const end = { reason: "ACCESS_REVOKED", mayResume: false };
+    scene.answer({ type: "words", event, end });
+    scene.answer({ type: "update", session: null, isDeleted: false, end });
+    scene.answer({ type: "mediaLost", code: 1006, isTerminal: false });
+    scene.answer({ type: "time", timer: "media" });
+    scene.answer({ type: "joinFailed", failure: failure("signed-out") });
+
+    scene.send({ type: "signedIn" });
+
+    expect(scene.did.filter((name) => name.startsWith("open"))).toEqual([
+      "openWords",
+      "openUpdates",
+    ]);
+    expect(scene.did).toContain("join");
+    expect(scene.find("openWords").after).toBe("cursor-5");
+    expect(scene.texts).toEqual(["words of a1"]);
+  });
+
+  it("opens nothing twice", () => {
+    const scene = new Scene().talking();
+
+    scene.send({ type: "signedIn" });
+
+    expect(scene.effects).toEqual([]);
+  });
+});
+
 describe("the session", () => {
   it("drops versions that are older than what it has, but takes the agent's state", () => {
     const scene = new Scene().talking();
@@ -177,6 +208,8 @@ describe("the session", () => {
 
     expect(isRunning(scene.state)).toBe(false);
     expect(scene.did).toContain("closeMedia");
+    scene.send({ type: "newChat", key: "key-2" });
+    expect(scene.find("startNewChat").previous).toBeNull();
   });
 });
 

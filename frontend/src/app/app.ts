@@ -11,8 +11,9 @@ import {
   type ViewerQuery,
 } from "../api/generated/graphql.ts";
 import { Driver } from "../conversation/driver.ts";
+import type { Connection } from "../conversation/state.ts";
 import { History } from "../history/history.ts";
-import { lineUrl, Sound } from "../sound/sound.ts";
+import { type LineListener, lineUrl, Sound } from "../sound/sound.ts";
 import { recall, remember } from "./storage.ts";
 import { Store } from "./store.ts";
 import { Toasts } from "./toasts.ts";
@@ -25,6 +26,9 @@ export type Presence =
   | { is: "away" }
   | { is: "here"; viewer: Viewer };
 
+/** What stands for a close code where this page does not speak the transport at all. */
+const NO_SUCH_TRANSPORT = 4404;
+
 export class App {
   readonly api: Api;
   readonly driver: Driver;
@@ -32,6 +36,9 @@ export class App {
   readonly sound: Sound;
   readonly toasts = new Toasts();
   readonly presence = new Store<Presence>({ is: "loading" });
+  #lastId: string | null = null;
+  /** A guest signs in to an account, and the conversations become that account's. */
+  #movesAlong = false;
   /** Set by the router as soon as it is there. */
   navigate: NavigateFunction = () => {};
 
@@ -64,8 +71,11 @@ export class App {
       set isListening(isListening: boolean) {
         sound.isListening = isListening;
       },
-      openLine: (connection: Parameters<typeof lineUrl>[0], on: Parameters<Sound["openLine"]>[2]) =>
-        sound.openLine(lineUrl(connection, origin), connection.token, on),
+      openLine: (connection: Connection, on: LineListener) => {
+        if (connection.transport === "LOCAL")
+          sound.openLine(lineUrl(connection, origin), connection.token, on);
+        else on.lost(NO_SUCH_TRANSPORT, true);
+      },
       closeLine: () => sound.closeLine(),
       openMicrophone: () => {
         sound.unlock();
@@ -95,6 +105,7 @@ export class App {
 
   async signIn(email: string, password: string, claimGuestSessions: boolean): Promise<void> {
     await this.api.mutate(SignInDocument, { input: { email, password, claimGuestSessions } });
+    this.#movesAlong = claimGuestSessions;
     await this.#changed();
   }
 
@@ -120,7 +131,14 @@ export class App {
   #enter(viewer: Viewer): void {
     const before = this.presence.value;
     this.presence.set({ is: "here", viewer });
-    if (before.is !== "here" || before.viewer.id !== viewer.id) this.history.start();
+    const isSame = before.is === "here" && before.viewer.id === viewer.id;
+    if (!isSame) this.history.start();
+    // Somebody else must not find on the page what the one before has said.
+    if (this.#lastId !== null && this.#lastId !== viewer.id && !this.#movesAlong)
+      this.driver.dispatch({ type: "leave" });
+    else this.driver.dispatch({ type: "signedIn" });
+    this.#lastId = viewer.id;
+    this.#movesAlong = false;
   }
 
   #leave(): void {

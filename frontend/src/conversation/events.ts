@@ -28,6 +28,8 @@ export type Wish =
   | { type: "sayAgain"; key: string }
   | { type: "mute"; isMuted: boolean }
   | { type: "retryMicrophone" }
+  /** Somebody is signed in (again); what access was lost to is opened anew. */
+  | { type: "signedIn" }
   | { type: "leave" };
 
 /** What comes back; `epoch` is that of the conversation it was asked for in. */

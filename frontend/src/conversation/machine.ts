@@ -19,13 +19,15 @@ function happened(state: Conversation, event: Wish | Occurrence): Step {
   switch (event.type) {
     case "start":
     case "newChat":
-      return request.request(state, state.session === null ? "start" : "next", event.key);
+      return request.request(state, hasOne(state) ? "next" : "start", event.key);
     case "end":
       return request.request(state, "end", event.key);
     case "retryRequest":
       return request.retry(state);
     case "dismissFailure":
       return dismiss(state);
+    case "signedIn":
+      return back(state);
     case "leave":
       return request.leave(state);
     case "attach":
@@ -81,6 +83,17 @@ function online(state: Conversation): Step {
   const [next, media] = talk.joinAgain(withUpdates);
   return [next, [...words, ...updates, ...media]];
 }
+
+/** Access is back: the streams that ended with it go on, and sound is joined again. */
+function back(state: Conversation): Step {
+  const [withWords, words] = session.reopen(state, "words");
+  const [withUpdates, updates] = session.reopen(withWords, "updates");
+  const isCut = withUpdates.isTalking && withUpdates.media.is === "stopped";
+  const [next, media] = isCut ? session.talkHere(withUpdates) : ([withUpdates, []] as const);
+  return [next, [...words, ...updates, ...media]];
+}
+
+const hasOne = (state: Conversation) => state.session !== null && !state.isDeleted;
 
 function dismiss(state: Conversation): Step {
   if (state.request?.failure) return [{ ...state, request: null, problem: null }, []];

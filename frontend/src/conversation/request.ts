@@ -16,8 +16,8 @@ export function request(state: Conversation, kind: Request["kind"], key: string)
   if (isBusy(state)) return [state, []];
   // The same wish again is a retry: under its old key, so that nothing is done twice.
   if (state.request?.kind === kind) return retry(state);
-  const { session } = state;
-  if (kind === "end" && (session === null || state.isDeleted)) return leave(state);
+  const session = state.isDeleted ? null : state.session;
+  if (kind === "end" && session === null) return leave(state);
   const previous = session && {
     sessionId: session.id,
     messages: messages(state.transcript, state.pending),

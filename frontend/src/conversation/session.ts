@@ -188,6 +188,12 @@ export function resume(state: Conversation, which: Which): Step {
   return [{ ...state, [which]: { is: "open", tries: stream.tries } }, [effect]];
 }
 
+/** Opens a stream again that had ended for good, because access to it was gone. */
+export function reopen(state: Conversation, which: Which): Step {
+  if (state[which].is !== "off" || !isRunning(state)) return [state, []];
+  return resume({ ...state, [which]: { is: "waiting", tries: 0 } }, which);
+}
+
 /** The agent should have come, or failed to, by now: ask again how the session is. */
 export function agentIsLate(state: Conversation): Step {
   if (state.session?.status !== "STARTING") return [state, []];

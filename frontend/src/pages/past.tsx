@@ -10,10 +10,12 @@ import { recall } from "../app/storage.ts";
 import { isOver, isRunning, type Session } from "../conversation/state.ts";
 import type { Utterance } from "../conversation/transcript.ts";
 import { problem } from "../conversation/words.ts";
-import { Head } from "../ui/head.tsx";
+import { BackToTalking, Head } from "../ui/head.tsx";
 import { count, duration, full } from "../ui/time.ts";
 import { Transcript } from "../ui/transcript.tsx";
 import { Skeleton } from "./session.tsx";
+
+const LAST_WORDS_MS = 1500;
 
 interface Record {
   session: Session;
@@ -55,6 +57,12 @@ export function Past({ id }: { id: string }) {
     }
   }, [api, driver, id]);
   useEffect(() => void load(), [load]);
+  // Its agent still hands in the last words.
+  useEffect(() => {
+    if (record?.session.status !== "ENDING") return;
+    const timer = setTimeout(() => void load(), LAST_WORDS_MS);
+    return () => clearTimeout(timer);
+  }, [record, load]);
 
   const known = history.state.entries.find((entry) => entry.session.id === id)?.session;
   const session = known ?? record?.session;
@@ -64,7 +72,9 @@ export function Past({ id }: { id: string }) {
       <Head
         title={session?.title ?? "Conversation"}
         detail={session && <PastDetail session={session} />}
-      />
+      >
+        <BackToTalking />
+      </Head>
       <Transcript
         lines={record?.utterances ?? []}
         pending={[]}

@@ -3,7 +3,7 @@ import { useState } from "react";
 
 import { useApp, useViewer } from "../app/context.ts";
 import { AccountForm } from "../ui/account-form.tsx";
-import { Head } from "../ui/head.tsx";
+import { BackToTalking, Head } from "../ui/head.tsx";
 import { Devices } from "./settings/devices.tsx";
 import { Theme } from "./settings/theme.tsx";
 import { Tokens } from "./settings/tokens.tsx";
@@ -11,7 +11,9 @@ import { Tokens } from "./settings/tokens.tsx";
 export default function Settings() {
   return (
     <>
-      <Head title="Settings" />
+      <Head title="Settings">
+        <BackToTalking />
+      </Head>
       <div className="scroll">
         <div className="column settings">
           <Account />

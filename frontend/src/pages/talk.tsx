@@ -3,7 +3,7 @@ import { Navigate } from "react-router";
 
 import { useApp, useConversation, useViewer } from "../app/context.ts";
 import { newKey } from "../app/keys.ts";
-import { isBusy } from "../conversation/state.ts";
+import { isBusy, isRunning } from "../conversation/state.ts";
 import { Head } from "../ui/head.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { RequestFailed } from "../ui/notices.tsx";
@@ -12,7 +12,8 @@ export function Talk() {
   const { driver, sound } = useApp();
   const state = useConversation();
   const viewer = useViewer();
-  if (state.session !== null) return <Navigate to={`/c/${state.session.id}`} replace />;
+  if (state.session !== null && isRunning(state))
+    return <Navigate to={`/c/${state.session.id}`} replace />;
 
   const isStarting = isBusy(state);
   const start = () => {
