@@ -6,6 +6,7 @@ type and save, subscribers come, go and read slowly, the process is killed and a
 
 import asyncio
 import shutil
+import sqlite3
 import tempfile
 from collections import defaultdict
 from collections.abc import Coroutine
@@ -26,6 +27,7 @@ from agent_bridge.hub import LocalHub
 from agent_bridge.protocol import Ack
 from agent_bridge.tokens import Tokens
 from models import Session, UtteranceSource, database
+from models.database import Connection, NotStored
 from resolvers import ledger, streams, transaction
 from resolvers.backend import Backend, Config
 from resolvers.ledger import Ledger, claim_of
@@ -171,6 +173,18 @@ class Conversation:
 
 def spoken(segment: str, revision: int, *, final: bool, typed: bool = False) -> str:
     return f"{segment} {revision}{' final' if final else ''}{' typed' if typed else ''}"
+
+
+async def on_a_full_disk(work: Any, *, asked_at: float) -> Any:
+    """Do it all, and find at the end that there is no room for it."""
+
+    async def doomed(conn: Connection) -> None:
+        await work(conn)
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    return await database.transact(doomed, asked_at=asked_at)
 
 
 which = st.sampled_from([0, 0, 0, 1])
@@ -528,6 +542,30 @@ class Histories(RuleBasedStateMachine):
             await self.stage.read(talk.session)
             self.turn += 1
             await self._crash(is_recovered, is_writing=False, is_resent=False)
+
+        self.run(work())
+
+    @rule(number=which, ago=turns, revision=revisions, final=st.booleans())
+    def fill_the_disk(self, number: int, ago: int, revision: int, final: bool) -> None:
+        """Nothing is stored for a while, nor acknowledged; then agents say it again."""
+        talk = self.talks[number]
+        self.lines += 1
+        key, given = f"never {self.lines}", [message(f"never {self.lines}", "of this")]
+        stage = self.stage
+
+        async def work() -> None:
+            with mock.patch.object(ledger, "transact", on_a_full_disk):
+                self._report(talk, self.segment(ago), revision, final=final)
+                acked = [list(each.acked) for each in self.talks]
+                await stage.backend.ledger.commit_waiting()
+                with pytest.raises((NotStored, Conflict)):  # it may have ended
+                    await stage.type(talk.session, "of this", key=key)
+                with pytest.raises(NotStored):
+                    await save_session(stage.backend, stage.viewer, talk.session.id, given)
+                # Whoever was answered got a nack.
+                assert [each.acked for each in self.talks] == acked
+            for each in self.talks:
+                self._resend(each)
 
         self.run(work())
 
