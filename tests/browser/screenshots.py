@@ -13,12 +13,16 @@ from tests.e2e.sound import Clip, recording
 from tests.server_process import ROOT, ServerProcess
 
 SAID: Final[list[Clip | float]] = [3.0, recording("0920"), 7.0, recording("0870"), 2.0]
+IMAGES: Final = ROOT / "docs" / "images"
+SHOWN: Final = frozenset({"conversation", "search"})
+"""Of the pictures, those that the documents show."""
+
 LINES: Final = ("Good morning! What can you do?", "How much is 12 times 12?", "Thank you, goodbye.")
 
 
 def main() -> None:
     """Write the pictures into the folder given, or into docs/images."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         server = ServerProcess(Path(scratch) / "server", VOXQL_AGENT="local").start()
@@ -34,7 +38,7 @@ async def _take(url: str, folder: Path, scratch: Path) -> None:
     profile.mkdir()
     async with (
         async_playwright() as playwright,
-        at_a_browser(playwright, url, SAID, profile) as person,
+        at_a_browser(playwright, url, SAID, profile, reduced_motion="reduce") as person,
     ):
         page = person.page
         await page.set_viewport_size({"width": 1280, "height": 800})
@@ -99,6 +103,8 @@ async def _the_rest(person: Person, folder: Path) -> None:
 async def _shoot(page: Page, folder: Path, name: str) -> None:
     """Take it in both themes, then in the dark and narrow, without waiting for anything to move."""
     await page.mouse.move(640, 5)
+    if folder == IMAGES and name not in SHOWN:
+        return
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         await page.screenshot(path=folder / f"{name}-{scheme}.png")

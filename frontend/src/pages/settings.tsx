@@ -60,7 +60,7 @@ function Account() {
       ) : (
         <p>Signed in as {viewer.email}.</p>
       )}
-      <button type="button" className="button quiet" onClick={() => void app.signOut()}>
+      <button type="button" className="button" onClick={() => void app.signOut()}>
         Sign out
       </button>
       {viewer.isGuest && (

@@ -22,7 +22,7 @@ export function Transcript(props: Props) {
   const scroll = useRef<HTMLDivElement>(null);
   const { isAway, toEnd } = useFollow(scroll, [lines, pending, props.after]);
   return (
-    <div className="transcript">
+    <div className="transcript" data-live={isLive}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
       <section className="scroll" ref={scroll} tabIndex={0} aria-label="Conversation">
         <div className="column">
