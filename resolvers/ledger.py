@@ -265,14 +265,19 @@ class Ledger:
         twice is harmless, so the commit that it waits for still answers it.
         """
         session_id = edit.session.id
-        memory = self._memories.get(session_id)
-        claims = [known.claim for known in memory.open.values() if known.is_dirty] if memory else []
+        claims = list(self._dirty(session_id).values())
         for batch in (self._in_flight, self._waiting):
             claims.extend(entry.claim for entry in batch.get(session_id, {}).values())
         if claims:
             await edit.load(claim.key for claim in claims)
             for claim in claims:
                 await edit.merge(claim)
+
+    def _dirty(self, session_id: str) -> dict[str, Claim]:
+        """Return what was published of a session and is not yet written, by key."""
+        memory = self._memories.get(session_id)
+        known = memory.open.items() if memory is not None else ()
+        return {key: each.claim for key, each in known if each.is_dirty}
 
     def _announce(self, edit: SessionEdit) -> None:
         session = edit.session
@@ -406,6 +411,10 @@ class Ledger:
         faults: dict[str, dict[str, Fault]] = {}
 
         async def work(transaction: Transaction) -> None:
+            await transaction.lock(batch)
+            await transaction.load(
+                {id_: [*claims, *self._dirty(id_)] for id_, claims in batch.items()}
+            )
             for session_id, claims in batch.items():
                 faults[session_id] = await self._merge(transaction, session_id, claims)
 

@@ -1,8 +1,10 @@
 """Saving a conversation: what the client shows is merged with what the server has, and it ends."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from agent_bridge.commands import Stop
 from agent_bridge.hub import Hub
@@ -16,6 +18,9 @@ from resolvers.records import agent_topic
 from resolvers.refusals import BadUserInput
 from resolvers.transaction import SessionEdit, Transaction
 from resolvers.viewer import TokenScope, Viewer
+
+AT_ONCE: Final = 250
+"""Messages that are merged before others have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,9 @@ async def _merge(edit: SessionEdit, messages: Sequence[Message]) -> None:
     positions: dict[str, float] = {}
     if missing:
         positions = place_missing(known, await edit.places(), keys)
-    for message in messages:
+    for index, message in enumerate(messages):
+        if index % AT_ONCE == 0:
+            await asyncio.sleep(0)
         await edit.merge(_claim(message), positions.get(message.key))
 
 

@@ -1,11 +1,11 @@
 """One transaction's changes of sessions and their utterances, with the numbers clients rely on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from models import Session, SessionStatus, Utterance, UtteranceSource
-from models.database import Connection, locked_session
+from models import Session, SessionStatus, Utterance, UtteranceSource, bulk
+from models.database import Connection
 from resolvers.merge import Claim, prevails
 from resolvers.placement import Place
 
@@ -41,11 +41,9 @@ _INTERNAL: Final = (
     "person_back_by",
     "deleted_at",
 )
-_UPDATED: Final = (
+# What a claim says of an utterance, by the names that both have for it.
+_CLAIMED: Final = (
     "agent_revision",
-    "revision",
-    "ceiling",
-    "seq",
     "role",
     "speaker",
     "source",
@@ -63,7 +61,14 @@ _UPDATED: Final = (
 class SessionEdit:
     """One session inside a transaction: its row is locked, its changes are collected."""
 
-    def __init__(self, conn: Connection, session: Session, *, is_new: bool = False) -> None:
+    def __init__(
+        self,
+        conn: Connection,
+        session: Session,
+        *,
+        is_new: bool = False,
+        last_position: float | None = None,
+    ) -> None:
         self._conn = conn
         self.session = session
         self.is_new = is_new
@@ -75,7 +80,7 @@ class SessionEdit:
         self._rows: dict[str, Utterance] = {}
         self._new: set[str] = set()
         self._loaded: set[str] = set()
-        self._end: float | None = None
+        self._end = last_position
         self._before = self._values(_VISIBLE)
         self._before_internal = self._values(_INTERNAL)
 
@@ -85,14 +90,18 @@ class SessionEdit:
     async def load(self, keys: Iterable[str]) -> Mapping[str, Utterance]:
         """Read the rows of these keys, those not yet read, and return all that are known."""
         missing = [key for key in dict.fromkeys(keys) if key not in self._loaded]
-        # SQLite takes 32,766 variables in one statement; 10,000 messages are the most that come.
         if missing and not self.is_new:
-            rows = await Utterance.filter(session_id=self.session.id, key__in=missing).using_db(
-                self._conn
-            )
-            self._rows.update((row.key, row) for row in rows)
+            found = await bulk.with_keys(self._conn, {self.session.id: missing})
+            self.take_in(found[self.session.id])
         self._loaded.update(missing)
         return self._rows
+
+    def take_in(self, rows: Iterable[Utterance], keys: Iterable[str] = ()) -> None:
+        """Note rows that were read for this session, and that there are no others of these keys."""
+        for row in rows:
+            self._rows.setdefault(row.key, row)
+            self._loaded.add(row.key)
+        self._loaded.update(keys)
 
     async def places(self) -> list[Place]:
         """Return the places of all rows in order, those of this transaction included."""
@@ -109,28 +118,30 @@ class SessionEdit:
 
         A new key gets the given position, or the end.
         """
-        rows = await self.load([claim.key])
-        row = rows.get(claim.key)
+        key = claim.key
+        if key not in self._loaded:
+            await self.load([key])
+        row = self._rows.get(key)
         if row is None:
-            row = await self._insert(claim, position)
-        elif not prevails(claim, row.source, row.is_final, row.agent_revision):
+            row = self._rows[key] = await self._made(claim, position)
+            self._new.add(key)
+            self.created_count += 1
+        elif prevails(claim, row.source, row.is_final, row.agent_revision):
+            _write(row, claim)
+        else:
             return False
-        _write(row, claim)
-        self.changed[claim.key] = row
+        self.changed[key] = row
         return True
 
-    async def _insert(self, claim: Claim, position: float | None) -> Utterance:
+    async def _made(self, claim: Claim, position: float | None) -> Utterance:
         if position is None:
             position = await self._next_position()
         elif self._end is not None:
             self._end = max(self._end, position)
-        row = Utterance(
-            session_id=self.session.id, key=claim.key, position=position, revision=0, ceiling=0
+        values = {name: getattr(claim, name) for name in _CLAIMED}
+        return bulk.unwritten(
+            self.session.id, claim.key, position, revision=0, ceiling=0, seq=0, **values
         )
-        self._rows[claim.key] = row
-        self._new.add(claim.key)
-        self.created_count += 1
-        return row
 
     async def _next_position(self) -> float:
         if self._end is None:
@@ -190,20 +201,10 @@ class SessionEdit:
             session.preview_position = first.position
             session.preview = preview_of(first.text)
 
-    async def save(self) -> None:
-        """Write the session's row, the changed columns only."""
-        if self.is_new:
-            await self.session.save(using_db=self._conn, force_create=True)
-            return
-        names = [
-            name
-            for name, before in zip(
-                _VISIBLE + _INTERNAL, self._before + self._before_internal, strict=True
-            )
-            if getattr(self.session, name) != before
-        ]
-        if names:
-            await self.session.save(using_db=self._conn, update_fields=names)
+    def changed_columns(self) -> tuple[str, ...]:
+        """Return the columns of the session's row that are to be written."""
+        before = zip(_VISIBLE + _INTERNAL, self._before + self._before_internal, strict=True)
+        return tuple(name for name, held in before if getattr(self.session, name) != held)
 
 
 def preview_of(text: str) -> str:
@@ -213,18 +214,8 @@ def preview_of(text: str) -> str:
 
 
 def _write(row: Utterance, claim: Claim) -> None:
-    row.agent_revision = claim.agent_revision
-    row.role = claim.role
-    row.speaker = claim.speaker
-    row.source = claim.source
-    row.text = claim.text
-    row.is_final = claim.is_final
-    row.is_interrupted = claim.is_interrupted
-    row.language = claim.language
-    row.confidence = claim.confidence
-    row.started_at = claim.started_at
-    row.ended_at = claim.ended_at
-    row.awaits_agent = claim.awaits_agent
+    for name in _CLAIMED:
+        setattr(row, name, getattr(claim, name))
 
 
 class Transaction:
@@ -237,13 +228,25 @@ class Transaction:
 
     async def edit(self, session_id: str) -> SessionEdit | None:
         """Lock a session's row; None where there is none, or only its tombstone."""
-        known = self.edits.get(session_id)
-        if known is None:
-            session = await locked_session(self.conn, session_id)
-            if session is None or session.deleted_at is not None:
-                return None
-            known = self.adopt(session)
-        return known
+        if session_id not in self.edits:
+            await self.lock([session_id])
+        return self.edits.get(session_id)
+
+    async def lock(self, session_ids: Iterable[str]) -> None:
+        """Lock the rows of several sessions at once, as far as they are there."""
+        missing = [session_id for session_id in session_ids if session_id not in self.edits]
+        for session, last_position in await bulk.locked_sessions(self.conn, missing):
+            if session.deleted_at is None:
+                self.edits[session.id] = SessionEdit(
+                    self.conn, session, last_position=last_position or 0.0
+                )
+
+    async def load(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Read the rows of these keys, by session, those of all sessions at once."""
+        sought = {id_: keys for id_, keys in wanted.items() if id_ in self.edits}
+        found = await bulk.with_keys(self.conn, sought)
+        for session_id, keys in sought.items():
+            self.edits[session_id].take_in(found.get(session_id, ()), keys)
 
     def adopt(self, session: Session) -> SessionEdit:
         """Collect the changes of a session whose row is locked already."""
@@ -257,16 +260,15 @@ class Transaction:
     async def write(self) -> None:
         """Number and write everything that was collected, the rows of all sessions at once."""
         rows: list[Utterance] = []
+        changes: list[tuple[Session, tuple[str, ...]]] = []
         for edit in self.edits.values():
             rows.extend(edit.number())
-            await edit.save()
-        if rows:
-            await Utterance.bulk_create(
-                rows,
-                on_conflict=("session_id", "key"),
-                update_fields=_UPDATED,
-                using_db=self.conn,
-            )
+            if edit.is_new:
+                await edit.session.save(using_db=self.conn, force_create=True)
+            else:
+                changes.append((edit.session, edit.changed_columns()))
+        await bulk.update_sessions(self.conn, changes)
+        await bulk.write(self.conn, rows)
 
 
 def is_over(session: Session) -> bool:

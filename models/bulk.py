@@ -1,0 +1,155 @@
+"""Sessions and utterances read and written many at a time, without what the ORM does for each.
+
+The ORM builds its statement anew for every call, and looks at every field of every row to find out
+what it may default to: for a thousand rows that takes twice as long as SQLite takes to store them,
+and a commit of one short sentence takes ten times as long as its disk.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final, TypeVar
+
+from tortoise.fields import DatetimeField
+from tortoise.models import Model
+
+from models import ids
+from models.database import Connection
+from models.session import Session
+from models.utterance import Utterance
+
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
+AT_ONCE: Final = 500
+"""Rows of one statement, after which others have their turn."""
+
+_UPDATED: Final = (
+    "agent_revision",
+    "revision",
+    "ceiling",
+    "seq",
+    "role",
+    "speaker",
+    "source",
+    "text",
+    "is_final",
+    "is_interrupted",
+    "language",
+    "confidence",
+    "started_at",
+    "ended_at",
+    "awaits_agent",
+)
+_COLUMNS: Final = ("id", "session_id", "key", "position", *_UPDATED)
+_UPSERT: Final = (
+    f"INSERT INTO utterances ({', '.join(_COLUMNS)}) "  # noqa: S608 - the names are those above
+    f"VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (session_id, key) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _UPDATED)
+)
+# Joined, for SQLite would search no index for `(session_id, key) IN (VALUES …)`.
+_BY_KEY: Final = """
+WITH wanted(session_id, key) AS (VALUES {marks})
+SELECT u.* FROM wanted w JOIN utterances u ON u.session_id = w.session_id AND u.key = w.key"""
+# The last position is found at the end of the index utterances_order, however long a session is.
+_LOCKED: Final = """
+SELECT *, (
+    SELECT position FROM utterances WHERE session_id = sessions.id
+    ORDER BY position DESC, id DESC LIMIT 1
+) AS last_position
+FROM sessions WHERE id IN ({marks})"""
+
+# The enums by their value: sqlite3 would first ask every adapter about their own type.
+_ENUMS: Final = {"role": "role.value", "source": "source.value"}
+_values: Final = attrgetter(*(_ENUMS.get(name, name) for name in _COLUMNS))
+
+
+def hydrated(model: type[M], row: dict[str, Any]) -> M:
+    """Make an object of a row that holds all columns of its table."""
+    for name in _moments(model):
+        if row[name] is not None:
+            # As `sqlite_engine` writes them; the ORM's own parser takes any ISO 8601, slowly.
+            row[name] = datetime.fromisoformat(row[name])
+    return model._init_from_db(**row)
+
+
+def unwritten(session_id: str, key: str, position: float, **values: Any) -> Utterance:
+    """Make an utterance that is in no database yet; `values` are all its other columns."""
+    row = Utterance._init_from_db(
+        number=None,
+        id=ids.new_utterance(),
+        session_id=session_id,
+        key=key,
+        position=position,
+        **values,
+    )
+    row._saved_in_db = False
+    return row
+
+
+async def locked_sessions(
+    conn: Connection, session_ids: Sequence[str]
+) -> list[tuple[Session, float | None]]:
+    """Read sessions, tombstones included, that nobody else changes before `conn` commits.
+
+    Returns them with the position of their last utterance. SQLite has no row locks and needs none:
+    its transactions take the write lock as they begin.
+    """
+    found = []
+    for some in _chunks(session_ids):
+        statement = _LOCKED.format(marks=", ".join("?" * len(some)))
+        for row in await conn.execute_query_dict(statement, list(some)):
+            last_position = row.pop("last_position")
+            found.append((hydrated(Session, row), last_position))
+    return found
+
+
+async def with_keys(
+    conn: Connection, wanted: Mapping[str, Iterable[str]]
+) -> dict[str, list[Utterance]]:
+    """Read the utterances with these keys, by the session that they are wanted of."""
+    found: dict[str, list[Utterance]] = defaultdict(list)
+    pairs = [(session_id, key) for session_id, keys in wanted.items() for key in keys]
+    for some in _chunks(pairs):
+        statement = _BY_KEY.format(marks=", ".join(["(?, ?)"] * len(some)))
+        values = [value for pair in some for value in pair]
+        for row in await conn.execute_query_dict(statement, values):
+            found[row["session_id"]].append(hydrated(Utterance, row))
+    return found
+
+
+async def write(conn: Connection, rows: Sequence[Utterance]) -> None:
+    """Insert these rows, or update those whose session and key are there."""
+    for some in _chunks(rows):
+        await conn.execute_many(_UPSERT, [list(_values(row)) for row in some])
+
+
+async def update_sessions(
+    conn: Connection, changes: Iterable[tuple[Session, tuple[str, ...]]]
+) -> None:
+    """Write these columns of these sessions."""
+    alike: dict[tuple[str, ...], list[Session]] = defaultdict(list)
+    for session, names in changes:
+        if names:
+            alike[names].append(session)
+    for names, sessions in alike.items():
+        values = [[*(getattr(each, name) for name in names), each.id] for each in sessions]
+        await conn.execute_many(_update(names), values)
+
+
+@cache
+def _update(names: tuple[str, ...]) -> str:
+    columns = ", ".join(f"{name} = ?" for name in names)
+    return f"UPDATE sessions SET {columns} WHERE id = ?"  # noqa: S608 - names are the model's own
+
+
+@cache
+def _moments(model: type[Model]) -> list[str]:
+    fields = model._meta.fields_map.items()
+    return [name for name, field in fields if isinstance(field, DatetimeField)]
+
+
+def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
+    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
