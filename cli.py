@@ -1,6 +1,7 @@
 """The `voxql` command; each part loads what it needs when it runs, so that `--help` is quick."""
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -95,16 +96,18 @@ def talk(
         ),
     ] = None,
     url: Annotated[
-        str, typer.Option(envvar="VOXQL_URL", help="The server to talk through.")
-    ] = "http://127.0.0.1:8000",
+        str | None,
+        typer.Option(envvar="VOXQL_URL", help="The server (default: the local one)."),
+    ] = None,
 ) -> None:
     """Talk with the agent from this terminal.
 
-    The conversation is saved at the end and read back from the history.
+    The conversation is saved at the end and read back from the history: a guest's, or with an API
+    token in VOXQL_TOKEN that of an account.
     """
     from terminal.talk import run
 
-    raise typer.Exit(run(url, file))
+    raise typer.Exit(run(url or f"http://127.0.0.1:{os.environ.get('VOXQL_PORT') or 8000}", file))
 
 
 @app.command()

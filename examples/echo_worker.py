@@ -1,40 +1,41 @@
 """A complete VoxQL worker: what is typed comes back as an utterance of the agent, word by word.
 
-Needs nothing but `pip install voxql-bridge`. Start it beside a server with VOXQL_AGENT=external:
-
+Needs only `pip install ./clients/python`, and a server that was started with VOXQL_AGENT=external
+(VOXQL_URL is its address if that is not http://127.0.0.1:8000):
     VOXQL_WORKER_KEY="$(cat var/worker.key)" python examples/echo_worker.py
 """
 
 import asyncio
 import os
 import signal
+import sys
 from datetime import UTC, datetime
 
-from voxql_bridge import BridgeClient, InputCommand, StartJob, Utterance, Worker, new_segment
+import voxql_bridge as vox
 
 WORD_SECONDS = 0.05
 
 
-async def converse(job: StartJob) -> None:
+async def converse(job: vox.StartJob) -> None:
     """Take part in one conversation until the server says stop."""
-    async with BridgeClient(job.url, job.bridge_token) as bridge:
+    async with vox.BridgeClient(job.url, job.bridge_token) as bridge:
         await bridge.ready()
         bridge.state("LISTENING")
         async for command in bridge.commands():
-            if not isinstance(command, InputCommand):
+            if not isinstance(command, vox.InputCommand):
                 break
             bridge.state("SPEAKING")
             await echo(bridge, command.text)
             bridge.state("LISTENING")
 
 
-async def echo(bridge: BridgeClient, text: str) -> None:
+async def echo(bridge: vox.BridgeClient, text: str) -> None:
     """Say it again: an interim for each word, then the final."""
-    segment, started_at = new_segment(), datetime.now(UTC)
+    segment, started_at = vox.new_segment(), datetime.now(UTC)
 
     def say(words: str, *, final: bool) -> None:
         bridge.utter(
-            Utterance(
+            vox.Utterance(
                 segment=segment,
                 role="AGENT",
                 text=words,
@@ -54,7 +55,7 @@ async def echo(bridge: BridgeClient, text: str) -> None:
 
 async def main() -> None:
     """Serve until Ctrl-C or SIGTERM, then let the conversations that run come to their end."""
-    worker = Worker(
+    worker = vox.Worker(
         os.environ.get("VOXQL_URL", "http://127.0.0.1:8000"),
         os.environ["VOXQL_WORKER_KEY"],
         agent_names=[os.environ.get("VOXQL_AGENT_NAME", "voxql")],
@@ -70,4 +71,9 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    if not os.environ.get("VOXQL_WORKER_KEY"):
+        sys.exit("Set VOXQL_WORKER_KEY to what is in the server's data folder: var/worker.key")
+    try:
+        asyncio.run(main())
+    except vox.BridgeClosed as closed:
+        sys.exit(f"The server does not want this worker: {closed}")

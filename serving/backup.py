@@ -18,6 +18,8 @@ def copy_database(database: Path, target: Path) -> int:
     """
     if not database.exists():
         raise FileNotFoundError(f"There is no database at {database} yet.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {target.parent} to put the copy into.")
     if target.exists():
         raise FileExistsError(f"{target} exists already; it was left as it is.")
     draft = target.with_name(f".{target.name}.{os.getpid()}")

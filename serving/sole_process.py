@@ -9,6 +9,10 @@ from pathlib import Path
 from serving.refusal import CannotServe
 
 
+def _readable_by_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 @contextlib.contextmanager
 def sole_process(database: Path | None) -> Iterator[None]:
     """Hold the lock that keeps a second server from the same SQLite file.
@@ -26,7 +30,8 @@ def sole_process(database: Path | None) -> Iterator[None]:
         yield
         return
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(database.with_name(f"{database.name}.lock"), "a+") as file:
+    lock = database.with_name(f"{database.name}.lock")
+    with open(lock, "a+", opener=_readable_by_owner) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -77,6 +77,11 @@ class Chat:
         return str(self._session["id"])
 
     @property
+    def is_guests(self) -> bool:
+        """Whether a guest who was made for it holds it."""
+        return self._server.is_guest
+
+    @property
     def status(self) -> str:
         """The session's status, as far as is known here."""
         return str(self._session["status"])

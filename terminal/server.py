@@ -40,6 +40,11 @@ class Server:
         self._opener = build_opener(*handlers, *([ProxyHandler({})] if self.is_here else []))
 
     @property
+    def is_guest(self) -> bool:
+        """Whether `sign_in` makes a guest."""
+        return not self._token
+
+    @property
     def proxy(self) -> Literal[True] | None:
         """What `websockets` is to do about proxies: find them by itself, or use none."""
         return None if self.is_here else True

@@ -155,6 +155,9 @@ async def _saved(console: Console, chat: Chat) -> int:
     lost = [line for line in chat.transcript.lines if (line.key, line.text) not in kept]
     if lost:
         console.print(Text(f"{len(lost)} line(s) differ from what was seen here.", style="red"))
+    if chat.is_guests:
+        hint = "\nEach run is a new guest's. With VOXQL_TOKEN=vox_… it is kept under your account."
+        console.print(Text(hint, style="dim"))
     return FAILED if lost else OK
 
 
