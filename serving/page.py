@@ -75,7 +75,7 @@ def app_page(
     headers = _headers(media_urls)
 
     async def show(request: Request) -> Response:
-        found = files.get(request.url.path.removeprefix("/"))
+        found = files.get(request.url.path.removeprefix("/") or INDEX)
         if found is None:
             if not _is_for_a_person(request):
                 return PlainTextResponse("There is nothing here.", status_code=404)
