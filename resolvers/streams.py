@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final, Protocol
 
 from agent_bridge.hub import ReaderTooSlow, Subscription
@@ -91,9 +90,11 @@ async def _events(
         _check_expiry(backend, viewer)
         try:
             event = subscription.take()
-            if event is None:
-                left = _seconds_until(expires_at, backend.clock())
-                async with asyncio.timeout(left):
+            if event is None and expires_at is None:
+                event = await subscription.get()
+            elif event is None and expires_at is not None:
+                left = (expires_at - backend.clock()).total_seconds()
+                async with asyncio.timeout(max(0.0, left)):
                     event = await subscription.get()
         except TimeoutError:
             raise _Ended("ACCESS_REVOKED") from None
@@ -113,10 +114,6 @@ def _check_urgent(event: object) -> None:
 def _check_expiry(backend: Backend, viewer: Viewer) -> None:
     if viewer.expires_at is not None and viewer.expires_at <= backend.clock():
         raise _Ended("ACCESS_REVOKED")
-
-
-def _seconds_until(moment: datetime | None, now: datetime) -> float | None:
-    return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 
 async def _check_access(viewer: Viewer) -> None:
