@@ -42,6 +42,9 @@ MOST_CHORES: Final = 100
 FRAMES_IN_A_ROW: Final = 32
 """What has arrived is received without waiting: after so many frames everybody else has a turn, the
 task that writes this agent's answers included, which otherwise would look like a slow reader."""
+INTERIMS_PER_SECOND: Final = 3_000
+"""What one agent may take of this process's time, hundreds of times what speech needs; past it the
+connection is read more slowly, so that whoever floods waits, and nobody else."""
 
 Chore = Callable[[], Awaitable[None]]
 
@@ -118,9 +121,7 @@ class BridgeConnection:
             self._greet(binding, found)
             following = asyncio.create_task(self._follow(subscription))
             while True:
-                for _ in range(FRAMES_IN_A_ROW):
-                    await self._take(await self._peer.receive())
-                await asyncio.sleep(0)
+                await self._listen()
         finally:
             if following is not None:
                 following.cancel()
@@ -128,6 +129,17 @@ class BridgeConnection:
             await chores
             if not self._has_left:
                 await self._handler.disconnected(binding, self._id)
+
+    async def _listen(self) -> None:
+        """Take some frames, then give everybody else a turn; a longer one if this agent floods."""
+        loop = asyncio.get_running_loop()
+        began, interims = loop.time(), 0
+        for _ in range(FRAMES_IN_A_ROW):
+            frame = await self._peer.receive()
+            interims += isinstance(frame, Utterance) and not frame.final
+            await self._take(frame)
+        due = began + interims / INTERIMS_PER_SECOND
+        await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _greet(self, binding: Binding, found: Found) -> None:
         self._peer.send(Welcome(binding.session, binding.attempt, found.is_current))
