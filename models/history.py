@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from models.bulk import hydrated
 from models.database import Connection
 from models.search import MATCHING_SESSIONS, Search
 from models.session import Session, SessionStatus
 
 # Newest first, walked along the index sessions_history. The position is written `a <= x AND
 # (a < x OR b < y)` because SQLite seeks to the first half, and scans for `a < x OR (…)`.
-_PAGE: Final = "SELECT id FROM sessions WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
+_PAGE: Final = "SELECT * FROM sessions WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
 _COUNT: Final = "SELECT count(*) AS number FROM sessions WHERE {where}"
 _AFTER: Final = "created_at <= ? AND (created_at < ? OR id < ?)"
 
@@ -34,8 +35,7 @@ class HistoryQuery:
         """Read at most `limit` conversations, at the same cost on every page."""
         where, values = self._where(after)
         rows = await conn.execute_query_dict(_PAGE.format(where=where), [*values, limit])
-        found = await Session.filter(id__in=[row["id"] for row in rows]).using_db(conn)
-        return sorted(found, key=lambda session: (session.created_at, session.id), reverse=True)
+        return [hydrated(Session, row) for row in rows]
 
     async def count(self, conn: Connection) -> int:
         """Count the conversations on all pages."""
