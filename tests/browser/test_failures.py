@@ -126,9 +126,9 @@ async def test_an_agent_that_does_not_come_is_an_error_and_retry_brings_it(
         await expect(alert).to_be_visible()
         await expect(person.page.get_by_label("Type instead of speaking")).not_to_be_editable()
 
+        await alert.get_by_role("button", name="Retry").click()
         for process in agent:
             process.resume()
-        await alert.get_by_role("button", name="Retry").click()
         await person.is_listened_to()
 
         await expect(alert).to_have_count(0)

@@ -35,6 +35,8 @@ export class App {
   readonly history: History;
   readonly sound: Sound;
   readonly toasts = new Toasts();
+  /** The microphone that was chosen; null is the system's choice. */
+  readonly microphone = new Store<string | null>(recall("microphone"));
   readonly presence = new Store<Presence>({ is: "loading" });
   #lastId: string | null = null;
   /** A guest signs in to an account, and the conversations become that account's. */
@@ -61,7 +63,7 @@ export class App {
       // biome-ignore lint/suspicious/noConsole: details that help whoever looks into a failure
       log: (what, failure) => console.error(`VoxQL: ${what}`, failure),
     });
-    this.sound.choose(recall("microphone"));
+    this.sound.choose(this.microphone.value);
     addEventListener("online", () => this.driver.dispatch({ type: "online" }));
   }
 
@@ -84,6 +86,12 @@ export class App {
       closeMicrophone: () => sound.closeMicrophone(),
       mute: (isMuted: boolean) => sound.mute(isMuted),
     };
+  }
+
+  chooseMicrophone(deviceId: string | null): void {
+    this.microphone.set(deviceId);
+    remember("microphone", deviceId);
+    this.sound.choose(deviceId);
   }
 
   /** Asks the server who is here. */

@@ -1,5 +1,5 @@
 /** What a person talks with: state, microphone, text field, New Chat and End. */
-import { type FormEvent, type KeyboardEvent, useRef } from "react";
+import { type FormEvent, type KeyboardEvent, lazy, Suspense, useRef } from "react";
 
 import { useApp, useConversation } from "../app/context.ts";
 import { newKey } from "../app/keys.ts";
@@ -14,6 +14,8 @@ import {
 import { status, type Tone } from "../conversation/words.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { AgentVoice, OwnVoice } from "./levels.tsx";
+
+const MicrophoneMenu = lazy(() => import("./microphone-menu.tsx"));
 
 export function Dock() {
   const state = useConversation();
@@ -134,6 +136,11 @@ function Talking({ state }: { state: Conversation }) {
   return (
     <form className="dock-row dock-talk" onSubmit={send}>
       <MicrophoneButton state={state} />
+      {state.microphone.is === "on" && (
+        <Suspense>
+          <MicrophoneMenu />
+        </Suspense>
+      )}
       <textarea
         ref={field}
         className="field"
