@@ -111,7 +111,7 @@ class Run:
                 self.journal.violated(Kind.FAULT, "a person never had an answer")
         left = await troupe.finish(SETTLE_S)
         if left:
-            self.journal.violated(Kind.FAULT, f"{left} finals were never settled")
+            self.journal.violated(Kind.FAULT, f"{left} agents could never leave")
         for account in accounts:
             await account.close()
 

@@ -13,7 +13,7 @@ from agent_bridge.client_link import Backoff, BridgeClosed
 from agent_bridge.client_outbox import Outbox
 from agent_bridge.protocol import Role, Utterance
 from agent_bridge.worker_client import StartJob, Worker
-from tests.faults.journal import Conversation, Journal, Spoken
+from tests.faults.journal import Conversation, Journal, Kind, Spoken
 
 NAME = "voxql"
 
@@ -82,7 +82,9 @@ class Talker:
             for task in tasks:
                 if not task.cancelled():
                     task.result()
-            await self.bridge.bye("STOPPED", timeout=20.0)
+            # It may take until the server is left alone: an agent does not give up before.
+            if not await self.bridge.bye("STOPPED", timeout=300.0) and self.bridge.closed is None:
+                self._journal.violated(Kind.FAULT, f"{self._told.id}: finals were never settled")
 
     def hush(self) -> None:
         """Say nothing more; what was said is still to be settled."""
@@ -171,7 +173,8 @@ class Talker:
     def _dropped(self, utterance: Utterance, code: str) -> None:
         # It was settled by being refused.
         spoken = self._told.segments.get(utterance.segment)
-        self._journal.counts[f"refused {code}"] += 1
+        what = "final" if utterance.final else "interim"
+        self._journal.counts[f"{what}s refused {code}"] += 1
         if spoken is not None:
             spoken.acknowledged.pop(utterance.revision, None)
             spoken.refused[utterance.revision] = code
@@ -219,11 +222,12 @@ class Troupe:
             self._rng.choice(list(self._tasks.values())).cancel()
 
     async def finish(self, within: float) -> int:
-        """Let everybody settle what they have said; returns how many finals are left."""
+        """Let everybody settle what they have said and leave; returns how many could not."""
         talkers = list(self.talkers.values())
         for talker in talkers:
             talker.hush()
         tasks = list(self._tasks.values())
-        if tasks:
-            await asyncio.wait(tasks, timeout=within)
-        return sum(talker.bridge.unsettled for talker in talkers)
+        if not tasks:
+            return 0
+        _, pending = await asyncio.wait(tasks, timeout=within)
+        return len(pending)
