@@ -23,7 +23,7 @@ HISTORY = """
 async def test_a_page_of_the_history_costs_the_same_however_long_it_is(
     guest: Http, spoken: tuple[str, Agent], count: int
 ) -> None:
-    """One statement for the login, one for the places, one for the sessions at them."""
+    """One statement for the login, one for the page."""
     session_id, _ = spoken
     one = await models.Session.get(id=session_id)
     for index in range(count - 1):
