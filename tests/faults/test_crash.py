@@ -12,7 +12,11 @@ from tests.faults.journal import Kind
 
 COMES_WITH = {
     "acknowledges_early": ({Kind.LOST}, {Kind.MISPLACED}),
-    "publishes_early": ({Kind.UNCOMMITTED}, {Kind.HOLE}),
+    # The numbers of what was taken back are given out again.
+    "publishes_early": (
+        {Kind.UNCOMMITTED},
+        {Kind.HOLE, Kind.REUSED, Kind.ALTERED, Kind.MISPLACED},
+    ),
     # Numbers that were lost are given out again, so that nothing else holds either.
     "loses_the_tail": ({Kind.LOST, Kind.UNCOMMITTED, Kind.COUNTERS}, set(Kind)),
     "skips_the_tail": ({Kind.HOLE}, set[Kind]()),
