@@ -5,8 +5,9 @@ import ctypes
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
 
 from agent_bridge.agent.answers import LlmSettings, new_llm
 from agent_bridge.agent.conversation import Conversation, Minds
@@ -15,6 +16,8 @@ from agent_bridge.client_link import BridgeClosed
 from agent_bridge.worker_client import StartJob, Worker
 
 log = logging.getLogger(__name__)
+
+Loaded = TypeVar("Loaded")
 
 PLACES_A_CORE: Final = 3
 """Conversations at once for each core. Five a core were measured without the lag growing (see
@@ -51,16 +54,18 @@ def load_minds(llm: LlmSettings | None, *, recogniser: str, voice: str) -> Minds
     Where a speech package is missing the log says so, and the agent does without.
     """
     keep_memory_flat()
-    hears = says = None
+    with ThreadPoolExecutor(2) as threads:
+        hears = threads.submit(_unless_missing, load_recogniser, recogniser)
+        says = threads.submit(_unless_missing, load_voice, voice)
+        return Minds(new_llm(llm), hears.result(), says.result())
+
+
+def _unless_missing(load: Callable[[str], Loaded], name: str) -> Loaded | None:
     try:
-        hears = load_recogniser(recogniser)
+        return load(name)
     except SpeechMissing as missing:
-        log.warning("%s; people can only type to this agent", missing)
-    try:
-        says = load_voice(voice)
-    except SpeechMissing as missing:
-        log.warning("%s; this agent can only write", missing)
-    return Minds(new_llm(llm), hears, says)
+        log.warning("%s; this agent does without: people type, or read what it says", missing)
+        return None
 
 
 async def run_agent(

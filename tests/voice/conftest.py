@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from agent_bridge.agent.conversation import Minds
 from agent_bridge.agent.process import load_minds, serve
 from agent_bridge.agent.speech.hibari_voice import HibariVoice
 from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from tests.speech import sentences
 from tests.voice.server import KEY, Server
 
 
@@ -59,6 +61,19 @@ def voice(minds: Minds) -> HibariVoice:
 def responder(minds: Minds) -> Responder:
     assert isinstance(minds.answers, Responder)
     return minds.answers
+
+
+@pytest.fixture
+async def slowness(recogniser: LocalRecogniser) -> float:
+    """How many times as long as on two idle cores decoding takes here and now, at least 1.
+
+    Bounds on latency are multiplied by it, so that they mean the same on a machine that is busy.
+    """
+    sound = sentences()[0].pcm
+    began = time.monotonic()
+    for _ in range(3):
+        await asyncio.gather(*(recogniser.decoders.decode(sound, True) for _ in range(2)))
+    return max(1.0, (time.monotonic() - began) / 0.8)
 
 
 @pytest.fixture

@@ -164,6 +164,6 @@ class Server:
 
     async def worker_came(self) -> None:
         """Wait until a worker has said what it runs."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not self.workers.names():  # noqa: ASYNC110 - workers tell nobody
                 await asyncio.sleep(0.01)

@@ -34,7 +34,7 @@ async def replied(server: Server, notes: Notes, count: int = 1) -> None:
 
 
 async def test_what_is_said_is_reported_and_answered(
-    attended: Server, recogniser: LocalRecogniser
+    attended: Server, recogniser: LocalRecogniser, slowness: float
 ) -> None:
     """Interims, a final soon after the voice, a spoken reply whose text is what is heard in it."""
     notes = await begun(attended)
@@ -50,9 +50,9 @@ async def test_what_is_said_is_reported_and_answered(
     assert said.ended_at is not None
     assert 2 < (said.ended_at - said.started_at).total_seconds() < CLIP.seconds + 1
     ended = began + CLIP.voice_ends
-    # 0.3 s and 0.6 to 0.8 s on a quiet machine; the bounds leave room for others' tests.
-    assert notes.when(said) - ended < 1.0
-    assert reply.began_at - ended < 2.0
+    # 0.3 s and 0.6 to 0.8 s on a quiet machine.
+    assert notes.when(said) - ended < 0.7 * slowness
+    assert reply.began_at - ended < 1.2 * slowness
     assert (answer.interrupted, answer.source, answer.role) == (False, "SPEECH", "AGENT")
     growing = [interim.text for interim in notes.interims(answer.segment)]
     assert len(growing) >= 3
@@ -79,7 +79,9 @@ async def interrupted(
     return began, len(someone.replies)
 
 
-async def test_speech_over_a_reply_stops_it(attended: Server, recogniser: LocalRecogniser) -> None:
+async def test_speech_over_a_reply_stops_it(
+    attended: Server, recogniser: LocalRecogniser, slowness: float
+) -> None:
     """Within half a second; the text is a proper prefix, and what is heard in what was played."""
     notes = await begun(attended)
     async with person(attended.url, attended.person_token("ses_a")) as someone:
@@ -87,7 +89,7 @@ async def test_speech_over_a_reply_stops_it(attended: Server, recogniser: LocalR
         reply = someone.replies[0]
         assert reply.cleared_at is not None
         # 0.3 s on a quiet machine.
-        assert reply.cleared_at - began < 0.8
+        assert reply.cleared_at - began < 0.5 * slowness
         answer = notes.finals("AGENT")[0]
         assert answer.interrupted
         assert answer.text
@@ -186,7 +188,9 @@ async def test_what_was_said_before_the_agent_came_is_heard(attended: Server) ->
     assert jiwer.wer(CLIP.words, plain(notes.finals("USER")[0].text)) <= 0.3
 
 
-async def test_three_people_talk_at_once_and_the_fourth_is_refused(attended: Server) -> None:
+async def test_three_people_talk_at_once_and_the_fourth_is_refused(
+    attended: Server, slowness: float
+) -> None:
     """With as few mistakes and as little lag as one, and no gap in any reply."""
     sessions = ["ses_1", "ses_2", "ses_3"]
     all_notes = [await begun(attended, session) for session in sessions]
@@ -206,7 +210,7 @@ async def test_three_people_talk_at_once_and_the_fourth_is_refused(attended: Ser
             await someone.until(lambda: reply.samples == reply.played)
             # Played in real time from the first sound on: a stutter would have made it longer.
             length = (reply.samples or 0) / 24_000
-            assert time.monotonic() - reply.began_at < length + 1.5
+            assert time.monotonic() - reply.began_at < length + 1.0 * slowness
 
     await asyncio.gather(
         *(
@@ -217,7 +221,7 @@ async def test_three_people_talk_at_once_and_the_fourth_is_refused(attended: Ser
     heard = [plain(" ".join(said.text for said in notes.finals("USER"))) for notes in all_notes]
     assert jiwer.wer([clip.words for clip in clips], heard) <= 0.12
     # 0.4 s on a quiet machine with two cores.
-    assert max(lags) < 2.0
+    assert max(lags) < 1.2 * slowness
 
 
 async def test_without_speech_packages_it_still_answers_in_writing(server: Server) -> None:

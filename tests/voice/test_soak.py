@@ -17,7 +17,7 @@ MINUTES = 10
 PROGRAM = """
 import asyncio, sys
 from agent_bridge.agent import run_agent
-asyncio.run(run_agent(sys.argv[1], sys.argv[2], ["voxql"], 1))
+asyncio.run(run_agent(sys.argv[1], sys.argv[2], ["voxql"], 3))
 """
 
 
@@ -56,9 +56,11 @@ async def test_ten_minutes_of_conversation_grow_nothing(server: Server) -> None:
                     reply.sound.clear()
         first = np.median([lag for minute, lag in lags if minute < 1])
         last = np.median([lag for minute, lag in lags if minute >= MINUTES - 1])
-        after_two = next(size for minute, size in sizes if minute >= 2)
-        print(f"lag {first:.3f} -> {last:.3f} s, {(sizes[-1][1] - after_two) / 2**20:.1f} MiB more")
-        assert sizes[-1][1] - after_two < 10 * 2**20
+        # The least of a minute: what is being decoded when it is read comes and goes.
+        early = min(size for minute, size in sizes if 2 <= minute < 3)
+        late = min(size for minute, size in sizes if minute >= MINUTES - 1)
+        print(f"lag {first:.3f} -> {last:.3f} s, {(late - early) / 2**20:.1f} MiB more")
+        assert late - early < 10 * 2**20
         assert last <= max(1.2 * first, 0.4)
         assert len(notes.finals("AGENT")) > 20
     finally:

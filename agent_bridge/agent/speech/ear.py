@@ -183,7 +183,9 @@ class Ear:
         self._onset = 0
         if self._finals is not None:
             await self._finals
-        self._end_turn()
+        # Somebody may have begun to speak again meanwhile.
+        if self._utterance is None:
+            self._end_turn()
 
     async def close(self) -> None:
         """Drop everything."""

@@ -46,5 +46,6 @@ def load_recogniser() -> LocalRecogniser:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     decoders = Decoders(MoonshineDecoder, min(cores or 1, _MOST_DECODERS))
     for decoder in decoders.all:
-        decoder.decode(np.zeros(16_000, np.float32))
+        # As long as a long sentence, so that the engine's memory has its usual size at once.
+        decoder.decode(np.zeros(8 * 16_000, np.float32))
     return LocalRecogniser(decoders, VAD, model=f"moonshine-{_MODEL}", language="en")

@@ -113,19 +113,9 @@ class _Stream(stt.RecognizeStream):
             self._tell,
             interval=self._recogniser.interval,
         )
-        sound = aiter(self._input_ch)
+        watching = asyncio.create_task(self._finish_when_stalled(ear))
         try:
-            while True:
-                waits = asyncio.ensure_future(anext(sound))
-                try:
-                    await asyncio.wait({waits}, timeout=_STALLED if ear.is_open else None)
-                    if not waits.done():
-                        await ear.finish()
-                    item = await waits
-                except StopAsyncIteration:
-                    break
-                finally:
-                    waits.cancel()
+            async for item in self._input_ch:
                 if isinstance(item, rtc.AudioFrame):
                     self._samples += item.samples_per_channel
                     self._arrived = time.time()
@@ -134,7 +124,16 @@ class _Stream(stt.RecognizeStream):
                     await ear.finish()
             await ear.finish()
         finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await ear.close()
+
+    async def _finish_when_stalled(self, ear: Ear) -> None:
+        """End an utterance whose sound doesn't go on; the ear itself only knows samples."""
+        while True:
+            await asyncio.sleep(_STALLED / 4)
+            if ear.is_open and time.time() - self._arrived > _STALLED:
+                await ear.finish()
 
     def _tell(self, event: Event) -> None:
         match event:
