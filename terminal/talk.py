@@ -147,6 +147,9 @@ async def _saved(console: Console, chat: Chat) -> int:
         console.print(Text(f"{mark} {when}  {session['title']}, {said}"))
     if history.total > len(history.sessions):
         console.print(Text(f"  and {history.total - len(history.sessions)} more"))
+    if chat.is_guests:
+        hint = "Each run is a new guest's. With VOXQL_TOKEN=vox_… it is kept under your account."
+        console.print(Text(hint, style="dim"))
     console.print(Text("\nRead back from the history:", style="bold"))
     lines = await chat.read_back()
     for line in lines:
@@ -155,9 +158,6 @@ async def _saved(console: Console, chat: Chat) -> int:
     lost = [line for line in chat.transcript.lines if (line.key, line.text) not in kept]
     if lost:
         console.print(Text(f"{len(lost)} line(s) differ from what was seen here.", style="red"))
-    if chat.is_guests:
-        hint = "\nEach run is a new guest's. With VOXQL_TOKEN=vox_… it is kept under your account."
-        console.print(Text(hint, style="dim"))
     return FAILED if lost else OK
 
 
