@@ -60,7 +60,7 @@ describe("the line for sound", () => {
 
     scene.answer({ type: "mediaLost", code: FENCED, isTerminal: true });
 
-    expect(scene.did).toEqual(["closeMicrophone", "remember"]);
+    expect(scene.did).toEqual(["closeMedia", "closeMicrophone", "remember"]);
     expect(pendingStep(scene.state)).toBe("follow");
     expect(scene.state.words.is).toBe("open");
     scene.send({ type: "online" });

@@ -165,7 +165,7 @@ async def at_a_browser(
         yield person
     finally:
         await context.close()
-    assert person.problems == []
+    assert not person.problems, person.problems
 
 
 def _watch(person: Person) -> None:

@@ -51,7 +51,7 @@ export function mediaLost(state: Conversation, answer: Answer & { type: "mediaLo
     const microphone = { ...state.microphone, is: "off" as const, problem: null };
     return [
       { ...state, media: stopped("elsewhere"), isTalking: false, microphone },
-      [{ do: "closeMicrophone" }, { do: "remember", sessionId: null }],
+      [{ do: "closeMedia" }, { do: "closeMicrophone" }, { do: "remember", sessionId: null }],
     ];
   }
   const isExpired = answer.code === UNAUTHENTICATED && state.media.tries < MOST_REFUSALS;

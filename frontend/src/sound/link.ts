@@ -59,13 +59,15 @@ export function openLink(
     listener.lost(code, !NOT_TERMINAL.has(code));
   };
 
+  // A socket that the other side has closed says so a moment later than it stops taking anything.
+  const takes = () => isUp && socket.readyState === WebSocket.OPEN;
   return {
     send(pcm) {
-      if (isUp && socket.bufferedAmount < MOST_HELD) socket.send(pcm);
+      if (takes() && socket.bufferedAmount < MOST_HELD) socket.send(pcm);
       else waiting.add(pcm);
     },
     played(id, samples) {
-      if (isUp) socket.send(JSON.stringify({ type: "played", playout: id, samples }));
+      if (takes()) socket.send(JSON.stringify({ type: "played", playout: id, samples }));
     },
     close() {
       clearTimeout(patience);
