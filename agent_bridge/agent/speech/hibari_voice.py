@@ -53,9 +53,9 @@ class HibariVoice(tts.TTS[str]):
 
         self._hibari = Hibari(threads=1)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="voice")
-        # The first words take half a second longer than all others; and a sentence as long as the
-        # engine takes at once gives its memory the final size.
-        self.speak(", ".join(["a sentence of many words that goes on and on"] * 8))
+        # The first words take half a second longer than all others; and a long sentence gives the
+        # engine's memory its usual size at once.
+        self.speak(", ".join(["a sentence of many words that goes on and on"] * 3))
 
     @property
     def model(self) -> str:
