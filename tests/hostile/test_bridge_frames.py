@@ -1,7 +1,10 @@
 """Frames and tokens that `/bridge` must not take, at a server that has something to lose."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+
+from websockets.exceptions import ConnectionClosed
 
 from agent_bridge.tokens import Tokens
 from tests.agent_bridge.bad_frames import BAD_CONTENTS, BAD_FROM_AGENT, MALFORMED, as_json
@@ -39,16 +42,22 @@ async def test_no_bad_frame_leaves_a_trace(scene: Scene) -> None:
     assert scene.stored() == before
 
 
+async def _send_what_is_taken(agent: Raw) -> None:
+    # The server may have closed before all of it has left; that code is what the test looks at.
+    with suppress(ConnectionClosed):
+        await agent.socket.send(HUGE)
+
+
 async def test_a_frame_of_2_mb_leaves_no_trace(scene: Scene) -> None:
     """1009, before and after the hello; the server does not read it to its end."""
     before = scene.stored()
 
     async with raw(scene.on.server.url) as agent:
-        await agent.socket.send(HUGE)
+        await _send_what_is_taken(agent)
         assert await agent.closed() == 1009
     async with raw(scene.on.server.url) as agent:
         await welcomed(agent, scene)
-        await agent.socket.send(HUGE)
+        await _send_what_is_taken(agent)
         assert await agent.closed() == 1009
 
     assert scene.stored() == before
