@@ -112,16 +112,19 @@ class Agent(Speaker):
     def __init__(self, wire: Wire, sentence: int) -> None:
         super().__init__(wire)
         self._sentence = sentence
+        # Somewhere in its first sentence, or everybody would come to an end at the same moment.
+        self._last = random.randint(2, sentence) if sentence else 0
         self._revision = 0
         self._segment = ""
-        self._final_sent: dict[bytes, int] = {}
+        self._finals: dict[tuple[str, int], int] = {}
+        """When the finals that wait for their answer were sent, by segment and revision."""
 
     def say(self) -> bytes:
         """Send an interim, or the final that ends the sentence."""
         if self._revision == 0:
             self._segment = new_segment()
         self._revision += 1
-        is_final = self._revision == self._sentence
+        is_final = self._revision == self._last
         kind = b"f" if is_final else b"n" if self._revision == 1 else b"i"
         now = time.perf_counter_ns()
         self.wire.send(
@@ -137,18 +140,16 @@ class Agent(Speaker):
             )
         )
         if is_final:
-            self._final_sent[self._segment.encode()] = now
-            self._revision = 0
+            self._finals[self._segment, self._revision] = now
+            self._revision, self._last = 0, self._sentence
         return kind
 
     def _take(self, text: bytes) -> None:
-        if not self._final_sent or not text.startswith(_ACKED):
+        if not self._finals or not text.startswith(_ACKED):
             return
         ack = json.loads(text)
-        if ack["revision"] != self._sentence:
-            return
-        sent = self._final_sent.pop(ack["segment"].encode(), None)
-        if sent is not None and sent >= self.tally.began:
+        sent = self._finals.pop((ack["segment"], ack["revision"]), 0)
+        if sent >= self.tally.began:
             self.tally.acknowledged.append(time.perf_counter_ns() - sent)
 
 

@@ -159,13 +159,22 @@ async def _latency(sizes: Sizes, folder: Path) -> list[Figure]:
                     Aim(20.0) if label == "p99" else None,
                 )
             )
+    return [*figures, *_beside(rounds, sizes)]
+
+
+def _beside(rounds: Rounds, sizes: Sizes) -> list[Figure]:
+    """What else was seen while the latency was measured."""
     acknowledged = [_ms(tally.acknowledged, 0.99) for tally, *_ in rounds]
-    figures.append(Figure("a", "final → acknowledged on disk, p99", "ms", acknowledged))
+    taken = [100 * ours / sizes.talk_s for _, ours, _, _ in rounds]
+    taken_bare = [100 * theirs / sizes.talk_s for _, _, _, theirs in rounds]
     overtaken = [100 * (1 - tally.count / sum(tally.sent.values())) for tally, *_ in rounds]
-    figures.append(Figure("a", "interims that a newer one overtook", "%", overtaken))
     late = [_ms(tally.late, 0.99) for tally, *_ in rounds]
-    figures.append(Figure("a", "the load behind its own plan, p99", "ms", late))
-    return figures
+    return [
+        Figure("a", "final → acknowledged on disk, p99", "ms", acknowledged),
+        Figure("a", "what it takes of a core", "%", taken, BARE, taken_bare),
+        Figure("a", "interims that a newer one overtook", "%", overtaken),
+        Figure("a", "the load behind its own plan, p99", "ms", late),
+    ]
 
 
 async def _cost(sizes: Sizes, folder: Path) -> list[Figure]:
