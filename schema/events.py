@@ -29,6 +29,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from resolvers.streams import TranscriptEvent
 from schema import errors
+from schema.compiled import compiled
 from schema.context import Context
 from schema.documents import DocumentRefused, Operation
 from schema.executable import EXECUTABLE
@@ -90,6 +91,7 @@ class SharedSelection(Selection):
         # It outlives the subscription that it was made for, and nothing in it asks who that was.
         own.context_value = None
         super().__init__(own)
+        self._read = compiled(own, self._root, self._fields)
         self._known: OrderedDict[tuple[object, ...], tuple[str, object]] = OrderedDict()
 
     def payload(self, event: object) -> str | Awaitable[str]:
@@ -101,13 +103,19 @@ class SharedSelection(Selection):
         known = self._known.get(key)
         if known is not None:
             return known[0]
-        payload = super().payload(event)
+        payload = self._told(event)
         if isinstance(payload, str) and len(payload) <= _LONGEST:
             # What is named by its id must live as long as the name.
             self._known[key] = (payload, states)
             if len(self._known) > _PAYLOADS:
                 self._known.popitem(last=False)
         return payload
+
+    def _told(self, event: TranscriptEvent) -> str | Awaitable[str]:
+        try:
+            return write_json({"data": self._read(event)})
+        except Exception:  # whatever it is, graphql-core meets it too, and says so by its rules
+            return super().payload(event)
 
 
 class Selections:

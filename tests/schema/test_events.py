@@ -13,7 +13,7 @@ from resolvers.records import UtteranceState
 from resolvers.streams import StreamEnd, TranscriptEvent
 from schema.context import Context
 from schema.documents import Documents
-from schema.events import Selection, Selections, SharedSelection
+from schema.events import EventFailed, Selection, Selections, SharedSelection, write_json
 from schema.executable import EXECUTABLE
 
 SCHEMA: GraphQLSchema = EXECUTABLE._schema
@@ -167,3 +167,44 @@ def test_what_many_watched_is_forgotten() -> None:
     assert isinstance(shared, SharedSelection)
     assert len(shared._known) == 256
     assert len(selections._known) == 64
+
+
+SOME = " fragment Some on Utterance { role is: __typename startedAt }"
+TOP = " fragment Top on TranscriptEvent { isCaughtUp utterances { text ...Some } }"
+EVENTS = [
+    TranscriptEvent("c1", (), True),
+    TranscriptEvent("c1", (state("one"), state("twö\u2028")), False),
+    TranscriptEvent("c9", (state(""),), True, StreamEnd("READER_TOO_SLOW", True)),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=["marker", "batch", "end"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ transcripts(sessionId: 1) { a: cursor b: cursor cursor cursor } }",
+        "{ heard: transcripts(sessionId: 1) { isCaughtUp end { reason } end { mayResume } } }",
+        "{ transcripts(sessionId: 1) { utterances { confidence position revision endedAt language "
+        "speaker isInterrupted source key } } }",
+        "{ transcripts(sessionId: 1) { utterances { id } utterances { text id ...Some } "
+        "end { ... on StreamEnd { reason } } } }" + SOME,
+        "{ transcripts(sessionId: 1) { ...Top __typename cursor } }" + SOME + TOP,
+    ],
+    ids=["aliases", "merged", "leaves", "fragments", "nested fragments"],
+)
+def test_the_short_way_says_what_the_long_way_says(query: str, event: TranscriptEvent) -> None:
+    """A compiled selection gives the text that executing the document gives, to the letter."""
+    shared = selection("subscription " + query, Selections())
+
+    assert isinstance(shared, SharedSelection)
+    assert write_json({"data": shared._read(event)}) == Selection.payload(shared, event)
+
+
+def test_what_does_not_fit_the_schema_is_an_error_as_ever() -> None:
+    """The short way gives up on a value that the schema forbids; the long way says so."""
+    broken = TranscriptEvent("c1", (state(cast(str, None)),), True)
+
+    with pytest.raises(EventFailed) as failed:
+        selection(PLAIN, Selections()).payload(broken)
+
+    assert failed.value.errors[0]["path"] == ["transcripts", "utterances", 0, "text"]
