@@ -96,7 +96,7 @@ $(STAMPS)/dev: $(STAMPS)/python requirements/dev.txt
 	@touch $@
 
 # What integrators install, built as they get it: examples and tests import it from there.
-$(STAMPS)/bridge: $(STAMPS)/dev $(wildcard clients/python/*) $(wildcard agent_bridge/protocol/*.py agent_bridge/*client*.py)
+$(STAMPS)/bridge: $(STAMPS)/dev $(wildcard clients/python/*) $(wildcard agent_bridge/attaching/*.py agent_bridge/protocol/*.py agent_bridge/*client*.py)
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --reinstall-package voxql-bridge ./clients/python
 	@touch $@
 

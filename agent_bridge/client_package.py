@@ -1,7 +1,8 @@
-"""Bring your own voice agent to VoxQL: a worker, and its side of each conversation."""
+"""Bring your own voice agent to VoxQL: `attach` for LiveKit agents, `Worker` for all others."""
 
 # In the wheel `voxql-bridge` this file is `voxql_bridge/__init__.py` (clients/python).
 
+from .attaching import Attachment, attach
 from .client import BridgeClient, new_segment
 from .client_inbox import Command, InputCommand, StopCommand
 from .client_link import Backoff, BridgeClosed, socket_url
@@ -9,6 +10,7 @@ from .protocol import CloseCode, Role, Source, State, Unacceptable, Utterance
 from .worker_client import StartJob, Worker
 
 __all__ = [
+    "Attachment",
     "Backoff",
     "BridgeClient",
     "BridgeClosed",
@@ -23,6 +25,7 @@ __all__ = [
     "Unacceptable",
     "Utterance",
     "Worker",
+    "attach",
     "new_segment",
     "socket_url",
 ]

@@ -1,0 +1,110 @@
+"""What the agent says: word by word as the room shows it, settled by the session's history."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ..client import new_segment
+from ..protocol import Utterance
+
+_REMEMBERED: Final = 100
+"""Stretches that are known after they were settled, for a stream that closes late."""
+_SLACK: Final = timedelta(seconds=2)
+"""Old versions date a reply that was cut off by its end, a moment after its last words."""
+
+
+@dataclass
+class _Said:
+    """What the room shows under one id."""
+
+    segment: str
+    began: datetime
+    text: str = ""
+    done_at: datetime | None = None
+    """When the room showed the last of it."""
+    settled: str = ""
+    """The text of the final that was reported."""
+
+
+class AgentWords:
+    """Reports what the agent says.
+
+    The room has the words at the pace of the voice, the history has what was really said once a
+    reply is over, and whether it was cut off. What the room has shown since the last reply, and not
+    before this one began, are the parts of this one.
+    """
+
+    def __init__(self, utter: Callable[[Utterance], None]) -> None:
+        self._utter = utter
+        self._known: dict[str, _Said] = {}
+        self._parts: list[_Said] = []
+
+    def on_shown(self, segment: str, text: str) -> None:
+        """Take what has been said so far in this segment."""
+        said = self._known.get(segment)
+        if said is None:
+            said = self._known[segment] = _Said(segment, datetime.now(UTC))
+            self._parts.append(said)
+            if len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
+        said.text = text
+        if not said.settled:
+            self._report(said, text, final=False)
+
+    def on_done(self, segment: str) -> None:
+        """Take what was said in this segment as all of it."""
+        said = self._known.get(segment)
+        if said is not None and said.done_at is None:
+            said.done_at = datetime.now(UTC)
+            if said.text != said.settled:
+                self._report(said, said.text, final=True)
+
+    def on_replied(self, text: str, interrupted: bool, began: datetime, *, written: bool) -> None:
+        """Take a reply that is over, and was begun then."""
+        since = began - _SLACK
+        parts = [part for part in self._parts if part.done_at is None or part.done_at >= since]
+        self._parts.clear()
+        if not parts:
+            # It was not shown: the room was away, or nobody was there yet.
+            parts = [_Said(new_segment(), began, text, began)]
+        if len(parts) == 1 and (parts[0].done_at is None or not parts[0].text.strip()):
+            # The room may have missed the end of it; the history did not.
+            parts[0].text = text
+        for part in parts:
+            cut = interrupted and part is parts[-1]
+            if cut or part.text != part.settled:
+                self._report(part, part.text, final=True, interrupted=cut, written=written)
+
+    def finish(self) -> None:
+        """Settle what was shown but never became a part of the history."""
+        for part in self._parts:
+            if not part.settled:
+                self._report(part, part.text, final=True, interrupted=part.done_at is None)
+        self._parts.clear()
+
+    def _report(
+        self,
+        said: _Said,
+        text: str,
+        *,
+        final: bool,
+        interrupted: bool = False,
+        written: bool = False,
+    ) -> None:
+        if not text.strip():
+            return
+        if final:
+            said.settled = text
+        self._utter(
+            Utterance(
+                segment=said.segment,
+                role="AGENT",
+                text=text.strip(),
+                final=final,
+                started_at=said.began,
+                ended_at=datetime.now(UTC) if final else None,
+                interrupted=interrupted,
+                source="TYPED" if written else "SPEECH",
+            )
+        )

@@ -1,0 +1,45 @@
+"""The bridge's real endpoint, with a notebook for a server."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.attach.programs import NEWEST, OLDEST, environment_with
+from tests.server_process import ROOT
+from tests.voice.server import Server
+
+SESSION = "ses_a"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    """`/bridge` and `/audio`, without an agent."""
+    async with Server().running() as server:
+        yield server
+
+
+def dispatch(server: Server, session: str = SESSION, attempt: int = 1) -> dict[str, Any]:
+    """Return what VoxQL writes into a job's metadata."""
+    token = server.tokens.bridge(session, attempt)
+    return {"voxql": {"url": server.url, "session": session, "attempt": attempt, "token": token}}
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What integrators install, built as a release would."""
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ["--wheel", "--no-isolation", "--outdir", str(folder)]
+    command = [sys.executable, "-m", "build", *options, str(ROOT / "clients" / "python")]
+    subprocess.run(command, check=True, capture_output=True)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session", params=[OLDEST, NEWEST])
+def python(request: pytest.FixtureRequest, wheel: Path) -> Path:
+    """A Python with the wheel and the oldest, then the newest livekit-agents it works with."""
+    return environment_with(request.param, wheel)

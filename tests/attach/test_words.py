@@ -1,0 +1,258 @@
+"""How what is said gets the id that the room shows it under."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from agent_bridge.attaching.agent import AgentWords
+from agent_bridge.attaching.person import PersonWords
+from agent_bridge.protocol import Utterance
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+class Told:
+    """What was reported, newest last."""
+
+    def __init__(self) -> None:
+        self.utterances: list[Utterance] = []
+        self._changed = asyncio.Event()
+
+    def take(self, utterance: Utterance) -> None:
+        self.utterances.append(utterance)
+        self._changed.set()
+
+    @property
+    def brief(self) -> list[tuple[str, str, bool]]:
+        return [(said.segment, said.text, said.final) for said in self.utterances]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(30):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+def heard(words: PersonWords, text: str, final: bool = False) -> None:
+    words.on_heard(text, final, NOW, None, None)
+
+
+async def test_a_stretch_of_speech_has_the_name_of_the_room() -> None:
+    """Its first words wait for it, the others don't; a final ends the stretch."""
+    told = Told()
+    words = PersonWords(told.take, lambda: True)
+
+    heard(words, "good")
+    assert told.utterances == []
+    words.on_shown("SG_1")
+    heard(words, "good morning")
+    words.on_shown("SG_1")
+    heard(words, "Good morning.", final=True)
+    words.on_shown("SG_1")
+    heard(words, "Good morning.", final=True)
+    words.on_shown("SG_2")
+
+    assert told.brief == [
+        ("SG_1", "good", False),
+        ("SG_1", "good morning", False),
+        ("SG_1", "Good morning.", True),
+        ("SG_2", "Good morning.", True),
+    ]
+
+
+async def test_names_that_come_late_go_to_whom_they_belong() -> None:
+    """In the order of what was said, however far the room is behind; only the newest is told."""
+    told = Told()
+    words = PersonWords(told.take, lambda: True)
+
+    heard(words, "one")
+    heard(words, "one", final=True)
+    heard(words, "two")
+    words.on_shown("SG_1")
+    words.on_shown("SG_1")
+    words.on_shown("SG_2")
+
+    assert told.brief == [("SG_1", "one", True), ("SG_2", "two", False)]
+
+
+async def test_without_a_room_words_wait_for_nothing() -> None:
+    """They get a name of their own, one for each stretch."""
+    told = Told()
+    words = PersonWords(told.take, lambda: False)
+
+    heard(words, "a")
+    heard(words, "a b", final=True)
+    heard(words, "c")
+
+    first, second, third = told.utterances
+    assert first.segment == second.segment != third.segment
+    assert all(said.segment.startswith("seg_") for said in told.utterances)
+
+
+async def test_an_agent_that_shows_nothing_delays_its_first_words_only() -> None:
+    """They are told after a while; from then on nothing waits."""
+    told = Told()
+    words = PersonWords(told.take, lambda: True)
+
+    heard(words, "a")
+    heard(words, "a b", final=True)
+    await told.until(lambda: told.utterances)
+    heard(words, "c")
+
+    assert [(text, final) for _, text, final in told.brief] == [("a b", True), ("c", False)]
+
+
+async def test_a_lost_room_names_nothing_and_takes_no_later_name_away() -> None:
+    """What was waiting gets a name of its own; what is said when the room is back gets its name."""
+    told = Told()
+    connected = True
+    words = PersonWords(told.take, lambda: connected)
+
+    heard(words, "lost")
+    connected = False
+    words.settle()
+    heard(words, "lost words", final=True)
+    connected = True
+    heard(words, "found")
+    words.on_shown("SG_2")
+
+    lost = told.utterances[0].segment
+    assert lost.startswith("seg_")
+    assert told.brief == [
+        (lost, "lost", False),
+        (lost, "lost words", True),
+        ("SG_2", "found", False),
+    ]
+
+
+async def test_what_was_not_settled_is_at_the_end() -> None:
+    """An interim becomes a final, and what waits for a name is told without."""
+    told = Told()
+    words = PersonWords(told.take, lambda: True)
+
+    heard(words, "so far")
+    words.finish()
+
+    assert [(text, final) for _, text, final in told.brief][-1] == ("so far", True)
+
+
+async def test_speech_begins_when_the_voice_does() -> None:
+    """Not with the first words, which come later."""
+    told = Told()
+    words = PersonWords(told.take, lambda: False)
+
+    words.on_voice(NOW - timedelta(seconds=1))
+    heard(words, "a", final=True)
+    heard(words, "b")
+
+    assert [said.started_at for said in told.utterances] == [NOW - timedelta(seconds=1), NOW]
+    assert told.utterances[0].ended_at == NOW
+
+
+def test_a_reply_grows_and_is_settled_by_the_history() -> None:
+    """Word by word as it is shown; then a final, which says whether it was cut off."""
+    told = Told()
+    words = AgentWords(told.take)
+    began = datetime.now(UTC)
+
+    words.on_shown("SG_1", "You")
+    words.on_shown("SG_1", "You said")
+    words.on_replied("You said", True, began, written=False)
+    words.on_done("SG_1")
+
+    assert told.brief == [
+        ("SG_1", "You", False),
+        ("SG_1", "You said", False),
+        ("SG_1", "You said", True),
+    ]
+    assert told.utterances[-1].interrupted
+
+
+def test_a_reply_that_was_shown_in_full_is_settled_once() -> None:
+    """The stream's end settles it; the history has nothing to add."""
+    told = Told()
+    words = AgentWords(told.take)
+    began = datetime.now(UTC)
+
+    words.on_shown("SG_1", "All of it.")
+    words.on_done("SG_1")
+    words.on_replied("All of it.", False, began, written=False)
+
+    assert told.brief == [("SG_1", "All of it.", False), ("SG_1", "All of it.", True)]
+
+
+def test_an_interruption_is_told_even_of_what_was_shown_in_full() -> None:
+    """The same final again, now with the flag."""
+    told = Told()
+    words = AgentWords(told.take)
+    began = datetime.now(UTC)
+
+    words.on_shown("SG_1", "All of")
+    words.on_done("SG_1")
+    words.on_replied("All of", True, began, written=False)
+
+    assert [(said.final, said.interrupted) for said in told.utterances] == [
+        (False, False),
+        (True, False),
+        (True, True),
+    ]
+
+
+def test_what_the_room_missed_comes_from_the_history() -> None:
+    """All of it, or its end."""
+    told = Told()
+    words = AgentWords(told.take)
+
+    words.on_replied("Nobody saw this.", False, datetime.now(UTC), written=True)
+    words.on_shown("SG_1", "The room")
+    words.on_replied("The room was lost.", False, datetime.now(UTC), written=False)
+
+    assert [(text, final) for _, text, final in told.brief] == [
+        ("Nobody saw this.", True),
+        ("The room", False),
+        ("The room was lost.", True),
+    ]
+    assert [said.source for said in told.utterances] == ["TYPED", "SPEECH", "SPEECH"]
+    assert told.utterances[0].segment.startswith("seg_")
+
+
+def test_a_reply_in_several_parts_is_told_in_its_parts() -> None:
+    """As the room shows them; only the last of them can have been cut off."""
+    told = Told()
+    words = AgentWords(told.take)
+    began = datetime.now(UTC)
+
+    words.on_shown("SG_1", "First.")
+    words.on_done("SG_1")
+    words.on_shown("SG_2", "Sec")
+    words.on_replied("First.Sec", True, began, written=False)
+
+    finals = [said for said in told.utterances if said.final]
+    assert [(said.segment, said.text, said.interrupted) for said in finals] == [
+        ("SG_1", "First.", False),
+        ("SG_2", "Sec", True),
+    ]
+
+
+def test_what_was_said_aside_is_not_taken_for_the_next_reply() -> None:
+    """A line that is not in the history, then a reply that the room could not show."""
+    told = Told()
+    words = AgentWords(told.take)
+
+    words.on_shown("SG_1", "One moment.")
+    words.on_done("SG_1")
+    words.on_replied("Here it is.", False, datetime.now(UTC) + timedelta(minutes=1), written=False)
+
+    assert [text for _, text, final in told.brief if final] == ["One moment.", "Here it is."]
+
+
+def test_what_never_became_a_reply_is_settled_at_the_end() -> None:
+    """Nothing that was shown stays open for ever."""
+    told = Told()
+    words = AgentWords(told.take)
+
+    words.on_shown("SG_1", "I was about")
+    words.finish()
+
+    assert told.brief[-1] == ("SG_1", "I was about", True)
+    assert told.utterances[-1].interrupted
