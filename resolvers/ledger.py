@@ -48,7 +48,7 @@ WAITING: Final = 4_096
 """Utterances of one session that may wait for a commit; what floods beyond that is sent again."""
 RETRY_AFTER_S: Final = 0.5
 COMMIT_EVERY_S: Final = 0.01
-"""From the beginning of one commit to the next at least, so that under load each takes more with it:
+"""From one commit to the next at least, so that under load each takes more with it: that saves
 a third of the server's CPU at 200 sessions (docs/figures.md)."""
 
 
