@@ -1,0 +1,166 @@
+"""A person in a LiveKit room: speaks, hears, and notes what is shown there."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from livekit import api, rtc
+
+from tests.livekit_server import KEY, SECRET, LiveKitServer
+
+RATE: Final = 16_000
+HEARD_RATE: Final = 24_000
+Pcm = npt.NDArray[np.int16]
+
+
+@dataclass
+class Shown:
+    """One stretch of speech as the room shows it."""
+
+    segment: str
+    sender: str
+    text: str = ""
+    final: bool = False
+
+
+@dataclass
+class RoomPerson:
+    """Who is in the room, and what they noticed."""
+
+    room: rtc.Room
+    source: rtc.AudioSource
+    identity: str
+    shown: dict[str, Shown] = field(default_factory=dict)
+    heard: bytearray = field(default_factory=bytearray)
+    """Sound of the agent, at 24,000 samples a second."""
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def speak(self, pcm: Pcm, then: float = 1.0) -> None:
+        """Say something in real time, then be silent for a while."""
+        sound = np.concatenate([pcm, np.zeros(round(then * RATE), np.int16)])
+        step = RATE // 50
+        for start in range(0, len(sound), step):
+            piece = sound[start : start + step]
+            frame = rtc.AudioFrame(piece.tobytes(), RATE, 1, len(piece))
+            # Waits while the source is full, and so keeps to real time.
+            await self.source.capture_frame(frame)
+
+    async def until(self, condition: Callable[[], object], timeout: float = 60) -> None:
+        async with asyncio.timeout(timeout):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def finals(self, *, of_me: bool) -> list[Shown]:
+        return [s for s in self.shown.values() if s.final and (s.sender == self.identity) is of_me]
+
+    @property
+    def loudest(self) -> int:
+        return int(np.abs(np.frombuffer(bytes(self.heard), np.int16)).max(initial=0))
+
+    def agents(self) -> list[str]:
+        kinds = rtc.ParticipantKind
+        return [
+            participant.identity
+            for participant in self.room.remote_participants.values()
+            if participant.kind == kinds.PARTICIPANT_KIND_AGENT
+        ]
+
+    def listen(self) -> None:
+        self.room.register_text_stream_handler("lk.transcription", self._on_text)
+        self.room.on("track_subscribed", self._on_track)
+        for event in ("participant_connected", "participant_disconnected"):
+            self.room.on(event, lambda *_: self._changed.set())
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.room.disconnect()
+        await self.source.aclose()
+
+    def _on_text(self, reader: rtc.TextStreamReader, sender: str) -> None:
+        self._spawn(self._read(reader, sender))
+
+    async def _read(self, reader: rtc.TextStreamReader, sender: str) -> None:
+        attributes = dict(reader.info.attributes or {})
+        segment = attributes["lk.segment_id"]
+        shown = self.shown.setdefault(segment, Shown(segment, sender))
+        text = ""
+        async for piece in reader:
+            text += piece
+            shown.text = text
+            self._changed.set()
+        final = dict(reader.info.attributes or {}).get("lk.transcription_final")
+        shown.final = shown.final or final == "true"
+        self._changed.set()
+
+    def _on_track(self, track: rtc.Track, *_: Any) -> None:
+        if isinstance(track, rtc.RemoteAudioTrack):
+            self._spawn(self._hear(track))
+
+    async def _hear(self, track: rtc.RemoteAudioTrack) -> None:
+        stream = rtc.AudioStream.from_track(track=track, sample_rate=HEARD_RATE, num_channels=1)
+        try:
+            async for event in stream:
+                self.heard += bytes(event.frame.data)
+                self._changed.set()
+        finally:
+            await stream.aclose()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def token(room: str, identity: str) -> str:
+    """Return a token for a person, such as VoxQL's: a microphone and no data."""
+    grants = api.VideoGrants(
+        room_join=True,
+        room=room,
+        can_subscribe=True,
+        can_publish=True,
+        can_publish_data=False,
+        can_publish_sources=["microphone"],
+    )
+    access = api.AccessToken(KEY, SECRET).with_identity(identity).with_grants(grants)
+    return access.with_ttl(timedelta(minutes=15)).to_jwt()
+
+
+async def open_room(livekit: LiveKitServer, name: str, agent: str, metadata: object) -> None:
+    """Make a room with an agent's dispatch in it, in one call, as VoxQL does."""
+    async with api.LiveKitAPI(livekit.http_url, KEY, SECRET) as control:
+        job = api.RoomAgentDispatch(agent_name=agent, metadata=json.dumps(metadata))
+        await control.room.create_room(
+            api.CreateRoomRequest(name=name, empty_timeout=60, departure_timeout=60, agents=[job])
+        )
+
+
+async def delete_room(livekit: LiveKitServer, name: str) -> None:
+    async with api.LiveKitAPI(livekit.http_url, KEY, SECRET) as control:
+        await control.room.delete_room(api.DeleteRoomRequest(room=name))
+
+
+@asynccontextmanager
+async def person(livekit: LiveKitServer, room: str, identity: str) -> AsyncIterator[RoomPerson]:
+    """Join a room with a microphone."""
+    connection = rtc.Room()
+    source = rtc.AudioSource(RATE, 1, queue_size_ms=100)
+    someone = RoomPerson(connection, source, identity)
+    someone.listen()
+    await connection.connect(livekit.url, token(room, identity))
+    try:
+        track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        await connection.local_participant.publish_track(track, options)
+        yield someone
+    finally:
+        await someone.end()

@@ -1,0 +1,115 @@
+"""Agents in processes of their own, and environments with other versions of livekit-agents."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+from tests.livekit_server import LiveKitServer
+from tests.server_process import ROOT
+
+OLDEST: Final = "1.2.0"
+NEWEST: Final = "1.8.9"
+"""What voxql_bridge.attach works with, as clients/python/README.md says it."""
+
+
+class AgentProgram:
+    """A worker of LiveKit, whose log can be waited for."""
+
+    def __init__(
+        self, command: Sequence[str | Path], livekit: LiveKitServer, **environment: str
+    ) -> None:
+        self.lines: list[str] = []
+        self._said = threading.Condition()
+        self._has_ended = False
+        outside = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("VOXQL_", "LIVEKIT_"))
+        }
+        self._process = subprocess.Popen(
+            [*map(str, command)],
+            env={**outside, **livekit.settings, "PYTHONUNBUFFERED": "1", **environment},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait_for(self, words: str, timeout: float = 90, *, after: int = 0) -> None:
+        """Wait until the log has these words, in a line after so many others."""
+
+        def is_there() -> bool:
+            return any(words in line for line in self.lines[after:])
+
+        with self._said:
+            self._said.wait_for(lambda: is_there() or self._has_ended, timeout)
+        assert is_there(), f"{words!r} is not in the log:\n{self.log}"
+
+    @property
+    def log(self) -> str:
+        return "\n".join(self.lines)
+
+    def terminate(self) -> int:
+        """Ask it to end, and return its status."""
+        self._process.terminate()
+        return self._process.wait(90)
+
+    def kill(self) -> None:
+        """End it at once, with the processes it started."""
+        if self._reader.is_alive() or self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(30)
+        self._reader.join(30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout:
+            for line in self._process.stdout:
+                with self._said:
+                    self.lines.append(line.rstrip("\n"))
+                    self._said.notify_all()
+        with self._said:
+            self._has_ended = True
+            self._said.notify_all()
+
+
+def environment_with(version: str, wheel: Path) -> Path:
+    """Return the Python of an environment with that livekit-agents and the wheel as it is now.
+
+    It is kept in .cache, where only the wheel is installed again by a later run.
+    """
+    folder = ROOT / ".cache" / "attach" / version
+    python = folder / "bin" / "python"
+    stamp = folder / "installed"
+    if not stamp.exists():
+        _uv("venv", "--clear", "--python", sys.executable, str(folder))
+        _uv("pip", "install", "--python", str(python), f"livekit-agents=={version}")
+        stamp.touch()
+    _uv(
+        *("pip", "install", "--python", str(python), "--reinstall-package", "voxql-bridge"),
+        str(wheel),
+    )
+    return python
+
+
+def _uv(*arguments: str) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "uv.py"), *arguments, "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
