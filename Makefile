@@ -45,6 +45,7 @@ dev: setup dev-tools ## The same, with a page that reloads, and again whenever t
 
 test: setup dev-tools $(TEST_PAGES:%=%/node_modules/.built) ## Run the tests (ARGS="-k word" for some), after bringing up what they need
 	@scripts/system-packages
+	@scripts/livekit-server || [ "$${CI:-}" != true ]
 	$(BIN)/pytest $(ARGS)
 
 check: dev-tools $(PAGES:%=%/node_modules/.installed) ## What CI checks before the tests: format, lint, types, direction of imports, the page's own tests

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.livekit_server import livekit, start_livekit  # noqa: F401 - fixtures
 from tests.server_process import ServerProcess
 
 StartServer = Callable[..., ServerProcess]

@@ -1,0 +1,195 @@
+"""A real LiveKit server in a process of its own, on ports of its own of this machine alone."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import pytest
+
+from tests.faults.server import free_port
+from tests.server_process import ROOT
+
+KEY: Final = "testkey"
+SECRET: Final = "a secret of the tests, long enough for SHA-256"
+START_WITHIN_S: Final = 60.0
+
+_TRIES: Final = 5
+"""Between finding free ports and taking them somebody else may be quicker."""
+
+
+class LiveKitServer:
+    """Starts, stops and kills a LiveKit server; started again, it has the same ports.
+
+    Args:
+        folder: Where its configuration and its log are kept.
+        webhooks: Addresses that it tells what happens.
+        config: What to add to its configuration, or put in the place of it.
+    """
+
+    def __init__(self, folder: Path, *, webhooks: Sequence[str] = (), **config: Any) -> None:
+        self.folder = folder
+        self.webhooks = tuple(webhooks)
+        self.config = config
+        self.ports: tuple[int, int, int] | None = None
+        self.lines: list[str] = []
+        """What it has logged since it was started."""
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._said = threading.Condition()
+        self._has_ended = False
+
+    @property
+    def url(self) -> str:
+        """Where clients and agents connect."""
+        assert self.ports is not None, "the server was never started"
+        return f"ws://127.0.0.1:{self.ports[0]}"
+
+    @property
+    def http_url(self) -> str:
+        """The same for those who speak HTTP."""
+        return self.url.replace("ws", "http", 1)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What VoxQL and its agent have to be told, by the names of the variables."""
+        return {
+            "LIVEKIT_URL": self.url,
+            "LIVEKIT_API_KEY": KEY,
+            "LIVEKIT_API_SECRET": SECRET,
+        }
+
+    def start(self) -> Self:
+        """Start it and wait until it takes connections."""
+        is_new = self.ports is None
+        for _ in range(_TRIES):
+            self.ports = self.ports or (free_port(), free_port(), free_port())
+            if self._start():
+                return self
+            if is_new:
+                self.ports = None
+        raise AssertionError("the LiveKit server did not start:\n" + "\n".join(self.lines))
+
+    def stop(self) -> None:
+        """Ask it to end (SIGTERM); it closes its rooms. After a while it is ended by force."""
+        self._end(by_force=False)
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        self._end(by_force=True)
+
+    def restart(self) -> Self:
+        """Kill it and start it again on the same ports; all its rooms are gone then."""
+        self.kill()
+        return self.start()
+
+    def _start(self) -> bool:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "livekit.yaml"
+        path.write_text(json.dumps(self._configuration()))  # YAML can be written as JSON
+        self.lines = []
+        self._has_ended = False
+        self._process = subprocess.Popen(
+            [binary(), "--node-ip", "127.0.0.1", "--config", str(path)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
+        with self._said:
+            self._said.wait_for(lambda: self._is_open() or self._has_ended, START_WITHIN_S)
+        if not self._is_open() or self._process.poll() is not None:
+            self.kill()
+            return False
+        return True
+
+    def _is_open(self) -> bool:
+        # It logs this once its listening sockets are open.
+        return any("starting LiveKit server" in line for line in self.lines)
+
+    def _configuration(self) -> dict[str, Any]:
+        assert self.ports is not None
+        http, tcp, udp = self.ports
+        return {
+            "port": http,
+            "bind_addresses": ["127.0.0.1"],
+            "rtc": {
+                "tcp_port": tcp,
+                "udp_port": udp,
+                "use_external_ip": False,
+                "enable_loopback_candidate": True,
+                "node_ip": "127.0.0.1",
+                "interfaces": {"includes": ["lo", "lo0"]},
+                # Nobody answers there: nothing may be asked of machines elsewhere.
+                "stun_servers": ["127.0.0.1:3478"],
+            },
+            "keys": {KEY: SECRET},
+            "webhook": {"api_key": KEY, "urls": list(self.webhooks)},
+            "logging": {"level": "info", "json": True},
+            **self.config,
+        }
+
+    def _end(self, *, by_force: bool) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.kill() if by_force else process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:  # it waits for participants who do not leave
+                process.kill()
+                process.wait()
+        assert self._reader is not None
+        self._reader.join(10)
+        self._process = None
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                with self._said:
+                    self.lines.append(line.rstrip("\n"))
+                    self._said.notify_all()
+        with self._said:
+            self._has_ended = True
+            self._said.notify_all()
+
+
+def binary() -> str:
+    """Return the path of the program; fails, and says what to do, where there is none."""
+    found = subprocess.run(
+        [ROOT / "scripts" / "livekit-server", "path"], capture_output=True, text=True
+    )
+    if found.returncode != 0:
+        pytest.fail("\n" + found.stderr, pytrace=False)
+    return found.stdout.strip()
+
+
+StartLiveKit = Callable[..., LiveKitServer]
+
+
+@pytest.fixture(scope="session")
+def livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
+    """The LiveKit server that most tests share. It sends no webhooks: nothing may rely on them."""
+    server = LiveKitServer(tmp_path_factory.mktemp("livekit")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def start_livekit(tmp_path: Path) -> Iterator[StartLiveKit]:
+    """Start LiveKit servers that a test may stop and kill: `start_livekit(webhooks=[…])`."""
+    servers: list[LiveKitServer] = []
+
+    def start(**more: Any) -> LiveKitServer:
+        servers.append(LiveKitServer(tmp_path / f"livekit-{len(servers)}", **more))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.kill()
