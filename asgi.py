@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
@@ -12,14 +12,16 @@ from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from starlette.types import Lifespan
 
-from agent_bridge.audio import AudioRelay
 from agent_bridge.endpoint import bridge_endpoint
 from agent_bridge.hub import LocalHub
+from agent_bridge.local_venue import LocalVenue
 from agent_bridge.tokens import Tokens
+from agent_bridge.venue import Venue
 from agent_bridge.workers import Workers
 from models import database
+from resolvers.attendance import MediaEvents
 from resolvers.backend import Backend, Config, now
-from resolvers.conversation import AgentEvents, MediaEvents
+from resolvers.conversation import AgentEvents
 from resolvers.ledger import Ledger
 from resolvers.rate_limits import RateLimits
 from resolvers.reaper import Reaper, recover
@@ -44,19 +46,21 @@ def build_app(settings: Settings) -> Starlette:
     hub = LocalHub()
     workers = Workers()
     tokens = Tokens(settings.signing_secret())
+    venue = _venue(settings, workers, tokens)
     backend = Backend(
         config=_config(settings),
         hub=hub,
         ledger=Ledger(hub, now),
-        agents=workers,
+        agents=venue,
+        media=venue,
         tokens=tokens,
         limiter=RateLimits(now),
     )
     agent_events = AgentEvents(backend)
     workers.on_unplaced = agent_events.unplaced
     bridge = bridge_endpoint(agent_events, tokens, hub, workers, settings.worker_secret())
-    relay = AudioRelay(tokens, MediaEvents(backend))
-    backend.ledger.on_ended.append(relay.end)
+    venue.attend(MediaEvents(backend))
+    backend.ledger.on_ended.append(venue.end)
     folder = settings.sqlite_file.parent if settings.sqlite_file else None
     stopping = asyncio.Event()
 
@@ -67,21 +71,21 @@ def build_app(settings: Settings) -> Starlette:
         stopping.set()
         hub.publish(SERVER_TOPIC, ServerStopping())
         await bridge.drain()
-        relay.shut_down()
+        venue.shut_down()
         await backend.ledger.drain()
 
     app = Starlette(
         routes=[
             *graphql_app(backend, settings.public_url),
             WebSocketRoute("/bridge", bridge),
-            WebSocketRoute("/audio", relay.endpoint),
+            *venue.routes(),
             *probes(
                 backend,
                 needs_agent=settings.agent != "none",
-                has_agent=lambda: workers.is_ready,
+                venue=venue,
                 is_stopping=stopping.is_set,
                 folder=folder,
-                measures=Measures(backend, relay, bridge, folder),
+                measures=Measures(backend, venue, bridge, folder),
             ),
             # Last, because the app's own addresses are all that is left.
             *app_page(settings.public_url, media_urls=[settings.livekit_url]),
@@ -89,7 +93,7 @@ def build_app(settings: Settings) -> Starlette:
         middleware=[
             Middleware(TrustedHosts, names=our_names(settings.public_url, settings.host)),
         ],
-        lifespan=_lifespan(settings, backend),
+        lifespan=_lifespan(settings, backend, venue),
     )
     app.state.backend = backend
     app.state.on_stop = on_stop
@@ -97,10 +101,27 @@ def build_app(settings: Settings) -> Starlette:
     return app
 
 
+def _venue(settings: Settings, workers: Workers, tokens: Tokens) -> Venue:
+    if settings.agent != "livekit":
+        return LocalVenue(workers, tokens, settings.public_url)
+    # Only here, because a start that does not need it should not pay for it.
+    from agent_bridge.livekit.rooms import EVERY_S
+    from agent_bridge.livekit.venue import LiveKitVenue
+
+    assert settings.livekit_api_secret is not None, "the settings check this"
+    return LiveKitVenue(
+        settings.livekit_url,
+        settings.livekit_api_key,
+        settings.livekit_api_secret.get_secret_value(),
+        settings.public_url,
+        # Who is there must be seen well before they could be taken for gone.
+        every_s=min(EVERY_S, settings.abandon_s / 4),
+    )
+
+
 def _config(settings: Settings) -> Config:
     return Config(
         agent_name=settings.agent_name,
-        public_url=settings.public_url,
         start_timeout=timedelta(seconds=settings.start_timeout_s),
         grace=timedelta(seconds=settings.grace_s),
         abandon_after=timedelta(seconds=settings.abandon_s),
@@ -108,14 +129,14 @@ def _config(settings: Settings) -> Config:
     )
 
 
-def _lifespan(settings: Settings, backend: Backend) -> Lifespan[Starlette]:
+def _lifespan(settings: Settings, backend: Backend, venue: Venue) -> Lifespan[Starlette]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with database.opened(settings.database_url):
             recovered = await recover(backend)
             if recovered:
                 log.info("sessions_taken_over", sessions=recovered)
-            async with _running(backend.ledger.run, Reaper(backend).run):
+            async with _running(backend.ledger.run, Reaper(backend).run, venue.run):
                 # What is loaded now lives as long as the process: the collector need not walk it
                 # again, and full collections must not come in the middle of somebody's sentence.
                 gc.collect()
@@ -135,5 +156,7 @@ async def _running(*loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]
     finally:
         for task in tasks:
             task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks)
+        # All of them, to their ends: one may have connections to close.
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome

@@ -16,11 +16,15 @@ from agent_bridge.protocol.codes import (
 log = structlog.get_logger(__name__)
 
 
-class NoWorker(Exception):
+class NoAgent(Exception):
+    """Nobody can be asked for an agent now; the message is for the person."""
+
+
+class NoWorker(NoAgent):
     """No worker that runs this agent is connected."""
 
 
-class NoFreePlace(Exception):
+class NoFreePlace(NoAgent):
     """Every worker that runs this agent is full."""
 
 
@@ -33,6 +37,8 @@ class StartRequest:
     agent_name: str
     bridge_token: str = field(repr=False)
     audio_token: str = field(repr=False)
+    room: str = ""
+    """Where media meets, if not on this server."""
 
     @property
     def key(self) -> tuple[str, int]:

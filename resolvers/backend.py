@@ -7,6 +7,7 @@ from typing import Protocol
 
 from agent_bridge.hub import Hub
 from agent_bridge.tokens import Tokens
+from agent_bridge.venue import MediaConnection
 from agent_bridge.workers import StartRequest
 from resolvers.ledger import Ledger
 from resolvers.presence import Presence
@@ -18,7 +19,6 @@ class Config:
     """The settings that the use cases go by."""
 
     agent_name: str = "voxql"
-    public_url: str = "http://127.0.0.1:8000"
     start_timeout: timedelta = timedelta(seconds=5)
     """From the commit that asks for an agent to FAILED."""
     retry_within: timedelta = timedelta(seconds=60)
@@ -34,21 +34,27 @@ class Config:
 
 
 class Agents(Protocol):
-    """The workers that conversations are handed to."""
+    """Who conversations are handed to; see `agent_bridge.venue.Venue`."""
 
-    def names(self) -> set[str]:
-        """Return the agent names that somebody offers now."""
+    def knows(self, agent_name: str) -> bool:
+        """Whether it makes sense to ask for this agent."""
 
-    def free(self, agent_name: str) -> int:
-        """Return how many more conversations can be taken now."""
+    def free(self, agent_name: str) -> int | None:
+        """Return how many more conversations can be taken now; None where nobody can tell."""
 
-    def start(self, request: StartRequest) -> None:
-        """Ask for an agent without waiting for it.
+    async def start(self, request: StartRequest) -> None:
+        """Ask for an agent, without waiting until it has come.
 
         Raises:
-            NoWorker: nobody offers this agent.
-            NoFreePlace: everybody who does is busy.
+            NoAgent: nobody can be asked.
         """
+
+
+class Media(Protocol):
+    """How the person's sound travels; see `agent_bridge.venue.Venue`."""
+
+    def connection(self, session: str, room: str, attempt: int) -> MediaConnection:
+        """Make a fresh connection, good for this session alone."""
 
 
 def now() -> datetime:
@@ -64,6 +70,7 @@ class Backend:
     hub: Hub
     ledger: Ledger
     agents: Agents
+    media: Media
     tokens: Tokens
     limiter: RateLimits
     presence: Presence = field(default_factory=Presence)

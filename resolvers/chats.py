@@ -9,13 +9,13 @@ from uuid import uuid4
 import structlog
 
 from agent_bridge.commands import Fence, Input
-from agent_bridge.workers import NoFreePlace, NoWorker, StartRequest
+from agent_bridge.venue import MediaConnection
+from agent_bridge.workers import NoAgent, StartRequest
 from models import Role, Session, SessionStatus, Utterance, UtteranceSource, ids
 from models.session import NEW_CONVERSATION
 from resolvers import idempotency, lifecycle, limits
 from resolvers.access import check_id, owned_session, require
 from resolvers.backend import Backend
-from resolvers.media import MediaConnection, connection_for
 from resolvers.merge import Claim
 from resolvers.records import SessionChanged, agent_topic, session_topic, user_topic
 from resolvers.refusals import AgentUnavailable, BadUserInput, NotFound, QuotaExceeded
@@ -85,8 +85,8 @@ async def start_new_chat(
 ) -> Started:
     """Save the previous conversation and begin the next, all of it or nothing.
 
-    The agent is asked for without waiting. If it can't even be asked, the new session comes back
-    FAILED, and what was saved stays saved.
+    The agent is asked for without waiting until it comes. If it can't even be asked, the new
+    session comes back FAILED, and what was saved stays saved.
 
     Raises:
         Refusal: see `save_session`; the same key with another input is a Conflict.
@@ -174,7 +174,7 @@ async def _create(
     backend: Backend, viewer: Viewer, transaction: Transaction, wish: _Wish
 ) -> Session:
     config = backend.config
-    if wish.agent_name != config.agent_name and wish.agent_name not in backend.agents.names():
+    if wish.agent_name != config.agent_name and not backend.agents.knows(wish.agent_name):
         raise BadUserInput(
             f"There is no agent called {wish.agent_name!r} here. Leave `agentName` out for the "
             "usual one.",
@@ -204,7 +204,7 @@ async def _create(
 
 
 async def ask_for_agent(backend: Backend, session: Session) -> Session:
-    """Ask a worker for this attempt's agent; return the session, FAILED if nobody can be asked."""
+    """Ask for this attempt's agent; return the session, FAILED if nobody can be asked."""
     backend.presence.attempts[session.id] = session.attempt
     # An agent of an older attempt may drain what it has, but nobody waits for it any more.
     if backend.presence.agents.pop(session.id, None) is not None:
@@ -215,18 +215,24 @@ async def ask_for_agent(backend: Backend, session: Session) -> Session:
     tokens = backend.tokens
     agent_media, _ = tokens.media(session.id, "agent", session.attempt)
     try:
-        backend.agents.start(
+        await backend.agents.start(
             StartRequest(
                 session=session.id,
                 attempt=session.attempt,
                 agent_name=session.agent_name,
                 bridge_token=tokens.bridge(session.id, session.attempt),
                 audio_token=agent_media,
+                room=session.room_name,
             )
         )
-    except (NoWorker, NoFreePlace) as refusal:
+    except NoAgent as refusal:
         return await _agent_unavailable(backend, session, str(refusal))
     return session
+
+
+def connection_for(backend: Backend, session: Session) -> MediaConnection:
+    """Make a fresh media connection for the person."""
+    return backend.media.connection(session.id, session.room_name, session.attempt)
 
 
 async def _agent_unavailable(backend: Backend, session: Session, message: str) -> Session:

@@ -1,4 +1,4 @@
-"""What happens in a running conversation: agents come, speak and leave; people come and leave."""
+"""What happens in a running conversation: agents come, speak and leave."""
 
 import asyncio
 from collections.abc import Callable
@@ -228,46 +228,3 @@ def _claim(heard: Heard) -> Claim:
         language=heard.language,
         confidence=heard.confidence,
     )
-
-
-class MediaEvents:
-    """The audio relay's handler: see `agent_bridge.audio.MediaHandler`."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    async def person_came(self, session_id: str) -> None:
-        """The person can be heard.
-
-        Raises:
-            SessionGone: the conversation is over.
-        """
-
-        async def work(transaction: Transaction) -> None:
-            edit = await transaction.edit(session_id)
-            if edit is None or edit.session.ended_at is not None:
-                raise SessionGone
-            edit.session.person_back_by = None
-
-        people = self._backend.presence.people
-        # Before the transaction: an agent that gets ready right after it must find the person.
-        people.add(session_id)
-        try:
-            await self._backend.ledger.transaction(work)
-        except (SessionGone, NotStored):
-            people.discard(session_id)
-            raise
-
-    async def person_left(self, session_id: str) -> None:
-        """Nobody is there to be heard; the conversation waits for a while."""
-        self._backend.presence.people.discard(session_id)
-
-        async def work(transaction: Transaction) -> None:
-            edit = await transaction.edit(session_id)
-            if edit is not None:
-                lifecycle.person_left(edit.session, transaction.now, self._backend.config)
-
-        try:
-            await self._backend.ledger.transaction(work)
-        except NotStored:
-            self._backend.presence.unnoted.add(session_id)

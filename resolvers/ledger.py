@@ -133,8 +133,8 @@ class Ledger:
         self._hub = hub
         self._clock = clock
         self.figures = Figures()
-        self.on_ended: list[Callable[[str], None]] = []
-        """Called with the id of every session that has just become ENDED or was deleted."""
+        self.on_ended: list[Callable[[str, str], None]] = []
+        """Called with the id and the room of every session that is ENDED or deleted from now on."""
         self._memories: dict[str, _Memory] = {}
         self._waiting: _Batch = {}
         self._in_flight: _Batch = {}
@@ -212,10 +212,10 @@ class Ledger:
             return []
         return [_published(session_id, known) for known in memory.open.values()]
 
-    def drop(self, session_id: str) -> None:
+    def drop(self, session: Session) -> None:
         """Forget a session that has been deleted, with all that was not yet written of it."""
-        self._memories.pop(session_id, None)
-        self._tell_ended(session_id)
+        self._memories.pop(session.id, None)
+        self._tell_ended(session)
 
     def remembers(self, session_id: str) -> bool:
         """Whether this process knows what was published of this session."""
@@ -312,11 +312,11 @@ class Ledger:
         self._hub.publish(user_topic(session.user_id), changed)
         if session.status is SessionStatus.ENDED:
             self._hub.publish(transcripts_topic(session.id), TranscriptEnded("SESSION_ENDED"))
-            self._tell_ended(session.id)
+            self._tell_ended(session)
 
-    def _tell_ended(self, session_id: str) -> None:
+    def _tell_ended(self, session: Session) -> None:
         for listener in self.on_ended:
-            listener(session_id)
+            listener(session.id, session.room_name)
 
     def _remember(self, session_id: str, rows: list[Utterance]) -> None:
         memory = self._memories.setdefault(session_id, _Memory())

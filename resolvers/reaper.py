@@ -36,6 +36,7 @@ class Reaper:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._asking: set[asyncio.Task[Session]] = set()
         self._tidy_at = backend.clock()
 
     async def run(self) -> None:
@@ -48,6 +49,11 @@ class Reaper:
             except Exception:  # a full disk now must not mean that nobody looks later
                 log.exception("reaper_failed")
             await asyncio.sleep(EVERY_S)
+
+    async def asked(self) -> None:
+        """Wait until every agent has been asked for that a look found missing."""
+        while self._asking:
+            await asyncio.wait(set(self._asking))
 
     async def look(self) -> None:
         """Act on everything that is due now."""
@@ -113,9 +119,21 @@ class Reaper:
             log.warning("agent_timeout", session=session.id, attempt=session.attempt)
         stop_agent(self._backend.hub, session)
         if action == "agent_asked":
-            await ask_for_agent(self._backend, session)
+            self._ask(session)
         if session.status is SessionStatus.ENDED:
             self._backend.ledger.forget(session_id)
+
+    def _ask(self, session: Session) -> None:
+        """Ask for an agent beside all else: that may take seconds, and deadlines don't wait."""
+        task = asyncio.create_task(ask_for_agent(self._backend, session))
+        self._asking.add(task)
+        task.add_done_callback(self._after_asking)
+
+    def _after_asking(self, task: asyncio.Task[Session]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its start time-out runs: the session will be FAILED, and can be tried again.
+            log.error("agent_not_asked", exc_info=error)
 
     def _expire(self, session: Session, now: datetime) -> str | None:
         """Change the session as its passed deadlines demand; return what was done, if anything.

@@ -65,7 +65,7 @@ async def delete_session(backend: Backend, viewer: Viewer | None, session_id: st
         return session
 
     session = await backend.ledger.transaction(work)
-    backend.ledger.drop(session.id)
+    backend.ledger.drop(session)
     deleted = SessionDeleted(session.id)
     hub = backend.hub
     hub.publish(agent_topic(session.id), Gone())

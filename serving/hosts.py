@@ -8,8 +8,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-OPEN_PATHS: Final = ("/bridge", "/audio", "/healthz", "/readyz", "/metrics")
-"""Agents and probes come by whatever address they have, and a cookie opens nothing there."""
+OPEN_PATHS: Final = ("/bridge", "/audio", "/livekit/webhook", "/healthz", "/readyz", "/metrics")
+"""Agents, LiveKit and probes come by whatever address they have; no cookie opens anything there."""
 
 _THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
 

@@ -14,8 +14,8 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from agent_bridge.audio import AudioRelay
 from agent_bridge.endpoint import BridgeEndpoint
+from agent_bridge.venue import Venue
 from models.storage import writes
 from resolvers.backend import Backend
 from resolvers.figures import BOUNDS, Latencies
@@ -26,18 +26,18 @@ class Measures(Collector):
 
     Args:
         backend: What the use cases have at hand.
-        relay: Where sound passes.
+        venue: Where conversations are held.
         bridge: Where agents are connected.
         folder: Where the database is kept; None when it is a server's.
     """
 
     def __init__(
-        self, backend: Backend, relay: AudioRelay, bridge: BridgeEndpoint, folder: Path | None
+        self, backend: Backend, venue: Venue, bridge: BridgeEndpoint, folder: Path | None
     ) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._backend = backend
-        self._relay = relay
+        self._venue = venue
         self._bridge = bridge
         self._folder = folder
         self.sessions: Mapping[str, int] = {}
@@ -109,6 +109,7 @@ class Measures(Collector):
             "Sessions whose agent is connected.",
             value=len(backend.presence.agents),
         )
+        # Without a value where nobody can tell, as nobody can how many places LiveKit has.
         yield GaugeMetricFamily(
             "voxql_agent_places_free",
             "Conversations that the default agent can still take.",
@@ -119,16 +120,25 @@ class Measures(Collector):
             "Connections of agents and workers.",
             value=self._bridge.connections,
         )
+        traffic = self._venue.traffic()
         yield GaugeMetricFamily(
             "voxql_audio_connections",
             "Connections of local media.",
-            value=self._relay.connections,
+            value=traffic.audio_connections,
         )
         yield CounterMetricFamily(
             "voxql_audio_dropped_seconds",
             "Sound of persons that no agent took in time.",
-            value=self._relay.dropped_seconds,
+            value=traffic.audio_dropped_seconds,
         )
+        calls = CounterMetricFamily(
+            "voxql_livekit_calls",
+            "Calls to LiveKit, and webhooks from it, by outcome.",
+            labels=["call", "outcome"],
+        )
+        for labels, number in sorted(traffic.calls.items()):
+            calls.add_metric(labels, number)
+        yield calls
 
     def _storage(self) -> Iterable[Metric]:
         yield CounterMetricFamily(

@@ -19,6 +19,7 @@ INDEX: Final = "index.html"
 HASHED: Final = "assets/"
 """What lies in this folder has a hash of its content in its name, so it never changes."""
 
+LIVEKIT_CLOUD: Final = ".livekit.cloud"
 COMPRESSED: Final = (("br", ".br"), ("gzip", ".gz"))
 """Encodings that the build has made beforehand, the better one first."""
 
@@ -149,4 +150,7 @@ def _origins(url: str) -> str:
         return ""
     is_secure = parts.scheme in ("https", "wss")
     schemes = ("wss", "https") if is_secure else ("ws", "http")
-    return " ".join(f"{scheme}://{parts.netloc}" for scheme in schemes)
+    # LiveKit Cloud sends clients on to the nearest of its regions, each with a name of its own.
+    is_cloud = (parts.hostname or "").endswith(LIVEKIT_CLOUD)
+    places = [parts.netloc, f"*{LIVEKIT_CLOUD}"] if is_cloud else [parts.netloc]
+    return " ".join(f"{scheme}://{place}" for place in places for scheme in schemes)

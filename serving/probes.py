@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from agent_bridge.venue import Venue
 from models.database import reader, write_trouble
 from models.running import running_by_status
 from resolvers.backend import Backend
@@ -27,7 +28,7 @@ def probes(
     backend: Backend,
     *,
     needs_agent: bool,
-    has_agent: Callable[[], bool],
+    venue: Venue,
     is_stopping: Callable[[], bool],
     folder: Path | None,
     measures: Measures,
@@ -37,7 +38,7 @@ def probes(
     Args:
         backend: What the use cases have at hand.
         needs_agent: Whether conversations can't be held without a worker.
-        has_agent: Whether a worker is there now.
+        venue: Where conversations are held, which knows whether agents can be asked for.
         is_stopping: Whether the server has been told to stop.
         folder: Where the database is kept; None when it is a server's.
         measures: What `/metrics` shows.
@@ -48,13 +49,16 @@ def probes(
 
     async def readyz(_: Request) -> Response:
         database = await _database(folder)
-        agent = "ready" if has_agent() else ("starting" if needs_agent else "none")
-        is_ready = database == "ready" and (has_agent() or not needs_agent) and not is_stopping()
+        condition = await venue.condition()
+        has_agent = condition.is_ready
+        agent = "ready" if has_agent else ("starting" if needs_agent else "none")
+        is_ready = database == "ready" and (has_agent or not needs_agent) and not is_stopping()
         body = {
             "status": "stopping" if is_stopping() else "ready" if is_ready else "not ready",
             "database": database,
             "hub": "ready",
             "agent": agent,
+            **condition.parts,
             "freePlaces": backend.agents.free(backend.config.agent_name),
         }
         return JSONResponse(body, status_code=200 if is_ready else 503)

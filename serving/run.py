@@ -111,6 +111,8 @@ async def _announce(server: Server, settings: Settings, address: Address, steps:
     if settings.agent == "external":
         key = "VOXQL_WORKER_KEY" if settings.worker_key else f"in {settings.data_dir}/worker.key"
         print(f"  agent     waiting for a worker; its key: {key}", flush=True)
+    if settings.agent == "livekit":
+        print(f"  livekit   {settings.livekit_url}, agent {settings.agent_name}", flush=True)
     pause = 0.1
     while not await _is_ready(address, urlsplit(settings.public_url).netloc):
         await asyncio.sleep(pause)

@@ -28,7 +28,7 @@ ADA = {"email": "ada@example.com", "password": "correct horse"}
 class UnwillingAgents(WillingAgents):
     """Workers that have all gone home."""
 
-    def start(self, request: StartRequest) -> None:
+    async def start(self, request: StartRequest) -> None:
         raise NoWorker("There is no agent in this test.")
 
 

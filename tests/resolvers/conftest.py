@@ -10,8 +10,9 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from agent_bridge.hub import LocalHub
+from agent_bridge.local_venue import LocalVenue
 from agent_bridge.tokens import Tokens
-from agent_bridge.workers import NoWorker, StartRequest
+from agent_bridge.workers import NoWorker, StartRequest, Workers
 from models import User
 from resolvers import accounts, credentials
 from resolvers.backend import Backend, Config
@@ -38,13 +39,13 @@ class Clock:
 class NoAgents:
     """A server to which no worker has connected."""
 
-    def names(self) -> set[str]:
-        return set()
+    def knows(self, agent_name: str) -> bool:
+        return False
 
     def free(self, agent_name: str) -> int:
         return 0
 
-    def start(self, request: StartRequest) -> None:
+    async def start(self, request: StartRequest) -> None:
         raise NoWorker("There is no agent in this test.")
 
 
@@ -57,13 +58,15 @@ def clock() -> Clock:
 async def backend(tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
     """Everything the use cases need, with a database of its own that is empty."""
     hub = LocalHub()
+    tokens = Tokens("only for these tests".ljust(32, "."))
     async with database(tmp_path / "data"):
         yield Backend(
             config=Config(),
             hub=hub,
             ledger=Ledger(hub, clock),
             agents=NoAgents(),
-            tokens=Tokens("only for these tests".ljust(32, ".")),
+            media=LocalVenue(Workers(), tokens, "http://127.0.0.1:8000"),
+            tokens=tokens,
             limiter=RateLimits(clock),
             clock=clock,
         )

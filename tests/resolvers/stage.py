@@ -14,8 +14,9 @@ from agent_bridge.workers import NoWorker, StartRequest
 from models import Role, Session, User, Utterance
 from models.database import reader
 from resolvers import chats, streams
+from resolvers.attendance import MediaEvents
 from resolvers.backend import Backend, Config
-from resolvers.conversation import AgentEvents, MediaEvents
+from resolvers.conversation import AgentEvents
 from resolvers.reaper import Reaper
 from resolvers.records import agent_topic
 from resolvers.saving import Message
@@ -36,13 +37,13 @@ class Agents:
     places: int = 100
     refusal: Exception | None = None
 
-    def names(self) -> set[str]:
-        return self.known
+    def knows(self, agent_name: str) -> bool:
+        return agent_name in self.known
 
     def free(self, agent_name: str) -> int:
         return self.places if agent_name in self.known else 0
 
-    def start(self, request: StartRequest) -> None:
+    async def start(self, request: StartRequest) -> None:
         if self.refusal is not None:
             raise self.refusal
         if request.agent_name not in self.known:
@@ -221,6 +222,7 @@ class Stage:
         """Let time pass, and the reaper look at what is due then."""
         self.clock.pass_by(seconds=seconds)
         await self.reaper.look()
+        await self.reaper.asked()
 
     async def read(self, session: Session) -> Session:
         return await Session.filter(id=session.id).using_db(reader()).get()

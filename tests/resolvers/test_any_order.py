@@ -24,8 +24,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent_bridge.hub import LocalHub
+from agent_bridge.local_venue import LocalVenue
 from agent_bridge.protocol import Ack
 from agent_bridge.tokens import Tokens
+from agent_bridge.workers import Workers
 from models import Session, UtteranceSource, database
 from models.database import Connection, NotStored
 from resolvers import ledger, streams, transaction
@@ -238,12 +240,14 @@ class Histories(RuleBasedStateMachine):
         await self.open.enter_async_context(database.opened(url))
         clock = Clock(START + timedelta(days=1))
         hub = OrderlyHub()
+        tokens = Tokens("only for these tests".ljust(32, "."))
         backend = Backend(
             config=Config(),
             hub=hub,
             ledger=Ledger(hub, clock),
             agents=NoAgents(),
-            tokens=Tokens("only for these tests".ljust(32, ".")),
+            media=LocalVenue(Workers(), tokens, "http://127.0.0.1:8000"),
+            tokens=tokens,
             limiter=RateLimits(clock),
             clock=clock,
         )

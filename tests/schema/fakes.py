@@ -18,13 +18,13 @@ class WillingAgents:
     def __init__(self) -> None:
         self.asked: list[StartRequest] = []
 
-    def names(self) -> set[str]:
-        return {"voxql"}
+    def knows(self, agent_name: str) -> bool:
+        return agent_name == "voxql"
 
     def free(self, agent_name: str) -> int:
         return 1
 
-    def start(self, request: StartRequest) -> None:
+    async def start(self, request: StartRequest) -> None:
         self.asked.append(request)
 
 

@@ -180,13 +180,13 @@ async def test_a_failed_session_says_why_and_can_be_retried(guest: Http, backend
     willing = backend.agents
 
     class NoAgents:
-        def names(self) -> set[str]:
-            return set()
+        def knows(self, agent_name: str) -> bool:
+            return False
 
         def free(self, agent_name: str) -> int:
             return 0
 
-        def start(self, request: object) -> None:
+        async def start(self, request: object) -> None:
             raise NoWorker("There is no agent. Start one.")
 
     backend.agents = NoAgents()

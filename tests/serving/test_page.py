@@ -115,6 +115,26 @@ def test_the_policy_lets_the_page_reach_the_media_server(built: Path) -> None:
     assert "connect-src 'self' wss://media.example.org https://media.example.org;" in policy
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:7880", "ws://127.0.0.1:7880/"])
+def test_the_policy_knows_both_forms_of_an_address(built: Path, url: str) -> None:
+    """LiveKit's client asks `http://…/rtc/validate` why `ws://…/rtc` did not open."""
+    with served(built, url) as client:
+        policy = client.get("/", headers=PAGE).headers["content-security-policy"]
+
+    assert "connect-src 'self' ws://127.0.0.1:7880 http://127.0.0.1:7880;" in policy
+
+
+def test_the_policy_lets_livekit_cloud_choose_a_region(built: Path) -> None:
+    """It sends a client from the project's address on to one near it, under another name."""
+    with served(built, "wss://talk-abc.livekit.cloud") as client:
+        policy = client.get("/", headers=PAGE).headers["content-security-policy"]
+
+    assert (
+        "connect-src 'self' wss://talk-abc.livekit.cloud https://talk-abc.livekit.cloud "
+        "wss://*.livekit.cloud https://*.livekit.cloud;" in policy
+    )
+
+
 def test_without_a_build_a_small_page_says_what_there_is(tmp_path: Path) -> None:
     """The API works without the app, and the page leads to the playground."""
     with served(tmp_path) as client:

@@ -1,0 +1,1 @@
+"""Conversations in LiveKit rooms: docs/livekit.md."""

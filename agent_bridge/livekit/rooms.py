@@ -1,0 +1,193 @@
+"""Looks into the rooms again and again: who is there, and which rooms are over.
+
+LiveKit's webhooks only say where to look sooner. So it does not matter whether they come twice, in
+another order, from somebody else, or not at all.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from livekit import api
+
+from agent_bridge.livekit.control import (
+    LiveKitControl,
+    LiveKitRefused,
+    LiveKitTrouble,
+    RoomGone,
+)
+from agent_bridge.venue import Attendance, SessionGone
+
+log = structlog.get_logger(__name__)
+
+EVERY_S: Final = 5.0
+"""Seconds between two looks into every room in which a conversation goes on."""
+SWEEP_S: Final = 60.0
+"""Seconds between two searches for rooms that nobody has deleted: after a crash, mostly."""
+PAUSE_S: Final = 0.1
+"""Seconds in which further hints are gathered before all of them are followed."""
+AT_ONCE: Final = 8
+"""Calls under way at the same time."""
+PREFIX: Final = "voxql-"
+"""What the names of our rooms begin with (resolvers/chats.py)."""
+
+_THERE: Final = (api.ParticipantInfo.State.JOINED, api.ParticipantInfo.State.ACTIVE)
+
+
+class Rooms:
+    """The rooms of this server's conversations; belongs to one event loop.
+
+    Args:
+        control: The way to LiveKit.
+        attendance: Who is told of people, and knows the conversations.
+        every_s: Seconds between two looks.
+        sweep_s: Seconds between two searches for rooms that were forgotten.
+    """
+
+    def __init__(
+        self,
+        control: LiveKitControl,
+        attendance: Attendance,
+        *,
+        every_s: float = EVERY_S,
+        sweep_s: float = SWEEP_S,
+    ) -> None:
+        self._control = control
+        self._attendance = attendance
+        self._every_s = every_s
+        self._sweep_s = sweep_s
+        self._present: set[str] = set()
+        """Sessions whose person was there at the last look."""
+        self._over: set[str] = set()
+        """Rooms that are to be deleted."""
+        self._hints: set[str] = set()
+        """Rooms to be looked into before it is their turn."""
+        self._refused: set[str] = set()
+        """Rooms of which it has been said that LiveKit refuses something there."""
+        self._wake = asyncio.Event()
+        self._is_reached = True
+
+    def end(self, room: str) -> None:
+        """Delete this room soon; again and again, until it is gone."""
+        self._over.add(room)
+        self._wake.set()
+
+    def look_soon(self, room: str) -> None:
+        """Look into this room now, if a conversation goes on there."""
+        self._hints.add(room)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Go on for as long as the server lives."""
+        loop = asyncio.get_running_loop()
+        look_at = sweep_at = loop.time()
+        while True:
+            self._wake.clear()
+            now = loop.time()
+            is_due = now >= look_at
+            is_swept = await self._round(is_whole=is_due, with_sweep=is_due and now >= sweep_at)
+            if is_due:
+                look_at = loop.time() + self._every_s
+            if is_swept:
+                sweep_at = now + self._sweep_s
+            try:
+                async with asyncio.timeout_at(look_at):
+                    # After a failure nothing is gained by trying at once.
+                    await (self._wake.wait() if self._is_reached else asyncio.Event().wait())
+                    await asyncio.sleep(PAUSE_S)
+            except TimeoutError:
+                continue
+
+    async def _round(self, *, is_whole: bool, with_sweep: bool) -> bool:
+        """Do what is to be done now; return whether forgotten rooms were searched for."""
+        try:
+            await self._look(is_whole=is_whole)
+            await self._for_each(list(self._over), self._delete)
+            if with_sweep:
+                await self._sweep()
+        except LiveKitTrouble as trouble:
+            # Not knowing who is there is no reason to take them for gone.
+            if self._is_reached:
+                log.warning("livekit_not_reached", reason=trouble.reason)
+            self._is_reached = False
+            return False
+        except Exception:  # a task boundary: a full disk now must not mean that nobody looks later
+            log.exception("rooms_not_looked_into")
+            return False
+        if not self._is_reached:
+            log.info("livekit_reached_again")
+            self._is_reached = True
+        return with_sweep
+
+    async def _delete(self, room: str) -> None:
+        with suppress(RoomGone):
+            await self._control.delete(room)
+        self._over.discard(room)
+        self._refused.discard(room)
+
+    async def _look(self, *, is_whole: bool) -> None:
+        hints, self._hints = self._hints, set()
+        if not is_whole and not hints:
+            return
+        rooms = await self._attendance.rooms()
+        chosen = [room for room in rooms if is_whole or room in hints]
+        await self._for_each(chosen, lambda room: self._look_into(room, rooms[room]))
+        for session in self._present - set(rooms.values()):
+            await self._note(session, is_there=False)
+
+    async def _look_into(self, room: str, session: str) -> None:
+        identity = person_identity(session)
+        people = await self._control.participants(room)
+        is_there = any(one.identity == identity and one.state in _THERE for one in people)
+        if is_there != (session in self._present):
+            await self._note(session, is_there=is_there)
+
+    async def _note(self, session: str, *, is_there: bool) -> None:
+        if not is_there:
+            self._present.discard(session)
+            await self._attendance.person_left(session)
+            return
+        try:
+            await self._attendance.person_came(session)
+        except SessionGone:
+            return
+        self._present.add(session)
+
+    async def _sweep(self) -> None:
+        """Delete what was left over, among the rooms of conversations that we know.
+
+        Rooms that we don't know may be those of another server which shares this LiveKit.
+        """
+        names = [room.name for room in await self._control.rooms() if room.name.startswith(PREFIX)]
+        over = await self._attendance.ended_among(names)
+        if over:
+            log.info("rooms_left_over", rooms=len(over))
+        await self._for_each(over, self._delete)
+
+    async def _for_each(self, rooms: Iterable[str], act: Callable[[str], Awaitable[None]]) -> None:
+        """Do something for each room, a few at once; when LiveKit is not reached, for no more."""
+        waiting = iter(rooms)
+
+        async def worker() -> None:
+            for room in waiting:
+                try:
+                    await act(room)
+                except LiveKitRefused as refusal:
+                    if room not in self._refused:
+                        log.warning("livekit_refused", room=room, reason=refusal.reason)
+                    self._refused.add(room)
+
+        tasks = [asyncio.create_task(worker()) for _ in range(AT_ONCE)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def person_identity(session: str) -> str:
+    """Return the identity that the person of a session has in its room."""
+    return f"person-{session}"

@@ -1,0 +1,84 @@
+"""Who can be heard: people come and leave, and a conversation without them waits for a while."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from agent_bridge.venue import SessionGone
+from models import Session, SessionStatus
+from models.database import NotStored, reader
+from models.running import RUNNING
+from resolvers import lifecycle
+from resolvers.backend import Backend
+from resolvers.transaction import Transaction
+
+AT_ONCE: Final = 500
+"""Names in one query: databases limit how many values one may have."""
+
+
+class MediaEvents:
+    """Told of by whoever carries sound: see `agent_bridge.venue.Attendance`."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def person_came(self, session_id: str) -> None:
+        """The person can be heard.
+
+        Raises:
+            SessionGone: the conversation is over.
+        """
+
+        async def work(transaction: Transaction) -> None:
+            edit = await transaction.edit(session_id)
+            if edit is None or edit.session.ended_at is not None:
+                raise SessionGone
+            edit.session.person_back_by = None
+
+        people = self._backend.presence.people
+        # Before the transaction: an agent that gets ready right after it must find the person.
+        people.add(session_id)
+        try:
+            await self._backend.ledger.transaction(work)
+        except (SessionGone, NotStored):
+            people.discard(session_id)
+            raise
+
+    async def person_left(self, session_id: str) -> None:
+        """Nobody is there to be heard; the conversation waits for a while."""
+        self._backend.presence.people.discard(session_id)
+
+        async def work(transaction: Transaction) -> None:
+            edit = await transaction.edit(session_id)
+            if edit is not None:
+                lifecycle.person_left(edit.session, transaction.now, self._backend.config)
+
+        try:
+            await self._backend.ledger.transaction(work)
+        except NotStored:
+            self._backend.presence.unnoted.add(session_id)
+
+    async def rooms(self) -> dict[str, str]:
+        """Return the session of every room in which a conversation goes on."""
+        rows = (
+            await Session.filter(status__in=RUNNING, deleted_at=None)
+            .using_db(reader())
+            .values_list("room_name", "id")
+        )
+        return {str(room): str(session_id) for room, session_id in rows}
+
+    async def ended_among(self, rooms: Iterable[str]) -> set[str]:
+        """Return which of these rooms were those of conversations that are over."""
+        names = list(rooms)
+        over: set[str] = set()
+        for start in range(0, len(names), AT_ONCE):
+            rows = (
+                await Session.filter(room_name__in=names[start : start + AT_ONCE])
+                .using_db(reader())
+                .only("room_name", "status", "deleted_at")
+            )
+            over.update(row.room_name for row in rows if _is_over(row))
+        return over
+
+
+def _is_over(session: Session) -> bool:
+    return session.status is SessionStatus.ENDED or session.deleted_at is not None
