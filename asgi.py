@@ -122,6 +122,7 @@ def _venue(settings: Settings, workers: Workers, tokens: Tokens) -> Venue:
 def _config(settings: Settings) -> Config:
     return Config(
         agent_name=settings.agent_name,
+        public_url=settings.public_url,
         start_timeout=timedelta(seconds=settings.start_timeout_s),
         grace=timedelta(seconds=settings.grace_s),
         abandon_after=timedelta(seconds=settings.abandon_s),

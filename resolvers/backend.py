@@ -19,6 +19,7 @@ class Config:
     """The settings that the use cases go by."""
 
     agent_name: str = "voxql"
+    public_url: str = "http://127.0.0.1:8000"
     start_timeout: timedelta = timedelta(seconds=5)
     """From the commit that asks for an agent to FAILED."""
     retry_within: timedelta = timedelta(seconds=60)
