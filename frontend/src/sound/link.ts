@@ -22,19 +22,25 @@ export interface Link {
   close(): void;
 }
 
-/** Opens a line; `waiting` is sound that an earlier one could not take. */
+export interface LinkOptions {
+  /** Sound that an earlier line could not take. */
+  waiting?: Held;
+  /** Whether `played` will be called; the agent waits for it then. */
+  reportsPlayed?: boolean;
+}
+
 export function openLink(
   url: string,
   token: string,
   listener: LinkListener,
-  waiting: Held = new Held(),
+  { waiting = new Held(), reportsPlayed = true }: LinkOptions = {},
 ): Link {
   const socket = new WebSocket(url, "voxql.audio.v1");
   socket.binaryType = "arraybuffer";
   let isUp = false;
   const patience = setTimeout(() => socket.close(), WELCOME_WITHIN_MS);
 
-  socket.onopen = () => socket.send(JSON.stringify({ type: "hello", token, reportsPlayed: true }));
+  socket.onopen = () => socket.send(JSON.stringify({ type: "hello", token, reportsPlayed }));
   socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
     if (typeof data !== "string") return listener.sound(data);
     const frame = JSON.parse(data) as { type: string; playout: string };

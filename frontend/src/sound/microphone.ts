@@ -1,6 +1,8 @@
 /** The microphone: asked for, heard, lost. */
 import type { MicrophoneProblem } from "../conversation/state.ts";
 import worklet from "./capture.worklet.ts?worker&url";
+import { resumeWithGesture } from "./gesture.ts";
+import { problemOf } from "./refusal.ts";
 
 const RATE = 16_000;
 
@@ -65,20 +67,7 @@ async function capture(deviceId: string | null): Promise<MediaStream> {
       },
     });
   } catch (error) {
-    throw new NoMicrophone(problemOf(error));
-  }
-}
-
-function problemOf(error: unknown): MicrophoneProblem {
-  switch ((error as DOMException).name) {
-    case "NotAllowedError":
-    case "SecurityError":
-      return "denied";
-    case "NotFoundError":
-    case "OverconstrainedError":
-      return "missing";
-    default:
-      return "failed";
+    throw new NoMicrophone(await problemOf(error));
   }
 }
 
@@ -89,16 +78,8 @@ async function wired(stream: MediaStream, listener: MicrophoneListener): Promise
   node.port.onmessage = ({ data }: MessageEvent<{ pcm: ArrayBuffer; level: number }>) =>
     listener.heard(data.pcm, data.level);
   source.connect(node);
-  await resumed(context);
+  resumeWithGesture(context);
   return context;
-}
-
-/** A context without a click before it stays suspended until one comes. */
-async function resumed(context: AudioContext): Promise<void> {
-  if (context.state === "running") return;
-  const resume = () => void context.resume();
-  for (const name of ["pointerdown", "keydown"]) addEventListener(name, resume, { once: true });
-  resume();
 }
 
 /** Some browsers bring the sound to our rate themselves, others refuse to and we do it. */

@@ -73,7 +73,7 @@ export class Sound {
         end: (id) => speaker.send({ do: "end", id }),
         clear: (id) => speaker.send({ do: "clear", id }),
       },
-      this.#held,
+      { waiting: this.#held, reportsPlayed: speaker.isPossible },
     );
   }
 

@@ -1,5 +1,5 @@
 /** The loudspeaker: what the agent says, and the truth about how much of it was heard. */
-
+import { resumeWithGesture } from "./gesture.ts";
 import type { ToPlayback } from "./playback.worklet.ts";
 import worklet from "./playback.worklet.ts?worker&url";
 import type { Played } from "./playouts.ts";
@@ -30,8 +30,14 @@ export class Speaker {
     this.#listener = listener;
   }
 
+  /** Pages that are not secure have no worklets: there, answers can only be read. */
+  get isPossible(): boolean {
+    return "audioWorklet" in AudioContext.prototype;
+  }
+
   /** Makes sound possible; called within a click where there is one. */
   unlock(): void {
+    if (!this.isPossible) return;
     if (this.#context) {
       void this.#context.resume();
       return;
@@ -40,10 +46,12 @@ export class Speaker {
     this.#context = context;
     context.onstatechange = () => this.#listener.silenced(context.state === "suspended");
     this.#listener.silenced(context.state === "suspended");
+    resumeWithGesture(context);
     void this.#wire(context);
   }
 
   send(message: ToPlayback): void {
+    if (!this.isPossible) return;
     if (message.do === "reset") this.#reported.clear();
     if (!this.#node) this.#waiting.push(message);
     else if (message.do === "sound") this.#node.port.postMessage(message, [message.pcm]);
