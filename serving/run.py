@@ -63,7 +63,8 @@ async def _serve(settings: Settings, steps: Steps) -> None:
             finally:
                 watch.cancel()
             if server.lifespan.should_exit:
-                raise CannotServe("The server could not start; the log says why.")
+                how = "stop in good order" if server.started else "start"
+                raise CannotServe(f"The server could not {how}; the log says why.")
 
 
 async def _migrate(settings: Settings, steps: Steps, *, is_checked: bool) -> None:

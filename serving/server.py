@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 FRAME_LIMIT: Final = 1024 * 1024
 """Bytes of one WebSocket message; the limits of the single endpoints are at or under it."""
@@ -23,11 +24,24 @@ Hook = Callable[[], Awaitable[object]]
 log = structlog.get_logger(__name__)
 
 
+class Socket(WebSocketsSansIOProtocol):
+    """A WebSocket that never keeps the server from stopping in good order."""
+
+    def shutdown(self) -> None:
+        """Close it; what the peer began to close in this very moment needs no close frame."""
+        try:
+            super().shutdown()
+        except Exception:  # uvicorn 0.54 lets it end the stop of the whole server
+            log.debug("socket_closed_already")
+            self.transport.close()
+
+
 def configured(app: ASGIApp) -> uvicorn.Config:
     """Return how uvicorn serves this app."""
     return uvicorn.Config(
         app,
         http="httptools",
+        ws=Socket,
         lifespan="on",
         workers=1,
         access_log=False,

@@ -1,15 +1,26 @@
 """Fixtures for every test."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.livekit_server import livekit, start_livekit  # noqa: F401 - fixtures
-from tests.server_process import ServerProcess
+from tests.server_process import ServerProcess, said_since
 
 StartServer = Callable[..., ServerProcess]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the servers said when a test fails: on CI nobody can look again."""
+    report = yield
+    if report.failed:
+        report.sections.extend(said_since(call.start))
+    return report
 
 
 @pytest.fixture(autouse=True)

@@ -5,11 +5,24 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import weakref
 from pathlib import Path
 from typing import Self
 
 ROOT = Path(__file__).resolve().parent.parent
 START_WITHIN_S = 60.0
+
+_all: "weakref.WeakSet[ServerProcess]" = weakref.WeakSet()
+
+
+def said_since(moment: float) -> list[tuple[str, str]]:
+    """Return what each server that ran since this moment (`time.time()`) has printed, by name."""
+    return [
+        (f"voxql serve in {server.data_dir.name}", "\n".join(server.lines[-100:]))
+        for server in _all
+        if server.ran_at(moment)
+    ]
 
 
 class ServerProcess:
@@ -32,6 +45,13 @@ class ServerProcess:
         self._reader: threading.Thread | None = None
         self._said = threading.Condition()
         self._has_ended = False
+        self._ended_at = 0.0
+        _all.add(self)
+
+    def ran_at(self, moment: float) -> bool:
+        """Whether it ran at this moment (`time.time()`) or has since."""
+        is_running = self._process is not None and self._process.poll() is None
+        return is_running or self._ended_at >= moment
 
     @property
     def process(self) -> subprocess.Popen[str]:
@@ -106,6 +126,7 @@ class ServerProcess:
                     self._said.notify_all()
         with self._said:
             self._has_ended = True
+            self._ended_at = time.time()
             self._said.notify_all()
 
 

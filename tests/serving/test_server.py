@@ -3,17 +3,21 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import connect
 
 from serving.address import listening_socket, local_address
 from serving.refusal import CannotServe
-from serving.server import Hook, Server, configured
+from serving.server import Hook, Server, Socket, configured
+
+CLOSE_FRAME: Final = bytes([0x88, 0x80, 0, 0, 0, 0])
+"""A client's, masked and empty: RFC 6455, section 5.2."""
 
 
 @asynccontextmanager
@@ -97,3 +101,27 @@ def test_a_host_that_is_none_is_refused() -> None:
     """A misspelt host is told apart from a port that is taken."""
     with pytest.raises(CannotServe, match="no address of this machine"):
         listening_socket("no such host", 0)
+
+
+async def test_a_client_that_leaves_in_the_same_moment_does_not_break_the_stop() -> None:
+    """Its close frame was read, its connection not yet let go: nothing is sent after that."""
+    accepted = asyncio.Event()
+
+    async def listen(websocket: WebSocket) -> None:
+        await websocket.accept()
+        accepted.set()
+        with suppress(WebSocketDisconnect):
+            await websocket.receive_text()
+
+    async with (
+        running(Starlette(routes=[WebSocketRoute("/", listen)])) as (server, url),
+        connect(url),
+    ):
+        await accepted.wait()
+        [connection] = server.server_state.connections
+        assert isinstance(connection, Socket)
+        connection.data_received(CLOSE_FRAME)
+        server.handle_exit(signal.SIGTERM, None)
+        connection.shutdown()
+
+        assert connection.transport.is_closing()
