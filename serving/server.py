@@ -6,12 +6,15 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 FRAME_LIMIT: Final = 1024 * 1024
 """Bytes of one WebSocket message; the limits of the single endpoints are at or under it."""
@@ -26,6 +29,13 @@ log = structlog.get_logger(__name__)
 
 class Socket(WebSocketsSansIOProtocol):
     """A WebSocket that never keeps the server from stopping in good order."""
+
+    async def send(self, message: "ASGISendEvent") -> None:
+        """Send; a handshake that was answered with a refusal is complete as well."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            # uvicorn 0.54 logs an error for each of these else, as if nobody had answered.
+            self.handshake_complete = True
 
     def shutdown(self) -> None:
         """Close it; what the peer began to close in this very moment needs no close frame."""

@@ -8,9 +8,11 @@ from typing import Final
 
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from serving.address import listening_socket, local_address
 from serving.refusal import CannotServe
@@ -125,3 +127,18 @@ async def test_a_client_that_leaves_in_the_same_moment_does_not_break_the_stop()
         connection.shutdown()
 
         assert connection.transport.is_closing()
+
+
+async def test_a_refused_handshake_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """A wrong subprotocol is the client's affair; the log of errors has nothing of it."""
+
+    async def refuse(websocket: WebSocket) -> None:
+        await websocket.send_denial_response(PlainTextResponse("no", status_code=400))
+
+    app = Starlette(routes=[WebSocketRoute("/", refuse)])
+    async with running(app) as (_, url):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url)
+
+    assert refused.value.response.body == b"no"
+    assert [record for record in caplog.records if record.name == "uvicorn.error"] == []
