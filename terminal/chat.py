@@ -1,6 +1,7 @@
 """One conversation on the server: asked for, watched, saved, and read back."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,9 @@ from terminal.transcript import Line, Transcript, read
 
 START_S: Final = 30.0
 """How long an agent may take to be there; the server itself gives up earlier."""
+LOADING_S: Final = 20.0
+"""How long an agent that is not there is waited for: it may be loading its models."""
+_PAUSE_S: Final = 1.0
 _PAGE: Final = 200
 _CONNECTION = "connection { url token transport }"
 _SESSION = "session { id status failure { code message isRetryable } }"
@@ -97,6 +101,12 @@ class Chat:
         """Why it has no agent."""
         return str((self._session.get("failure") or {}).get("message", "The agent did not come."))
 
+    @property
+    def failure_code(self) -> str | None:
+        """The code of that reason."""
+        code: str | None = (self._session.get("failure") or {}).get("code")
+        return code
+
     async def retry(self) -> None:
         """Ask for an agent once more."""
         again = (await self._server.run(_RETRY, {"id": self.id}))["retryAgent"]
@@ -168,24 +178,37 @@ class Chat:
             after = page["pageInfo"]["endCursor"]
 
 
-async def with_agent(chat: Chat) -> None:
-    """Wait for the agent, and ask for it a second time when it fails to come.
+async def with_agent(chat: Chat, note: Callable[[str], None]) -> None:
+    """Wait for the agent; ask again when it fails to come, and while it may still be loading.
+
+    Args:
+        chat: the conversation that was asked for.
+        note: shows the person a sentence.
 
     Raises:
-        CannotTalk: it failed twice; the message has the server's reason.
+        CannotTalk: it does not come; the message has the server's reason.
     """
-    for is_second in (False, True):
+    loop = asyncio.get_running_loop()
+    patient_until = loop.time() + LOADING_S
+    failures = 0
+    while True:
         try:
             await chat.until_settled()
         except TimeoutError:
             raise CannotTalk("The server did not say in time whether an agent comes.") from None
         if chat.status == "ACTIVE":
             return
-        if not is_second:
-            try:
-                await chat.retry()
-            except RefusedByServer as refused:
-                raise CannotTalk(refused.message) from None
+        failures += 1
+        is_absent = chat.failure_code == "AGENT_UNAVAILABLE"
+        if failures > 1 and not (is_absent and loop.time() < patient_until):
+            break
+        if failures == 1 and is_absent:
+            note("There is no agent yet; after a start it takes some seconds to load. Waiting …")
+        await asyncio.sleep(_PAUSE_S if is_absent else 0)
+        try:
+            await chat.retry()
+        except RefusedByServer as refused:
+            raise CannotTalk(refused.message) from None
     raise CannotTalk(
         f"{chat.failure} The server starts the agent that comes with it unless VOXQL_AGENT says "
         "otherwise (start it with:  make serve), and its log says what keeps it from coming."

@@ -99,7 +99,7 @@ class _Conversation:
                 self._screen.show(self.chat.transcript)
 
     async def _talk(self) -> None:
-        await with_agent(self.chat)
+        await with_agent(self.chat, self._screen.note)
         assert self.chat.media is not None
         carrying = asyncio.create_task(self._line.run(self.chat.media))
         talking = asyncio.create_task(self._person())

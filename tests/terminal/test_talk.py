@@ -199,6 +199,16 @@ async def test_an_agent_that_fails_is_asked_once_more(server: ServerProcess) -> 
     assert "Agent  You typed Hello." in out
 
 
+async def test_an_agent_that_is_still_loading_is_waited_for(server: ServerProcess) -> None:
+    """Somebody is quicker than the models: it says so, and goes on when the agent is there."""
+    talk = await _talk(server.url)
+    await talk.until("There is no agent yet")
+    async with _agent(server, _echoes):
+        status, out = await talk.end("Hello.\n")
+    assert status == 0, out
+    assert "Agent  You typed Hello." in out
+
+
 async def test_without_an_agent_the_reason_is_told(server: ServerProcess) -> None:
     """It says what the server says, and what to do about it."""
     status, out = await (await _talk(server.url)).end("Hello.\n")
