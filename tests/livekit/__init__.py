@@ -1,0 +1,1 @@
+"""Conversations over a real LiveKit server, and what is told to it and by it."""

@@ -1,0 +1,234 @@
+"""What goes wrong with LiveKit: what the person sees, and what is stored."""
+
+import asyncio
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from livekit import api, rtc
+
+from tests.conftest import StartServer
+from tests.livekit.hall import Hall, hall, until
+from tests.livekit_server import KEY, SECRET, LiveKitServer, StartLiveKit
+
+
+async def test_livekit_down_fails_the_new_chat_and_saves_the_previous(
+    start_server: StartServer, start_livekit: StartLiveKit
+) -> None:
+    """FAILED, AGENT_UNAVAILABLE, no connection; with LiveKit back, a retry goes on."""
+    livekit = start_livekit()
+    server = start_server(VOXQL_AGENT="livekit", **livekit.settings)
+    async with hall(server, livekit) as on:
+        worker = await on.worker()
+        session, agent, _, _ = await on.talk(worker)
+        agent.say("Keep this all the same.")
+        await agent.settled()
+        livekit.kill()
+
+        started = await on.start(previous={"sessionId": session, "messages": []})
+
+        assert started["saved"]["isSaved"]
+        assert started["connection"] is None
+        assert started["session"]["status"] == "FAILED"
+        assert started["session"]["failure"]["code"] == "AGENT_UNAVAILABLE"
+        assert started["session"]["failure"]["isRetryable"]
+        assert await on.texts(session) == ["Keep this all the same."]
+        status, body = await until(lambda: _not_ready(on))
+        assert (status, body["status"], body["livekit"]) == (503, "not ready", "not ready")
+
+        livekit.start()
+        worker = await on.worker()
+        retried = await on.retry(started["session"]["id"])
+        await on.agent(await worker.job())
+        await on.becomes(started["session"]["id"], "ACTIVE")
+        assert retried["connection"]["transport"] == "LIVEKIT"
+        assert (await on.person(retried["connection"])).isconnected()
+
+
+async def test_a_livekit_that_does_not_answer_holds_nobody_up(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    """It takes connections and says nothing: after three seconds the chat is FAILED."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        livekit = LiveKitServer(tmp_path)
+        livekit.ports = (silent.getsockname()[1], 0, 0)
+        server = start_server(VOXQL_AGENT="livekit", **livekit.settings)
+        async with hall(server, livekit) as on:
+            started = await on.start()
+
+            assert started["session"]["failure"]["code"] == "AGENT_UNAVAILABLE"
+            assert started["connection"] is None
+            assert (await on.readiness())[0] == 503
+
+
+async def test_a_wrong_key_is_said_by_readyz_and_in_the_log(
+    start_server: StartServer, livekit: LiveKitServer
+) -> None:
+    """The person is told to try again; whoever runs the server finds the reason."""
+    settings = {**livekit.settings, "LIVEKIT_API_SECRET": "not the secret, but just as long as one"}
+    server = start_server(VOXQL_AGENT="livekit", **settings)
+    async with hall(server, livekit) as on:
+        started = await on.start()
+
+        assert started["session"]["failure"]["code"] == "AGENT_UNAVAILABLE"
+        assert (await on.readiness())[0] == 503
+        server.wait_for("livekit_not_asked")
+        assert any("401" in line for line in server.lines if "livekit_not_asked" in line)
+        assert not any("not the secret" in line for line in server.lines)
+
+
+async def test_livekit_restarted_in_mid_conversation(
+    start_server: StartServer, start_livekit: StartLiveKit
+) -> None:
+    """The bridge does not pass through LiveKit: no word is lost, and people come back.
+
+    When its agent has gone with LiveKit, another is asked for, in the room that is made again.
+    """
+    livekit = start_livekit()
+    server = start_server(VOXQL_AGENT="livekit", **livekit.settings)
+    async with hall(server, livekit) as on:
+        worker = await on.worker()
+        session, agent, connection, _ = await on.talk(worker)
+        agent.say("Before the restart.")
+        await agent.settled()
+
+        livekit.restart()
+        agent.say("While nobody hears anybody.")
+        await agent.settled()
+        await agent.vanish()
+
+        worker = await on.worker()
+        job = await worker.job()
+        assert (job.told["session"], job.told["attempt"]) == (session, 2)
+        again = await on.agent(job)
+        await on.becomes(session, "ACTIVE")
+        again.say("After it.")
+        await again.settled()
+        joined = await on.join(session)
+        assert joined["connection"]["roomName"] == connection["roomName"] == job.room
+        assert (await on.person(joined["connection"])).isconnected()
+        assert await on.texts(session) == [
+            "Before the restart.",
+            "While nobody hears anybody.",
+            "After it.",
+        ]
+
+
+async def test_a_room_deleted_by_somebody_else_ends_with_its_agents_good_bye(on: Hall) -> None:
+    """LiveKit closes the agent's session; the agent says so: ENDED, AGENT_LEFT, all words kept."""
+    worker = await on.worker()
+    session, agent, connection, job = await on.talk(worker)
+    in_room = await on.enter(job.url, job.token)
+    closed = asyncio.Event()
+    in_room.on("disconnected", lambda *_: closed.set())
+    agent.say("Who has turned off the light?")
+
+    await on.api.room.delete_room(api.DeleteRoomRequest(room=connection["roomName"]))
+    async with asyncio.timeout(30):
+        await closed.wait()
+    await agent.bye("LEFT")
+
+    ended = await on.becomes(session, "ENDED")
+    assert ended["endReason"] == "AGENT_LEFT"
+    assert await on.texts(session) == ["Who has turned off the light?"]
+
+
+async def test_a_room_deleted_by_somebody_else_is_made_again_for_a_lost_agent(on: Hall) -> None:
+    """An agent that ended without a word is replaced, in a room of the same name."""
+    worker = await on.worker()
+    session, agent, connection, _ = await on.talk(worker)
+    await on.api.room.delete_room(api.DeleteRoomRequest(room=connection["roomName"]))
+
+    await agent.vanish()
+
+    job = await worker.job()
+    assert (job.room, job.told["attempt"]) == (connection["roomName"], 2)
+    await on.agent(job)
+    await on.becomes(session, "ACTIVE")
+    assert (await on.person((await on.join(session))["connection"])).isconnected()
+
+
+async def test_an_expired_token_opens_nothing_and_joining_gives_another(on: Hall) -> None:
+    """The page asks for a connection with joinSession when it is refused."""
+    started = await on.start()
+    session, connection = started["session"]["id"], started["connection"]
+    grants = api.VideoGrants(room_join=True, room=connection["roomName"])
+    token = api.AccessToken(KEY, SECRET).with_identity(f"person-{session}").with_grants(grants)
+    expired = token.with_ttl(timedelta(minutes=-5)).to_jwt()
+
+    with pytest.raises(rtc.ConnectError):
+        await rtc.Room().connect(connection["url"], expired)
+
+    joined = await on.join(session)
+    assert (await on.person(joined["connection"])).isconnected()
+
+
+async def test_a_forged_transcript_reaches_nobody_and_changes_nothing(on: Hall) -> None:
+    """A browser that publishes what an agent would is not heard by the room, nor by VoxQL."""
+    worker = await on.worker()
+    session, agent, connection, job = await on.talk(worker)
+    listener = await on.enter(job.url, job.token)
+    received: list[str] = []
+    listener.register_text_stream_handler("lk.transcription", lambda *_: received.append("text"))
+    listener.on("data_received", lambda packet: received.append("data"))
+    listener.on("transcription_received", lambda *_: received.append("transcription"))
+    listener.on("participant_attributes_changed", lambda *_: received.append("attributes"))
+    forger = await on.person(connection)
+    me = forger.local_participant
+
+    attributes = {"lk.segment_id": "SG_forged", "lk.transcription_final": "true"}
+    forged = [
+        me.send_text("I owe you.", topic="lk.transcription", attributes=attributes),
+        me.publish_data(b"I owe you.", reliable=True, topic="lk.transcription"),
+        me.set_attributes({"lk.agent.state": "speaking"}),
+        me.set_metadata("I am the agent"),
+    ]
+    for attempt in forged:
+        try:
+            async with asyncio.timeout(3):
+                await attempt
+        except Exception:  # noqa: S110 - refused in whichever way; what counts comes below
+            pass
+
+    # What is allowed arrives after it on the same way, so nothing is still under way.
+    mark = await on.enter(connection["url"], _trusted(connection["roomName"]))
+    await mark.local_participant.publish_data(b"mark", reliable=True, topic="mark")
+
+    async def marked() -> bool:
+        return "data" in received
+
+    await until(marked)
+    assert received == ["data"]
+    agent.say("The only words.")
+    await agent.settled()
+    assert await on.texts(session) == ["The only words."]
+    assert (await on.read(session))["agentState"] is None
+
+
+async def test_the_microphone_is_all_that_a_person_may_publish(on: Hall) -> None:
+    """A camera or a shared screen is refused."""
+    started = await on.start()
+    room = await on.person(started["connection"])
+    source = rtc.AudioSource(48_000, 1)
+    microphone = rtc.LocalAudioTrack.create_audio_track("microphone", source)
+
+    await room.local_participant.publish_track(
+        microphone, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+    )
+    screen = rtc.LocalAudioTrack.create_audio_track("screen", source)
+    with pytest.raises((rtc.participant.PublishTrackError, TimeoutError)):
+        async with asyncio.timeout(5):
+            await room.local_participant.publish_track(
+                screen, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO)
+            )
+
+
+async def _not_ready(on: Hall) -> tuple[int, dict[str, object]] | None:
+    answer = await on.readiness()
+    return answer if answer[0] == 503 else None
+
+
+def _trusted(room: str) -> str:
+    grants = api.VideoGrants(room_join=True, room=room)
+    return api.AccessToken(KEY, SECRET).with_identity("trusted").with_grants(grants).to_jwt()

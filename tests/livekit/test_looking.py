@@ -1,0 +1,284 @@
+"""Looking into the rooms, when LiveKit is away, slow, or refuses: with a LiveKit made up here."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from livekit import api
+
+from agent_bridge.livekit.control import LiveKitRefused, LiveKitTrouble, RoomGone
+from agent_bridge.livekit.rooms import AT_ONCE, Rooms, person_identity
+from agent_bridge.venue import SessionGone
+
+
+@dataclass
+class Control:
+    """A LiveKit whose rooms a test fills."""
+
+    people: dict[str, set[str]] = field(default_factory=dict)
+    trouble: Exception | None = None
+    refused: set[str] = field(default_factory=set)
+    deleted: list[str] = field(default_factory=list)
+    looked_into: list[str] = field(default_factory=list)
+    under_way: int = 0
+    most_under_way: int = 0
+
+    async def rooms(self, names: Iterable[str] = ()) -> list[api.Room]:
+        await self._call("")
+        return [api.Room(name=name) for name in self.people]
+
+    async def participants(self, room: str) -> list[api.ParticipantInfo]:
+        self.looked_into.append(room)
+        await self._call(room)
+        active = api.ParticipantInfo.State.ACTIVE
+        return [
+            api.ParticipantInfo(identity=identity, state=active)
+            for identity in self.people.get(room, ())
+        ]
+
+    async def delete(self, room: str) -> None:
+        await self._call(room)
+        if self.people.pop(room, None) is None:
+            raise RoomGone
+        self.deleted.append(room)
+
+    async def _call(self, room: str) -> None:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
+        if self.trouble is not None:
+            raise self.trouble
+        if room in self.refused:
+            raise LiveKitRefused("made up")
+
+
+@dataclass
+class Notes:
+    """Who attends, and takes notes."""
+
+    running: dict[str, str] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)
+    told: list[tuple[str, str]] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    looks: int = 0
+    trouble: Exception | None = None
+
+    async def person_came(self, session_id: str) -> None:
+        if session_id in self.gone:
+            raise SessionGone
+        self.told.append(("came", session_id))
+
+    async def person_left(self, session_id: str) -> None:
+        self.told.append(("left", session_id))
+
+    async def rooms(self) -> Mapping[str, str]:
+        self.looks += 1
+        if self.trouble is not None:
+            raise self.trouble
+        return self.running
+
+    async def ended_among(self, rooms: Iterable[str]) -> set[str]:
+        return self.over & set(rooms)
+
+
+@asynccontextmanager
+async def looking(
+    control: Control, notes: Notes, *, every_s: float = 0.001, sweep_s: float = 0.001
+) -> AsyncIterator[Rooms]:
+    rooms = Rooms(control, notes, every_s=every_s, sweep_s=sweep_s)  # type: ignore[arg-type]
+    running = asyncio.create_task(rooms.run())
+    try:
+        yield rooms
+        assert not running.done(), running
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - nobody tells when a look is over
+            await asyncio.sleep(0.001)
+
+
+async def a_few_looks(notes: Notes) -> None:
+    """Wait until the rooms have been looked into anew, from the beginning to the end."""
+    before = notes.looks
+    await until(lambda: notes.looks >= before + 3)
+
+
+async def test_people_are_told_of_when_they_come_and_when_they_leave() -> None:
+    """Once each, however often they are seen; the agent is nobody in this."""
+    control, notes = Control({"r": {"agent-1"}}), Notes({"r": "ses"})
+    async with looking(control, notes):
+        await a_few_looks(notes)
+        assert notes.told == []
+        control.people["r"].add(person_identity("ses"))
+        await until(lambda: notes.told)
+        await a_few_looks(notes)
+
+        control.people["r"].discard(person_identity("ses"))
+
+        await until(lambda: len(notes.told) > 1)
+        await a_few_looks(notes)
+    assert notes.told == [("came", "ses"), ("left", "ses")]
+
+
+async def test_the_person_of_another_session_is_nobody() -> None:
+    """Who strays into a room with another's token is not taken for its person."""
+    control, notes = Control({"r": {person_identity("other")}}), Notes({"r": "ses"})
+    async with looking(control, notes):
+        await a_few_looks(notes)
+
+    assert notes.told == []
+
+
+async def test_a_room_that_is_gone_has_nobody_in_it() -> None:
+    """Somebody has deleted it: the person has left."""
+    control, notes = Control({"r": {person_identity("ses")}}), Notes({"r": "ses"})
+    async with looking(control, notes):
+        await until(lambda: notes.told)
+        del control.people["r"]
+        await until(lambda: len(notes.told) > 1)
+
+    assert notes.told == [("came", "ses"), ("left", "ses")]
+
+
+async def test_the_person_of_a_conversation_that_is_over_has_left() -> None:
+    """So nothing is kept of them."""
+    control, notes = Control({"r": {person_identity("ses")}}), Notes({"r": "ses"})
+    async with looking(control, notes) as rooms:
+        await until(lambda: notes.told)
+        notes.running = {}
+        await until(lambda: len(notes.told) > 1)
+        assert rooms._present == set()
+
+    assert notes.told == [("came", "ses"), ("left", "ses")]
+
+
+async def test_a_livekit_that_is_away_makes_nobody_leave() -> None:
+    """What is not known is no absence; when it is back, all goes on."""
+    control, notes = Control({"r": {person_identity("ses")}}), Notes({"r": "ses"})
+    async with looking(control, notes) as rooms:
+        await until(lambda: notes.told)
+        control.trouble = LiveKitTrouble("made up")
+        rooms.end("over")
+        await a_few_looks(notes)
+        assert notes.told == [("came", "ses")]
+
+        control.trouble = None
+        control.people["r"].clear()
+        await until(lambda: len(notes.told) > 1)
+
+    assert notes.told == [("came", "ses"), ("left", "ses")]
+
+
+async def test_one_room_that_livekit_refuses_does_not_stand_in_the_way_of_others() -> None:
+    """Of this one nothing is known; the others are looked into, and deleted."""
+    control = Control({"bad": set(), "good": {person_identity("two")}, "over": set()})
+    control.refused.add("bad")
+    notes = Notes({"bad": "one", "good": "two"})
+    async with looking(control, notes) as rooms:
+        rooms.end("bad")
+        rooms.end("over")
+        await until(lambda: notes.told and control.deleted)
+        control.refused.clear()
+        await until(lambda: "bad" in control.deleted)
+
+    assert notes.told == [("came", "two")]
+    assert control.deleted == ["over", "bad"]
+
+
+async def test_a_room_that_is_over_is_deleted_until_it_is_gone() -> None:
+    """Now, not at the next look; and again while LiveKit is away."""
+    control, notes = Control({"r": set()}), Notes()
+    async with looking(control, notes, every_s=3600) as rooms:
+        await until(lambda: notes.looks)
+        rooms.end("r")
+        await until(lambda: control.deleted)
+    assert control.deleted == ["r"]
+
+    control = Control({"r": set()}, trouble=LiveKitTrouble("made up"))
+    async with looking(control, notes) as rooms:
+        rooms.end("r")
+        await a_few_looks(notes)
+        control.trouble = None
+        await until(lambda: control.deleted)
+        await a_few_looks(notes)
+    assert control.deleted == ["r"]
+
+
+async def test_a_hint_looks_into_one_room_at_once() -> None:
+    """The others wait for their turn; a room in which nobody talks is not looked into at all."""
+    people = {"a": {person_identity("one")}, "b": {person_identity("two")}}
+    control, notes = Control(), Notes({"a": "one", "b": "two"})
+    async with looking(control, notes, every_s=3600) as rooms:
+        await until(lambda: len(control.looked_into) == 2)
+        control.people.update(people)
+
+        rooms.look_soon("b")
+        rooms.look_soon("somebody-elses")
+
+        await until(lambda: notes.told)
+    assert notes.told == [("came", "two")]
+    assert sorted(control.looked_into) == ["a", "b", "b"]
+
+
+async def test_a_flood_of_hints_is_followed_together() -> None:
+    """However many webhooks come, they cause few looks."""
+    control, notes = Control({"r": set()}), Notes({"r": "ses"})
+    async with looking(control, notes, every_s=3600) as rooms:
+        await until(lambda: notes.looks)
+        for _ in range(1_000):
+            rooms.look_soon("r")
+            await asyncio.sleep(0)
+        control.people["r"].add(person_identity("ses"))
+        rooms.look_soon("r")
+        await until(lambda: notes.told)
+
+    assert notes.looks < 100
+
+
+async def test_many_rooms_are_looked_into_a_few_at_once() -> None:
+    """LiveKit is not flooded."""
+    running = {f"r{number}": f"s{number}" for number in range(200)}
+    control, notes = Control(), Notes(running)
+    async with looking(control, notes, every_s=3600):
+        await until(lambda: len(control.looked_into) == 200)
+
+    assert 1 < control.most_under_way <= AT_ONCE
+
+
+async def test_rooms_left_over_are_found_but_not_those_of_others() -> None:
+    """Only rooms that we know to be those of conversations that are over."""
+    control = Control({"voxql-over": set(), "voxql-unknown": set(), "theirs": set()})
+    notes = Notes(over={"voxql-over", "theirs"})
+    async with looking(control, notes):
+        await until(lambda: control.deleted)
+        await a_few_looks(notes)
+
+    assert control.deleted == ["voxql-over"]
+
+
+async def test_a_conversation_that_ends_meanwhile_is_no_fault() -> None:
+    """Its person came too late."""
+    control, notes = Control({"r": {person_identity("ses")}}), Notes({"r": "ses"}, gone={"ses"})
+    async with looking(control, notes) as rooms:
+        await a_few_looks(notes)
+        assert rooms._present == set()
+
+    assert notes.told == []
+
+
+async def test_a_fault_of_ours_does_not_end_the_looking() -> None:
+    """The disk was full for a moment."""
+    control, notes = Control({"r": {person_identity("ses")}}), Notes({"r": "ses"})
+    notes.trouble = RuntimeError("made up")
+    async with looking(control, notes):
+        await a_few_looks(notes)
+        notes.trouble = None
+        await until(lambda: notes.told)
+
+    assert notes.told == [("came", "ses")]

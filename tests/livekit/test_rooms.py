@@ -1,0 +1,296 @@
+"""A conversation over LiveKit: its room, its agent, its tokens, from the beginning to the end."""
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+from livekit import api
+
+from agent_bridge.tokens import BRIDGE_LIFETIME
+from tests.conftest import StartServer
+from tests.livekit.hall import Hall, Refused, hall, until
+from tests.livekit_server import KEY, SECRET, LiveKitServer
+from tests.server_process import ServerProcess
+
+
+async def test_a_new_chat_has_a_room_of_its_own_and_asks_for_one_agent(on: Hall) -> None:
+    """The agent's job is told session, attempt and token; the room tells nobody the token."""
+    started = await on.start()
+    session, connection = started["session"], started["connection"]
+
+    [room] = await on.rooms(connection["roomName"])
+    [dispatch] = await on.api.agent_dispatch.list_dispatch(room.name)
+
+    assert session["status"] == "STARTING"
+    told = json.loads(dispatch.metadata)["voxql"]
+    assert dispatch.agent_name == on.agent_name
+    assert (told["url"], told["session"], told["attempt"]) == (on.server.url, session["id"], 1)
+    assert json.loads(room.metadata) == {"voxql": {"session": session["id"]}}
+    lifetime = jwt.decode(told["token"], options={"verify_signature": False})
+    assert lifetime["exp"] - lifetime["iat"] == pytest.approx(BRIDGE_LIFETIME.total_seconds(), 1)
+
+
+async def test_every_chat_has_another_room(on: Hall) -> None:
+    """A room's name is never used again: LiveKit would not ask for its agent."""
+    names = {(await on.start())["connection"]["roomName"] for _ in range(3)}
+
+    assert len(names) == 3
+
+
+async def test_the_persons_token_opens_one_room_with_the_microphone_alone(on: Hall) -> None:
+    """One identity, fifteen minutes, and no data: a browser can't pass for the agent."""
+    before = datetime.now(UTC)
+    started = await on.start()
+    connection = started["connection"]
+
+    claims = jwt.decode(connection["token"], SECRET, algorithms=["HS256"], issuer=KEY)
+
+    assert (connection["transport"], connection["sampleRate"]) == ("LIVEKIT", None)
+    assert connection["url"] == on.livekit.url
+    assert claims["sub"] == f"person-{started['session']['id']}"
+    assert claims["video"] == {
+        "roomJoin": True,
+        "room": connection["roomName"],
+        "canPublish": True,
+        "canPublishSources": ["microphone"],
+        "canPublishData": False,
+        "canSubscribe": True,
+        "canUpdateOwnMetadata": False,
+    }
+    expires_at = datetime.fromisoformat(connection["expiresAt"])
+    assert timedelta(minutes=14) < expires_at - before <= timedelta(minutes=15, seconds=30)
+    assert abs(claims["exp"] - expires_at.timestamp()) <= 1
+
+
+async def test_joining_again_gives_a_fresh_token_for_the_same_place(on: Hall) -> None:
+    """After a reload the person is the same participant; the room keeps nobody twice."""
+    started = await on.start()
+    session, room = started["session"]["id"], started["connection"]["roomName"]
+    await on.person(started["connection"])
+
+    joined = await on.join(session)
+    again = await on.person(joined["connection"])
+
+    assert joined["connection"]["roomName"] == room
+    assert again.local_participant.identity == f"person-{session}"
+    assert await on.people(room) == {f"person-{session}"}
+
+
+async def test_a_conversation_from_beginning_to_end(on: Hall) -> None:
+    """STARTING, ACTIVE, ENDING, ENDED; the room is deleted only when the agent has drained."""
+    worker = await on.worker()
+    session, agent, connection, job = await on.talk(worker)
+    room = connection["roomName"]
+    await on.person(connection)
+    agent.say("Good morning.")
+    await agent.settled()
+
+    saved = await on.save(session)
+
+    assert saved["session"]["status"] == "ENDING"
+    assert await on.rooms(room)
+    agent.say("Those were the last words.")
+    await agent.bye("STOPPED")
+    ended = await on.becomes(session, "ENDED")
+    assert ended["endReason"] == "SAVED"
+    await on.is_deleted(room)
+    assert await on.texts(session) == ["Good morning.", "Those were the last words."]
+    assert job.told["session"] == session
+
+
+async def test_new_chat_saves_the_previous_and_moves_to_another_room(on: Hall) -> None:
+    """One click: the previous is ENDED with its words, its room goes, the next has its own."""
+    worker = await on.worker()
+    session, agent, connection, _ = await on.talk(worker)
+    agent.say("Keep this.")
+    await agent.settled()
+
+    started = await on.start(previous={"sessionId": session, "messages": []})
+    await agent.bye("STOPPED")
+
+    assert started["saved"]["isSaved"]
+    assert started["connection"]["roomName"] != connection["roomName"]
+    assert (await worker.job()).told["session"] == started["session"]["id"]
+    await on.becomes(session, "ENDED")
+    await on.is_deleted(connection["roomName"])
+    assert await on.rooms(started["connection"]["roomName"])
+
+
+async def test_a_deleted_conversation_loses_its_room(on: Hall) -> None:
+    """Whoever is in it is sent out."""
+    started = await on.start()
+    room = await on.person(started["connection"])
+
+    await on.delete(started["session"]["id"])
+
+    await on.is_deleted(started["connection"]["roomName"])
+
+    async def is_out() -> bool:
+        return not room.isconnected()
+
+    await until(is_out)
+
+
+async def test_a_room_that_a_killed_server_left_is_deleted_by_the_next(
+    start_server: StartServer, livekit: LiveKitServer
+) -> None:
+    """It ended by its grace period after the restart, or before the kill: either way it goes."""
+    server = start_server(VOXQL_AGENT="livekit", VOXQL_GRACE_S="0.5", **livekit.settings)
+    async with hall(server, livekit) as on:
+        worker = await on.worker()
+        session, agent, connection, _ = await on.talk(worker)
+        other = await on.start()
+        server.environment["VOXQL_PORT"] = server.url.rpartition(":")[2]
+        await on.save(session)  # ENDING: the agent is still there
+        server.kill()
+        await agent.vanish()
+        # As if the process had been killed between the end and the deletion:
+        left = other["connection"]["roomName"]
+        _end_behind_its_back(server, other["session"]["id"])
+
+        server.start()
+
+        await on.becomes(session, "ENDED")
+        await on.is_deleted(connection["roomName"])
+        await on.is_deleted(left)
+
+
+async def test_rooms_of_others_on_the_same_livekit_are_left_alone(
+    start_server: StartServer, livekit: LiveKitServer, on: Hall
+) -> None:
+    """A development server that shares LiveKit with the real one must not end its conversations."""
+    mine = (await on.start())["connection"]["roomName"]
+    await on.api.room.create_room(api.CreateRoomRequest(name="voxql-of-nobody", empty_timeout=600))
+    server = start_server(VOXQL_AGENT="livekit", **livekit.settings)
+
+    async with hall(server, livekit) as others:
+        theirs = await others.start()
+        await others.save(theirs["session"]["id"])
+        await others.is_deleted(theirs["connection"]["roomName"])
+
+        async def has_searched() -> bool:
+            return 'call="list_rooms",outcome="ok"' in await others.metrics()
+
+        await until(has_searched)
+
+    assert await on.rooms(mine)
+    assert await on.rooms("voxql-of-nobody")
+
+
+async def test_without_a_worker_the_agent_times_out_and_a_retry_works(on: Hall) -> None:
+    """FAILED after five seconds; the worker that has come since gets one job, of attempt 2."""
+    started = await on.start()
+    session, room = started["session"]["id"], started["connection"]["roomName"]
+    failed = await on.becomes(session, "FAILED")
+    assert failed["failure"]["code"] == "AGENT_TIMEOUT"
+    assert failed["failure"]["isRetryable"]
+    with pytest.raises(Refused) as refused:
+        await on.join(session)
+    assert refused.value.code == "AGENT_UNAVAILABLE"
+    worker = await on.worker()
+
+    retried = await on.retry(session)
+
+    assert retried["session"]["status"] == "STARTING"
+    assert retried["connection"]["roomName"] == room
+    job = await worker.job()
+    assert job.told["attempt"] == 2
+    [dispatch] = await on.api.agent_dispatch.list_dispatch(room)
+    assert json.loads(dispatch.metadata)["voxql"]["attempt"] == 2
+    await on.agent(job)
+    await on.becomes(session, "ACTIVE")
+
+
+async def test_an_agent_that_comes_late_makes_the_session_active(on: Hall) -> None:
+    """Its job was taken in time, but it was not ready within five seconds."""
+    worker = await on.worker()
+    started = await on.start()
+    session = started["session"]["id"]
+    job = await worker.job()
+    await on.becomes(session, "FAILED")
+
+    agent = await on.agent(job)
+
+    await on.becomes(session, "ACTIVE")
+    agent.say("Sorry that I am late.")
+    await agent.settled()
+    assert await on.texts(session) == ["Sorry that I am late."]
+    assert (await on.join(session))["connection"]["token"]
+
+
+async def test_a_retry_leaves_no_second_agent(on: Hall) -> None:
+    """The job of the first attempt is ended, its participant sent out, and the bridge fences it."""
+    worker = await on.worker()
+    started = await on.start()
+    session, room = started["session"]["id"], started["connection"]["roomName"]
+    first = await worker.job()
+    await on.enter(first.url, first.token)
+    await on.becomes(session, "FAILED")
+
+    await on.retry(session)
+
+    second = await worker.job()
+    assert (first.told["attempt"], second.told["attempt"]) == (1, 2)
+
+    async def has_left() -> bool:
+        return first.identity not in await on.people(room)
+
+    await until(has_left)
+    assert len(await on.api.agent_dispatch.list_dispatch(room)) == 1
+    await on.agent(second)
+    await on.becomes(session, "ACTIVE")
+    late = await on.bridge(first)
+    late.say("I am still here.", final=False)
+    await late.answered()
+    assert await on.texts(session) == []
+
+
+async def test_a_killed_worker_is_replaced_by_itself(on: Hall) -> None:
+    """Within seconds another worker has the job; what was said before the end is kept."""
+    killed = await on.worker()
+    session, agent, _, _ = await on.talk(killed)
+    agent.say("Said before the end.")
+    await agent.settled()
+    other = await on.worker()
+
+    await agent.vanish()
+    await killed.vanish()
+
+    while (job := await other.job()).told["attempt"] != 2:
+        pass  # LiveKit itself may hand on the first
+    again = await on.agent(job)
+    await on.becomes(session, "ACTIVE")
+    again.say("And after it.")
+    await again.settled()
+    assert await on.texts(session) == ["Said before the end.", "And after it."]
+
+
+async def test_any_agent_may_be_asked_for_by_name(on: Hall) -> None:
+    """LiveKit tells nobody which agents there are: an unknown one is found out by the time-out."""
+    on.agent_name = "somebody.elses-agent"
+    worker = await on.worker()
+
+    started = await on.start()
+
+    assert (await worker.job()).told["session"] == started["session"]["id"]
+
+
+async def test_readyz_says_that_livekit_answers(on: Hall) -> None:
+    """How many places its workers have, nobody can tell."""
+    status, body = await on.readiness()
+
+    assert status == 200
+    assert (body["status"], body["livekit"], body["freePlaces"]) == ("ready", "ready", None)
+
+
+def _end_behind_its_back(server: ServerProcess, session: str) -> None:
+    with closing(sqlite3.connect(server.data_dir / "voxql.db")) as database:
+        database.execute(
+            "UPDATE sessions SET status = 'ENDED', end_reason = 'SAVED', start_by = NULL, "
+            "ended_at = created_at WHERE id = ?",
+            (session,),
+        )
+        database.commit()
