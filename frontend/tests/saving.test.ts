@@ -240,6 +240,7 @@ describe("New Chat", () => {
     expect(scene.did).toContain("tellSaved");
     expect(scene.did).not.toContain("openMedia");
     expect(scene.state.media.is).toBe("off");
+    expect(scene.find("log").failure.message).toBe("AGENT_UNAVAILABLE: No agent.");
   });
 
   it("tells the app when nobody is signed in any more, and keeps the words", () => {
@@ -288,7 +289,7 @@ describe("End", () => {
       "closeMedia",
       "closeMicrophone",
       "remember",
-      "show",
+      "hide",
     ]);
     expect(scene.find("remember").sessionId).toBeNull();
     expect(scene.state.session).toBeNull();
@@ -330,7 +331,7 @@ describe("leaving the page", () => {
       "closeMedia",
       "closeMicrophone",
       "remember",
-      "show",
+      "hide",
     ]);
     expect(scene.state.session).toBeNull();
   });

@@ -119,6 +119,16 @@ export class Scene {
     return this.answer({ type: "words", event, end: null });
   }
 
+  /** The server tells how the session is now. */
+  update(changes: Partial<Session>, id = "ses_1"): Effect[] {
+    return this.answer({
+      type: "update",
+      session: session(id, changes),
+      isDeleted: false,
+      end: null,
+    });
+  }
+
   get texts(): string[] {
     return this.state.transcript.lines.map((line) => line.text);
   }

@@ -1,8 +1,9 @@
 /** Words and updates: nothing missing, nothing twice, whatever breaks in between. */
 import { describe, expect, it } from "vitest";
 
-import { isRunning, pendingStep } from "../src/conversation/state.ts";
+import { isReady, isRunning, isSpoken, pendingStep } from "../src/conversation/state.ts";
 import { messages, NOTHING_SAID, take } from "../src/conversation/transcript.ts";
+import { status } from "../src/conversation/words.ts";
 import { failure, Scene, session, utterance } from "./scene.ts";
 
 describe("an interim", () => {
@@ -37,6 +38,75 @@ describe("an interim", () => {
   });
 });
 
+describe("half a sentence", () => {
+  const half = (changes = {}) => utterance("a2", { isFinal: false, ...changes });
+  const spoken = (scene: Scene) =>
+    scene.state.transcript.lines
+      .filter((line) => isSpoken(scene.state, line))
+      .map(({ key }) => key);
+
+  function inMidSentence(): Scene {
+    const scene = new Scene().talking();
+    scene.hear([utterance("a1"), half()]);
+    return scene;
+  }
+
+  it("is still being spoken while its agent is there", () => {
+    expect(spoken(inMidSentence())).toEqual(["a2"]);
+  });
+
+  it("stays unfinished when its agent is gone, also when another one comes", () => {
+    const scene = inMidSentence();
+
+    scene.update({ status: "ACTIVE", agentState: null, version: 3 });
+    expect(spoken(scene)).toEqual([]);
+    scene.update({ status: "STARTING", agentState: null, version: 4 });
+    expect(spoken(scene)).toEqual([]);
+    scene.update({ status: "ACTIVE", agentState: "LISTENING", version: 5 });
+    scene.hear([utterance("a3", { isFinal: false })]);
+
+    expect(spoken(scene)).toEqual(["a3"]);
+  });
+
+  it("goes on when its agent was only away for a moment", () => {
+    const scene = inMidSentence();
+    scene.update({ status: "ACTIVE", agentState: null, version: 3 });
+    scene.update({ status: "ACTIVE", agentState: "LISTENING", version: 3 });
+
+    scene.hear([half({ revision: 2 })]);
+
+    expect(spoken(scene)).toEqual(["a2"]);
+  });
+
+  it.each(["FAILED", "ENDED"] as const)("is unfinished once the session is %s", (status) => {
+    const scene = inMidSentence();
+
+    scene.update({ status, agentState: null, version: 3 });
+
+    expect(spoken(scene)).toEqual([]);
+  });
+
+  it("is known after a reload by what the same side has said since", () => {
+    const scene = new Scene();
+    const running = session("ses_1", { status: "ACTIVE", agentState: "LISTENING" });
+    scene.send({ type: "attach", session: running, isTalking: false });
+
+    scene.hear([half(), utterance("a3"), utterance("a4", { isFinal: false })]);
+
+    expect(spoken(scene)).toEqual(["a4"]);
+  });
+
+  it("is spoken by agents, too, that never tell what they are doing", () => {
+    const scene = new Scene();
+    const running = session("ses_1", { status: "ACTIVE", agentState: null });
+    scene.send({ type: "attach", session: running, isTalking: false });
+
+    scene.hear([half()]);
+
+    expect(spoken(scene)).toEqual(["a2"]);
+  });
+});
+
 describe("the order", () => {
   it("is the server's: by position, ties by id", () => {
     const at = (id: string, position: number) => utterance(id, { id, position });
@@ -62,12 +132,25 @@ describe("a stream that breaks", () => {
 
     scene.answer({ type: "wordsLost", failure: why });
     expect(scene.find("wait").timer).toBe("words");
-    expect(pendingStep(scene.state)).toBe("transcript");
+    expect(pendingStep(scene.state)).toBe("reconnect");
+    expect(status(scene.state)).toEqual({ tone: "busy", text: "Reconnecting…" });
     scene.answer({ type: "time", timer: "words" });
 
     expect(scene.find("openWords")).toMatchObject({ after: "cursor-7" });
     scene.hear([utterance("a1"), utterance("a2")], "cursor-9");
     expect(scene.texts).toEqual(["words of a1", "words of a2"]);
+  });
+
+  it("is back only when something has come on it", () => {
+    const scene = new Scene().talking();
+    scene.answer({ type: "wordsLost", failure: failure("network") });
+
+    scene.answer({ type: "time", timer: "words" });
+    expect(isReady(scene.state)).toBe(false);
+    expect(status(scene.state).text).toBe("Reconnecting…");
+    scene.hear([]);
+
+    expect(isReady(scene.state)).toBe(true);
   });
 
   it("waits longer each time, up to 5 s, and starts afresh after an event", () => {

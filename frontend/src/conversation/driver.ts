@@ -32,7 +32,8 @@ export interface LineEvents {
 
 /** What a person is told besides the conversation itself. */
 export interface Surroundings {
-  show(sessionId: string | null): void;
+  show(sessionId: string): void;
+  hide(sessionId: string | null): void;
   remember(sessionId: string | null): void;
   tellSaved(saved: Saved, then: "next" | "end"): void;
   tellSignedOut(): void;
@@ -122,6 +123,8 @@ export class Driver {
         return this.#around.remember(effect.sessionId);
       case "show":
         return this.#around.show(effect.sessionId);
+      case "hide":
+        return this.#around.hide(effect.sessionId);
       case "tellSaved":
         return this.#around.tellSaved(effect.saved, effect.then);
       case "tellSignedOut":

@@ -82,7 +82,9 @@ export type Effect =
   | { do: "wait"; epoch: number; timer: Timer; atMostMs: number; isExact?: boolean }
   /** Which session a reload of this page joins again. */
   | { do: "remember"; sessionId: string | null }
-  | { do: "show"; sessionId: string | null }
+  | { do: "show"; sessionId: string }
+  /** The conversation is not on this page any more. */
+  | { do: "hide"; sessionId: string | null }
   | { do: "tellSaved"; saved: Saved; then: "next" | "end" }
   | { do: "tellSignedOut" }
   | { do: "log"; what: string; failure: Failure };

@@ -104,7 +104,7 @@ export function leave(state: Conversation): Step {
       { do: "closeMedia" },
       { do: "closeMicrophone" },
       { do: "remember", sessionId: null },
-      { do: "show", sessionId: null },
+      { do: "hide", sessionId: state.session?.id ?? null },
     ],
   ];
 }

@@ -10,7 +10,7 @@ import {
   type Session,
   type Stream,
 } from "./state.ts";
-import { take } from "./transcript.ts";
+import { passedOver, type Transcript, take, unfinished } from "./transcript.ts";
 
 const OPEN: Stream = { is: "open", tries: 0 };
 
@@ -36,7 +36,12 @@ export function fromStart(
     updates: OPEN,
     isSilenced: state.isSilenced,
   };
-  const effects = [...follow(epoch, session.id), ...remembered(session.id)];
+  const effects: Effect[] = [
+    ...follow(epoch, session.id),
+    { do: "remember", sessionId: session.id },
+    { do: "show", sessionId: session.id },
+    ...noted(session),
+  ];
   if (state.microphone.is !== "on" && state.microphone.is !== "asking") {
     effects.push({ do: "openMicrophone" });
     fresh.microphone = { ...state.microphone, is: "asking", problem: null };
@@ -53,6 +58,7 @@ export function attach(state: Conversation, session: Session, isTalking: boolean
   const attached: Conversation = {
     ...empty(epoch, state.microphone),
     session,
+    wasAnswered: session.agentState != null,
     words: OPEN,
     updates: OPEN,
   };
@@ -70,7 +76,7 @@ export function attach(state: Conversation, session: Session, isTalking: boolean
 export function talkHere(state: Conversation): Step {
   const { session, epoch } = state;
   if (session === null || !isRunning(state)) return [state, []];
-  const effects: Effect[] = remembered(session.id);
+  const effects: Effect[] = [{ do: "remember", sessionId: session.id }];
   let { microphone } = state;
   if (microphone.is !== "on") {
     microphone = { ...microphone, is: "asking", problem: null };
@@ -83,11 +89,11 @@ export function talkHere(state: Conversation): Step {
   return [{ ...talking, media: { is: "joining", tries: 0, problem: null } }, effects];
 }
 
-function remembered(sessionId: string): Effect[] {
-  return [
-    { do: "remember", sessionId },
-    { do: "show", sessionId },
-  ];
+/** Why there is no agent, for whoever looks into it: people are told in other words. */
+function noted({ status, failure }: Session): Effect[] {
+  if (status !== "FAILED" || failure == null) return [];
+  const message = `${failure.code}: ${failure.message}`;
+  return [{ do: "log", what: "no agent", failure: { kind: "busy", message } }];
 }
 
 function follow(epoch: number, sessionId: string): Effect[] {
@@ -102,13 +108,17 @@ function follow(epoch: number, sessionId: string): Effect[] {
 export function changed(state: Conversation, session: Session): Step {
   const held = state.session;
   if (held === null || held.id !== session.id || session.version < held.version) return [state, []];
-  const next = { ...state, session };
+  // Whoever comes goes on with a line by a newer revision; the others end where they are.
+  const isNew = held.agentState == null && session.agentState != null;
+  const wasAnswered = state.wasAnswered || session.agentState != null;
+  const cutOff = isNew ? unfinished(state.transcript) : state.cutOff;
+  const next = { ...state, session, wasAnswered, cutOff };
   if (isOver(session) && !isOver(held)) return ended(next);
   // Somebody else asked for the agent again; this page had no media while it was missing.
   const isBack = held.status === "FAILED" && session.status !== "FAILED";
   if (isBack && state.isTalking && state.media.is === "off" && !state.isRetryingAgent)
     return talkHere(next);
-  return [next, []];
+  return [next, held.status === "FAILED" ? [] : noted(session)];
 }
 
 function ended(state: Conversation): Step {
@@ -131,8 +141,15 @@ export function heard(state: Conversation, answer: Answer & { type: "words" }): 
   const pending = state.pending.some((line) => keys.has(line.key))
     ? state.pending.filter((line) => !keys.has(line.key))
     : state.pending;
-  const next = { ...state, transcript, pending, words: OPEN };
+  const cutOff = cutOffBefore(state, transcript);
+  const next = { ...state, transcript, cutOff, pending, words: OPEN };
   return answer.end ? over(next, "words", answer.end) : [next, []];
+}
+
+/** Lines of agents that went away before this page came. */
+function cutOffBefore({ transcript, cutOff }: Conversation, now: Transcript) {
+  if (transcript.isCaughtUp || !now.isCaughtUp) return cutOff;
+  return new Map([...cutOff, ...passedOver(now)]);
 }
 
 /** Takes a change of the session. */

@@ -5,7 +5,13 @@ import type {
   MessageInput,
   SessionFieldsFragment,
 } from "../api/generated/graphql.ts";
-import { NOTHING_SAID, type Pending, type Transcript } from "./transcript.ts";
+import {
+  NOTHING_SAID,
+  type Pending,
+  type Revisions,
+  type Transcript,
+  type Utterance,
+} from "./transcript.ts";
 
 export type Session = SessionFieldsFragment;
 export type Connection = ConnectionFieldsFragment;
@@ -49,6 +55,10 @@ export interface Conversation {
   readonly epoch: number;
   readonly session: Session | null;
   readonly transcript: Transcript;
+  /** Whether an agent was seen in it: one that is not there any more is gone, not late. */
+  readonly wasAnswered: boolean;
+  /** Lines in the middle of which their agent went away: only a newer revision goes on with one. */
+  readonly cutOff: Revisions;
   readonly pending: readonly Pending[];
   readonly request: Request | null;
   readonly words: Stream;
@@ -75,6 +85,8 @@ export function empty(epoch = 0, microphone: Microphone = NO_MICROPHONE): Conver
     epoch,
     session: null,
     transcript: NOTHING_SAID,
+    wasAnswered: false,
+    cutOff: new Map(),
     pending: [],
     request: null,
     words: OFF,
@@ -107,16 +119,54 @@ export function isRunning(state: Conversation): boolean {
   return state.session !== null && !isOver(state.session) && !state.isDeleted;
 }
 
+/** Whether the agent was there and is not now; the server asks for it by itself. */
+export function isAgentGone({ session, wasAnswered }: Conversation): boolean {
+  if (session === null || session.agentState != null || !wasAnswered) return false;
+  return session.status === "ACTIVE" || session.status === "STARTING";
+}
+
+/** Whether more of a line may come. */
+export function isSpoken(state: Conversation, line: Utterance): boolean {
+  if (line.isFinal || !isRunning(state) || isAgentGone(state)) return false;
+  if (state.session?.status === "FAILED") return false;
+  const cutOff = state.cutOff.get(line.id);
+  return cutOff === undefined || line.revision > cutOff;
+}
+
+/** What somebody has to be told beside the words. */
+export type Concern = "request" | "no-agent" | "agent-gone" | "line" | "microphone" | "silenced";
+
+/** The one that matters most: what is behind it is told when it has been dealt with. */
+export function concern(state: Conversation): Concern | null {
+  if (state.request?.failure) return "request";
+  if (state.session?.status === "FAILED") return "no-agent";
+  if (isAgentGone(state)) return "agent-gone";
+  if (!state.isTalking) return null;
+  if (state.media.problem === "refused") return "line";
+  if (state.microphone.is === "problem") return "microphone";
+  return state.isSilenced ? "silenced" : null;
+}
+
 /** What still keeps the person from talking; null when nothing does. */
-export type Step = "session" | "transcript" | "sound" | "agent" | "retry" | "over" | "follow";
+export type Step =
+  | "session"
+  | "over"
+  | "reconnect"
+  | "follow"
+  | "retry"
+  | "transcript"
+  | "sound"
+  | "agent";
 
 export function pendingStep(state: Conversation): Step | null {
   const { session } = state;
   if (session === null) return "session";
   if (!isRunning(state)) return "over";
+  // A stream that was lost is back only when something has come on it.
+  if (state.words.is !== "open" || state.words.tries > 0) return "reconnect";
   if (!state.isTalking) return "follow";
   if (session.status === "FAILED") return "retry";
-  if (state.words.is !== "open" || !state.transcript.isCaughtUp) return "transcript";
+  if (!state.transcript.isCaughtUp) return "transcript";
   if (state.media.is !== "connected") return "sound";
   if (session.status !== "ACTIVE") return "agent";
   return null;

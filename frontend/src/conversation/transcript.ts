@@ -70,6 +70,22 @@ function isOrdered(lines: readonly Utterance[]): boolean {
   return lines.every((line, i) => i === 0 || byPlace(lines[i - 1] as Utterance, line) <= 0);
 }
 
+/** Lines by their id, with the revision that each of them had. */
+export type Revisions = ReadonlyMap<string, number>;
+
+/** What is not final: all of it stays as it is when nobody is there any more to go on with it. */
+export function unfinished(transcript: Transcript): Revisions {
+  const open = transcript.lines.filter((line) => !line.isFinal);
+  return new Map(open.map((line) => [line.id, line.revision]));
+}
+
+/** What is not final, though its speaker has said something else since. */
+export function passedOver(transcript: Transcript): Revisions {
+  const last = new Map(transcript.lines.map((line) => [line.role, line.id]));
+  const open = transcript.lines.filter((line) => !line.isFinal && last.get(line.role) !== line.id);
+  return new Map(open.map((line) => [line.id, line.revision]));
+}
+
 /** A typed line that the server has not confirmed yet. */
 export interface Pending {
   readonly key: string;

@@ -2,6 +2,7 @@
 import type { Failure, FailureKind } from "../api/failure.ts";
 import {
   type Conversation,
+  isAgentGone,
   isSaving,
   type MicrophoneProblem,
   pendingStep,
@@ -62,7 +63,7 @@ export function problem(failure: Failure): string {
 export const MICROPHONE: Record<MicrophoneProblem, { what: string; way: string }> = {
   denied: {
     what: "The microphone is blocked for this page.",
-    way: "Allow it beside the address, then try again. Typing works without it.",
+    way: "Allow it in the browser, beside the address, then try again. Typing works without it.",
   },
   missing: {
     what: "No microphone was found.",
@@ -73,8 +74,8 @@ export const MICROPHONE: Record<MicrophoneProblem, { what: string; way: string }
     way: "Plug it in or choose another in Settings, then try again. Typing works meanwhile.",
   },
   insecure: {
-    what: "Browsers give the microphone to secure pages only.",
-    way: "Open this page by https, or as localhost. Typing works here too.",
+    what: "This page is not secure: the browser gives it no microphone and no sound.",
+    way: "Open it by https, or as localhost. Typing works here too.",
   },
   failed: {
     what: "The microphone could not be opened.",
@@ -102,6 +103,8 @@ export function status(state: Conversation): Status {
       return { tone: "idle", text: ended(state) };
     case "follow":
       return { tone: "idle", text: "Following along" };
+    case "reconnect":
+      return { tone: "busy", text: "Reconnecting…" };
     case "retry":
       return { tone: "problem", text: "Agent not available" };
     case "transcript":
@@ -129,8 +132,72 @@ function agent(state: Conversation, session: Session | null): Status {
     case "INITIALIZING":
       return { tone: "busy", text: "Getting ready…" };
     default:
-      return { tone: "problem", text: "Agent not available" };
+      return { tone: "busy", text: "Waiting for the agent…" };
   }
+}
+
+/** What the text field says while it is empty. */
+export function invitation(state: Conversation): string {
+  switch (pendingStep(state)) {
+    case "session":
+      return "One moment…";
+    case "over":
+      return "This conversation has ended";
+    case "follow":
+      return "You talk in another window";
+    case "retry":
+      return "No agent yet";
+    case null:
+      if (isSaving(state)) return "Saving…";
+      if (isAgentGone(state)) return "Type here meanwhile";
+      return state.microphone.is === "on" ? "Speak, or type here" : "Type here";
+    default:
+      return status(state).text;
+  }
+}
+
+/** What stands where nothing was said yet. */
+export function nothingYet(state: Conversation): { what: string; way: string } {
+  switch (pendingStep(state)) {
+    case "over":
+      return { what: "Nothing was said", way: "A new chat begins another conversation." };
+    case "follow":
+      return { what: "Nothing was said yet", way: "What is said will appear here as well." };
+    case "retry":
+      return { what: "No agent yet", way: "You can speak as soon as one is here." };
+    case null:
+      if (isAgentGone(state)) break;
+      return state.microphone.is === "on" && !state.microphone.isMuted
+        ? { what: "Say something", way: "Your words appear here while you speak." }
+        : { what: "Type something", way: "The agent reads it, and answers." };
+  }
+  return { what: "Almost there", way: "You can speak as soon as the agent is here." };
+}
+
+/** On another page: that the conversation has not ended. */
+export function stillTalking({ microphone }: Conversation): string {
+  if (microphone.is !== "on") return "Your conversation still goes on.";
+  return microphone.isMuted
+    ? "You are muted, and your conversation still goes on."
+    : "You are still talking with the agent.";
+}
+
+const NO_AGENT: Record<string, string> = {
+  AGENT_TIMEOUT: "It did not come in time. Try again, or in a while.",
+  AGENT_UNAVAILABLE: "None is free just now. Try again, or in a while.",
+};
+
+/** Why nobody answers. The server's own words are for who runs it, and stand in the console. */
+export function noAgent(session: Session): string {
+  const why = NO_AGENT[session.failure?.code ?? ""] ?? "Try again, or in a while.";
+  return session.startedAt == null ? why : `${why} What was said is kept.`;
+}
+
+const NEW_CONVERSATION = "New Conversation";
+
+/** What tells a conversation from others: its title, or how it began if nobody gave it one. */
+export function nameOf({ title, preview }: Pick<Session, "title" | "preview">): string {
+  return (title === NEW_CONVERSATION && preview) || title;
 }
 
 function ended(state: Conversation): string {
@@ -139,7 +206,7 @@ function ended(state: Conversation): string {
     case "AGENT_LEFT":
       return "The agent has left";
     case "ABANDONED":
-      return "Ended: nobody was here";
+      return "Ended by itself";
     case "START_FAILED":
       return "Ended: no agent came";
     default:

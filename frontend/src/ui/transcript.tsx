@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "react";
 
 import type { Pending, Utterance } from "../conversation/transcript.ts";
+import { useFocusHandedOn } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 import { Line, PendingLine } from "./line.tsx";
 import { useFollow } from "./use-follow.ts";
@@ -10,6 +11,8 @@ interface Props {
   lines: readonly Utterance[];
   pending: readonly Pending[];
   isLive: boolean;
+  /** Whether more of a line may come. */
+  isSpoken(line: Utterance): boolean;
   /** Finals that come after this are read out; those of the past are not. */
   isCaughtUp: boolean;
   onAgain(key: string): void;
@@ -29,7 +32,7 @@ export function Transcript(props: Props) {
           {props.before}
           <ol className="lines">
             {lines.map((line) => (
-              <Line key={line.id} utterance={line} isLive={isLive} />
+              <Line key={line.id} utterance={line} isSpoken={props.isSpoken(line)} />
             ))}
             {pending.map((line) => (
               <PendingLine key={line.key} line={line} onAgain={props.onAgain} />
@@ -38,14 +41,20 @@ export function Transcript(props: Props) {
           {props.after}
         </div>
       </section>
-      {isAway && isLive && (
-        <button type="button" className="button jump" onClick={toEnd}>
-          <Icon name="down" size={18} />
-          Jump to latest
-        </button>
-      )}
+      {isAway && isLive && <JumpToLatest onJump={toEnd} backTo={() => scroll.current} />}
       <Announcer lines={lines} isCaughtUp={isCaughtUp} />
     </div>
+  );
+}
+
+function JumpToLatest({ onJump, backTo }: { onJump(): void; backTo(): Element | null }) {
+  const ref = useRef<HTMLButtonElement>(null);
+  useFocusHandedOn(ref, backTo);
+  return (
+    <button type="button" className="button jump" ref={ref} onClick={onJump}>
+      <Icon name="down" size={18} />
+      Jump to latest
+    </button>
   );
 }
 
