@@ -23,7 +23,7 @@ export type Viewer = NonNullable<ViewerQuery["viewer"]>;
 export type Presence =
   | { is: "loading" }
   | { is: "unknown"; failure: Failure }
-  | { is: "away" }
+  | { is: "away"; wasHere: boolean }
   | { is: "here"; viewer: Viewer };
 
 /** What stands for a close code where this page does not speak the transport at all. */
@@ -53,7 +53,9 @@ export class App {
       silenced: (isSilenced) => this.driver.dispatch({ type: "silenced", isSilenced }),
     });
     this.driver = new Driver(this.api, this.#soundSystem(origin), {
-      show: (id) => this.navigate(id === null ? "/" : `/c/${id}`),
+      show: (id) => this.navigate(`/c/${id}`),
+      // Somebody who looks at something else meanwhile goes on looking at it.
+      hide: (id) => void (location.pathname === `/c/${id}` && this.navigate("/")),
       remember: (id) => remember("talking", id),
       tellSaved: ({ isSaved, session }) => {
         this.history.take(session);
@@ -127,6 +129,7 @@ export class App {
     await this.api.mutate(SignOutDocument, {});
     this.api.reconnect();
     this.#leave();
+    this.navigate("/");
   }
 
   /** The login is another one: what was connected under the old one is connected anew. */
@@ -150,9 +153,11 @@ export class App {
   }
 
   #leave(): void {
-    const wasHere = this.presence.value.is === "here";
-    this.presence.set({ is: "away" });
+    const before = this.presence.value;
+    const wasHere = before.is === "here" || (before.is === "away" && before.wasHere);
+    this.presence.set({ is: "away", wasHere });
     this.history.stop();
-    if (wasHere) this.toasts.tell("You are signed out.");
+    // Whoever comes next must not find what was told to the one before.
+    this.toasts.clear();
   }
 }

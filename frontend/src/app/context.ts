@@ -19,6 +19,14 @@ export function useConversation(): Conversation {
   return useSyncExternalStore(driver.watch, () => driver.state);
 }
 
+/** Something simple of it: who draws that alone is not drawn anew ten times a second. */
+export function useConversationPart<T extends string | boolean | null | undefined>(
+  part: (state: Conversation) => T,
+): T {
+  const { driver } = useApp();
+  return useSyncExternalStore(driver.watch, () => part(driver.state));
+}
+
 export function useHistory(): HistoryState {
   const { history } = useApp();
   return useSyncExternalStore(history.watch, () => history.state);

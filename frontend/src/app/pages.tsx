@@ -1,22 +1,24 @@
 /** Which page an address shows, and to whom. */
 import { lazy, Suspense, useEffect } from "react";
-import { Route, Routes, useNavigate } from "react-router";
+import { Route, Routes, useLocation, useNavigate } from "react-router";
 import { problem } from "../conversation/words.ts";
 import { NotFound } from "../pages/not-found.tsx";
 import { SessionPage } from "../pages/session.tsx";
 import { Talk } from "../pages/talk.tsx";
 import { Welcome } from "../pages/welcome.tsx";
+import { useLanding } from "../ui/focus.ts";
 import { useApp } from "./context.ts";
 import { Shell } from "./shell.tsx";
 import { useStore } from "./store.ts";
 
 const Settings = lazy(() => import("../pages/settings.tsx"));
-const ToastRegion = lazy(() => import("../ui/toasts.tsx"));
 
 export function Pages() {
   const app = useApp();
   const presence = useStore(app.presence);
   const navigate = useNavigate();
+  const { pathname } = useLocation();
+  useLanding(`${presence.is} ${pathname}`, presence.is === "loading");
   useEffect(() => {
     app.navigate = navigate;
   }, [app, navigate]);
@@ -33,7 +35,7 @@ export function Pages() {
           </button>
         </main>
       )}
-      {presence.is === "away" && <Welcome />}
+      {presence.is === "away" && <Welcome wasHere={presence.wasHere} />}
       {presence.is === "here" && (
         <Shell>
           <Suspense fallback={<div className="page-loading" aria-busy="true" />}>
@@ -46,9 +48,6 @@ export function Pages() {
           </Suspense>
         </Shell>
       )}
-      <Suspense>
-        <ToastRegion />
-      </Suspense>
     </>
   );
 }

@@ -1,6 +1,5 @@
 /** Keys that work everywhere. */
 import { useEffect, useRef } from "react";
-import { flushSync } from "react-dom";
 
 import { useApp } from "./context.ts";
 import { newKey } from "./keys.ts";
@@ -15,14 +14,8 @@ export const SHORTCUTS: readonly (readonly [keys: string, what: string])[] = [
 ];
 
 interface Actions {
-  openHistory(): void;
+  search(): void;
   showHelp(): void;
-}
-
-/** Drawn at once where it was closed, so that not one key of what is typed next gets lost. */
-function openSearch(openHistory: () => void): void {
-  flushSync(openHistory);
-  document.getElementById("search")?.focus();
 }
 
 export function useShortcuts(actions: Actions): void {
@@ -36,7 +29,7 @@ export function useShortcuts(actions: Actions): void {
       if (event.shiftKey && key === "o") {
         app.driver.dispatch({ type: "newChat", key: newKey() });
       } else if (!event.shiftKey && key === "k") {
-        openSearch(latest.current.openHistory);
+        latest.current.search();
       } else if (!event.shiftKey && key === "m") {
         const { isMuted } = app.driver.state.microphone;
         app.driver.dispatch({ type: "mute", isMuted: !isMuted });

@@ -20,6 +20,10 @@ export class Toasts extends Store<readonly Toast[]> {
     this.set([...others, { id: this.#next++, text, action }]);
   }
 
+  clear(): void {
+    this.set([]);
+  }
+
   dismiss(id: number): void {
     this.set(this.value.filter((toast) => toast.id !== id));
   }

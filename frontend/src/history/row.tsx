@@ -1,11 +1,12 @@
 /** One conversation in the list: open, rename in place, delete. */
-import { type FormEvent, lazy, Suspense, useState } from "react";
+import { type FormEvent, lazy, Suspense, useRef, useState } from "react";
 import { NavLink, useNavigate, useParams } from "react-router";
 
 import { failureOf } from "../api/client.ts";
 import { useApp } from "../app/context.ts";
-import { problem } from "../conversation/words.ts";
+import { nameOf, problem } from "../conversation/words.ts";
 import { Dialog } from "../ui/dialog.tsx";
+import { useFocusHandedOn } from "../ui/focus.ts";
 import { clock, count, duration } from "../ui/time.ts";
 import { type Entry, marked } from "./history.ts";
 
@@ -15,42 +16,67 @@ const RowMenu = lazy(() => import("./row-menu.tsx"));
 export function Row({ entry, isRunning }: { entry: Entry; isRunning: boolean }) {
   const { session, snippet } = entry;
   const [doing, setDoing] = useState<"nothing" | "rename" | "delete">("nothing");
+  const row = useRef<HTMLLIElement>(null);
   const goesOn = isRunning || session.status === "ACTIVE" || session.status === "STARTING";
   return (
-    <li className="row">
+    <li className="row" ref={row}>
       {doing === "rename" ? (
-        <Rename entry={entry} onDone={() => setDoing("nothing")} />
+        <Rename
+          entry={entry}
+          backTo={() => row.current?.querySelector(".row-link") ?? null}
+          onDone={() => setDoing("nothing")}
+        />
       ) : (
         <NavLink className="row-link" to={`/c/${session.id}`}>
           <span className="row-title">{session.title}</span>
+          <span className="row-preview" data-is-name={nameOf(session) !== session.title}>
+            {snippet === null ? session.preview : <Snippet html={snippet} />}
+          </span>
           <span className="row-facts">
             {goesOn ? <span className="row-running">Now</span> : clock(session.createdAt)}
             {session.durationMs != null && ` · ${duration(session.durationMs)}`}
             {` · ${count(session.utteranceCount, "line", "lines")}`}
           </span>
-          <span className="row-preview">
-            {snippet === null ? session.preview : <Snippet html={snippet} />}
-          </span>
         </NavLink>
       )}
       <Suspense>
         <RowMenu
-          title={session.title}
+          title={nameOf(session)}
           onRename={() => setDoing("rename")}
           onDelete={() => setDoing("delete")}
         />
       </Suspense>
-      {doing === "delete" && <Delete entry={entry} onClose={() => setDoing("nothing")} />}
+      {doing === "delete" && (
+        <Delete
+          entry={entry}
+          backTo={() => row.current?.querySelector(".row-more") ?? nextRow(row.current)}
+          onClose={() => setDoing("nothing")}
+        />
+      )}
     </li>
   );
+}
+
+/** Where somebody goes on who has deleted this one. */
+function nextRow(gone: Element | null): Element | null {
+  const rows = [...document.querySelectorAll(".row-link")];
+  return rows.find((link) => !gone?.contains(link)) ?? document.getElementById("search");
 }
 
 function Snippet({ html }: { html: string }) {
   return marked(html).map((part, index) => (index % 2 ? <mark key={index}>{part}</mark> : part));
 }
 
-function Rename({ entry, onDone }: { entry: Entry; onDone(): void }) {
+interface RenameProps {
+  entry: Entry;
+  backTo(): Element | null;
+  onDone(): void;
+}
+
+function Rename({ entry, backTo, onDone }: RenameProps) {
   const { history, toasts } = useApp();
+  const ref = useRef<HTMLFormElement>(null);
+  useFocusHandedOn(ref, backTo);
   const { id, title } = entry.session;
   const save = async (value: string) => {
     onDone();
@@ -68,6 +94,7 @@ function Rename({ entry, onDone }: { entry: Entry; onDone(): void }) {
   return (
     <form
       className="row-rename"
+      ref={ref}
       onSubmit={(event: FormEvent<HTMLFormElement>) => {
         event.preventDefault();
         void save(String(new FormData(event.currentTarget).get("title")));
@@ -80,13 +107,23 @@ function Rename({ entry, onDone }: { entry: Entry; onDone(): void }) {
         maxLength={200}
         ref={(input) => input?.select()}
         onBlur={(event) => void save(event.target.value)}
-        onKeyDown={(event) => event.key === "Escape" && onDone()}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape") return;
+          event.preventDefault();
+          onDone();
+        }}
       />
     </form>
   );
 }
 
-function Delete({ entry, onClose }: { entry: Entry; onClose(): void }) {
+interface DeleteProps {
+  entry: Entry;
+  backTo(): Element | null;
+  onClose(): void;
+}
+
+function Delete({ entry, backTo, onClose }: DeleteProps) {
   const { history, toasts } = useApp();
   const { session } = entry;
   const { id: shown } = useParams();
@@ -107,10 +144,10 @@ function Delete({ entry, onClose }: { entry: Entry; onClose(): void }) {
     }
   };
   return (
-    <Dialog title="Delete this conversation?" onClose={onClose}>
+    <Dialog title="Delete this conversation?" onClose={onClose} backTo={backTo}>
       <p>
-        “{session.title}” with {count(session.utteranceCount, "utterance", "utterances")} will be
-        gone for good, everywhere and for everybody. This can't be undone.
+        “{nameOf(session)}” with {count(session.utteranceCount, "line", "lines")} will be gone for
+        good, everywhere and for everybody. This can't be undone.
       </p>
       <div className="dialog-ways">
         <button type="button" className="button" onClick={onClose}>

@@ -27,7 +27,9 @@ export function Search() {
         defaultValue={search}
         onChange={(event) => typed(event.target.value)}
         onKeyDown={(event) => {
-          if (event.key !== "Escape" || !field.current) return;
+          // With nothing in it, Esc is for whatever the search is a part of.
+          if (event.key !== "Escape" || !field.current?.value) return;
+          event.preventDefault();
           field.current.value = "";
           typed("");
         }}

@@ -2,9 +2,10 @@
 import { type ReactNode, useEffect, useRef } from "react";
 import { Link } from "react-router";
 
-import { useApp, useConversation, useHistory, useViewer } from "../app/context.ts";
+import { useApp, useConversationPart, useHistory, useViewer } from "../app/context.ts";
 import { isRunning } from "../conversation/state.ts";
 import { problem } from "../conversation/words.ts";
+import { useFocusHandedOn } from "../ui/focus.ts";
 import { Icon, Mark } from "../ui/icons.tsx";
 import { day } from "../ui/time.ts";
 import type { Entry } from "./history.ts";
@@ -13,8 +14,10 @@ import { Search } from "./search.tsx";
 
 export function Sidebar({ onClose, onHelp }: { onClose(): void; onHelp(): void }) {
   const viewer = useViewer();
+  const ref = useRef<HTMLElement>(null);
+  useFocusHandedOn(ref);
   return (
-    <nav className="sidebar" aria-label="History">
+    <nav className="sidebar" ref={ref} aria-label="History">
       <header className="sidebar-head">
         <Link className="sidebar-name" to="/">
           <Mark />
@@ -23,6 +26,7 @@ export function Sidebar({ onClose, onHelp }: { onClose(): void; onHelp(): void }
         <button
           type="button"
           className="icon-button"
+          id="close-history"
           aria-label="Close the history"
           onClick={onClose}
         >
@@ -52,8 +56,7 @@ export function Sidebar({ onClose, onHelp }: { onClose(): void; onHelp(): void }
 function List() {
   const { history } = useApp();
   const state = useHistory();
-  const conversation = useConversation();
-  const running = isRunning(conversation) ? conversation.session?.id : undefined;
+  const running = useConversationPart((now) => (isRunning(now) ? now.session?.id : undefined));
   if (state.failure && state.entries.length === 0) {
     return (
       <div className="list-message">

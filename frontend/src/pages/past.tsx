@@ -10,8 +10,9 @@ import { recall } from "../app/storage.ts";
 import { isOver, isRunning, type Session } from "../conversation/state.ts";
 import type { Utterance } from "../conversation/transcript.ts";
 import { problem } from "../conversation/words.ts";
-import { BackToTalking, Head } from "../ui/head.tsx";
-import { count, duration, full } from "../ui/time.ts";
+import { Head, SessionId } from "../ui/head.tsx";
+import { NewChat } from "../ui/new-chat.tsx";
+import { count, duration, moment } from "../ui/time.ts";
 import { Transcript } from "../ui/transcript.tsx";
 import { Skeleton } from "./session.tsx";
 
@@ -73,12 +74,13 @@ export function Past({ id }: { id: string }) {
         title={session?.title ?? "Conversation"}
         detail={session && <PastDetail session={session} />}
       >
-        <BackToTalking />
+        <NewChat />
       </Head>
       <Transcript
         lines={record?.utterances ?? []}
         pending={[]}
         isLive={false}
+        isSpoken={() => false}
         isCaughtUp={false}
         onAgain={() => {}}
         before={record === null && <Skeleton />}
@@ -112,11 +114,16 @@ function Ending({ record }: { record: Record }) {
 
 export function PastDetail({ session }: { session: Session }) {
   const parts = [
-    full(session.createdAt),
+    moment(session.createdAt),
     session.durationMs == null ? null : duration(session.durationMs),
-    count(session.utteranceCount, "utterance", "utterances"),
+    count(session.utteranceCount, "line", "lines"),
   ];
-  return <>{parts.filter(Boolean).join(" · ")}</>;
+  return (
+    <>
+      <span>{parts.filter(Boolean).join(" · ")}</span>
+      <SessionId session={session} />
+    </>
+  );
 }
 
 const TITLES: Partial<globalThis.Record<Failure["kind"], string>> = {
@@ -132,7 +139,9 @@ function Refused({ failure, onRetry }: { failure: Failure; onRetry(): void }) {
     failure.kind === "invalid" ? "That is no conversation's address." : problem(failure);
   return (
     <>
-      <Head title={title ?? "Not loaded"} />
+      <Head title={title ?? "Not loaded"}>
+        <NewChat />
+      </Head>
       <div className="centred">
         <h2>{title ?? "This could not be loaded"}</h2>
         <p className="muted">{sentence}</p>

@@ -2,9 +2,10 @@
 import { useParams } from "react-router";
 
 import { useApp, useConversation } from "../app/context.ts";
-import { type Conversation, isRunning, pendingStep } from "../conversation/state.ts";
+import { type Conversation, isRunning, isSpoken } from "../conversation/state.ts";
+import { nothingYet } from "../conversation/words.ts";
 import { Dock } from "../ui/dock.tsx";
-import { Head } from "../ui/head.tsx";
+import { Head, SessionId } from "../ui/head.tsx";
 import { Notices } from "../ui/notices.tsx";
 import { clock } from "../ui/time.ts";
 import { Transcript } from "../ui/transcript.tsx";
@@ -32,6 +33,7 @@ function Live({ state }: { state: Conversation }) {
         lines={transcript.lines}
         pending={state.pending}
         isLive={isLive}
+        isSpoken={(line) => isSpoken(state, line)}
         isCaughtUp={transcript.isCaughtUp}
         onAgain={(key) => driver.dispatch({ type: "sayAgain", key })}
         before={<Nothing state={state} />}
@@ -47,11 +49,8 @@ function Since({ state }: { state: Conversation }) {
   if (session === null) return null;
   return (
     <>
-      {session.startedAt ? `Since ${clock(session.startedAt)}` : "Starting"}
-      {" · "}
-      <span className="session-id" title="The id of this conversation">
-        {session.id}
-      </span>
+      <span>{`Started ${clock(session.startedAt ?? session.createdAt)}`}</span>
+      <SessionId session={session} />
     </>
   );
 }
@@ -61,15 +60,11 @@ function Nothing({ state }: { state: Conversation }) {
   const { lines, isCaughtUp } = state.transcript;
   if (lines.length > 0 || state.pending.length > 0) return null;
   if (!isCaughtUp) return <Skeleton />;
-  const isReady = pendingStep(state) === null;
+  const { what, way } = nothingYet(state);
   return (
     <div className="nothing">
-      <h2>{isReady ? "Say something" : "Almost there"}</h2>
-      <p className="muted">
-        {isReady
-          ? "The agent listens. Your words appear here while you speak."
-          : "You can speak as soon as the agent is here."}
-      </p>
+      <h2>{what}</h2>
+      <p className="muted">{way}</p>
     </div>
   );
 }

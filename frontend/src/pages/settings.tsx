@@ -3,7 +3,8 @@ import { useState } from "react";
 
 import { useApp, useViewer } from "../app/context.ts";
 import { AccountForm } from "../ui/account-form.tsx";
-import { BackToTalking, Head } from "../ui/head.tsx";
+import { Head } from "../ui/head.tsx";
+import { NewChat } from "../ui/new-chat.tsx";
 import { Devices } from "./settings/devices.tsx";
 import { Theme } from "./settings/theme.tsx";
 import { Tokens } from "./settings/tokens.tsx";
@@ -12,7 +13,7 @@ export default function Settings() {
   return (
     <>
       <Head title="Settings">
-        <BackToTalking />
+        <NewChat />
       </Head>
       <div className="scroll">
         <div className="column settings">

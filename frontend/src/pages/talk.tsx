@@ -27,8 +27,9 @@ export function Talk() {
         <button
           type="button"
           className="start-button"
-          disabled={isStarting}
+          aria-disabled={isStarting}
           aria-busy={isStarting}
+          data-landing=""
           onClick={start}
         >
           <span className="start-disc">

@@ -8,7 +8,7 @@ import { Mark } from "../ui/icons.tsx";
 
 type Way = "guest" | "sign-in" | "sign-up";
 
-export function Welcome() {
+export function Welcome({ wasHere }: { wasHere: boolean }) {
   const app = useApp();
   const [way, setWay] = useState<Way>("guest");
   const [isBusy, setBusy] = useState(false);
@@ -16,6 +16,7 @@ export function Welcome() {
 
   const enter = async (event?: FormEvent) => {
     event?.preventDefault();
+    if (isBusy) return;
     setBusy(true);
     setComplaint("");
     try {
@@ -27,18 +28,22 @@ export function Welcome() {
   };
 
   return (
-    <main className="welcome">
-      <title>VoxQL</title>
+    <main className="welcome" id="main" tabIndex={-1}>
+      <title>VoxQL: talk with an agent, and every word is kept</title>
       <div className="welcome-card">
-        <Mark size={48} />
+        {wasHere && <p role="status">You are signed out.</p>}
+        <p className="welcome-name">
+          <Mark size={40} />
+          VoxQL
+        </p>
         <h1>Talk, and every word is kept.</h1>
         <p className="muted">
-          Your words appear while you speak, an agent answers, and each conversation is there when
-          you look for it.
+          VoxQL lets you talk with a voice agent in the browser. Your words appear while you speak,
+          the agent answers, and each conversation is there when you look for it.
         </p>
         {way === "guest" ? (
           <form onSubmit={enter}>
-            <button type="submit" className="button primary large" disabled={isBusy}>
+            <button type="submit" className="button primary large" aria-disabled={isBusy}>
               Continue as a guest
             </button>
             {complaint && (
@@ -58,7 +63,7 @@ export function Welcome() {
             <button
               type="button"
               className="link"
-              disabled={isBusy}
+              aria-disabled={isBusy}
               onClick={() => {
                 setWay("guest");
                 void enter();
@@ -77,6 +82,10 @@ export function Welcome() {
               Create an account
             </button>
           )}
+        </p>
+        <p className="welcome-foot muted small">
+          For developers: all of it is one GraphQL API, and this page uses nothing else.{" "}
+          <a href="/graphql">Try it in the playground.</a>
         </p>
       </div>
     </main>

@@ -1,8 +1,9 @@
 /** E-mail and password, for signing in and for signing up. */
-import { type FormEvent, useId, useState } from "react";
+import { type FormEvent, useId, useRef, useState } from "react";
 import { failureOf } from "../api/client.ts";
 import { useApp } from "../app/context.ts";
 import { problem } from "../conversation/words.ts";
+import { useFocusHandedOn } from "./focus.ts";
 
 interface Props {
   kind: "sign-in" | "sign-up";
@@ -18,9 +19,12 @@ export function AccountForm({ kind, isGuest = false, onDone }: Props) {
   const email = useId();
   const password = useId();
   const hint = useId();
+  const ref = useRef<HTMLFormElement>(null);
+  useFocusHandedOn(ref);
 
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
+    if (isBusy) return;
     const form = new FormData(event.currentTarget);
     const given = [String(form.get("email")), String(form.get("password"))] as const;
     setBusy(true);
@@ -38,7 +42,7 @@ export function AccountForm({ kind, isGuest = false, onDone }: Props) {
   };
 
   return (
-    <form className="account" onSubmit={submit}>
+    <form className="account" ref={ref} onSubmit={submit}>
       <label htmlFor={email}>E-mail</label>
       <input id={email} name="email" type="email" autoComplete="email" required maxLength={254} />
       <label htmlFor={password}>Password</label>
@@ -62,7 +66,7 @@ export function AccountForm({ kind, isGuest = false, onDone }: Props) {
           {complaint}
         </p>
       )}
-      <button type="submit" className="button primary large" disabled={isBusy}>
+      <button type="submit" className="button primary large" aria-disabled={isBusy}>
         {kind === "sign-in" ? "Sign in" : "Create account"}
       </button>
     </form>

@@ -1,12 +1,22 @@
 /** A modal dialog: the browser's own, which traps the focus, takes Esc and covers the page. */
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 
+import { useFocusHandedOn } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 
-export function Dialog(props: { title: string; onClose(): void; children: ReactNode }) {
+interface Props {
+  title: string;
+  onClose(): void;
+  /** Where the focus goes if what it came from is gone; the page knows a place otherwise. */
+  backTo?(): Element | null;
+  children: ReactNode;
+}
+
+export function Dialog(props: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const title = useId();
-  useEffect(() => {
+  useFocusHandedOn(ref, props.backTo);
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
     return () => dialog?.close();
@@ -16,7 +26,8 @@ export function Dialog(props: { title: string; onClose(): void; children: ReactN
       ref={ref}
       className="dialog"
       aria-labelledby={title}
-      onClose={props.onClose}
+      // Browsers may close it without asking; one that is open has been opened again since.
+      onClose={() => !ref.current?.open && props.onClose()}
       onCancel={(event) => {
         event.preventDefault();
         props.onClose();

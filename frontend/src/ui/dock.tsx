@@ -3,17 +3,12 @@ import { type FormEvent, type KeyboardEvent, lazy, Suspense, useRef } from "reac
 
 import { useApp, useConversation } from "../app/context.ts";
 import { newKey } from "../app/keys.ts";
-import {
-  type Conversation,
-  isBusy,
-  isReady,
-  isRunning,
-  isSaving,
-  pendingStep,
-} from "../conversation/state.ts";
-import { status, type Tone } from "../conversation/words.ts";
+import { type Conversation, isReady, isRunning } from "../conversation/state.ts";
+import { invitation, status, type Tone } from "../conversation/words.ts";
+import { hasKeyboard, useFocusHandedOn } from "./focus.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { AgentVoice, OwnVoice } from "./levels.tsx";
+import { End, NewChat } from "./new-chat.tsx";
 
 const MicrophoneMenu = lazy(() => import("./microphone-menu.tsx"));
 
@@ -23,7 +18,10 @@ export function Dock() {
     <div className="dock">
       <div className="dock-row">
         <StatusLine state={state} />
-        <Ways state={state} />
+        <div className="dock-ways">
+          {isRunning(state) && <End />}
+          <NewChat isLanding={!isRunning(state)} />
+        </div>
       </div>
       {isRunning(state) &&
         (state.isTalking ? <Talking state={state} /> : <Following state={state} />)}
@@ -58,45 +56,13 @@ function StatusLine({ state }: { state: Conversation }) {
   );
 }
 
-function Ways({ state }: { state: Conversation }) {
-  const { driver } = useApp();
-  const isWaiting = isBusy(state);
-  return (
-    <div className="dock-ways">
-      {isRunning(state) && (
-        <button
-          type="button"
-          className="button quiet"
-          disabled={isWaiting}
-          onClick={() => driver.dispatch({ type: "end", key: newKey() })}
-        >
-          <Icon name="stop" size={18} />
-          End
-        </button>
-      )}
-      <button
-        type="button"
-        className="button"
-        disabled={isWaiting}
-        aria-busy={isSaving(state)}
-        onClick={() => driver.dispatch({ type: "newChat", key: newKey() })}
-      >
-        {isSaving(state) ? (
-          <span className="spinner" aria-hidden="true" />
-        ) : (
-          <Icon name="plus" size={18} />
-        )}
-        {isSaving(state) ? "Saving…" : "New chat"}
-      </button>
-    </div>
-  );
-}
-
 /** Another window talks; this one shows the same words. */
 function Following({ state }: { state: Conversation }) {
   const { driver } = useApp();
+  const ref = useRef<HTMLDivElement>(null);
+  useFocusHandedOn(ref);
   return (
-    <div className="dock-row dock-follow">
+    <div className="dock-row dock-follow" ref={ref}>
       <p className="muted">
         {state.media.problem === "elsewhere"
           ? "You talk in another window now."
@@ -105,6 +71,7 @@ function Following({ state }: { state: Conversation }) {
       <button
         type="button"
         className="button primary"
+        data-landing=""
         onClick={() => driver.dispatch({ type: "talkHere" })}
       >
         <Icon name="microphone" size={18} />
@@ -116,7 +83,9 @@ function Following({ state }: { state: Conversation }) {
 
 function Talking({ state }: { state: Conversation }) {
   const { driver } = useApp();
+  const form = useRef<HTMLFormElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
+  useFocusHandedOn(form);
   const canSay = isReady(state);
 
   const send = (event?: FormEvent) => {
@@ -134,7 +103,7 @@ function Talking({ state }: { state: Conversation }) {
   };
 
   return (
-    <form className="dock-row dock-talk" onSubmit={send}>
+    <form className="dock-row dock-talk" ref={form} onSubmit={send}>
       <MicrophoneButton state={state} />
       {state.microphone.is === "on" && (
         <Suspense>
@@ -146,10 +115,11 @@ function Talking({ state }: { state: Conversation }) {
         className="field"
         rows={1}
         aria-label="Type instead of speaking"
-        placeholder={canSay ? "Speak, or type here" : PLACEHOLDERS[pendingStep(state) ?? "session"]}
+        placeholder={invitation(state)}
         maxLength={8000}
         readOnly={!canSay}
         aria-disabled={!canSay}
+        data-landing={hasKeyboard() ? "" : undefined}
         onKeyDown={pressed}
       />
       <button type="submit" className="icon-button send" aria-label="Send" disabled={!canSay}>
@@ -159,17 +129,7 @@ function Talking({ state }: { state: Conversation }) {
   );
 }
 
-const PLACEHOLDERS = {
-  session: "One moment…",
-  transcript: "Loading what was said…",
-  sound: "Connecting sound…",
-  agent: "Waiting for the agent…",
-  retry: "No agent yet",
-  over: "This conversation has ended",
-  follow: "You talk in another window",
-} as const;
-
-function MicrophoneButton({ state }: { state: Conversation }) {
+export function MicrophoneButton({ state }: { state: Conversation }) {
   const { driver } = useApp();
   const { is, isMuted } = state.microphone;
   if (is === "problem" || is === "off") {

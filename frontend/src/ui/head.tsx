@@ -1,10 +1,8 @@
 /** The line at the top of a page: the way to the history, and what the page is. */
 import type { ReactNode } from "react";
-import { Link } from "react-router";
-
-import { useConversation } from "../app/context.ts";
 import { useShell } from "../app/shell-context.ts";
-import { isRunning } from "../conversation/state.ts";
+import type { Session } from "../conversation/state.ts";
+import { Copying } from "./copying.tsx";
 import { Icon } from "./icons.tsx";
 
 export function Head(props: { title: string; detail?: ReactNode; children?: ReactNode }) {
@@ -15,6 +13,7 @@ export function Head(props: { title: string; detail?: ReactNode; children?: Reac
         <button
           type="button"
           className="icon-button"
+          id="open-history"
           aria-label="Open the history"
           onClick={toggleSidebar}
         >
@@ -23,7 +22,7 @@ export function Head(props: { title: string; detail?: ReactNode; children?: Reac
       )}
       <div className="head-title">
         <h1>{props.title}</h1>
-        {props.detail && <p className="muted">{props.detail}</p>}
+        {props.detail && <div className="head-detail muted">{props.detail}</div>}
       </div>
       <div className="head-actions">{props.children}</div>
       <title>{`${props.title} · VoxQL`}</title>
@@ -31,13 +30,15 @@ export function Head(props: { title: string; detail?: ReactNode; children?: Reac
   );
 }
 
-/** The way from what was said to what is said now. */
-export function BackToTalking() {
-  const goesOn = isRunning(useConversation());
+/** What a conversation is called among programs, small, to be copied. */
+export function SessionId({ session }: { session: Session }) {
   return (
-    <Link className="button" to="/">
-      <Icon name="microphone" size={18} />
-      {goesOn ? "Back to talking" : "Talk"}
-    </Link>
+    <Copying
+      className="session-id"
+      text={session.id}
+      label={`Copy the id of this conversation, ${session.id}`}
+    >
+      <span className="session-id-text">{session.id}</span>
+    </Copying>
   );
 }

@@ -1,22 +1,36 @@
 /** What went wrong, each with its way on; they stay until they are dealt with. */
-import type { ReactNode } from "react";
+import { type ReactNode, useRef } from "react";
 
 import { useApp } from "../app/context.ts";
-import type { Conversation } from "../conversation/state.ts";
-import { MICROPHONE, NOTHING_LOST, problem, requestFailure } from "../conversation/words.ts";
-import { Icon } from "./icons.tsx";
+import { type Conversation, concern } from "../conversation/state.ts";
+import {
+  MICROPHONE,
+  NOTHING_LOST,
+  noAgent,
+  problem,
+  requestFailure,
+} from "../conversation/words.ts";
+import { useFocusHandedOn } from "./focus.ts";
+import { Icon, type IconName } from "./icons.tsx";
 
 interface NoticeProps {
   tone?: "danger" | "plain";
   title: string;
   children?: ReactNode;
-  action?: { label: string; run(): void; isBusy?: boolean };
+  action?: { label: string; run(): void; isBusy?: boolean; icon?: IconName };
   onDismiss?(): void;
 }
 
 export function Notice({ tone = "plain", title, children, action, onDismiss }: NoticeProps) {
+  const ref = useRef<HTMLDivElement>(null);
+  useFocusHandedOn(ref);
   return (
-    <div className="notice" data-tone={tone} role={tone === "danger" ? "alert" : "status"}>
+    <div
+      className="notice"
+      ref={ref}
+      data-tone={tone}
+      role={tone === "danger" ? "alert" : "status"}
+    >
       <Icon name="warning" />
       <div className="notice-words">
         <p className="notice-title">{title}</p>
@@ -24,8 +38,13 @@ export function Notice({ tone = "plain", title, children, action, onDismiss }: N
       </div>
       <div className="notice-ways">
         {action && (
-          <button type="button" className="button" disabled={action.isBusy} onClick={action.run}>
-            <Icon name="retry" size={18} />
+          <button
+            type="button"
+            className="button"
+            aria-disabled={action.isBusy}
+            onClick={action.run}
+          >
+            <Icon name={action.icon ?? "retry"} size={18} />
             {action.label}
           </button>
         )}
@@ -42,12 +61,33 @@ export function Notice({ tone = "plain", title, children, action, onDismiss }: N
 export function Notices({ state }: { state: Conversation }) {
   return (
     <div className="notices">
-      <RequestFailed state={state} />
-      <NoAgent state={state} />
-      <NoMicrophone state={state} />
-      <NoSound state={state} />
+      <Foremost state={state} />
     </div>
   );
+}
+
+function Foremost({ state }: { state: Conversation }) {
+  switch (concern(state)) {
+    case "request":
+      return <RequestFailed state={state} />;
+    case "no-agent":
+      return <NoAgent state={state} />;
+    case "agent-gone":
+      // Without Retry: the server asks for it by itself, and says when that was in vain.
+      return (
+        <Notice title="The agent is gone for the moment.">
+          It is being called back. What was said is kept.
+        </Notice>
+      );
+    case "line":
+      return <NoLine state={state} />;
+    case "microphone":
+      return <NoMicrophone state={state} />;
+    case "silenced":
+      return <Silenced />;
+    default:
+      return null;
+  }
 }
 
 export function RequestFailed({ state }: { state: Conversation }) {
@@ -68,58 +108,55 @@ export function RequestFailed({ state }: { state: Conversation }) {
 
 function NoAgent({ state }: { state: Conversation }) {
   const { driver } = useApp();
-  const { session } = state;
-  const isLost = session?.status === "ACTIVE" && session.agentState === null;
-  if (session?.status !== "FAILED" && !isLost) return null;
-  const failure = session.failure;
+  if (state.session === null) return null;
   return (
     <Notice
-      tone={failure ? "danger" : "plain"}
-      title={failure ? "The agent is not available." : "The agent is gone for the moment."}
+      tone="danger"
+      title="The agent is not available."
       action={{
         label: "Retry",
         isBusy: state.isRetryingAgent,
         run: () => driver.dispatch({ type: "retryAgent" }),
       }}
     >
-      {failure ? failure.message : "What was said is kept. It is asked to come back."}
-      {state.problem && ` ${problem(state.problem)}`}
+      {state.problem ? problem(state.problem) : noAgent(state.session)}
+    </Notice>
+  );
+}
+
+function NoLine({ state }: { state: Conversation }) {
+  const { driver } = useApp();
+  return (
+    <Notice
+      tone="danger"
+      title="The line for sound was refused."
+      action={{ label: "Connect again", run: () => driver.dispatch({ type: "talkHere" }) }}
+    >
+      {state.problem ? problem(state.problem) : "What was said is kept."}
     </Notice>
   );
 }
 
 function NoMicrophone({ state }: { state: Conversation }) {
   const { driver } = useApp();
-  const { problem: what } = state.microphone;
-  if (state.microphone.is !== "problem" || what === null || !state.isTalking) return null;
+  const { what, way } = MICROPHONE[state.microphone.problem ?? "failed"];
   return (
     <Notice
-      title={MICROPHONE[what].what}
+      title={what}
       action={{ label: "Try again", run: () => driver.dispatch({ type: "retryMicrophone" }) }}
     >
-      {MICROPHONE[what].way}
+      {way}
+      {state.isSilenced && " You hear the agent after a click, anywhere."}
     </Notice>
   );
 }
 
-function NoSound({ state }: { state: Conversation }) {
-  const { driver, sound } = useApp();
-  if (state.media.is === "stopped" && state.media.problem === "refused" && state.isTalking) {
-    return (
-      <Notice
-        tone="danger"
-        title="The line for sound was refused."
-        action={{ label: "Connect again", run: () => driver.dispatch({ type: "talkHere" }) }}
-      >
-        {state.problem ? problem(state.problem) : "What was said is kept."}
-      </Notice>
-    );
-  }
-  if (!state.isSilenced || !state.isTalking) return null;
+function Silenced() {
+  const { sound } = useApp();
   return (
     <Notice
       title="The browser waits for a click before it lets you hear the agent."
-      action={{ label: "Hear the agent", run: () => sound.unlock() }}
+      action={{ label: "Hear the agent", icon: "wave", run: () => sound.unlock() }}
     />
   );
 }

@@ -2,10 +2,11 @@
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
 
-export const clock = (moment: string): string => CLOCK.format(new Date(moment));
-export const full = (moment: string): string => FULL.format(new Date(moment));
+export const clock = (at: string): string => CLOCK.format(new Date(at));
+
+/** As in "Today, 10:41", "Monday 3 November, 10:41". */
+export const moment = (at: string, now = new Date()): string => `${day(at, now)}, ${clock(at)}`;
 
 const midnight = (date: Date): number =>
   new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();

@@ -12,7 +12,7 @@ import {
 import { useApp } from "../../app/context.ts";
 import { problem } from "../../conversation/words.ts";
 import { Dialog } from "../../ui/dialog.tsx";
-import { full } from "../../ui/time.ts";
+import { moment } from "../../ui/time.ts";
 
 type Token = NonNullable<ApiTokensQuery["viewer"]>["apiTokens"]["nodes"][number];
 
@@ -79,8 +79,8 @@ export function Tokens() {
               <div>
                 <p className="token-name">{token.name}</p>
                 <p className="muted small">
-                  <code>{token.prefix}…</code> · made {full(token.createdAt)} ·{" "}
-                  {token.lastUsedAt ? `last used ${full(token.lastUsedAt)}` : "never used"}
+                  <code>{token.prefix}…</code> · made {moment(token.createdAt)} ·{" "}
+                  {token.lastUsedAt ? `last used ${moment(token.lastUsedAt)}` : "never used"}
                 </p>
               </div>
               <button type="button" className="button quiet" onClick={() => setRevoking(token)}>

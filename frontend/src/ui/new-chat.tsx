@@ -1,0 +1,43 @@
+/** Saves what is being said, if anything is, and begins the next conversation. */
+import { useApp, useConversationPart } from "../app/context.ts";
+import { newKey } from "../app/keys.ts";
+import { isBusy, isSaving } from "../conversation/state.ts";
+import { Icon } from "./icons.tsx";
+
+export function NewChat({ isLanding = false }: { isLanding?: boolean }) {
+  const { driver } = useApp();
+  const isWaiting = useConversationPart(isBusy);
+  const isKept = useConversationPart(isSaving);
+  const text = isKept ? "Saving…" : isWaiting ? "Starting…" : "New chat";
+  return (
+    <button
+      type="button"
+      className="button new-chat"
+      // Not `disabled`, which would take the focus away; the conversation itself ignores clicks.
+      aria-disabled={isWaiting}
+      aria-busy={isWaiting}
+      data-landing={isLanding ? "" : undefined}
+      onClick={() => driver.dispatch({ type: "newChat", key: newKey() })}
+    >
+      {isWaiting ? <span className="spinner" aria-hidden="true" /> : <Icon name="plus" size={18} />}
+      {text}
+    </button>
+  );
+}
+
+export function End() {
+  const { driver } = useApp();
+  const isWaiting = useConversationPart(isBusy);
+  return (
+    <button
+      type="button"
+      className="button quiet end"
+      aria-label="End"
+      aria-disabled={isWaiting}
+      onClick={() => driver.dispatch({ type: "end", key: newKey() })}
+    >
+      <Icon name="stop" size={18} />
+      <span className="end-label">End</span>
+    </button>
+  );
+}

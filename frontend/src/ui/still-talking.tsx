@@ -1,0 +1,46 @@
+/** On every page but the conversation's own: that it goes on, and what can be done about it. */
+import { useRef } from "react";
+import { Link, useLocation } from "react-router";
+
+import { useConversation } from "../app/context.ts";
+import { type Conversation, isRunning } from "../conversation/state.ts";
+import { stillTalking } from "../conversation/words.ts";
+import { MicrophoneButton } from "./dock.tsx";
+import { useFocusHandedOn } from "./focus.ts";
+import { End } from "./new-chat.tsx";
+import { RequestFailed } from "./notices.tsx";
+
+export function StillTalking() {
+  const state = useConversation();
+  const { pathname } = useLocation();
+  const { session } = state;
+  // The first page either goes to the conversation or begins one, and says itself what fails.
+  if (pathname === "/" || (session !== null && pathname === `/c/${session.id}`)) return null;
+  return (
+    <>
+      {state.isTalking && isRunning(state) && <Bar state={state} />}
+      {state.request?.failure && (
+        <div className="notices notices-above">
+          <RequestFailed state={state} />
+        </div>
+      )}
+    </>
+  );
+}
+
+function Bar({ state }: { state: Conversation }) {
+  const ref = useRef<HTMLElement>(null);
+  useFocusHandedOn(ref);
+  return (
+    <section className="still-talking" ref={ref} aria-label="Your conversation">
+      <MicrophoneButton state={state} />
+      <p role="status">{stillTalking(state)}</p>
+      <div className="still-ways">
+        <End />
+        <Link className="button primary" to={`/c/${state.session?.id}`}>
+          Return
+        </Link>
+      </div>
+    </section>
+  );
+}
