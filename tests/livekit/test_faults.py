@@ -115,6 +115,48 @@ async def test_livekit_restarted_in_mid_conversation(
         ]
 
 
+async def test_a_person_who_is_back_before_the_agent_finds_it_in_the_same_room(
+    start_server: StartServer, start_livekit: StartLiveKit
+) -> None:
+    """Their client comes back to a restarted LiveKit by itself, which makes a room for it."""
+    livekit = start_livekit()
+    server = start_server(VOXQL_AGENT="livekit", **livekit.settings)
+    async with hall(server, livekit) as on:
+        session, agent, _ = await on.talk_with_person(await on.worker())
+        connection = (await on.join(session))["connection"]
+        livekit.restart()
+        await on.person(connection)
+        worker = await on.worker()
+
+        await agent.vanish()
+
+        job = await worker.job()
+        assert (job.room, job.told["attempt"]) == (connection["roomName"], 2)
+        await on.enter(job.url, job.token)
+        assert await on.people(job.room) == {f"person-{session}", job.identity}
+        await on.agent(job)
+        await on.becomes(session, "ACTIVE")
+
+
+async def test_a_livekit_where_nobody_else_makes_rooms(
+    start_server: StartServer, start_livekit: StartLiveKit
+) -> None:
+    """As docs/livekit.md asks for in production: a token opens no room that VoxQL did not make."""
+    livekit = start_livekit(room={"auto_create": False})
+    server = start_server(VOXQL_AGENT="livekit", **livekit.settings)
+    async with hall(server, livekit) as on:
+        session, agent, room = await on.talk_with_person(await on.worker())
+        assert room.isconnected()
+        connection = (await on.join(session))["connection"]
+        await on.save(session)
+        await agent.bye("STOPPED")
+        await on.is_deleted(connection["roomName"])
+
+        with pytest.raises(rtc.ConnectError):
+            await rtc.Room().connect(connection["url"], connection["token"])
+        assert await on.rooms(connection["roomName"]) == []
+
+
 async def test_a_room_deleted_by_somebody_else_ends_with_its_agents_good_bye(on: Hall) -> None:
     """LiveKit closes the agent's session; the agent says so: ENDED, AGENT_LEFT, all words kept."""
     worker = await on.worker()

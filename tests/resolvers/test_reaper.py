@@ -1,10 +1,12 @@
 """The reaper: deadlines are kept, once, also after a restart."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from agent_bridge.hub import LocalHub
+from agent_bridge.workers import StartRequest
 from models import EndReason, IdempotencyRecord, Session, SessionStatus
 from models.database import OperationalError, reader
 from models.deadlines import COLUMNS
@@ -240,3 +242,31 @@ async def test_an_attempt_that_was_asked_for_goes_on_after_a_restart(stage: Stag
 
     await restart(stage)
     assert (await chats.retry_agent(stage.backend, stage.viewer, session.id)).session.attempt == 2
+
+
+async def test_asking_for_an_agent_keeps_no_deadline_waiting(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is asked may take seconds to answer, or not to: meanwhile others time out as ever."""
+    lost, agent = await stage.talk()
+    await agent.lose()
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: StartRequest) -> None:
+        asked.set()
+        await answer.wait()
+
+    monkeypatch.setattr(stage.agents, "start", slow)
+    stage.clock.pass_by(seconds=5)
+    await stage.reaper.look()
+    async with asyncio.timeout(30):
+        await asked.wait()
+    assert (await stage.read(lost)).status is SessionStatus.STARTING
+
+    stage.clock.pass_by(seconds=5)
+    await stage.reaper.look()
+
+    assert (await stage.read(lost)).failure_code == "AGENT_TIMEOUT"
+    answer.set()
+    await stage.reaper.asked()
+    assert (await stage.read(lost)).status is SessionStatus.FAILED

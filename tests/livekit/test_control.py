@@ -1,0 +1,119 @@
+"""Single calls to a real LiveKit: what they come to, and how each failure is told."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from agent_bridge.livekit.control import LiveKitControl, LiveKitTrouble, RoomGone
+from agent_bridge.livekit.venue import LiveKitVenue
+from agent_bridge.workers import NoAgent, StartRequest
+from tests.faults.server import free_port
+from tests.livekit_server import KEY, SECRET, LiveKitServer
+
+
+@pytest.fixture
+async def control(livekit: LiveKitServer) -> AsyncIterator[LiveKitControl]:
+    control = LiveKitControl(livekit.url, KEY, SECRET)
+    yield control
+    await control.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "for_clients"),
+    [
+        ("wss://talk.livekit.cloud", "wss://talk.livekit.cloud"),
+        ("https://talk.livekit.cloud/", "wss://talk.livekit.cloud"),
+        ("http://127.0.0.1:7880", "ws://127.0.0.1:7880"),
+        ("ws://[::1]:7880/", "ws://[::1]:7880"),
+        ("https://example.org/livekit/", "wss://example.org/livekit"),
+    ],
+)
+def test_clients_get_the_websocket_form_of_the_address(given: str, for_clients: str) -> None:
+    """Whichever form was set: all clients take this one."""
+    assert LiveKitControl(given, KEY, SECRET).url == for_clients
+
+
+async def test_either_form_of_the_address_works_for_calls(livekit: LiveKitServer) -> None:
+    """LiveKit's own documentation uses both."""
+    for url in (livekit.url, livekit.http_url, livekit.http_url + "/"):
+        control = LiveKitControl(url, KEY, SECRET)
+        assert await control.rooms(["of-nobody"]) == []
+        await control.close()
+
+
+async def test_a_room_that_is_not_there_is_told_from_trouble(control: LiveKitControl) -> None:
+    """Nobody is in it, and deleting it again does no harm."""
+    room = f"room-{uuid4().hex}"
+
+    assert await control.participants(room) == []
+    assert await control.rooms([room]) == []
+    with pytest.raises(RoomGone):
+        await control.delete(room)
+    await control.create(room, "{}", "agent", "{}")
+    [dispatch] = await control.dispatches(room)
+    await control.withdraw(room, dispatch.id)
+    with pytest.raises(RoomGone):
+        await control.withdraw(room, dispatch.id)
+    with pytest.raises(RoomGone):
+        await control.remove(room, "nobody")
+    await control.delete(room)
+    assert control.calls["delete_room", "gone"] == 1
+    assert control.calls["delete_room", "ok"] == 1
+
+
+async def test_a_livekit_that_is_not_there_is_trouble_for_whoever_wants_an_agent() -> None:
+    """The person is told to try again; the log is told what happened, without secrets."""
+    control = LiveKitControl(f"ws://127.0.0.1:{free_port()}", KEY, SECRET)
+
+    with pytest.raises(LiveKitTrouble) as told:
+        await control.create("room", "{}", "agent", "{}")
+
+    assert isinstance(told.value, NoAgent)
+    assert "try again" in str(told.value)
+    assert told.value.reason.startswith("create_room: Client")
+    await control.close()
+
+
+async def test_asking_twice_for_one_attempt_asks_for_one_agent(livekit: LiveKitServer) -> None:
+    """An answer that was lost on its way: the next try finds what the first has done."""
+    venue = LiveKitVenue(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
+    room = f"voxql-{uuid4().hex}"
+
+    def attempt(number: int) -> StartRequest:
+        return StartRequest("ses_x", number, "agent", f"token {number}", "", room)
+
+    await venue.start(attempt(1))
+    for number in (2, 2, 3, 3, 3):
+        await venue.start(attempt(number))
+
+    [dispatch] = await venue._control.dispatches(room)
+    assert '"attempt": 3' in dispatch.metadata
+    assert venue._control.calls["create_dispatch", "ok"] == 2
+    await venue._control.close()
+
+
+async def test_other_agents_in_the_room_are_left_alone(livekit: LiveKitServer) -> None:
+    """An integrator may ask for agents of their own; a retry concerns ours only."""
+    venue = LiveKitVenue(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
+    control, room = venue._control, f"voxql-{uuid4().hex}"
+    await venue.start(StartRequest("ses_x", 1, "agent", "token", "", room))
+    for metadata in ("", "not JSON", "[]", '{"voxql": 1}', '{"theirs": {"attempt": 1}}'):
+        await control.dispatch(room, "theirs", metadata)
+
+    await venue.start(StartRequest("ses_x", 2, "agent", "token", "", room))
+
+    names = sorted(one.agent_name for one in await control.dispatches(room))
+    assert names == ["agent", *["theirs"] * 5]
+    await control.close()
+
+
+async def test_livekits_condition_is_asked_for_once_in_a_while(livekit: LiveKitServer) -> None:
+    """However often somebody looks at /readyz."""
+    venue = LiveKitVenue(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
+
+    answers = [await venue.condition() for _ in range(20)]
+
+    assert all(answer.is_ready for answer in answers)
+    assert venue.traffic().calls == {("list_rooms", "ok"): 1}
+    await venue._control.close()
