@@ -13,11 +13,11 @@ from models.database import NotStored
 from resolvers import lifecycle
 from resolvers.backend import Backend
 from resolvers.chats import fail_attempt
-from resolvers.ledger import Fault
 from resolvers.merge import Claim
 from resolvers.presence import AgentPresence
 from resolvers.records import SessionChanged, session_topic, user_topic
 from resolvers.transaction import SessionEdit, Transaction
+from resolvers.waiting import Fault
 
 RESTARTS = frozenset({"DRAINING", "RESTARTING"})
 """Reasons of a `bye` after which another agent takes the conversation over."""

@@ -6,9 +6,7 @@ later. Everything else waits for a commit; all that arrives while one commit run
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -18,7 +16,8 @@ from agent_bridge.hub import Hub
 from models import Session, SessionStatus, Utterance
 from models.database import Connection, NotStored, transact
 from resolvers.figures import Figures
-from resolvers.merge import Claim, prevails
+from resolvers.memory import Memory, Open, claim_of, supersedes
+from resolvers.merge import Claim
 from resolvers.records import (
     InterimHeard,
     SessionChanged,
@@ -31,6 +30,7 @@ from resolvers.records import (
     user_topic,
 )
 from resolvers.transaction import SessionEdit, Transaction, is_from_agent, is_typed_by_person
+from resolvers.waiting import GONE, KEY_TAKEN, NOT_STORED, Batch, Fault, Reply, Waiting, answer
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -42,8 +42,6 @@ CARRIED: Final = 500
 CARRIED_WEIGHT: Final = 64 * 1024
 """Characters of text in one event. JSON may make twelve bytes of each, and many WebSocket clients
 take frames of up to 1 MiB: with a larger one they break off, come back, and get it again."""
-SETTLED: Final = 256
-"""Final utterances of a session whose late interims are dropped without asking the database."""
 WAITING: Final = 4_096
 """Utterances of one session that may wait for a commit; what floods beyond that is sent again."""
 RETRY_AFTER_S: Final = 0.5
@@ -52,96 +50,33 @@ COMMIT_EVERY_S: Final = 0.01
 a third of the server's CPU at 200 sessions (docs/figures.md)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why an agent's claim was not taken."""
-
-    code: str
-    message: str
-    terminal: bool
-    """Whether sending it again can never succeed."""
-
-
-GONE: Final = Fault("GONE", "The session has been deleted.", terminal=True)
-KEY_TAKEN: Final = Fault("KEY_TAKEN", "The person typed a line under this key.", terminal=True)
-NOT_STORED: Final = Fault("NOT_STORED", "It could not be stored; send it again.", terminal=False)
-
-Reply = Callable[[Fault | None], None]
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A claim that waits for a commit, and who wants to know when it is safe."""
-
-    claim: Claim
-    heard_at: float
-    replies: list[Reply] = field(default_factory=list)
-    newest_interim: tuple[int, Reply] | None = None
-    """The only interim that is answered, with its revision: that settles the ones before it."""
-
-    def listen(self, claim: Claim, reply: Reply) -> None:
-        """Note who waits for an answer.
-
-        A flood of interims would else be answered all at once after the commit, which for an agent
-        is more than it can read in one turn.
-        """
-        revision = claim.agent_revision or 0
-        if claim.is_final:
-            self.replies.append(reply)
-        elif self.newest_interim is None or revision >= self.newest_interim[0]:
-            self.newest_interim = (revision, reply)
-
-    def listeners(self) -> list[Reply]:
-        """Return all whom the outcome is told."""
-        return ([self.newest_interim[1]] if self.newest_interim else []) + self.replies
-
-
-@dataclass(slots=True)
-class _Open:
-    """An agent's utterance that may still change: what was published of it last."""
-
-    id: str
-    position: float
-    claim: Claim
-    revision: int
-    ceiling: int
-    is_dirty: bool = False
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What this process remembers of one session's transcript."""
-
-    open: dict[str, _Open] = field(default_factory=dict)
-    settled: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    dirty_since: float | None = None
-
-    def settle(self, key: str) -> None:
-        self.open.pop(key, None)
-        self.settled[key] = None
-        if len(self.settled) > SETTLED:
-            self.settled.popitem(last=False)
-
-
-_Batch = dict[str, dict[str, _Waiting]]
-
-
 class Ledger:
-    """All writing of transcripts in this process goes through here. Belongs to one event loop."""
+    """All writing of transcripts in this process goes through here. Belongs to one event loop.
 
-    def __init__(self, hub: Hub, clock: Callable[[], datetime]) -> None:
+    Args:
+        hub: where those who watch are told.
+        clock: the time that is written.
+        pace: seconds from one commit of what agents say to the next, at least.
+    """
+
+    def __init__(
+        self, hub: Hub, clock: Callable[[], datetime], *, pace: float = COMMIT_EVERY_S
+    ) -> None:
         self._hub = hub
         self._clock = clock
+        self._pace = pace
         self.figures = Figures()
         self.on_ended: list[Callable[[str, str], None]] = []
         """Called with the id and the room of every session that is ENDED or deleted from now on."""
-        self._memories: dict[str, _Memory] = {}
-        self._waiting: _Batch = {}
-        self._in_flight: _Batch = {}
+        self._memories: dict[str, Memory] = {}
+        self._waiting: Batch = {}
+        self._in_flight: Batch = {}
         self._work = asyncio.Event()
         # Held from the first statement until the events are published, so that they leave in the
         # order of their commits.
         self._turn = asyncio.Lock()
+        # One group at a time: what is in flight is looked at while it commits.
+        self._committing = asyncio.Lock()
         self._tasks: set[asyncio.Task[object]] = set()
 
     # ------------------------------------------------------------------ what agents say
@@ -153,7 +88,7 @@ class Ledger:
         with a Fault where it is not. An interim that a newer one overtakes gets no answer.
         """
         heard_at = time.perf_counter()
-        memory = self._memories.setdefault(session_id, _Memory())
+        memory = self._memories.setdefault(session_id, Memory())
         if not claim.is_final and self._take_interim(session_id, memory, claim, heard_at):
             reply(None)
             return
@@ -163,17 +98,15 @@ class Ledger:
             reply(NOT_STORED)
             return
         if entry is None:
-            entry = waiting[claim.key] = _Waiting(claim, heard_at)
-        elif _supersedes(claim, entry.claim):
+            entry = waiting[claim.key] = Waiting(claim, heard_at)
+        elif supersedes(claim, entry.claim):
             entry.claim = claim
         # First sights of interims are answered when they are committed too: an ack for something
         # that a full disk then swallows would be a lie.
         entry.listen(claim, reply)
         self._work.set()
 
-    def _take_interim(
-        self, session_id: str, memory: _Memory, claim: Claim, heard_at: float
-    ) -> bool:
+    def _take_interim(self, session_id: str, memory: Memory, claim: Claim, heard_at: float) -> bool:
         """Publish an interim at once where that is safe, or drop it where it is outdated."""
         key = claim.key
         if key in memory.settled:
@@ -186,7 +119,7 @@ class Ledger:
         known = memory.open.get(key)
         if known is None:
             return False
-        if not _supersedes(claim, known.claim):
+        if not supersedes(claim, known.claim):
             return True
         if known.revision >= known.ceiling:
             return False
@@ -195,11 +128,11 @@ class Ledger:
         self._mark_dirty(memory, known)
         self.figures.interims += 1
         self._hub.publish(
-            transcripts_topic(session_id), InterimHeard(_published(session_id, known), heard_at)
+            transcripts_topic(session_id), InterimHeard(known.published(session_id), heard_at)
         )
         return True
 
-    def _mark_dirty(self, memory: _Memory, known: _Open) -> None:
+    def _mark_dirty(self, memory: Memory, known: Open) -> None:
         known.is_dirty = True
         if memory.dirty_since is None:
             memory.dirty_since = asyncio.get_running_loop().time()
@@ -210,7 +143,7 @@ class Ledger:
         memory = self._memories.get(session_id)
         if memory is None:
             return []
-        return [_published(session_id, known) for known in memory.open.values()]
+        return [known.published(session_id) for known in memory.open.values()]
 
     def drop(self, session: Session) -> None:
         """Forget a session that has been deleted, with all that was not yet written of it."""
@@ -277,10 +210,8 @@ class Ledger:
                 await edit.merge(claim)
 
     def _dirty(self, session_id: str) -> dict[str, Claim]:
-        """Return what was published of a session and is not yet written, by key."""
         memory = self._memories.get(session_id)
-        known = memory.open.items() if memory is not None else ()
-        return {key: each.claim for key, each in known if each.is_dirty}
+        return memory.dirty if memory is not None else {}
 
     def _announce(self, edit: SessionEdit) -> None:
         session = edit.session
@@ -319,14 +250,14 @@ class Ledger:
             listener(session.id, session.room_name)
 
     def _remember(self, session_id: str, rows: list[Utterance]) -> None:
-        memory = self._memories.setdefault(session_id, _Memory())
+        memory = self._memories.setdefault(session_id, Memory())
         for row in rows:
             if not is_from_agent(row):
                 memory.settle(row.key) if row.is_final else memory.open.pop(row.key, None)
                 continue
             known = memory.open.get(row.key)
             if known is None:
-                known = memory.open[row.key] = _Open(
+                known = memory.open[row.key] = Open(
                     row.id, row.position, claim_of(row), row.revision, row.ceiling
                 )
             known.revision, known.ceiling = row.revision, row.ceiling
@@ -335,13 +266,13 @@ class Ledger:
                 # just committed, so it is published again, above it.
                 known.revision += 1
                 self._hub.publish(
-                    transcripts_topic(session_id), InterimHeard(_published(session_id, known))
+                    transcripts_topic(session_id), InterimHeard(known.published(session_id))
                 )
             else:
                 # The commit may have stored more than was published: past the ceiling interims
                 # wait for it. Older ones that come late must not pass for news after it.
                 known.claim, known.is_dirty = claim_of(row), False
-        if not any(known.is_dirty for known in memory.open.values()):
+        if not memory.dirty:
             memory.dirty_since = None
 
     # ------------------------------------------------------------------ group commit
@@ -352,7 +283,7 @@ class Ledger:
         while True:
             await self._until_due()
             # Under load each commit takes more with it; what comes alone does not wait.
-            await asyncio.sleep(max(0.0, began + COMMIT_EVERY_S - loop.time()))
+            await asyncio.sleep(max(0.0, began + self._pace - loop.time()))
             began = loop.time()
             if not await self.commit_waiting():
                 await asyncio.sleep(RETRY_AFTER_S)
@@ -376,6 +307,10 @@ class Ledger:
 
     async def commit_waiting(self) -> bool:
         """Commit everything that waits now; return whether all of it could be stored."""
+        async with self._committing:
+            return await self._commit_waiting()
+
+    async def _commit_waiting(self) -> bool:
         batch, self._waiting = self._waiting, {}
         self._in_flight = batch
         now = asyncio.get_running_loop().time()
@@ -391,12 +326,12 @@ class Ledger:
         except NotStored:
             # No session is at fault: to try each alone would only keep the others waiting.
             for claims in batch.values():
-                _answer(claims, dict.fromkeys(claims, NOT_STORED))
+                answer(claims, dict.fromkeys(claims, NOT_STORED))
             return False
         finally:
             self._in_flight = {}
 
-    async def _commit_each(self, batch: _Batch) -> bool:
+    async def _commit_each(self, batch: Batch) -> bool:
         """Commit session by session: one at fault must not keep the others from being stored."""
         is_stored = True
         for session_id, claims in batch.items():
@@ -406,10 +341,10 @@ class Ledger:
             except NotStored:
                 pass
             is_stored = False
-            _answer(claims, dict.fromkeys(claims, NOT_STORED))
+            answer(claims, dict.fromkeys(claims, NOT_STORED))
         return is_stored
 
-    async def _commit(self, batch: _Batch) -> bool:
+    async def _commit(self, batch: Batch) -> bool:
         """Commit these together and answer them; False when one of them is at fault.
 
         Raises:
@@ -436,11 +371,11 @@ class Ledger:
         for session_id, claims in batch.items():
             for entry in claims.values():
                 self.figures.committed.add(now - entry.heard_at)
-            _answer(claims, faults[session_id])
+            answer(claims, faults[session_id])
         return True
 
     async def _merge(
-        self, transaction: Transaction, session_id: str, claims: dict[str, _Waiting]
+        self, transaction: Transaction, session_id: str, claims: dict[str, Waiting]
     ) -> dict[str, Fault]:
         edit = await transaction.edit(session_id)
         if edit is None:
@@ -461,55 +396,3 @@ class Ledger:
         await self.commit_waiting()
         while self._tasks:
             await asyncio.wait(set(self._tasks))
-
-
-def _supersedes(claim: Claim, held: Claim) -> bool:
-    return prevails(claim, held.source, held.is_final, held.agent_revision)
-
-
-def _answer(claims: dict[str, _Waiting], faults: dict[str, Fault]) -> None:
-    for key, entry in claims.items():
-        for reply in entry.listeners():
-            try:
-                reply(faults.get(key))
-            except Exception:  # one connection's fault must not end the commits of all
-                log.exception("reply_failed")
-
-
-def _published(session_id: str, known: _Open) -> UtteranceState:
-    claim = known.claim
-    return UtteranceState(
-        known.id,
-        session_id,
-        claim.key,
-        known.revision,
-        claim.role,
-        claim.speaker,
-        claim.source,
-        claim.text,
-        claim.is_final,
-        claim.is_interrupted,
-        known.position,
-        claim.language,
-        claim.confidence,
-        claim.started_at,
-        claim.ended_at,
-    )
-
-
-def claim_of(row: Utterance) -> Claim:
-    """Return what the row says as a claim."""
-    return Claim(
-        key=row.key,
-        role=row.role,
-        source=row.source,
-        text=row.text,
-        is_final=row.is_final,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        agent_revision=row.agent_revision,
-        is_interrupted=row.is_interrupted,
-        speaker=row.speaker,
-        language=row.language,
-        confidence=row.confidence,
-    )

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from models import Session
 from models.database import Connection, transact
 from resolvers import saving, streams
-from resolvers.ledger import Ledger, Reply
+from resolvers.ledger import Ledger
 from resolvers.merge import Claim
 from resolvers.transaction import Transaction
+from resolvers.waiting import Reply
 from settings import Settings
 
 T = TypeVar("T")

@@ -63,7 +63,7 @@ async def backend(tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
         yield Backend(
             config=Config(),
             hub=hub,
-            ledger=Ledger(hub, clock),
+            ledger=Ledger(hub, clock, pace=0),
             agents=NoAgents(),
             media=LocalVenue(Workers(), tokens, "http://127.0.0.1:8000"),
             tokens=tokens,

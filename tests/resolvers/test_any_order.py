@@ -30,9 +30,10 @@ from agent_bridge.tokens import Tokens
 from agent_bridge.workers import Workers
 from models import Session, UtteranceSource, database
 from models.database import Connection, NotStored
-from resolvers import ledger, streams, transaction
+from resolvers import ledger, memory, streams, transaction
 from resolvers.backend import Backend, Config
-from resolvers.ledger import Ledger, claim_of
+from resolvers.ledger import Ledger
+from resolvers.memory import claim_of
 from resolvers.merge import Claim, prevails
 from resolvers.presence import Presence
 from resolvers.rate_limits import RateLimits
@@ -203,7 +204,7 @@ class Histories(RuleBasedStateMachine):
         self.patches = [
             mock.patch.object(transaction, "RESERVE", 1),
             mock.patch.object(ledger, "CARRIED", 2),
-            mock.patch.object(ledger, "SETTLED", 2),
+            mock.patch.object(memory, "SETTLED", 2),
             mock.patch.object(streams, "PAGE", 3),
         ]
         for patch in self.patches:
@@ -244,7 +245,7 @@ class Histories(RuleBasedStateMachine):
         backend = Backend(
             config=Config(),
             hub=hub,
-            ledger=Ledger(hub, clock),
+            ledger=Ledger(hub, clock, pace=0),
             agents=NoAgents(),
             media=LocalVenue(Workers(), tokens, "http://127.0.0.1:8000"),
             tokens=tokens,
@@ -583,7 +584,7 @@ class Histories(RuleBasedStateMachine):
             await backend.ledger.commit_waiting()
         await database.settled()
         backend.hub = OrderlyHub()
-        backend.ledger = Ledger(backend.hub, backend.clock)
+        backend.ledger = Ledger(backend.hub, backend.clock, pace=0)
         backend.presence = Presence()
         self.stage.__post_init__()
         if is_recovered:

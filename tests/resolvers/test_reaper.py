@@ -31,7 +31,7 @@ async def restart(stage: Stage) -> int:
     """Go on as a new process over the same database; everything in memory is lost."""
     backend = stage.backend
     backend.hub = LocalHub()
-    backend.ledger = Ledger(backend.hub, backend.clock)
+    backend.ledger = Ledger(backend.hub, backend.clock, pace=0)
     backend.presence = Presence()
     stage.__post_init__()
     return await recover(backend)
