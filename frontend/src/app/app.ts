@@ -13,7 +13,8 @@ import {
 import { Driver } from "../conversation/driver.ts";
 import type { Connection } from "../conversation/state.ts";
 import { History } from "../history/history.ts";
-import { type LineListener, lineUrl, Sound } from "../sound/sound.ts";
+import type { LineListener } from "../sound/line.ts";
+import { Sound } from "../sound/sound.ts";
 import { recall, remember } from "./storage.ts";
 import { Store } from "./store.ts";
 import { Toasts } from "./toasts.ts";
@@ -25,9 +26,6 @@ export type Presence =
   | { is: "unknown"; failure: Failure }
   | { is: "away"; wasHere: boolean }
   | { is: "here"; viewer: Viewer };
-
-/** What stands for a close code where this page does not speak the transport at all. */
-const NO_SUCH_TRANSPORT = 4404;
 
 export class App {
   readonly api: Api;
@@ -75,11 +73,8 @@ export class App {
       set isListening(isListening: boolean) {
         sound.isListening = isListening;
       },
-      openLine: (connection: Connection, on: LineListener) => {
-        if (connection.transport === "LOCAL")
-          sound.openLine(lineUrl(connection, origin), connection.token, on);
-        else on.lost(NO_SUCH_TRANSPORT, true);
-      },
+      openLine: (connection: Connection, on: LineListener) =>
+        sound.openLine(connection, origin, on),
       closeLine: () => sound.closeLine(),
       openMicrophone: () => {
         sound.unlock();

@@ -27,6 +27,7 @@ export interface SoundSystem {
 
 export interface LineEvents {
   connected(): void;
+  interrupted(): void;
   lost(code: number, isTerminal: boolean): void;
 }
 
@@ -267,6 +268,7 @@ export class Driver {
   #openMedia(epoch: number, connection: Connection): void {
     this.#sound.openLine(connection, {
       connected: () => this.#answer(epoch, { type: "mediaConnected" }),
+      interrupted: () => this.#answer(epoch, { type: "mediaInterrupted" }),
       lost: (code, isTerminal) => this.#answer(epoch, { type: "mediaLost", code, isTerminal }),
     });
   }

@@ -48,6 +48,8 @@ export type Answer = { epoch: number } & (
   | { type: "update"; session: Session | null; isDeleted: boolean; end: StreamEnd | null }
   | { type: "updatesLost"; failure: Failure | null }
   | { type: "mediaConnected" }
+  /** The line is away and comes back by itself. */
+  | { type: "mediaInterrupted" }
   | { type: "mediaLost"; code: number; isTerminal: boolean }
   | { type: "time"; timer: Timer }
 );

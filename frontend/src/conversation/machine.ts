@@ -122,6 +122,8 @@ function answered(state: Conversation, answer: Answer): Step {
       return talk.notSaid(state, answer.key, answer.failure);
     case "mediaConnected":
       return talk.mediaConnected(state);
+    case "mediaInterrupted":
+      return talk.mediaInterrupted(state);
     case "mediaLost":
       return talk.mediaLost(state, answer);
     case "words":

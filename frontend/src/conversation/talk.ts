@@ -44,6 +44,11 @@ export function mediaConnected(state: Conversation): Step {
   return [{ ...state, media: { is: "connected", tries: 0, problem: null } }, []];
 }
 
+export function mediaInterrupted(state: Conversation): Step {
+  if (state.media.is !== "connected") return [state, []];
+  return [{ ...state, media: { ...CONNECTING, tries: 1 } }, []];
+}
+
 /** The line for sound broke, or was taken over by another window. */
 export function mediaLost(state: Conversation, answer: Answer & { type: "mediaLost" }): Step {
   if (state.media.is !== "connecting" && state.media.is !== "connected") return [state, []];

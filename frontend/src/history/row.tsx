@@ -130,6 +130,7 @@ function Delete({ entry, backTo, onClose }: DeleteProps) {
   const navigate = useNavigate();
   const [isBusy, setBusy] = useState(false);
   const remove = async () => {
+    if (isBusy) return;
     setBusy(true);
     try {
       await history.remove(session.id);
@@ -156,7 +157,7 @@ function Delete({ entry, backTo, onClose }: DeleteProps) {
         <button
           type="button"
           className="button danger"
-          disabled={isBusy}
+          aria-disabled={isBusy}
           onClick={() => void remove()}
         >
           Delete

@@ -2,16 +2,24 @@
 
 const GESTURES = ["pointerup", "keydown"] as const;
 
-/** Lets a context that waits for that go on with the first click or key, anywhere. */
+/** Acts with every click and key, anywhere, until what it returns is called. */
+export function onGesture(act: () => void): () => void {
+  for (const gesture of GESTURES) addEventListener(gesture, act);
+  return () => {
+    for (const gesture of GESTURES) removeEventListener(gesture, act);
+  };
+}
+
+/** Lets a context that waits for that go on with the first click or key. */
 export function resumeWithGesture(context: AudioContext): void {
+  if (context.state !== "suspended") return;
   const resume = () => void context.resume();
+  const stop = onGesture(resume);
   const settle = () => {
     if (context.state === "suspended") return;
-    for (const gesture of GESTURES) removeEventListener(gesture, resume);
+    stop();
     context.removeEventListener("statechange", settle);
   };
-  if (context.state !== "suspended") return;
-  for (const gesture of GESTURES) addEventListener(gesture, resume);
   context.addEventListener("statechange", settle);
   resume();
 }

@@ -12,7 +12,10 @@ export interface MicrophoneListener {
 }
 
 export interface OpenMicrophone {
+  /** What it hears, for lines that carry tracks; silent unless it is handed on, and while muted. */
+  readonly track: MediaStreamTrack;
   setMuted(isMuted: boolean): void;
+  hand(isHandedOn: boolean): void;
   close(): void;
 }
 
@@ -35,21 +38,38 @@ export async function openMicrophone(
   listener: MicrophoneListener,
 ): Promise<OpenMicrophone> {
   const stream = await capture(deviceId);
-  const [track] = stream.getAudioTracks();
-  track?.addEventListener("ended", () => listener.unplugged());
+  const [heard] = stream.getAudioTracks();
+  const track = heard?.clone();
+  const stop = () => {
+    for (const each of [...stream.getTracks(), track]) each?.stop();
+  };
   try {
+    if (!heard || !track) throw new TypeError("a microphone without a track");
+    heard.addEventListener("ended", () => listener.unplugged());
     const context = await wired(stream, listener);
+    let [isMuted, isHandedOn] = [false, false];
+    const apply = () => {
+      heard.enabled = !isMuted;
+      track.enabled = isHandedOn && !isMuted;
+    };
+    apply();
     return {
-      setMuted(isMuted) {
-        if (track) track.enabled = !isMuted;
+      track,
+      setMuted(muted) {
+        isMuted = muted;
+        apply();
+      },
+      hand(on) {
+        isHandedOn = on;
+        apply();
       },
       close() {
-        for (const each of stream.getTracks()) each.stop();
+        stop();
         void context.close();
       },
     };
   } catch {
-    for (const each of stream.getTracks()) each.stop();
+    stop();
     throw new NoMicrophone("failed");
   }
 }

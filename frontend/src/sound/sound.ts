@@ -1,5 +1,6 @@
 /** Everything that sounds: the line, the microphone and the loudspeaker, wired together. */
 import type { Connection, MicrophoneProblem } from "../conversation/state.ts";
+import { BROKEN, type Line, type LineListener, openLater } from "./line.ts";
 import { Held, type Link, openLink } from "./link.ts";
 import { NoMicrophone, type OpenMicrophone, openMicrophone } from "./microphone.ts";
 import { Speaker } from "./speaker.ts";
@@ -8,11 +9,6 @@ export interface SoundListener {
   microphoneOn(): void;
   microphoneFailed(problem: MicrophoneProblem): void;
   silenced(isSilenced: boolean): void;
-}
-
-export interface LineListener {
-  connected(): void;
-  lost(code: number, isTerminal: boolean): void;
 }
 
 /** How loud both sides are, from 0 to 1; read by whoever draws, as often as they like. */
@@ -26,7 +22,11 @@ export class Sound {
   readonly #listener: SoundListener;
   readonly #speaker: Speaker;
   readonly #held = new Held();
+  #line: Line | null = null;
+  /** The line's other name, where it is this server's own. */
   #link: Link | null = null;
+  /** Set while the line has a loudspeaker of its own. */
+  #isPlayedElsewhere = false;
   #microphone: OpenMicrophone | null = null;
   #opening = 0;
   #isMuted = false;
@@ -38,48 +38,39 @@ export class Sound {
     this.#speaker = new Speaker({
       played: (id, samples) => this.#link?.played(id, samples),
       level: (level) => {
-        this.levels.agent = level;
+        if (!this.#isPlayedElsewhere) this.levels.agent = level;
       },
-      silenced: (isSilenced) => listener.silenced(isSilenced),
+      silenced: (isSilenced) => void (this.#isPlayedElsewhere || listener.silenced(isSilenced)),
     });
   }
 
   /** To be called within a click, which is what browsers want before a page makes sound. */
   unlock(): void {
     this.#speaker.unlock();
+    this.#line?.unlock();
   }
 
   /** Whether what the microphone hears is for the agent; while it isn't, nothing is sent. */
   set isListening(isListening: boolean) {
     this.#isListening = isListening;
+    this.#microphone?.hand(isListening);
     if (!isListening) this.levels.person = 0;
   }
 
-  openLine(url: string, token: string, listener: LineListener): void {
-    this.#link?.close();
-    this.#speaker.unlock();
-    const speaker = this.#speaker;
-    this.#link = openLink(
-      url,
-      token,
-      {
-        connected: () => listener.connected(),
-        lost: (code, isTerminal) => {
-          speaker.send({ do: "abandon" });
-          listener.lost(code, isTerminal);
-        },
-        begin: (id) => speaker.send({ do: "begin", id }),
-        sound: (pcm) => speaker.send({ do: "sound", pcm }),
-        end: (id) => speaker.send({ do: "end", id }),
-        clear: (id) => speaker.send({ do: "clear", id }),
-      },
-      { waiting: this.#held, reportsPlayed: speaker.isPossible },
-    );
+  /** Opens the line that the server names; `origin` is this page's own. */
+  openLine(connection: Connection, origin: string, listener: LineListener): void {
+    this.#line?.close();
+    this.#isPlayedElsewhere = connection.transport === "LIVEKIT";
+    this.#line = this.#isPlayedElsewhere
+      ? this.#openRoom(connection, listener)
+      : this.#openLocal(lineUrl(connection, origin), connection.token, listener);
+    this.#line.carry(this.#microphone?.track ?? null);
   }
 
   /** Falls silent, and forgets what could not be sent. */
   closeLine(): void {
-    this.#link?.close();
+    this.#line?.close();
+    this.#line = null;
     this.#link = null;
     this.#held.clear();
     this.#speaker.send({ do: "reset" });
@@ -99,7 +90,9 @@ export class Sound {
       });
       if (opening !== this.#opening) return microphone.close();
       microphone.setMuted(this.#isMuted);
+      microphone.hand(this.#isListening);
       this.#microphone = microphone;
+      this.#line?.carry(microphone.track);
       this.#listener.microphoneOn();
     } catch (error) {
       if (opening !== this.#opening) return;
@@ -109,6 +102,7 @@ export class Sound {
 
   closeMicrophone(): void {
     this.#opening++;
+    if (this.#microphone) this.#line?.carry(null);
     this.#microphone?.close();
     this.#microphone = null;
     this.levels.person = 0;
@@ -127,7 +121,47 @@ export class Sound {
 
   #heard(pcm: ArrayBuffer, level: number): void {
     this.levels.person = this.#isMuted ? 0 : level;
-    if (this.#isListening) this.#link?.send(pcm);
+    if (this.#isListening) this.#line?.send(pcm);
+  }
+
+  #openLocal(url: string, token: string, listener: LineListener): Line {
+    const speaker = this.#speaker;
+    speaker.unlock();
+    const link = openLink(
+      url,
+      token,
+      {
+        connected: () => listener.connected(),
+        lost: (code, isTerminal) => {
+          speaker.send({ do: "abandon" });
+          listener.lost(code, isTerminal);
+        },
+        begin: (id) => speaker.send({ do: "begin", id }),
+        sound: (pcm) => speaker.send({ do: "sound", pcm }),
+        end: (id) => speaker.send({ do: "end", id }),
+        clear: (id) => speaker.send({ do: "clear", id }),
+      },
+      { waiting: this.#held, reportsPlayed: speaker.isPossible },
+    );
+    this.#link = link;
+    return { send: link.send, carry() {}, unlock() {}, close: link.close };
+  }
+
+  /** LiveKit's client is as large as the rest of the page: who does not need it never gets it. */
+  #openRoom({ url, token }: Connection, listener: LineListener): Line {
+    const told = {
+      connected: () => listener.connected(),
+      interrupted: () => listener.interrupted(),
+      lost: (code: number, isTerminal: boolean) => listener.lost(code, isTerminal),
+      level: (level: number) => {
+        this.levels.agent = level;
+      },
+      silenced: (isSilenced: boolean) => this.#listener.silenced(isSilenced),
+    };
+    return openLater(
+      async () => (await import("./room.ts")).openRoom(url, token, told),
+      () => listener.lost(BROKEN, false),
+    );
   }
 }
 

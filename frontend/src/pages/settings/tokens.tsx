@@ -115,6 +115,7 @@ function NewToken({ onCreate }: { onCreate(name: string, scopes: TokenScope[]): 
   const [complaint, setComplaint] = useState("");
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
+    if (isBusy) return;
     const form = event.currentTarget;
     const data = new FormData(form);
     setBusy(true);
@@ -151,7 +152,7 @@ function NewToken({ onCreate }: { onCreate(name: string, scopes: TokenScope[]): 
           {complaint}
         </p>
       )}
-      <button type="submit" className="button" disabled={isBusy}>
+      <button type="submit" className="button" aria-disabled={isBusy}>
         Create token
       </button>
     </form>
