@@ -19,8 +19,13 @@ Visit = Callable[..., Awaitable[Person]]
 
 @pytest.fixture(scope="session")
 def speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server whose agent has loaded its models; most of these tests share it."""
-    server = ServerProcess(tmp_path_factory.mktemp("speaking"), VOXQL_AGENT="local").start()
+    """A server whose agent has loaded its models; most of these tests share it.
+
+    It has places for all of them: who closes the browser keeps one for another minute.
+    """
+    server = ServerProcess(
+        tmp_path_factory.mktemp("speaking"), VOXQL_AGENT="local", VOXQL_AGENT_PLACES="40"
+    ).start()
     server.wait_for("ready: conversations can begin", READY_WITHIN_S)
     yield server
     server.stop()

@@ -1,5 +1,6 @@
 """Somebody at a real Chromium whose microphone hears recorded speech."""
 
+import base64
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,13 +30,43 @@ FLAGS: Final = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--use-fake-device-for-media-stream",
 )
 PATIENCE_MS: Final = 30_000
+LEAD_S: Final = 6.0
+"""Silence before somebody speaks whose sound begins with the click: the server gives an agent 5 s
+to be ready, so that afterwards there is one that listens, on a machine of any speed."""
 SESSION: Final = re.compile(r"/c/(ses_\w+)$")
 
-# What a browser logs about requests that a test has made fail on purpose.
-EXPECTED: Final = re.compile(r"Failed to load resource|WebSocket connection to|VoxQL: ")
+# A microphone that hears something when a test wants it to, on a machine of whatever speed; what
+# Chromium plays from a file begins when the page opens the microphone, and waits for nobody.
+MOUTH: Final = """
+if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => {
+  const context = new AudioContext({sampleRate: 16000})
+  const mouth = context.createMediaStreamDestination()
+  window.say = encoded => {
+    const bytes = Uint8Array.from(atob(encoded), char => char.charCodeAt(0))
+    const pcm = new Int16Array(bytes.buffer)
+    const buffer = context.createBuffer(1, pcm.length, 16000)
+    buffer.getChannelData(0).set(Float32Array.from(pcm, sample => sample / 32768))
+    const source = context.createBufferSource()
+    source.buffer = buffer
+    source.connect(mouth)
+    source.start()
+  }
+  window.unplug = () => {
+    const [track] = mouth.stream.getTracks()
+    track.stop()
+    track.dispatchEvent(new Event('ended'))
+  }
+  return mouth.stream
+}
+"""
+
+# What a browser logs about requests that a test has made fail on purpose, or a page without https.
+EXPECTED: Final = re.compile(
+    r"Failed to load resource|WebSocket connection to|VoxQL: |"
+    r"Cross-Origin-Opener-Policy header has been ignored"
+)
 
 
 @dataclass
@@ -101,9 +132,39 @@ class Person:
         """The history."""
         return self.page.locator(".row-link")
 
-    async def hears_himself_say(self, words: str) -> None:
-        """Wait until a settled line has these words."""
-        await expect(self.finals.filter(has_text=re.compile(words, re.IGNORECASE))).to_have_count(1)
+    @property
+    def answers(self) -> Locator:
+        """What the agent said, settled."""
+        return self.page.locator('.line[data-role="AGENT"][data-final="true"] .line-text')
+
+    @property
+    def field(self) -> Locator:
+        """Where lines are typed."""
+        return self.page.get_by_label("Type instead of speaking")
+
+    async def types(self, line: str) -> None:
+        """Type a line, and wait until it stands on the page as said."""
+        await self.field.fill(line)
+        await self.field.press("Enter")
+        await expect(self.finals.filter(has_text=line)).to_have_count(1)
+
+    async def says(self, clip: Clip) -> None:
+        """Begin to speak now; only with `speaks_on_demand`."""
+        encoded = base64.b64encode(clip.pcm.tobytes()).decode()
+        await self.page.evaluate("encoded => window.say(encoded)", encoded)
+
+    async def hears_himself_say(self, words: str, *, at_least_once: bool = False) -> None:
+        """Wait until a settled line has these words; one line, unless they are said again."""
+        found = self.finals.filter(has_text=re.compile(words, re.IGNORECASE))
+        if at_least_once:
+            await found.first.wait_for()
+        else:
+            await expect(found).to_have_count(1)
+
+    @property
+    def focused(self) -> Locator:
+        """What has the focus; nothing if that is nowhere."""
+        return self.page.locator(":focus")
 
     async def reads(self, session_id: str) -> str:
         """Open a conversation of the history by its address; return all that stands there."""
@@ -143,20 +204,32 @@ async def at_a_browser(
     says: Sequence[Clip | float],
     folder: Path,
     *,
+    has_microphone: bool = True,
     may_use_microphone: bool = True,
+    speaks_on_demand: bool = False,
+    flags: Sequence[str] = (),
     **options: Any,
 ) -> AsyncIterator[Person]:
     """Start a browser of its own for one person."""
-    wav = write_wav(folder / "microphone.wav", _sound(says))
     allowing = (
         "--use-fake-ui-for-media-stream" if may_use_microphone else "--deny-permission-prompts"
     )
+    args = [*FLAGS, allowing, *flags]
+    if speaks_on_demand:
+        # As for a page that hears a real microphone.
+        args.append("--autoplay-policy=no-user-gesture-required")
+    if has_microphone:
+        wav = write_wav(folder / "microphone.wav", _sound(says))
+        args.append("--use-fake-device-for-media-stream")
+        args.append(f"--use-file-for-fake-audio-capture={wav}%noloop")
     context = await playwright.chromium.launch_persistent_context(
         folder / "profile",
         executable_path=CHROMIUM,
-        args=[*FLAGS, allowing, f"--use-file-for-fake-audio-capture={wav}%noloop"],
+        args=args,
         **{"viewport": {"width": 1280, "height": 860}, **options},
     )
+    if speaks_on_demand:
+        await context.add_init_script(MOUTH)
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     person = Person(url, context.pages[0], context)

@@ -38,7 +38,7 @@ async def test_no_page_keeps_anybody_out(
     """axe-core finds nothing on any page; what is to be hit has 44 px; nothing is cut off."""
     person = await visit(
         speaking.url,
-        says=[3.0, recording("0880")],
+        speaks_on_demand=True,
         color_scheme=theme,
         reduced_motion="reduce",
         viewport={"width": width, "height": 800},
@@ -51,6 +51,7 @@ async def test_no_page_keeps_anybody_out(
     await page.get_by_role("button", name="Start talking").wait_for()
     await is_fine(person)
     session = await person.starts_talking()
+    await person.says(recording("0880"))
     await person.hears_himself_say("young man")
     await is_fine(person)
     await page.keyboard.press("Control+k")
@@ -77,7 +78,7 @@ async def test_no_page_keeps_anybody_out(
 async def test_the_whole_way_can_be_gone_by_keys_alone(
     speaking: ServerProcess, visit: Visit
 ) -> None:
-    """Enter, start, type, New Chat, search, open, rename, delete: without a mouse."""
+    """Enter, start, type, New Chat, search, open, rename, return, end, delete: without a mouse."""
     person = await visit(speaking.url)
     page, keyboard = person.page, person.page.keyboard
     await page.goto(person.url)
@@ -85,12 +86,12 @@ async def test_the_whole_way_can_be_gone_by_keys_alone(
 
     async def tab_to(name: str) -> None:
         for _ in range(40):
-            await keyboard.press("Tab")
             focused = await page.evaluate(
                 "(document.activeElement.ariaLabel || document.activeElement.textContent).trim()"
             )
             if focused.startswith(name):
                 return
+            await keyboard.press("Tab")
         raise AssertionError(f"Tab does not lead to {name!r}")
 
     await tab_to("Continue as a guest")
@@ -127,12 +128,29 @@ async def test_the_whole_way_can_be_gone_by_keys_alone(
     await keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_have_count(0)
 
+    await tab_to("Return")
+    await keyboard.press("Enter")
+    await expect(person.field).to_be_editable()
+    await tab_to("End")
+    await keyboard.press("Enter")
+    await page.get_by_role("button", name="Start talking").wait_for()
+    await keyboard.press("Control+k")
+    await tab_to("More about By keys")
+    await keyboard.press("Enter")
+    await page.get_by_role("menuitem", name="Rename").wait_for()
+    await keyboard.press("ArrowDown")
+    await keyboard.press("Enter")
+    await page.get_by_role("dialog").wait_for()
+    await tab_to("Delete")
+    await keyboard.press("Enter")
+    await expect(person.rows).to_have_count(0)
+
 
 async def test_finals_are_read_out_once_and_interims_never(
     speaking: ServerProcess, visit: Visit
 ) -> None:
     """A log for screen readers gets each final as it comes, and nothing that may still change."""
-    person = await visit(speaking.url, says=[3.0, recording("0880")])
+    person = await visit(speaking.url, speaks_on_demand=True)
     await person.comes_as_guest()
     await person.page.evaluate(
         """() => new MutationObserver(() => {
@@ -141,6 +159,7 @@ async def test_finals_are_read_out_once_and_interims_never(
            }).observe(document.body, {subtree: true, childList: true, characterData: true})"""
     )
     await person.starts_talking()
+    await person.says(recording("0880"))
     await person.hears_himself_say("young man")
     final = await person.finals.first.text_content()
 

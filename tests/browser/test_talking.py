@@ -1,12 +1,15 @@
 """A person talks, begins again, and finds everything: real speech, real agent, real browser."""
 
+import json
 import re
+from collections import Counter
+from typing import Any
 
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.person import Person
+from tests.browser.person import LEAD_S, Person
 from tests.e2e.sound import recording
 from tests.server_process import ServerProcess
 
@@ -19,7 +22,7 @@ async def test_what_was_said_is_in_the_history_after_new_chat(
     speaking: ServerProcess, visit: Visit
 ) -> None:
     """Start, speak sentences, New Chat: saved, the screen cleared, another session ready."""
-    person = await visit(speaking.url, says=[3.0, DASHWOOD, 2.0, WOMAN])
+    person = await visit(speaking.url, says=[LEAD_S, DASHWOOD, 2.0, WOMAN])
     await person.comes_as_guest()
     first = await person.starts_talking()
     await person.hears_himself_say("Dashwood")
@@ -32,6 +35,7 @@ async def test_what_was_said_is_in_the_history_after_new_chat(
     await expect(person.lines).to_have_count(0)
     await expect(person.page.get_by_role("heading", level=1)).to_have_text("New Conversation")
     await expect(person.page.locator(".session-id")).to_have_text(second)
+    await expect(person.page.get_by_text("Started ")).to_be_visible()
     await expect(person.rows).to_have_count(1)
     await expect(person.rows.first).to_contain_text("Dashwood")
     said = await person.reads(first)
@@ -43,14 +47,15 @@ async def test_three_conversations_keep_their_own_words(
 ) -> None:
     """One after the other, with other words each: each is found with its own, in order."""
     said = {"Dashwood": DASHWOOD, "young man": YOUNG_MAN, "selfish": SELFISH}
-    person = await visit(speaking.url, says=[3.0, DASHWOOD, 9.0, YOUNG_MAN, 9.0, SELFISH])
+    person = await visit(speaking.url, speaks_on_demand=True)
     await person.comes_as_guest()
     ids = [await person.starts_talking()]
-    for words in list(said)[:-1]:
+    for words, clip in said.items():
+        if words != "Dashwood":
+            await person.new_chat.click()
+            ids.append(await person.is_listened_to(other_than=ids[-1]))
+        await person.says(clip)
         await person.hears_himself_say(words)
-        await person.new_chat.click()
-        ids.append(await person.is_listened_to(other_than=ids[-1]))
-    await person.hears_himself_say("selfish")
     await person.page.get_by_role("button", name="End", exact=True).click()
     await person.page.get_by_role("button", name="Start talking").wait_for()
 
@@ -64,10 +69,11 @@ async def test_three_conversations_keep_their_own_words(
 
 async def test_double_and_triple_clicks_count_once(speaking: ServerProcess, visit: Visit) -> None:
     """Every further click and key while it works is ignored."""
-    person = await visit(speaking.url, says=[3.0, YOUNG_MAN])
+    person = await visit(speaking.url, speaks_on_demand=True)
     await person.comes_as_guest()
     await person.page.get_by_role("button", name="Start talking").dblclick()
     first = await person.is_listened_to()
+    await person.says(YOUNG_MAN)
     await person.hears_himself_say("young man")
 
     await person.new_chat.evaluate("button => { button.click(); button.click(); button.click() }")
@@ -98,7 +104,7 @@ async def test_a_reload_in_the_middle_of_a_sentence_loses_and_doubles_nothing(
     speaking: ServerProcess, visit: Visit
 ) -> None:
     """The page joins the same session again; what was said stands there once, and more comes."""
-    person = await visit(speaking.url, says=[3.0, YOUNG_MAN, 2.0, DASHWOOD])
+    person = await visit(speaking.url, says=[LEAD_S, YOUNG_MAN, 2.0, DASHWOOD])
     await person.comes_as_guest()
     session = await person.starts_talking()
     await person.hears_himself_say("young man")
@@ -123,7 +129,7 @@ async def test_a_broken_connection_goes_on_where_it_was(
     speaking: ServerProcess, visit: Visit
 ) -> None:
     """Both sockets break in the middle of a sentence, and the sentence is there in the end."""
-    person = await visit(speaking.url, says=[3.0, YOUNG_MAN, 1.0, DASHWOOD])
+    person = await visit(speaking.url, says=[LEAD_S, YOUNG_MAN, 1.0, DASHWOOD])
     wires: list[WebSocketRoute] = []
     sent: list[str] = []
 
@@ -159,9 +165,10 @@ async def test_a_second_window_shows_the_same_and_takes_over_when_asked(
     speaking: ServerProcess, visit: Visit
 ) -> None:
     """Both show every word; sound belongs to the one that asked for it last."""
-    person = await visit(speaking.url, says=[3.0, YOUNG_MAN])
+    person = await visit(speaking.url, speaks_on_demand=True)
     await person.comes_as_guest()
     await person.starts_talking()
+    await person.says(YOUNG_MAN)
     await person.hears_himself_say("young man")
     other = Person(person.url, await person.context.new_page(), person.context)
 
@@ -175,3 +182,86 @@ async def test_a_second_window_shows_the_same_and_takes_over_when_asked(
     await other.page.get_by_label("Type instead of speaking").fill("from the other window")
     await other.page.keyboard.press("Enter")
     await expect(person.finals.filter(has_text="from the other window")).to_have_count(1)
+
+
+async def test_two_windows_show_the_same_words_in_the_same_order(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """What is said in one, and what is answered, stands in the other as well."""
+    person = await visit(speaking.url, speaks_on_demand=True)
+    await person.comes_as_guest()
+    await person.starts_talking()
+    other = Person(person.url, await person.context.new_page(), person.context)
+    await other.page.goto(person.page.url)
+    await expect(other.state).to_have_text("Following along")
+
+    await person.types("Repeat after me: one")
+    await expect(person.answers).to_have_count(1)
+    await person.says(YOUNG_MAN)
+    await person.hears_himself_say("young man")
+    await expect(person.answers).not_to_have_count(1)
+
+    await other.hears_himself_say("young man")
+    await expect(person.page.locator('.line[data-grows="true"]')).to_have_count(0)
+    keys = "lines => lines.map(line => [line.dataset.key, line.querySelector('p').textContent])"
+    shown = await person.page.locator(".line").evaluate_all(keys)
+    await expect(other.page.locator(".line")).to_have_count(len(shown))
+    assert await other.page.locator(".line").evaluate_all(keys) == shown
+
+
+LONG = (
+    "Repeat after me the old train left the station early in the morning and went slowly along the "
+    "river to the mountain village where my brother lives with his children and a brown dog"
+)
+
+
+async def test_the_agent_falls_silent_at_once_when_it_is_spoken_over(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """What was queued is not played any more, and the line keeps what was heard of it."""
+    person = await visit(speaking.url, speaks_on_demand=True)
+    heard: list[dict[str, Any]] = []
+    cleared: list[str] = []
+    sent: Counter[str] = Counter()
+    open_one = [""]
+
+    def through(wire: WebSocketRoute) -> None:
+        server = wire.connect_to_server()
+
+        def from_page(message: str | bytes) -> None:
+            if isinstance(message, str):
+                frame = json.loads(message)
+                if frame["type"] == "played":
+                    heard.append(frame)
+            server.send(message)
+
+        def from_server(message: str | bytes) -> None:
+            if isinstance(message, bytes):
+                sent[open_one[0]] += len(message) // 2
+            else:
+                frame = json.loads(message)
+                if frame["type"] == "begin":
+                    open_one[0] = frame["playout"]
+                elif frame["type"] == "clear":
+                    cleared.append(frame["playout"])
+            wire.send(message)
+
+        wire.on_message(from_page)
+        server.on_message(from_server)
+
+    await person.page.route_web_socket(re.compile("/audio$"), through)
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await person.types(LONG)
+    await expect(person.state).to_have_text("Speaking")
+    await person.says(WOMAN)
+
+    cut = person.page.locator('.line[data-role="AGENT"]').filter(has_text="interrupted").first
+    await cut.wait_for()
+    await person.hears_himself_say("woman")
+    assert cleared
+    last = [frame["samples"] for frame in heard if frame["playout"] == cleared[0]]
+    assert last == sorted(last), "played only grows"
+    assert last[-1] < sent[cleared[0]], "what was queued was thrown away"
+    text = await cut.locator(".line-text").text_content() or ""
+    assert 0 < len(text.split()) < len(LONG.split()) - 3

@@ -1,0 +1,159 @@
+"""Guests, accounts, and whose conversations they are; and where the focus goes meanwhile."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.person import Person
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(180)
+
+PASSWORD = "correct horse battery staple"
+
+
+async def has_typed(person: Person, line: str) -> str:
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.types(line)
+    await person.page.get_by_role("button", name="End", exact=True).click()
+    await person.page.get_by_role("button", name="Start talking").wait_for()
+    return session
+
+
+async def fills_in(person: Person, email: str, button: str) -> None:
+    await person.page.get_by_label("E-mail").fill(email)
+    await person.page.get_by_label("Password").fill(PASSWORD)
+    await person.page.get_by_role("button", name=button, exact=True).last.click()
+
+
+async def test_a_guest_who_signs_up_keeps_everything(
+    speaking: ServerProcess, visit: Visit, tmp_path: Path
+) -> None:
+    """Here and elsewhere: what the guest has said is the account's; signing out is said once."""
+    email = f"{tmp_path.name}@example.org"
+    person = await visit(speaking.url)
+    page = person.page
+    session = await has_typed(person, "said as a guest")
+    await page.get_by_role("link", name="Guest", exact=True).click()
+    await page.get_by_role("button", name="Create an account").click()
+    await fills_in(person, email, "Create account")
+    await expect(page.get_by_text(f"Signed in as {email}.")).to_be_visible()
+    await expect(person.focused).to_have_count(1)
+    assert "said as a guest" in await person.reads(session)
+
+    await page.goto(f"{person.url}/settings")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("status").filter(has_text="You are signed out.")).to_be_visible()
+    await expect(person.focused).to_have_id("main")
+    await expect(person.rows).to_have_count(0)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await fills_in(person, email, "Sign in")
+
+    await expect(person.rows).to_have_count(1)
+    await expect(page.get_by_text("You are signed out.")).to_have_count(0)
+    await expect(person.focused).to_have_accessible_name("Start talking")
+
+
+async def test_a_guest_who_signs_in_brings_the_conversations_along(
+    speaking: ServerProcess, visit: Visit, tmp_path: Path
+) -> None:
+    """What was said as a guest in another browser stands beside what the account has."""
+    email = f"{tmp_path.name}@example.org"
+    owner = await visit(speaking.url)
+    await has_typed(owner, "said at home")
+    await owner.page.get_by_role("link", name="Guest", exact=True).click()
+    await owner.page.get_by_role("button", name="Create an account").click()
+    await fills_in(owner, email, "Create account")
+    await expect(owner.page.get_by_text(f"Signed in as {email}.")).to_be_visible()
+
+    guest = await visit(speaking.url)
+    await has_typed(guest, "said on the way")
+    await guest.page.get_by_role("link", name="Guest", exact=True).click()
+    await guest.page.get_by_role("button", name="I have one").click()
+    await fills_in(guest, email, "Sign in")
+
+    await expect(guest.page.get_by_text(f"Signed in as {email}.")).to_be_visible()
+    await expect(guest.rows).to_have_count(2)
+    await expect(owner.rows).to_have_count(2)
+
+
+async def test_the_wrong_password_is_told_where_it_was_typed(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """It stays on the page, and can be typed again."""
+    person = await visit(speaking.url)
+    await person.page.goto(person.url)
+    await person.page.get_by_role("button", name="Sign in", exact=True).click()
+    await fills_in(person, "nobody@example.org", "Sign in")
+
+    await expect(person.page.get_by_role("alert")).to_be_visible()
+    await expect(person.page.get_by_label("E-mail")).to_have_value("nobody@example.org")
+
+
+async def test_what_is_deleted_is_gone_everywhere(speaking: ServerProcess, visit: Visit) -> None:
+    """The question says what will be lost; then it is not listed, found, or reached any more."""
+    person = await visit(speaking.url)
+    page = person.page
+    session = await has_typed(person, "to be deleted")
+    other = Person(person.url, await person.context.new_page(), person.context)
+    await other.reads(session)
+
+    async def ask() -> None:
+        await page.locator(".row").hover()
+        await page.get_by_role("button", name="More about to be deleted").click()
+        await page.get_by_role("menuitem", name="Delete").click()
+
+    await ask()
+    dialog = page.get_by_role("dialog", name="Delete this conversation?")
+    await expect(dialog).to_contain_text("“to be deleted” with")
+    await dialog.get_by_role("button", name="Keep it").click()
+    await expect(dialog).to_have_count(0)
+    await expect(person.focused).to_have_accessible_name("More about to be deleted")
+    await ask()
+    await dialog.get_by_role("button", name="Delete", exact=True).click()
+
+    await expect(person.rows).to_have_count(0)
+    await expect(other.rows).to_have_count(0)
+    await expect(page.locator(".toast")).to_contain_text("Conversation deleted")
+    await expect(person.focused).to_have_id("search")
+    await page.goto(f"{person.url}/c/{session}")
+    await expect(page.get_by_role("heading", name="Not found").first).to_be_visible()
+
+
+async def test_the_focus_is_never_nowhere(speaking: ServerProcess, visit: Visit) -> None:
+    """After entering, starting, saving, ending, and after every dialog."""
+    person = await visit(speaking.url)
+    page = person.page
+    await person.comes_as_guest()
+    await expect(person.focused).to_have_accessible_name("Start talking")
+    await page.keyboard.press("Enter")
+    first = await person.is_listened_to()
+    await expect(person.focused).to_have_accessible_name("Type instead of speaking")
+    await person.types("a line")
+
+    await person.new_chat.click()
+    await person.is_listened_to(other_than=first)
+    await expect(person.focused).to_have_accessible_name("Type instead of speaking")
+    await page.keyboard.press("Control+/")
+    await page.get_by_role("dialog").wait_for()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(person.focused).to_have_accessible_name("Type instead of speaking")
+
+    await page.get_by_role("button", name="End", exact=True).click()
+    await page.get_by_role("button", name="Start talking").wait_for()
+    await expect(person.focused).to_have_accessible_name("Start talking")
+    await page.get_by_role("button", name="Close the history").first.click()
+    await expect(person.focused).to_have_accessible_name("Open the history")
+    await page.keyboard.press("Enter")
+    await expect(person.focused).to_have_accessible_name("Close the history")
+    await page.locator(".row").hover()
+    await page.get_by_role("button", name="More about").click()
+    await page.get_by_role("menuitem", name="Rename").click()
+    await page.keyboard.type("Another name")
+    await page.keyboard.press("Enter")
+    await expect(person.rows).to_contain_text(["Another name"])
+    await expect(person.focused).to_contain_text("Another name")

@@ -1,0 +1,189 @@
+"""What somebody sees whose microphone, loudspeaker or network is not as it should be."""
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import READY_WITHIN_S, Visit
+from tests.browser.person import Person
+from tests.e2e.sound import recording
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(180)
+
+YOUNG_MAN = recording("0880")
+
+
+async def types_and_is_answered(person: Person) -> None:
+    await person.types("What can you do for me?")
+    await expect(person.answers.first).to_have_text(re.compile(r"\w"))
+
+
+async def sees_one_notice(person: Person, text: str) -> None:
+    await expect(person.page.locator(".notice")).to_have_count(1)
+    await expect(person.page.locator(".notice")).to_contain_text(text)
+
+
+async def test_who_may_not_have_the_microphone_types(speaking: ServerProcess, visit: Visit) -> None:
+    """The page says what is wrong and what to do; a typed line is answered like a spoken one."""
+    person = await visit(speaking.url, may_use_microphone=False)
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await sees_one_notice(person, "The microphone is blocked for this page.")
+    await sees_one_notice(person, "Allow it in the browser")
+
+    await types_and_is_answered(person)
+
+
+async def test_who_has_no_microphone_types(speaking: ServerProcess, visit: Visit) -> None:
+    """That there is none is said only where there is none; "Try again" finds out once more."""
+    person = await visit(speaking.url, has_microphone=False)
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await sees_one_notice(person, "No microphone was found.")
+
+    await person.page.get_by_role("button", name="Try again").click()
+    await sees_one_notice(person, "No microphone was found.")
+    await types_and_is_answered(person)
+
+
+async def test_a_reload_without_a_microphone_tells_one_thing(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """No microphone, and a browser that wants a click before it lets a page sound: one notice."""
+    person = await visit(
+        speaking.url,
+        has_microphone=False,
+        flags=["--autoplay-policy=user-gesture-required"],
+    )
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await person.types("Hello")
+
+    await person.page.reload()
+    await person.is_listened_to()
+
+    await sees_one_notice(person, "No microphone was found.")
+
+
+async def test_a_microphone_that_is_unplugged_can_be_plugged_in_again(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """The page says so in mid-conversation, typing goes on, and "Try again" hears again."""
+    person = await visit(speaking.url, speaks_on_demand=True)
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await expect(person.page.get_by_role("button", name="Mute")).to_be_enabled()
+
+    await person.page.evaluate("window.unplug()")
+    await sees_one_notice(person, "The microphone was unplugged.")
+    await types_and_is_answered(person)
+
+    await person.page.locator(".notice").get_by_role("button", name="Try again").click()
+    await expect(person.page.locator(".notice")).to_have_count(0)
+    await expect(person.focused).to_have_accessible_name("Type instead of speaking")
+    await person.says(YOUNG_MAN)
+    await person.hears_himself_say("young man")
+
+
+async def test_a_page_that_is_not_secure_is_typed_on(visit: Visit, tmp_path: Path) -> None:
+    """By plain http from another machine, browsers give neither microphone nor sound."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://voxql.test:{port}"
+    server = ServerProcess(
+        tmp_path / "server", VOXQL_AGENT="local", VOXQL_PORT=str(port), VOXQL_PUBLIC_URL=url
+    ).start()
+    try:
+        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+        person = await visit(url, flags=["--host-resolver-rules=MAP voxql.test 127.0.0.1"])
+        await person.comes_as_guest()
+        assert not await person.page.evaluate("isSecureContext")
+        await person.starts_talking()
+
+        await sees_one_notice(person, "This page is not secure")
+        await types_and_is_answered(person)
+    finally:
+        server.stop()
+
+
+async def test_a_browser_that_wants_a_click_first_gets_one(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """After a reload nobody has clicked yet: the page asks for it, and then the agent is heard."""
+    person = await visit(speaking.url)
+    # Chromium itself lets a page sound that hears the microphone; other browsers do not.
+    await person.page.add_init_script(
+        """let isClicked = false
+        addEventListener('pointerdown', () => { isClicked = true }, true)
+        const {resume} = AudioContext.prototype
+        AudioContext.prototype.resume = function () {
+          return isClicked ? resume.call(this) : new Promise(() => {})
+        }
+        window.AudioContext = class extends AudioContext {
+          constructor(...options) {
+            super(...options)
+            if (!isClicked) void this.suspend()
+          }
+        }"""
+    )
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await person.types("Hello")
+    await person.page.reload()
+    await person.is_listened_to()
+
+    await sees_one_notice(person, "The browser waits for a click")
+    await person.page.get_by_role("button", name="Hear the agent").click()
+
+    await expect(person.page.locator(".notice")).to_have_count(0)
+    await person.types("Repeat after me: can you hear me now")
+    await expect(person.state).to_have_text("Speaking")
+    await expect(person.answers.filter(has_text="hear me now")).to_have_count(1)
+
+
+async def test_a_network_that_is_gone_is_said_and_goes_on_when_it_is_back(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """A banner while it is gone; afterwards the same conversation, with what it had."""
+    person = await visit(speaking.url)
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.types("before")
+
+    await person.context.set_offline(True)
+    banner = person.page.get_by_text("You are offline.")
+    await expect(banner).to_be_visible()
+    await expect(person.finals).to_have_text("before")
+
+    await person.context.set_offline(False)
+    await expect(banner).to_have_count(0)
+    assert await person.is_listened_to() == session
+    await person.types("after")
+
+
+async def test_a_server_that_is_down_is_reconnected_to(visit: Visit, tmp_path: Path) -> None:
+    """The dock says what happens, not that something is loaded; and all goes on afterwards."""
+    server = ServerProcess(tmp_path / "server", VOXQL_AGENT="local").start()
+    try:
+        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+        person = await visit(server.url)
+        await person.comes_as_guest()
+        session = await person.starts_talking()
+        await person.types("before")
+
+        server.kill()
+        await expect(person.state).to_have_text("Reconnecting…")
+        await expect(person.field).to_have_attribute("placeholder", "Reconnecting…")
+
+        server.environment["VOXQL_PORT"] = person.url.rpartition(":")[2]
+        server.start()
+        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+        assert await person.is_listened_to() == session
+        await person.types("after")
+        await expect(person.page.locator(".notice")).to_have_count(0)
+    finally:
+        server.stop()

@@ -1,0 +1,239 @@
+"""Looking around while one talks: nothing is hidden, nothing is covered, the focus is somewhere."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.person import Person
+from tests.e2e.sound import recording
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(180)
+
+# What can be seen and used, and of which something lies under the element given.
+COVERED = """
+covering => [...document.querySelectorAll('button, input, textarea, a, .line-text, h1, h2, p')]
+  .filter(element => element.checkVisibility() && !covering.contains(element))
+  .filter(element => !element.closest('.unseen, .skip'))
+  .filter(element => {
+    const a = element.getBoundingClientRect(), b = covering.getBoundingClientRect()
+    return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
+  })
+  .map(element => element.outerHTML.slice(0, 90))
+"""
+
+
+async def spoken_once(person: Person) -> str:
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.types("the first line")
+    return session
+
+
+async def test_a_conversation_that_is_out_of_sight_says_that_it_goes_on(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """On a past conversation and in the settings: muted, returned to, ended from there."""
+    person = await visit(speaking.url)
+    page = person.page
+    first = await spoken_once(person)
+    await person.new_chat.click()
+    second = await person.is_listened_to(other_than=first)
+    await person.types("the second line")
+    bar = page.get_by_role("region", name="Your conversation")
+    await expect(bar).to_have_count(0)
+
+    await page.locator(".row-link", has_text="the first line").click()
+    await expect(bar).to_contain_text("You are still talking with the agent.")
+    await bar.get_by_role("button", name="Mute").click()
+    await expect(bar).to_contain_text("You are muted")
+    await bar.get_by_role("link", name="Return").click()
+    assert person.session_id == second
+    await expect(bar).to_have_count(0)
+    await expect(person.state).to_have_text("Muted")
+
+    await page.get_by_role("link", name="Guest", exact=True).click()
+    await bar.get_by_role("button", name="End").click()
+    await expect(bar).to_have_count(0)
+    assert page.url.endswith("/settings"), "who looks at something goes on looking at it"
+    stored = await person.query(f'{{ session(id: "{second}") {{ endReason }} }}')
+    assert stored["session"]["endReason"] == "SAVED"
+
+
+@pytest.mark.parametrize("place", ["a past conversation", "the settings"])
+async def test_a_new_chat_can_be_begun_from_everywhere(
+    speaking: ServerProcess, visit: Visit, place: str
+) -> None:
+    """It saves what goes on and shows the next conversation; a failure is told where one is."""
+    person = await visit(speaking.url)
+    first = await spoken_once(person)
+    await person.new_chat.click()
+    second = await person.is_listened_to(other_than=first)
+    await person.types("the second line")
+    if place == "the settings":
+        await person.page.get_by_role("link", name="Guest", exact=True).click()
+    else:
+        await person.page.locator(".row-link", has_text="the first line").click()
+
+    await person.page.route("**/graphql", lambda route: route.fulfill(status=500, body="oh"))
+    await person.new_chat.click()
+    alert = person.page.get_by_role("alert").filter(has_text="Nothing is lost")
+    await expect(alert).to_be_visible()
+    await person.page.unroute("**/graphql")
+    await alert.get_by_role("button", name="Retry").click()
+
+    third = await person.is_listened_to(other_than=second if place == "the settings" else first)
+    assert third not in (first, second)
+    assert "the second line" in await person.reads(second)
+
+
+async def test_a_new_chat_begins_from_the_history_when_nothing_goes_on(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """From a past conversation, with the microphone, in one click."""
+    person = await visit(speaking.url, speaks_on_demand=True)
+    first = await spoken_once(person)
+    await person.page.get_by_role("button", name="End", exact=True).click()
+    await person.page.get_by_role("button", name="Start talking").wait_for()
+    await person.rows.first.click()
+    await person.page.get_by_text("End of the conversation").wait_for()
+
+    await person.new_chat.click()
+    await person.is_listened_to(other_than=first)
+    await person.says(recording("0880"))
+
+    await person.hears_himself_say("young man")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+async def test_a_note_covers_nothing(speaking: ServerProcess, visit: Visit, width: int) -> None:
+    """What says "Conversation saved" has a place of its own, wide and narrow."""
+    person = await visit(speaking.url, viewport={"width": width, "height": 740})
+    first = await spoken_once(person)
+    await expect(person.answers).to_have_count(1)
+
+    await person.new_chat.click()
+    await person.is_listened_to(other_than=first)
+    note = person.page.locator(".toast")
+    await note.hover()  # which keeps it
+    await expect(note).to_contain_text("Conversation saved")
+    await expect(note).to_be_in_viewport(ratio=1)
+
+    assert await note.evaluate(COVERED) == []
+
+
+async def test_the_drawer_of_a_narrow_page_closes_as_drawers_do(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """Esc takes back the search, then the drawer; a window that shrinks has none open."""
+    person = await visit(speaking.url)
+    page = person.page
+    await spoken_once(person)
+    drawer = page.get_by_role("navigation", name="History")
+    await expect(drawer).to_be_visible()
+
+    await page.set_viewport_size({"width": 360, "height": 740})
+    await expect(drawer).to_have_count(0)
+    await page.get_by_role("button", name="Open the history").click()
+    await expect(drawer).to_be_visible()
+    await expect(person.focused).to_have_accessible_name("Close the history")
+    await expect(page.locator("#main")).to_have_js_property("inert", True)
+    await page.keyboard.press("Escape")
+    await expect(drawer).to_have_count(0)
+    await expect(person.focused).to_have_accessible_name("Open the history")
+
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("first")
+    await expect(page.locator("mark")).to_have_text("first")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_label("Search what was said")).to_have_value("")
+    await expect(drawer).to_be_visible()
+    await page.get_by_role("button", name="More about").click()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("menuitem")).to_have_count(0)
+    await expect(drawer).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(drawer).to_have_count(0)
+
+    await page.set_viewport_size({"width": 1280, "height": 740})
+    await expect(drawer).to_be_visible()
+
+
+async def test_the_state_is_never_cut_off(speaking: ServerProcess, visit: Visit) -> None:
+    """Every sentence that the dock may say is there in full at 360 px."""
+    words = Path(__file__).resolve().parents[2] / "frontend/src/conversation/words.ts"
+    sentences = {
+        line.split('text: "')[1].split('"')[0]
+        for line in words.read_text().splitlines()
+        if 'text: "' in line
+    } | {"The agent has left", "Ended by itself", "Ended: no agent came"}
+    assert len(sentences) > 12
+    person = await visit(speaking.url, viewport={"width": 360, "height": 740})
+    await spoken_once(person)
+
+    cut = await person.state.evaluate(
+        """(status, sentences) => sentences.filter(sentence => {
+             status.textContent = sentence
+             const dock = document.querySelector('.dock-row').getBoundingClientRect()
+             const box = status.getBoundingClientRect()
+             const ways = document.querySelector('.dock-ways').getBoundingClientRect()
+             return status.scrollWidth > status.clientWidth + 1 || box.right > ways.left
+               || box.bottom > dock.bottom + 1 || dock.height > 45
+           })""",
+        sorted(sentences),
+    )
+
+    assert cut == []
+
+
+async def fill(person: Person, lines: int) -> None:
+    for number in range(lines):
+        await person.types(f"Repeat after me: number {number}")
+        await expect(person.answers).to_have_count(number + 1)
+
+
+async def left_below(scroll: Locator) -> float:
+    return float(await scroll.evaluate("e => e.scrollHeight - e.scrollTop - e.clientHeight"))
+
+
+async def test_who_scrolls_up_is_left_alone_until_he_jumps_to_the_latest(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """New lines move nothing while somebody reads above; one click leads to them."""
+    person = await visit(speaking.url, viewport={"width": 900, "height": 460})
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await fill(person, 4)
+    scroll = person.page.get_by_role("region", name="Conversation")
+    jump = person.page.get_by_role("button", name="Jump to latest")
+    await expect(jump).to_have_count(0)
+    assert await left_below(scroll) < 2
+
+    await scroll.hover()
+    await person.page.mouse.wheel(0, -2000)
+    await expect(jump).to_be_visible()
+    await person.types("one more")
+    await expect(person.answers).to_have_count(5)
+    assert await scroll.evaluate("e => e.scrollTop") == 0
+    await jump.click()
+
+    await expect(jump).to_have_count(0)
+    assert await left_below(scroll) < 2
+    await expect(person.focused).to_have_count(1)
+
+
+async def test_a_line_and_the_id_can_be_copied(speaking: ServerProcess, visit: Visit) -> None:
+    """One click each; the clipboard holds the words, or the id."""
+    person = await visit(speaking.url, permissions=["clipboard-read", "clipboard-write"])
+    session = await spoken_once(person)
+
+    line = person.page.locator(".line", has_text="the first line").first
+    await line.hover()
+    await line.get_by_role("button", name="Copy").click()
+    await expect(line.get_by_role("button", name="Copied")).to_be_visible()
+    assert await person.page.evaluate("navigator.clipboard.readText()") == "the first line"
+
+    await person.page.get_by_role("button", name="Copy the id").click()
+    assert await person.page.evaluate("navigator.clipboard.readText()") == session
