@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import { isReady, pendingStep } from "../src/conversation/state.ts";
-import { MICROPHONE } from "../src/conversation/words.ts";
+import { MICROPHONE, status } from "../src/conversation/words.ts";
 import { connection, failure, Scene, session, utterance } from "./scene.ts";
 
 const FENCED = 4409;
@@ -54,6 +54,19 @@ describe("the line for sound", () => {
       expect(scene.state.problem?.kind).toBe(kind);
     },
   );
+
+  it("that repairs itself is waited for, without asking the server", () => {
+    const scene = new Scene().talking();
+    scene.answer({ type: "mediaInterrupted" });
+    expect(scene.did).toEqual([]);
+    expect(status(scene.state).text).toBe("Reconnecting…");
+    scene.answer({ type: "mediaConnected" });
+    expect(status(scene.state).text).toBe("Listening");
+
+    scene.answer({ type: "mediaInterrupted" });
+    scene.answer({ type: "mediaLost", code: 1006, isTerminal: false });
+    expect(scene.find("wait").timer).toBe("media");
+  });
 
   it("goes to another window without a fight, and comes back when it is asked to", () => {
     const scene = new Scene().talking();
