@@ -78,7 +78,9 @@ def said(segment: str, text: str, *, final: bool) -> Utterance:
     )
 
 
-async def measure(url: str, key: str, events: int, folder: Path) -> tuple[list[float], float]:
+async def measure(
+    url: str, key: str, events: int, folder: Path, *, lines: int = LINES
+) -> tuple[list[float], float]:
     """Return the milliseconds of each interim that was shown, and the layout's shifts."""
     speaker = Speaker()
     worker = Worker(url, key, agent_names=["voxql"], places=2, on_start=speaker.converse)
@@ -88,19 +90,21 @@ async def measure(url: str, key: str, events: int, folder: Path) -> tuple[list[f
             async_playwright() as playwright,
             at_a_browser(playwright, url, [], folder) as person,
         ):
-            return await _observed(person, speaker, events)
+            return await _observed(person, speaker, events, lines)
     finally:
         await worker.stop(timeout=1)
         await working
 
 
-async def _observed(person: Person, speaker: Speaker, events: int) -> tuple[list[float], float]:
+async def _observed(
+    person: Person, speaker: Speaker, events: int, lines: int
+) -> tuple[list[float], float]:
     await person.comes_as_guest()
     await person.starts_talking()
     bridge = await speaker.bridge
-    for number in range(LINES):
+    for number in range(lines):
         bridge.utter(said(new_segment(), f"Line {number} of what was said before.", final=True))
-    await expect(person.lines).to_have_count(LINES)
+    await expect(person.lines).to_have_count(lines)
     await person.page.evaluate(WATCH)
     sent: dict[str, float] = {}
     segment = new_segment()
@@ -113,7 +117,9 @@ async def _observed(person: Person, speaker: Speaker, events: int) -> tuple[list
         words = " ".join(["and so on"] * (1 + number % 30))
         bridge.utter(said(segment, f"#{number} {words}", final=False))
         await asyncio.sleep(PAUSE_S)
-    await asyncio.sleep(0.5)
+    last = f"#{events - 1} "
+    await expect(person.lines.last).to_contain_text(last)
+    await person.page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
     shown: dict[str, float] = await person.page.evaluate("window.shown")
     shifts: float = await person.page.evaluate("window.shifts")
     return [at - sent[number] for number, at in shown.items() if at], shifts
