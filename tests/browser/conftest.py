@@ -1,5 +1,6 @@
 """Fixtures: a real server with the real agent, and people at real browsers in front of it."""
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 from playwright.async_api import async_playwright
 
+from tests.attach.programs import AgentProgram
 from tests.browser.person import Person, at_a_browser
 from tests.e2e.sound import Clip
-from tests.server_process import ServerProcess
+from tests.livekit_server import LiveKitServer
+from tests.server_process import ROOT, ServerProcess
 
 READY_WITHIN_S = 60.0
 
@@ -29,6 +32,36 @@ def speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess
     server.wait_for("ready: conversations can begin", READY_WITHIN_S)
     yield server
     server.stop()
+
+
+def agent_of(livekit: LiveKitServer) -> AgentProgram:
+    """Start `voxql agent --livekit`, and wait until it may be asked for."""
+    command = (sys.executable, str(ROOT / "cli.py"), "agent", "--livekit")
+    agent = AgentProgram(command, livekit, VOXQL_AGENT_PLACES="40")
+    try:
+        agent.wait_for("registered at LiveKit")
+    except AssertionError:
+        agent.kill()
+        raise
+    return agent
+
+
+def server_of(livekit: LiveKitServer, folder: Path, **environment: str) -> ServerProcess:
+    """Start a server whose conversations are held in LiveKit's rooms."""
+    settings = {"VOXQL_AGENT": "livekit", **livekit.settings, **environment}
+    return ServerProcess(folder, **settings).start()
+
+
+@pytest.fixture(scope="session")
+def in_rooms(
+    livekit: LiveKitServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """As `speaking`, over LiveKit."""
+    with agent_of(livekit) as agent:
+        server = server_of(livekit, tmp_path_factory.mktemp("in-rooms"))
+        yield server
+        server.stop()
+    assert "Traceback" not in agent.log, agent.log
 
 
 @pytest.fixture

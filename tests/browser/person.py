@@ -62,10 +62,12 @@ if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => {
 }
 """
 
-# What a browser logs about requests that a test has made fail on purpose, or a page without https.
+# What a browser logs about requests that a test has made fail on purpose, a page without https, or
+# one that nobody has clicked on yet since it was loaded again.
 EXPECTED: Final = re.compile(
     r"Failed to load resource|WebSocket connection to|VoxQL: |"
-    r"Cross-Origin-Opener-Policy header has been ignored"
+    r"Cross-Origin-Opener-Policy header has been ignored|"
+    r"The AudioContext was not allowed to start"
 )
 
 
