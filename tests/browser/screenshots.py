@@ -8,11 +8,11 @@ from typing import Final
 
 from playwright.async_api import Page, async_playwright, expect
 
-from tests.browser.person import Person, at_a_browser
+from tests.browser.person import LEAD_S, Person, at_a_browser
 from tests.e2e.sound import Clip, recording
 from tests.server_process import ROOT, ServerProcess
 
-SAID: Final[list[Clip | float]] = [3.0, recording("0920"), 7.0, recording("0870"), 2.0]
+SAID: Final[list[Clip | float]] = [LEAD_S, recording("0920"), 7.0, recording("0870"), 2.0]
 IMAGES: Final = ROOT / "docs" / "images"
 SHOWN: Final = frozenset({"conversation", "search"})
 """Of the pictures, those that the documents show."""
@@ -109,15 +109,13 @@ async def _shoot(page: Page, folder: Path, name: str) -> None:
         await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         await page.screenshot(path=folder / f"{name}-{scheme}.png")
     await page.set_viewport_size({"width": 360, "height": 740})
-    close = page.get_by_role("button", name="Close the history").first
-    if await close.is_visible():
-        await close.click()
+    history = page.get_by_role("navigation", name="History")
+    await expect(history).to_have_count(0)
     await page.emulate_media(color_scheme="light")
     await page.screenshot(path=folder / f"{name}-narrow.png")
     await page.set_viewport_size({"width": 1280, "height": 800})
-    opening = page.get_by_role("button", name="Open the history")
-    if await opening.is_visible():
-        await opening.click()
+    if name != "welcome":
+        await expect(history).to_be_visible()
 
 
 if __name__ == "__main__":
