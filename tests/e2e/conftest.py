@@ -1,17 +1,21 @@
-"""Fixtures of the end-to-end tests: real servers with the real agent."""
+"""Fixtures of the end-to-end tests: real servers with the real agent, on either transport."""
 
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.attach.programs import AgentProgram
 from tests.e2e.sound import recordings
-from tests.server_process import ServerProcess
+from tests.livekit_server import LiveKitServer
+from tests.server_process import ROOT, ServerProcess
 
 READY_WITHIN_S = 60.0
 PLACES = 3
 """Conversations at once, on the two cores that the checks run on."""
 
 StartSpeaking = Callable[..., ServerProcess]
+StartAgent = Callable[[str], AgentProgram]
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +40,75 @@ def speaking(start_speaking: StartSpeaking) -> ServerProcess:
     return start_speaking(VOXQL_AGENT_PLACES=str(PLACES))
 
 
-def ready(server: ServerProcess) -> ServerProcess:
-    """Wait until its agent can be talked to."""
-    server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+@pytest.fixture(scope="session")
+def room_agent(livekit: LiveKitServer) -> Iterator[AgentProgram]:
+    """`voxql agent --livekit`, which all servers share that hold conversations in rooms."""
+    with room_worker(livekit, VOXQL_AGENT_PLACES=str(PLACES)) as program:
+        program.wait_for("registered at LiveKit", READY_WITHIN_S)
+        yield program
+        assert "Traceback" not in program.log, program.log
+
+
+@pytest.fixture(scope="session")
+def start_in_rooms(
+    livekit: LiveKitServer, room_agent: AgentProgram, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartSpeaking]:
+    """Start servers whose conversations are held in LiveKit's rooms; all end at the end."""
+    servers: list[ServerProcess] = []
+
+    def start(**environment: str) -> ServerProcess:
+        recordings()
+        folder = tmp_path_factory.mktemp("in-rooms")
+        # How long a job takes to begin says nothing about what is tested here.
+        settings = {"VOXQL_AGENT": "livekit", "VOXQL_START_TIMEOUT_S": "60", **livekit.settings}
+        servers.append(ServerProcess(folder, **settings, **environment).start())
+        # Its agents are elsewhere: after a restart they look for it where it was.
+        servers[-1].environment["VOXQL_PORT"] = servers[-1].url.rpartition(":")[2]
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def in_rooms(start_in_rooms: StartSpeaking) -> ServerProcess:
+    """The one that most of these tests share."""
+    return start_in_rooms()
+
+
+@pytest.fixture(scope="session", params=["local", "livekit"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """Either way for sound: what is said and stored is the same."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def start_talking(transport: str, request: pytest.FixtureRequest) -> StartSpeaking:
+    """Start servers with this transport."""
+    start: StartSpeaking = request.getfixturevalue(
+        "start_in_rooms" if transport == "livekit" else "start_speaking"
+    )
+    return start
+
+
+@pytest.fixture(scope="session")
+def talking(transport: str, request: pytest.FixtureRequest) -> ServerProcess:
+    """The shared server with this transport."""
+    server: ServerProcess = request.getfixturevalue(
+        "in_rooms" if transport == "livekit" else "speaking"
+    )
     return server
+
+
+def ready(server: ServerProcess) -> ServerProcess:
+    """Wait until its agent can be talked to; one of LiveKit's has no part in a server's start."""
+    if server.environment["VOXQL_AGENT"] == "local":
+        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+    return server
+
+
+def room_worker(livekit: LiveKitServer, **environment: str) -> AgentProgram:
+    """Start `voxql agent --livekit`; to be entered with `with`, which ends it."""
+    command = [sys.executable, str(ROOT / "cli.py"), "agent", "--livekit"]
+    return AgentProgram(command, livekit, **environment)

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
 RATE: Final = 24_000
+LOUD: Final = 300
+"""From here on a sample, of 32,767, is a voice and not what a codec makes of silence."""
+PAUSE_S: Final = 1.0
+"""Longer than the voice pauses between two sentences."""
 
 
 @dataclass(eq=False)
@@ -20,8 +26,8 @@ class Reply:
     """How many samples of it have been heard."""
     length: int | None = None
     """How many the agent says there are, once it has said so."""
-    cleared: float | None = None
-    """When it was told to stop."""
+    silent_since: float | None = None
+    """When it was stopped; in a room, where nobody says so, when its last sound was heard."""
 
     @property
     def heard(self) -> bytes:
@@ -29,9 +35,17 @@ class Reply:
         return bytes(self.sound[: 2 * self.samples])
 
     @property
+    def first_voice(self) -> float | None:
+        """When the first sound was heard that is not silence."""
+        if self.first_sound is None:
+            return None
+        loud = np.flatnonzero(_is_loud(bytes(self.sound[: len(self.sound) // 2 * 2])))
+        return self.first_sound + int(loud[0]) / RATE if len(loud) else None
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more of it will be heard."""
-        return self.cleared is not None or self.length == self.samples
+        return self.silent_since is not None or self.length == self.samples
 
 
 class Player:
@@ -59,7 +73,7 @@ class Player:
     def add(self, sound: bytes) -> None:
         assert self.replies, "sound came before any reply began"
         reply = self.replies[-1]
-        assert reply.cleared is None, "sound of a reply came after it was cleared"
+        assert reply.silent_since is None, "sound of a reply came after it was cleared"
         if reply.first_sound is None:
             reply.first_sound = self._clock()
         self.advance()
@@ -78,8 +92,14 @@ class Player:
     def clear(self, playout: str) -> Reply:
         self.advance()
         reply = self.reply(playout)
-        reply.cleared = self._clock()
+        reply.silent_since = self._clock()
         return reply
+
+    def stop(self) -> None:
+        """The line is cut: what has come is not played any more."""
+        for reply in self.replies:
+            if not reply.is_over:
+                self.clear(reply.playout)
 
     def reply(self, playout: str) -> Reply:
         return next(reply for reply in self.replies if reply.playout == playout)
@@ -91,7 +111,7 @@ class Player:
         samples = int((self._clock() - self._since) * RATE)
         self._since += samples / RATE
         for reply in self.replies:
-            waiting = 0 if reply.cleared is not None else len(reply.sound) // 2 - reply.samples
+            waiting = 0 if reply.silent_since is not None else len(reply.sound) // 2 - reply.samples
             taken = min(samples, waiting)
             reply.samples += taken
             samples -= taken
@@ -99,3 +119,59 @@ class Player:
             # It ran dry: what comes next begins when it comes.
             self._dry = self._since - samples / RATE
             self._since = None
+
+
+class RoomPlayer:
+    """Hears replies in a stream of sound that has no beginnings and ends, as a room's has.
+
+    Args:
+        clock: seconds, monotonic.
+        is_speaking: whether the agent says that it speaks; until it no longer does, silence is a
+            pause, however long a busy machine makes it.
+    """
+
+    def __init__(self, clock: Callable[[], float], is_speaking: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._is_speaking = is_speaking
+        self.replies: list[Reply] = []
+        self._paused = 0
+        """Samples of silence at the end of the reply that is heard."""
+        self._last_voice = 0.0
+
+    @property
+    def is_silent(self) -> bool:
+        return all(reply.is_over for reply in self.replies)
+
+    def add(self, sound: bytes) -> None:
+        """Take what is heard just now."""
+        now = self._clock()
+        loud = np.flatnonzero(_is_loud(sound))
+        if len(loud):
+            self._last_voice, self._paused = now, 0
+            if self.is_silent:
+                self.replies.append(Reply(f"reply {len(self.replies)}", now, first_sound=now))
+        else:
+            self._paused += len(sound) // 2
+        if self.is_silent:
+            return
+        reply = self.replies[-1]
+        reply.sound += sound
+        reply.samples = len(reply.sound) // 2
+        if self._paused > PAUSE_S * RATE and not self._is_speaking():
+            self.stop()
+
+    def stop(self) -> None:
+        """What was heard until now was the whole reply."""
+        if self.is_silent:
+            return
+        reply = self.replies[-1]
+        reply.silent_since = self._last_voice
+        del reply.sound[len(reply.sound) - 2 * self._paused :]
+        reply.samples = len(reply.sound) // 2
+        self._paused = 0
+
+
+def _is_loud(sound: bytes) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    found: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    found = np.abs(np.frombuffer(sound, "<i2").astype(np.int32)) > LOUD
+    return found

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.e2e.call import Call
 from tests.e2e.conftest import StartSpeaking, ready
 from tests.e2e.hearing import understood
-from tests.e2e.person import Call, Json, Person, Said, Seen, joined
+from tests.e2e.microphone import Said
+from tests.e2e.person import Person
 from tests.e2e.player import Reply
+from tests.e2e.seen import Json, Seen, joined
 from tests.e2e.sound import Clip, random_words, recording, recordings
 from tests.e2e.words import error_rate, normal
 from tests.server_process import ServerProcess
@@ -48,10 +51,10 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(start_speaking: StartSpeaking) -> Story:
-    """Hold both conversations once, for all of these tests."""
+def story(start_talking: StartSpeaking) -> Story:
+    """Hold both conversations once on each transport, for all of these tests."""
     made = random_words(random.randrange(1_000_000))
-    return asyncio.run(_happen(start_speaking(), [*recordings(), made]))
+    return asyncio.run(_happen(start_talking(), [*recordings(), made]))
 
 
 async def _happen(server: ServerProcess, clips: Sequence[Clip]) -> Story:
@@ -67,7 +70,7 @@ async def _happen(server: ServerProcess, clips: Sequence[Clip]) -> Story:
         async with Call(person, started) as second:
             await second.answered(second.say(recording("0880")))
             saved = await second.save()
-            await second.until(lambda: second.end, 15)
+            await second.until(lambda: second.end)
         return Story(
             call.id,
             spoken,

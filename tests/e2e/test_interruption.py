@@ -4,13 +4,14 @@ import pytest
 
 from tests.e2e.hearing import understood
 from tests.e2e.machine import Machine
-from tests.e2e.person import Person, Said
+from tests.e2e.microphone import Said
+from tests.e2e.person import Person
 from tests.e2e.player import RATE, Reply
 from tests.e2e.sound import recording, spoken
 from tests.e2e.words import error_rate, normal
 from tests.server_process import ServerProcess
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 SENTENCE = (
     "the old train left the station early in the morning and went slowly along the river to the "
@@ -20,17 +21,23 @@ STOPS_WITHIN_S = 0.5
 
 
 @pytest.mark.parametrize("heard_s", [1.2, 3.0])
-async def test_speech_over_a_reply_stops_it(speaking: ServerProcess, heard_s: float) -> None:
+async def test_speech_over_a_reply_stops_it(
+    talking: ServerProcess, transport: str, heard_s: float
+) -> None:
     """The reply falls silent at once; the transcript keeps what had been heard, and marks it."""
-    machine = Machine(speaking.process.pid)
+    machine = Machine(talking.process.pid)
     request = spoken("request", f"repeat after me {SENTENCE}")
-    async with Person(speaking.url) as person, await person.talk() as call:
+    async with Person(talking.url) as person, await person.talk() as call:
         call.say(request)
         await call.until(lambda: call.replies and call.replies[0].samples > heard_s * RATE)
         reply = call.replies[0]
         over = call.say(recording("0920").trimmed())
-        await call.until(lambda: reply.cleared)
-        _assert_stopped(reply, over, machine)
+        await call.until(lambda: reply.silent_since)
+        took = _silent_after(reply, over)
+        if transport == "local":
+            # In a room this is a matter of the network, too: `bench.speech` measures.
+            assert 0 < took <= machine.allows(STOPS_WITHIN_S)
+            assert reply.length is None, "a reply that was cut off has no end"
         await call.answered(over)
 
         kept = {one["key"]: one for one in await person.utterances(call.id)}
@@ -41,12 +48,11 @@ async def test_speech_over_a_reply_stops_it(speaking: ServerProcess, heard_s: fl
         assert not any(one["isInterrupted"] for one in kept.values() if one is not cut)
 
 
-def _assert_stopped(reply: Reply, over: Said, machine: Machine) -> None:
-    assert reply.cleared is not None
-    took = reply.cleared - over.voice_began
+def _silent_after(reply: Reply, over: Said) -> float:
+    assert reply.silent_since is not None
+    took = reply.silent_since - over.voice_began
     print(f"\nsilent {took * 1000:.0f} ms after the person began")
-    assert 0 < took <= machine.allows(STOPS_WITHIN_S)
-    assert reply.length is None, "a reply that was cut off has no end"
+    return took
 
 
 def _assert_prefix(asked: str, kept: str) -> None:

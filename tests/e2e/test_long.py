@@ -7,8 +7,10 @@ from statistics import mean
 import psutil
 import pytest
 
+from tests.e2e.call import Call
 from tests.e2e.machine import Machine
-from tests.e2e.person import Call, Person, joined
+from tests.e2e.person import Person
+from tests.e2e.seen import joined
 from tests.e2e.sound import Clip, recording, silence
 from tests.e2e.words import error_rate
 from tests.server_process import ServerProcess

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.e2e.person import Person, joined
+from tests.e2e.person import Person
+from tests.e2e.seen import joined
 from tests.e2e.sound import noises, recording
 from tests.e2e.words import error_rate
 from tests.server_process import ServerProcess

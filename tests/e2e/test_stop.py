@@ -5,8 +5,9 @@ from contextlib import suppress
 
 from websockets.exceptions import ConnectionClosed
 
+from tests.e2e.call import Call
 from tests.e2e.conftest import StartSpeaking
-from tests.e2e.person import Call, Person
+from tests.e2e.person import Person
 from tests.e2e.sound import spoken
 from tests.storage.disk import rows
 

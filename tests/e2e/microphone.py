@@ -1,0 +1,75 @@
+"""The person's microphone: silence, and in it what is said, at the pace at which it is spoken."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.e2e.sound import RATE, Clip, Pcm, silence
+
+PIECE_S: Final = 0.02
+PIECE: Final = int(RATE * PIECE_S)
+
+
+@dataclass(eq=False)
+class Said:
+    """A clip on its way to the agent: when its first sample was spoken, and its voice ended."""
+
+    clip: Clip
+    done: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    began: float = 0.0
+
+    @property
+    def voice_began(self) -> float:
+        return self.began + self.clip.voice[0] / RATE
+
+    @property
+    def voice_ended(self) -> float:
+        return self.began + self.clip.voice[1] / RATE
+
+
+class Microphone:
+    """Says one clip after the other."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._queue: list[tuple[Said, int]] = []
+
+    def say(self, clip: Clip) -> Said:
+        """Say something, after what is being said; `done` when its last sample was picked up."""
+        said = Said(clip)
+        self._queue.append((said, 0))
+        return said
+
+    def forget(self) -> None:
+        """Leave unsaid what was not said yet."""
+        self._queue.clear()
+
+    async def pieces(self) -> AsyncIterator[Pcm]:
+        """Yield what is picked up, each piece when its last sample has been spoken."""
+        began = self._loop.time()
+        picked_up = 0
+        while True:
+            piece = silence(PIECE_S)
+            filled = 0
+            while filled < PIECE and self._queue:
+                filled += self._pour(piece, filled, began + (picked_up + filled) / RATE)
+            picked_up += PIECE
+            due = began + picked_up / RATE
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            yield piece
+
+    def _pour(self, piece: Pcm, filled: int, now: float) -> int:
+        said, place = self._queue[0]
+        if place == 0:
+            said.began = now
+        part = said.clip.pcm[place : place + PIECE - filled]
+        piece[filled : filled + len(part)] = part
+        if place + len(part) >= len(said.clip.pcm):
+            self._queue.pop(0)
+            said.done.set_result(None)
+        else:
+            self._queue[0] = (said, place + len(part))
+        return len(part)

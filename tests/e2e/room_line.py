@@ -1,0 +1,113 @@
+"""A person's sound through a LiveKit room, with LiveKit's own client."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from livekit import rtc
+
+from tests.e2e.microphone import PIECE, Microphone
+from tests.e2e.player import RATE as HEARD_RATE
+from tests.e2e.player import RoomPlayer
+from tests.e2e.seen import Json
+from tests.e2e.sound import RATE
+
+WITHIN_S: Final = 60.0
+
+
+class RoomLine:
+    """What is said goes to the agent, what the agent says is heard.
+
+    Args:
+        microphone: what is said.
+        player: what notes the replies.
+        changed: called whenever something was heard, or somebody came or went.
+    """
+
+    def __init__(
+        self, microphone: Microphone, player: RoomPlayer, changed: Callable[[], None]
+    ) -> None:
+        self._microphone = microphone
+        self._player = player
+        self._changed = changed
+        self._room = rtc.Room()
+        # Without a queue, which would smooth what is late and let everything after it be late too.
+        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=0)
+        self._ears: dict[str, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self, connection: Json) -> None:
+        """Join with what `startNewChat` or `joinSession` has given; done once the agent listens."""
+        room = self._room
+        room.on("track_subscribed", self._on_subscribed)
+        room.on("track_unsubscribed", self._on_unsubscribed)
+        for event in ("participant_connected", "participant_disconnected"):
+            room.on(event, lambda *_: self._changed())
+        async with asyncio.timeout(WITHIN_S):
+            await room.connect(connection["url"], connection["token"])
+            track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
+            options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+            publication = await room.local_participant.publish_track(track, options)
+            self._tasks.append(self._spawn(self._speak()))
+            await publication.wait_for_subscription()
+
+    def check(self) -> None:
+        """Raise what has broken the line, if it is broken."""
+        for task in [*self._tasks, *self._ears.values()]:
+            if task.done():
+                task.result()
+
+    async def close(self) -> None:
+        tasks = [*self._tasks, *self._ears.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        self._ears.clear()
+        await self._room.disconnect()
+        await self._source.aclose()
+        self._player.stop()
+
+    @property
+    def agents(self) -> list[str]:
+        """The agents that are in the room, by identity."""
+        return [
+            one.identity
+            for one in self._room.remote_participants.values()
+            if one.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        ]
+
+    async def _speak(self) -> None:
+        async for piece in self._microphone.pieces():
+            # Without a queue the source takes 10 ms at a time.
+            for part in (piece[: PIECE // 2], piece[PIECE // 2 :]):
+                frame = rtc.AudioFrame(part.astype("<i2").tobytes(), RATE, 1, len(part))
+                await self._source.capture_frame(frame)
+
+    def _on_subscribed(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, _: rtc.RemoteParticipant
+    ) -> None:
+        if isinstance(track, rtc.RemoteAudioTrack):
+            self._ears[publication.sid] = self._spawn(self._hear(track))
+
+    def _on_unsubscribed(
+        self, _track: rtc.Track, publication: rtc.RemoteTrackPublication, *_: object
+    ) -> None:
+        if ear := self._ears.pop(publication.sid, None):
+            ear.cancel()
+
+    async def _hear(self, track: rtc.RemoteAudioTrack) -> None:
+        stream = rtc.AudioStream.from_track(
+            track=track, sample_rate=HEARD_RATE, num_channels=1, frame_size_ms=20
+        )
+        try:
+            async for event in stream:
+                self._player.add(bytes(event.frame.data))
+                self._changed()
+        finally:
+            await stream.aclose()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._changed())
+        return task

@@ -1,0 +1,102 @@
+"""What is lost in the middle of a conversation, and what is not lost with it."""
+
+import asyncio
+from contextlib import ExitStack
+from uuid import uuid4
+
+import pytest
+
+from tests.attach.programs import AgentProgram
+from tests.e2e.call import Call
+from tests.e2e.conftest import READY_WITHIN_S, room_worker
+from tests.e2e.person import Person
+from tests.e2e.room_line import RoomLine
+from tests.e2e.seen import joined
+from tests.e2e.sound import Clip, recording, spoken
+from tests.e2e.words import error_rate, normal
+from tests.livekit_server import LiveKitServer
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(300)
+
+AWAY_S = 20.0
+"""Less than VOXQL_ABANDON_S, after which the conversation would be over."""
+SENTENCE = (
+    "the old train left the station early in the morning and went slowly along the river to the "
+    "mountain village where my brother lives with his children and a very large brown dog"
+)
+
+
+async def test_a_person_whose_connection_is_lost_goes_on_where_they_were(
+    talking: ServerProcess,
+) -> None:
+    """Away for 20 seconds, in mid-sentence: what was heard is kept, and they are answered again."""
+    async with Person(talking.url) as person, await person.talk() as call:
+        before, after = recording("0880"), recording("0930")
+        await call.answered(call.say(before))
+        cut = call.say(spoken("long sentence", SENTENCE))
+        await call.until(lambda: len(call.interims(cut.began)) > 3)
+
+        await call.drop()
+        await asyncio.sleep(AWAY_S)  # this is what happens here, nothing is waited for
+        assert call.status == "ACTIVE"
+        call.microphone.forget()
+        await call.rejoin()
+        said = call.say(after)
+        await call.answered(said)
+
+        kept = await person.utterances(call.id)
+        assert all(one["isFinal"] for one in kept)
+        heard = [one["text"] for one in kept if one["role"] == "USER"]
+        _assert_heard(before, call, until=cut.began)
+        assert "the old train" in normal(" ".join(heard))
+        _assert_heard(after, call, since=said.began)
+        assert call.statuses == ["STARTING", "ACTIVE"] or call.statuses == ["ACTIVE"]
+        assert {one["key"] for one in kept} == set(call.held), "the person saw all of it"
+
+
+async def test_a_worker_that_is_killed_in_mid_sentence_is_replaced(
+    in_rooms: ServerProcess, livekit: LiveKitServer
+) -> None:
+    """Half a sentence stays, as unfinished; with another worker the conversation goes on."""
+    name = f"agent-{uuid4().hex}"
+    with ExitStack() as programs:
+        first = await _worker(programs, livekit, name)
+        async with Person(in_rooms.url) as person, await person.talk(agentName=name) as call:
+            await call.answered(call.say(recording("0880")))
+            line = call.line
+            assert isinstance(line, RoomLine)
+            [lost] = line.agents
+            await _worker(programs, livekit, name)
+            cut = call.say(spoken("long sentence", SENTENCE))
+            await call.until(lambda: len(call.interims(cut.began)) > 3)
+
+            await asyncio.to_thread(first.kill)
+
+            await call.until(lambda: call.statuses[-2:] == ["STARTING", "ACTIVE"])
+            await call.until(lambda: lost not in line.agents and line.agents)
+            await cut.done
+            after = call.say(recording("0930"))
+            await call.answered(after)
+
+            kept = await person.utterances(call.id)
+            unfinished = [one for one in kept if not one["isFinal"]]
+            assert [one["key"] for one in unfinished] == [call.interims(cut.began)[0].key]
+            assert normal(unfinished[0]["text"]).startswith("the old train")
+            _assert_heard(recording("0880"), call, until=cut.began)
+            _assert_heard(recording("0930"), call, since=after.began)
+            assert {one["key"] for one in kept} == set(call.held), "the person saw all of it"
+
+
+async def _worker(programs: ExitStack, livekit: LiveKitServer, name: str) -> AgentProgram:
+    program = programs.enter_context(
+        room_worker(livekit, VOXQL_AGENT_NAME=name, VOXQL_AGENT_PLACES="1")
+    )
+    await asyncio.to_thread(program.wait_for, "registered at LiveKit", READY_WITHIN_S)
+    return program
+
+
+def _assert_heard(clip: Clip, call: Call, since: float = 0.0, until: float = float("inf")) -> None:
+    """What was said in this time was understood."""
+    heard = joined([seen for seen in call.finals("USER", since) if seen.at < until])
+    assert error_rate([clip.text], [heard]) <= 0.25, (clip.text, heard)
