@@ -11,7 +11,8 @@ class AgentPresence:
     connection: str
     attempt: int
     user_id: str
-    state: str | None = None
+    state: str = "INITIALIZING"
+    """What it last told; until then it is on its way."""
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ class Presence:
     """Sessions that somebody left while the database took nothing: no deadline runs yet."""
 
     def agent_state(self, session_id: str) -> str | None:
-        """Return the state that the connected agent last told, None without an agent."""
+        """Return the state of the connected agent, None without one."""
         agent = self.agents.get(session_id)
         return agent.state if agent is not None else None
 

@@ -222,11 +222,11 @@ async def test_an_agent_does_not_take_the_key_of_a_typed_line(stage: Stage) -> N
 
 
 async def test_the_state_of_the_agent_is_shown_while_it_is_connected(stage: Stage) -> None:
-    """It costs no version; an agent that is not connected has none."""
+    """It costs no version; an agent that has told none is on its way, one that is away has none."""
     session, agent = await stage.talk()
     watcher = await stage.watch_sessions(session)
     first = await watcher.next()
-    assert sessions.agent_state(stage.backend, session) is None
+    assert sessions.agent_state(stage.backend, session) == "INITIALIZING"
 
     agent.state("THINKING")
 
