@@ -19,6 +19,8 @@ export default defineConfig({
     // A data: URL would need a hole in the Content-Security-Policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // LiveKit's client, which is fetched only where a connection goes through a room.
+    chunkSizeWarningLimit: 600,
   },
   worker: { format: "es" },
   test: { include: ["tests/**/*.test.ts"], environment: "node" },
