@@ -55,6 +55,9 @@ def agent(
     url: Annotated[
         str | None, typer.Option(envvar="VOXQL_URL", help="The server (default: the local one).")
     ] = None,
+    livekit: Annotated[
+        bool, typer.Option("--livekit", help="Be a worker of LiveKit (LIVEKIT_...) instead.")
+    ] = False,
     end_with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run the voice agent alone, for a server elsewhere."""
@@ -63,8 +66,11 @@ def agent(
 
         end_with_the_parent()
     settings = _settings()
+    if livekit and (missing := _missing_of_livekit(settings)):
+        _say(f"voxql agent --livekit needs {', '.join(missing)}; see docs/settings.md")
+        raise typer.Exit(CANNOT_RUN)
     try:
-        from agent_bridge.agent import LlmSettings, run_agent
+        from agent_bridge.agent import LiveKitSettings, LlmSettings, run_agent, run_livekit_agent
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in {"livekit", "numpy", "openai"}:
             _say(f"The agent's packages are not installed (no module {error.name}): make setup")
@@ -72,17 +78,27 @@ def agent(
         raise
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
     model = LlmSettings(settings.llm_base_url, settings.llm_model, key)
-    _until_stopped(
-        run_agent(
-            url or settings.public_url,
-            settings.worker_secret(),
-            [settings.agent_name],
-            settings.agent_places,
-            model if settings.llm_model else None,
-            recogniser=settings.recogniser,
-            voice=settings.voice,
-        )
-    )
+    llm = model if settings.llm_model else None
+    name, places = settings.agent_name, settings.agent_places
+    recogniser, voice = settings.recogniser, settings.voice
+    if livekit and settings.livekit_api_secret:
+        secret = settings.livekit_api_secret.get_secret_value()
+        where = LiveKitSettings(settings.livekit_url, settings.livekit_api_key, secret)
+        work = run_livekit_agent(where, name, places, llm, recogniser=recogniser, voice=voice)
+    else:
+        server, key = url or settings.public_url, settings.worker_secret()
+        work = run_agent(server, key, [name], places, llm, recogniser=recogniser, voice=voice)
+    _until_stopped(work)
+
+
+def _missing_of_livekit(settings: "Settings") -> list[str]:
+    """Return the names of what LiveKit needs and the settings don't have."""
+    needed = {
+        "LIVEKIT_URL": settings.livekit_url,
+        "LIVEKIT_API_KEY": settings.livekit_api_key,
+        "LIVEKIT_API_SECRET": settings.livekit_api_secret,
+    }
+    return [name for name, value in needed.items() if not value]
 
 
 @app.command()

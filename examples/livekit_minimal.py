@@ -35,6 +35,7 @@ if __name__ == "__main__":
         entrypoint_fnc=entrypoint,
         agent_name=os.environ.get("VOXQL_AGENT_NAME", "voxql"),
         num_idle_processes=1,
+        initialize_process_timeout=60,
         load_fnc=lambda: 0.0,  # an example takes whatever comes
         host="127.0.0.1",
         port=0,

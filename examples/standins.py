@@ -27,7 +27,7 @@ class Ears(stt.STT):  # type: ignore[type-arg] # not generic in old versions
 
     def __init__(self, sentences: Sequence[str]) -> None:
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
-        self.sentences = list(sentences)
+        self.sentences = iter(sentences)
 
     async def _recognize_impl(self, buffer: Any, **_: Any) -> stt.SpeechEvent:
         raise NotImplementedError("these ears only stream")
@@ -40,7 +40,8 @@ class Ears(stt.STT):  # type: ignore[type-arg] # not generic in old versions
 class _Hearing(stt.RecognizeStream):
     def __init__(self, ears: Ears, conn_options: Any) -> None:
         super().__init__(stt=ears, conn_options=conn_options)
-        self._sentences = iter(ears.sentences)
+        # A handoff may begin a new stream; the sentences go on.
+        self._sentences = ears.sentences
 
     async def _run(self) -> None:
         words: list[str] = []

@@ -2,18 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, AgentStateChangedEvent, CloseEvent, llm, stt, tts
+from livekit.agents import (
+    Agent,
+    AgentSession,
+    AgentStateChangedEvent,
+    CloseEvent,
+    ConversationItemAddedEvent,
+    llm,
+    stt,
+    tts,
+)
 from livekit.agents.types import NOT_GIVEN
 from livekit.agents.voice import ModelSettings
 
 from agent_bridge.agent.hearing import Heard, Hearing, PersonInput
-from agent_bridge.agent.line import AudioLine
+from agent_bridge.agent.line import AudioLine, Line, Listener
 from agent_bridge.agent.output import LAST_FRAME, PersonOutput, ReplyText, Said
 from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Peer, Played
 from agent_bridge.client import BridgeClient, InputCommand, StopCommand, new_segment
@@ -85,13 +94,21 @@ class _VoiceAgent(Agent):
 
 
 class Conversation:
-    """Runs one conversation from the worker's `start` to `bye`."""
+    """Runs one conversation from the worker's `start` to `bye`, on any transport.
 
-    def __init__(self, job: StartJob, minds: Minds) -> None:
+    Args:
+        job: the conversation.
+        minds: what it hears, thinks and speaks with.
+        new_line: makes the line to the person; by default one to the server's `/audio`.
+    """
+
+    def __init__(
+        self, job: StartJob, minds: Minds, new_line: Callable[[Listener], Line] | None = None
+    ) -> None:
         self._job = job
         self._minds = minds
         self._person = PersonInput()
-        self._line = AudioLine(job.url, job.audio_token, self)
+        self._line: Line = new_line(self) if new_line else AudioLine(job.url, job.audio_token, self)
         self._text = ReplyText(self._said)
         self._output = PersonOutput(self._line, self._text, self._said)
         self._hearing = Hearing(minds.recogniser, self._heard) if minds.recogniser else None
@@ -122,7 +139,7 @@ class Conversation:
             try:
                 await bridge.ready()
                 bridge.state("LISTENING")
-                reason = await self._until_over(bridge)
+                reason = await self._until_over(bridge, line)
                 await self._leave(bridge, reason, _GOODBYE)
             except asyncio.CancelledError:
                 # The program stops, not the conversation: another agent may go on with it.
@@ -142,9 +159,7 @@ class Conversation:
     def on_peer(self, peer: Peer) -> None:
         """Speak while somebody is there to hear it, and write otherwise."""
         self._output.on_peer(peer)
-        spoken = peer.connected and self._minds.voice is not None
-        self._text.is_spoken = spoken
-        self._session.output.set_audio_enabled(spoken)
+        self._session.output.set_audio_enabled(peer.connected and self._minds.voice is not None)
 
     def on_played(self, played: Played) -> None:
         """Note what the person has heard."""
@@ -188,21 +203,29 @@ class Conversation:
         session.output.audio = self._output
         session.output.transcription = self._text
         session.on("agent_state_changed", self._on_state)
+        session.on("conversation_item_added", self._on_item)
         session.on("close", self._on_close)
         return session
 
-    async def _until_over(self, bridge: BridgeClient) -> str:
+    async def _until_over(self, bridge: BridgeClient, line: asyncio.Task[None]) -> str:
         """Do what the server asks for, until it asks to stop; return the reason for the bye."""
         self._failed = asyncio.get_running_loop().create_future()
         obeying = asyncio.create_task(self._obey(bridge))
+        lost = asyncio.create_task(_failure(line))
         try:
-            await asyncio.wait({obeying, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {obeying, lost, self._failed}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if self._failed.done():
                 raise ConversationFailed(self._failed.result())
+            if not obeying.done():
+                # Another agent may find a way to the person.
+                log.warning("the line to the person is lost: %s", lost.result())
+                return "DRAINING"
             return obeying.result()
         finally:
-            obeying.cancel()
-            await asyncio.gather(obeying, return_exceptions=True)
+            for task in (obeying, lost):
+                task.cancel()
+            await asyncio.gather(obeying, lost, return_exceptions=True)
 
     async def _obey(self, bridge: BridgeClient) -> str:
         async for command in bridge.commands():
@@ -218,6 +241,7 @@ class Conversation:
         if self._hearing is not None:
             await self._hearing.finish(patience / 3)
         await self._output.aclose()
+        self._text.settle()
         await bridge.bye(reason, timeout=patience)
 
     async def _typed(self, text: str) -> None:
@@ -273,9 +297,23 @@ class Conversation:
     def _on_state(self, event: AgentStateChangedEvent) -> None:
         # livekit keeps every event of a session for a report that nobody asks for here.
         self._session._recorded_events.clear()
+        self._line.state(event.new_state)
         if self._bridge is not None:
             self._bridge.state(_STATES[event.new_state])
+
+    def _on_item(self, event: ConversationItemAddedEvent) -> None:
+        if getattr(event.item, "role", "") == "assistant":
+            self._text.settle()
 
     def _on_close(self, event: CloseEvent) -> None:
         if event.error is not None and self._failed is not None and not self._failed.done():
             self._failed.set_result(event.error.type)
+
+
+async def _failure(line: asyncio.Task[None]) -> BaseException:
+    """Wait for a line's error; one that returns has none, and the conversation goes on."""
+    await asyncio.wait({line})
+    if line.cancelled() or (error := line.exception()) is None:
+        await asyncio.Event().wait()
+    assert error is not None
+    return error

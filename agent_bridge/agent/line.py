@@ -46,6 +46,26 @@ class Listener(Protocol):
         """The person has heard so much of a reply."""
 
 
+class Line(Protocol):
+    """How sound goes between the agent and the person of one conversation; nothing here waits."""
+
+    def say(self, frame: Begin | End | Clear) -> None:
+        """Begin or end a reply, or stop it at once."""
+
+    def sound(self, pcm: bytes) -> None:
+        """Send sound of a reply: 16-bit samples, 24,000 a second."""
+
+    def state(self, state: str) -> None:
+        """Show what the agent is doing, where this line is also how others see it."""
+
+    async def run(self) -> None:
+        """Keep it up until cancelled.
+
+        An error means that the conversation can't go on with it; returning means that it goes on
+        without sound.
+        """
+
+
 class AudioLine:
     """Sends and receives until cancelled, or until the server closes for good.
 
@@ -68,6 +88,9 @@ class AudioLine:
     def sound(self, pcm: bytes) -> None:
         """Send sound of a reply: 16-bit samples, 24,000 a second; never waits."""
         self._put(pcm)
+
+    def state(self, state: str) -> None:
+        """Nothing to do: the person sees what the bridge says."""
 
     async def run(self) -> None:
         """Keep the connection up. Returns when the server doesn't want it any more."""

@@ -10,7 +10,7 @@ from livekit import rtc
 from livekit.agents.utils import is_given
 from livekit.agents.voice import io
 
-from agent_bridge.agent.line import AudioLine
+from agent_bridge.agent.line import Line
 from agent_bridge.agent.playout import Playout, Words
 from agent_bridge.audio_protocol import (
     OUTPUT_SAMPLE_RATE,
@@ -59,21 +59,25 @@ class _Reply:
         self.untimed = ""
         self.is_written = False
         """All of its text has come."""
+        self.is_told = False
+        """What there is to tell of it has been told."""
 
 
 class ReplyText(io.TextOutput):
-    """Collects a reply's text. Without sound it is all there is, and is told when complete."""
+    """Collects a reply's text. Without sound it is all there is, and is told when it is over.
+
+    Whether a reply is spoken livekit decides when the reply begins, which is not told; so what
+    had no sound in the end was written. The person may come or go at any moment of it.
+    """
 
     def __init__(self, tell: Tell) -> None:
         super().__init__(label="bridge", next_in_chain=None)
         self._tell = tell
         self.reply = _Reply()
-        self.is_spoken = False
-        """Whether replies are spoken, so that the sound decides what is told."""
 
     async def capture_text(self, text: str) -> None:
         """Take a piece of the reply; pieces from the voice carry the time they are heard."""
-        if self.reply.is_written:
+        if self.reply.is_written or self.reply.is_told:
             self.reply = _Reply()
         if isinstance(text, io.TimedString) and is_given(text.start_time):
             ended = text.end_time if is_given(text.end_time) else text.start_time
@@ -87,12 +91,18 @@ class ReplyText(io.TextOutput):
     def flush(self) -> None:
         """The text is complete."""
         self.reply.is_written = True
-        text = self.reply.untimed.strip()
-        if not self.is_spoken and text:
+
+    def settle(self) -> None:
+        """The reply is over; if nothing of it was played, it was written."""
+        reply = self.reply
+        text = reply.untimed.strip() or reply.words.text
+        if reply.is_written and not reply.is_told and text:
+            reply.is_told = True
             self._tell(Said(text, final=True, written=True))
 
     def take(self, samples: int) -> Words:
         """Return the words of the reply that has just been heard, of so many samples in all."""
+        self.reply.is_told = True
         words = self.reply.words
         if not words.text and self.reply.untimed:
             words.spread(self.reply.untimed, samples)
@@ -108,7 +118,7 @@ class PersonOutput(io.AudioOutput):
         tell: hears what has been said so far, each time it is a word more, and finally.
     """
 
-    def __init__(self, line: AudioLine, text: ReplyText, tell: Tell) -> None:
+    def __init__(self, line: Line, text: ReplyText, tell: Tell) -> None:
         super().__init__(
             label="person",
             capabilities=io.AudioOutputCapabilities(pause=False),

@@ -75,8 +75,11 @@ class AgentProgram:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self.kill()
+        if kind is not None:
+            # pytest shows it with the failure.
+            print(self.log)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
