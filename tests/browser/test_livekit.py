@@ -14,7 +14,7 @@ from playwright.async_api import Route, expect
 
 from tests.browser import test_equipment, test_failures, test_talking
 from tests.browser.conftest import Visit, agent_of, server_of
-from tests.browser.person import Person
+from tests.browser.person import LEAD_S, Person
 from tests.e2e.sound import recording
 from tests.livekit_server import KEY, SECRET, LiveKitServer, StartLiveKit
 from tests.server_process import ServerProcess
@@ -78,6 +78,60 @@ async def test_both_voices_are_carried_and_shown(in_rooms: ServerProcess, visit:
     heard = "() => [...document.querySelectorAll('audio')].map(x => !x.paused && x.currentTime > 0)"
     assert await person.page.evaluate(heard) == [True]
     await expect(person.answers.filter(has_text=re.compile("voice of the agent"))).to_have_count(1)
+
+
+async def test_the_agent_falls_silent_when_it_is_spoken_over(
+    in_rooms: ServerProcess, visit: Visit
+) -> None:
+    """The line keeps what was heard of it, and the next words are understood."""
+    person = await visit(in_rooms.url, speaks_on_demand=True)
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await person.types(test_talking.LONG)
+    await shows_a_voice(person, ".voice i")
+    await person.says(YOUNG_MAN)
+
+    cut = person.page.locator('.line[data-role="AGENT"]').filter(has_text="interrupted").first
+    await cut.wait_for()
+    await person.hears_himself_say("young man")
+    text = await cut.locator(".line-text").text_content() or ""
+    assert 0 < len(text.split()) < len(test_talking.LONG.split()) - 3
+
+
+async def test_another_microphone_is_heard_in_the_place_of_the_first(
+    in_rooms: ServerProcess, visit: Visit
+) -> None:
+    """It is chosen in mid-conversation; each begins its recording anew when it is opened."""
+    person = await visit(in_rooms.url, says=[LEAD_S, YOUNG_MAN])
+    await person.comes_as_guest()
+    await person.starts_talking()
+    await person.hears_himself_say("young man")
+
+    await person.page.get_by_role("button", name="Choose the microphone").click()
+    await person.page.get_by_role("menuitemradio").last.click()
+
+    await expect(person.finals.filter(has_text="young man")).to_have_count(2)
+
+
+async def test_a_network_that_is_gone_is_said_and_sound_goes_on_when_it_is_back(
+    in_rooms: ServerProcess, visit: Visit
+) -> None:
+    """The page reconnects to the room by itself; what was said before stays."""
+    person = await visit(in_rooms.url, speaks_on_demand=True)
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.types("before")
+
+    await person.context.set_offline(True)
+    await expect(person.page.get_by_text("You are offline.")).to_be_visible()
+    await expect(person.state).to_have_text("Reconnecting…", timeout=IN_TIME_MS)
+    await person.context.set_offline(False)
+
+    await expect(person.state).to_have_text("Listening", timeout=IN_TIME_MS)
+    await person.says(YOUNG_MAN)
+    await person.hears_himself_say("young man")
+    await expect(person.finals.filter(has_text="before")).to_have_count(1)
+    assert person.session_id == session
 
 
 async def test_an_expired_token_is_replaced(in_rooms: ServerProcess, visit: Visit) -> None:
