@@ -223,6 +223,24 @@ async def test_a_worker_that_is_killed_leaves_what_it_heard(
     assert talk.notes.finals("USER") == []
 
 
+async def test_the_example_holds_a_conversation(
+    server: Server, livekit: LiveKitServer, tmp_path: Path
+) -> None:
+    """The same agent, from a program."""
+    command = [sys.executable, "-P", str(ROOT / "examples" / "livekit_shipped.py")]
+    more = {"VOXQL_AGENT_NAME": "example", "PYTHONPATH": str(ROOT)}
+    with AgentProgram(command, livekit, **more) as program:
+        await asyncio.to_thread(program.wait_for, "registered at LiveKit")
+        talk = await Talk(server, livekit, "ses_h", "example").begin()
+        server.type(talk.session, "line-1", "What is twelve times seven?")
+        await talk.replied()
+        assert await asyncio.to_thread(program.terminate) == 0
+        await talk.until(lambda: talk.notes.byes)
+        assert "Traceback" not in program.log, program.log
+    assert "84" in talk.notes.finals("AGENT")[0].text
+    assert talk.notes.byes == ["RESTARTING"]
+
+
 async def test_a_livekit_that_is_away_is_waited_for(
     start_livekit: StartLiveKit, tmp_path: Path
 ) -> None:

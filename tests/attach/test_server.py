@@ -1,0 +1,66 @@
+"""Somebody's own LiveKit agent with the real server: what is kept, and what saving adds."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.attach.people import person
+from tests.attach.programs import AgentProgram
+from tests.attach.test_rooms import sound
+from tests.conftest import StartServer
+from tests.livekit.hall import Hall, hall
+from tests.livekit_server import LiveKitServer
+from tests.server_process import ROOT
+
+pytestmark = pytest.mark.timeout(300)
+SAVE = """mutation($input: SaveSessionInput!) { saveSession(input: $input) {
+  isSaved createdCount conflicts { __typename } } }"""
+
+
+async def kept(on: Hall, session: str, count: int) -> list[dict[str, Any]]:
+    """Wait until so many utterances are final, and return all."""
+    async with asyncio.timeout(90):
+        while True:
+            utterances = (await on.read(session))["utterances"]["nodes"]
+            if sum(said["isFinal"] for said in utterances) >= count:
+                return list(utterances)
+            await asyncio.sleep(0.1)
+
+
+async def test_saving_what_the_room_showed_makes_no_second_row(
+    python: Path, start_server: StartServer, livekit: LiveKitServer
+) -> None:
+    """A client that watches the room and saves what it saw under the room's ids."""
+    server = start_server(VOXQL_AGENT="livekit", VOXQL_START_TIMEOUT_S="60", **livekit.settings)
+    async with hall(server, livekit) as on:
+        command: list[str | Path] = [python, ROOT / "examples" / "livekit_minimal.py", "start"]
+        with AgentProgram(command, livekit, VOXQL_AGENT_NAME=on.agent_name) as program:
+            await asyncio.to_thread(program.wait_for, "registered worker")
+            started = await on.start()
+            session, connection = started["session"]["id"], started["connection"]
+            token, identity = connection["token"], f"person-{session}"
+            async with person(livekit, connection["roomName"], identity, token) as someone:
+                await someone.until(someone.agents)
+                await someone.speak(sound(1.6))
+                utterances = await kept(on, session, 2)
+                await someone.until(lambda: someone.finals(of_me=False))
+                messages = [
+                    {
+                        "key": shown.segment,
+                        "role": "USER" if shown.sender == identity else "AGENT",
+                        "text": shown.text.strip(),
+                        "timestamp": datetime.now(UTC).isoformat(),
+                    }
+                    for shown in someone.shown.values()
+                ]
+                saved = await on.account.ask(SAVE, {"sessionId": session, "messages": messages})
+            after = (await on.read(session))["utterances"]["nodes"]
+    assert [(said["role"], said["text"], said["source"]) for said in utterances] == [
+        ("USER", "Good morning to you all.", "SPEECH"),
+        ("AGENT", "You said: Good morning to you all.", "SPEECH"),
+    ]
+    assert saved == {"isSaved": True, "createdCount": 0, "conflicts": []}
+    assert after == utterances
