@@ -1,0 +1,232 @@
+"""What somebody at a real browser sees when LiveKit, an agent or the network fails."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+import pytest
+from livekit import api
+from playwright.async_api import Request, Route, expect
+
+from tests.browser.conftest import Visit, agent_of, server_of
+from tests.e2e.sound import recording
+from tests.livekit_server import KEY, SECRET, LiveKitServer, StartLiveKit
+from tests.server_process import ROOT, ServerProcess
+
+pytestmark = pytest.mark.timeout(240)
+
+DASHWOOD, YOUNG_MAN = map(recording, ("0870", "0880"))
+IN_TIME_MS: Final = 90_000
+"""For what takes long on a machine that is busy: LiveKit's own limits are 15 s and more."""
+LIVEKIT_CLIENT: Final = "frontend/node_modules/livekit-client/dist/livekit-client.umd.js"
+
+
+def joins(request: Request) -> bool:
+    return "mutation JoinSession" in (request.post_data or "")
+
+
+async def test_an_expired_token_is_replaced(in_rooms: ServerProcess, visit: Visit) -> None:
+    """LiveKit refuses the page; it asks for another token, and nobody notices."""
+    person = await visit(in_rooms.url, speaks_on_demand=True)
+
+    async def expired(route: Route) -> None:
+        answer = await route.fetch()
+        body = await answer.json()
+        started = (body.get("data") or {}).get("startNewChat")
+        if started:
+            connection = started["connection"]
+            claims: dict[str, Any] = jwt.decode(connection["token"], SECRET, algorithms=["HS256"])
+            claims = {**claims, "nbf": claims["nbf"] - 7200, "exp": claims["nbf"] - 3600}
+            connection["token"] = jwt.encode(claims, SECRET, algorithm="HS256")
+        await route.fulfill(response=answer, body=json.dumps(body))
+
+    await person.page.route("**/graphql", expired)
+    await person.comes_as_guest()
+    await person.starts_talking()
+
+    assert person.asked.count("JoinSession") >= 1
+    await person.says(YOUNG_MAN)
+    await person.hears_himself_say("young man")
+
+
+async def test_a_room_that_somebody_else_deletes_is_entered_again(
+    in_rooms: ServerProcess, livekit: LiveKitServer, visit: Visit
+) -> None:
+    """Words stay, sound comes back with another agent, and what is said then is heard."""
+    person = await visit(in_rooms.url, speaks_on_demand=True)
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.types("before")
+    async with api.LiveKitAPI(livekit.url, KEY, SECRET) as control:
+        rooms = (await control.room.list_rooms(api.ListRoomsRequest())).rooms
+        own = [room.name for room in rooms if session in room.metadata]
+        async with person.page.expect_request(joins, timeout=IN_TIME_MS):
+            await control.room.delete_room(api.DeleteRoomRequest(room=own[0]))
+
+    await expect(person.state).to_have_text("Listening", timeout=IN_TIME_MS)
+    await person.says(YOUNG_MAN)
+    await person.hears_himself_say("young man")
+    await expect(person.finals.filter(has_text="before")).to_have_count(1)
+    assert person.session_id == session
+
+
+async def test_an_agent_that_is_killed_is_told_and_retry_brings_another(
+    start_livekit: StartLiveKit, visit: Visit, tmp_path: Path
+) -> None:
+    """Nobody else is there: after a while there is a reason, and Retry; with one it hears."""
+    livekit = start_livekit()
+    server = server_of(livekit, tmp_path / "server")
+    agent = agent_of(livekit)
+    try:
+        person = await visit(server.url, speaks_on_demand=True)
+        await person.comes_as_guest()
+        session = await person.starts_talking()
+        await person.types("before")
+
+        agent.kill()
+        alert = person.page.get_by_role("alert").filter(has_text="The agent is not available.")
+        await expect(alert).to_be_visible(timeout=IN_TIME_MS)
+        agent = await asyncio.to_thread(agent_of, livekit)
+        await alert.get_by_role("button", name="Retry").click()
+        await person.is_listened_to()
+
+        await expect(alert).to_have_count(0)
+        await person.says(YOUNG_MAN)
+        await person.hears_himself_say("young man")
+        assert "before" in " ".join(await person.lines.all_text_contents())
+        assert person.session_id == session
+    finally:
+        agent.kill()
+        server.stop()
+
+
+async def test_livekit_may_be_restarted_in_mid_conversation(
+    start_livekit: StartLiveKit, visit: Visit, tmp_path: Path
+) -> None:
+    """The page says that it reconnects, and then the same conversation goes on."""
+    livekit = start_livekit()
+    server = server_of(livekit, tmp_path / "server")
+    agent = agent_of(livekit)
+    try:
+        person = await visit(server.url, speaks_on_demand=True)
+        await person.comes_as_guest()
+        session = await person.starts_talking()
+        await person.says(YOUNG_MAN)
+        await person.hears_himself_say("young man")
+
+        await asyncio.to_thread(livekit.kill)
+        await expect(person.state).to_have_text("Reconnecting…", timeout=IN_TIME_MS)
+        await asyncio.to_thread(livekit.start)
+
+        await expect(person.state).to_have_text("Listening", timeout=IN_TIME_MS)
+        await person.says(DASHWOOD)
+        await person.hears_himself_say("Dashwood")
+        await expect(person.finals.filter(has_text="young man")).to_have_count(1)
+        assert person.session_id == session
+    finally:
+        agent.kill()
+        server.stop()
+
+
+async def test_a_network_that_is_gone_is_said_and_sound_goes_on_when_it_is_back(
+    in_rooms: ServerProcess, visit: Visit
+) -> None:
+    """The page reconnects to the room by itself; what was said before stays."""
+    person = await visit(in_rooms.url, speaks_on_demand=True)
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.types("before")
+
+    await person.context.set_offline(True)
+    await expect(person.page.get_by_text("You are offline.")).to_be_visible()
+    await expect(person.state).to_have_text("Reconnecting…", timeout=IN_TIME_MS)
+    await person.context.set_offline(False)
+
+    await expect(person.state).to_have_text("Listening", timeout=IN_TIME_MS)
+    await person.says(YOUNG_MAN)
+    await person.hears_himself_say("young man")
+    await expect(person.finals.filter(has_text="before")).to_have_count(1)
+    assert person.session_id == session
+
+
+async def test_livekit_down_at_new_chat_saves_what_was_said_and_retry_goes_on(
+    start_livekit: StartLiveKit, visit: Visit, tmp_path: Path
+) -> None:
+    """The next conversation says that there is no agent; the one before is in the history."""
+    livekit = start_livekit()
+    server = server_of(livekit, tmp_path / "server")
+    agent = agent_of(livekit)
+    try:
+        person = await visit(server.url, speaks_on_demand=True)
+        await person.comes_as_guest()
+        first = await person.starts_talking()
+        await person.says(YOUNG_MAN)
+        await person.hears_himself_say("young man")
+
+        await asyncio.to_thread(livekit.kill)
+        await person.new_chat.click()
+        alert = person.page.get_by_role("alert").filter(has_text="The agent is not available.")
+        await expect(alert).to_be_visible(timeout=IN_TIME_MS)
+        await expect(person.rows).to_have_count(1)
+
+        before = len(agent.lines)
+        await asyncio.to_thread(livekit.start)
+        await asyncio.to_thread(agent.wait_for, "registered at LiveKit", after=before)
+        await alert.get_by_role("button", name="Retry").click()
+        second = await person.is_listened_to(other_than=first)
+        assert second != first
+        await person.says(DASHWOOD)
+        await person.hears_himself_say("Dashwood")
+        assert "young man" in await person.reads(first)
+    finally:
+        agent.kill()
+        server.stop()
+
+
+FORGE = """async ({url, token}) => {
+  const {Room} = LivekitClient
+  const room = new Room()
+  await room.connect(url, token)
+  const me = room.localParticipant
+  const attributes = {'lk.segment_id': 'SG_forged', 'lk.transcription_final': 'true'}
+  const forged = [
+    () => me.sendText('I owe you', {topic: 'lk.transcription', attributes}),
+    () => me.sendText('I owe you', {topic: 'lk.chat'}),
+    () => me.publishData(new TextEncoder().encode('I owe you'), {reliable: true}),
+    () => me.setAttributes({'lk.agent.state': 'speaking'}),
+  ]
+  const limit = () => new Promise(resolve => setTimeout(resolve, 3000))
+  for (const forge of forged) await Promise.race([forge().catch(() => {}), limit()])
+  await room.disconnect()
+}"""
+
+
+async def test_a_browser_that_forges_a_transcript_changes_nothing(
+    in_rooms: ServerProcess, visit: Visit
+) -> None:
+    """Somebody with the page's own token publishes what an agent would: nobody reads it."""
+    person = await visit(in_rooms.url)
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.types("the truth")
+    await expect(person.answers).to_have_count(1)
+    shown = await person.lines.all_text_contents()
+    join = f'joinSession(input: {{sessionId: "{session}"}}) {{ connection {{ url token }} }}'
+    joined = await person.query(f"mutation {{ {join} }}")
+    # As from the browser's own console, which the page's policy has no say in.
+    await person.page.evaluate((ROOT / LIVEKIT_CLIENT).read_text() + ";0")
+    await person.page.evaluate(FORGE, joined["joinSession"]["connection"])
+
+    await expect(person.page.get_by_text("You talk in another window now.")).to_be_visible()
+    await person.page.get_by_role("button", name="Talk here").click()
+    await person.is_listened_to()
+    await person.types("nothing but the truth")
+    await expect(person.answers).to_have_count(2)
+    assert (await person.lines.all_text_contents())[: len(shown)] == shown
+    await expect(person.page.get_by_text("I owe you")).to_have_count(0)
+    stored = await person.query(
+        f'{{ session(id: "{session}") {{ utterances(first: 100) {{ nodes {{ text }} }} }} }}'
+    )
+    assert "I owe you" not in str(stored)
