@@ -14,7 +14,7 @@ from tests.e2e.local_line import LocalLine
 from tests.e2e.microphone import Microphone, Said
 from tests.e2e.player import Player, Reply, RoomPlayer
 from tests.e2e.queries import TRANSCRIPTS, UPDATES
-from tests.e2e.room_line import RoomLine
+from tests.e2e.room_line import AHEAD_S, RoomLine
 from tests.e2e.seen import Json, Seen
 from tests.e2e.sound import Clip, Pcm
 
@@ -59,7 +59,7 @@ class Call:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.microphone = Microphone()
+        self.microphone = Microphone(AHEAD_S if self.is_in_room else 0.0)
         self.player: Player | RoomPlayer
         self.line: LocalLine | RoomLine | None = None
         if self.is_in_room:

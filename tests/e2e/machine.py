@@ -13,11 +13,12 @@ class Machine:
     """Watches from now on what other programs compute.
 
     Args:
-        server: the process whose whole family is ours, beside this one.
+        servers: the processes whose whole families are ours, beside this one.
     """
 
-    def __init__(self, server: int) -> None:
-        family = [psutil.Process(server), *psutil.Process(server).children(recursive=True)]
+    def __init__(self, *servers: int) -> None:
+        roots = [psutil.Process(server) for server in servers]
+        family = [one for root in roots for one in (root, *root.children(recursive=True))]
         self._ours = [psutil.Process(os.getpid()), *family]
         self._began = time.monotonic()
         self._all_before, self._ours_before = _all(), self._own()

@@ -19,7 +19,8 @@ class Said:
     done: asyncio.Future[None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
-    began: float = 0.0
+    began: float = float("inf")
+    """Infinitely late until the first sample is picked up."""
 
     @property
     def voice_began(self) -> float:
@@ -31,9 +32,15 @@ class Said:
 
 
 class Microphone:
-    """Says one clip after the other."""
+    """Says one clip after the other.
 
-    def __init__(self) -> None:
+    Args:
+        ahead_s: By how many seconds its pieces are handed on before they are spoken, to somebody
+            who keeps time better than a busy event loop.
+    """
+
+    def __init__(self, ahead_s: float = 0.0) -> None:
+        self.ahead_s = ahead_s
         self._loop = asyncio.get_running_loop()
         self._queue: list[tuple[Said, int]] = []
 
@@ -49,7 +56,7 @@ class Microphone:
 
     async def pieces(self) -> AsyncIterator[Pcm]:
         """Yield what is picked up, each piece when its last sample has been spoken."""
-        began = self._loop.time()
+        began = self._loop.time() + self.ahead_s
         picked_up = 0
         while True:
             piece = silence(PIECE_S)
@@ -58,7 +65,7 @@ class Microphone:
                 filled += self._pour(piece, filled, began + (picked_up + filled) / RATE)
             picked_up += PIECE
             due = began + picked_up / RATE
-            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            await asyncio.sleep(max(0.0, due - self.ahead_s - self._loop.time()))
             yield piece
 
     def _pour(self, piece: Pcm, filled: int, now: float) -> int:

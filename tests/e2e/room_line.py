@@ -6,13 +6,15 @@ from typing import Any, Final
 
 from livekit import rtc
 
-from tests.e2e.microphone import PIECE, Microphone
+from tests.e2e.microphone import Microphone
 from tests.e2e.player import RATE as HEARD_RATE
 from tests.e2e.player import RoomPlayer
 from tests.e2e.seen import Json
-from tests.e2e.sound import RATE
+from tests.e2e.sound import RATE, Pcm, silence
 
 WITHIN_S: Final = 60.0
+AHEAD_S: Final = 0.1
+"""Sound that waits in LiveKit's source, whose thread sends it in time when this loop is late."""
 
 
 class RoomLine:
@@ -31,8 +33,7 @@ class RoomLine:
         self._player = player
         self._changed = changed
         self._room = rtc.Room()
-        # Without a queue, which would smooth what is late and let everything after it be late too.
-        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=0)
+        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=round(2_000 * microphone.ahead_s))
         self._ears: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -78,11 +79,14 @@ class RoomLine:
         ]
 
     async def _speak(self) -> None:
+        """Keep so much in the source's queue that it always has something to send in time."""
+        await self._send(silence(self._microphone.ahead_s))
         async for piece in self._microphone.pieces():
-            # Without a queue the source takes 10 ms at a time.
-            for part in (piece[: PIECE // 2], piece[PIECE // 2 :]):
-                frame = rtc.AudioFrame(part.astype("<i2").tobytes(), RATE, 1, len(part))
-                await self._source.capture_frame(frame)
+            await self._send(piece)
+
+    async def _send(self, pcm: Pcm) -> None:
+        frame = rtc.AudioFrame(pcm.astype("<i2").tobytes(), RATE, 1, len(pcm))
+        await self._source.capture_frame(frame)
 
     def _on_subscribed(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, _: rtc.RemoteParticipant
