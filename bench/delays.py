@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +70,7 @@ def first_voice(reply: Reply) -> float:
 async def converse(
     call: Call, rounds: range, delays: Delays, began: Callable[[Reply], float] = first_sound
 ) -> None:
-    """Say all recordings, then words one by one, once for each round."""
+    """Say all recordings, then words one by one, once for each round; `prepare` it first."""
     for number in rounds:
         for clip in recordings():
             await exchange(call, clip, delays, began)
@@ -94,6 +95,13 @@ async def exchange(
     return said
 
 
+def prepare(rounds: range) -> None:
+    """Make the words that these rounds need: nothing is measured well while they are made."""
+    for number in rounds:
+        _words(2 * number)
+        _words(2 * number + 1)
+
+
 @dataclass(frozen=True)
 class _Words:
     """A clip of single words, with the sample at which each of them ends."""
@@ -102,6 +110,7 @@ class _Words:
     ends: list[int]
 
 
+@cache
 def _words(seed: int) -> _Words:
     chosen = random.Random(seed).sample(_WORDS.read_text().split(), 9)
     pieces, ends, place = [], [], 0

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bench.delays import Delays, converse, exchange
+from bench.delays import Delays, converse, exchange, prepare
 from bench.transports import compare
 from tests.e2e.call import Call
 from tests.e2e.machine import Machine
@@ -94,6 +94,7 @@ async def _crowds(server: ServerProcess, most: int, alone: float) -> list[dict[s
 
 async def _alone(url: str, rounds: int) -> Delays:
     delays = Delays()
+    prepare(range(rounds))
     async with Person(url) as person, await person.talk() as call:
         await converse(call, range(rounds), delays)
     return delays

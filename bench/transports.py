@@ -11,12 +11,12 @@ from typing import Final
 
 import psutil
 
-from bench.delays import Delays, converse, first_voice
+from bench.delays import Delays, converse, first_voice, prepare
 from tests.attach.programs import AgentProgram
 from tests.e2e.call import Call
 from tests.e2e.machine import Machine
 from tests.e2e.person import Person
-from tests.e2e.sound import recording, spoken
+from tests.e2e.sound import Clip, recording, spoken
 from tests.livekit_server import LiveKitServer
 from tests.server_process import ROOT, ServerProcess
 
@@ -48,13 +48,15 @@ class Place:
 
 async def compare(rounds: int) -> dict[str, object]:
     """Measure, print a table, return what is in it."""
+    prepare(range(rounds))
+    request = spoken("request", _LONG)
     with _places() as places:
         machine = Machine(*(child.pid for child in psutil.Process().children()))
         delays = {place.name: Delays() for place in places}
         for number in range(rounds):
             # Who begins changes, so that neither always has the warmer machine.
             for place in places if number % 2 == 0 else places[::-1]:
-                await _turn(place, number, delays[place.name])
+                await _turn(place, number, delays[place.name], request)
                 print(f"round {number + 1}, {place.name}: done", file=sys.stderr, flush=True)
         share = machine.share
     _print(delays, share)
@@ -64,7 +66,7 @@ async def compare(rounds: int) -> dict[str, object]:
     }
 
 
-async def _turn(place: Place, number: int, delays: Delays) -> None:
+async def _turn(place: Place, number: int, delays: Delays, request: Clip) -> None:
     async with Person(place.server.url) as person:
         for _ in range(BEGINNINGS):
             async with await person.talk() as call:
@@ -72,7 +74,7 @@ async def _turn(place: Place, number: int, delays: Delays) -> None:
         async with await person.talk() as call:
             _begun(call, delays)
             await converse(call, range(number, number + 1), delays, first_voice)
-            await _interrupt(call, delays)
+            await _interrupt(call, delays, request)
 
 
 def _begun(call: Call, delays: Delays) -> None:
@@ -81,9 +83,9 @@ def _begun(call: Call, delays: Delays) -> None:
     delays.joined.append(asyncio.get_running_loop().time() - call.asked)
 
 
-async def _interrupt(call: Call, delays: Delays) -> None:
+async def _interrupt(call: Call, delays: Delays, request: Clip) -> None:
     count = len(call.replies)
-    call.say(spoken("request", _LONG))
+    call.say(request)
     await call.until(
         lambda: len(call.replies) > count and call.replies[count].samples > _INTERRUPTED_AFTER
     )

@@ -56,9 +56,14 @@ class Microphone:
 
     async def pieces(self) -> AsyncIterator[Pcm]:
         """Yield what is picked up, each piece when its last sample has been spoken."""
-        began = self._loop.time() + self.ahead_s
-        picked_up = 0
+        began, picked_up = self._loop.time(), 0
         while True:
+            now, next_sample = self._loop.time(), began + picked_up / RATE
+            if self.ahead_s and now >= next_sample:
+                # At first, and when this loop was so late that whoever sends has run dry.
+                yield silence(self.ahead_s)
+                self._delay(now + self.ahead_s - next_sample)
+                began, picked_up = now + self.ahead_s, 0
             piece = silence(PIECE_S)
             filled = 0
             while filled < PIECE and self._queue:
@@ -67,6 +72,11 @@ class Microphone:
             due = began + picked_up / RATE
             await asyncio.sleep(max(0.0, due - self.ahead_s - self._loop.time()))
             yield piece
+
+    def _delay(self, seconds: float) -> None:
+        """What is being said is said with a gap in it."""
+        if self._queue and self._queue[0][1]:
+            self._queue[0][0].began += seconds
 
     def _pour(self, piece: Pcm, filled: int, now: float) -> int:
         said, place = self._queue[0]

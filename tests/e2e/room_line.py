@@ -10,7 +10,7 @@ from tests.e2e.microphone import Microphone
 from tests.e2e.player import RATE as HEARD_RATE
 from tests.e2e.player import RoomPlayer
 from tests.e2e.seen import Json
-from tests.e2e.sound import RATE, Pcm, silence
+from tests.e2e.sound import RATE
 
 WITHIN_S: Final = 60.0
 AHEAD_S: Final = 0.1
@@ -33,7 +33,7 @@ class RoomLine:
         self._player = player
         self._changed = changed
         self._room = rtc.Room()
-        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=round(2_000 * microphone.ahead_s))
+        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=round(4_000 * microphone.ahead_s))
         self._ears: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -70,23 +70,18 @@ class RoomLine:
         self._player.stop()
 
     @property
-    def agents(self) -> list[str]:
-        """The agents that are in the room, by identity."""
+    def voices(self) -> list[str]:
+        """The agents that can be heard, by identity; each has begun to listen before."""
         return [
             one.identity
             for one in self._room.remote_participants.values()
-            if one.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+            if any(sid in self._ears for sid in one.track_publications)
         ]
 
     async def _speak(self) -> None:
-        """Keep so much in the source's queue that it always has something to send in time."""
-        await self._send(silence(self._microphone.ahead_s))
         async for piece in self._microphone.pieces():
-            await self._send(piece)
-
-    async def _send(self, pcm: Pcm) -> None:
-        frame = rtc.AudioFrame(pcm.astype("<i2").tobytes(), RATE, 1, len(pcm))
-        await self._source.capture_frame(frame)
+            frame = rtc.AudioFrame(piece.astype("<i2").tobytes(), RATE, 1, len(piece))
+            await self._source.capture_frame(frame)
 
     def _on_subscribed(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, _: rtc.RemoteParticipant

