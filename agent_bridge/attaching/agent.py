@@ -25,6 +25,8 @@ class _Said:
     """When the room showed the last of it."""
     settled: str = ""
     """The text of the final that was reported."""
+    is_over: bool = False
+    """The history has said what it is; the room may be a word ahead of it, or behind."""
 
 
 class AgentWords:
@@ -48,14 +50,15 @@ class AgentWords:
             self._parts.append(said)
             if len(self._known) > _REMEMBERED:
                 del self._known[next(iter(self._known))]
-        said.text = text
-        if not said.settled:
-            self._report(said, text, final=False)
+        if not said.is_over:
+            said.text = text
+            if not said.settled:
+                self._report(said, text, final=False)
 
     def on_done(self, segment: str) -> None:
         """Take what was said in this segment as all of it."""
         said = self._known.get(segment)
-        if said is not None and said.done_at is None:
+        if said is not None and said.done_at is None and not said.is_over:
             said.done_at = datetime.now(UTC)
             if said.text != said.settled:
                 self._report(said, said.text, final=True)
@@ -73,6 +76,8 @@ class AgentWords:
             parts[0].text = text
         for part in parts:
             cut = interrupted and part is parts[-1]
+            # Of several parts the history has no text of its own.
+            part.is_over = cut or len(parts) == 1
             if cut or part.text != part.settled:
                 self._report(part, part.text, final=True, interrupted=cut, written=written)
 

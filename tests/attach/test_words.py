@@ -168,6 +168,21 @@ def test_a_reply_grows_and_is_settled_by_the_history() -> None:
     assert told.utterances[-1].interrupted
 
 
+def test_the_history_has_the_last_word_on_a_reply_that_was_cut_off() -> None:
+    """The room shows a word more before it closes: the text and the flag stay."""
+    told = Told()
+    words = AgentWords(told.take)
+    began = datetime.now(UTC)
+
+    words.on_shown("SG_1", "a b")
+    words.on_replied("a b", True, began, written=False)
+    words.on_shown("SG_1", "a b c")
+    words.on_done("SG_1")
+
+    assert told.brief == [("SG_1", "a b", False), ("SG_1", "a b", True)]
+    assert told.utterances[-1].interrupted
+
+
 def test_a_reply_that_was_shown_in_full_is_settled_once() -> None:
     """The stream's end settles it; the history has nothing to add."""
     told = Told()
