@@ -77,6 +77,12 @@ describe("the end of a room", () => {
 
   it.each([
     ["an old token", ConnectionError.notAllowed("expired", 401), 4401, true],
+    [
+      "a room that is not there yet",
+      ConnectionError.notAllowed("requested room does not exist", 404),
+      1001,
+      false,
+    ],
     ["no server", ConnectionError.serverUnreachable("nobody there"), 1006, false],
     [
       "a second window",

@@ -40,6 +40,8 @@ const LONGEST_PAUSE_MS = 2_000;
 /** How long an agent that is there may take until it receives the microphone. */
 const HEARD_WITHIN_MS = 3_000;
 
+const NOT_FOUND = 404;
+
 /** How a connection ended, as the other line would say it. */
 export interface Loss {
   code: number;
@@ -75,7 +77,10 @@ export function lossOf(reason: DisconnectReason | undefined): Loss {
 export function refusalOf(error: unknown): Loss {
   if (!(error instanceof ConnectionError)) return { code: BROKEN, isTerminal: false };
   if (error.reason === ConnectionErrorReason.NotAllowed)
-    return { code: UNAUTHENTICATED, isTerminal: true };
+    // Where only the server makes rooms, one that was lost is not there until it has made it again.
+    return error.status === NOT_FOUND
+      ? { code: GOING_AWAY, isTerminal: false }
+      : { code: UNAUTHENTICATED, isTerminal: true };
   if (error.reason === ConnectionErrorReason.LeaveRequest)
     return lossOf(error.context as DisconnectReason);
   return { code: BROKEN, isTerminal: false };
