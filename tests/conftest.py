@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.livekit_server import livekit, start_livekit  # noqa: F401 - fixtures
-from tests.server_process import ServerProcess, said_since
+from tests.said import said_since
+from tests.server_process import ServerProcess
 
 StartServer = Callable[..., ServerProcess]
 
@@ -16,7 +17,7 @@ StartServer = Callable[..., ServerProcess]
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the servers said when a test fails: on CI nobody can look again."""
+    """Show what servers and agents said when a test fails: on CI nobody can look again."""
     report = yield
     if report.failed:
         report.sections.extend(said_since(call.start))

@@ -5,27 +5,16 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-import weakref
 from pathlib import Path
 from typing import Self
+
+from tests.said import Program
 
 ROOT = Path(__file__).resolve().parent.parent
 START_WITHIN_S = 60.0
 
-_all: "weakref.WeakSet[ServerProcess]" = weakref.WeakSet()
 
-
-def said_since(moment: float) -> list[tuple[str, str]]:
-    """Return what each server that ran since this moment (`time.time()`) has printed, by name."""
-    return [
-        (f"voxql serve in {server.data_dir.name}", "\n".join(server.lines[-100:]))
-        for server in _all
-        if server.ran_at(moment)
-    ]
-
-
-class ServerProcess:
+class ServerProcess(Program):
     """Starts, stops and kills the server; what it keeps stays in `data_dir` in between.
 
     Args:
@@ -34,24 +23,16 @@ class ServerProcess:
     """
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
+        super().__init__(f"voxql serve in {data_dir.name}")
         self.data_dir = data_dir
         self.environment = environment
         self.prefix: tuple[str, ...] = ()
         """A program, with its arguments, that the server is run under."""
         self.url = ""
-        self.lines: list[str] = []
-        """What it has printed and logged since it was started."""
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._said = threading.Condition()
         self._has_ended = False
-        self._ended_at = 0.0
-        _all.add(self)
-
-    def ran_at(self, moment: float) -> bool:
-        """Whether it ran at this moment (`time.time()`) or has since."""
-        is_running = self._process is not None and self._process.poll() is None
-        return is_running or self._ended_at >= moment
 
     @property
     def process(self) -> subprocess.Popen[str]:
@@ -65,6 +46,7 @@ class ServerProcess:
         ours = {"VOXQL_DATA_DIR": str(self.data_dir), "VOXQL_PORT": "0", "VOXQL_AGENT": "none"}
         self.lines.clear()
         self._has_ended = False
+        self._ended_at = None
         self._process = subprocess.Popen(
             [*self.prefix, sys.executable, str(ROOT / "cli.py"), "serve"],
             env={**kept, **ours, **self.environment},
@@ -126,7 +108,7 @@ class ServerProcess:
                     self._said.notify_all()
         with self._said:
             self._has_ended = True
-            self._ended_at = time.time()
+            self.note_end()
             self._said.notify_all()
 
 

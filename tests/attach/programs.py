@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.livekit_server import LiveKitServer
+from tests.said import Program
 from tests.server_process import ROOT
 
 OLDEST: Final = "1.2.0"
@@ -18,13 +19,13 @@ NEWEST: Final = "1.8.9"
 """What voxql_bridge.attach works with, as clients/python/README.md says it."""
 
 
-class AgentProgram:
+class AgentProgram(Program):
     """A worker of LiveKit, whose log can be waited for."""
 
     def __init__(
         self, command: Sequence[str | Path], livekit: LiveKitServer, **environment: str
     ) -> None:
-        self.lines: list[str] = []
+        super().__init__(" ".join(Path(part).name for part in map(str, command)))
         self._said = threading.Condition()
         self._has_ended = False
         outside = {
@@ -75,11 +76,8 @@ class AgentProgram:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
-        if kind is not None:
-            # pytest shows it with the failure.
-            print(self.log)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -90,6 +88,7 @@ class AgentProgram:
                     self._said.notify_all()
         with self._said:
             self._has_ended = True
+            self.note_end()
             self._said.notify_all()
 
 
