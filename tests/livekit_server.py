@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -10,6 +9,7 @@ from typing import Any, Final, Self
 import pytest
 
 from tests.faults.server import free_port
+from tests.said import Program
 from tests.server_process import ROOT
 
 KEY: Final = "testkey"
@@ -20,7 +20,7 @@ _TRIES: Final = 5
 """Between finding free ports and taking them somebody else may be quicker."""
 
 
-class LiveKitServer:
+class LiveKitServer(Program):
     """Starts, stops and kills a LiveKit server; started again, it has the same ports.
 
     Args:
@@ -30,16 +30,12 @@ class LiveKitServer:
     """
 
     def __init__(self, folder: Path, *, webhooks: Sequence[str] = (), **config: Any) -> None:
+        super().__init__(f"livekit-server in {folder.name}")
         self.folder = folder
         self.webhooks = tuple(webhooks)
         self.config = config
         self.ports: tuple[int, int, int] | None = None
-        self.lines: list[str] = []
-        """What it has logged since it was started."""
         self._process: subprocess.Popen[str] | None = None
-        self._reader: threading.Thread | None = None
-        self._said = threading.Condition()
-        self._has_ended = False
 
     @property
     def url(self) -> str:
@@ -89,8 +85,6 @@ class LiveKitServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "livekit.yaml"
         path.write_text(json.dumps(self._configuration()))  # YAML can be written as JSON
-        self.lines = []
-        self._has_ended = False
         self._process = subprocess.Popen(
             [binary(), "--node-ip", "127.0.0.1", "--config", str(path)],
             stdin=subprocess.DEVNULL,
@@ -98,10 +92,8 @@ class LiveKitServer:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
-        self._reader.start()
-        with self._said:
-            self._said.wait_for(lambda: self._is_open() or self._has_ended, START_WITHIN_S)
+        self.listen(self._process)
+        self.wait_until(self._is_open, START_WITHIN_S)
         if not self._is_open() or self._process.poll() is not None:
             self.kill()
             return False
@@ -144,20 +136,8 @@ class LiveKitServer:
             except subprocess.TimeoutExpired:  # it waits for participants who do not leave
                 process.kill()
                 process.wait()
-        assert self._reader is not None
-        self._reader.join(10)
+        self.heard_out()
         self._process = None
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                with self._said:
-                    self.lines.append(line.rstrip("\n"))
-                    self._said.notify_all()
-        with self._said:
-            self._has_ended = True
-            self._said.notify_all()
 
 
 def binary() -> str:

@@ -1,7 +1,10 @@
-"""What the programs that a test ran have printed, to be shown when it fails."""
+"""Programs that a test runs: their output is read as it comes, and shown when the test fails."""
 
+import subprocess
+import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Final
 
 LINES: Final = 100
@@ -11,21 +14,49 @@ _programs: "weakref.WeakSet[Program]" = weakref.WeakSet()
 
 
 class Program:
-    """A process whose output is read; `lines` is what it has printed."""
+    """A process whose output is read; `lines` is what it has printed since it was started."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.lines: list[str] = []
-        self._ended_at: float | None = None
+        self._said = threading.Condition()
+        self._reader: threading.Thread | None = None
+        self._has_ended = False
+        self._ended_at = 0.0
         _programs.add(self)
 
-    def note_end(self) -> None:
-        """Say that it has printed its last line."""
-        self._ended_at = time.time()
+    def listen(self, process: subprocess.Popen[str]) -> None:
+        """Read what this process prints, in a thread, until it has ended."""
+        self.lines.clear()
+        self._has_ended = False
+        self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+        self._reader.start()
+
+    def heard_out(self, seconds: float = 10.0) -> None:
+        """Wait until all that an ended process has printed is read."""
+        if self._reader is not None:
+            self._reader.join(seconds)
+
+    def wait_until(self, is_so: Callable[[], object], seconds: float) -> None:
+        """Wait until what it has printed makes this true, or it has ended, or the time is up."""
+        with self._said:
+            self._said.wait_for(lambda: is_so() or self._has_ended, seconds)
 
     def ran_since(self, moment: float) -> bool:
         """Whether it has run since this moment (`time.time()`)."""
-        return bool(self.lines) and (self._ended_at is None or self._ended_at >= moment)
+        return bool(self.lines) and (not self._has_ended or self._ended_at >= moment)
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                with self._said:
+                    self.lines.append(line.rstrip("\n"))
+                    self._said.notify_all()
+        with self._said:
+            self._has_ended = True
+            self._ended_at = time.time()
+            self._said.notify_all()
 
 
 def said_since(moment: float) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Self
 
@@ -30,9 +29,6 @@ class ServerProcess(Program):
         """A program, with its arguments, that the server is run under."""
         self.url = ""
         self._process: subprocess.Popen[str] | None = None
-        self._reader: threading.Thread | None = None
-        self._said = threading.Condition()
-        self._has_ended = False
 
     @property
     def process(self) -> subprocess.Popen[str]:
@@ -44,9 +40,6 @@ class ServerProcess(Program):
         """Start it and wait until it answers requests; `url` is then its address."""
         kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
         ours = {"VOXQL_DATA_DIR": str(self.data_dir), "VOXQL_PORT": "0", "VOXQL_AGENT": "none"}
-        self.lines.clear()
-        self._has_ended = False
-        self._ended_at = None
         self._process = subprocess.Popen(
             [*self.prefix, sys.executable, str(ROOT / "cli.py"), "serve"],
             env={**kept, **ours, **self.environment},
@@ -55,8 +48,7 @@ class ServerProcess(Program):
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
-        self._reader.start()
+        self.listen(self._process)
         try:
             self.url = self.wait_for("  open ").split()[1].rstrip("/")
         except AssertionError:
@@ -70,8 +62,7 @@ class ServerProcess(Program):
         def found() -> str | None:
             return next((line for line in self.lines if text in line), None)
 
-        with self._said:
-            self._said.wait_for(lambda: found() or self._has_ended, within)
+        self.wait_until(found, within)
         line = found()
         assert line is not None, f"no line with {text!r} in:\n" + "\n".join(self.lines)
         return line
@@ -95,21 +86,8 @@ class ServerProcess(Program):
             raise AssertionError(
                 f"did not end within {within} s:\n" + "\n".join(self.lines)
             ) from None
-        assert self._reader is not None
-        self._reader.join(10)
+        self.heard_out()
         return status
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                with self._said:
-                    self.lines.append(line.rstrip("\n"))
-                    self._said.notify_all()
-        with self._said:
-            self._has_ended = True
-            self.note_end()
-            self._said.notify_all()
 
 
 def _is_setting(name: str) -> bool:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,8 +25,6 @@ class AgentProgram(Program):
         self, command: Sequence[str | Path], livekit: LiveKitServer, **environment: str
     ) -> None:
         super().__init__(" ".join(Path(part).name for part in map(str, command)))
-        self._said = threading.Condition()
-        self._has_ended = False
         outside = {
             name: value
             for name, value in os.environ.items()
@@ -43,8 +40,7 @@ class AgentProgram(Program):
             text=True,
             start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self.listen(self._process)
 
     def wait_for(self, words: str, timeout: float = 90, *, after: int = 0) -> None:
         """Wait until the log has these words, in a line after so many others."""
@@ -52,8 +48,7 @@ class AgentProgram(Program):
         def is_there() -> bool:
             return any(words in line for line in self.lines[after:])
 
-        with self._said:
-            self._said.wait_for(lambda: is_there() or self._has_ended, timeout)
+        self.wait_until(is_there, timeout)
         assert is_there(), f"{words!r} is not in the log:\n{self.log}"
 
     @property
@@ -67,29 +62,17 @@ class AgentProgram(Program):
 
     def kill(self) -> None:
         """End it at once, with the processes it started."""
-        if self._reader.is_alive() or self._process.poll() is None:
+        if not self._has_ended or self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
-        self._reader.join(30)
+        self.heard_out(30)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout:
-            for line in self._process.stdout:
-                with self._said:
-                    self.lines.append(line.rstrip("\n"))
-                    self._said.notify_all()
-        with self._said:
-            self._has_ended = True
-            self.note_end()
-            self._said.notify_all()
 
 
 def environment_with(version: str, wheel: Path) -> Path:
