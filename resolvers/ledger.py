@@ -46,7 +46,7 @@ WAITING: Final = 4_096
 """Utterances of one session that may wait for a commit; what floods beyond that is sent again."""
 RETRY_AFTER_S: Final = 0.5
 COMMIT_EVERY_S: Final = 0.01
-"""From one commit to the next at least, so that under load each takes more with it: that saves
+"""From a commit that several shared to the next, so that under load each takes more: that saves
 a third of the server's CPU at 200 sessions (docs/figures.md)."""
 
 
@@ -56,7 +56,7 @@ class Ledger:
     Args:
         hub: where those who watch are told.
         clock: the time that is written.
-        pace: seconds from one commit of what agents say to the next, at least.
+        pace: seconds from a commit of what several said to the next, at least.
     """
 
     def __init__(
@@ -71,6 +71,8 @@ class Ledger:
         self._memories: dict[str, Memory] = {}
         self._waiting: Batch = {}
         self._in_flight: Batch = {}
+        self._is_shared = False
+        """Whether the newest group had several claims in it."""
         self._work = asyncio.Event()
         # Held from the first statement until the events are published, so that they leave in the
         # order of their commits.
@@ -282,8 +284,9 @@ class Ledger:
         loop, began = asyncio.get_running_loop(), 0.0
         while True:
             await self._until_due()
-            # Under load each commit takes more with it; what comes alone does not wait.
-            await asyncio.sleep(max(0.0, began + self._pace - loop.time()))
+            if self._is_shared:
+                # Where several speak at once, each commit takes more with it.
+                await asyncio.sleep(max(0.0, began + self._pace - loop.time()))
             began = loop.time()
             if not await self.commit_waiting():
                 await asyncio.sleep(RETRY_AFTER_S)
@@ -313,6 +316,7 @@ class Ledger:
     async def _commit_waiting(self) -> bool:
         batch, self._waiting = self._waiting, {}
         self._in_flight = batch
+        self._is_shared = sum(map(len, batch.values())) > 1
         now = asyncio.get_running_loop().time()
         due = [
             session_id
