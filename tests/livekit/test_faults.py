@@ -245,7 +245,7 @@ async def test_a_forged_transcript_reaches_nobody_and_changes_nothing(on: Hall) 
     agent.say("The only words.")
     await agent.settled()
     assert await on.texts(session) == ["The only words."]
-    assert (await on.read(session))["agentState"] is None
+    assert (await on.read(session))["agentState"] == "INITIALIZING"
 
 
 async def test_the_microphone_is_all_that_a_person_may_publish(on: Hall) -> None:
