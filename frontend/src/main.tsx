@@ -10,6 +10,7 @@ import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 
 import { App } from "./app/app.ts";
+import { Boundary } from "./app/boundary.tsx";
 import { AppContext } from "./app/context.ts";
 import { Pages } from "./app/pages.tsx";
 
@@ -20,10 +21,12 @@ const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
 createRoot(root).render(
   <StrictMode>
-    <AppContext value={app}>
-      <BrowserRouter>
-        <Pages />
-      </BrowserRouter>
-    </AppContext>
+    <Boundary>
+      <AppContext value={app}>
+        <BrowserRouter>
+          <Pages />
+        </BrowserRouter>
+      </AppContext>
+    </Boundary>
   </StrictMode>,
 );

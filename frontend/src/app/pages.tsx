@@ -1,5 +1,5 @@
 /** Which page an address shows, and to whom. */
-import { lazy, Suspense, useEffect } from "react";
+import { useEffect } from "react";
 import { Route, Routes, useLocation, useNavigate } from "react-router";
 import { problem } from "../conversation/words.ts";
 import { NotFound } from "../pages/not-found.tsx";
@@ -8,10 +8,26 @@ import { Talk } from "../pages/talk.tsx";
 import { Welcome } from "../pages/welcome.tsx";
 import { useLanding } from "../ui/focus.ts";
 import { useApp } from "./context.ts";
+import { later } from "./later.ts";
 import { Shell } from "./shell.tsx";
 import { useStore } from "./store.ts";
 
-const Settings = lazy(() => import("../pages/settings.tsx"));
+const Settings = later(
+  () => import("../pages/settings.tsx"),
+  (is) => (is === "away" ? <div className="page-loading" aria-busy="true" /> : <Missing />),
+);
+
+function Missing() {
+  return (
+    <div className="centred" role="alert">
+      <h2>This page could not be fetched</h2>
+      <p className="muted">The server did not answer. It is asked again until it does.</p>
+      <button type="button" className="button" onClick={() => location.reload()}>
+        Load again
+      </button>
+    </div>
+  );
+}
 
 export function Pages() {
   const app = useApp();
@@ -38,14 +54,12 @@ export function Pages() {
       {presence.is === "away" && <Welcome wasHere={presence.wasHere} />}
       {presence.is === "here" && (
         <Shell>
-          <Suspense fallback={<div className="page-loading" aria-busy="true" />}>
-            <Routes>
-              <Route path="/" element={<Talk />} />
-              <Route path="/c/:id" element={<SessionPage />} />
-              <Route path="/settings" element={<Settings />} />
-              <Route path="*" element={<NotFound />} />
-            </Routes>
-          </Suspense>
+          <Routes>
+            <Route path="/" element={<Talk />} />
+            <Route path="/c/:id" element={<SessionPage />} />
+            <Route path="/settings" element={<Settings />} />
+            <Route path="*" element={<NotFound />} />
+          </Routes>
         </Shell>
       )}
     </>

@@ -1,16 +1,17 @@
 /** What surrounds every page of somebody who is signed in: the history, and the shortcuts. */
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { type ReactNode, useState } from "react";
 
 import { Sidebar } from "../history/sidebar.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { Shortcuts } from "../ui/shortcuts.tsx";
 import { StillTalking } from "../ui/still-talking.tsx";
+import { later } from "./later.ts";
 import { ShellContext } from "./shell-context.ts";
 import { useShortcuts } from "./shortcuts.ts";
 import { useOnline } from "./use-online.ts";
 import { useSidebar } from "./use-sidebar.ts";
 
-const ToastRegion = lazy(() => import("../ui/toasts.tsx"));
+const ToastRegion = later(() => import("../ui/toasts.tsx"));
 
 export function Shell({ children }: { children: ReactNode }) {
   const { isOpen, isDrawer, toggle, search } = useSidebar();
@@ -45,9 +46,7 @@ export function Shell({ children }: { children: ReactNode }) {
           )}
           <StillTalking />
           {children}
-          <Suspense>
-            <ToastRegion />
-          </Suspense>
+          <ToastRegion />
         </main>
       </div>
       {isHelping && <Shortcuts onClose={() => setHelping(false)} />}

@@ -1,9 +1,10 @@
 /** One conversation in the list: open, rename in place, delete. */
-import { type FormEvent, lazy, Suspense, useRef, useState } from "react";
+import { type FormEvent, useRef, useState } from "react";
 import { NavLink, useNavigate, useParams } from "react-router";
 
 import { failureOf } from "../api/client.ts";
 import { useApp } from "../app/context.ts";
+import { later } from "../app/later.ts";
 import { nameOf, problem } from "../conversation/words.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { useFocusHandedOn } from "../ui/focus.ts";
@@ -11,7 +12,7 @@ import { clock, count, duration } from "../ui/time.ts";
 import { type Entry, marked } from "./history.ts";
 
 // With what it needs to place itself it is a fifth of the page, and nothing waits for it.
-const RowMenu = lazy(() => import("./row-menu.tsx"));
+const RowMenu = later(() => import("./row-menu.tsx"));
 
 export function Row({ entry, isRunning }: { entry: Entry; isRunning: boolean }) {
   const { session, snippet } = entry;
@@ -39,13 +40,11 @@ export function Row({ entry, isRunning }: { entry: Entry; isRunning: boolean }) 
           </span>
         </NavLink>
       )}
-      <Suspense>
-        <RowMenu
-          title={nameOf(session)}
-          onRename={() => setDoing("rename")}
-          onDelete={() => setDoing("delete")}
-        />
-      </Suspense>
+      <RowMenu
+        title={nameOf(session)}
+        onRename={() => setDoing("rename")}
+        onDelete={() => setDoing("delete")}
+      />
       {doing === "delete" && (
         <Delete
           entry={entry}

@@ -1,8 +1,9 @@
 /** What a person talks with: state, microphone, text field, New Chat and End. */
-import { type FormEvent, type KeyboardEvent, lazy, Suspense, useRef } from "react";
+import { type FormEvent, type KeyboardEvent, useEffect, useRef } from "react";
 
 import { useApp, useConversation } from "../app/context.ts";
 import { newKey } from "../app/keys.ts";
+import { fetchPieces, later } from "../app/later.ts";
 import { type Conversation, isReady, isRunning } from "../conversation/state.ts";
 import { invitation, status, type Tone } from "../conversation/words.ts";
 import { hasKeyboard, useFocusHandedOn } from "./focus.ts";
@@ -10,7 +11,7 @@ import { Icon, type IconName } from "./icons.tsx";
 import { AgentVoice, OwnVoice } from "./levels.tsx";
 import { End, NewChat } from "./new-chat.tsx";
 
-const MicrophoneMenu = lazy(() => import("./microphone-menu.tsx"));
+const MicrophoneMenu = later(() => import("./microphone-menu.tsx"));
 
 export function Dock() {
   const state = useConversation();
@@ -86,6 +87,8 @@ function Talking({ state }: { state: Conversation }) {
   const form = useRef<HTMLFormElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   useFocusHandedOn(form);
+  // A conversation may outlive the server's version, or its network.
+  useEffect(fetchPieces, []);
   const canSay = isReady(state);
 
   const send = (event?: FormEvent) => {
@@ -105,11 +108,7 @@ function Talking({ state }: { state: Conversation }) {
   return (
     <form className="dock-row dock-talk" ref={form} onSubmit={send}>
       <MicrophoneButton state={state} />
-      {state.microphone.is === "on" && (
-        <Suspense>
-          <MicrophoneMenu />
-        </Suspense>
-      )}
+      {state.microphone.is === "on" && <MicrophoneMenu />}
       <textarea
         ref={field}
         className="field"

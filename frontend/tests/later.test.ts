@@ -1,0 +1,44 @@
+/** Pieces that are fetched after the page, from servers that are not always there. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { Later } from "../src/app/later.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+describe("a piece of the page", () => {
+  it("is fetched once, however often it is asked for", async () => {
+    const load = vi.fn(async () => "menu");
+    const piece = new Later(load);
+    expect(piece.fetched.value).toEqual({ is: "away" });
+
+    piece.start();
+    piece.start();
+    await vi.runAllTimersAsync();
+    piece.start();
+
+    expect(piece.fetched.value).toEqual({ is: "here", value: "menu" });
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it("is missing while it can't be had, and comes when it can", async () => {
+    let isDown = true;
+    const load = vi.fn(async () => {
+      if (isDown) throw new TypeError("Failed to fetch dynamically imported module");
+      return "menu";
+    });
+    const piece = new Later(load);
+    const seen: string[] = [];
+    piece.fetched.watch(() => seen.push(piece.fetched.value.is));
+
+    piece.start();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(seen).toEqual(["missing"]);
+    expect(load.mock.calls.length).toBeGreaterThan(4);
+    expect(load.mock.calls.length).toBeLessThan(12);
+
+    isDown = false;
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(seen).toEqual(["missing", "here"]);
+  });
+});

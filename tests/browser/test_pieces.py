@@ -1,0 +1,71 @@
+"""Pieces of the page that are fetched after it: what can't be had takes nothing else along."""
+
+import pytest
+from playwright.async_api import Route, expect
+
+from tests.browser.conftest import Visit
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(180)
+
+PIECES = "**/assets/*.js"
+FAULT = """() => Object.defineProperty(Intl.DateTimeFormat.prototype, 'format', {
+  get() { throw new Error('a fault') },
+})"""
+
+
+async def refuse(route: Route) -> None:
+    await route.abort()
+
+
+async def test_what_cannot_be_fetched_comes_later(speaking: ServerProcess, visit: Visit) -> None:
+    """Without the menus and notes one can talk; they come as soon as the server gives them."""
+    person = await visit(speaking.url, has_microphone=False)
+    await person.page.goto(person.url)
+    await person.page.get_by_role("button", name="Continue as a guest").wait_for()
+    await person.page.route(PIECES, refuse)
+    await person.page.get_by_role("button", name="Continue as a guest").click()
+    await person.starts_talking()
+    await person.types("before")
+    await expect(person.rows).to_have_count(1)
+    menu = person.page.get_by_role("button", name="More about")
+    await expect(menu).to_have_count(0)
+
+    await person.page.unroute(PIECES, refuse)
+
+    await expect(menu).to_have_count(1)
+    await person.types("after")
+
+
+async def test_a_page_that_cannot_be_fetched_says_so(speaking: ServerProcess, visit: Visit) -> None:
+    """And it is there by itself when the server gives it."""
+    person = await visit(speaking.url, has_microphone=False)
+    await person.comes_as_guest()
+    await person.page.route(PIECES, refuse)
+
+    await person.page.get_by_role("link", name="Guest", exact=True).click()
+
+    await expect(person.page.get_by_text("This page could not be fetched")).to_be_visible()
+    await person.page.unroute(PIECES, refuse)
+    await expect(person.page.get_by_role("heading", name="Microphone")).to_be_visible()
+
+
+async def test_a_fault_of_the_page_is_not_a_blank_page(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """Whoever meets one reads what to do; loading the page again brings everything back."""
+    person = await visit(speaking.url, has_microphone=False)
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.types("kept")
+    await person.page.evaluate(FAULT)
+    await person.field.fill("too much")
+    await person.field.press("Enter")
+
+    await expect(person.page.get_by_role("alert")).to_contain_text("Something went wrong")
+    assert any("a fault" in problem for problem in person.problems)
+    person.problems.clear()
+    await person.page.get_by_role("button", name="Load again").click()
+
+    assert await person.is_listened_to() == session
+    await expect(person.finals.filter(has_text="kept")).to_have_count(1)
