@@ -30,6 +30,28 @@ users = typer.Typer(help="Look after accounts.", no_args_is_help=True, rich_mark
 app.add_typer(users, name="user")
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"VoxQL {_version()}")
+        raise typer.Exit
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("voxql")
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
+
+
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (VOXQL_HOST).")] = None,
@@ -39,12 +61,10 @@ def serve(
     # Until here the process has only computed, so its CPU time tells when it began.
     began = time.perf_counter() - time.process_time()
     settings = _settings(host=host, port=port)
-    from importlib.metadata import version
-
     from serving.run import run
     from serving.steps import Steps
 
-    print(f"VoxQL {version('voxql')}, data in {settings.data_dir}")
+    print(f"VoxQL {_version()}, data in {settings.data_dir}")
     steps = Steps(began)
     steps.done("command", "loaded", since=began)
     run(settings, steps)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import urllib.request
+from importlib.metadata import version
 from pathlib import Path
 
 from serving.address import listening_socket, local_address
@@ -33,6 +34,13 @@ def test_help_loads_no_part_that_it_does_not_need() -> None:
     ).stdout.split()
 
     assert heavy & set(loaded) == set()
+
+
+def test_it_tells_its_version() -> None:
+    """The one that the package has, in the words with which the server greets."""
+    told = voxql("--version")
+
+    assert (told.returncode, told.stdout) == (0, f"VoxQL {version('voxql')}\n")
 
 
 def test_a_server_answers_where_it_says_and_stops_when_told(server: ServerProcess) -> None:
