@@ -12,7 +12,6 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 UV := $(BIN)/python scripts/uv.py
 STAMPS := .venv/stamps
-ARGS ?=
 
 # Caches stay in the clone too, unless somebody has already said where theirs are.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
@@ -46,7 +45,15 @@ dev: setup dev-tools ## The same, with a page that reloads, and again whenever t
 test: setup dev-tools $(TEST_PAGES:%=%/node_modules/.built) ## Run the tests (ARGS="-k word" for some), after bringing up what they need
 	@scripts/system-packages
 	@scripts/livekit-server || [ "$${CI:-}" != true ]
+ifdef ARGS
 	$(BIN)/pytest $(ARGS)
+else
+	@# Most of the time of most tests is waiting for somebody who talks: two can wait at once.
+	@status=0; \
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile -m "not soak and not alone" || status=$$?; \
+	$(BIN)/pytest -m alone || status=$$?; \
+	exit $$status
+endif
 
 check: dev-tools $(PAGES:%=%/node_modules/.installed) ## What CI checks before the tests: format, lint, types, direction of imports, the page's own tests
 	$(BIN)/ruff format --check .

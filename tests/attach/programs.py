@@ -78,9 +78,11 @@ class AgentProgram(Program):
 def environment_with(version: str, wheel: Path) -> Path:
     """Return the Python of an environment with that livekit-agents and the wheel as it is now.
 
-    It is kept in .cache, where only the wheel is installed again by a later run.
+    It is kept in .cache, where only the wheel is installed again by a later run. Tests that run
+    beside each other have one each, because that replaces what an agent may be about to import.
     """
-    folder = ROOT / ".cache" / "attach" / version
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    folder = ROOT / ".cache" / "attach" / worker / version
     python = folder / "bin" / "python"
     stamp = folder / "installed"
     if not stamp.exists():

@@ -1,9 +1,10 @@
 """Somebody at a real Chromium whose microphone hears recorded speech."""
 
+import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +63,16 @@ if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => {
 }
 """
 
+# What the dock has said since the page was loaded: a state may last less than the time between two
+# looks at it.
+STATES: Final = """
+window.states = []
+new MutationObserver(() => {
+  const state = document.querySelector('.status-text')?.textContent
+  if (state && state !== states.at(-1)) states.push(state)
+}).observe(document, {subtree: true, childList: true, characterData: true})
+"""
+
 # What a browser logs about requests that a test has made fail on purpose, a page without https, or
 # one that nobody has clicked on yet since it was loaded again.
 EXPECTED: Final = re.compile(
@@ -113,6 +124,27 @@ class Person:
     def state(self) -> Locator:
         """What the dock says is going on."""
         return self.page.locator(".status-text")
+
+    async def sees(self, state: str) -> None:
+        """Wait until the dock says this, or has said it since the page was loaded."""
+        await self.page.wait_for_function("state => states.includes(state)", arg=state)
+
+    async def sees_what_is_stored(self, session: str) -> None:
+        """Wait until the page shows the utterances of this session as the server lists them."""
+        query = f'{{ session(id: "{session}") {{ utterances(first: 100) {{ nodes {{ key }} }} }} }}'
+        lines = self.page.locator(".line")
+        shown: list[str] = []
+        stored = [""]
+        # The conversation goes on meanwhile: what is asked first may be old when the second is.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_MS / 1000):
+                while shown != stored:
+                    answer = await self.query(query)
+                    stored = [node["key"] for node in answer["session"]["utterances"]["nodes"]]
+                    with suppress(AssertionError):
+                        await expect(lines).to_have_count(len(stored), timeout=1000)
+                    shown = await lines.evaluate_all("x => x.map(line => line.dataset.key)")
+        assert shown == stored
 
     @property
     def finals(self) -> Locator:
@@ -230,6 +262,7 @@ async def at_a_browser(
         args=args,
         **{"viewport": {"width": 1280, "height": 860}, **options},
     )
+    await context.add_init_script(STATES)
     if speaks_on_demand:
         await context.add_init_script(MOUTH)
     context.set_default_timeout(PATIENCE_MS)

@@ -141,7 +141,7 @@ async def test_a_browser_that_wants_a_click_first_gets_one(
 
     await expect(person.page.locator(".notice")).to_have_count(0)
     await person.types("Repeat after me: can you hear me now")
-    await expect(person.state).to_have_text("Speaking")
+    await person.sees("Speaking")
     await expect(person.answers.filter(has_text="hear me now")).to_have_count(1)
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.browser.person import CHROMIUM
 from tests.server_process import ROOT, ServerProcess
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.alone]
 
 LIGHTHOUSE = ROOT / "tests/browser/node_modules/.bin/lighthouse"
 RUNS = 3
@@ -24,6 +24,22 @@ FAST = 0.90
 async def audit(url: str, folder: Path, *categories: str, cookie: str = "") -> dict[str, float]:
     """Return the score of each category, from 0 to 1."""
     report = folder / "report.json"
+    for _ in range(RUNS):
+        status, said = await _run(url, report, categories, cookie)
+        if "Please run Lighthouse again" not in said:  # Chromium's trace was of no use to it
+            break
+    assert status == 0, said
+    found = json.loads(report.read_text())
+    for name in categories:
+        for part in found["categories"][name]["auditRefs"]:
+            score = found["audits"][part["id"]]["score"]
+            if part["weight"] and score is not None and score < 1:
+                print(f"{name}: {part['id']} {score}")
+    return {name: found["categories"][name]["score"] for name in categories}
+
+
+async def _run(url: str, report: Path, categories: tuple[str, ...], cookie: str) -> tuple[int, str]:
+    """Let Lighthouse write its report; return its exit status, and what it complains about."""
     process = await asyncio.create_subprocess_exec(
         str(LIGHTHOUSE),
         url,
@@ -39,14 +55,8 @@ async def audit(url: str, folder: Path, *categories: str, cookie: str = "") -> d
         stderr=asyncio.subprocess.STDOUT,
     )
     said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode()
-    found = json.loads(report.read_text())
-    for name in categories:
-        for part in found["categories"][name]["auditRefs"]:
-            score = found["audits"][part["id"]]["score"]
-            if part["weight"] and score is not None and score < 1:
-                print(f"{name}: {part['id']} {score}")
-    return {name: found["categories"][name]["score"] for name in categories}
+    assert process.returncode is not None
+    return process.returncode, said.decode()
 
 
 def enter(url: str) -> str:

@@ -116,13 +116,7 @@ async def test_a_reload_in_the_middle_of_a_sentence_loses_and_doubles_nothing(
     # The microphone's recording begins anew with the page: both sentences come once more.
     await expect(person.finals.filter(has_text="young man")).to_have_count(2)
     await expect(person.finals.filter(has_text="Dashwood")).not_to_have_count(0)
-    stored = await person.query(
-        f'{{ session(id: "{session}") {{ utterances(first: 100) {{ nodes {{ key }} }} }} }}'
-    )
-    keys = [node["key"] for node in stored["session"]["utterances"]["nodes"]]
-    await expect(person.page.locator(".line")).to_have_count(len(keys))
-    shown = await person.page.locator(".line").evaluate_all("x => x.map(l => l.dataset.key)")
-    assert shown == keys
+    await person.sees_what_is_stored(session)
 
 
 async def test_a_broken_connection_goes_on_where_it_was(

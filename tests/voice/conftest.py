@@ -17,7 +17,7 @@ from tests.speech import sentences
 from tests.voice.server import KEY, Server
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def no_network() -> Iterator[None]:
     """Fail whatever would leave this machine: speech must work without any network."""
     connect = socket.socket.connect
