@@ -53,6 +53,7 @@ if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => {
     source.buffer = buffer
     source.connect(mouth)
     source.start()
+    return new Promise(resolve => { source.onended = resolve })
   }
   window.unplug = () => {
     const [track] = mouth.stream.getTracks()
@@ -184,8 +185,11 @@ class Person:
 
     async def says(self, clip: Clip) -> None:
         """Begin to speak now; only with `speaks_on_demand`."""
-        encoded = base64.b64encode(clip.pcm.tobytes()).decode()
-        await self.page.evaluate("encoded => window.say(encoded)", encoded)
+        await self.page.evaluate("encoded => void say(encoded)", _encoded(clip))
+
+    async def has_said(self, clip: Clip) -> None:
+        """Speak, and go on when it has been said; only with `speaks_on_demand`."""
+        await self.page.evaluate("encoded => say(encoded)", _encoded(clip))
 
     async def hears_himself_say(self, words: str, *, at_least_once: bool = False) -> None:
         """Wait until a settled line has these words; one line, unless they are said again."""
@@ -224,6 +228,10 @@ class Person:
             for violation in found["violations"]
             for node in violation["nodes"]
         ]
+
+
+def _encoded(clip: Clip) -> str:
+    return base64.b64encode(clip.pcm.tobytes()).decode()
 
 
 def _axe() -> str:

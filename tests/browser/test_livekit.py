@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser import test_equipment, test_talking
+from tests.browser import test_equipment, test_failures, test_talking
 from tests.browser.conftest import Visit
 from tests.browser.person import LEAD_S, Person
 from tests.e2e.sound import Clip, recording
@@ -27,8 +27,10 @@ SAME: tuple[Scenario, ...] = (
     test_talking.test_double_and_triple_clicks_count_once,
     test_talking.test_a_conversation_in_which_nothing_was_said_is_skipped,
     test_talking.test_a_reload_in_the_middle_of_a_sentence_loses_and_doubles_nothing,
+    test_talking.test_what_is_said_while_muted_is_heard_by_nobody,
     test_talking.test_a_second_window_shows_the_same_and_takes_over_when_asked,
     test_talking.test_two_windows_show_the_same_words_in_the_same_order,
+    test_failures.test_a_save_that_fails_in_three_ways_is_repeated_until_it_works,
     test_equipment.test_who_may_not_have_the_microphone_types,
     test_equipment.test_who_has_no_microphone_types,
     test_equipment.test_a_microphone_that_is_unplugged_can_be_plugged_in_again,

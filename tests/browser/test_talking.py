@@ -155,6 +155,27 @@ async def test_a_broken_connection_goes_on_where_it_was(
     assert '"after":"' in again[0]
 
 
+async def test_what_is_said_while_muted_is_heard_by_nobody(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """The dock says "Muted", and only what was said before and after stands there."""
+    person = await visit(speaking.url, speaks_on_demand=True)
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    mute = person.page.get_by_role("button", name="Mute")
+    await mute.click()
+    await expect(person.state).to_have_text("Muted")
+    await person.has_said(YOUNG_MAN)
+
+    await mute.click()
+    await expect(person.state).to_have_text("Listening")
+    await person.has_said(WOMAN)
+    await person.hears_himself_say("woman")
+
+    await person.sees_what_is_stored(session)
+    await expect(person.lines.filter(has_text="young man")).to_have_count(0)
+
+
 async def test_a_second_window_shows_the_same_and_takes_over_when_asked(
     speaking: ServerProcess, visit: Visit
 ) -> None:
