@@ -26,13 +26,28 @@ class LiveKitServer(Program):
     Args:
         folder: Where its configuration and its log are kept.
         webhooks: Addresses that it tells what happens.
+        host: The address of this machine that it listens on.
+        device: The network device that has this address.
+        prefix: A program, with its arguments, that it is run under.
         config: What to add to its configuration, or put in the place of it.
     """
 
-    def __init__(self, folder: Path, *, webhooks: Sequence[str] = (), **config: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        webhooks: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        device: str = "",
+        prefix: Sequence[str] = (),
+        **config: Any,
+    ) -> None:
         super().__init__(f"livekit-server in {folder.name}")
         self.folder = folder
         self.webhooks = tuple(webhooks)
+        self.host = host
+        self.devices = [device] if device else ["lo", "lo0"]
+        self.prefix = tuple(prefix)
         self.config = config
         self.ports: tuple[int, int, int] | None = None
         self._process: subprocess.Popen[str] | None = None
@@ -41,7 +56,7 @@ class LiveKitServer(Program):
     def url(self) -> str:
         """Where clients and agents connect."""
         assert self.ports is not None, "the server was never started"
-        return f"ws://127.0.0.1:{self.ports[0]}"
+        return f"ws://{self.host}:{self.ports[0]}"
 
     @property
     def http_url(self) -> str:
@@ -86,7 +101,7 @@ class LiveKitServer(Program):
         path = self.folder / "livekit.yaml"
         path.write_text(json.dumps(self._configuration()))  # YAML can be written as JSON
         self._process = subprocess.Popen(
-            [binary(), "--node-ip", "127.0.0.1", "--config", str(path)],
+            [*self.prefix, binary(), "--node-ip", self.host, "--config", str(path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -108,14 +123,14 @@ class LiveKitServer(Program):
         http, tcp, udp = self.ports
         return {
             "port": http,
-            "bind_addresses": ["127.0.0.1"],
+            "bind_addresses": [self.host],
             "rtc": {
                 "tcp_port": tcp,
                 "udp_port": udp,
                 "use_external_ip": False,
                 "enable_loopback_candidate": True,
-                "node_ip": "127.0.0.1",
-                "interfaces": {"includes": ["lo", "lo0"]},
+                "node_ip": self.host,
+                "interfaces": {"includes": self.devices},
                 # Nobody answers there: nothing may be asked of machines elsewhere.
                 "stun_servers": ["127.0.0.1:3478"],
             },

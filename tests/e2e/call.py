@@ -69,8 +69,7 @@ class Call:
 
     async def __aenter__(self) -> Self:
         assert self.started["connection"], self.started["session"]
-        self._spawn(self._watch_transcripts())
-        self._spawn(self._watch_state())
+        self._watch()
         try:
             await self.until(lambda: self.status == "ACTIVE")
             await self._open(self.started["connection"])
@@ -109,6 +108,14 @@ class Call:
         if self.line is not None:
             line, self.line = self.line, None
             await line.close()
+
+    async def watch_again(self) -> None:
+        """Subscribe once more, from what was seen last, as a client whose connection was lost."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._watch()
 
     async def rejoin(self) -> None:
         """Come back after `drop`."""
@@ -209,13 +216,18 @@ class Call:
     def replies(self) -> list[Reply]:
         return self.player.replies
 
+    def _watch(self) -> None:
+        self._spawn(self._watch_transcripts())
+        self._spawn(self._watch_state())
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         task.add_done_callback(lambda _: self._changed.set())
         self._tasks.append(task)
 
     async def _watch_transcripts(self) -> None:
-        async for event in self._subscription(TRANSCRIPTS, "transcripts"):
+        after = self.cursor
+        async for event in self._subscription(TRANSCRIPTS, "transcripts", after=after):
             now = self._loop.time()
             self.cursor = event["cursor"]
             self.end = event["end"] or self.end
@@ -246,7 +258,9 @@ class Call:
         if status == "ACTIVE" and self.active is None:
             self.active = self._loop.time()
 
-    async def _subscription(self, query: str, field: str) -> AsyncIterator[Json]:
+    async def _subscription(
+        self, query: str, field: str, **variables: object
+    ) -> AsyncIterator[Json]:
         url = self.person.url.replace("http", "ws", 1) + "/graphql"
         transport = WebsocketsTransport(
             url,
@@ -255,7 +269,7 @@ class Call:
             connect_args={"proxy": None, "compression": None},
         )
         request = gql(query)
-        request.variable_values = {"id": self.id}
+        request.variable_values = {"id": self.id, **variables}
         async with Client(transport=transport) as session:
             async for result in session.subscribe(request):
                 yield result[field]

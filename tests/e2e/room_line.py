@@ -36,6 +36,9 @@ class RoomLine:
         self._source = rtc.AudioSource(RATE, 1, queue_size_ms=round(4_000 * microphone.ahead_s))
         self._ears: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self.lost = asyncio.Event()
+        """Set while LiveKit's client knows that its connection is lost."""
+        self._is_received = False
 
     async def open(self, connection: Json) -> None:
         """Join with what `startNewChat` or `joinSession` has given; done once the agent listens."""
@@ -44,6 +47,11 @@ class RoomLine:
         room.on("track_unsubscribed", self._on_unsubscribed)
         for event in ("participant_connected", "participant_disconnected"):
             room.on(event, lambda *_: self._changed())
+        room.on("reconnecting", self.lost.set)
+        room.on("reconnected", self._on_back)
+        # What is published anew, nobody receives before they have subscribed to it anew.
+        room.on("local_track_republished", lambda *_: self._on_received(False))
+        room.on("local_track_subscribed", lambda *_: self._on_received(True))
         async with asyncio.timeout(WITHIN_S):
             await room.connect(connection["url"], connection["token"])
             track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
@@ -77,6 +85,19 @@ class RoomLine:
             for one in self._room.remote_participants.values()
             if any(sid in self._ears for sid in one.track_publications)
         ]
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the connection stands, and what is said is received at the other end."""
+        return not self.lost.is_set() and self._is_received
+
+    def _on_back(self) -> None:
+        self.lost.clear()
+        self._changed()
+
+    def _on_received(self, is_received: bool) -> None:
+        self._is_received = is_received
+        self._changed()
 
     async def _speak(self) -> None:
         async for piece in self._microphone.pieces():

@@ -48,9 +48,9 @@ async def test_a_person_whose_connection_is_lost_goes_on_where_they_were(
         kept = await person.utterances(call.id)
         assert all(one["isFinal"] for one in kept)
         heard = [one["text"] for one in kept if one["role"] == "USER"]
-        _assert_heard(before, call, until=cut.began)
+        assert_heard(before, call, until=cut.began)
         assert "the old train" in normal(" ".join(heard))
-        _assert_heard(after, call, since=said.began)
+        assert_heard(after, call, since=said.began)
         assert call.statuses in (["STARTING", "ACTIVE"], ["ACTIVE"]), "nothing was begun anew"
         assert {one["key"] for one in kept} == set(call.held), "the person saw all of it"
 
@@ -84,8 +84,8 @@ async def test_a_worker_that_is_killed_in_mid_sentence_is_replaced(
             unfinished = [one for one in kept if not one["isFinal"]]
             assert [one["key"] for one in unfinished] == [call.interims(cut.began)[0].key]
             assert normal(unfinished[0]["text"]).startswith("the old train")
-            _assert_heard(recording("0920"), call, until=cut.began)
-            _assert_heard(recording("0870"), call, since=after.began)
+            assert_heard(recording("0920"), call, until=cut.began)
+            assert_heard(recording("0870"), call, since=after.began)
             assert {one["key"] for one in kept} == set(call.held), "the person saw all of it"
 
 
@@ -97,7 +97,7 @@ async def _worker(programs: ExitStack, livekit: LiveKitServer, name: str) -> Age
     return program
 
 
-def _assert_heard(clip: Clip, call: Call, since: float = 0.0, until: float = float("inf")) -> None:
+def assert_heard(clip: Clip, call: Call, since: float = 0.0, until: float = float("inf")) -> None:
     """What was said in this time was heard."""
     heard = joined([seen for seen in call.finals("USER", since) if seen.at < until])
     # How well is for test_conversation; here it matters that it was this, and not lost.

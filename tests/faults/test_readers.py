@@ -11,9 +11,10 @@ from statistics import quantiles
 
 import pytest
 
-from tests.faults.readers import Island, Reader, narrow_socket, pull_cable
+from tests.faults.readers import Reader, narrow_socket, pull_cable
 from tests.faults.stage import Agent, Stage, stage
 from tests.faults.watchers import Watcher
+from tests.network import Island
 
 MIB = 1024 * 1024
 
@@ -119,6 +120,7 @@ def p99(values: list[float]) -> float:
     return quantiles(values, n=100)[98]
 
 
+@pytest.mark.alone
 async def test_others_hear_as_quickly_as_without_the_slow_ones(tmp_path: Path) -> None:
     """p99 from mouth to ear beside ten readers that are stuck, on the same session, and without.
 
@@ -188,7 +190,7 @@ async def test_the_sockets_of_the_dead_are_freed_within_a_minute(
             for reader in dead:
                 pull_cable(reader.sock)
             if island is not None:
-                island.pull_cable()
+                island.cable.pull()
             async with asyncio.timeout(60):
                 while on.server.connections > living:
                     await _crawl(crawling)
@@ -203,7 +205,11 @@ async def _reader(
     on: Stage, session: str, island: Island | None, readers: AsyncExitStack
 ) -> Reader:
     port = on.server.port
-    sock = narrow_socket(port) if island is None else await island.connect(port)
+    if island is None:
+        sock = narrow_socket(port)
+    else:
+        host = island.cable.here
+        sock = await island.connect(lambda: narrow_socket(port, host))
     reader = await Reader.open(on.server.url, on.account.token, session, sock)
     readers.callback(reader.connection.transport.abort)
     reader.connection.transport.pause_reading()

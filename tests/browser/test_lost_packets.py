@@ -1,0 +1,59 @@
+"""Somebody at a real browser whose network loses every packet for a while."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import Visit
+from tests.e2e.far import LOST_S, far
+from tests.e2e.sound import recording
+
+pytestmark = pytest.mark.timeout(300)
+
+DASHWOOD, YOUNG_MAN = map(recording, ("0870", "0880"))
+IN_TIME_MS: Final = 90_000
+"""As in test_livekit_faults: LiveKit's own limits are 15 s and more."""
+
+
+async def test_whose_connection_is_lost_for_a_while_goes_on_with_the_same_agent(
+    visit: Visit, tmp_path: Path
+) -> None:
+    """The page says so and comes back by itself; words before and after are there, once each."""
+    async with far(tmp_path) as there:
+        url = there.server.url
+        # As on a page with https: browsers give the microphone to no other.
+        flags = (f"--unsafely-treat-insecure-origin-as-secure={url}",)
+        person = await visit(url, speaks_on_demand=True, flags=flags)
+        await person.comes_as_guest()
+        session = await person.starts_talking()
+        await person.says(YOUNG_MAN)
+        await person.hears_himself_say("young man")
+        await expect(person.answers).to_have_count(1)
+        agents = await there.agents(session)
+
+        there.cable.lose()
+        await asyncio.sleep(LOST_S)  # this is what happens here, nothing is waited for
+        await expect(person.state).to_have_text("Reconnecting…", timeout=IN_TIME_MS)
+        there.cable.carry()
+
+        await expect(person.state).to_have_text("Listening", timeout=IN_TIME_MS)
+        await person.says(DASHWOOD)
+        await person.hears_himself_say("Dashwood")
+        await person.hears_himself_say("young man")
+        await expect(person.state).to_have_text("Listening", timeout=IN_TIME_MS)
+        assert person.session_id == session
+        assert await there.agents(session) == agents
+        assert [attempt for attempt, _ in agents] == [1]
+
+        stored = await person.query(
+            f"""{{ session(id: "{session}") {{ status utterances(first: 100) {{
+              nodes {{ key text isFinal }} }} }} }}"""
+        )
+        kept = stored["session"]["utterances"]["nodes"]
+        assert stored["session"]["status"] == "ACTIVE"
+        assert all(one["isFinal"] for one in kept)
+        shown = await person.lines.all_text_contents()
+        assert [one["text"] for one in kept] == shown

@@ -1,0 +1,76 @@
+"""VoxQL, LiveKit and the agent, all of them behind one cable that can lose every packet.
+
+So it is the person, wherever the test runs them, whose connection is lost: to the page, to the
+API, to LiveKit and to the agent's voice. The three go on to reach one another.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from livekit import api
+
+from tests.attach.programs import AgentProgram
+from tests.e2e.sound import recordings
+from tests.livekit_server import KEY, SECRET, LiveKitServer
+from tests.network import Cable, island
+from tests.server_process import ROOT, ServerProcess
+
+LOST_S: Final = 20.0
+"""For so long every packet is lost; less than VOXQL_ABANDON_S."""
+READY_WITHIN_S: Final = 90.0
+
+
+@dataclass(frozen=True)
+class Far:
+    """What a person far away talks with."""
+
+    cable: Cable
+    livekit: LiveKitServer
+    server: ServerProcess
+
+    async def agents(self, session: str) -> list[tuple[int, str]]:
+        """Return each agent that was asked for in a session's room, and each that is there.
+
+        By the number of the attempt, and by the identity in the room.
+        """
+        async with api.LiveKitAPI(self.livekit.http_url, KEY, SECRET) as control:
+            rooms = (await control.room.list_rooms(api.ListRoomsRequest())).rooms
+            [room] = [room.name for room in rooms if session in room.metadata]
+            asked = await control.agent_dispatch.list_dispatch(room)
+            request = api.ListParticipantsRequest(room=room)
+            people = (await control.room.list_participants(request)).participants
+        attempts = [json.loads(one.metadata)["voxql"]["attempt"] for one in asked]
+        there = [one.identity for one in people if one.kind == api.ParticipantInfo.Kind.AGENT]
+        assert len(attempts) == len(there), (attempts, there)
+        return list(zip(attempts, there, strict=True))
+
+
+@asynccontextmanager
+async def far(folder: Path) -> AsyncIterator[Far]:
+    """Start all three on an island, ready to be talked to."""
+    recordings()  # what is missing from the system is better said before anything is started
+    with ExitStack() as stack:
+        place = stack.enter_context(island())
+        cable = place.cable
+        livekit = LiveKitServer(
+            folder / "livekit", host=cable.there, device=cable.device_there, prefix=place.prefix
+        )
+        stack.callback(livekit.kill)
+        await asyncio.to_thread(livekit.start)
+        # How long a job takes to begin says nothing about what is tested with it.
+        settings = {"VOXQL_AGENT": "livekit", "VOXQL_START_TIMEOUT_S": "60", **livekit.settings}
+        server = ServerProcess(folder / "server", VOXQL_HOST=cable.there, **settings)
+        server.prefix = place.prefix
+        await asyncio.to_thread(server.start)
+        stack.callback(server.stop)
+        command = (*place.prefix, sys.executable, str(ROOT / "cli.py"), "agent", "--livekit")
+        agent = stack.enter_context(AgentProgram(command, livekit, VOXQL_AGENT_PLACES="2"))
+        await asyncio.to_thread(agent.wait_for, "registered at LiveKit", READY_WITHIN_S)
+        yield Far(cable, livekit, server)
+        assert "Traceback" not in agent.log, agent.log
