@@ -41,38 +41,48 @@ class AgentWords:
         self._utter = utter
         self._known: dict[str, _Said] = {}
         self._parts: list[_Said] = []
+        self._unshown: list[str] = []
+        """Replies that are settled, and that a lost room may show when it is back."""
 
     def on_shown(self, segment: str, text: str) -> None:
-        """Take what has been said so far in this segment."""
+        """Take what has been said so far in this segment; nothing yet, when it is announced."""
         said = self._known.get(segment)
         if said is None:
             said = self._known[segment] = _Said(segment, datetime.now(UTC))
             self._parts.append(said)
             if len(self._known) > _REMEMBERED:
                 del self._known[next(iter(self._known))]
-        if not said.is_over:
-            said.text = text
-            if not said.settled:
-                self._report(said, text, final=False)
+        if said.is_over or not text.strip():
+            return
+        said.text = text
+        if self._late(said):
+            return
+        # The room keeps to the order: what it has not shown by now it never will.
+        self._unshown.clear()
+        if not said.settled:
+            self._report(said, text, final=False)
 
     def on_done(self, segment: str) -> None:
         """Take what was said in this segment as all of it."""
         said = self._known.get(segment)
-        if said is not None and said.done_at is None and not said.is_over:
-            said.done_at = datetime.now(UTC)
-            if said.text != said.settled:
-                self._report(said, said.text, final=True)
+        if said is None or said.done_at is not None or said.is_over:
+            return
+        said.done_at = datetime.now(UTC)
+        if replies := self._late(said):
+            said.is_over = True
+            self._parts = [part for part in self._parts if part is not said]
+            del self._unshown[:replies]
+        elif said.text != said.settled:
+            self._report(said, said.text, final=True)
 
     def on_replied(self, text: str, interrupted: bool, began: datetime, *, written: bool) -> None:
         """Take a reply that is over, and was begun then."""
-        since = began - _SLACK
-        parts = [part for part in self._parts if part.done_at is None or part.done_at >= since]
-        self._parts.clear()
+        parts = self._parts_of(text, began - _SLACK)
         if not parts:
             # It was not shown: the room was away, or nobody was there yet.
             parts = [_Said(new_segment(), began, text, began)]
-        if len(parts) == 1 and (parts[0].done_at is None or not parts[0].text.strip()):
-            # The room may have missed the end of it; the history did not.
+            self._unshown = [*self._unshown[-_REMEMBERED:], text]
+        if len(parts) == 1 and _missed_some(parts[0], text):
             parts[0].text = text
         for part in parts:
             cut = interrupted and part is parts[-1]
@@ -81,10 +91,33 @@ class AgentWords:
             if cut or part.text != part.settled:
                 self._report(part, part.text, final=True, interrupted=cut, written=written)
 
+    def _parts_of(self, text: str, since: datetime) -> list[_Said]:
+        """Take away what has been shown since then, and announced, if it may be of this reply."""
+        parts = [part for part in self._parts if part.done_at is None or part.done_at >= since]
+        late = [part for part in parts if self._late(part) and not _agree(text, part.text)]
+        parts = [part for part in parts if part not in late]
+        shown = [part for part in parts if part.text.strip()]
+        # What was announced after it belongs to the next reply, and so do others than the first
+        # where a room that is lost has shown nothing of any.
+        rest = parts[parts.index(shown[-1]) + 1 :] if shown else parts[1:]
+        self._parts = late + rest
+        return shown or parts[:1]
+
+    def _late(self, said: _Said) -> int:
+        """Return how many replies are behind it that were settled already, this one included.
+
+        None, unless this is the beginning of such a one; one that was cut off may be shown by a
+        word more than there was of it.
+        """
+        for count, reply in enumerate(self._unshown, 1):
+            if said.text.strip() and _agree(reply, said.text):
+                return count
+        return 0
+
     def finish(self) -> None:
         """Settle what was shown but never became a part of the history."""
         for part in self._parts:
-            if not part.settled:
+            if not part.settled and not self._late(part):
                 self._report(part, part.text, final=True, interrupted=part.done_at is None)
         self._parts.clear()
 
@@ -113,3 +146,15 @@ class AgentWords:
                 source="TYPED" if written else "SPEECH",
             )
         )
+
+
+def _missed_some(said: _Said, reply: str) -> bool:
+    """Whether the room has not shown all of a reply, which is in the history."""
+    shown = said.text.strip()
+    return shown != reply.strip() and (said.done_at is None or shown in reply)
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether one of them is the beginning of the other."""
+    one, other = one.strip(), other.strip()
+    return one.startswith(other) or other.startswith(one)

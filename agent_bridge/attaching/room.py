@@ -80,6 +80,9 @@ class RoomWatch:
                 # Before it is sent: how long that takes is the network's business.
                 _safely(self._watcher.on_person_shown, segment)
                 return await stream_text(*args, **options)
+            # Announced before it is sent, as that may wait for a room that is lost just now: what
+            # the history settles meanwhile is the same.
+            _safely(self._watcher.on_agent_shown, segment, "")
             writer = await stream_text(*args, **options)
             _Spoken(writer, segment, self._watcher)
             return writer

@@ -271,3 +271,59 @@ def test_what_never_became_a_reply_is_settled_at_the_end() -> None:
 
     assert told.brief[-1] == ("SG_1", "I was about", True)
     assert told.utterances[-1].interrupted
+
+
+def test_what_a_lost_room_shows_when_it_is_back_is_not_told_again() -> None:
+    """The history had it meanwhile; one that was cut off may be shown by a word more."""
+    told = Told()
+    words = AgentWords(told.take)
+
+    words.on_replied("You said one", True, datetime.now(UTC), written=False)
+    words.on_replied("You said two.", False, datetime.now(UTC), written=False)
+    for segment, text in (("SG_1", "You said one and"), ("SG_2", "You said two.")):
+        words.on_shown(segment, "You")
+        words.on_shown(segment, text)
+        words.on_done(segment)
+    words.on_shown("SG_3", "You")
+    words.on_shown("SG_3", "You said three.")
+    words.on_done("SG_3")
+    words.on_replied("You said three.", False, datetime.now(UTC), written=False)
+    words.finish()
+
+    assert [(text, final) for _, text, final in told.brief] == [
+        ("You said one", True),
+        ("You said two.", True),
+        ("You", False),
+        ("You said three.", False),
+        ("You said three.", True),
+    ]
+
+
+def test_a_reply_that_waits_for_a_lost_room_has_its_name_already() -> None:
+    """It is announced before it is shown; what was announced after it belongs to the next one."""
+    told = Told()
+    words = AgentWords(told.take)
+
+    words.on_shown("SG_1", "")
+    words.on_shown("SG_2", "")
+    words.on_replied("First.", False, datetime.now(UTC), written=False)
+    words.on_replied("Second.", False, datetime.now(UTC), written=False)
+    for segment, text in (("SG_1", "First."), ("SG_2", "Second.")):
+        words.on_shown(segment, text)
+        words.on_done(segment)
+    words.finish()
+
+    assert told.brief == [("SG_1", "First.", True), ("SG_2", "Second.", True)]
+
+
+def test_a_reply_of_which_the_room_missed_the_beginning_is_told_whole() -> None:
+    """What it shows is done before the history is there."""
+    told = Told()
+    words = AgentWords(told.take)
+    began = datetime.now(UTC)
+
+    words.on_shown("SG_1", "said one.")
+    words.on_done("SG_1")
+    words.on_replied("You said one.", False, began, written=False)
+
+    assert told.brief[-1] == ("SG_1", "You said one.", True)
