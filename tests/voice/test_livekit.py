@@ -29,9 +29,11 @@ SHARED = "shared"
 
 
 @contextmanager
-def voxql_agent(livekit: LiveKitServer, folder: Path, name: str) -> Iterator[AgentProgram]:
+def voxql_agent(
+    livekit: LiveKitServer, folder: Path, name: str, **environment: str
+) -> Iterator[AgentProgram]:
     command = [sys.executable, "-m", "cli", "agent", "--livekit"]
-    settings = {"VOXQL_AGENT_NAME": name, "VOXQL_DATA_DIR": str(folder)}
+    settings = {"VOXQL_AGENT_NAME": name, "VOXQL_DATA_DIR": str(folder), **environment}
     with AgentProgram(command, livekit, **settings) as program:
         yield program
 
@@ -61,10 +63,13 @@ class Talk:
         self.identity = f"person-{session}"
         self.notes: Notes = server.notebook.of(session)
 
-    async def begin(self) -> "Talk":
+    async def ask(self) -> None:
         token = self.server.tokens.bridge(self.session, 1)
         member = {"url": self.server.url, "session": self.session, "attempt": 1, "token": token}
         await open_room(self.livekit, self.room, self.agent, {"voxql": member})
+
+    async def begin(self) -> "Talk":
+        await self.ask()
         await self.until(lambda: self.notes.is_ready)
         return self
 

@@ -1,0 +1,116 @@
+"""The places of `voxql agent --livekit`, as a real LiveKit server fills them."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.attach.people import delete_room, open_room, person
+from tests.attach.programs import AgentProgram
+from tests.livekit_server import LiveKitServer
+from tests.voice.server import Server
+from tests.voice.test_livekit import Talk, voxql_agent
+
+pytestmark = pytest.mark.timeout(600)
+
+PLACES = 4
+"""With three of four taken the load is above what LiveKit by default offers anything to."""
+NAME = "of-four"
+
+
+@pytest.fixture
+def crowded(livekit: LiveKitServer, tmp_path: Path) -> Iterator[AgentProgram]:
+    with voxql_agent(livekit, tmp_path, NAME, VOXQL_AGENT_PLACES=str(PLACES)) as program:
+        program.wait_for("registered at LiveKit")
+        yield program
+
+
+def talks(server: Server, livekit: LiveKitServer, prefix: str, count: int) -> list[Talk]:
+    return [Talk(server, livekit, f"ses_{prefix}{number}", NAME) for number in range(count)]
+
+
+async def seated(server: Server, livekit: LiveKitServer, name: str) -> Talk:
+    """Begin, and ask again when nobody comes: LiveKit learns of a free place a little later."""
+    for patience in (5, 10, 20, 40):
+        talk = Talk(server, livekit, f"ses_{name}_{patience}", NAME)
+        await talk.ask()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await talk.until(lambda talk=talk: talk.notes.is_ready)
+            return talk
+        await delete_room(livekit, talk.room)
+    raise AssertionError("nobody came, however often it was asked for")
+
+
+async def all_seated(server: Server, livekit: LiveKitServer, prefix: str) -> list[Talk]:
+    """Take all places at once."""
+    return await asyncio.gather(
+        *(seated(server, livekit, f"{prefix}{number}") for number in range(PLACES))
+    )
+
+
+async def end(talks: list[Talk]) -> None:
+    for talk in talks:
+        talk.server.stop(talk.session)
+    for talk in talks:
+        await talk.until(lambda talk=talk: talk.notes.byes)
+
+
+async def until_all_are_free(program: AgentProgram) -> None:
+    """Wait until the newest thing said about places is that none is taken."""
+
+    def newest() -> str:
+        return next((line for line in reversed(program.lines) if "places are taken" in line), "")
+
+    await asyncio.to_thread(
+        program.wait_until, lambda: f"0 of {PLACES} places are taken" in newest(), 90
+    )
+    assert f"0 of {PLACES} places are taken" in newest(), program.log
+
+
+async def test_a_place_costs_nothing_while_nobody_has_it(
+    livekit: LiveKitServer, tmp_path: Path
+) -> None:
+    """No thread waits for each of them: at a hundred, their waking up alone would fill a core."""
+    with voxql_agent(livekit, tmp_path, "idle", VOXQL_AGENT_PLACES="200") as program:
+        await asyncio.to_thread(program.wait_for, "registered at LiveKit")
+        assert psutil.Process(program._process.pid).num_threads() < 100
+
+
+async def test_every_place_is_given_to_somebody_and_given_again(
+    crowded: AgentProgram, server: Server, livekit: LiveKitServer
+) -> None:
+    """One after the other until all are taken, then all at once."""
+    first = talks(server, livekit, "p", PLACES)
+    for talk in first:
+        await talk.begin()
+    assert f"all {PLACES} places are taken" in crowded.log
+    await end(first)
+    await until_all_are_free(crowded)
+    await end(await all_seated(server, livekit, "q"))
+    await until_all_are_free(crowded)
+    assert "Traceback" not in crowded.log, crowded.log
+
+
+async def test_conversations_that_are_broken_off_take_no_place_along(
+    crowded: AgentProgram, server: Server, livekit: LiveKitServer
+) -> None:
+    """Rooms that are deleted at once, or when the agent is there; people who come and go."""
+    for number in range(2):
+        early = f"early-{number}"
+        ready, left = talks(server, livekit, f"r{number}", 2)
+        # Its agent may be on its way, and enter a room that LiveKit makes for it.
+        refused = {"url": server.url, "session": "ses_gone", "attempt": 1, "token": "worthless"}
+        await asyncio.gather(
+            open_room(livekit, early, NAME, {"voxql": refused}), ready.begin(), left.begin()
+        )
+        async with person(livekit, left.room, left.identity):
+            await asyncio.gather(delete_room(livekit, early), delete_room(livekit, ready.room))
+        await delete_room(livekit, left.room)
+        await ready.until(lambda talk=ready: talk.notes.byes)
+        await left.until(lambda talk=left: talk.notes.byes)
+    await until_all_are_free(crowded)
+    await end(await all_seated(server, livekit, "s"))

@@ -1,0 +1,62 @@
+"""Which jobs have a place, and what LiveKit is told of it."""
+
+import logging
+
+import pytest
+
+from agent_bridge.agent.places import Places
+
+OFFERED_BELOW = 0.7
+"""`agents.target_load` of LiveKit's configuration, by default: with more a worker is not asked."""
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 10, 40, 1_000])
+def test_a_worker_is_asked_until_its_last_place_is_taken(count: int) -> None:
+    """The load stays under LiveKit's limit for as long as there is a place, and is 1 then."""
+    places = Places(count)
+    for number in range(count):
+        assert places.load < OFFERED_BELOW
+        assert places.take(f"job-{number}")
+    assert places.load == 1.0
+    assert not places.take("one-too-many")
+    assert places.taken == count
+
+
+def test_a_place_is_taken_once_and_given_back_once() -> None:
+    """However often it is said."""
+    places = Places(2)
+    assert places.take("a")
+    places.hold("a")
+    assert places.taken == 1
+    places.free("a")
+    places.free("a")
+    places.free("never-had-one")
+    assert places.taken == 0
+
+
+def test_who_is_there_already_is_counted_beyond_the_last_place() -> None:
+    """And nobody else is let in before there is room again."""
+    places = Places(1)
+    assert places.take("a")
+    places.hold("late")
+    assert (places.taken, places.load) == (2, 1.0)
+    places.free("a")
+    assert not places.take("b")
+    places.free("late")
+    assert places.take("b")
+
+
+def test_the_log_says_when_all_places_are_taken_and_when_one_is_free(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With figures, each time."""
+    caplog.set_level(logging.INFO)
+    places = Places(2)
+    for job in ("a", "b"):
+        places.take(job)
+    places.free("a")
+    places.free("b")
+    assert caplog.messages == [
+        "all 2 places are taken; LiveKit is told so",
+        "a place is free again: 1 of 2 places are taken",
+    ]
