@@ -58,9 +58,9 @@ async def test_a_fault_of_the_page_is_not_a_blank_page(
     await person.comes_as_guest()
     session = await person.starts_talking()
     await person.types("kept")
-    await person.page.evaluate(FAULT)
     await person.field.fill("too much")
-    await person.field.press("Enter")
+    await person.page.evaluate(FAULT)
+    await person.page.keyboard.press("Enter")
 
     await expect(person.page.get_by_role("alert")).to_contain_text("Something went wrong")
     assert any("a fault" in problem for problem in person.problems)

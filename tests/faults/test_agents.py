@@ -185,6 +185,7 @@ async def test_a_server_that_is_down_when_the_agent_starts_gets_everything_later
         assert [key for key, _, _ in stored(on.server, job.session)] == said
 
 
+@pytest.mark.alone
 async def test_a_flood_of_interims_on_one_segment_is_coalesced(tmp_path: Path) -> None:
     """10,000 a second, past the client that would thin them out: others hear on as before.
 
