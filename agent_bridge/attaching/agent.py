@@ -37,87 +37,78 @@ class AgentWords:
     before this one began, are the parts of this one.
     """
 
-    def __init__(self, utter: Callable[[Utterance], None]) -> None:
+    def __init__(
+        self, utter: Callable[[Utterance], None], is_room_there: Callable[[], bool]
+    ) -> None:
         self._utter = utter
+        self._is_room_there = is_room_there
         self._known: dict[str, _Said] = {}
         self._parts: list[_Said] = []
-        self._unshown: list[str] = []
-        """Replies that are settled, and that a lost room may show when it is back."""
+        self._owed = 0
+        """Replies that were settled without the room, which shows them when it is back."""
 
     def on_shown(self, segment: str, text: str) -> None:
         """Take what has been said so far in this segment; nothing yet, when it is announced."""
         said = self._known.get(segment)
         if said is None:
-            said = self._known[segment] = _Said(segment, datetime.now(UTC))
-            self._parts.append(said)
-            if len(self._known) > _REMEMBERED:
-                del self._known[next(iter(self._known))]
+            said = self._begin(segment)
         if said.is_over or not text.strip():
             return
         said.text = text
-        if self._late(said):
-            return
-        # The room keeps to the order: what it has not shown by now it never will.
-        self._unshown.clear()
         if not said.settled:
             self._report(said, text, final=False)
 
     def on_done(self, segment: str) -> None:
         """Take what was said in this segment as all of it."""
         said = self._known.get(segment)
-        if said is None or said.done_at is not None or said.is_over:
-            return
-        said.done_at = datetime.now(UTC)
-        if replies := self._late(said):
-            said.is_over = True
-            self._parts = [part for part in self._parts if part is not said]
-            del self._unshown[:replies]
-        elif said.text != said.settled:
-            self._report(said, said.text, final=True)
+        if said is not None and said.done_at is None and not said.is_over:
+            said.done_at = datetime.now(UTC)
+            if said.text != said.settled:
+                self._report(said, said.text, final=True)
 
     def on_replied(self, text: str, interrupted: bool, began: datetime, *, written: bool) -> None:
         """Take a reply that is over, and was begun then."""
-        parts = self._parts_of(text, began - _SLACK)
+        parts = self._parts_since(began - _SLACK)
         if not parts:
             # It was not shown: the room was away, or nobody was there yet.
             parts = [_Said(new_segment(), began, text, began)]
-            self._unshown = [*self._unshown[-_REMEMBERED:], text]
-        if len(parts) == 1 and _missed_some(parts[0], text):
+            self._owed = 0 if self._is_room_there() else self._owed + 1
+        if len(parts) == 1:
+            # The room may have missed some of it, or be a word ahead; the history is right.
             parts[0].text = text
         for part in parts:
             cut = interrupted and part is parts[-1]
             # Of several parts the history has no text of its own.
             part.is_over = cut or len(parts) == 1
-            if cut or part.text != part.settled:
+            if cut or part.text.strip() != part.settled.strip():
                 self._report(part, part.text, final=True, interrupted=cut, written=written)
 
-    def _parts_of(self, text: str, since: datetime) -> list[_Said]:
-        """Take away what has been shown since then, and announced, if it may be of this reply."""
+    def _begin(self, segment: str) -> _Said:
+        said = self._known[segment] = _Said(segment, datetime.now(UTC))
+        if len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        if self._owed:
+            # The room keeps to the order. Should it not show one that it owes, this is another one:
+            # then the history tells it, and what is missing are only its interims.
+            self._owed -= 1
+            said.is_over = True
+        else:
+            self._parts.append(said)
+        return said
+
+    def _parts_since(self, since: datetime) -> list[_Said]:
+        """Take away what has been shown since then; or the first of what is only announced."""
         parts = [part for part in self._parts if part.done_at is None or part.done_at >= since]
-        late = [part for part in parts if self._late(part) and not _agree(text, part.text)]
-        parts = [part for part in parts if part not in late]
         shown = [part for part in parts if part.text.strip()]
         # What was announced after it belongs to the next reply, and so do others than the first
         # where a room that is lost has shown nothing of any.
-        rest = parts[parts.index(shown[-1]) + 1 :] if shown else parts[1:]
-        self._parts = late + rest
+        self._parts = parts[parts.index(shown[-1]) + 1 :] if shown else parts[1:]
         return shown or parts[:1]
-
-    def _late(self, said: _Said) -> int:
-        """Return how many replies are behind it that were settled already, this one included.
-
-        None, unless this is the beginning of such a one; one that was cut off may be shown by a
-        word more than there was of it.
-        """
-        for count, reply in enumerate(self._unshown, 1):
-            if said.text.strip() and _agree(reply, said.text):
-                return count
-        return 0
 
     def finish(self) -> None:
         """Settle what was shown but never became a part of the history."""
         for part in self._parts:
-            if not part.settled and not self._late(part):
+            if not part.settled:
                 self._report(part, part.text, final=True, interrupted=part.done_at is None)
         self._parts.clear()
 
@@ -146,15 +137,3 @@ class AgentWords:
                 source="TYPED" if written else "SPEECH",
             )
         )
-
-
-def _missed_some(said: _Said, reply: str) -> bool:
-    """Whether the room has not shown all of a reply, which is in the history."""
-    shown = said.text.strip()
-    return shown != reply.strip() and (said.done_at is None or shown in reply)
-
-
-def _agree(one: str, other: str) -> bool:
-    """Whether one of them is the beginning of the other."""
-    one, other = one.strip(), other.strip()
-    return one.startswith(other) or other.startswith(one)

@@ -74,7 +74,7 @@ class Attachment:
         self._session = session
         self._ctx = ctx
         self._bridge = BridgeClient(dispatch.url, dispatch.token, ("input", "speech"))
-        self._agent = AgentWords(self._utter)
+        self._agent = AgentWords(self._utter, lambda: self._room.is_connected)
         self._person = PersonWords(self._utter, lambda: self._room.is_connected)
         self._room = RoomWatch(ctx.room, self)
         self._started = asyncio.Event()
