@@ -46,6 +46,12 @@ class AgentWords:
         self._parts: list[_Said] = []
         self._owed = 0
         """Replies that were settled without the room, which shows them when it is back."""
+        self._has_gap = False
+        """The room was lost since the last reply, and may have shown this one in part."""
+
+    def on_room_lost(self) -> None:
+        """Trust the history with what is said now."""
+        self._has_gap = True
 
     def on_shown(self, segment: str, text: str) -> None:
         """Take what has been said so far in this segment; nothing yet, when it is announced."""
@@ -73,14 +79,17 @@ class AgentWords:
             # It was not shown: the room was away, or nobody was there yet.
             parts = [_Said(new_segment(), began, text, began)]
             self._owed = 0 if self._is_room_there() else self._owed + 1
-        if len(parts) == 1:
-            # The room may have missed some of it, or be a word ahead; the history is right.
+        if len(parts) == 1 and (
+            self._has_gap or parts[0].done_at is None or not parts[0].text.strip()
+        ):
+            # The room may have missed some of it; the history did not.
             parts[0].text = text
+        self._has_gap = not self._is_room_there()
         for part in parts:
             cut = interrupted and part is parts[-1]
             # Of several parts the history has no text of its own.
             part.is_over = cut or len(parts) == 1
-            if cut or part.text.strip() != part.settled.strip():
+            if cut or part.text != part.settled:
                 self._report(part, part.text, final=True, interrupted=cut, written=written)
 
     def _begin(self, segment: str) -> _Said:

@@ -156,6 +156,7 @@ class Attachment:
     def on_room_lost(self) -> None:
         """Name by itself what can't be shown."""
         self._person.settle()
+        self._agent.on_room_lost()
 
     # Both directions of the bridge.
 

@@ -103,7 +103,7 @@ async def talk(python: Path, folder: Path) -> AsyncIterator[Talk]:
             folder / "server",
             VOXQL_AGENT="livekit",
             VOXQL_START_TIMEOUT_S="60",
-            VOXQL_HOST="0.0.0.0",
+            VOXQL_HOST=to_voxql.here,
             VOXQL_PORT=str(port),
             VOXQL_PUBLIC_URL=f"http://{to_voxql.here}:{port}",
             **livekit.settings,

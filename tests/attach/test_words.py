@@ -340,13 +340,22 @@ def test_a_reply_that_waits_for_a_lost_room_has_its_name_already() -> None:
 
 
 def test_a_reply_of_which_the_room_missed_the_beginning_is_told_whole() -> None:
-    """What it shows is done before the history is there."""
+    """It was lost meanwhile; where it was not, what it shows is what was said, without markup."""
     told = Told()
     words = AgentWords(told.take, lambda: True)
     began = datetime.now(UTC)
 
+    words.on_room_lost()
     words.on_shown("SG_1", "said one.")
     words.on_done("SG_1")
     words.on_replied("You said one.", False, began, written=False)
+    words.on_shown("SG_2", "You said two.")
+    words.on_done("SG_2")
+    words.on_replied("<happy>You said two.", False, datetime.now(UTC), written=False)
 
-    assert told.brief[-1] == ("SG_1", "You said one.", True)
+    finals = [(segment, text) for segment, text, final in told.brief if final]
+    assert finals == [
+        ("SG_1", "said one."),
+        ("SG_1", "You said one."),
+        ("SG_2", "You said two."),
+    ]

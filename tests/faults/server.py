@@ -55,8 +55,12 @@ class CrashingServer:
         self._process: asyncio.subprocess.Process | None = None
 
     @property
+    def host(self) -> str:
+        return self._environment.get("VOXQL_HOST", "127.0.0.1")
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def worker_key(self) -> str:

@@ -173,7 +173,8 @@ async def test_the_sockets_of_the_dead_are_freed_within_a_minute(
     The kernel gives up on a busy one (TCP_USER_TIMEOUT), the ping finds a silent one. Meanwhile a
     reader that lives misses nothing.
     """
-    async with stage(tmp_path, VOXQL_HOST="0.0.0.0") as on, AsyncExitStack() as readers:
+    host = "127.0.0.1" if island is None else island.cable.here
+    async with stage(tmp_path, VOXQL_HOST=host) as on, AsyncExitStack() as readers:
         busy, agent = await on.conversation()
         silent, _ = await on.conversation()
         async with watching(on.watcher(busy)) as good:
@@ -204,11 +205,10 @@ async def test_the_sockets_of_the_dead_are_freed_within_a_minute(
 async def _reader(
     on: Stage, session: str, island: Island | None, readers: AsyncExitStack
 ) -> Reader:
-    port = on.server.port
+    port, host = on.server.port, on.server.host
     if island is None:
-        sock = narrow_socket(port)
+        sock = narrow_socket(port, host)
     else:
-        host = island.cable.here
         sock = await island.connect(lambda: narrow_socket(port, host))
     reader = await Reader.open(on.server.url, on.account.token, session, sock)
     readers.callback(reader.connection.transport.abort)
