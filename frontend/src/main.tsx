@@ -21,7 +21,7 @@ const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
 createRoot(root).render(
   <StrictMode>
-    <Boundary>
+    <Boundary onBroken={() => app.silence()}>
       <AppContext value={app}>
         <BrowserRouter>
           <Pages />

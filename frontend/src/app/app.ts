@@ -85,6 +85,12 @@ export class App {
     };
   }
 
+  /** Nobody can mute or end any more: nothing is heard then, until the page is loaded again. */
+  silence(): void {
+    this.sound.closeMicrophone();
+    this.sound.closeLine();
+  }
+
   chooseMicrophone(deviceId: string | null): void {
     this.microphone.set(deviceId);
     remember("microphone", deviceId);

@@ -7,6 +7,8 @@ import { SessionPage } from "../pages/session.tsx";
 import { Talk } from "../pages/talk.tsx";
 import { Welcome } from "../pages/welcome.tsx";
 import { useLanding } from "../ui/focus.ts";
+import { Head } from "../ui/head.tsx";
+import { NewChat } from "../ui/new-chat.tsx";
 import { useApp } from "./context.ts";
 import { later } from "./later.ts";
 import { Shell } from "./shell.tsx";
@@ -19,13 +21,20 @@ const Settings = later(
 
 function Missing() {
   return (
-    <div className="centred" role="alert">
-      <h2>This page could not be fetched</h2>
-      <p className="muted">The server did not answer. It is asked again until it does.</p>
-      <button type="button" className="button" onClick={() => location.reload()}>
-        Load again
-      </button>
-    </div>
+    <>
+      <Head title="Settings">
+        <NewChat />
+      </Head>
+      <div className="centred" role="alert">
+        <h2>This page could not be fetched</h2>
+        <p className="muted">
+          It is tried again. Should it not come, the server may have a newer version: load again.
+        </p>
+        <button type="button" className="button" onClick={() => location.reload()}>
+          Load again
+        </button>
+      </div>
+    </>
   );
 }
 
