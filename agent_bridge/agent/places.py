@@ -55,8 +55,6 @@ class Places:
 
     def free(self, job: str) -> None:
         """Take the place back; a job that has none any more is fine."""
-        if job not in self._taken:
-            return
-        self._taken.discard(job)
-        if self.taken == self.count - 1:
-            log.info("a place is free again: %s", str(self))
+        if job in self._taken:
+            self._taken.discard(job)
+            log.info("%s has given its place back: %s", job, str(self))

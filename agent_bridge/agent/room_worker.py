@@ -197,7 +197,9 @@ class RoomWorker:
             return
         await _connect(ctx)
         over: Future[None] = Future()
-        self._tell(self._begin, ctx, dispatch, asyncio.get_running_loop(), over)
+        if not self._tell(self._begin, ctx, dispatch, asyncio.get_running_loop(), over):
+            ctx.shutdown("the agent has ended")
+            return
         try:
             await asyncio.wrap_future(over)
         except asyncio.CancelledError:
@@ -206,12 +208,17 @@ class RoomWorker:
         finally:
             ctx.shutdown("the conversation is over")
 
-    def _tell(self, what: Callable[..., None], *arguments: object) -> None:
-        """Have this done on the conversations' loop, in the order in which it is asked for."""
-        with suppress(RuntimeError):  # that loop has ended, and with it all conversations
+    def _tell(self, what: Callable[..., None], *arguments: object) -> bool:
+        """Have this done on the conversations' loop, in the order in which it is asked for.
+
+        False when that loop has ended, and with it all conversations.
+        """
+        with suppress(RuntimeError):
             # Without the job's context: livekit-agents would take the session for one of this
             # thread.
             self._loop.call_soon_threadsafe(what, *arguments, context=contextvars.Context())
+            return True
+        return False
 
     def _begin(
         self,
@@ -220,6 +227,8 @@ class RoomWorker:
         loop: asyncio.AbstractEventLoop,
         over: Future[None],
     ) -> None:
+        if self._is_stopping:
+            over.cancel()
         if not over.set_running_or_notify_cancel():
             return
         job = ctx.job.id
@@ -235,7 +244,7 @@ class RoomWorker:
 
     def _abandon(self, job: str) -> None:
         if task := self._running.get(job):
-            task.cancel()
+            _cancel(task)
             self._loop.call_later(_ENDS_WITHIN, self._give_up, job, task)
 
     def _give_up(self, job: str, task: asyncio.Task[None]) -> None:
@@ -252,7 +261,6 @@ class RoomWorker:
         if self._running.get(job) is task:
             del self._running[job]
             self._places.free(job)
-            log.info("%s is over: %s", job, self._places)
 
     async def _converse(
         self, ctx: JobContext, dispatch: Dispatch, loop: asyncio.AbstractEventLoop
@@ -277,11 +285,17 @@ class RoomWorker:
         """Let every conversation say what it has, then leave LiveKit."""
         tasks = list(self._running.values())
         for task in tasks:
-            task.cancel()
+            _cancel(task)
         if tasks:
             log.info("ending %d conversations", len(tasks))
             await asyncio.wait(tasks, timeout=_DRAIN)
         await server.aclose()
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    # Once: the second time would cut off the handing in that the first has begun.
+    if not task.cancelling():
+        task.cancel()
 
 
 def _load_sdk() -> None:

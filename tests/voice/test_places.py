@@ -58,5 +58,6 @@ def test_the_log_says_when_all_places_are_taken_and_when_one_is_free(
     places.free("b")
     assert caplog.messages == [
         "all 2 places are taken; LiveKit is told so",
-        "a place is free again: 1 of 2 places are taken",
+        "a has given its place back: 1 of 2 places are taken",
+        "b has given its place back: 0 of 2 places are taken",
     ]

@@ -279,7 +279,7 @@ async def test_a_job_that_is_ended_in_mid_conversation_gives_its_place_back(
     times: int, worker: RoomWorker, thread: JobThread, conversation: type[FakeConversation]
 ) -> None:
     """Once the conversation has handed in what it had; ended twice, as well."""
-    handing_in, done = asyncio.Event(), asyncio.Event()
+    handing_in, done, has_left = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def acts() -> None:
         try:
@@ -287,19 +287,22 @@ async def test_a_job_that_is_ended_in_mid_conversation_gives_its_place_back(
         finally:
             handing_in.set()
             await done.wait()
+            has_left.set()
 
     conversation.acts = staticmethod(acts)
     assert await ask(worker) == ["accepted"]
     thread.begin(worker, FakeContext())
     await asyncio.wait_for(conversation.begun.wait(), PATIENCE_S)
-    for _ in range(times - 1):
-        worker._abandon("job-1")
     thread.cancel()
     await asyncio.wait_for(handing_in.wait(), PATIENCE_S)
+    for _ in range(times - 1):
+        worker._abandon("job-1")
     if times == 1:
         await until(thread.is_over.is_set)
-        assert worker._places.taken == 1
+    assert worker._places.taken == 1, "what it has is not handed in yet"
+    assert not has_left.is_set()
     done.set()
+    await asyncio.wait_for(has_left.wait(), PATIENCE_S)
     await is_free(worker)
 
 
