@@ -37,27 +37,19 @@ class AgentWords:
     before this one began, are the parts of this one.
     """
 
-    def __init__(
-        self, utter: Callable[[Utterance], None], is_room_there: Callable[[], bool]
-    ) -> None:
+    def __init__(self, utter: Callable[[Utterance], None]) -> None:
         self._utter = utter
-        self._is_room_there = is_room_there
         self._known: dict[str, _Said] = {}
         self._parts: list[_Said] = []
-        self._owed = 0
-        """Replies that were settled without the room, which shows them when it is back."""
-        self._has_gap = False
-        """The room was lost since the last reply, and may have shown this one in part."""
-
-    def on_room_lost(self) -> None:
-        """Trust the history with what is said now."""
-        self._has_gap = True
 
     def on_shown(self, segment: str, text: str) -> None:
         """Take what has been said so far in this segment; nothing yet, when it is announced."""
         said = self._known.get(segment)
         if said is None:
-            said = self._begin(segment)
+            said = self._known[segment] = _Said(segment, datetime.now(UTC))
+            self._parts.append(said)
+            if len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
         if said.is_over or not text.strip():
             return
         said.text = text
@@ -78,32 +70,15 @@ class AgentWords:
         if not parts:
             # It was not shown: the room was away, or nobody was there yet.
             parts = [_Said(new_segment(), began, text, began)]
-            self._owed = 0 if self._is_room_there() else self._owed + 1
-        if len(parts) == 1 and (
-            self._has_gap or parts[0].done_at is None or not parts[0].text.strip()
-        ):
-            # The room may have missed some of it; the history did not.
+        if len(parts) == 1 and (parts[0].done_at is None or not parts[0].text.strip()):
+            # The room may have missed the end of it; the history did not.
             parts[0].text = text
-        self._has_gap = not self._is_room_there()
         for part in parts:
             cut = interrupted and part is parts[-1]
             # Of several parts the history has no text of its own.
             part.is_over = cut or len(parts) == 1
             if cut or part.text != part.settled:
                 self._report(part, part.text, final=True, interrupted=cut, written=written)
-
-    def _begin(self, segment: str) -> _Said:
-        said = self._known[segment] = _Said(segment, datetime.now(UTC))
-        if len(self._known) > _REMEMBERED:
-            del self._known[next(iter(self._known))]
-        if self._owed:
-            # The room keeps to the order. Should it not show one that it owes, this is another one:
-            # then the history tells it, and what is missing are only its interims.
-            self._owed -= 1
-            said.is_over = True
-        else:
-            self._parts.append(said)
-        return said
 
     def _parts_since(self, since: datetime) -> list[_Said]:
         """Take away what has been shown since then; or the first of what is only announced."""

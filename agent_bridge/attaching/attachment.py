@@ -74,7 +74,7 @@ class Attachment:
         self._session = session
         self._ctx = ctx
         self._bridge = BridgeClient(dispatch.url, dispatch.token, ("input", "speech"))
-        self._agent = AgentWords(self._utter, lambda: self._room.is_connected)
+        self._agent = AgentWords(self._utter)
         self._person = PersonWords(self._utter, lambda: self._room.is_connected)
         self._room = RoomWatch(ctx.room, self)
         self._started = asyncio.Event()
@@ -156,7 +156,6 @@ class Attachment:
     def on_room_lost(self) -> None:
         """Name by itself what can't be shown."""
         self._person.settle()
-        self._agent.on_room_lost()
 
     # Both directions of the bridge.
 

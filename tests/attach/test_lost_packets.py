@@ -76,6 +76,20 @@ class Talk:
             while len(self.committed("AGENT")) == before:
                 await self.someone.speak(SHORT.pcm, then=3.0)
 
+    def shown_of_agent(self) -> dict[str, str]:
+        """Return what the room has shown of the agent until now, by segment."""
+        me = self.someone.identity
+        return {one.segment: one.text for one in self.someone.shown.values() if one.sender != me}
+
+    async def is_named_as_shown(self) -> None:
+        """Wait until whoever saves what the room has shown of the agent has no second row."""
+
+        async def look() -> bool:
+            kept = {one["key"] for one in await self.stored()}
+            return self.shown_of_agent().keys() <= kept
+
+        await until(look, WITHIN_S)
+
     async def attempts(self) -> list[int]:
         """Return which agents were asked for."""
         asked = await self.on.api.agent_dispatch.list_dispatch(self.room)
@@ -135,7 +149,7 @@ async def talk(python: Path, folder: Path) -> AsyncIterator[Talk]:
 async def test_words_said_while_the_room_is_lost_are_kept_once(
     python: Path, tmp_path: Path
 ) -> None:
-    """In mid-sentence: the agent answers typed lines meanwhile, and hears again afterwards."""
+    """In mid-sentence: the agent answers a typed line meanwhile, and hears again afterwards."""
     async with talk(python, tmp_path) as conversation:
         on, session = conversation.on, conversation.session
         await conversation.is_answered()
@@ -148,9 +162,17 @@ async def test_words_said_while_the_room_is_lost_are_kept_once(
         await until(is_heard, WITHIN_S)
 
         conversation.to_livekit.lose()
-        for line in ("typed first", "typed second"):
-            await on.account.ask(TYPE, {"sessionId": session, "key": line, "text": line})
-        await asyncio.sleep(ROOM_LOST_S)  # this is what happens here, nothing is waited for
+        lost = asyncio.create_task(asyncio.sleep(ROOM_LOST_S))  # this is what happens here
+        shown = conversation.shown_of_agent()
+        answers = len(conversation.committed("AGENT"))
+        await on.account.ask(TYPE, {"sessionId": session, "key": "typed", "text": "typed"})
+
+        async def is_answered_meanwhile() -> bool:
+            return len(conversation.committed("AGENT")) > answers
+
+        await until(is_answered_meanwhile, WITHIN_S)
+        assert conversation.shown_of_agent() == shown, "the room was not lost"
+        await lost
         conversation.to_livekit.carry()
         await speaking
 
@@ -159,6 +181,7 @@ async def test_words_said_while_the_room_is_lost_are_kept_once(
         assert (await on.read(session))["status"] == "ACTIVE"
         assert await conversation.attempts() == [1]
         assert len(conversation.someone.agents()) == 1
+        await conversation.is_named_as_shown()
 
 
 async def test_words_said_while_the_bridge_is_lost_are_kept_once(

@@ -152,7 +152,7 @@ async def test_speech_begins_when_the_voice_does() -> None:
 def test_a_reply_grows_and_is_settled_by_the_history() -> None:
     """Word by word as it is shown; then a final, which says whether it was cut off."""
     told = Told()
-    words = AgentWords(told.take, lambda: True)
+    words = AgentWords(told.take)
     began = datetime.now(UTC)
 
     words.on_shown("SG_1", "You")
@@ -171,7 +171,7 @@ def test_a_reply_grows_and_is_settled_by_the_history() -> None:
 def test_the_history_has_the_last_word_on_a_reply_that_was_cut_off() -> None:
     """The room shows a word more before it closes: the text and the flag stay."""
     told = Told()
-    words = AgentWords(told.take, lambda: True)
+    words = AgentWords(told.take)
     began = datetime.now(UTC)
 
     words.on_shown("SG_1", "a b")
@@ -186,7 +186,7 @@ def test_the_history_has_the_last_word_on_a_reply_that_was_cut_off() -> None:
 def test_a_reply_that_was_shown_in_full_is_settled_once() -> None:
     """The stream's end settles it; the history has nothing to add."""
     told = Told()
-    words = AgentWords(told.take, lambda: True)
+    words = AgentWords(told.take)
     began = datetime.now(UTC)
 
     words.on_shown("SG_1", "All of it.")
@@ -199,7 +199,7 @@ def test_a_reply_that_was_shown_in_full_is_settled_once() -> None:
 def test_an_interruption_is_told_even_of_what_was_shown_in_full() -> None:
     """The same final again, now with the flag."""
     told = Told()
-    words = AgentWords(told.take, lambda: True)
+    words = AgentWords(told.take)
     began = datetime.now(UTC)
 
     words.on_shown("SG_1", "All of")
@@ -216,7 +216,7 @@ def test_an_interruption_is_told_even_of_what_was_shown_in_full() -> None:
 def test_what_the_room_missed_comes_from_the_history() -> None:
     """All of it, or its end."""
     told = Told()
-    words = AgentWords(told.take, lambda: True)
+    words = AgentWords(told.take)
 
     words.on_replied("Nobody saw this.", False, datetime.now(UTC), written=True)
     words.on_shown("SG_1", "The room")
@@ -234,7 +234,7 @@ def test_what_the_room_missed_comes_from_the_history() -> None:
 def test_a_reply_in_several_parts_is_told_in_its_parts() -> None:
     """As the room shows them; only the last of them can have been cut off."""
     told = Told()
-    words = AgentWords(told.take, lambda: True)
+    words = AgentWords(told.take)
     began = datetime.now(UTC)
 
     words.on_shown("SG_1", "First.")
@@ -252,7 +252,7 @@ def test_a_reply_in_several_parts_is_told_in_its_parts() -> None:
 def test_what_was_said_aside_is_not_taken_for_the_next_reply() -> None:
     """A line that is not in the history, then a reply that the room could not show."""
     told = Told()
-    words = AgentWords(told.take, lambda: True)
+    words = AgentWords(told.take)
 
     words.on_shown("SG_1", "One moment.")
     words.on_done("SG_1")
@@ -264,7 +264,7 @@ def test_what_was_said_aside_is_not_taken_for_the_next_reply() -> None:
 def test_what_never_became_a_reply_is_settled_at_the_end() -> None:
     """Nothing that was shown stays open for ever."""
     told = Told()
-    words = AgentWords(told.take, lambda: True)
+    words = AgentWords(told.take)
 
     words.on_shown("SG_1", "I was about")
     words.finish()
@@ -273,59 +273,10 @@ def test_what_never_became_a_reply_is_settled_at_the_end() -> None:
     assert told.utterances[-1].interrupted
 
 
-def test_what_a_lost_room_shows_when_it_is_back_is_not_told_again() -> None:
-    """The history had it meanwhile; one that was cut off may be shown by a word more."""
-    told = Told()
-    is_room_there = False
-    words = AgentWords(told.take, lambda: is_room_there)
-
-    words.on_replied("You said one", True, datetime.now(UTC), written=False)
-    words.on_replied("You said two.", False, datetime.now(UTC), written=False)
-    is_room_there = True
-    for segment, text in (("SG_1", "You said one and"), ("SG_2", "You said two.")):
-        words.on_shown(segment, "You")
-        words.on_shown(segment, text)
-        words.on_done(segment)
-    words.on_shown("SG_3", "You")
-    words.on_shown("SG_3", "You said three.")
-    words.on_done("SG_3")
-    words.on_replied("You said three.", False, datetime.now(UTC), written=False)
-    words.finish()
-
-    assert [(text, final) for _, text, final in told.brief] == [
-        ("You said one", True),
-        ("You said two.", True),
-        ("You", False),
-        ("You said three.", False),
-        ("You said three.", True),
-    ]
-
-
-def test_a_reply_that_a_lost_room_never_shows_costs_no_later_one_a_word() -> None:
-    """The next one is taken for it; the history tells that one whole, and all is well after it."""
-    told = Told()
-    is_room_there = False
-    words = AgentWords(told.take, lambda: is_room_there)
-
-    words.on_replied("One.", False, datetime.now(UTC), written=False)
-    is_room_there = True
-    for segment, text in (("SG_2", "Two."), ("SG_3", "Three.")):
-        words.on_shown(segment, text)
-        words.on_done(segment)
-        words.on_replied(text, False, datetime.now(UTC), written=False)
-    words.finish()
-
-    assert [text for _, text, final in told.brief if final] == ["One.", "Two.", "Three."]
-    assert [brief for brief in told.brief if brief[0] == "SG_3"] == [
-        ("SG_3", "Three.", False),
-        ("SG_3", "Three.", True),
-    ]
-
-
 def test_a_reply_that_waits_for_a_lost_room_has_its_name_already() -> None:
     """It is announced before it is shown; what was announced after it belongs to the next one."""
     told = Told()
-    words = AgentWords(told.take, lambda: True)
+    words = AgentWords(told.take)
 
     words.on_shown("SG_1", "")
     words.on_shown("SG_2", "")
@@ -337,25 +288,3 @@ def test_a_reply_that_waits_for_a_lost_room_has_its_name_already() -> None:
     words.finish()
 
     assert told.brief == [("SG_1", "First.", True), ("SG_2", "Second.", True)]
-
-
-def test_a_reply_of_which_the_room_missed_the_beginning_is_told_whole() -> None:
-    """It was lost meanwhile; where it was not, what it shows is what was said, without markup."""
-    told = Told()
-    words = AgentWords(told.take, lambda: True)
-    began = datetime.now(UTC)
-
-    words.on_room_lost()
-    words.on_shown("SG_1", "said one.")
-    words.on_done("SG_1")
-    words.on_replied("You said one.", False, began, written=False)
-    words.on_shown("SG_2", "You said two.")
-    words.on_done("SG_2")
-    words.on_replied("<happy>You said two.", False, datetime.now(UTC), written=False)
-
-    finals = [(segment, text) for segment, text, final in told.brief if final]
-    assert finals == [
-        ("SG_1", "said one."),
-        ("SG_1", "You said one."),
-        ("SG_2", "You said two."),
-    ]
