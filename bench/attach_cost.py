@@ -163,6 +163,7 @@ async def main() -> None:
         target=serve_bridge, args=(theirs,), daemon=True
     )
     server.start()
+    theirs.close()  # so that its end is noticed
     url, token = await asyncio.to_thread(ours.recv)
     room, session = FakeRoom(), FakeSession("listening")
     member = {"url": url, "session": SESSION, "attempt": 1, "token": token}

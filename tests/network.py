@@ -126,18 +126,20 @@ class Island:
 
 @contextmanager
 def island(cables: int = 1) -> Iterator[Island]:
-    """Make an island for a test, which fails where there can be none."""
+    """Make an island for a test. Where there can be none the test is skipped, but fails on CI."""
     made = Island(cables)
     try:
         try:
             made.build()
         except (OSError, subprocess.SubprocessError) as error:
             said = getattr(error, "stderr", None) or ""
-            pytest.fail(
-                f"no network namespace can be made here: {error!r} {said}\n"
-                "Run this test as root, on Linux, with `ip` (sudo apt-get install iproute2).",
-                pytrace=False,
+            reason = (
+                f"NOT SHOWN: a network that loses packets, as none can be made here: {error!r} "
+                f"{said}\nRun this test as root, on Linux, with `ip` (apt-get install iproute2)."
             )
+            if os.environ.get("CI") == "true":
+                pytest.fail(reason, pytrace=False)
+            pytest.skip(reason)
         yield made
     finally:
         made.destroy()

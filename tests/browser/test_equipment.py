@@ -140,6 +140,7 @@ async def test_a_browser_that_wants_a_click_first_gets_one(
     await person.page.get_by_role("button", name="Hear the agent").click()
 
     await expect(person.page.locator(".notice")).to_have_count(0)
+    await person.page.evaluate("states.length = 0")
     await person.types("Repeat after me: can you hear me now")
     await person.sees("Speaking")
     await expect(person.answers.filter(has_text="hear me now")).to_have_count(1)
