@@ -23,7 +23,7 @@ from tests.livekit_server import LiveKitServer
 from tests.network import Cable, island
 from tests.server_process import ROOT, ServerProcess
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.alone]
 
 ROOM_LOST_S: Final = 10.0
 """Twice as long ends the job of an agent whom LiveKit misses; then VoxQL asks for another."""

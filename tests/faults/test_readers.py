@@ -164,6 +164,7 @@ def island() -> Iterator[Island | None]:
     made.destroy()
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(180)
 async def test_the_sockets_of_the_dead_are_freed_within_a_minute(
     tmp_path: Path, island: Island | None
