@@ -1,12 +1,13 @@
 """A person talks, begins again, and finds everything: real speech, real agent, real browser."""
 
+import asyncio
 import json
 import re
 from collections import Counter
 from typing import Any
 
 import pytest
-from playwright.async_api import WebSocketRoute, expect
+from playwright.async_api import Route, WebSocketRoute, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.person import LEAD_S, Person
@@ -75,9 +76,19 @@ async def test_double_and_triple_clicks_count_once(speaking: ServerProcess, visi
     first = await person.is_listened_to()
     await person.says(YOUNG_MAN)
     await person.hears_himself_say("young man")
+    pressed = asyncio.Event()
 
+    async def held(route: Route) -> None:
+        # On a busy machine a new chat may otherwise be there before the last key, and be ended.
+        await pressed.wait()
+        await route.continue_()
+
+    await person.page.route("**/graphql", held)
     await person.new_chat.evaluate("button => { button.click(); button.click(); button.click() }")
+    await expect(person.new_chat).to_have_text("Saving…")
     await person.page.keyboard.press("Control+Shift+O")
+    assert person.session_id == first
+    pressed.set()
     await person.is_listened_to(other_than=first)
 
     assert person.asked.count("StartNewChat") == 2
