@@ -144,19 +144,24 @@ class BridgeClient:
         if self._outbox.put(utterance):
             self._wake.set()
 
-    async def commands(self) -> AsyncIterator[Command]:
+    async def commands(self, *, auto_ack: bool = True) -> AsyncIterator[Command]:
         """Yield what the server wants, until it has closed for good or this side has left.
 
-        A typed line is acknowledged when the next command is asked for, or on `bye`; before that a
-        new agent would get it again.
+        Until a typed line is acknowledged, an agent that comes after this one gets it again. That
+        is done when the next command is asked for, or on `bye`; with `auto_ack=False` only by
+        `acknowledge`, for an agent that takes more commands while it answers.
         """
-        while (command := await self._inbox.get()) is not None:
+        while (command := await self._inbox.get(auto_ack=auto_ack)) is not None:
             yield command
+
+    def acknowledge(self, key: str) -> None:
+        """Say that the typed line with this key has been taken care of; never waits."""
+        self._inbox.acknowledge(key)
 
     async def bye(self, reason: str, timeout: float = 10.0) -> bool:
         """Wait until every final is settled, say bye, and close; False if some were left."""
         self._is_leaving = True
-        self._inbox.acknowledge()
+        self._inbox.acknowledge_taken()
         try:
             async with asyncio.timeout(timeout):
                 await self._until(lambda: not self._outbox.finals)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class InputCommand:
-    """The person typed this. It counts as taken care of when the next command is asked for."""
+    """The person typed this; a new agent gets it again unless it is acknowledged."""
 
     key: str
     text: str = field(repr=False)
@@ -37,22 +37,30 @@ class Inbox:
         self._stops: set[str] = set()
         self._acks: dict[str, None] = {}
 
-    async def get(self) -> Command | None:
-        """Wait for the next command; None, again and again, when there will be no more."""
-        self.acknowledge()
+    async def get(self, *, auto_ack: bool) -> Command | None:
+        """Wait for the next command; None, again and again, when there will be no more.
+
+        With `auto_ack`, a line is acknowledged as soon as more is asked for.
+        """
+        self.acknowledge_taken()
         command = await self._commands.get()
         if command is None:
             self.close()
-        elif isinstance(command, InputCommand):
+        elif auto_ack and isinstance(command, InputCommand):
             self._taken.append(command.key)
         return command
 
-    def acknowledge(self) -> None:
-        """Count the lines that were handed out as taken care of."""
-        for key in self._taken:
+    def acknowledge(self, key: str) -> None:
+        """Count this line as taken care of."""
+        if self._inputs.get(key) is False:
             self._inputs[key] = True
             self._acks[key] = None
             self._ack_due()
+
+    def acknowledge_taken(self) -> None:
+        """Count the lines that were handed out with `auto_ack` as taken care of."""
+        for key in self._taken:
+            self.acknowledge(key)
         self._taken.clear()
 
     def next_ack(self) -> str | None:

@@ -26,6 +26,7 @@ from agent_bridge.agent.line import AudioLine, Line, Listener
 from agent_bridge.agent.output import LAST_FRAME, PersonOutput, ReplyText, Said
 from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Peer, Played
 from agent_bridge.client import BridgeClient, InputCommand, StopCommand, new_segment
+from agent_bridge.client_answers import Answers
 from agent_bridge.protocol import State, Utterance
 from agent_bridge.worker_client import StartJob
 
@@ -118,6 +119,7 @@ class Conversation:
         self._bridge: BridgeClient | None = None
         self._failed: asyncio.Future[str] | None = None
         self._session: AgentSession[None] = self._new_session()
+        self._answers = Answers(self._session, self._answered)
 
     async def run(self) -> None:
         """Hold the conversation until the server says stop.
@@ -228,10 +230,10 @@ class Conversation:
             await asyncio.gather(obeying, lost, return_exceptions=True)
 
     async def _obey(self, bridge: BridgeClient) -> str:
-        async for command in bridge.commands():
+        async for command in bridge.commands(auto_ack=False):
             match command:
                 case InputCommand():
-                    await self._typed(command.text)
+                    await self._typed(command)
                 case StopCommand():
                     return "STOPPED"
         return "CLOSED"
@@ -244,12 +246,19 @@ class Conversation:
         self._text.settle()
         await bridge.bye(reason, timeout=patience)
 
-    async def _typed(self, text: str) -> None:
+    async def _typed(self, line: InputCommand) -> None:
         """Take a typed line as the person's turn; it interrupts like a spoken one."""
         await self._session.interrupt()
-        self._session.generate_reply(user_input=text, input_modality="text")
+        self._answers.goes_on()
+        speech = self._session.generate_reply(user_input=line.text, input_modality="text")
+        self._answers.expect(line.key, speech)
+
+    def _answered(self, key: str) -> None:
+        if self._bridge is not None:
+            self._bridge.acknowledge(key)
 
     def _heard(self, heard: Heard) -> None:
+        self._answers.goes_on()
         self._user_segment = self._user_segment or new_segment()
         self._utter(
             Utterance(

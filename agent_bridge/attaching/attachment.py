@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ..client import BridgeClient
+from ..client_answers import Answers
 from ..client_inbox import InputCommand, StopCommand
 from ..client_link import BridgeClosed
 from ..protocol import CloseCode, State, Utterance
@@ -74,6 +75,7 @@ class Attachment:
         self._session = session
         self._ctx = ctx
         self._bridge = BridgeClient(dispatch.url, dispatch.token, ("input", "speech"))
+        self._answers = Answers(session, self._bridge.acknowledge)
         self._agent = AgentWords(self._utter)
         self._person = PersonWords(self._utter, lambda: self._room.is_connected)
         self._room = RoomWatch(ctx.room, self)
@@ -116,9 +118,11 @@ class Attachment:
 
     def _on_user_state(self, event: Any) -> None:
         if event.new_state == "speaking":
+            self._answers.goes_on()
             self._person.on_voice(_moment(event))
 
     def _on_heard(self, event: Any) -> None:
+        self._answers.goes_on()
         language = _key(getattr(event, "language", None), LANGUAGE_LENGTH)
         speaker = _key(getattr(event, "speaker_id", None), KEY_LENGTH)
         self._person.on_heard(event.transcript, event.is_final, _moment(event), language, speaker)
@@ -173,24 +177,25 @@ class Attachment:
             await bridge.bye(self._reason, timeout=BYE_SECONDS)
 
     async def _obey(self, bridge: BridgeClient) -> None:
-        async for command in bridge.commands():
+        async for command in bridge.commands(auto_ack=False):
             match command:
                 case InputCommand():
                     await self._started.wait()
-                    await self._typed(command.text)
+                    await self._typed(command)
                 case StopCommand():
                     self._spawn(self._stop(command))
                     if not command.is_terminal:
                         # The session's end is the conversation's; it has something to say yet.
                         return
 
-    async def _typed(self, text: str) -> None:
+    async def _typed(self, line: InputCommand) -> None:
         """Let the agent answer a typed line, as its own chat would."""
         with suppress(RuntimeError):
             # It can't be interrupted just now: then the answer comes after it.
             await self._session.interrupt()
+        self._answers.goes_on()
         try:
-            self._session.generate_reply(user_input=text)
+            self._answers.expect(line.key, self._session.generate_reply(user_input=line.text))
         except RuntimeError as error:
             log.warning("a typed line was not answered: %s", error)
 

@@ -348,6 +348,24 @@ async def test_a_typed_line_comes_once_and_is_acknowledged_when_it_is_done() -> 
     await handler.saw("inputAck", "k2")
 
 
+async def test_a_line_that_is_answered_later_is_acknowledged_then() -> None:
+    """More commands may come meanwhile; what is open at the end stays open, for another agent."""
+    lines = Input("k1", "one"), Input("k2", "two"), Input("k3", "three")
+    handler = Recorder(found=Welcome(is_current=True, inputs=lines))
+    async with serve(handler) as served, client(served.url, served.token()) as bridge:
+        commands = aiter(bridge.commands(auto_ack=False))
+        taken = [await anext(commands) for _ in lines]
+        bridge.acknowledge("k2")
+        await handler.saw("inputAck", "k2")
+        bridge.acknowledge("k2")
+        bridge.acknowledge("of nobody")
+        bridge.acknowledge("k1")
+    assert taken == [InputCommand(line.key, line.text) for line in lines]
+    await handler.saw("bye", "LEFT")
+    acknowledged = [event for event in handler.events if event[0] == "inputAck"]
+    assert acknowledged == [("inputAck", "k2"), ("inputAck", "k1")]
+
+
 async def test_stop_is_told_once_and_bye_drains() -> None:
     """The final on its way is acknowledged before the bye is said."""
     handler = Recorder(

@@ -1,5 +1,6 @@
 """The parts of livekit-agents that an attachment touches, and the shapes of its events."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine
@@ -22,14 +23,33 @@ class CloseReason(str, Enum):  # noqa: UP042 - as livekit-agents has it
     USER_INITIATED = "user_initiated"
 
 
+class FakeSpeech:
+    """An answer on its way."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._callbacks: list[Callable[[FakeSpeech], None]] = []
+
+    def add_done_callback(self, callback: Callable[["FakeSpeech"], None]) -> None:
+        self._callbacks.append(callback)
+
+    def end(self, *, interrupted: bool = False) -> None:
+        self.interrupted = interrupted
+        for callback in self._callbacks:
+            callback(self)
+
+
 class FakeSession(rtc.EventEmitter[str]):
     """An AgentSession whose conversation is played by a test."""
 
     def __init__(self, agent_state: str = "initializing") -> None:
         super().__init__()
         self.agent_state = agent_state
+        self.user_state = "listening"
         self.output = SimpleNamespace(audio=object(), audio_enabled=True)
         self.asked: list[str] = []
+        self.answers: list[FakeSpeech] = []
+        self._was_asked = asyncio.Event()
         self.interruptions = 0
         self.closed = False
 
@@ -37,6 +57,10 @@ class FakeSession(rtc.EventEmitter[str]):
         event = SimpleNamespace(old_state=self.agent_state, new_state=state)
         self.agent_state = state
         self.emit("agent_state_changed", event)
+
+    def voice(self, state: str) -> None:
+        self.user_state = state
+        self.emit("user_state_changed", SimpleNamespace(new_state=state, created_at=time.time()))
 
     def heard(self, text: str, final: bool = False, **more: Any) -> None:
         event = SimpleNamespace(transcript=text, is_final=final, created_at=time.time(), **more)
@@ -61,8 +85,18 @@ class FakeSession(rtc.EventEmitter[str]):
     async def interrupt(self) -> None:
         self.interruptions += 1
 
-    def generate_reply(self, *, user_input: str) -> None:
+    def generate_reply(self, *, user_input: str) -> FakeSpeech:
         self.asked.append(user_input)
+        self.answers.append(FakeSpeech())
+        self._was_asked.set()
+        return self.answers[-1]
+
+    async def was_asked(self, times: int) -> None:
+        """Wait until this many answers have been asked for."""
+        async with asyncio.timeout(30):
+            while len(self.asked) < times:
+                self._was_asked.clear()
+                await self._was_asked.wait()
 
 
 class FakeWriter:

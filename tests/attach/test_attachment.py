@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from agent_bridge.attaching import Attachment, attach
+from agent_bridge.attaching import attachment as attachment_module
 from agent_bridge.commands import Gone, topic
 from tests.agent_bridge.serving import Recorder, serve
 from tests.attach.conftest import SESSION, dispatch
@@ -21,6 +22,11 @@ def attached(
     attachment = attach(session, ctx)
     assert attachment is not None
     return session, ctx, attachment
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What attachments logged: other parts of the machine may have something to say too."""
+    return [record for record in caplog.records if record.name == attachment_module.__name__]
 
 
 async def test_both_sides_are_told_under_the_ids_of_the_room(server: Server) -> None:
@@ -71,7 +77,7 @@ async def test_a_job_of_somebody_else_is_left_alone(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.INFO, "agent_bridge"):
         assert attach(session, ctx) is None
 
-    assert ["not started by VoxQL" in record.message for record in caplog.records] == [True]
+    assert ["not started by VoxQL" in record.message for record in told(caplog)] == [True]
     assert ctx.callbacks == []
 
 
@@ -79,28 +85,70 @@ async def test_broken_metadata_does_not_end_the_agent(caplog: pytest.LogCaptureF
     """A warning is all."""
     assert attach(FakeSession(), FakeContext({"voxql": {"token": "secret"}})) is None
 
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert [record.levelname for record in told(caplog)] == ["WARNING"]
     assert "secret" not in caplog.text
 
 
 async def test_typed_lines_are_answered_once_the_session_runs(server: Server) -> None:
-    """They interrupt, as livekit-agents' own chat does; each is acknowledged."""
+    """They interrupt, as livekit-agents' own chat does; each is acknowledged when answered."""
     session, _, attachment = attached(server, "initializing")
     notes = server.notebook.of(SESSION)
     await server.notebook.until(lambda: notes.states)
     server.type(SESSION, "line-1", "What time is it?")
     session.state("listening")
     await server.notebook.until(lambda: notes.is_ready)
+    await session.was_asked(1)
     server.type(SESSION, "line-2", "And where?")
-    await server.notebook.until(lambda: "line-1" in notes.acknowledged)
-    async with asyncio.timeout(30):
-        while len(session.asked) < 2:  # noqa: ASYNC110 - a fake tells nobody
-            await asyncio.sleep(0.01)
-
+    await session.was_asked(2)
     assert session.asked == ["What time is it?", "And where?"]
     assert session.interruptions == 2
+    assert notes.acknowledged == []
+
+    session.answers[1].end()
+    await server.notebook.until(lambda: notes.acknowledged)
+    session.answers[0].end()
     await attachment.aclose()
-    assert notes.acknowledged == ["line-1", "line-2"]
+    assert notes.acknowledged == ["line-2", "line-1"]
+
+
+async def test_a_line_whose_answer_the_agents_end_cuts_off_is_left_to_the_next(
+    server: Server,
+) -> None:
+    """The answer ends as if somebody had interrupted it; who did shows in what comes then."""
+    session, ctx, _ = attached(server)
+    notes = server.notebook.of(SESSION)
+    await server.notebook.until(lambda: notes.is_ready)
+    for number in range(4):
+        server.type(SESSION, f"line-{number}", "Tell me a story.")
+        await session.was_asked(number + 1)
+        if number < 3:
+            session.answers[number].end(interrupted=True)
+        if number == 1:
+            session.voice("speaking")
+            session.voice("listening")
+    # The second by the person's voice, the others by the line that came next.
+    await server.notebook.until(lambda: len(notes.acknowledged) == 3)
+
+    session.answers[3].end(interrupted=True)
+    session.state("listening")
+    session.close(CloseReason.JOB_SHUTDOWN)
+    await asyncio.gather(*(callback("") for callback in ctx.callbacks))
+
+    assert notes.byes == ["DRAINING"]
+    assert notes.acknowledged == ["line-0", "line-1", "line-2"]
+
+
+async def test_an_answer_that_the_person_speaks_over_has_been_given(server: Server) -> None:
+    """They are heard before the answer ends."""
+    session, _, attachment = attached(server)
+    notes = server.notebook.of(SESSION)
+    await server.notebook.until(lambda: notes.is_ready)
+    server.type(SESSION, "line-1", "Tell me a story.")
+    await session.was_asked(1)
+    session.voice("speaking")
+    session.answers[0].end(interrupted=True)
+    await server.notebook.until(lambda: notes.acknowledged == ["line-1"])
+    await attachment.aclose()
 
 
 async def test_stop_ends_the_session_and_the_job(server: Server) -> None:

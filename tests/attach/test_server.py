@@ -2,20 +2,24 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from livekit.api import DeleteRoomRequest
 
 from tests.attach.people import person
 from tests.attach.programs import AgentProgram
 from tests.attach.test_rooms import sound
 from tests.conftest import StartServer
-from tests.livekit.hall import Hall, hall
+from tests.faults.account import TYPE
+from tests.livekit.hall import Hall, hall, until
 from tests.livekit_server import LiveKitServer
 from tests.server_process import ROOT
 
 pytestmark = pytest.mark.timeout(300)
+STORY = " ".join(f"And then there were {number} of them." for number in range(1, 9))
 SAVE = """mutation($input: SaveSessionInput!) { saveSession(input: $input) {
   isSaved createdCount conflicts { __typename } } }"""
 
@@ -28,6 +32,11 @@ async def kept(on: Hall, session: str, count: int) -> list[dict[str, Any]]:
             if sum(said["isFinal"] for said in utterances) >= count:
                 return list(utterances)
             await asyncio.sleep(0.1)
+
+
+async def state_is(on: Hall, session: str, state: str | None) -> bool:
+    """Whether the session's agent does this; None: there is none."""
+    return bool((await on.read(session))["agentState"] == state)
 
 
 async def test_saving_what_the_room_showed_makes_no_second_row(
@@ -64,3 +73,36 @@ async def test_saving_what_the_room_showed_makes_no_second_row(
     ]
     assert saved == {"isSaved": True, "createdCount": 0, "conflicts": []}
     assert after == utterances
+
+
+async def test_a_line_whose_agent_loses_its_room_is_answered_by_the_next(
+    python: Path, start_server: StartServer, livekit: LiveKitServer
+) -> None:
+    """Somebody deletes the room in mid-answer: the job ends in good order, with half an answer."""
+    server = start_server(VOXQL_AGENT="livekit", VOXQL_START_TIMEOUT_S="60", **livekit.settings)
+    async with hall(server, livekit) as on:
+        command: list[str | Path] = [python, ROOT / "examples" / "livekit_minimal.py", "start"]
+        with AgentProgram(command, livekit, VOXQL_AGENT_NAME=on.agent_name) as program:
+            await asyncio.to_thread(program.wait_for, "registered worker")
+            started = await on.start()
+            session, connection = started["session"]["id"], started["connection"]
+            room = connection["roomName"]
+            async with person(livekit, room, f"person-{session}", connection["token"]) as someone:
+                await someone.until(someone.agents)
+                await on.becomes(session, "ACTIVE", 60)
+                typed = {"sessionId": session, "key": "line", "text": STORY}
+                await on.account.ask(TYPE, typed)
+                await someone.until(lambda: someone.shown)
+
+                await on.api.room.delete_room(DeleteRoomRequest(room=room))
+            # The next one has the line before there is somebody to hear its answer.
+            await until(partial(state_is, on, session, None))
+            await until(partial(state_is, on, session, "THINKING"))
+            token = (await on.join(session))["connection"]["token"]
+            async with person(livekit, room, f"person-{session}", token):
+                first, cut, again = await kept(on, session, 3)
+    assert (first["key"], first["text"]) == ("line", STORY)
+    assert cut["isInterrupted"]
+    assert cut["text"] != again["text"] == f"You said: {STORY}"
+    assert again["text"].startswith(cut["text"])
+    assert not again["isInterrupted"]

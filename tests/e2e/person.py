@@ -2,11 +2,12 @@
 
 import asyncio
 from typing import Self
+from uuid import uuid4
 
 import httpx
 
 from tests.e2e.call import Call
-from tests.e2e.queries import HISTORY, JOIN, SAVE, START, UTTERANCES
+from tests.e2e.queries import HISTORY, JOIN, SAVE, SEND, START, UTTERANCES
 from tests.e2e.seen import Json
 
 
@@ -60,6 +61,12 @@ class Person:
         given = {"sessionId": session, "messages": messages}
         saved: Json = (await self.run(SAVE, input=given))["saveSession"]
         return saved
+
+    async def types(self, session: str, line: str) -> str:
+        """Type a line; return its key."""
+        key = f"line-{uuid4().hex}"
+        await self.run(SEND, input={"sessionId": session, "key": key, "text": line})
+        return key
 
     async def utterances(self, session: str) -> list[Json]:
         found = (await self.run(UTTERANCES, id=session))["session"]["utterances"]["nodes"]

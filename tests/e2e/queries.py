@@ -19,6 +19,8 @@ SAVE: Final = """
 mutation ($input: SaveSessionInput!) { saveSession(input: $input) {
   isSaved createdCount session { id status utteranceCount }
 } }"""
+SEND: Final = """
+mutation ($input: SendMessageInput!) { sendMessage(input: $input) { utterance { key } } }"""
 UTTERANCES: Final = """
 query ($id: ID!) { session(id: $id) { status utterances(first: 500) { nodes {
   key revision role source text isFinal isInterrupted position startedAt endedAt

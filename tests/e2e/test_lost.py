@@ -4,12 +4,14 @@ import asyncio
 from contextlib import ExitStack
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from tests.attach.programs import AgentProgram
 from tests.e2e.call import Call
-from tests.e2e.conftest import READY_WITHIN_S, room_worker
+from tests.e2e.conftest import READY_WITHIN_S, StartSpeaking, room_worker
 from tests.e2e.person import Person
+from tests.e2e.player import RATE
 from tests.e2e.room_line import RoomLine
 from tests.e2e.seen import joined
 from tests.e2e.sound import Clip, recording, spoken
@@ -87,6 +89,34 @@ async def test_a_worker_that_is_killed_in_mid_sentence_is_replaced(
             assert_heard(recording("0920"), call, until=cut.began)
             assert_heard(recording("0870"), call, since=after.began)
             assert {one["key"] for one in kept} == set(call.held), "the person saw all of it"
+
+
+async def test_a_typed_line_that_an_agent_died_over_is_answered_by_the_next(
+    start_speaking: StartSpeaking,
+) -> None:
+    """It is killed in mid-answer; what it had said stays, and the line is answered whole."""
+    server = await asyncio.to_thread(start_speaking, VOXQL_START_TIMEOUT_S="60")
+    async with Person(server.url) as person, await person.talk() as call:
+        await call.until(lambda: call.status == "ACTIVE")
+        key = await person.types(call.id, "What is seven times eight?")
+        await call.until(lambda: call.finals("AGENT") and call.is_quiet())
+        cut = await person.types(call.id, "What can you do?")
+        await call.until(lambda: len(call.replies) == 2 and call.replies[1].samples > RATE)
+
+        for process in psutil.Process(server.process.pid).children():
+            process.kill()
+
+        await call.until(lambda: call.statuses[-2:] == ["STARTING", "ACTIVE"])
+        await call.until(lambda: len(call.finals("AGENT")) == 2)
+        kept = await person.utterances(call.id)
+    first, answer, second, unfinished, again = kept
+    assert [first["key"], second["key"]] == [key, cut]
+    assert answer["text"] == "That is 56."
+    assert not unfinished["isFinal"]
+    assert again["isFinal"]
+    assert not again["isInterrupted"]
+    assert len(again["text"]) > len(unfinished["text"])
+    assert normal(again["text"]).startswith(normal(unfinished["text"]))
 
 
 async def _worker(programs: ExitStack, livekit: LiveKitServer, name: str) -> AgentProgram:

@@ -36,7 +36,7 @@ DELETE: Final = """mutation($input: DeleteSessionInput!) { deleteSession(input: 
   deletedSessionId } }"""
 READ: Final = """query($id: ID!) { session(id: $id) {
   id status endReason utteranceCount agentState failure { code message isRetryable }
-  utterances(first: 100) { nodes { key text role isFinal source } } } }"""
+  utterances(first: 100) { nodes { key text role isFinal isInterrupted source } } } }"""
 
 __all__ = ["Hall", "Refused", "hall"]
 
