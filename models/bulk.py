@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
@@ -18,6 +19,7 @@ from tortoise.models import Model
 from models import ids
 from models.database import Connection
 from models.session import Session
+from models.sqlite_engine import Query, queried
 from models.utterance import Utterance
 
 M = TypeVar("M", bound=Model)
@@ -89,35 +91,53 @@ def unwritten(session_id: str, key: str, position: float, **values: Any) -> Utte
     return row
 
 
-async def locked_sessions(
-    conn: Connection, session_ids: Sequence[str]
-) -> list[tuple[Session, float | None]]:
-    """Read sessions, tombstones included, that nobody else changes before `conn` commits.
-
-    Returns them with the position of their last utterance. SQLite has no row locks and needs none:
-    its transactions take the write lock as they begin.
-    """
-    found = []
-    for some in _chunks(session_ids):
-        statement = _LOCKED.format(marks=", ".join("?" * len(some)))
-        for row in await conn.execute_query_dict(statement, list(some)):
-            last_position = row.pop("last_position")
-            found.append((hydrated(Session, row), last_position))
-    return found
-
-
 async def with_keys(
     conn: Connection, wanted: Mapping[str, Iterable[str]]
 ) -> dict[str, list[Utterance]]:
     """Read the utterances with these keys, by the session that they are wanted of."""
-    found: dict[str, list[Utterance]] = defaultdict(list)
+    return _utterances(await queried(conn, _by_key(wanted)))
+
+
+async def locked_with_keys(
+    conn: Connection, wanted: Mapping[str, Iterable[str]]
+) -> tuple[list[tuple[Session, float | None]], dict[str, list[Utterance]]]:
+    """Read sessions that nobody else changes before `conn` commits, and utterances of theirs.
+
+    Returns the sessions, tombstones included, each with the position of its last utterance, and the
+    utterances with these keys as `with_keys` does. SQLite has no row locks and needs none: its
+    transactions take the write lock as they begin.
+    """
+    locks = [
+        (_LOCKED.format(marks=", ".join("?" * len(some))), some) for some in _chunks(list(wanted))
+    ]
+    found = await queried(conn, [*locks, *_by_key(wanted)])
+    return _sessions(found[: len(locks)]), _utterances(found[len(locks) :])
+
+
+def _by_key(wanted: Mapping[str, Iterable[str]]) -> list[Query]:
     pairs = [(session_id, key) for session_id, keys in wanted.items() for key in keys]
-    for some in _chunks(pairs):
-        statement = _BY_KEY.format(marks=", ".join(["(?, ?)"] * len(some)))
-        values = [value for pair in some for value in pair]
-        for row in await conn.execute_query_dict(statement, values):
-            found[row["session_id"]].append(hydrated(Utterance, row))
-    return found
+    return [
+        (
+            _BY_KEY.format(marks=", ".join(["(?, ?)"] * len(some))),
+            [value for pair in some for value in pair],
+        )
+        for some in _chunks(pairs)
+    ]
+
+
+def _sessions(found: Iterable[list[dict[str, Any]]]) -> list[tuple[Session, float | None]]:
+    sessions = []
+    for row in chain.from_iterable(found):
+        last_position = row.pop("last_position")
+        sessions.append((hydrated(Session, row), last_position))
+    return sessions
+
+
+def _utterances(found: Iterable[list[dict[str, Any]]]) -> dict[str, list[Utterance]]:
+    utterances: dict[str, list[Utterance]] = defaultdict(list)
+    for row in chain.from_iterable(found):
+        utterances[row["session_id"]].append(hydrated(Utterance, row))
+    return utterances
 
 
 async def write(conn: Connection, rows: Sequence[Utterance]) -> None:

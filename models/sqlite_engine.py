@@ -3,21 +3,38 @@
 import os
 import sqlite3
 import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from tortoise.backends.base.client import NestedTransactionContext, TransactionalDBClient
+from tortoise.backends.base.client import (
+    BaseDBAsyncClient,
+    ConnectionWrapper,
+    NestedTransactionContext,
+    TransactionalDBClient,
+)
 from tortoise.backends.sqlite.client import (
     SqliteClient,
     SqliteTransactionContext,
     SqliteTransactionWrapper,
+    translate_exceptions,
 )
 from tortoise.connection import get_connections
-from tortoise.exceptions import OperationalError
+from tortoise.exceptions import IntegrityError, OperationalError, TransactionManagementError
 
 from models.storage import writes
+
+T = TypeVar("T")
+_Step = Callable[[sqlite3.Connection], object]
+Query = tuple[str, Sequence[Any]]
+"""A statement and its values."""
+
+FEW: Final = 500
+"""Rows of one bulk write that may wait for the next statement; more have a trip of their own."""
 
 
 def _adapt(moment: datetime) -> str:
@@ -54,15 +71,86 @@ class Client(SqliteClient):
 
 
 class _Transaction(SqliteTransactionWrapper):
-    """What a transaction's statements run on."""
+    """What a transaction's statements run on.
+
+    Each trip to SQLite's thread and back waits for its turn, and where much goes on that takes
+    longer than the statement. So BEGIN goes along with the first statement, and rows that are
+    written in bulk go along with the statement that comes next, or with COMMIT.
+    """
+
+    def __init__(self, connection: SqliteClient) -> None:
+        super().__init__(connection)
+        self._due: deque[_Step] = (
+            connection._due if isinstance(connection, _Transaction) else deque()
+        )
+        """What is to be done before the next statement; each is gone once it has been done."""
 
     def _in_transaction(self) -> NestedTransactionContext:
         return NestedTransactionContext(_Transaction(self))
 
+    def acquire_connection(self) -> "_CaughtUp":
+        return _CaughtUp(self._lock, self)
+
     async def begin(self) -> None:
-        # A deferred transaction that reads first and writes later fails with "database is
-        # locked" when another process wrote in between, and no time-out helps it.
-        await self._connection.execute("BEGIN IMMEDIATE")
+        self._due.append(_begin)
+
+    async def commit(self) -> None:
+        if self._finalized:
+            raise TransactionManagementError("The transaction has ended already.")
+        await self.run(sqlite3.Connection.commit)
+        self._finalized = True
+
+    async def rollback(self) -> None:
+        # Not emptied: SQLite's thread may still be at what was cancelled, and takes from the old.
+        self._due = deque()
+        await super().rollback()
+
+    async def savepoint(self) -> None:
+        await self.run(_nothing)
+        await super().savepoint()
+
+    async def savepoint_rollback(self) -> None:
+        await self.run(_nothing)
+        await super().savepoint_rollback()
+
+    async def release_savepoint(self) -> None:
+        await self.run(_nothing)
+        await super().release_savepoint()
+
+    async def run(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        execute: Any = self._connection._execute
+        result: T = await execute(_in_turn, self._connection, self._due, step)
+        return result
+
+    @translate_exceptions
+    async def execute_query(
+        self, query: str, values: list[Any] | None = None
+    ) -> tuple[int, Sequence[Any]]:
+        async with self._lock:
+            return await self.run(partial(_counted, query, values or ()))
+
+    @translate_exceptions
+    async def execute_query_dict(
+        self, query: str, values: list[Any] | None = None
+    ) -> list[dict[str, Any]]:
+        async with self._lock:
+            _, rows = await self.run(partial(_counted, query, values or ()))
+        return list(map(dict, rows))
+
+    @translate_exceptions
+    async def execute_together(self, queries: Sequence[Query]) -> list[list[dict[str, Any]]]:
+        async with self._lock:
+            found = await self.run(partial(_fetched, queries))
+        return [list(map(dict, rows)) for rows in found]
+
+    @translate_exceptions
+    async def execute_many(self, query: str, values: list[list[Any]]) -> None:
+        step = partial(_write, query, values)
+        if len(values) <= FEW:
+            self._due.append(step)
+            return
+        async with self._lock:
+            await self.run(step)
 
     async def execute_script(self, query: str) -> None:
         # sqlite3's executescript() would first commit the transaction that it is part of.
@@ -82,9 +170,6 @@ class _Context(SqliteTransactionContext):
             writes.give_up(asked_at)
             await self.ensure_connection()
             await self.connection.begin()
-        except sqlite3.OperationalError as error:
-            self._trxlock.release()
-            raise OperationalError(error) from error
         except BaseException:
             self._trxlock.release()
             raise
@@ -108,7 +193,73 @@ class _Context(SqliteTransactionContext):
         except sqlite3.Error as error:
             # A failed COMMIT (a full disk, say) leaves the transaction open.
             await self.connection.rollback()
-            raise OperationalError(error) from error
+            is_refused = isinstance(error, sqlite3.IntegrityError)
+            raise (IntegrityError if is_refused else OperationalError)(error) from error
+
+
+async def queried(conn: BaseDBAsyncClient, queries: Sequence[Query]) -> list[list[dict[str, Any]]]:
+    """Run queries that need nothing of each other; return the rows of each.
+
+    In a transaction they share one trip to SQLite's thread.
+    """
+    if isinstance(conn, _Transaction):
+        together: list[list[dict[str, Any]]] = await conn.execute_together(queries)
+        return together
+    return [await conn.execute_query_dict(query, list(values)) for query, values in queries]
+
+
+class _CaughtUp(ConnectionWrapper[Any]):
+    """The connection, once what was due in its transaction has been done."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Any:
+        connection = await super().__aenter__()
+        try:
+            assert isinstance(self.client, _Transaction)
+            await self.client.run(_nothing)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return connection
+
+
+# What runs in SQLite's thread.
+
+
+def _in_turn(connection: Any, due: deque[_Step], step: Callable[[sqlite3.Connection], T]) -> T:
+    raw: sqlite3.Connection = connection._conn
+    while due:
+        due[0](raw)
+        # Only what has worked: a BEGIN that failed must not leave the rest without a transaction.
+        due.popleft()
+    return step(raw)
+
+
+def _begin(raw: sqlite3.Connection) -> None:
+    # A deferred transaction that reads first and writes later fails with "database is
+    # locked" when another process wrote in between, and no time-out helps it.
+    raw.execute("BEGIN IMMEDIATE")
+
+
+def _counted(
+    query: str, values: Sequence[Any], raw: sqlite3.Connection
+) -> tuple[int, Sequence[Any]]:
+    before = raw.total_changes
+    rows = raw.execute(query, values).fetchall()
+    return (raw.total_changes - before) or len(rows), rows
+
+
+def _fetched(queries: Sequence[Query], raw: sqlite3.Connection) -> list[list[Any]]:
+    return [raw.execute(query, values).fetchall() for query, values in queries]
+
+
+def _write(query: str, values: list[list[Any]], raw: sqlite3.Connection) -> None:
+    raw.executemany(query, values)
+
+
+def _nothing(_: sqlite3.Connection) -> None:
+    pass
 
 
 def statements(script: str) -> list[str]:

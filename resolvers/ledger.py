@@ -357,8 +357,7 @@ class Ledger:
         faults: dict[str, dict[str, Fault]] = {}
 
         async def work(transaction: Transaction) -> None:
-            await transaction.lock(batch)
-            await transaction.load(
+            await transaction.lock(
                 {id_: [*claims, *self._dirty(id_)] for id_, claims in batch.items()}
             )
             for session_id, claims in batch.items():

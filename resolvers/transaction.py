@@ -229,24 +229,18 @@ class Transaction:
     async def edit(self, session_id: str) -> SessionEdit | None:
         """Lock a session's row; None where there is none, or only its tombstone."""
         if session_id not in self.edits:
-            await self.lock([session_id])
+            await self.lock({session_id: ()})
         return self.edits.get(session_id)
 
-    async def lock(self, session_ids: Iterable[str]) -> None:
-        """Lock the rows of several sessions at once, as far as they are there."""
-        missing = [session_id for session_id in session_ids if session_id not in self.edits]
-        for session, last_position in await bulk.locked_sessions(self.conn, missing):
+    async def lock(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Lock the rows of these sessions, as far as they are there, and read those of the keys."""
+        sessions, found = await bulk.locked_with_keys(self.conn, wanted)
+        for session, last_position in sessions:
             if session.deleted_at is None:
-                self.edits[session.id] = SessionEdit(
+                edit = self.edits[session.id] = SessionEdit(
                     self.conn, session, last_position=last_position or 0.0
                 )
-
-    async def load(self, wanted: Mapping[str, Sequence[str]]) -> None:
-        """Read the rows of these keys, by session, those of all sessions at once."""
-        sought = {id_: keys for id_, keys in wanted.items() if id_ in self.edits}
-        found = await bulk.with_keys(self.conn, sought)
-        for session_id, keys in sought.items():
-            self.edits[session_id].take_in(found.get(session_id, ()), keys)
+                edit.take_in(found.get(session.id, ()), wanted[session.id])
 
     def adopt(self, session: Session) -> SessionEdit:
         """Collect the changes of a session whose row is locked already."""

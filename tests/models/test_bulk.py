@@ -96,11 +96,11 @@ async def test_sessions_are_locked_with_the_place_of_their_last_words(url: str) 
     """One with utterances, one without, and none for an id that nobody has."""
     user = await add_user()
     spoken, silent = await add_session(user, "a", "b", "c"), await add_session(user)
+    wanted = {spoken.id: ["key-1", "none"], silent.id: ["key-1"], ids.new_session(): ["key-1"]}
 
-    found = await transact(
-        lambda conn: bulk.locked_sessions(conn, [spoken.id, silent.id, ids.new_session()])
-    )
+    found, rows = await transact(lambda conn: bulk.locked_with_keys(conn, wanted))
 
+    assert {id_: [row.text for row in some] for id_, some in rows.items()} == {spoken.id: ["b"]}
     places = {session.id: place for session, place in found}
     assert places == {spoken.id: 2.0, silent.id: None}
     [read] = [session for session, _ in found if session.id == spoken.id]
