@@ -35,11 +35,15 @@ class AgentEvents:
     ) -> Welcome:
         """Take in an agent's connection; hand over what it has missed."""
         backend = self._backend
+        presence = backend.presence
+        agent = AgentPresence(connection, binding.attempt)
 
         async def work(transaction: Transaction) -> tuple[Session, tuple[Input, ...]]:
             edit = await transaction.edit(binding.session)
             if edit is None or binding.attempt > edit.session.attempt:
                 raise SessionGone
+            agent.user_id = edit.session.user_id
+            presence.attempts[binding.session] = edit.session.attempt
             if binding.attempt < edit.session.attempt:
                 return edit.session, ()
             lifecycle.agent_back(edit.session)
@@ -47,13 +51,19 @@ class AgentEvents:
                 await edit.recommit_unfinished()
             return edit.session, await _unacknowledged(edit, transaction)
 
-        session, inputs = await backend.ledger.transaction(work)
+        # Before the transaction: the connection that this one replaces ends meanwhile, and must not
+        # leave the conversation without its agent.
+        presence.come(binding.session, agent)
+        try:
+            session, inputs = await backend.ledger.transaction(work)
+        except BaseException:
+            self._withdraw(binding.session, agent)
+            # Whoever made room for it found it there, so that nobody may have noted an absence.
+            presence.unnoted.add(binding.session)
+            raise
         is_current = binding.attempt == session.attempt
-        backend.presence.attempts[session.id] = session.attempt
-        if is_current:
-            backend.presence.agents[session.id] = AgentPresence(
-                connection, binding.attempt, session.user_id
-            )
+        if not is_current:
+            self._withdraw(binding.session, agent)
         reason = session.end_reason
         return Welcome(is_current, reason.value if reason else None, inputs)
 
@@ -151,7 +161,10 @@ class AgentEvents:
             edit = await transaction.edit(binding.session)
             if edit is None:
                 return None
-            if edit.session.attempt == binding.attempt:
+            # Looked at under the lock: another connection may have come since, and may have been
+            # taken in by a transaction before this one.
+            is_replaced = binding.session in presence.agents
+            if edit.session.attempt == binding.attempt and not is_replaced:
                 change(edit.session, transaction)
             return edit.session
 
@@ -160,9 +173,16 @@ class AgentEvents:
         except NotStored:
             presence.unnoted.add(binding.session)
             return
-        if session is None or session.status is SessionStatus.ENDED:
+        is_over = session is None or session.status is SessionStatus.ENDED
+        if is_over and binding.session not in presence.agents:
             backend.ledger.forget(binding.session)
             presence.forget(binding.session)
+
+    def _withdraw(self, session_id: str, agent: AgentPresence) -> None:
+        """Take a connection back that came and could not stay, unless another has its place."""
+        presence = self._backend.presence
+        if presence.is_current(session_id, agent.attempt, agent.connection):
+            self._show_state(session_id, presence.agents.pop(session_id))
 
     def _after_bye(self, session: Session, transaction: Transaction) -> None:
         config = self._backend.config
@@ -201,7 +221,8 @@ class AgentEvents:
     def _show_state(self, session_id: str, agent: AgentPresence) -> None:
         changed = SessionChanged(session_id, None)
         self._backend.hub.publish(session_topic(session_id), changed)
-        self._backend.hub.publish(user_topic(agent.user_id), changed)
+        if agent.user_id is not None:
+            self._backend.hub.publish(user_topic(agent.user_id), changed)
 
 
 async def _unacknowledged(edit: SessionEdit, transaction: Transaction) -> tuple[Input, ...]:

@@ -10,7 +10,8 @@ class AgentPresence:
 
     connection: str
     attempt: int
-    user_id: str
+    user_id: str | None = None
+    """Whose session it is; not known until the database was asked."""
     state: str = "INITIALIZING"
     """What it last told; until then it is on its way."""
 
@@ -32,6 +33,14 @@ class Presence:
         """Return the state of the connected agent, None without one."""
         agent = self.agents.get(session_id)
         return agent.state if agent is not None else None
+
+    def come(self, session_id: str, agent: AgentPresence) -> None:
+        """Let a connection take its session's place, unless a newer attempt's has it."""
+        held = self.agents.get(session_id)
+        if held is None or held.attempt <= agent.attempt:
+            if held is not None:
+                agent.user_id = held.user_id
+            self.agents[session_id] = agent
 
     def is_current(self, session_id: str, attempt: int, connection: str) -> bool:
         """Whether this connection is the one that the session's agent speaks over."""

@@ -96,10 +96,14 @@ class Reaper:
     async def _note_absence(self, session_id: str, transaction: Transaction) -> None:
         presence, now, config = self._backend.presence, transaction.now, self._backend.config
         edit = await transaction.edit(session_id)
-        if edit is not None and session_id not in presence.agents:
-            lifecycle.agent_lost(edit.session, now, config)
-        if edit is not None and session_id not in presence.people:
-            lifecycle.person_left(edit.session, now, config)
+        if edit is None:
+            return
+        # A clock that runs already is not set back by every try to return.
+        session = edit.session
+        if session_id not in presence.agents and session.agent_back_by is None:
+            lifecycle.agent_lost(session, now, config)
+        if session_id not in presence.people and session.person_back_by is None:
+            lifecycle.person_left(session, now, config)
 
     async def _act(self, session_id: str) -> None:
         async def work(transaction: Transaction) -> tuple[Session, str | None] | None:
@@ -141,6 +145,8 @@ class Reaper:
         Every deadline is looked at again here, under the row's lock: it may just have been moved.
         """
         backend, config = self._backend, self._backend.config
+        if session.id in backend.presence.agents:
+            lifecycle.agent_back(session)
         if _is_past(session.start_by, now):
             seconds = config.start_timeout.total_seconds()
             message = f"The agent was not ready within {seconds:g} seconds. Please try again."
