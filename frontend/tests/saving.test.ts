@@ -336,3 +336,80 @@ describe("leaving the page", () => {
     expect(scene.state.session).toBeNull();
   });
 });
+
+describe("The microphone", () => {
+  it("is closed when no conversation could be begun, and opened again by Retry", () => {
+    const scene = new Scene();
+    scene.send({ type: "start", key: "key-1" });
+    scene.send({ type: "microphoneOn" });
+
+    scene.answer({ type: "requestFailed", failure: failure("server") });
+
+    expect(scene.did).toContain("closeMicrophone");
+    expect(scene.state.microphone.is).toBe("off");
+    scene.send({ type: "retryRequest" });
+    expect(scene.did).toEqual(["startNewChat", "openMicrophone"]);
+  });
+
+  it("is closed when the save fails of a conversation that ended meanwhile", () => {
+    const scene = spoken();
+    scene.send({ type: "newChat", key: "key-2" });
+    const session_ = { ...session("ses_1"), status: "ENDING" as const, version: 9 };
+    scene.answer({ type: "update", session: session_, isDeleted: false, end: null });
+    expect(scene.did).not.toContain("closeMicrophone");
+
+    scene.answer({ type: "requestFailed", failure: failure("timeout") });
+
+    expect(scene.did).toEqual(expect.arrayContaining(["closeMedia", "closeMicrophone"]));
+    expect(scene.state.microphone.is).toBe("off");
+    expect(scene.state.request?.failure?.kind).toBe("timeout");
+    expect(scene.state.transcript.lines.length).toBe(3);
+  });
+
+  it("stays open when the save fails of a conversation that goes on", () => {
+    const scene = spoken();
+    scene.send({ type: "newChat", key: "key-2" });
+
+    scene.answer({ type: "requestFailed", failure: failure("server") });
+
+    expect(scene.did).not.toContain("closeMicrophone");
+  });
+
+  it("is closed with the access to it, and opened again with both", () => {
+    const scene = spoken();
+    const { transcript } = scene.state;
+
+    scene.send({ type: "signedOut" });
+
+    expect(scene.did).toEqual(["closeMedia", "closeMicrophone"]);
+    expect(scene.state.transcript).toBe(transcript);
+    expect(scene.send({ type: "signedOut" })).toEqual([]);
+    scene.send({ type: "signedIn" });
+    expect(scene.did).toEqual(expect.arrayContaining(["openMicrophone", "join"]));
+  });
+
+  it("stays off where this page only follows", () => {
+    const scene = new Scene();
+    scene.send({ type: "attach", session: session("ses_1"), isTalking: false });
+    expect(scene.send({ type: "signedOut" })).toEqual([]);
+    scene.send({ type: "signedIn" });
+    expect(scene.did).not.toContain("openMicrophone");
+  });
+});
+
+describe("Another conversation", () => {
+  it("does not take the place of the one that is being asked for", () => {
+    const scene = new Scene();
+    scene.send({ type: "start", key: "key-1" });
+    expect(scene.send({ type: "attach", session: session("ses_9"), isTalking: true })).toEqual([]);
+
+    scene.answer({
+      type: "chatStarted",
+      saved: null,
+      session: session("ses_1"),
+      connection: connection("t1"),
+    });
+
+    expect(scene.state.session?.id).toBe("ses_1");
+  });
+});

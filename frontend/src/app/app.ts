@@ -3,6 +3,7 @@ import type { NavigateFunction } from "react-router";
 import { type Api, createApi, failureOf } from "../api/client.ts";
 import type { Failure } from "../api/failure.ts";
 import {
+  SessionDocument,
   SignInAsGuestDocument,
   SignInDocument,
   SignOutDocument,
@@ -11,7 +12,7 @@ import {
   type ViewerQuery,
 } from "../api/generated/graphql.ts";
 import { Driver } from "../conversation/driver.ts";
-import type { Connection } from "../conversation/state.ts";
+import { type Connection, isOver } from "../conversation/state.ts";
 import { History } from "../history/history.ts";
 import type { LineListener } from "../sound/line.ts";
 import { Sound } from "../sound/sound.ts";
@@ -125,9 +126,10 @@ export class App {
     await this.#changed();
   }
 
+  /** Ends this login. When that fails, nothing has changed, and the failure is thrown. */
   async signOut(): Promise<void> {
-    this.driver.dispatch({ type: "leave" });
     await this.api.mutate(SignOutDocument, {});
+    this.driver.dispatch({ type: "leave" });
     this.api.reconnect();
     this.#leave();
     this.navigate("/");
@@ -145,6 +147,7 @@ export class App {
     this.presence.set({ is: "here", viewer });
     const isSame = before.is === "here" && before.viewer.id === viewer.id;
     if (!isSame) this.history.start();
+    if (before.is === "loading" || before.is === "unknown") void this.#goOn();
     // Somebody else must not find on the page what the one before has said.
     if (this.#lastId !== null && this.#lastId !== viewer.id && !this.#movesAlong)
       this.driver.dispatch({ type: "leave" });
@@ -153,10 +156,25 @@ export class App {
     this.#movesAlong = false;
   }
 
+  /** After a reload, wherever that was: goes on talking in the conversation that this tab held. */
+  async #goOn(): Promise<void> {
+    const id = recall("talking");
+    if (id === null) return;
+    try {
+      const { session } = await this.api.query(SessionDocument, { id });
+      const isElsewhere = this.driver.state.session !== null;
+      if (!session || isOver(session)) remember("talking", null);
+      else if (!isElsewhere) this.driver.dispatch({ type: "attach", session, isTalking: true });
+    } catch {
+      // Its own page says why, to whoever opens it.
+    }
+  }
+
   #leave(): void {
     const before = this.presence.value;
     const wasHere = before.is === "here" || (before.is === "away" && before.wasHere);
     this.presence.set({ is: "away", wasHere });
+    this.driver.dispatch({ type: "signedOut" });
     this.history.stop();
     // Whoever comes next must not find what was told to the one before.
     this.toasts.clear();

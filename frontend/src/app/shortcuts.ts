@@ -23,22 +23,32 @@ export function useShortcuts(actions: Actions): void {
   const latest = useRef(actions);
   latest.current = actions;
   useEffect(() => {
+    const action = ({ key, shiftKey }: KeyboardEvent): (() => void) | null => {
+      switch (`${shiftKey ? "shift+" : ""}${key.toLowerCase()}`) {
+        case "shift+o":
+          return () => app.driver.dispatch({ type: "newChat", key: newKey() });
+        case "k":
+          return () => latest.current.search();
+        case "m":
+          return () => {
+            const { isMuted } = app.driver.state.microphone;
+            app.driver.dispatch({ type: "mute", isMuted: !isMuted });
+          };
+        // Where it takes Shift to get there, too.
+        case "/":
+        case "shift+/":
+          return () => latest.current.showHelp();
+        default:
+          return null;
+      }
+    };
     const pressed = (event: KeyboardEvent) => {
       if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
-      const key = event.key.toLowerCase();
-      if (event.shiftKey && key === "o") {
-        app.driver.dispatch({ type: "newChat", key: newKey() });
-      } else if (!event.shiftKey && key === "k") {
-        latest.current.search();
-      } else if (!event.shiftKey && key === "m") {
-        const { isMuted } = app.driver.state.microphone;
-        app.driver.dispatch({ type: "mute", isMuted: !isMuted });
-      } else if (key === "/") {
-        latest.current.showHelp();
-      } else {
-        return;
-      }
+      const act = action(event);
+      if (act === null) return;
       event.preventDefault();
+      // A key that is held down is one wish.
+      if (!event.repeat) act();
     };
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);

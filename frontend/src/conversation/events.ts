@@ -30,6 +30,8 @@ export type Wish =
   | { type: "retryMicrophone" }
   /** Somebody is signed in (again); what access was lost to is opened anew. */
   | { type: "signedIn" }
+  /** Nobody is signed in any more, without having left the conversation. */
+  | { type: "signedOut" }
   | { type: "leave" };
 
 /** What comes back; `epoch` is that of the conversation it was asked for in. */

@@ -28,6 +28,8 @@ function happened(state: Conversation, event: Wish | Occurrence): Step {
       return dismiss(state);
     case "signedIn":
       return back(state);
+    case "signedOut":
+      return talk.hush(state);
     case "leave":
       return request.leave(state);
     case "attach":
@@ -88,7 +90,8 @@ function online(state: Conversation): Step {
 function back(state: Conversation): Step {
   const [withWords, words] = session.reopen(state, "words");
   const [withUpdates, updates] = session.reopen(withWords, "updates");
-  const isCut = withUpdates.isTalking && withUpdates.media.is === "stopped";
+  const { isTalking, media: line, microphone } = withUpdates;
+  const isCut = isTalking && (line.is === "stopped" || microphone.is === "off");
   const [next, media] = isCut ? session.talkHere(withUpdates) : ([withUpdates, []] as const);
   return [next, [...words, ...updates, ...media]];
 }

@@ -1,8 +1,8 @@
 /** Beginning, saving and ending: the rules by which nothing that was said is lost. */
 import type { Failure } from "../api/failure.ts";
 import type { Answer, Effect, Previous, Saved, Step } from "./events.ts";
-import { fromStart } from "./session.ts";
-import { type Conversation, empty, isBusy, type Request } from "./state.ts";
+import { ended, fromStart } from "./session.ts";
+import { type Conversation, empty, isBusy, isRunning, type Request } from "./state.ts";
 import { messages } from "./transcript.ts";
 
 /** Tries of one request before the person is told. */
@@ -64,9 +64,18 @@ export function failed(state: Conversation, failure: Failure): Step {
       [{ do: "wait", epoch: state.epoch, timer: "request", atMostMs }],
     ];
   }
-  const log: Effect = { do: "log", what: `${request.kind} failed`, failure };
-  const effects = failure.kind === "signed-out" ? [log, { do: "tellSignedOut" } as const] : [log];
-  return [{ ...state, request: { ...request, failure } }, effects];
+  const [next, closing] = unheard({ ...state, request: { ...request, failure } });
+  const effects: Effect[] = [...closing, { do: "log", what: `${request.kind} failed`, failure }];
+  if (failure.kind === "signed-out") effects.push({ do: "tellSignedOut" });
+  return [next, effects];
+}
+
+/** Without a conversation that goes on nobody listens, and no button would show it or end it. */
+function unheard(state: Conversation): Step {
+  if (isRunning(state)) return [state, []];
+  if (state.session !== null) return ended(state);
+  const microphone = { ...state.microphone, is: "off" as const, problem: null };
+  return [{ ...state, microphone }, [{ do: "closeMicrophone" }]];
 }
 
 /** The next conversation is there: everything of the one before is cleared, in this order. */

@@ -5,6 +5,7 @@ import {
   type Connection,
   type Conversation,
   empty,
+  isBusy,
   isOver,
   isRunning,
   type Session,
@@ -54,6 +55,8 @@ export function fromStart(
 /** Follows a session that runs already: after a reload, or in a second window. */
 export function attach(state: Conversation, session: Session, isTalking: boolean): Step {
   if (state.session?.id === session.id && !state.isDeleted) return [state, []];
+  // What was asked for before decides what this page shows; its answer must find it unchanged.
+  if (isBusy(state)) return [state, []];
   const epoch = state.epoch + 1;
   const attached: Conversation = {
     ...empty(epoch, state.microphone),
@@ -121,7 +124,8 @@ export function changed(state: Conversation, session: Session): Step {
   return [next, held.status === "FAILED" ? [] : noted(session)];
 }
 
-function ended(state: Conversation): Step {
+/** The conversation is over: sound and microphone are closed, the words stay. */
+export function ended(state: Conversation): Step {
   // While a save is under way, its answer decides what happens next with the microphone.
   const isOurs = state.request !== null && state.request.failure === null;
   const closing: Effect[] = isOurs ? [] : [{ do: "closeMedia" }, { do: "closeMicrophone" }];

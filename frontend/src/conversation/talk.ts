@@ -65,6 +65,15 @@ export function mediaLost(state: Conversation, answer: Answer & { type: "mediaLo
   return [{ ...state, media: stopped("refused") }, []];
 }
 
+/** Access is gone, and with it what mutes and ends: nothing is heard until somebody is back. */
+export function hush(state: Conversation): Step {
+  const isQuiet = state.media.is === "off" || state.media.is === "stopped";
+  if (isQuiet && state.microphone.is === "off") return [state, []];
+  const microphone = { ...state.microphone, is: "off" as const, problem: null };
+  const media: Media = isQuiet ? state.media : { is: "stopped", tries: 0, problem: null };
+  return [{ ...state, media, microphone }, [{ do: "closeMedia" }, { do: "closeMicrophone" }]];
+}
+
 function waitForMedia(state: Conversation): Step {
   const tries = state.media.tries + 1;
   return [

@@ -1,7 +1,9 @@
 /** Account, look, microphone, and tokens for programs. */
 import { useState } from "react";
 
+import { failureOf } from "../api/client.ts";
 import { useApp, useViewer } from "../app/context.ts";
+import { problem } from "../conversation/words.ts";
 import { AccountForm } from "../ui/account-form.tsx";
 import { Head } from "../ui/head.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
@@ -34,8 +36,41 @@ export default function Settings() {
   );
 }
 
-function Account() {
+function SignOut() {
   const app = useApp();
+  const [isBusy, setBusy] = useState(false);
+  const [complaint, setComplaint] = useState<string | null>(null);
+  const signOut = async () => {
+    if (isBusy) return;
+    setBusy(true);
+    setComplaint(null);
+    try {
+      await app.signOut();
+    } catch (error) {
+      setComplaint(`You are still signed in. ${problem(failureOf(error))}`);
+      setBusy(false);
+    }
+  };
+  return (
+    <>
+      {complaint && (
+        <p className="complaint" role="alert">
+          {complaint}
+        </p>
+      )}
+      <button
+        type="button"
+        className="button"
+        aria-disabled={isBusy}
+        onClick={() => void signOut()}
+      >
+        Sign out
+      </button>
+    </>
+  );
+}
+
+function Account() {
   const viewer = useViewer();
   const [way, setWay] = useState<"sign-up" | "sign-in" | null>(null);
   if (viewer === null) return null;
@@ -61,9 +96,7 @@ function Account() {
       ) : (
         <p>Signed in as {viewer.email}.</p>
       )}
-      <button type="button" className="button" onClick={() => void app.signOut()}>
-        Sign out
-      </button>
+      <SignOut />
       {viewer.isGuest && (
         <p className="muted small">A guest who signs out can't come back to what was said.</p>
       )}

@@ -17,7 +17,10 @@ export function NewChat({ isLanding = false }: { isLanding?: boolean }) {
       aria-disabled={isWaiting}
       aria-busy={isWaiting}
       data-landing={isLanding ? "" : undefined}
-      onClick={() => driver.dispatch({ type: "newChat", key: newKey() })}
+      onClick={(event) => {
+        // The second click of a double click: the new chat may be there before it.
+        if (event.detail <= 1) driver.dispatch({ type: "newChat", key: newKey() });
+      }}
     >
       {isWaiting ? <span className="spinner" aria-hidden="true" /> : <Icon name="plus" size={18} />}
       {text}

@@ -1,0 +1,126 @@
+"""Signing out, here and in another window, and coming back: the microphone is never on unseen."""
+
+import pytest
+from playwright.async_api import Route, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.person import Person
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(180)
+
+# Every track of a microphone that the page has opened.
+TRACKS = """
+if (navigator.mediaDevices) {
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices)
+  window.tracks = []
+  navigator.mediaDevices.getUserMedia = async wanted => {
+    const stream = await open(wanted)
+    tracks.push(...stream.getAudioTracks())
+    return stream
+  }
+}
+"""
+
+
+async def talks(visit: Visit, server: ServerProcess) -> tuple[Person, str]:
+    """Somebody in the middle of a conversation."""
+    person = await visit(server.url)
+    await person.context.add_init_script(TRACKS)
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.types("Before")
+    return person, session
+
+
+async def is_heard(person: Person) -> bool:
+    """Whether a microphone is open."""
+    return bool(await person.page.evaluate("tracks.some(track => track.readyState === 'live')"))
+
+
+async def test_a_sign_out_in_another_window_turns_the_microphone_off(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """What mutes and ends is not on the page any more; after signing in it goes on."""
+    person, session = await talks(visit, speaking)
+    assert await is_heard(person)
+    other = await person.context.new_page()
+    await other.goto(f"{speaking.url}/settings")
+
+    await other.get_by_role("button", name="Sign out").click()
+
+    await person.page.get_by_role("button", name="Continue as a guest").first.wait_for()
+    assert not await is_heard(person)
+    await expect(person.page.get_by_text("Before")).to_have_count(0)
+    # The conversation is on the server, and nobody else's.
+    await person.page.get_by_role("button", name="Continue as a guest").first.click()
+    await person.page.get_by_role("button", name="Start talking").wait_for()
+    assert await person.query(f'{{ session(id: "{session}") {{ id }} }}') == {"session": None}
+    assert not await is_heard(person)
+
+
+async def test_a_sign_out_that_fails_changes_nothing(speaking: ServerProcess, visit: Visit) -> None:
+    """It says so, and the conversation goes on; the next try works."""
+    person, session = await talks(visit, speaking)
+    await person.page.get_by_role("link", name="Guest", exact=True).click()
+
+    async def broken(route: Route) -> None:
+        await route.fulfill(status=500, body="oh")
+
+    await person.page.route("**/graphql", broken)
+    await person.page.get_by_role("button", name="Sign out").click()
+    await expect(person.page.get_by_role("alert")).to_contain_text("You are still signed in.")
+    await person.page.unroute("**/graphql", broken)
+
+    await person.page.go_back()
+    assert await person.is_listened_to() == session
+    await person.types("After")
+    assert await is_heard(person)
+
+    await person.page.get_by_role("link", name="Guest", exact=True).click()
+    await person.page.get_by_role("button", name="Sign out").click()
+    await person.page.get_by_role("button", name="Continue as a guest").first.wait_for()
+    assert not await is_heard(person)
+
+
+async def test_a_reload_beside_the_conversation_goes_on_with_it(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """In the settings, say: the bar of the conversation comes back, and the microphone."""
+    person, session = await talks(visit, speaking)
+    await person.page.get_by_role("link", name="Guest", exact=True).click()
+    bar = person.page.get_by_role("region", name="Your conversation")
+    await bar.wait_for()
+
+    await person.page.reload()
+
+    await bar.wait_for()
+    await person.page.wait_for_function("tracks.some(track => track.readyState === 'live')")
+    await person.page.goto(f"{speaking.url}/c/{session}")
+    assert await person.is_listened_to() == session
+    await person.types("After")
+
+
+async def test_a_double_click_on_new_chat_makes_one(speaking: ServerProcess, visit: Visit) -> None:
+    """Also when the new chat is there before the second click, as it is with a near server."""
+    person, first = await talks(visit, speaking)
+    box = await person.new_chat.bounding_box()
+    assert box is not None
+    place = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    await person.page.mouse.click(*place)
+    second = await person.is_listened_to(other_than=first)
+    # As a browser tells the second click of two.
+    await person.page.mouse.down(click_count=2)
+    await person.page.mouse.up(click_count=2)
+    await person.page.keyboard.down("Control")
+    await person.page.keyboard.down("Shift")
+    for _ in range(5):
+        await person.page.keyboard.down("O")  # held: each after the first is a repetition
+    for key in ("O", "Shift", "Control"):
+        await person.page.keyboard.up(key)
+    third = await person.is_listened_to(other_than=second)
+    await person.types("Once")
+
+    assert person.session_id == third
+    assert person.asked.count("StartNewChat") == 3
