@@ -72,7 +72,8 @@ async def test_saving_what_the_room_showed_makes_no_second_row(
         ("AGENT", "You said: Good morning to you all.", "SPEECH"),
     ]
     assert saved == {"isSaved": True, "createdCount": 0, "conflicts": []}
-    assert after == utterances
+    # Their words are shown before the last sound is heard, which the end may cut off.
+    assert [one | {"isInterrupted": False} for one in after] == utterances
 
 
 async def test_a_line_whose_agent_loses_its_room_is_answered_by_the_next(
