@@ -45,7 +45,7 @@ export class App {
 
   constructor(origin: string) {
     this.api = createApi(origin);
-    this.history = new History(this.api);
+    this.history = new History(this.api, () => void this.look());
     this.sound = new Sound({
       microphoneOn: () => this.driver.dispatch({ type: "microphoneOn" }),
       microphoneFailed: (problem) => this.driver.dispatch({ type: "microphoneFailed", problem }),

@@ -114,6 +114,11 @@ export function isOver(session: Session): boolean {
   return session.status === "ENDED" || session.status === "ENDING";
 }
 
+/** The newer one of two versions of a session. */
+export function newest(held: Session, known: Session | undefined): Session {
+  return known !== undefined && known.version >= held.version ? known : held;
+}
+
 /** Whether the session can still be talked in. */
 export function isRunning(state: Conversation): boolean {
   return state.session !== null && !isOver(state.session) && !state.isDeleted;

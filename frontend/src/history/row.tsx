@@ -1,15 +1,17 @@
 /** One conversation in the list: open, rename in place, delete. */
 import { type FormEvent, useRef, useState } from "react";
-import { NavLink, useNavigate, useParams } from "react-router";
+import { NavLink } from "react-router";
 
 import { failureOf } from "../api/client.ts";
 import { useApp } from "../app/context.ts";
 import { later } from "../app/later.ts";
+import { isBusy } from "../conversation/state.ts";
 import { nameOf, problem } from "../conversation/words.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { useFocusHandedOn } from "../ui/focus.ts";
 import { clock, count, duration } from "../ui/time.ts";
-import { type Entry, marked } from "./history.ts";
+import type { Entry } from "./history.ts";
+import { marked } from "./snippet.ts";
 
 // With what it needs to place itself it is a fifth of the page, and nothing waits for it.
 const RowMenu = later(() => import("./row-menu.tsx"));
@@ -123,17 +125,20 @@ interface DeleteProps {
 }
 
 function Delete({ entry, backTo, onClose }: DeleteProps) {
-  const { history, toasts } = useApp();
+  const app = useApp();
+  const { driver, history, toasts } = app;
   const { session } = entry;
-  const { id: shown } = useParams();
-  const navigate = useNavigate();
-  const [isBusy, setBusy] = useState(false);
+  const [isDeleting, setDeleting] = useState(false);
   const remove = async () => {
-    if (isBusy) return;
-    setBusy(true);
+    if (isDeleting) return;
+    setDeleting(true);
     try {
       await history.remove(session.id);
-      if (shown === session.id) navigate("/");
+      // It may not have heard of that yet, and would lead back to where nothing is any more.
+      const isHere = driver.state.session?.id === session.id;
+      if (isHere && !isBusy(driver.state)) driver.dispatch({ type: "leave" });
+      // By now this row is gone, and somebody may be on another page than at the click.
+      if (location.pathname === `/c/${session.id}`) app.navigate("/");
       toasts.tell("Conversation deleted");
     } catch (error) {
       toasts.tell(`Not deleted. ${problem(failureOf(error))}`, {
@@ -156,7 +161,7 @@ function Delete({ entry, backTo, onClose }: DeleteProps) {
         <button
           type="button"
           className="button danger"
-          aria-disabled={isBusy}
+          aria-disabled={isDeleting}
           onClick={() => void remove()}
         >
           Delete

@@ -2,6 +2,7 @@
 import { type ReactNode, useEffect, useRef } from "react";
 import { Link } from "react-router";
 
+import type { Failure } from "../api/failure.ts";
 import { useApp, useConversationPart, useHistory, useViewer } from "../app/context.ts";
 import { isRunning } from "../conversation/state.ts";
 import { problem } from "../conversation/words.ts";
@@ -54,21 +55,13 @@ export function Sidebar({ onClose, onHelp }: { onClose(): void; onHelp(): void }
 }
 
 function List() {
-  const { history } = useApp();
   const state = useHistory();
   const running = useConversationPart((now) => (isRunning(now) ? now.session?.id : undefined));
-  if (state.failure && state.entries.length === 0) {
-    return (
-      <div className="list-message">
-        <p>{problem(state.failure)}</p>
-        <button type="button" className="button" onClick={() => void history.reload()}>
-          Retry
-        </button>
-      </div>
-    );
-  }
+  const isOfThem = state.entries.length > 0 && state.shown === state.search;
+  if (state.failure && !isOfThem)
+    return <Failed failure={state.failure} isLoading={state.isLoading} above={0} />;
   if (state.entries.length === 0)
-    return <Empty isLoading={state.isLoading} search={state.search} />;
+    return <Empty isLoading={state.shown !== state.search} search={state.search} />;
   return (
     <div className="list">
       {days(state.entries).map(([name, entries]) => (
@@ -81,7 +74,42 @@ function List() {
           </ul>
         </section>
       ))}
-      {state.hasMore && <More key={state.entries.length} />}
+      {state.failure ? (
+        <Failed failure={state.failure} isLoading={state.isLoading} above={state.entries.length} />
+      ) : (
+        state.hasMore && <More isLoading={state.isLoading} />
+      )}
+    </div>
+  );
+}
+
+interface FailedProps {
+  failure: Failure;
+  isLoading: boolean;
+  /** Entries that stand above it. */
+  above: number;
+}
+
+function Failed({ failure, isLoading, above }: FailedProps) {
+  const { history } = useApp();
+  const ref = useRef<HTMLDivElement>(null);
+  // To what has come in its place.
+  useFocusHandedOn(ref, () => {
+    const rows = document.querySelectorAll(".row-link");
+    return rows[above] ?? rows[0] ?? document.getElementById("search");
+  });
+  return (
+    <div className="list-message" role="alert" ref={ref}>
+      <p>{problem(failure)}</p>
+      <button
+        type="button"
+        className="button"
+        aria-disabled={isLoading}
+        aria-busy={isLoading}
+        onClick={() => void history.retry()}
+      >
+        Retry
+      </button>
     </div>
   );
 }
@@ -103,20 +131,20 @@ function Empty({ isLoading, search }: { isLoading: boolean; search: string }): R
   );
 }
 
-/** Loads the next page when its place comes into view. */
-function More() {
+/** Loads the next page when its place comes into view, or is still there after the one before. */
+function More({ isLoading }: { isLoading: boolean }) {
   const { history } = useApp();
   const ref = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const element = ref.current;
-    if (!element) return;
+    if (!element || isLoading) return;
     const observer = new IntersectionObserver(
       ([entry]) => entry?.isIntersecting && void history.more(),
       { rootMargin: "300px" },
     );
     observer.observe(element);
     return () => observer.disconnect();
-  }, [history]);
+  }, [history, isLoading]);
   return <div className="list-loading" ref={ref} aria-hidden="true" />;
 }
 

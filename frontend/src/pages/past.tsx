@@ -5,9 +5,9 @@ import { Link } from "react-router";
 import { type Api, failureOf } from "../api/client.ts";
 import type { Failure } from "../api/failure.ts";
 import { PastDocument } from "../api/generated/graphql.ts";
-import { useApp } from "../app/context.ts";
+import { useApp, useHistory } from "../app/context.ts";
 import { recall } from "../app/storage.ts";
-import { isOver, isRunning, type Session } from "../conversation/state.ts";
+import { isOver, isRunning, newest, type Session } from "../conversation/state.ts";
 import type { Utterance } from "../conversation/transcript.ts";
 import { problem } from "../conversation/words.ts";
 import { Head, SessionId } from "../ui/head.tsx";
@@ -17,6 +17,7 @@ import { Transcript } from "../ui/transcript.tsx";
 import { Skeleton } from "./session.tsx";
 
 const LAST_WORDS_MS = 1500;
+const GONE: Failure = { kind: "not-found", message: "" };
 
 interface Record {
   session: Session;
@@ -40,6 +41,7 @@ const page = (api: Api, id: string, after: string | null) => api.query(PastDocum
 
 export function Past({ id }: { id: string }) {
   const { api, driver, history } = useApp();
+  useHistory();
   const [record, setRecord] = useState<Record | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
 
@@ -65,8 +67,9 @@ export function Past({ id }: { id: string }) {
     return () => clearTimeout(timer);
   }, [record, load]);
 
-  const known = history.state.entries.find((entry) => entry.session.id === id)?.session;
-  const session = known ?? record?.session;
+  const known = history.known(id);
+  const session = record ? newest(record.session, known) : known;
+  if (history.isGone(id)) return <Refused failure={GONE} onRetry={() => void load()} />;
   if (failure) return <Refused failure={failure} onRetry={() => void load()} />;
   return (
     <>

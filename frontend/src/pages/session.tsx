@@ -1,8 +1,8 @@
 /** One conversation: the one that runs on this page, or one of the past. */
 import { useParams } from "react-router";
 
-import { useApp, useConversation } from "../app/context.ts";
-import { type Conversation, isRunning, isSpoken } from "../conversation/state.ts";
+import { useApp, useConversation, useHistory } from "../app/context.ts";
+import { type Conversation, isRunning, isSpoken, newest } from "../conversation/state.ts";
 import { nothingYet } from "../conversation/words.ts";
 import { Dock } from "../ui/dock.tsx";
 import { Head, SessionId } from "../ui/head.tsx";
@@ -13,15 +13,19 @@ import { Past, PastDetail } from "./past.tsx";
 
 export function SessionPage() {
   const { id = "" } = useParams();
+  const { history } = useApp();
   const state = useConversation();
-  const isHere = state.session?.id === id && !state.isDeleted;
+  useHistory();
+  // One that is over is not followed any more: what becomes of it is known from the list.
+  const isHere = state.session?.id === id && !state.isDeleted && !history.isGone(id);
   return isHere ? <Live key={id} state={state} /> : <Past key={id} id={id} />;
 }
 
 function Live({ state }: { state: Conversation }) {
-  const { driver } = useApp();
-  const { session, transcript } = state;
-  if (session === null) return null;
+  const { driver, history } = useApp();
+  const { session: held, transcript } = state;
+  if (held === null) return null;
+  const session = newest(held, history.known(held.id));
   const isLive = isRunning(state);
   return (
     <>

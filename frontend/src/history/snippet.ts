@@ -1,0 +1,12 @@
+/** What the server found, with the searched words marked. */
+
+/** The parts of a snippet, of which every second one is marked. */
+export function marked(snippet: string): string[] {
+  return snippet.split(/<\/?mark>/).map(plain);
+}
+
+const ENTITIES: Record<string, string> = { "&lt;": "<", "&gt;": ">", "&amp;": "&" };
+
+function plain(html: string): string {
+  return html.replace(/&(?:lt|gt|amp);/g, (entity) => ENTITIES[entity] ?? entity);
+}
