@@ -1,5 +1,6 @@
 """What every use case needs at hand, made once by `asgi.build_app`."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from agent_bridge.hub import Hub
 from agent_bridge.tokens import Tokens
 from agent_bridge.venue import MediaConnection
 from agent_bridge.workers import StartRequest
+from models import Session
 from resolvers.ledger import Ledger
 from resolvers.presence import Presence
 from resolvers.rate_limits import RateLimits
@@ -75,4 +77,6 @@ class Backend:
     tokens: Tokens
     limiter: RateLimits
     presence: Presence = field(default_factory=Presence)
+    asking: set[asyncio.Task[Session]] = field(default_factory=set)
+    """What asks for agents just now; see `resolvers.asking`."""
     clock: Callable[[], datetime] = now

@@ -1,30 +1,27 @@
 """Beginning conversations, joining them, and typing into them."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
 
-import structlog
-
-from agent_bridge.commands import Fence, Input
+from agent_bridge.commands import Input
 from agent_bridge.venue import MediaConnection
-from agent_bridge.workers import NoAgent, StartRequest
 from models import Role, Session, SessionStatus, Utterance, UtteranceSource, ids
 from models.session import NEW_CONVERSATION
 from resolvers import idempotency, lifecycle, limits
 from resolvers.access import check_id, owned_session, require
+from resolvers.asking import ask_for_agent
 from resolvers.backend import Backend
 from resolvers.merge import Claim
-from resolvers.records import SessionChanged, agent_topic, session_topic, user_topic
+from resolvers.records import agent_topic
 from resolvers.refusals import AgentUnavailable, BadUserInput, NotFound, QuotaExceeded
 from resolvers.refusals import Conflict as ConflictRefusal
 from resolvers.saving import Conflict, Message, Saved, check_messages, save, stop_agent
 from resolvers.transaction import Transaction, is_typed_by_person
 from resolvers.viewer import TokenScope, Viewer
-
-log = structlog.get_logger(__name__)
 
 RUNNING = (SessionStatus.STARTING, SessionStatus.ACTIVE, SessionStatus.FAILED)
 """What counts as going: of an ENDING session only the last words are still on their way."""
@@ -111,11 +108,18 @@ async def start_new_chat(
             )
         return saved, session, True
 
-    saved, session, is_new = await backend.ledger.transaction(work)
-    if is_new:
-        if saved is not None:
+    asking: list[asyncio.Task[Session]] = []
+
+    def after(made: tuple[Saved | None, Session, bool]) -> None:
+        saved, session, is_new = made
+        if is_new and saved is not None:
             stop_agent(backend.hub, saved.session)
-        session = await ask_for_agent(backend, session)
+        if is_new:
+            asking.append(ask_for_agent(backend, session))
+
+    saved, session, _ = await backend.ledger.transaction(work, after)
+    for task in asking:
+        session = await asyncio.shield(task)
     is_reachable = session.status in (SessionStatus.STARTING, SessionStatus.ACTIVE)
     return Started(saved, session, connection_for(backend, session) if is_reachable else None)
 
@@ -203,59 +207,9 @@ async def _create(
     return session
 
 
-async def ask_for_agent(backend: Backend, session: Session) -> Session:
-    """Ask for this attempt's agent; return the session, FAILED if nobody can be asked."""
-    backend.presence.attempts[session.id] = session.attempt
-    # An agent of an older attempt may drain what it has, but nobody waits for it any more.
-    if backend.presence.agents.pop(session.id, None) is not None:
-        changed = SessionChanged(session.id, None)
-        backend.hub.publish(session_topic(session.id), changed)
-        backend.hub.publish(user_topic(session.user_id), changed)
-    backend.hub.publish(agent_topic(session.id), Fence(session.attempt))
-    tokens = backend.tokens
-    agent_media, _ = tokens.media(session.id, "agent", session.attempt)
-    try:
-        await backend.agents.start(
-            StartRequest(
-                session=session.id,
-                attempt=session.attempt,
-                agent_name=session.agent_name,
-                bridge_token=tokens.bridge(session.id, session.attempt),
-                audio_token=agent_media,
-                room=session.room_name,
-            )
-        )
-    except NoAgent as refusal:
-        return await _agent_unavailable(backend, session, str(refusal))
-    return session
-
-
 def connection_for(backend: Backend, session: Session) -> MediaConnection:
     """Make a fresh media connection for the person."""
     return backend.media.connection(session.id, session.room_name, session.attempt)
-
-
-async def _agent_unavailable(backend: Backend, session: Session, message: str) -> Session:
-    failed = await fail_attempt(backend, session.id, session.attempt, "AGENT_UNAVAILABLE", message)
-    return failed or session
-
-
-async def fail_attempt(
-    backend: Backend, session_id: str, attempt: int, code: str, message: str
-) -> Session | None:
-    """Note that this attempt gets no agent, unless it has one or another attempt was made."""
-    log.warning("agent_failed", session=session_id, attempt=attempt, code=code)
-
-    async def work(transaction: Transaction) -> Session | None:
-        edit = await transaction.edit(session_id)
-        if edit is None:
-            return None
-        session = edit.session
-        if session.attempt == attempt and session.status is SessionStatus.STARTING:
-            lifecycle.fail(session, code, message, transaction.now, backend.config)
-        return session
-
-    return await backend.ledger.transaction(work)
 
 
 def _outcome(saved: Saved | None, session: Session) -> dict[str, object]:
@@ -345,7 +299,12 @@ async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) 
         lifecycle.ask(session, transaction.now, backend.config)
         return session
 
-    session = await ask_for_agent(backend, await backend.ledger.transaction(work))
+    asking: list[asyncio.Task[Session]] = []
+    session = await backend.ledger.transaction(
+        work, lambda session: asking.append(ask_for_agent(backend, session))
+    )
+    for task in asking:
+        session = await asyncio.shield(task)
     is_asked = session.status is not SessionStatus.FAILED
     return Retried(session, connection_for(backend, session) if is_asked else None)
 
@@ -358,7 +317,7 @@ async def send_message(
     limits.check_key(key, ("key",))
     limits.check_text(text, ("text",))
 
-    async def work(transaction: Transaction) -> tuple[Utterance, bool]:
+    async def work(transaction: Transaction) -> Utterance:
         session = await owned_session(
             allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
         )
@@ -366,18 +325,20 @@ async def send_message(
         await backend.ledger.flush(edit)
         held = (await edit.load([key])).get(key)
         if held is not None:
-            return _same_line(held, text), False
+            return _same_line(held, text)
         if session.status is not SessionStatus.ACTIVE:
             raise ConflictRefusal(_not_active(session.status), field=("sessionId",))
         await edit.merge(_typed(key, text, transaction.now))
         if session.person_back_by is not None:
             session.person_back_by = transaction.now + backend.config.abandon_after
-        return (await edit.load([key]))[key], True
+        return (await edit.load([key]))[key]
 
-    utterance, is_new = await backend.ledger.transaction(work)
-    if is_new:
-        backend.hub.publish(agent_topic(utterance.session_id), Input(key, text))
-    return utterance
+    def after(line: Utterance) -> None:
+        # A line that is sent again may have missed its agent: agents know lines by their keys.
+        if line.awaits_agent:
+            backend.hub.publish(agent_topic(line.session_id), Input(key, text))
+
+    return await backend.ledger.transaction(work, after)
 
 
 def _same_line(held: Utterance, text: str) -> Utterance:

@@ -11,8 +11,8 @@ from agent_bridge.workers import StartRequest
 from models import EndReason, Role, Session, SessionStatus, Utterance, UtteranceSource
 from models.database import NotStored
 from resolvers import lifecycle
+from resolvers.asking import fail_attempt
 from resolvers.backend import Backend
-from resolvers.chats import fail_attempt
 from resolvers.merge import Claim
 from resolvers.presence import AgentPresence
 from resolvers.records import SessionChanged, session_topic, user_topic

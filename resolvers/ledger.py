@@ -165,17 +165,31 @@ class Ledger:
 
     # ------------------------------------------------------------------ transactions
 
-    async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def transaction(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        after: Callable[[T], object] | None = None,
+    ) -> T:
         """Run the work in one transaction, then tell everybody who watches.
 
         A caller that is cancelled leaves it running to its end: what was committed is published.
+
+        Args:
+            work: what to do, and to return.
+            after: called with the result once it is committed and told, before the next
+                transaction begins and even if the caller is gone by then. What has to follow from
+                the commit belongs here; it must neither wait nor raise.
         """
-        task = asyncio.create_task(self._transaction(work))
+        task = asyncio.create_task(self._transaction(work, after))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def _transaction(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        after: Callable[[T], object] | None,
+    ) -> T:
         asked_at = time.monotonic()
         async with self._turn:
             began = time.perf_counter()
@@ -194,6 +208,8 @@ class Ledger:
             self.figures.transactions.add(time.perf_counter() - began)
             for edit in committed[0].edits.values():
                 self._announce(edit)
+            if after is not None:
+                after(result)
             return result
 
     async def flush(self, edit: SessionEdit) -> None:

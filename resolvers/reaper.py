@@ -13,8 +13,8 @@ from models.database import NotStored, reader
 from models.deadlines import past_deadline
 from resolvers import lifecycle
 from resolvers.accounts import delete_expired_logins, revoked_among
+from resolvers.asking import ask_for_agent
 from resolvers.backend import Backend
-from resolvers.chats import ask_for_agent
 from resolvers.entrance import publish_revoked
 from resolvers.idempotency import KEPT_FOR
 from resolvers.records import ACCESS_PREFIX, watched_access
@@ -36,7 +36,6 @@ class Reaper:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._asking: set[asyncio.Task[Session]] = set()
         self._tidy_at = backend.clock()
 
     async def run(self) -> None:
@@ -51,9 +50,9 @@ class Reaper:
             await asyncio.sleep(EVERY_S)
 
     async def asked(self) -> None:
-        """Wait until every agent has been asked for that a look found missing."""
-        while self._asking:
-            await asyncio.wait(set(self._asking))
+        """Wait until every agent has been asked for that was found missing."""
+        while self._backend.asking:
+            await asyncio.wait(set(self._backend.asking))
 
     async def look(self) -> None:
         """Act on everything that is due now."""
@@ -112,7 +111,9 @@ class Reaper:
                 return None
             return edit.session, self._expire(edit.session, transaction.now)
 
-        outcome = await self._backend.ledger.transaction(work)
+        await self._backend.ledger.transaction(work, self._acted)
+
+    def _acted(self, outcome: tuple[Session, str | None] | None) -> None:
         if outcome is None:
             return
         session, action = outcome
@@ -123,21 +124,10 @@ class Reaper:
             log.warning("agent_timeout", session=session.id, attempt=session.attempt)
         stop_agent(self._backend.hub, session)
         if action == "agent_asked":
-            self._ask(session)
+            # Nobody waits for it here: it may take seconds, and deadlines don't wait.
+            ask_for_agent(self._backend, session)
         if session.status is SessionStatus.ENDED:
-            self._backend.ledger.forget(session_id)
-
-    def _ask(self, session: Session) -> None:
-        """Ask for an agent beside all else: that may take seconds, and deadlines don't wait."""
-        task = asyncio.create_task(ask_for_agent(self._backend, session))
-        self._asking.add(task)
-        task.add_done_callback(self._after_asking)
-
-    def _after_asking(self, task: asyncio.Task[Session]) -> None:
-        self._asking.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # Its start time-out runs: the session will be FAILED, and can be tried again.
-            log.error("agent_not_asked", exc_info=error)
+            self._backend.ledger.forget(session.id)
 
     def _expire(self, session: Session, now: datetime) -> str | None:
         """Change the session as its passed deadlines demand; return what was done, if anything.

@@ -69,9 +69,9 @@ async def save_session(
     async def work(transaction: Transaction) -> Saved:
         return await save(backend, allowed, transaction, session_id, messages)
 
-    saved = await backend.ledger.transaction(work)
-    stop_agent(backend.hub, saved.session)
-    return saved
+    return await backend.ledger.transaction(
+        work, lambda saved: stop_agent(backend.hub, saved.session)
+    )
 
 
 def check_messages(

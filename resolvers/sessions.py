@@ -64,7 +64,11 @@ async def delete_session(backend: Backend, viewer: Viewer | None, session_id: st
         await session.save(using_db=conn)
         return session
 
-    session = await backend.ledger.transaction(work)
+    session = await backend.ledger.transaction(work, lambda session: _deleted(backend, session))
+    return session.id
+
+
+def _deleted(backend: Backend, session: Session) -> None:
     backend.ledger.drop(session)
     deleted = SessionDeleted(session.id)
     hub = backend.hub
@@ -72,7 +76,6 @@ async def delete_session(backend: Backend, viewer: Viewer | None, session_id: st
     hub.publish(session_topic(session.id), deleted)
     hub.publish(user_topic(session.user_id), deleted)
     hub.publish(transcripts_topic(session.id), TranscriptEnded("SESSION_DELETED"))
-    return session.id
 
 
 def agent_state(backend: Backend, session: Session) -> str | None:

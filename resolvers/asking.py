@@ -1,0 +1,81 @@
+"""Asking for agents: what an attempt that was committed sets going, and what it comes to."""
+
+import asyncio
+from functools import partial
+
+import structlog
+
+from agent_bridge.commands import Fence
+from agent_bridge.workers import NoAgent, StartRequest
+from models import Session, SessionStatus
+from resolvers import lifecycle
+from resolvers.backend import Backend
+from resolvers.records import SessionChanged, agent_topic, session_topic, user_topic
+from resolvers.transaction import Transaction
+
+log = structlog.get_logger(__name__)
+
+
+def ask_for_agent(backend: Backend, session: Session) -> asyncio.Task[Session]:
+    """Fence older attempts off, and ask for the agent of the session's newest.
+
+    To be called right after the commit, so that nobody takes an older agent for the session's.
+    Asking may take seconds, and goes on whether or not anybody waits for it: hence a task, which
+    returns the session, FAILED if nobody can be asked. Who waits for it must shield it.
+    """
+    backend.presence.attempts[session.id] = session.attempt
+    # An agent of an older attempt may drain what it has, but nobody waits for it any more.
+    if backend.presence.agents.pop(session.id, None) is not None:
+        changed = SessionChanged(session.id, None)
+        backend.hub.publish(session_topic(session.id), changed)
+        backend.hub.publish(user_topic(session.user_id), changed)
+    backend.hub.publish(agent_topic(session.id), Fence(session.attempt))
+    task = asyncio.create_task(_ask(backend, session))
+    backend.asking.add(task)
+    task.add_done_callback(partial(_after_asking, backend))
+    return task
+
+
+async def _ask(backend: Backend, session: Session) -> Session:
+    attempt, tokens = session.attempt, backend.tokens
+    agent_media, _ = tokens.media(session.id, "agent", attempt)
+    try:
+        await backend.agents.start(
+            StartRequest(
+                session=session.id,
+                attempt=attempt,
+                agent_name=session.agent_name,
+                bridge_token=tokens.bridge(session.id, attempt),
+                audio_token=agent_media,
+                room=session.room_name,
+            )
+        )
+    except NoAgent as refusal:
+        failed = await fail_attempt(backend, session.id, attempt, "AGENT_UNAVAILABLE", str(refusal))
+        return failed or session
+    return session
+
+
+def _after_asking(backend: Backend, task: asyncio.Task[Session]) -> None:
+    backend.asking.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        # Its start time-out runs: the session will be FAILED, and can be tried again.
+        log.error("agent_not_asked", exc_info=error)
+
+
+async def fail_attempt(
+    backend: Backend, session_id: str, attempt: int, code: str, message: str
+) -> Session | None:
+    """Note that this attempt gets no agent, unless it has one or another attempt was made."""
+    log.warning("agent_failed", session=session_id, attempt=attempt, code=code)
+
+    async def work(transaction: Transaction) -> Session | None:
+        edit = await transaction.edit(session_id)
+        if edit is None:
+            return None
+        session = edit.session
+        if session.attempt == attempt and session.status is SessionStatus.STARTING:
+            lifecycle.fail(session, code, message, transaction.now, backend.config)
+        return session
+
+    return await backend.ledger.transaction(work)

@@ -1,0 +1,160 @@
+"""Callers that go away: what was committed for them takes effect all the same, everywhere."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from agent_bridge.commands import Fence, Gone, Input, Stop
+from agent_bridge.workers import NoWorker, StartRequest
+from models import SessionStatus, database
+from models.database import Connection
+from resolvers import chats, ledger, sessions
+from resolvers.backend import Backend
+from resolvers.chats import Previous
+from resolvers.saving import save_session
+from tests.resolvers.conftest import Clock
+from tests.resolvers.stage import Stage, message, staged, taken
+
+CutOff = Callable[[Coroutine[Any, Any, object]], Awaitable[None]]
+
+
+@pytest.fixture
+async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    async with staged(backend, clock) as stage:
+        yield stage
+
+
+@pytest.fixture
+def cut_off(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> CutOff:
+    """Call a use case, cancel it in the middle of its transaction, and let that come to its end."""
+
+    async def run(use_case: Coroutine[Any, Any, object]) -> None:
+        begun = asyncio.Event()
+
+        async def watched(work: Callable[[Connection], Awaitable[Any]], **options: Any) -> Any:
+            async def body(conn: Connection) -> Any:
+                begun.set()
+                return await work(conn)
+
+            return await database.transact(body, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger, "transact", watched)
+            calling = asyncio.create_task(use_case)
+            await begun.wait()
+            calling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await calling
+            await stage.backend.ledger.drain()
+            await stage.reaper.asked()
+
+    return run
+
+
+async def test_what_is_deleted_is_gone_for_everybody(stage: Stage, cut_off: CutOff) -> None:
+    """The agent and the streams are told, the room is closed, and no word is remembered."""
+    session, agent = await stage.talk()
+    await agent.say("a private word", final=False)
+    transcript, updates = await stage.watch(session), await stage.watch_sessions(session)
+    await transcript.caught_up()
+    await updates.next()
+    rooms: list[str] = []
+    stage.backend.ledger.on_ended.append(lambda session_id, room: rooms.append(room))
+
+    async with stage.commands(session) as commands:
+        await cut_off(sessions.delete_session(stage.backend, stage.viewer, session.id))
+
+        assert taken(commands) == [Gone()]
+    [last] = await transcript.rest()
+    assert last.end is not None
+    assert last.end.reason == "SESSION_DELETED"
+    assert (await updates.next()).deleted_session_id == session.id
+    assert (await updates.rest())[-1].end.reason == "SESSION_DELETED"
+    assert rooms == [session.room_name]
+    assert not stage.backend.ledger.remembers(session.id)
+
+
+async def test_what_is_typed_reaches_the_agent(stage: Stage, cut_off: CutOff) -> None:
+    """Without the person's sending it again."""
+    session, _ = await stage.talk()
+
+    async with stage.commands(session) as commands:
+        await cut_off(stage.type(session, "hello", key="k"))
+
+        assert taken(commands) == [Input("k", "hello")]
+
+
+async def test_what_is_saved_stops_its_agent(stage: Stage, cut_off: CutOff) -> None:
+    """It need not run into the grace period."""
+    session, _ = await stage.talk()
+
+    async with stage.commands(session) as commands:
+        saving = save_session(stage.backend, stage.viewer, session.id, [message("a")])
+        await cut_off(saving)
+
+        assert taken(commands) == [Stop("SAVED")]
+
+
+async def test_a_chat_that_was_made_gets_its_agent(stage: Stage, cut_off: CutOff) -> None:
+    """And the previous one loses it; repeated with its key, nothing is asked for again."""
+    previous, _ = await stage.talk()
+    wish: Any = {"previous": Previous(previous.id, []), "idempotency_key": "k"}
+
+    async with stage.commands(previous) as commands:
+        await cut_off(chats.start_new_chat(stage.backend, stage.viewer, **wish))
+
+        assert taken(commands) == [Stop("SAVED")]
+    again = await chats.start_new_chat(stage.backend, stage.viewer, **wish)
+    assert [request.session for request in stage.agents.asked] == [previous.id, again.session.id]
+    await stage.talker(again.session).come()
+    assert (await stage.read(again.session)).status is SessionStatus.ACTIVE
+
+
+async def test_another_attempt_is_asked_for(stage: Stage, cut_off: CutOff) -> None:
+    """And the older one is fenced off."""
+    session = await stage.start()
+    await stage.pass_by(5)
+
+    async with stage.commands(session) as commands:
+        await cut_off(chats.retry_agent(stage.backend, stage.viewer, session.id))
+
+        assert taken(commands) == [Fence(2)]
+    assert [request.attempt for request in stage.agents.asked] == [1, 2]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_nobody_need_wait_while_an_agent_is_asked_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    """That may take seconds; how it ends is noted all the same."""
+    session = await stage.start()
+    await stage.pass_by(5)
+    asking, answer = asyncio.Event(), asyncio.Event()
+    requests: list[StartRequest] = []
+
+    async def slow(request: StartRequest) -> None:
+        requests.append(request)
+        asking.set()
+        await answer.wait()
+        raise NoWorker("It has gone meanwhile.")
+
+    monkeypatch.setattr(stage.agents, "start", slow)
+    use_case: Coroutine[Any, Any, object] = (
+        stage.start() if is_new else chats.retry_agent(stage.backend, stage.viewer, session.id)
+    )
+    calling = asyncio.create_task(use_case)
+    async with asyncio.timeout(30):
+        await asking.wait()
+
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    answer.set()
+    await stage.reaper.asked()
+
+    [request] = requests
+    row = await sessions.get_session(stage.backend, stage.viewer, request.session)
+    assert (row.status, row.failure_code) == (SessionStatus.FAILED, "AGENT_UNAVAILABLE")
+    assert row.failure_message == "It has gone meanwhile."
