@@ -80,3 +80,7 @@ class Backend:
     asking: set[asyncio.Task[Session]] = field(default_factory=set)
     """What asks for agents just now; see `resolvers.asking`."""
     clock: Callable[[], datetime] = now
+
+    def __post_init__(self) -> None:
+        """Remember nobody of a conversation that is over, however it came to its end."""
+        self.ledger.on_ended.append(lambda session_id, room: self.presence.forget(session_id))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from agent_bridge.handler import Binding, Input, SessionGone, Welcome
 from agent_bridge.protocol import Ack, Nack, State
@@ -64,6 +65,7 @@ class AgentEvents:
         is_current = binding.attempt == session.attempt
         if not is_current:
             self._withdraw(binding.session, agent)
+            self._forget_if_over(binding.session, session)
         reason = session.end_reason
         return Welcome(is_current, reason.value if reason else None, inputs)
 
@@ -97,7 +99,8 @@ class AgentEvents:
         if is_outdated and not utterance.final:
             reply(Nack(segment, revision, "FENCED", "A newer attempt has taken over.", True))
             return
-        if utterance.role == "USER":
+        # Of a conversation that is over nothing is remembered: late words bring nobody back.
+        if utterance.role == "USER" and binding.session in presence.attempts:
             presence.heard[binding.session] = self._backend.clock()
 
         def answer(fault: Fault | None) -> None:
@@ -169,14 +172,14 @@ class AgentEvents:
             return edit.session
 
         try:
-            session = await backend.ledger.transaction(work)
+            await backend.ledger.transaction(work, partial(self._forget_if_over, binding.session))
         except NotStored:
             presence.unnoted.add(binding.session)
-            return
-        is_over = session is None or session.status is SessionStatus.ENDED
-        if is_over and binding.session not in presence.agents:
-            backend.ledger.forget(binding.session)
-            presence.forget(binding.session)
+
+    def _forget_if_over(self, session_id: str, session: Session | None) -> None:
+        if session is None or session.status is SessionStatus.ENDED:
+            self._backend.ledger.forget(session_id)
+            self._backend.presence.forget(session_id)
 
     def _withdraw(self, session_id: str, agent: AgentPresence) -> None:
         """Take a connection back that came and could not stay, unless another has its place."""

@@ -53,6 +53,8 @@ class Presence:
             agent.user_id = user_id
 
     def forget(self, session_id: str) -> None:
-        """Drop what is known of a session that is over."""
+        """Drop what is known of a session that is over, unless its agent is still there."""
+        if session_id in self.agents:
+            return
         self.attempts.pop(session_id, None)
         self.heard.pop(session_id, None)

@@ -95,7 +95,8 @@ class Reaper:
     async def _note_absence(self, session_id: str, transaction: Transaction) -> None:
         presence, now, config = self._backend.presence, transaction.now, self._backend.config
         edit = await transaction.edit(session_id)
-        if edit is None:
+        if edit is None or edit.session.status is SessionStatus.ENDED:
+            presence.forget(session_id)
             return
         # A clock that runs already is not set back by every try to return.
         session = edit.session

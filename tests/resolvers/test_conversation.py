@@ -13,6 +13,7 @@ from models import EndReason, Role, SessionStatus, UtteranceSource
 from models.database import NotStored
 from resolvers import chats, ledger, sessions
 from resolvers.backend import Backend
+from resolvers.presence import Presence
 from resolvers.saving import save_session
 from tests.resolvers.conftest import Clock
 from tests.resolvers.stage import Stage, message, staged, taken
@@ -582,3 +583,60 @@ async def test_a_deleted_session_takes_nothing_any_more(stage: Stage) -> None:
     await agent.bye()
 
     assert await stage.rows(session) == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["START_FAILED", "SAVED", "ABANDONED", "GRACE", "LEFT", "DELETED", "FENCED", "NOT_STORED"],
+)
+async def test_nothing_is_remembered_of_who_was_there(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """However a conversation ends, and whoever comes afterwards with what they still have."""
+    backend, viewer = stage.backend, stage.viewer
+    if end == "START_FAILED":
+        await stage.start()
+        await stage.pass_by(5)
+        await stage.pass_by(60)
+    elif end == "SAVED":
+        session = await stage.start()
+        await save_session(backend, viewer, session.id, [message("a")])
+        late = stage.talker(session)
+        await late.hello()
+        await late.say("late")
+        await late.bye()
+    elif end == "FENCED":
+        session = await stage.start()
+        await stage.pass_by(5)
+        await chats.retry_agent(backend, viewer, session.id)
+        await save_session(backend, viewer, session.id, [])
+        late = stage.talker(session, 1)
+        await late.hello()
+        await late.say("late")
+        await late.lose()
+    else:
+        session, agent = await stage.talk(with_person=False)
+        await agent.say("hello")
+        if end == "ABANDONED":
+            stage.agents.places = 0
+            await agent.lose()
+            await stage.pass_by(60)
+        elif end == "GRACE":
+            await save_session(backend, viewer, session.id, [])
+            await stage.pass_by(10)
+            assert backend.presence.agents
+            await agent.lose()
+        elif end == "DELETED":
+            await sessions.delete_session(backend, viewer, session.id)
+            await agent.lose()
+        elif end == "LEFT":
+            await agent.bye()
+        else:
+            await save_session(backend, viewer, session.id, [])
+            await stage.pass_by(10)
+            with monkeypatch.context() as patch:
+                patch.setattr(ledger, "transact", not_stored)
+                await agent.lose()
+            await stage.reaper.look()
+
+    assert backend.presence == Presence()
