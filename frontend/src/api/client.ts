@@ -39,7 +39,12 @@ export interface Api {
   reconnect(): void;
 }
 
-export function createApi(origin: string, fetcher: typeof fetch = fetch): Api {
+/** @param silent Told when a path to the server has died, which other connections share. */
+export function createApi(
+  origin: string,
+  fetcher: typeof fetch = fetch,
+  silent: () => void = () => {},
+): Api {
   const url = `${origin}/graphql`;
   const client = new Client({
     url,
@@ -56,7 +61,7 @@ export function createApi(origin: string, fetcher: typeof fetch = fetch): Api {
     keepAlive: 10_000,
     connectionAckWaitTimeout: PATIENCE_MS,
   });
-  dropWhenSilent(socket);
+  dropWhenSilent(socket, silent);
 
   const ask = <R, V>(kind: "query" | "mutation", document: unknown, variables: V): Promise<R> =>
     answered<R>((given) =>
@@ -142,12 +147,15 @@ function lost(error: unknown): Failure {
 }
 
 /** Ends a connection whose pings stay unanswered: a laptop that slept finds out at once. */
-function dropWhenSilent(socket: SocketClient): void {
+function dropWhenSilent(socket: SocketClient, silent: () => void): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   socket.on("ping", (received) => {
     if (received) return;
     clearTimeout(timer);
-    timer = setTimeout(() => socket.terminate(), 8_000);
+    timer = setTimeout(() => {
+      socket.terminate();
+      silent();
+    }, 8_000);
   });
   socket.on("pong", () => clearTimeout(timer));
   socket.on("closed", () => clearTimeout(timer));

@@ -44,7 +44,7 @@ export class App {
   navigate: NavigateFunction = () => {};
 
   constructor(origin: string) {
-    this.api = createApi(origin);
+    this.api = createApi(origin, fetch, () => this.sound.loseLine());
     this.history = new History(this.api, () => void this.look());
     this.sound = new Sound({
       microphoneOn: () => this.driver.dispatch({ type: "microphoneOn" }),

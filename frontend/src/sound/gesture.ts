@@ -13,7 +13,8 @@ export function onGesture(act: () => void): () => void {
 /** Lets a context that waits for that go on with the first click or key. */
 export function resumeWithGesture(context: AudioContext): void {
   if (context.state !== "suspended") return;
-  const resume = () => void context.resume();
+  // One that is closed meanwhile can't be resumed, and need not be.
+  const resume = () => void context.resume().catch(() => {});
   const stop = onGesture(resume);
   const settle = () => {
     if (context.state === "suspended") return;

@@ -93,7 +93,12 @@ async function capture(deviceId: string | null): Promise<MediaStream> {
 
 async function wired(stream: MediaStream, listener: MicrophoneListener): Promise<AudioContext> {
   const [context, source] = connected(stream);
-  await context.audioWorklet.addModule(worklet);
+  try {
+    await context.audioWorklet.addModule(worklet);
+  } catch (error) {
+    void context.close();
+    throw error;
+  }
   const node = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
   node.port.onmessage = ({ data }: MessageEvent<{ pcm: ArrayBuffer; level: number }>) =>
     listener.heard(data.pcm, data.level);

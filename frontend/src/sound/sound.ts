@@ -29,6 +29,8 @@ export class Sound {
   #isPlayedElsewhere = false;
   #microphone: OpenMicrophone | null = null;
   #opening = 0;
+  /** Whether there is to be one, be it that it is still asked for. */
+  #isWanted = false;
   #isMuted = false;
   #isListening = false;
   #deviceId: string | null = null;
@@ -67,6 +69,12 @@ export class Sound {
     this.#line.carry(this.#microphone?.track ?? null);
   }
 
+  /** Gives up a line on which nothing can arrive any more; it is `lost` then like any other. */
+  loseLine(): void {
+    // A room finds out by itself.
+    this.#link?.lose();
+  }
+
   /** Falls silent, and forgets what could not be sent. */
   closeLine(): void {
     this.#line?.close();
@@ -78,7 +86,8 @@ export class Sound {
   }
 
   async openMicrophone(): Promise<void> {
-    this.closeMicrophone();
+    this.#dropMicrophone();
+    this.#isWanted = true;
     const opening = this.#opening;
     try {
       const microphone = await openMicrophone(this.#deviceId, {
@@ -96,11 +105,18 @@ export class Sound {
       this.#listener.microphoneOn();
     } catch (error) {
       if (opening !== this.#opening) return;
+      this.#isWanted = false;
       this.#listener.microphoneFailed(error instanceof NoMicrophone ? error.problem : "failed");
     }
   }
 
   closeMicrophone(): void {
+    this.#isWanted = false;
+    this.#dropMicrophone();
+  }
+
+  /** Closes the one that is open; one that is still asked for is not taken when it comes. */
+  #dropMicrophone(): void {
     this.#opening++;
     if (this.#microphone) this.#line?.carry(null);
     this.#microphone?.close();
@@ -116,7 +132,7 @@ export class Sound {
   /** Hears with another microphone from now on. */
   choose(deviceId: string | null): void {
     this.#deviceId = deviceId;
-    if (this.#microphone) void this.openMicrophone();
+    if (this.#isWanted) void this.openMicrophone();
   }
 
   #heard(pcm: ArrayBuffer, level: number): void {
@@ -141,7 +157,7 @@ export class Sound {
         end: (id) => speaker.send({ do: "end", id }),
         clear: (id) => speaker.send({ do: "clear", id }),
       },
-      { waiting: this.#held, reportsPlayed: speaker.isPossible },
+      { waiting: this.#held, reportsPlayed: () => speaker.isReady },
     );
     this.#link = link;
     return { send: link.send, carry() {}, unlock() {}, close: link.close };

@@ -5,6 +5,9 @@ import worklet from "./playback.worklet.ts?worker&url";
 import type { Played } from "./playouts.ts";
 
 const RATE = 24_000;
+/** 5 s: what would begin later than that is no answer any more. */
+const MOST_WAITING = 5 * 2 * RATE;
+const LONGEST_PAUSE_MS = 10_000;
 
 export interface SpeakerListener {
   played(id: string, samples: number): void;
@@ -25,6 +28,10 @@ export class Speaker {
   #context: AudioContext | null = null;
   #node: AudioWorkletNode | null = null;
   #waiting: ToPlayback[] = [];
+  #waitingBytes = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #tries = 0;
+  #isNeeded = false;
 
   constructor(listener: SpeakerListener) {
     this.#listener = listener;
@@ -35,27 +42,32 @@ export class Speaker {
     return "audioWorklet" in AudioContext.prototype;
   }
 
+  /** Whether reports can be promised. They may come even so, a moment later. */
+  get isReady(): boolean {
+    return this.#node !== null && this.#context?.state === "running";
+  }
+
   /** Makes sound possible; called within a click where there is one. */
   unlock(): void {
     if (!this.isPossible) return;
-    if (this.#context) {
-      void this.#context.resume();
-      return;
-    }
-    const context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
-    this.#context = context;
-    context.onstatechange = () => this.#listener.silenced(context.state === "suspended");
-    this.#listener.silenced(context.state === "suspended");
-    resumeWithGesture(context);
-    void this.#wire(context);
+    this.#isNeeded = true;
+    if (this.#context) void this.#context.resume().catch(() => {});
+    else this.#open();
   }
 
   send(message: ToPlayback): void {
-    if (!this.isPossible) return;
-    if (message.do === "reset") this.#reported.clear();
-    if (!this.#node) this.#waiting.push(message);
+    if (message.do === "reset") this.#reset();
+    if (this.#node === null) this.#wait(message);
     else if (message.do === "sound") this.#node.port.postMessage(message, [message.pcm]);
     else this.#node.port.postMessage(message);
+  }
+
+  #open(): void {
+    clearTimeout(this.#retry);
+    const context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
+    this.#context = context;
+    resumeWithGesture(context);
+    this.#wire(context).catch(() => this.#openLater(context));
   }
 
   async #wire(context: AudioContext): Promise<void> {
@@ -64,7 +76,43 @@ export class Speaker {
     node.port.onmessage = ({ data }: MessageEvent<Report>) => this.#take(data);
     node.connect(context.destination);
     this.#node = node;
-    for (const message of this.#waiting.splice(0)) this.send(message);
+    this.#tries = 0;
+    for (const message of this.#takeWaiting()) this.send(message);
+    // Only now: each context begins as suspended, and there may have been several.
+    const tell = () => this.#listener.silenced(context.state === "suspended");
+    context.onstatechange = tell;
+    tell();
+  }
+
+  /** What plays could not be fetched. A context remembers that, so the next try has another one. */
+  #openLater(context: AudioContext): void {
+    void context.close().catch(() => {});
+    this.#context = null;
+    this.#takeWaiting();
+    if (!this.#isNeeded) return;
+    const pause = Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** this.#tries++);
+    this.#retry = setTimeout(() => this.#open(), pause);
+  }
+
+  /** Keeps what comes while the loudspeaker is fetched; of a reply that is cut, nothing is played. */
+  #wait(message: ToPlayback): void {
+    if (this.#context === null || message.do === "reset") return;
+    this.#waiting.push(message);
+    if (message.do === "sound") this.#waitingBytes += message.pcm.byteLength;
+    if (this.#waitingBytes > MOST_WAITING) this.#takeWaiting();
+  }
+
+  #takeWaiting(): ToPlayback[] {
+    this.#waitingBytes = 0;
+    return this.#waiting.splice(0);
+  }
+
+  /** The line is closed; the next one asks for the loudspeaker again, should it be missing. */
+  #reset(): void {
+    this.#isNeeded = false;
+    clearTimeout(this.#retry);
+    this.#reported.clear();
+    this.#takeWaiting();
   }
 
   #take({ played, level, isCut = false }: Report): void {

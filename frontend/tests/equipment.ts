@@ -1,0 +1,118 @@
+/** What a browser lends to the sound of the page, as far as the sound knows it. */
+import { vi } from "vitest";
+
+export class FakeSocket {
+  static readonly OPEN = 1;
+  static readonly all: FakeSocket[] = [];
+  readyState = FakeSocket.OPEN;
+  bufferedAmount = 0;
+  /** Whether anything gets through; what does not is buffered. */
+  isAlive = true;
+  sent: (string | ArrayBuffer)[] = [];
+  onopen: (() => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  onmessage: ((event: { data: string | ArrayBuffer }) => void) | null = null;
+  close = vi.fn();
+
+  constructor() {
+    FakeSocket.all.push(this);
+  }
+
+  send(message: string | ArrayBuffer): void {
+    this.sent.push(message);
+    if (!this.isAlive)
+      this.bufferedAmount += typeof message === "string" ? message.length : message.byteLength;
+  }
+
+  open(): void {
+    this.onopen?.();
+    this.onmessage?.({ data: JSON.stringify({ type: "welcome" }) });
+  }
+
+  get sound(): ArrayBuffer[] {
+    return this.sent.filter((message) => typeof message !== "string");
+  }
+}
+
+/** Settles when a test wants it to. */
+export interface Asked<T> {
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+export class FakeContext extends EventTarget {
+  static readonly all: FakeContext[] = [];
+  state = "running";
+  destination = {};
+  onstatechange: (() => void) | null = null;
+  /** The program that is fetched. */
+  module: Asked<void> = { resolve() {}, reject() {} };
+  audioWorklet = {
+    addModule: () =>
+      new Promise<void>((resolve, reject) => {
+        this.module = { resolve, reject };
+      }),
+  };
+  resume = vi.fn(async () => {});
+  close = vi.fn(async () => {
+    this.state = "closed";
+  });
+  createMediaStreamSource = () => ({ connect() {} });
+
+  constructor() {
+    super();
+    FakeContext.all.push(this);
+  }
+
+  static get last(): FakeContext {
+    const last = FakeContext.all.at(-1);
+    if (!last) throw new Error("no context");
+    return last;
+  }
+}
+// Where the browser has it, and where the loudspeaker looks for it.
+Object.defineProperty(FakeContext.prototype, "audioWorklet", { writable: true, value: null });
+
+export class FakeNode {
+  static readonly all: FakeNode[] = [];
+  port = { postMessage: vi.fn(), onmessage: null as ((event: { data: unknown }) => void) | null };
+  connect = vi.fn();
+
+  constructor() {
+    FakeNode.all.push(this);
+  }
+}
+
+export class FakeTrack extends EventTarget {
+  enabled = true;
+  stop = vi.fn();
+  clone = () => new FakeTrack();
+}
+
+export class FakeStream {
+  readonly track = new FakeTrack();
+  getTracks = () => [this.track];
+  getAudioTracks = () => [this.track];
+}
+
+/** Each microphone that was asked for, by the id of its device. */
+export const microphones: (Asked<FakeStream> & { id: string | undefined })[] = [];
+
+type Wanted = { audio: { deviceId?: { ideal: string } } };
+
+const mediaDevices = {
+  getUserMedia: ({ audio }: Wanted) =>
+    new Promise<FakeStream>((resolve, reject) => {
+      microphones.push({ id: audio.deviceId?.ideal, resolve, reject });
+    }),
+};
+
+/** Puts all of it in the browser's place; `vi.unstubAllGlobals` takes it away. */
+export function installed(): void {
+  for (const list of [FakeSocket.all, FakeContext.all, FakeNode.all, microphones]) list.length = 0;
+  vi.stubGlobal("WebSocket", FakeSocket);
+  vi.stubGlobal("AudioContext", FakeContext);
+  vi.stubGlobal("AudioWorkletNode", FakeNode);
+  vi.stubGlobal("window", { isSecureContext: true });
+  vi.stubGlobal("navigator", { mediaDevices });
+}
