@@ -11,9 +11,9 @@ RUNNING: Final = [status for status in SessionStatus if status is not SessionSta
 
 
 async def running_by_status() -> dict[str, int]:
-    """Return their number by status, zeros included; those that ended are too many to count."""
+    """Return their number by status, zeros included; what was deleted does not run any more."""
     rows = (
-        await Session.filter(status__in=RUNNING)
+        await Session.filter(status__in=RUNNING, deleted_at=None)
         .using_db(reader())
         .annotate(number=Count("id"))
         .group_by("status")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agent_bridge.commands import Gone
 from models import Session, SessionStatus, ids
+from models.running import running_by_status
 from resolvers import history, sessions
 from resolvers.backend import Backend
 from resolvers.pages import Page
@@ -169,6 +170,19 @@ async def test_no_deadline_wakes_a_deleted_session(stage: Stage) -> None:
     assert (await stage.read(session)).status is SessionStatus.ACTIVE
     await stage.pass_by(25 * 3600)
     assert not await Session.filter(id=session.id).exists()
+
+
+async def test_what_is_deleted_is_not_counted_as_running(stage: Stage) -> None:
+    """Its tombstone keeps the status that it had; of the others each counts."""
+    await stage.start()
+    deleted = await stage.start()
+    await sessions.delete_session(stage.backend, stage.viewer, deleted.id)
+    _, agent = await stage.talk()
+    await agent.bye()
+
+    counted = await running_by_status()
+
+    assert counted == {"STARTING": 1, "ACTIVE": 0, "FAILED": 0, "ENDING": 0}
 
 
 # ---------------------------------------------------------------------- cursors
