@@ -16,6 +16,7 @@ import { type Connection, isOver } from "../conversation/state.ts";
 import { History } from "../history/history.ts";
 import type { LineListener } from "../sound/line.ts";
 import { Sound } from "../sound/sound.ts";
+import { Drafts } from "./drafts.ts";
 import { recall, remember } from "./storage.ts";
 import { Store } from "./store.ts";
 import { Toasts } from "./toasts.ts";
@@ -34,6 +35,7 @@ export class App {
   readonly history: History;
   readonly sound: Sound;
   readonly toasts = new Toasts();
+  readonly drafts = new Drafts();
   /** The microphone that was chosen; null is the system's choice. */
   readonly microphone = new Store<string | null>(recall("microphone"));
   readonly presence = new Store<Presence>({ is: "loading" });
@@ -52,7 +54,10 @@ export class App {
       silenced: (isSilenced) => this.driver.dispatch({ type: "silenced", isSilenced }),
     });
     this.driver = new Driver(this.api, this.#soundSystem(origin), {
-      show: (id) => this.navigate(`/c/${id}`),
+      show: (id) => {
+        this.drafts.carryTo(id);
+        this.navigate(`/c/${id}`);
+      },
       // Somebody who looks at something else meanwhile goes on looking at it.
       hide: (id) => void (location.pathname === `/c/${id}` && this.navigate("/")),
       remember: (id) => remember("talking", id),
@@ -129,6 +134,7 @@ export class App {
   /** Ends this login. When that fails, nothing has changed, and the failure is thrown. */
   async signOut(): Promise<void> {
     await this.api.mutate(SignOutDocument, {});
+    this.drafts.clear();
     this.driver.dispatch({ type: "leave" });
     this.api.reconnect();
     this.#leave();
@@ -144,6 +150,7 @@ export class App {
 
   #enter(viewer: Viewer): void {
     const before = this.presence.value;
+    this.drafts.belongTo(viewer.id, this.#movesAlong);
     this.presence.set({ is: "here", viewer });
     const isSame = before.is === "here" && before.viewer.id === viewer.id;
     if (!isSame) this.history.start();
@@ -176,6 +183,7 @@ export class App {
     this.presence.set({ is: "away", wasHere });
     this.driver.dispatch({ type: "signedOut" });
     this.history.stop();
+    this.drafts.hide();
     // Whoever comes next must not find what was told to the one before.
     this.toasts.clear();
   }

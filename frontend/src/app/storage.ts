@@ -1,11 +1,11 @@
 /** What the browser keeps for us; where that is forbidden, the page works without. */
 
 type Kept = "theme" | "microphone" | "sidebar";
-type KeptByTab = "talking";
+type KeptByTab = "talking" | "drafts";
 
 const area = (name: Kept | KeptByTab): Storage =>
-  // Which session a reload joins again is a matter of this tab alone.
-  name === "talking" ? sessionStorage : localStorage;
+  // Which session a reload joins again, and what was typed, is a matter of this tab alone.
+  name === "talking" || name === "drafts" ? sessionStorage : localStorage;
 
 export function recall(name: Kept | KeptByTab): string | null {
   try {

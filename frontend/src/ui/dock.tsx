@@ -83,12 +83,18 @@ function Following({ state }: { state: Conversation }) {
 }
 
 function Talking({ state }: { state: Conversation }) {
-  const { driver } = useApp();
+  const { driver, drafts } = useApp();
+  const id = state.session?.id ?? "";
   const form = useRef<HTMLFormElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   useFocusHandedOn(form);
   // A conversation may outlive the server's version, or its network.
   useEffect(fetchPieces, []);
+  // Whoever goes on with a draft goes on at its end.
+  useEffect(() => {
+    const end = field.current?.value.length ?? 0;
+    field.current?.setSelectionRange(end, end);
+  }, []);
   const canSay = isReady(state);
 
   const send = (event?: FormEvent) => {
@@ -97,6 +103,7 @@ function Talking({ state }: { state: Conversation }) {
     if (!field.current || text.trim() === "" || !isReady(driver.state)) return;
     driver.dispatch({ type: "say", key: newKey(), text, at: new Date().toISOString() });
     field.current.value = "";
+    drafts.keep(id, "");
     field.current.focus();
   };
   const pressed = (event: KeyboardEvent) => {
@@ -116,6 +123,9 @@ function Talking({ state }: { state: Conversation }) {
         aria-label="Type instead of speaking"
         placeholder={invitation(state)}
         maxLength={8000}
+        // Not controlled: what is typed is drawn by the browser, at once, whatever else goes on.
+        defaultValue={drafts.of(id)}
+        onChange={(event) => drafts.keep(id, event.target.value)}
         readOnly={!canSay}
         aria-disabled={!canSay}
         data-landing={hasKeyboard() ? "" : undefined}

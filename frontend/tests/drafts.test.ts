@@ -1,0 +1,126 @@
+/** What was typed and not sent: never dropped, never shown to anybody else. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { Drafts } from "../src/app/drafts.ts";
+
+class FakeStorage {
+  readonly items = new Map<string, string>();
+  getItem = (name: string) => this.items.get(name) ?? null;
+  setItem = (name: string, value: string) => void this.items.set(name, value);
+  removeItem = (name: string) => void this.items.delete(name);
+}
+
+let storage: FakeStorage;
+beforeEach(() => {
+  storage = new FakeStorage();
+  vi.stubGlobal("sessionStorage", storage);
+});
+afterEach(() => vi.unstubAllGlobals());
+
+function written(): Drafts {
+  const drafts = new Drafts();
+  drafts.belongTo("usr_1");
+  drafts.keep("ses_1", "half a li");
+  return drafts;
+}
+
+describe("a draft", () => {
+  it("is there again after a reload, in its own conversation", () => {
+    written();
+
+    const drafts = new Drafts();
+    drafts.belongTo("usr_1");
+
+    expect(drafts.of("ses_1")).toBe("half a li");
+    expect(drafts.of("ses_2")).toBe("");
+  });
+
+  it("is carried over to the next conversation, and only there", () => {
+    const drafts = written();
+
+    drafts.carryTo("ses_2");
+
+    expect(drafts.of("ses_2")).toBe("half a li");
+    expect(drafts.of("ses_1")).toBe("");
+    drafts.carryTo("ses_3");
+    expect(drafts.of("ses_3")).toBe("half a li");
+  });
+
+  it("is the one typed last that is carried over", () => {
+    const drafts = written();
+    drafts.keep("ses_2", "another");
+    drafts.keep("ses_1", "half a line");
+
+    drafts.carryTo("ses_3");
+
+    expect(drafts.of("ses_3")).toBe("half a line");
+  });
+
+  it("leaves no trace once it is sent", () => {
+    const drafts = written();
+
+    drafts.keep("ses_1", "");
+    drafts.carryTo("ses_2");
+
+    expect(drafts.of("ses_2")).toBe("");
+    expect(storage.items.size).toBe(0);
+  });
+
+  it("is not kept for anybody else, also after a reload", () => {
+    written();
+
+    const drafts = new Drafts();
+    drafts.belongTo("usr_2");
+
+    expect(drafts.of("ses_1")).toBe("");
+    expect(storage.items.size).toBe(0);
+  });
+
+  it("moves along with a guest who becomes an account", () => {
+    const drafts = written();
+
+    drafts.belongTo("usr_2", true);
+    drafts.belongTo("usr_2");
+
+    expect(drafts.of("ses_1")).toBe("half a li");
+  });
+
+  it("is in the page alone while nobody is signed in, for whoever comes back", () => {
+    const drafts = written();
+
+    drafts.hide();
+    expect(storage.items.size).toBe(0);
+    drafts.belongTo("usr_1");
+
+    expect(drafts.of("ses_1")).toBe("half a li");
+    expect(storage.items.size).toBe(1);
+  });
+
+  it("is kept by the page where the browser keeps nothing", () => {
+    const forbidden = () => {
+      throw new DOMException("", "SecurityError");
+    };
+    vi.stubGlobal("sessionStorage", {
+      getItem: forbidden,
+      setItem: forbidden,
+      removeItem: forbidden,
+    });
+
+    const drafts = written();
+    drafts.carryTo("ses_2");
+
+    expect(drafts.of("ses_2")).toBe("half a li");
+  });
+
+  it.each(["nonsense", "[]", '{"owner": "usr_1"}', "null"])(
+    "of another form is none: %s",
+    (kept) => {
+      storage.items.set("voxql.drafts", kept);
+
+      const drafts = new Drafts();
+      drafts.belongTo("usr_1");
+
+      expect(drafts.of("ses_1")).toBe("");
+    },
+  );
+});

@@ -1,0 +1,83 @@
+"""What was typed and not sent is not dropped: it comes back, or goes along, until it is sent."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.person import Person
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(180)
+
+HALF = "half a line"
+
+
+async def has_half_typed(person: Person) -> str:
+    await person.comes_as_guest()
+    session = await person.starts_talking()
+    await person.field.fill(HALF)
+    return session
+
+
+async def test_a_draft_is_there_again_after_looking_elsewhere_and_a_reload(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """And is gone on with at its end; once it is sent, nothing of it comes back."""
+    person = await visit(speaking.url)
+    page = person.page
+    await has_half_typed(person)
+
+    await page.get_by_role("link", name="Guest", exact=True).click()
+    await page.get_by_role("link", name="Return").click()
+    await expect(person.field).to_have_value(HALF)
+    await page.reload()
+    await person.is_listened_to()
+    await expect(person.field).to_have_value(HALF)
+    await person.field.focus()
+    await page.keyboard.type(" and more")
+    await page.keyboard.press("Enter")
+    await expect(person.finals).to_have_text([f"{HALF} and more"])
+    await expect(person.field).to_have_value("")
+    await page.reload()
+    await person.is_listened_to()
+
+    await expect(person.field).to_have_value("")
+
+
+async def test_a_draft_goes_along_to_the_next_conversation(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """With New chat; and if the conversation was ended in another window in mid-typing."""
+    person = await visit(speaking.url)
+    first = await has_half_typed(person)
+
+    await person.new_chat.click()
+    second = await person.is_listened_to(other_than=first)
+    await expect(person.field).to_have_value(HALF)
+
+    other = Person(person.url, await person.context.new_page(), person.context)
+    await other.page.goto(f"{person.url}/c/{second}")
+    await other.page.get_by_role("button", name="End", exact=True).click()
+    await expect(person.field).to_have_count(0)
+    await person.new_chat.click()
+    await person.is_listened_to(other_than=second)
+    await expect(person.field).to_have_value(HALF)
+
+
+async def test_a_draft_is_not_found_by_whoever_comes_next(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """Signing out leaves nothing of it, on the page or in the browser."""
+    person = await visit(speaking.url)
+    page = person.page
+    await has_half_typed(person)
+    kept = "Object.values({...sessionStorage}).join()"
+    assert HALF in await page.evaluate(kept)
+
+    await page.get_by_role("link", name="Guest", exact=True).click()
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("button", name="Continue as a guest").click()
+    await person.starts_talking()
+
+    await expect(person.field).to_have_value("")
+    assert HALF not in await page.evaluate(kept)
