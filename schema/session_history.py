@@ -54,8 +54,8 @@ def filter_from(given_filter: SessionFilter | None) -> history.SessionFilter:
 class SearchMatch:
     utterance: Utterance
     snippet: str = strawberry.field(
-        description="The words around the place, as HTML: what was said is escaped (`&amp;`, `&lt;`,"
-        " `&gt;`), with `<mark>…</mark>` around what was found."
+        description="The words around the place, as HTML: what was said is escaped (`&amp;`,"
+        " `&lt;`, `&gt;`), with `<mark>…</mark>` around what was found."
     )
 
 
