@@ -3,35 +3,48 @@
 from collections.abc import Callable
 from typing import Any
 
+GOES_ON = frozenset({"thinking", "speaking"})
+"""States of an agent whose conversation goes on."""
+
 
 class Answers:
     """Keeps typed lines open while they are answered, so that another agent can take them over.
 
     An answer that somebody interrupts counts as given. One that ends because the agent does is cut
-    off in the same way, so what was cut off waits for a sign that the conversation goes on.
+    off in the same way, and closing a session may even bring a last final of the person's; so what
+    was cut off waits for the agent's next answer, which is the sign that it is still there. An
+    answer that failed counts as given too: the next agent would only fail at it in its turn.
 
     Args:
-        session: an `AgentSession` of livekit-agents.
         acknowledge: is called with the key of each line that has been answered.
+        cuts: how often until now a reply was cut off that livekit-agents took for complete.
     """
 
-    def __init__(self, session: Any, acknowledge: Callable[[str], None]) -> None:
-        self._session = session
+    def __init__(
+        self, acknowledge: Callable[[str], None], cuts: Callable[[], int] = lambda: 0
+    ) -> None:
         self._acknowledge = acknowledge
+        self._cuts = cuts
         self._cut_off: list[str] = []
 
     def expect(self, key: str, speech: Any) -> None:
         """Note that this `SpeechHandle` is the answer to the line with this key."""
-        speech.add_done_callback(lambda done: self._on_done(key, done))
+        self._go_on()
+        before = self._cuts()
+        speech.add_done_callback(lambda done: self._on_done(key, done, before))
 
-    def goes_on(self) -> None:
-        """Note that the person said or typed something."""
+    def on_state(self, state: str) -> None:
+        """Note what the agent does now, in the words of livekit-agents."""
+        if state in GOES_ON:
+            self._go_on()
+
+    def _go_on(self) -> None:
         for key in self._cut_off:
             self._acknowledge(key)
         self._cut_off.clear()
 
-    def _on_done(self, key: str, speech: Any) -> None:
-        if speech.interrupted and getattr(self._session, "user_state", "") != "speaking":
+    def _on_done(self, key: str, speech: Any, cuts_before: int) -> None:
+        if speech.interrupted or self._cuts() > cuts_before:
             self._cut_off.append(key)
         else:
             self._acknowledge(key)

@@ -119,7 +119,7 @@ class Conversation:
         self._bridge: BridgeClient | None = None
         self._failed: asyncio.Future[str] | None = None
         self._session: AgentSession[None] = self._new_session()
-        self._answers = Answers(self._session, self._answered)
+        self._answers = Answers(self._answered, lambda: self._output.cuts)
 
     async def run(self) -> None:
         """Hold the conversation until the server says stop.
@@ -249,7 +249,6 @@ class Conversation:
     async def _typed(self, line: InputCommand) -> None:
         """Take a typed line as the person's turn; it interrupts like a spoken one."""
         await self._session.interrupt()
-        self._answers.goes_on()
         speech = self._session.generate_reply(user_input=line.text, input_modality="text")
         self._answers.expect(line.key, speech)
 
@@ -258,7 +257,6 @@ class Conversation:
             self._bridge.acknowledge(key)
 
     def _heard(self, heard: Heard) -> None:
-        self._answers.goes_on()
         self._user_segment = self._user_segment or new_segment()
         self._utter(
             Utterance(
@@ -306,6 +304,7 @@ class Conversation:
     def _on_state(self, event: AgentStateChangedEvent) -> None:
         # livekit keeps every event of a session for a report that nobody asks for here.
         self._session._recorded_events.clear()
+        self._answers.on_state(event.new_state)
         self._line.state(event.new_state)
         if self._bridge is not None:
             self._bridge.state(_STATES[event.new_state])

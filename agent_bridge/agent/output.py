@@ -132,6 +132,8 @@ class PersonOutput(io.AudioOutput):
         self._changed = asyncio.Event()
         self._reports = False
         self._is_heard = False
+        self.cuts = 0
+        """How many replies were cut off until now."""
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         """Take sound of the reply, as fast as the voice makes it."""
@@ -157,6 +159,7 @@ class PersonOutput(io.AudioOutput):
         if playout is None or playout.is_cleared:
             return
         playout.is_cleared = True
+        self.cuts += 1
         playout.waiting.clear()
         if playout.began:
             self._line.say(Clear(playout.id))

@@ -75,7 +75,7 @@ class Attachment:
         self._session = session
         self._ctx = ctx
         self._bridge = BridgeClient(dispatch.url, dispatch.token, ("input", "speech"))
-        self._answers = Answers(session, self._bridge.acknowledge)
+        self._answers = Answers(self._bridge.acknowledge)
         self._agent = AgentWords(self._utter)
         self._person = PersonWords(self._utter, lambda: self._room.is_connected)
         self._room = RoomWatch(ctx.room, self)
@@ -108,6 +108,7 @@ class Attachment:
     # What the session tells. These run on the agent's own loop: they only note, and never wait.
 
     def _on_agent_state(self, event: Any) -> None:
+        self._answers.on_state(event.new_state)
         self._show(event.new_state)
 
     def _show(self, state: str) -> None:
@@ -118,11 +119,9 @@ class Attachment:
 
     def _on_user_state(self, event: Any) -> None:
         if event.new_state == "speaking":
-            self._answers.goes_on()
             self._person.on_voice(_moment(event))
 
     def _on_heard(self, event: Any) -> None:
-        self._answers.goes_on()
         language = _key(getattr(event, "language", None), LANGUAGE_LENGTH)
         speaker = _key(getattr(event, "speaker_id", None), KEY_LENGTH)
         self._person.on_heard(event.transcript, event.is_final, _moment(event), language, speaker)
@@ -193,7 +192,6 @@ class Attachment:
         with suppress(RuntimeError):
             # It can't be interrupted just now: then the answer comes after it.
             await self._session.interrupt()
-        self._answers.goes_on()
         try:
             self._answers.expect(line.key, self._session.generate_reply(user_input=line.text))
         except RuntimeError as error:

@@ -45,7 +45,6 @@ class FakeSession(rtc.EventEmitter[str]):
     def __init__(self, agent_state: str = "initializing") -> None:
         super().__init__()
         self.agent_state = agent_state
-        self.user_state = "listening"
         self.output = SimpleNamespace(audio=object(), audio_enabled=True)
         self.asked: list[str] = []
         self.answers: list[FakeSpeech] = []
@@ -57,10 +56,6 @@ class FakeSession(rtc.EventEmitter[str]):
         event = SimpleNamespace(old_state=self.agent_state, new_state=state)
         self.agent_state = state
         self.emit("agent_state_changed", event)
-
-    def voice(self, state: str) -> None:
-        self.user_state = state
-        self.emit("user_state_changed", SimpleNamespace(new_state=state, created_at=time.time()))
 
     def heard(self, text: str, final: bool = False, **more: Any) -> None:
         event = SimpleNamespace(transcript=text, is_final=final, created_at=time.time(), **more)

@@ -114,39 +114,42 @@ async def test_typed_lines_are_answered_once_the_session_runs(server: Server) ->
 async def test_a_line_whose_answer_the_agents_end_cuts_off_is_left_to_the_next(
     server: Server,
 ) -> None:
-    """The answer ends as if somebody had interrupted it; who did shows in what comes then."""
+    """Nor does it count as going on what a session still says when it closes."""
     session, ctx, _ = attached(server)
     notes = server.notebook.of(SESSION)
     await server.notebook.until(lambda: notes.is_ready)
-    for number in range(4):
-        server.type(SESSION, f"line-{number}", "Tell me a story.")
-        await session.was_asked(number + 1)
-        if number < 3:
-            session.answers[number].end(interrupted=True)
-        if number == 1:
-            session.voice("speaking")
-            session.voice("listening")
-    # The second by the person's voice, the others by the line that came next.
-    await server.notebook.until(lambda: len(notes.acknowledged) == 3)
+    server.type(SESSION, "line-1", "Tell me a story.")
+    await session.was_asked(1)
+    session.state("speaking")
 
-    session.answers[3].end(interrupted=True)
+    session.answers[0].end(interrupted=True)
     session.state("listening")
+    session.heard("mm", final=True)
     session.close(CloseReason.JOB_SHUTDOWN)
     await asyncio.gather(*(callback("") for callback in ctx.callbacks))
 
     assert notes.byes == ["DRAINING"]
-    assert notes.acknowledged == ["line-0", "line-1", "line-2"]
+    assert [said.text for said in notes.finals("USER")] == ["mm"]
+    assert notes.acknowledged == []
 
 
-async def test_an_answer_that_the_person_speaks_over_has_been_given(server: Server) -> None:
-    """They are heard before the answer ends."""
+@pytest.mark.parametrize("then", ["spoken over", "typed over"])
+async def test_an_answer_that_the_person_interrupts_has_been_given(
+    server: Server, then: str
+) -> None:
+    """That shows as the agent goes on to the next."""
     session, _, attachment = attached(server)
     notes = server.notebook.of(SESSION)
     await server.notebook.until(lambda: notes.is_ready)
     server.type(SESSION, "line-1", "Tell me a story.")
     await session.was_asked(1)
-    session.voice("speaking")
+    session.state("speaking")
     session.answers[0].end(interrupted=True)
+    if then == "spoken over":
+        session.heard("Stop!", final=True)
+        session.state("thinking")
+    else:
+        server.type(SESSION, "line-2", "Stop!")
     await server.notebook.until(lambda: notes.acknowledged == ["line-1"])
     await attachment.aclose()
 

@@ -164,6 +164,27 @@ async def test_typed_lines_interrupt_and_are_answered_aloud(attended: Server) ->
     assert someone.replies[0].cleared_at is not None
 
 
+async def test_a_line_whose_answer_is_cut_off_by_the_agents_end_is_not_acknowledged(
+    server: Server, minds: Minds
+) -> None:
+    """Another agent gets it then; one that the person typed over is done with."""
+    agent = asyncio.create_task(serve(server.url, KEY, ["voxql"], minds, places=1))
+    await server.worker_came()
+    notes = await begun(server)
+    async with person(server.url, server.person_token("ses_a")) as someone:
+        await someone.until(lambda: any(frame["type"] == "peer" for frame in someone.frames))
+        server.type("ses_a", "line-1", "What can you do?")
+        await someone.until(lambda: someone.replies and someone.replies[0].played > 24_000)
+        server.type("ses_a", "line-2", "What can you do?")
+        await server.notebook.until(lambda: notes.acknowledged == ["line-1"])
+        await someone.until(lambda: len(someone.replies) > 1 and someone.replies[1].played > 24_000)
+        agent.cancel()
+        await asyncio.gather(agent, return_exceptions=True)
+    assert [answer.interrupted for answer in notes.finals("AGENT")] == [True, True]
+    assert notes.byes == ["RESTARTING"]
+    assert notes.acknowledged == ["line-1"]
+
+
 async def test_stop_keeps_what_was_heard_so_far(attended: Server) -> None:
     """The interim becomes a final, the reply ends, and bye comes after both."""
     notes = await begun(attended)
