@@ -57,8 +57,8 @@ async def sign_up(
     _refuse_token(viewer)
     email = check_email(email, ["email"])
     password = check_password(password, ["password"])
-    if address is not None:
-        backend.limiter.take(backend.limiter.rates.sign_up_per_address, address)
+    credentials.check_line()
+    backend.limiter.take_from(backend.limiter.rates.sign_up_per_address, address)
     password_hash = await credentials.hash_of(password)
 
     async def work(conn: Connection) -> Arrival:
@@ -81,9 +81,9 @@ async def sign_in(
     _refuse_token(viewer)
     email = check_email(email, ["email"])
     password = check_password(password, ["password"])
+    credentials.check_line()
     limiter = backend.limiter
-    if address is not None:
-        limiter.take(limiter.rates.sign_in_per_address, address)
+    limiter.take_from(limiter.rates.sign_in_per_address, address)
     limiter.take(limiter.rates.sign_in_per_email, email)
     known = await User.filter(email=email).using_db(reader()).get_or_none()
     is_right = await credentials.is_password(password, known.password_hash if known else None)
@@ -110,8 +110,8 @@ async def sign_in_as_guest(
 ) -> Entrance:
     """Sign in without an account; who is signed in already stays who they are."""
     _refuse_token(viewer)
-    if viewer is None and address is not None:
-        backend.limiter.take(backend.limiter.rates.guest_per_address, address)
+    if viewer is None:
+        backend.limiter.take_from(backend.limiter.rates.guest_per_address, address)
 
     async def work(conn: Connection) -> Arrival:
         user = await user_of(conn, viewer)

@@ -4,11 +4,16 @@ import asyncio
 import functools
 import hashlib
 import secrets
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+
+from resolvers.refusals import RateLimited
+
+T = TypeVar("T")
 
 TOKEN_PREFIX: Final = "vox_"  # noqa: S105 - a prefix, not a secret
 SHOWN: Final = len(TOKEN_PREFIX) + 8
@@ -19,20 +24,50 @@ _TOKEN_DIGITS: Final = 43
 """Digits of base 62 that hold 256 bits."""
 
 _argon2 = PasswordHash((Argon2Hasher(),))
+IN_LINE: Final = 50
+"""Passwords that may be waiting or worked on: the last of them is done after a few seconds."""
 # A hash takes about 0.1 s and 64 MiB, so two at a time: a flood of sign-ins waits in line
 # instead of filling the memory, and never takes the threads that others work in.
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
 
 
+_in_line: set[asyncio.Future[Any]] = set()
+
+
 async def hash_of(password: str) -> str:
-    """Return the argon2 hash under which a password is kept."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, _argon2.hash, password)
+    """Return the argon2 hash under which a password is kept.
+
+    Raises:
+        RateLimited: see `check_line`.
+    """
+    return await _in_turn(_argon2.hash, password)
 
 
 async def is_password(password: str, password_hash: str | None) -> bool:
-    """Check a password; without a hash it takes as long, so that time tells nobody who exists."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_threads, _verify, password, password_hash)
+    """Check a password; without a hash it takes as long, so that time tells nobody who exists.
+
+    Raises:
+        RateLimited: see `check_line`.
+    """
+    return await _in_turn(_verify, password, password_hash)
+
+
+def check_line() -> None:
+    """Refuse who would wait for many others; ask before a try is counted, which it need not be.
+
+    Raises:
+        RateLimited: too many wait already to have a password made or checked.
+    """
+    if len(_in_line) >= IN_LINE:
+        raise RateLimited("Too many people are signing in just now. Try again in a few seconds.")
+
+
+async def _in_turn(work: Callable[..., T], *given: object) -> T:
+    check_line()
+    future = asyncio.get_running_loop().run_in_executor(_threads, work, *given)
+    _in_line.add(future)
+    future.add_done_callback(_in_line.discard)
+    return await future
 
 
 def new_login_secret() -> str:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from resolvers.refusals import RateLimited
@@ -61,9 +62,30 @@ class RateLimits:
         if len(self._tries) > KEYS:
             del self._tries[next(iter(self._tries))]
 
+    def take_from(self, rate: Rate, address: str | None) -> None:
+        """Count one try from a network address; without one there is nothing to count.
+
+        Raises:
+            RateLimited: see `take`.
+        """
+        if address is not None:
+            self.take(rate, _place_of(address))
+
     def forget(self, rate: Rate, who: str) -> None:
         """Take back what was counted: it turned out to be no guessing."""
         self._tries.pop((rate, who), None)
+
+
+def _place_of(address: str) -> str:
+    """Return what one subscriber has at least: an IPv4 address, or a /64 of IPv6 (RFC 6177)."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    # What listens for both kinds sees IPv4 in this form.
+    return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
 
 
 def _sentence(wait: timedelta) -> str:

@@ -314,6 +314,26 @@ async def test_who_knows_the_password_is_never_slowed_down(backend: Backend) -> 
         await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
 
 
+async def test_a_crowd_costs_nobody_a_try(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is sent away because too many sign in at once has guessed nothing."""
+    await _ada(backend)
+    with monkeypatch.context() as patch:
+        patch.setattr(credentials, "IN_LINE", 0)
+        for _ in range(200):
+            async with refused(RateLimited, says="a few seconds"):
+                await accounts.sign_in(
+                    backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.1"
+                )
+            async with refused(RateLimited, says="a few seconds"):
+                await accounts.sign_up(
+                    backend, None, email="b@b", password=PASSWORD, address="192.0.2.1"
+                )
+    await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.1")
+    await accounts.sign_up(backend, None, email="b@b", password=PASSWORD, address="192.0.2.1")
+
+
 async def test_an_address_is_slowed_down_whomever_it_tries(backend: Backend) -> None:
     """One password on a hundred e-mails is guessing too."""
     for number in range(100):

@@ -1,11 +1,15 @@
 """Passwords and secrets, with argon2 doing all of its work."""
 
+import asyncio
 import re
 import secrets
+import threading
+from collections.abc import Iterator
 
 import pytest
 
 from resolvers import credentials
+from resolvers.refusals import RateLimited
 
 
 async def test_a_password_is_kept_as_argon2() -> None:
@@ -50,3 +54,53 @@ def test_secrets_differ() -> None:
     made += [credentials.new_token_secret() for _ in range(50)]
     assert len({credentials.digest(secret) for secret in made}) == 100
     assert re.fullmatch(r"[0-9a-f]{64}", credentials.digest(made[0]))
+
+
+@pytest.fixture
+def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """No password is hashed before the event is set."""
+    going = threading.Event()
+
+    def hashed(password: str) -> str:
+        going.wait()
+        return password
+
+    monkeypatch.setattr(credentials._argon2, "hash", hashed)
+    yield going
+    going.set()
+
+
+async def _wait_in_line(number: int) -> "list[asyncio.Task[str]]":
+    tasks = [asyncio.create_task(credentials.hash_of(f"password {n}")) for n in range(number)]
+    await asyncio.sleep(0)  # each has its place once it has run so far
+    return tasks
+
+
+async def test_only_so_many_wait_to_have_a_password_hashed(held_up: threading.Event) -> None:
+    """Who comes when the line is full is refused at once, to whatever end; later there is room."""
+    tasks = await _wait_in_line(credentials.IN_LINE)
+
+    with pytest.raises(RateLimited, match="Try again in a few seconds"):
+        await credentials.hash_of("one too many")
+    with pytest.raises(RateLimited):
+        await credentials.is_password("one too many", None)
+    with pytest.raises(RateLimited):
+        credentials.check_line()
+
+    held_up.set()
+    assert len(set(await asyncio.gather(*tasks))) == credentials.IN_LINE
+    credentials.check_line()
+    assert await credentials.hash_of("room again") == "room again"
+
+
+async def test_who_goes_away_leaves_the_line(held_up: threading.Event) -> None:
+    """A place that nobody waits in is free."""
+    tasks = await _wait_in_line(credentials.IN_LINE)
+
+    for task in tasks[2:]:
+        task.cancel()
+    await asyncio.wait(tasks[2:])
+
+    last = await _wait_in_line(credentials.IN_LINE - 2)
+    held_up.set()
+    await asyncio.gather(*tasks[:2], *last)

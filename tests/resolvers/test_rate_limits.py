@@ -87,3 +87,40 @@ def test_made_up_names_do_not_fill_the_memory(
     for number in range(1000):
         limits.take(THREE, f"name {number}")
     assert len(limits._tries) == 10
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("a.socket", "another.socket", False),
+    ],
+)
+def test_an_address_is_counted_with_all_that_one_place_has(
+    clock: Clock, one: str, other: str, is_same: bool
+) -> None:
+    """Of IPv6 that is a /64, from which anybody takes as many as they like."""
+    limits = RateLimits(clock)
+    for _ in range(3):
+        limits.take_from(THREE, one)
+
+    refused = False
+    try:
+        limits.take_from(THREE, other)
+    except RateLimited:
+        refused = True
+
+    assert refused is is_same
+
+
+def test_what_has_no_address_is_not_counted(clock: Clock) -> None:
+    """A test without a network, or the operator's own command."""
+    limits = RateLimits(clock)
+    for _ in range(10):
+        limits.take_from(THREE, None)
