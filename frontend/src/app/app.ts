@@ -40,6 +40,9 @@ export class App {
   readonly microphone = new Store<string | null>(recall("microphone"));
   readonly presence = new Store<Presence>({ is: "loading" });
   #lastId: string | null = null;
+  /** Counts questions about who is here: the end of an old login is told while a new one begins,
+   * and an answer under the old one must not send away who has just come. */
+  #looks = 0;
   /** A guest signs in to an account, and the conversations become that account's. */
   #movesAlong = false;
   /** Set by the router as soon as it is there. */
@@ -105,8 +108,10 @@ export class App {
 
   /** Asks the server who is here. */
   async look(): Promise<void> {
+    const asked = ++this.#looks;
     try {
       const { viewer } = await this.api.query(ViewerDocument, {});
+      if (asked !== this.#looks) return;
       if (viewer) this.#enter(viewer);
       else this.#leave();
     } catch (error) {
@@ -143,6 +148,7 @@ export class App {
 
   /** The login is another one: what was connected under the old one is connected anew. */
   async #changed(): Promise<void> {
+    this.#looks++;
     this.api.reconnect();
     const { viewer } = await this.api.query(ViewerDocument, {});
     if (viewer) this.#enter(viewer);
