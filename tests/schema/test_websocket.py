@@ -1,11 +1,15 @@
 """graphql-transport-ws, message by message, on a real server."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from resolvers.ledger import Ledger
 from schema import limits
-from tests.schema.clients import Socket
+from tests.schema.clients import Http, Socket
+from tests.schema.operations import MUTATIONS, STREAMS, start
 
 TRANSCRIPTS = """
 subscription Transcripts($id: ID!, $after: String) {
@@ -217,3 +221,38 @@ async def test_signing_in_needs_http(ws: Socket, query: str) -> None:
 
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert "HTTP POST" in error["message"]
+
+
+async def test_a_mutation_takes_effect_although_its_socket_is_gone(
+    url: str, guest: Http, ws: Socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operation is cancelled in the middle of its transaction: all who watch are told of it."""
+    session_id = (await start(guest))["session"]["id"]
+    await ws.subscribe(STREAMS["updates"], {"id": session_id})
+    await ws.next()
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+    transaction = Ledger.transaction
+
+    async def watched(ledger: Ledger, work: Callable[[Any], Any], *more: Any) -> Any:
+        async def held(given: Any) -> Any:
+            begun.set()
+            await cancelled.wait()
+            return await work(given)
+
+        try:
+            return await transaction(ledger, held, *more)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "transaction", watched)
+        async with asyncio.timeout(30), Socket(url, cookie=guest.cookie) as leaving:
+            await leaving.init()
+            await leaving.subscribe(MUTATIONS["delete"], {"i": {"sessionId": session_id}})
+            await begun.wait()
+        async with asyncio.timeout(30):
+            await cancelled.wait()
+
+    assert (await ws.next())["sessionUpdates"]["deletedSessionId"] == session_id
+    assert (await ws.next())["sessionUpdates"]["end"]["reason"] == "SESSION_DELETED"
