@@ -1,12 +1,15 @@
-"""A page that can't have its loudspeaker for a while: answers are read, and heard later."""
+"""A page whose sound is gone without a word: it finds out, and brings it back by itself."""
 
 import json
+from pathlib import Path
 from typing import Final
 
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import READY_WITHIN_S, Visit
+from tests.e2e.sound import recording
+from tests.network import island
 from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.timeout(180)
@@ -30,6 +33,21 @@ const {send} = WebSocket.prototype
 WebSocket.prototype.send = function (data) {
   if (this.protocol === 'voxql.audio.v1' && typeof data === 'string') frames.push(data)
   return send.call(this, data)
+}
+"""
+
+# Which lines for sound the page has opened, and which of them it has given up.
+LINES: Final = """
+window.opened = 0
+window.givenUp = 0
+const {send, close} = WebSocket.prototype
+WebSocket.prototype.send = function (data) {
+  if (typeof data === 'string' && data.includes('"hello"')) opened++
+  return send.call(this, data)
+}
+WebSocket.prototype.close = function (...how) {
+  if (this.protocol === 'voxql.audio.v1') givenUp++
+  return close.apply(this, how)
 }
 """
 
@@ -67,3 +85,38 @@ async def test_a_loudspeaker_that_cannot_be_fetched_at_first_is_there_later(
     })""")
     await person.sees_what_is_stored(session)
     await expect(person.page.locator(".notice")).to_have_count(0)
+
+
+@pytest.mark.alone
+async def test_a_line_that_dies_without_a_word_is_joined_again(
+    visit: Visit, tmp_path: Path
+) -> None:
+    """Every packet is lost: the page gives the line up itself, and is heard when it is back."""
+    with island() as place:
+        server = ServerProcess(
+            tmp_path / "server", VOXQL_AGENT="local", VOXQL_HOST=place.cable.there
+        )
+        server.prefix = place.prefix
+        server.start()
+        try:
+            server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+            # As on a page with https: browsers give the microphone to no other.
+            flags = (f"--unsafely-treat-insecure-origin-as-secure={server.url}",)
+            person = await visit(server.url, speaks_on_demand=True, flags=flags)
+            await person.page.add_init_script(LINES)
+            await person.comes_as_guest()
+            session = await person.starts_talking()
+            assert await person.page.evaluate("[opened, givenUp]") == [1, 0]
+
+            place.cable.lose()
+            await person.page.wait_for_function("() => givenUp > 0", timeout=60_000)
+            await expect(person.state).to_have_text("Reconnecting…")
+            place.cable.carry()
+
+            await person.page.wait_for_function("() => opened > 1", timeout=60_000)
+            await expect(person.state).to_have_text("Listening", timeout=60_000)
+            await person.says(recording("0880"))
+            await person.hears_himself_say("young man")
+            assert person.session_id == session
+        finally:
+            server.stop()
