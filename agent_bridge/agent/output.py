@@ -74,9 +74,13 @@ class ReplyText(io.TextOutput):
         super().__init__(label="bridge", next_in_chain=None)
         self._tell = tell
         self.reply = _Reply()
+        self._is_dropping = False
+        """What comes is the rest of a reply that has been told, and that nobody will hear."""
 
     async def capture_text(self, text: str) -> None:
         """Take a piece of the reply; pieces from the voice carry the time they are heard."""
+        if self._is_dropping:
+            return
         if self.reply.is_written or self.reply.is_told:
             self.reply = _Reply()
         if isinstance(text, io.TimedString) and is_given(text.start_time):
@@ -91,6 +95,7 @@ class ReplyText(io.TextOutput):
     def flush(self) -> None:
         """The text is complete."""
         self.reply.is_written = True
+        self._is_dropping = False
 
     def settle(self) -> None:
         """The reply is over; if nothing of it was played, it was written."""
@@ -103,6 +108,7 @@ class ReplyText(io.TextOutput):
     def take(self, samples: int) -> Words:
         """Return the words of the reply that has just been heard, of so many samples in all."""
         self.reply.is_told = True
+        self._is_dropping = not self.reply.is_written
         words = self.reply.words
         if not words.text and self.reply.untimed:
             words.spread(self.reply.untimed, samples)
@@ -132,12 +138,16 @@ class PersonOutput(io.AudioOutput):
         self._changed = asyncio.Event()
         self._reports = False
         self._is_heard = False
+        self._is_dropping = False
+        """What comes is the rest of a reply that has been cut off."""
         self.cuts = 0
         """How many replies were cut off until now."""
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         """Take sound of the reply, as fast as the voice makes it."""
         await super().capture_frame(frame)
+        if self._is_dropping:
+            return
         if self._playout is None:
             self._playout = Playout()
             self._player = asyncio.create_task(self._play(self._playout))
@@ -149,6 +159,7 @@ class PersonOutput(io.AudioOutput):
     def flush(self) -> None:
         """The reply's sound is complete."""
         super().flush()
+        self._is_dropping = False
         if self._playout is not None:
             self._playout.is_complete = True
             self._changed.set()
@@ -159,6 +170,8 @@ class PersonOutput(io.AudioOutput):
         if playout is None or playout.is_cleared:
             return
         playout.is_cleared = True
+        # livekit doesn't know of a person who went, and goes on making the reply.
+        self._is_dropping = not playout.is_complete
         self.cuts += 1
         playout.waiting.clear()
         if playout.began:

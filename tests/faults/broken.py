@@ -42,7 +42,11 @@ def acknowledges_early(settings: Settings) -> Settings:
 def publishes_early(settings: Settings) -> Settings:
     """Tell those who watch what has not been committed yet."""
 
-    async def early(self: Ledger, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def early(
+        self: Ledger,
+        work: Callable[[Transaction], Awaitable[T]],
+        after: Callable[[T], object] | None,
+    ) -> T:
         async with self._turn:
 
             async def body(conn: Connection) -> T:
@@ -58,7 +62,10 @@ def publishes_early(settings: Settings) -> Settings:
                     await asyncio.sleep(WINDOW_S / 3)
                 return result
 
-            return await transact(body)
+            result = await transact(body)
+            if after is not None:
+                after(result)
+            return result
 
     _patch(Ledger, _transaction=early)
     return settings

@@ -30,12 +30,14 @@ async def test_a_reply_without_sound_is_told_once_it_is_over() -> None:
 
 
 async def test_a_reply_that_was_played_is_not_told_as_written() -> None:
-    """Whoever played it has taken its words; those of the next reply are not mixed with them."""
+    """Whoever played it has taken its words; what comes of it afterwards is told to nobody."""
     told: list[Said] = []
     text = ReplyText(told.append)
 
     await text.capture_text(io.TimedString("Hello", start_time=0.0, end_time=0.5))
     assert text.take(24_000).text == "Hello"
+    await text.capture_text(io.TimedString("nobody", start_time=0.5, end_time=0.9))
+    text.flush()
     text.settle()
     await reply(text, "The next.")
     text.settle()
