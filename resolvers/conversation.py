@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+import structlog
+
 from agent_bridge.handler import Binding, Input, SessionGone, Welcome
 from agent_bridge.protocol import Ack, Nack, State
 from agent_bridge.protocol import Utterance as Heard
@@ -15,10 +17,12 @@ from resolvers import lifecycle
 from resolvers.asking import fail_attempt
 from resolvers.backend import Backend
 from resolvers.merge import Claim
-from resolvers.presence import AgentPresence
+from resolvers.presence import AgentPresence, Presence
 from resolvers.records import SessionChanged, session_topic, user_topic
-from resolvers.transaction import SessionEdit, Transaction
+from resolvers.transaction import Transaction
 from resolvers.waiting import Fault
+
+log = structlog.get_logger(__name__)
 
 RESTARTS = frozenset({"DRAINING", "RESTARTING"})
 """Reasons of a `bye` after which another agent takes the conversation over."""
@@ -50,7 +54,7 @@ class AgentEvents:
             lifecycle.agent_back(edit.session)
             if not backend.ledger.remembers(binding.session):
                 await edit.recommit_unfinished()
-            return edit.session, await _unacknowledged(edit, transaction)
+            return edit.session, await _unacknowledged(binding, presence, transaction)
 
         # Before the transaction: the connection that this one replaces ends meanwhile, and must not
         # leave the conversation without its agent.
@@ -228,13 +232,21 @@ class AgentEvents:
             self._backend.hub.publish(user_topic(agent.user_id), changed)
 
 
-async def _unacknowledged(edit: SessionEdit, transaction: Transaction) -> tuple[Input, ...]:
-    rows = (
-        await Utterance.filter(session_id=edit.session.id, awaits_agent=True)
-        .using_db(transaction.conn)
-        .order_by("position", "id")
+async def _unacknowledged(
+    binding: Binding, presence: Presence, transaction: Transaction
+) -> tuple[Input, ...]:
+    """Return the typed lines that this agent has to answer yet."""
+    waiting = Utterance.filter(session_id=binding.session, awaits_agent=True).using_db(
+        transaction.conn
     )
-    return tuple(Input(row.key, row.text) for row in rows)
+    rows = await waiting.order_by("position", "id")
+    given_up = {
+        row.key for row in rows if not presence.may_take(binding.session, row.key, binding.attempt)
+    }
+    if given_up:
+        log.warning("typed_lines_given_up", session=binding.session, lines=len(given_up))
+        await waiting.filter(key__in=given_up).update(awaits_agent=False)
+    return tuple(Input(row.key, row.text) for row in rows if row.key not in given_up)
 
 
 def _claim(heard: Heard) -> Claim:

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
+
+MOST_AGENTS: Final = 3
+"""Agents that a typed line awaits when they come; if none of them acknowledges it, it is let be."""
 
 
 @dataclass(slots=True)
@@ -26,6 +30,8 @@ class Presence:
     people: set[str] = field(default_factory=set)
     heard: dict[str, datetime] = field(default_factory=dict)
     """When each session's person was last heard: somebody who is heard is not away."""
+    handed_over: dict[str, dict[str, set[int]]] = field(default_factory=dict)
+    """Which attempts' agents were met by each typed line of a session, by the line's key."""
     unnoted: set[str] = field(default_factory=set)
     """Sessions that somebody left while the database took nothing: no deadline runs yet."""
 
@@ -47,6 +53,17 @@ class Presence:
         agent = self.agents.get(session_id)
         return agent is not None and agent.attempt == attempt and agent.connection == connection
 
+    def may_take(self, session_id: str, key: str, attempt: int) -> bool:
+        """Whether the agent of this attempt is to get a typed line that was not acknowledged.
+
+        A line over which one agent after the other dies would end every one that comes.
+        """
+        met = self.handed_over.setdefault(session_id, {}).setdefault(key, set())
+        if attempt not in met and len(met) >= MOST_AGENTS:
+            return False
+        met.add(attempt)
+        return True
+
     def moved(self, session_id: str, user_id: str) -> None:
         """Note that a session has become another user's."""
         if (agent := self.agents.get(session_id)) is not None:
@@ -58,3 +75,4 @@ class Presence:
             return
         self.attempts.pop(session_id, None)
         self.heard.pop(session_id, None)
+        self.handed_over.pop(session_id, None)

@@ -517,6 +517,29 @@ async def test_a_line_waits_for_an_agent_that_acknowledges_it(stage: Stage) -> N
     )
 
 
+async def test_a_line_over_which_every_agent_dies_is_let_be_in_the_end(stage: Stage) -> None:
+    """Whoever comes would die of it too; what was typed after it is still answered."""
+    session, agent = await stage.talk()
+    await stage.type(session, "deadly")
+    met: list[list[str]] = []
+    for attempt in range(2, 7):
+        await agent.lose()
+        await stage.pass_by(6)
+        agent = stage.talker(session, attempt, connection=f"con-{attempt}")
+        met.append([line.key for line in (await agent.come()).inputs])
+        # A connection that breaks is no other agent.
+        await agent.lose()
+        agent = stage.talker(session, attempt, connection=f"con-{attempt}b")
+        assert [line.key for line in (await agent.hello()).inputs] == met[-1]
+    await stage.type(session, "harmless")
+    await agent.lose()
+    again = stage.talker(session, attempt, connection="con-again")
+
+    assert met == [["deadly"], ["deadly"], ["deadly"], [], []]
+    assert (await again.hello()).inputs == (Input("harmless", "harmless"),)
+    assert await stage.texts(session) == ["deadly", "harmless"]
+
+
 async def test_typing_keeps_a_conversation_without_media_going(stage: Stage) -> None:
     """Each line gives the person another minute."""
     session, _ = await stage.talk(with_person=False)
