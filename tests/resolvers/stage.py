@@ -12,7 +12,7 @@ from agent_bridge.protocol import Ack, Nack
 from agent_bridge.protocol import Utterance as Heard
 from agent_bridge.workers import NoWorker, StartRequest
 from models import Role, Session, User, Utterance
-from models.database import reader
+from models.database import NotStored, reader
 from resolvers import chats, streams
 from resolvers.attendance import MediaEvents
 from resolvers.backend import Backend, Config
@@ -247,6 +247,11 @@ class Stage:
         """What the session's agent is told."""
         with self.backend.hub.subscribe(agent_topic(session.id)) as subscription:
             yield subscription
+
+
+async def not_stored(*given: object, **options: object) -> None:
+    """What a transaction does on a full disk."""
+    raise NotStored("full")
 
 
 def taken(subscription: Subscription) -> list[object]:
