@@ -2,7 +2,7 @@
 import type { Failure } from "../api/failure.ts";
 import type { Answer, Effect, Previous, Saved, Step } from "./events.ts";
 import { ended, fromStart } from "./session.ts";
-import { type Conversation, empty, isBusy, isRunning, type Request } from "./state.ts";
+import { type Conversation, empty, isBusy, isRunning, type Request, switchedOff } from "./state.ts";
 import { messages } from "./transcript.ts";
 
 /** Tries of one request before the person is told. */
@@ -74,7 +74,7 @@ export function failed(state: Conversation, failure: Failure): Step {
 function unheard(state: Conversation): Step {
   if (isRunning(state)) return [state, []];
   if (state.session !== null) return ended(state);
-  const microphone = { ...state.microphone, is: "off" as const, problem: null };
+  const microphone = switchedOff(state.microphone);
   return [{ ...state, microphone }, [{ do: "closeMicrophone" }]];
 }
 
@@ -105,7 +105,7 @@ export function saved(state: Conversation, answer: Answer & { type: "chatSaved" 
 
 /** Lets go of the conversation on this page; on the server it stays as it is. */
 export function leave(state: Conversation): Step {
-  const microphone = { ...state.microphone, is: "off" as const, problem: null };
+  const microphone = switchedOff(state.microphone);
   return [
     empty(state.epoch + 1, microphone),
     [

@@ -10,6 +10,7 @@ import {
   isRunning,
   type Session,
   type Stream,
+  switchedOff,
 } from "./state.ts";
 import { passedOver, type Transcript, take, unfinished } from "./transcript.ts";
 
@@ -130,7 +131,7 @@ export function ended(state: Conversation): Step {
   const isOurs = state.request !== null && state.request.failure === null;
   const closing: Effect[] = isOurs ? [] : [{ do: "closeMedia" }, { do: "closeMicrophone" }];
   if (isOurs) return [state, closing];
-  const microphone = { ...state.microphone, is: "off" as const, problem: null };
+  const microphone = switchedOff(state.microphone);
   const media = { is: "off" as const, tries: 0, problem: null };
   return [
     { ...state, media, microphone, isTalking: false },

@@ -79,6 +79,11 @@ const OFF: Stream = { is: "off", tries: 0 };
 export const NO_MEDIA: Media = { is: "off", tries: 0, problem: null };
 export const NO_MICROPHONE: Microphone = { is: "off", problem: null, isMuted: false };
 
+/** The microphone is closed; whether it was muted stays as it was. */
+export function switchedOff(microphone: Microphone): Microphone {
+  return { ...microphone, is: "off", problem: null };
+}
+
 /** A page on which nothing was said yet. */
 export function empty(epoch = 0, microphone: Microphone = NO_MICROPHONE): Conversation {
   return {

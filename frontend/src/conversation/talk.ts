@@ -2,7 +2,14 @@
 import type { Failure } from "../api/failure.ts";
 import type { Answer, Effect, Step } from "./events.ts";
 import { backoffMs, changed } from "./session.ts";
-import { type Connection, type Conversation, isReady, isRunning, type Media } from "./state.ts";
+import {
+  type Connection,
+  type Conversation,
+  isReady,
+  isRunning,
+  type Media,
+  switchedOff,
+} from "./state.ts";
 import { takeOne } from "./transcript.ts";
 
 /** Close codes of docs/audio-protocol.md that this page has to tell apart. */
@@ -53,7 +60,7 @@ export function mediaInterrupted(state: Conversation): Step {
 export function mediaLost(state: Conversation, answer: Answer & { type: "mediaLost" }): Step {
   if (state.media.is !== "connecting" && state.media.is !== "connected") return [state, []];
   if (answer.code === FENCED) {
-    const microphone = { ...state.microphone, is: "off" as const, problem: null };
+    const microphone = switchedOff(state.microphone);
     return [
       { ...state, media: stopped("elsewhere"), isTalking: false, microphone },
       [{ do: "closeMedia" }, { do: "closeMicrophone" }, { do: "remember", sessionId: null }],
@@ -69,7 +76,7 @@ export function mediaLost(state: Conversation, answer: Answer & { type: "mediaLo
 export function hush(state: Conversation): Step {
   const isQuiet = state.media.is === "off" || state.media.is === "stopped";
   if (isQuiet && state.microphone.is === "off") return [state, []];
-  const microphone = { ...state.microphone, is: "off" as const, problem: null };
+  const microphone = switchedOff(state.microphone);
   const media: Media = isQuiet ? state.media : { is: "stopped", tries: 0, problem: null };
   return [{ ...state, media, microphone }, [{ do: "closeMedia" }, { do: "closeMicrophone" }]];
 }
