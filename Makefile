@@ -48,11 +48,7 @@ test: setup dev-tools $(TEST_PAGES:%=%/node_modules/.built) ## Run the tests (AR
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	@# Most of the time of most tests is waiting for somebody who talks: several can wait at once.
-	@status=0; \
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile -m "not soak and not alone" || status=$$?; \
-	$(BIN)/pytest -m "alone and not soak" || status=$$?; \
-	exit $$status
+	@$(BIN)/python scripts/run_tests.py
 endif
 
 check: dev-tools $(PAGES:%=%/node_modules/.installed) ## What CI checks before the tests: format, lint, types, direction of imports, the page's own tests
