@@ -45,12 +45,14 @@ async def owned_session(
     viewer: Viewer | None,
     session_id: str,
     conn: Connection | None = None,
-    scope: TokenScope = TokenScope.SESSIONS_READ,
+    *,
+    scope: TokenScope,
     field: Field = ("sessionId",),
 ) -> Session:
     """Read one of the viewer's own sessions; every path to a session leads through here.
 
-    With the connection of a transaction the row is locked until that ends.
+    With the connection of a transaction the row is locked until that ends. The scope is what is to
+    be done with the session: there is none that would do for all.
     """
     viewer = require(viewer, scope)
     check_id(session_id, ids.SESSION, "a session", field)

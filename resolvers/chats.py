@@ -236,7 +236,11 @@ async def _tell_again(
     if told is None:
         return None
     session = await owned_session(
-        viewer, cast(str, told["session"]), conn=transaction.conn, field=("idempotencyKey",)
+        viewer,
+        cast(str, told["session"]),
+        conn=transaction.conn,
+        scope=TokenScope.SESSIONS_WRITE,
+        field=("idempotencyKey",),
     )
     saved = cast("dict[str, Any] | None", told.get("saved"))
     return await _saved_again(viewer, transaction, wish, saved), session, False
@@ -248,7 +252,9 @@ async def _saved_again(
     if told is None or wish.previous is None:
         return None
     try:
-        session = await owned_session(viewer, told["session"], conn=transaction.conn)
+        session = await owned_session(
+            viewer, told["session"], conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
+        )
     except NotFound:
         return None
     kept_ids = [id_ for _, id_ in told["conflicts"]]

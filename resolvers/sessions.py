@@ -22,7 +22,7 @@ from resolvers.viewer import TokenScope, Viewer
 
 async def get_session(backend: Backend, viewer: Viewer | None, session_id: str) -> Session:
     """Return one of the viewer's sessions."""
-    return await owned_session(viewer, session_id, field=("id",))
+    return await owned_session(viewer, session_id, scope=TokenScope.SESSIONS_READ, field=("id",))
 
 
 async def rename_session(

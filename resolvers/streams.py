@@ -142,7 +142,7 @@ async def open_transcripts(
         Refusal: before the first event, and only then.
     """
     allowed = require(viewer, TokenScope.SESSIONS_READ)
-    session = await owned_session(allowed, session_id)
+    session = await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
     seq = 0 if after is None else decode_cursor(after, session)
     return _transcripts(backend, allowed, session.id, seq)
 
@@ -336,7 +336,7 @@ async def open_session_updates(
     """
     allowed = require(viewer, TokenScope.SESSIONS_READ)
     if session_id is not None:
-        await owned_session(allowed, session_id)
+        await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
         return _session_updates(backend, allowed, session_topic(session_id), session_id)
     return _session_updates(backend, allowed, user_topic(allowed.user_id), None)
 

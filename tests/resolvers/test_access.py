@@ -15,6 +15,7 @@ from tests.resolvers.conftest import viewer_for
 from tests.resolvers.refused import refused
 from tests.rows import START, add_session, add_user
 
+READ = TokenScope.SESSIONS_READ
 MALFORMED = ["", "x", "ses_x", "\0", "\ud800", "ses_" + "0" * 25, "ses_" + "8" * 26, "ses_é" * 6]
 
 
@@ -46,8 +47,8 @@ def _token(viewer: Viewer, *scopes: TokenScope) -> Viewer:
 async def test_ones_own_session_is_found(backend: Backend, ada: Viewer) -> None:
     """On the reader, and locked inside of a transaction."""
     session = await _session(ada)
-    assert (await owned_session(ada, session.id)).id == session.id
-    locked = await transact(lambda conn: owned_session(ada, session.id, conn))
+    assert (await owned_session(ada, session.id, scope=READ)).id == session.id
+    locked = await transact(lambda conn: owned_session(ada, session.id, conn, scope=READ))
     assert locked.id == session.id
 
 
@@ -56,24 +57,24 @@ async def test_every_other_session_is_refused(backend: Backend, ada: Viewer, bob
     session, deleted = await _session(bob), await _session(bob)
     await _bury(deleted)
     async with refused(Forbidden, ["sessionId"]):
-        await owned_session(ada, session.id)
+        await owned_session(ada, session.id, scope=READ)
     async with refused(Forbidden, ["id"]):
-        await owned_session(ada, session.id, field=("id",))
+        await owned_session(ada, session.id, scope=READ, field=("id",))
     for missing in (deleted.id, ids.new_session()):
         async with refused(NotFound, ["sessionId"]):
-            await owned_session(bob, missing)
+            await owned_session(bob, missing, scope=READ)
     for malformed in [*MALFORMED, session.id.upper(), session.id + " ", ids.new_user()]:
         async with refused(BadUserInput, ["sessionId"]):
-            await owned_session(ada, malformed)
+            await owned_session(ada, malformed, scope=READ)
     async with refused(Unauthenticated):
-        await owned_session(None, session.id)
+        await owned_session(None, session.id, scope=READ)
 
 
 async def test_a_token_reaches_as_far_as_its_scopes(backend: Backend, ada: Viewer) -> None:
     """What it lacks is named."""
     session = await _session(ada)
     token = _token(ada, TokenScope.SESSIONS_READ)
-    assert (await owned_session(token, session.id)).id == session.id
+    assert (await owned_session(token, session.id, scope=READ)).id == session.id
     async with refused(Forbidden, says="SESSIONS_WRITE"):
         await owned_session(token, session.id, scope=TokenScope.SESSIONS_WRITE)
     assert require(token, TokenScope.SESSIONS_READ) is token

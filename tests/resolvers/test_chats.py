@@ -23,6 +23,7 @@ from resolvers.refusals import (
     QuotaExceeded,
     Unauthenticated,
 )
+from resolvers.saving import save_session
 from resolvers.viewer import TokenScope
 from tests.dump import dump
 from tests.resolvers.conftest import Clock
@@ -247,6 +248,32 @@ async def test_the_same_key_gives_the_same_answer(stage: Stage) -> None:
     assert (conflict.index, conflict.submitted_text) == (0, "what was shown")
     assert conflict.kept.text == "what was heard"
     assert len(stage.agents.asked) == 2
+
+
+async def test_a_token_that_may_only_write_repeats_what_it_may_do(stage: Stage) -> None:
+    """What came through once comes through again, and is told the same."""
+    backend, previous = stage.backend, (await stage.talk())[0]
+    writing = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_WRITE}))
+    wish = {"previous": Previous(previous.id, [message("a")]), "idempotency_key": "k"}
+
+    first, second = [
+        await chats.start_new_chat(backend, writing, **wish)  # type: ignore[arg-type]
+        for _ in range(2)
+    ]
+    assert second.session.id == first.session.id
+    assert second.saved is not None
+    assert second.saved.created_count == 1
+
+    running, _ = await stage.talk()
+    for _ in range(2):
+        await chats.join_session(backend, writing, running.id)
+        await chats.send_message(backend, writing, running.id, "line", "a line")
+    for _ in range(2):
+        await save_session(backend, writing, running.id, [message("a")])
+    assert await stage.texts(running) == ["a line", "a"]
+    for _ in range(2):
+        await stage.pass_by(5)
+        await chats.retry_agent(backend, writing, first.session.id)
 
 
 async def test_a_concurrent_duplicate_waits_for_the_first(stage: Stage) -> None:
