@@ -2,13 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Drafts } from "../src/app/drafts.ts";
-
-class FakeStorage {
-  readonly items = new Map<string, string>();
-  getItem = (name: string) => this.items.get(name) ?? null;
-  setItem = (name: string, value: string) => void this.items.set(name, value);
-  removeItem = (name: string) => void this.items.delete(name);
-}
+import { FakeStorage } from "./equipment.ts";
 
 let storage: FakeStorage;
 beforeEach(() => {

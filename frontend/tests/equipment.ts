@@ -1,4 +1,4 @@
-/** What a browser lends to the sound of the page, as far as the sound knows it. */
+/** What a browser lends to the page, as far as the page knows it: its sound, and what it keeps. */
 import { vi } from "vitest";
 
 export class FakeSocket {
@@ -32,6 +32,14 @@ export class FakeSocket {
   get sound(): ArrayBuffer[] {
     return this.sent.filter((message) => typeof message !== "string");
   }
+}
+
+/** What the browser keeps for a page. */
+export class FakeStorage {
+  readonly items = new Map<string, string>();
+  getItem = (name: string) => this.items.get(name) ?? null;
+  setItem = (name: string, value: string) => void this.items.set(name, value);
+  removeItem = (name: string) => void this.items.delete(name);
 }
 
 /** Settles when a test wants it to. */

@@ -12,7 +12,7 @@ import {
   type ViewerQuery,
 } from "../api/generated/graphql.ts";
 import { Driver } from "../conversation/driver.ts";
-import { type Connection, isOver } from "../conversation/state.ts";
+import { type Connection, isOver, type Session } from "../conversation/state.ts";
 import { History } from "../history/history.ts";
 import type { LineListener } from "../sound/line.ts";
 import { Sound } from "../sound/sound.ts";
@@ -20,6 +20,7 @@ import { Drafts } from "./drafts.ts";
 import { recall, remember } from "./storage.ts";
 import { Store } from "./store.ts";
 import { Toasts } from "./toasts.ts";
+import { UnsentLines } from "./unsent.ts";
 
 export type Viewer = NonNullable<ViewerQuery["viewer"]>;
 
@@ -36,6 +37,7 @@ export class App {
   readonly sound: Sound;
   readonly toasts = new Toasts();
   readonly drafts = new Drafts();
+  readonly unsent = new UnsentLines();
   /** The microphone that was chosen; null is the system's choice. */
   readonly microphone = new Store<string | null>(recall("microphone"));
   readonly presence = new Store<Presence>({ is: "loading" });
@@ -65,13 +67,15 @@ export class App {
       hide: (id) => void (location.pathname === `/c/${id}` && this.navigate("/")),
       remember: (id) => remember("talking", id),
       tellSaved: ({ isSaved, session }) => {
+        // They were among what was saved.
+        this.unsent.drop(session.id);
         this.history.take(session);
         if (isSaved) this.toasts.tell("Conversation saved");
       },
       tellSignedOut: () => void this.look(),
-      // biome-ignore lint/suspicious/noConsole: details that help whoever looks into a failure
-      log: (what, failure) => console.error(`VoxQL: ${what}`, failure),
+      log: (what, failure) => this.#log(what, failure),
     });
+    this.driver.watch(() => this.unsent.follow(this.driver.state));
     this.sound.choose(this.microphone.value);
     addEventListener("online", () => this.driver.dispatch({ type: "online" }));
   }
@@ -92,6 +96,11 @@ export class App {
       closeMicrophone: () => sound.closeMicrophone(),
       mute: (isMuted: boolean) => sound.mute(isMuted),
     };
+  }
+
+  #log(what: string, failure: Failure): void {
+    // biome-ignore lint/suspicious/noConsole: details that help whoever looks into a failure
+    console.error(`VoxQL: ${what}`, failure);
   }
 
   /** Nobody can mute or end any more: nothing is heard then, until the page is loaded again. */
@@ -140,6 +149,7 @@ export class App {
   async signOut(): Promise<void> {
     await this.api.mutate(SignOutDocument, {});
     this.drafts.clear();
+    this.unsent.clear();
     this.driver.dispatch({ type: "leave" });
     this.api.reconnect();
     this.#leave();
@@ -157,6 +167,7 @@ export class App {
   #enter(viewer: Viewer): void {
     const before = this.presence.value;
     this.drafts.belongTo(viewer.id, this.#movesAlong);
+    this.unsent.belongTo(viewer.id, this.#movesAlong);
     this.presence.set({ is: "here", viewer });
     const isSame = before.is === "here" && before.viewer.id === viewer.id;
     if (!isSame) this.history.start();
@@ -177,9 +188,27 @@ export class App {
       const { session } = await this.api.query(SessionDocument, { id });
       const isElsewhere = this.driver.state.session !== null;
       if (!session || isOver(session)) remember("talking", null);
-      else if (!isElsewhere) this.driver.dispatch({ type: "attach", session, isTalking: true });
+      if (!session) this.unsent.drop(id);
+      else if (isOver(session)) await this.handIn(id);
+      else if (!isElsewhere) this.takeUp(session, true);
     } catch {
       // Its own page says why, to whoever opens it.
+    }
+  }
+
+  /** Goes on in a conversation that runs, with what could not be sent in it. */
+  takeUp(session: Session, isTalking: boolean): void {
+    const unsent = this.unsent.of(session.id);
+    this.driver.dispatch({ type: "attach", session, isTalking, unsent });
+  }
+
+  /** Puts what could not be sent into a conversation that is over; says whether there was any. */
+  async handIn(id: string): Promise<boolean> {
+    try {
+      return await this.unsent.handIn(this.api, id);
+    } catch (error) {
+      this.#log("unsent lines", failureOf(error));
+      return false;
     }
   }
 
@@ -190,6 +219,7 @@ export class App {
     this.driver.dispatch({ type: "signedOut" });
     this.history.stop();
     this.drafts.hide();
+    this.unsent.hide();
     // Whoever comes next must not find what was told to the one before.
     this.toasts.clear();
   }

@@ -1,13 +1,14 @@
 /** What the browser keeps for us; where that is forbidden, the page works without. */
 
-type Kept = "theme" | "microphone" | "sidebar";
-type KeptByTab = "talking" | "drafts";
+/** What is a matter of this tab alone: which session a reload joins again, and what was typed. */
+const BY_TAB = ["talking", "drafts", "unsent"] as const;
 
-const area = (name: Kept | KeptByTab): Storage =>
-  // Which session a reload joins again, and what was typed, is a matter of this tab alone.
-  name === "talking" || name === "drafts" ? sessionStorage : localStorage;
+export type Kept = "theme" | "microphone" | "sidebar" | (typeof BY_TAB)[number];
 
-export function recall(name: Kept | KeptByTab): string | null {
+const area = (name: Kept): Storage =>
+  BY_TAB.some((each) => each === name) ? sessionStorage : localStorage;
+
+export function recall(name: Kept): string | null {
   try {
     return area(name).getItem(`voxql.${name}`);
   } catch {
@@ -15,7 +16,7 @@ export function recall(name: Kept | KeptByTab): string | null {
   }
 }
 
-export function remember(name: Kept | KeptByTab, value: string | null): void {
+export function remember(name: Kept, value: string | null): void {
   try {
     if (value === null) area(name).removeItem(`voxql.${name}`);
     else area(name).setItem(`voxql.${name}`, value);

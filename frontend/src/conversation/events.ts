@@ -2,7 +2,7 @@
 import type { Failure } from "../api/failure.ts";
 import type { MessageInput } from "../api/generated/graphql.ts";
 import type { Connection, MicrophoneProblem, Session } from "./state.ts";
-import type { TranscriptEvent, Utterance } from "./transcript.ts";
+import type { TranscriptEvent, Unsent, Utterance } from "./transcript.ts";
 
 export interface StreamEnd {
   reason: string;
@@ -22,7 +22,13 @@ export type Wish =
   | { type: "retryRequest" }
   | { type: "dismissFailure" }
   | { type: "retryAgent" }
-  | { type: "attach"; session: Session; isTalking: boolean }
+  | {
+      type: "attach";
+      session: Session;
+      isTalking: boolean;
+      /** What this page could not send in it before it was loaded again. */
+      unsent?: readonly Unsent[];
+    }
   | { type: "talkHere" }
   | { type: "say"; key: string; text: string; at: string }
   | { type: "sayAgain"; key: string }

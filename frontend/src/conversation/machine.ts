@@ -33,7 +33,7 @@ function happened(state: Conversation, event: Wish | Occurrence): Step {
     case "leave":
       return request.leave(state);
     case "attach":
-      return session.attach(state, event.session, event.isTalking);
+      return session.attach(state, event.session, event.isTalking, event.unsent);
     case "talkHere":
       return session.talkHere(state);
     case "retryAgent":

@@ -12,7 +12,14 @@ import {
   type Stream,
   switchedOff,
 } from "./state.ts";
-import { passedOver, type Transcript, take, unfinished } from "./transcript.ts";
+import {
+  NOT_SENT,
+  passedOver,
+  type Transcript,
+  take,
+  type Unsent,
+  unfinished,
+} from "./transcript.ts";
 
 const OPEN: Stream = { is: "open", tries: 0 };
 
@@ -54,7 +61,12 @@ export function fromStart(
 }
 
 /** Follows a session that runs already: after a reload, or in a second window. */
-export function attach(state: Conversation, session: Session, isTalking: boolean): Step {
+export function attach(
+  state: Conversation,
+  session: Session,
+  isTalking: boolean,
+  unsent: readonly Unsent[] = [],
+): Step {
   if (state.session?.id === session.id && !state.isDeleted) return [state, []];
   // What was asked for before decides what this page shows; its answer must find it unchanged.
   if (isBusy(state)) return [state, []];
@@ -63,6 +75,8 @@ export function attach(state: Conversation, session: Session, isTalking: boolean
     ...empty(epoch, state.microphone),
     session,
     wasAnswered: session.agentState != null,
+    // Should one have got through after all, its utterance comes with the past and takes its place.
+    pending: unsent.map((line) => ({ ...line, problem: NOT_SENT })),
     words: OPEN,
     updates: OPEN,
   };

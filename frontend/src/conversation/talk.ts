@@ -10,7 +10,7 @@ import {
   type Media,
   switchedOff,
 } from "./state.ts";
-import { takeOne } from "./transcript.ts";
+import { NOT_SENT, takeOne } from "./transcript.ts";
 
 /** Close codes of docs/audio-protocol.md that this page has to tell apart. */
 const UNAUTHENTICATED = 4401;
@@ -155,7 +155,7 @@ export function said(state: Conversation, answer: Answer & { type: "said" }): St
 }
 
 export function notSaid(state: Conversation, key: string, failure: Failure): Step {
-  const why = failure.message && failure.kind !== "network" ? failure.message : "Not sent.";
+  const why = failure.message && failure.kind !== "network" ? failure.message : NOT_SENT;
   const effects: Effect[] = failure.kind === "signed-out" ? [{ do: "tellSignedOut" }] : [];
   return [{ ...state, pending: withProblem(state, key, why) }, effects];
 }

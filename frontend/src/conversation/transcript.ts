@@ -86,14 +86,21 @@ export function passedOver(transcript: Transcript): Revisions {
   return new Map(open.map((line) => [line.id, line.revision]));
 }
 
-/** A typed line that the server has not confirmed yet. */
-export interface Pending {
+/** A typed line, as it is kept until the server has confirmed it. */
+export interface Unsent {
   readonly key: string;
   readonly text: string;
   readonly typedAt: string;
+}
+
+/** A typed line that the server has not confirmed yet. */
+export interface Pending extends Unsent {
   /** Why it could not be sent; null while it is on its way. */
   readonly problem: string | null;
 }
+
+/** The problem of a line of which nothing better is known. */
+export const NOT_SENT = "Not sent.";
 
 const MOST_MESSAGES = 10_000;
 

@@ -134,6 +134,7 @@ function Delete({ entry, backTo, onClose }: DeleteProps) {
     setDeleting(true);
     try {
       await history.remove(session.id);
+      app.unsent.drop(session.id);
       // It may not have heard of that yet, and would lead back to where nothing is any more.
       const isHere = driver.state.session?.id === session.id;
       if (isHere && !isBusy(driver.state)) driver.dispatch({ type: "leave" });

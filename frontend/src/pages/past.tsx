@@ -40,7 +40,8 @@ async function read(api: Api, id: string): Promise<Record> {
 const page = (api: Api, id: string, after: string | null) => api.query(PastDocument, { id, after });
 
 export function Past({ id }: { id: string }) {
-  const { api, driver, history } = useApp();
+  const app = useApp();
+  const { api, driver, history } = app;
   useHistory();
   const [record, setRecord] = useState<Record | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
@@ -48,17 +49,17 @@ export function Past({ id }: { id: string }) {
   const load = useCallback(async () => {
     setFailure(null);
     try {
-      const found = await read(api, id);
+      let found = await read(api, id);
+      if (isOver(found.session) && (await app.handIn(id))) found = await read(api, id);
       setRecord(found);
       // It goes on: this page follows it, and talks in it if it did so before a reload.
       if (!isOver(found.session) && !isRunning(driver.state)) {
-        const isTalking = recall("talking") === id;
-        driver.dispatch({ type: "attach", session: found.session, isTalking });
+        app.takeUp(found.session, recall("talking") === id);
       }
     } catch (error) {
       setFailure(failureOf(error));
     }
-  }, [api, driver, id]);
+  }, [app, api, driver, id]);
   useEffect(() => void load(), [load]);
   // Its agent still hands in the last words.
   useEffect(() => {
@@ -94,7 +95,7 @@ export function Past({ id }: { id: string }) {
 }
 
 function Ending({ record }: { record: Record }) {
-  const { driver } = useApp();
+  const app = useApp();
   const { session } = record;
   if (isOver(session)) {
     const isEmpty = record.utterances.length === 0;
@@ -104,11 +105,7 @@ function Ending({ record }: { record: Record }) {
   }
   return (
     <p className="ending">
-      <button
-        type="button"
-        className="button"
-        onClick={() => driver.dispatch({ type: "attach", session, isTalking: true })}
-      >
+      <button type="button" className="button" onClick={() => app.takeUp(session, true)}>
         This conversation still goes on: talk here
       </button>
     </p>
