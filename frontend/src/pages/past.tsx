@@ -1,77 +1,47 @@
 /** A conversation of the past, with every word in order; or why it can't be shown. */
-import { useCallback, useEffect, useState } from "react";
+import { useEffect, useMemo } from "react";
 import { Link } from "react-router";
 
-import { type Api, failureOf } from "../api/client.ts";
 import type { Failure } from "../api/failure.ts";
-import { PastDocument } from "../api/generated/graphql.ts";
 import { useApp, useHistory } from "../app/context.ts";
 import { recall } from "../app/storage.ts";
+import { useStore } from "../app/store.ts";
 import { isOver, isRunning, newest, type Session } from "../conversation/state.ts";
-import type { Utterance } from "../conversation/transcript.ts";
 import { problem } from "../conversation/words.ts";
+import { type Past as PastWords, Reading } from "../history/reading.ts";
 import { Head, SessionId } from "../ui/head.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
 import { count, duration, moment } from "../ui/time.ts";
 import { Transcript } from "../ui/transcript.tsx";
 import { Skeleton } from "./session.tsx";
 
-const LAST_WORDS_MS = 1500;
 const GONE: Failure = { kind: "not-found", message: "" };
-
-interface Record {
-  session: Session;
-  utterances: readonly Utterance[];
-}
-
-async function read(api: Api, id: string): Promise<Record> {
-  const utterances: Utterance[] = [];
-  let after: string | null = null;
-  for (;;) {
-    const { session }: Awaited<ReturnType<typeof page>> = await page(api, id, after);
-    if (!session) throw new TypeError("an answer without its session");
-    utterances.push(...session.utterances.nodes);
-    const { hasNextPage, endCursor } = session.utterances.pageInfo;
-    if (!hasNextPage) return { session, utterances };
-    after = endCursor ?? null;
-  }
-}
-
-const page = (api: Api, id: string, after: string | null) => api.query(PastDocument, { id, after });
 
 export function Past({ id }: { id: string }) {
   const app = useApp();
   const { api, driver, history } = app;
   useHistory();
-  const [record, setRecord] = useState<Record | null>(null);
-  const [failure, setFailure] = useState<Failure | null>(null);
-
-  const load = useCallback(async () => {
-    setFailure(null);
-    try {
-      let found = await read(api, id);
-      if (isOver(found.session) && (await app.handIn(id))) found = await read(api, id);
-      setRecord(found);
-      // It goes on: this page follows it, and talks in it if it did so before a reload.
-      if (!isOver(found.session) && !isRunning(driver.state)) {
-        app.takeUp(found.session, recall("talking") === id);
-      }
-    } catch (error) {
-      setFailure(failureOf(error));
-    }
-  }, [app, api, driver, id]);
-  useEffect(() => void load(), [load]);
-  // Its agent still hands in the last words.
+  const reading = useMemo(
+    () =>
+      new Reading(api, id, {
+        complete: (over) => app.handIn(over),
+        // This page follows it, and talks in it if it did so before a reload.
+        goesOn: (session) =>
+          isRunning(driver.state) || app.takeUp(session, recall("talking") === id),
+      }),
+    [app, api, driver, id],
+  );
+  const { past, failure } = useStore(reading.read);
   useEffect(() => {
-    if (record?.session.status !== "ENDING") return;
-    const timer = setTimeout(() => void load(), LAST_WORDS_MS);
-    return () => clearTimeout(timer);
-  }, [record, load]);
+    void reading.start();
+    return () => reading.stop();
+  }, [reading]);
+  const again = () => void reading.start();
 
   const known = history.known(id);
-  const session = record ? newest(record.session, known) : known;
-  if (history.isGone(id)) return <Refused failure={GONE} onRetry={() => void load()} />;
-  if (failure) return <Refused failure={failure} onRetry={() => void load()} />;
+  const session = past ? newest(past.session, known) : known;
+  if (history.isGone(id)) return <Refused failure={GONE} onRetry={again} />;
+  if (failure) return <Refused failure={failure} onRetry={again} />;
   return (
     <>
       <Head
@@ -81,24 +51,24 @@ export function Past({ id }: { id: string }) {
         <NewChat />
       </Head>
       <Transcript
-        lines={record?.utterances ?? []}
+        lines={past?.utterances ?? []}
         pending={[]}
         isLive={false}
         isSpoken={() => false}
         isCaughtUp={false}
         onAgain={() => {}}
-        before={record === null && <Skeleton />}
-        after={record && <Ending record={record} />}
+        before={past === null && <Skeleton />}
+        after={past && <Ending past={past} />}
       />
     </>
   );
 }
 
-function Ending({ record }: { record: Record }) {
+function Ending({ past }: { past: PastWords }) {
   const app = useApp();
-  const { session } = record;
+  const { session } = past;
   if (isOver(session)) {
-    const isEmpty = record.utterances.length === 0;
+    const isEmpty = past.utterances.length === 0;
     return (
       <p className="ending muted">{isEmpty ? "Nothing was said." : "End of the conversation"}</p>
     );
@@ -126,7 +96,7 @@ export function PastDetail({ session }: { session: Session }) {
   );
 }
 
-const TITLES: Partial<globalThis.Record<Failure["kind"], string>> = {
+const TITLES: Partial<Record<Failure["kind"], string>> = {
   forbidden: "Not yours",
   "not-found": "Not found",
   invalid: "Not found",
