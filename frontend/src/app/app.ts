@@ -11,7 +11,7 @@ import {
   ViewerDocument,
   type ViewerQuery,
 } from "../api/generated/graphql.ts";
-import { Driver } from "../conversation/driver.ts";
+import { Driver, type Hearing } from "../conversation/driver.ts";
 import { type Connection, isOver, type Session } from "../conversation/state.ts";
 import { History } from "../history/history.ts";
 import type { LineListener } from "../sound/line.ts";
@@ -83,8 +83,8 @@ export class App {
   #soundSystem(origin: string) {
     const { sound } = this;
     return {
-      set isListening(isListening: boolean) {
-        sound.isListening = isListening;
+      set hearing(hearing: Hearing) {
+        sound.hearing = hearing;
       },
       openLine: (connection: Connection, on: LineListener) =>
         sound.openLine(connection, origin, on),

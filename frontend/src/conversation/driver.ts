@@ -15,9 +15,12 @@ import type { Answer, Effect, Event, Previous, Saved } from "./events.ts";
 import { step } from "./machine.ts";
 import { type Connection, type Conversation, empty, isSaving } from "./state.ts";
 
+/** What becomes of what the microphone hears: nothing, or it waits until that is known. */
+export type Hearing = "no" | "later" | "now";
+
 /** The part of the sound that the conversation commands; a fake of it needs no browser. */
 export interface SoundSystem {
-  isListening: boolean;
+  hearing: Hearing;
   openLine(connection: Connection, on: LineEvents): void;
   closeLine(): void;
   openMicrophone(): void;
@@ -75,7 +78,7 @@ export class Driver {
     const [next, effects] = step(this.#state, event);
     const isChanged = next !== this.#state;
     this.#state = next;
-    this.#sound.isListening = isHeard(next);
+    this.#sound.hearing = hearing(next);
     for (const effect of effects) this.#run(effect);
     if (isChanged) for (const watcher of this.#watchers) watcher();
   };
@@ -285,14 +288,11 @@ export class Driver {
 }
 
 /** Whether what the microphone hears belongs to the conversation; also while the line is away,
- * because then it is kept and sent later. */
-function isHeard(state: Conversation): boolean {
-  return (
-    state.isTalking &&
-    state.session?.status === "ACTIVE" &&
-    state.transcript.isCaughtUp &&
-    !isSaving(state)
-  );
+ * because then it is kept and sent later. While the conversation is saved it may turn out to. */
+export function hearing(state: Conversation): Hearing {
+  const { isTalking, session, transcript } = state;
+  if (!isTalking || session?.status !== "ACTIVE" || !transcript.isCaughtUp) return "no";
+  return isSaving(state) ? "later" : "now";
 }
 
 /** A root field is null only beside an error, which has been thrown already. */

@@ -1,4 +1,5 @@
 /** Everything that sounds: the line, the microphone and the loudspeaker, wired together. */
+import type { Hearing } from "../conversation/driver.ts";
 import type { Connection, MicrophoneProblem } from "../conversation/state.ts";
 import { BROKEN, type Line, type LineListener, openLater } from "./line.ts";
 import { Held, type Link, openLink } from "./link.ts";
@@ -21,7 +22,10 @@ export class Sound {
   readonly levels: Levels = { person: 0, agent: 0 };
   readonly #listener: SoundListener;
   readonly #speaker: Speaker;
+  /** What the line could not take yet. */
   readonly #held = new Held();
+  /** What was heard while it was not known whether it is for the agent. */
+  readonly #meanwhile = new Held();
   #line: Line | null = null;
   /** The line's other name, where it is this server's own. */
   #link: Link | null = null;
@@ -32,7 +36,7 @@ export class Sound {
   /** Whether there is to be one, be it that it is still asked for. */
   #isWanted = false;
   #isMuted = false;
-  #isListening = false;
+  #hearing: Hearing = "no";
   #deviceId: string | null = null;
 
   constructor(listener: SoundListener) {
@@ -52,11 +56,17 @@ export class Sound {
     this.#line?.unlock();
   }
 
-  /** Whether what the microphone hears is for the agent; while it isn't, nothing is sent. */
-  set isListening(isListening: boolean) {
-    this.#isListening = isListening;
-    this.#microphone?.hand(isListening);
-    if (!isListening) this.levels.person = 0;
+  /** Whether what the microphone hears is for the agent. "later" waits for "now", which sends it,
+   * or "no", which drops it; a room, which takes the microphone itself, hears nothing of it. */
+  set hearing(hearing: Hearing) {
+    if (hearing === this.#hearing) return;
+    this.#hearing = hearing;
+    this.#microphone?.hand(hearing === "now");
+    if (hearing !== "now") this.levels.person = 0;
+    if (hearing === "later") return;
+    const meanwhile = this.#meanwhile.takeAll();
+    // It goes with what is heard next, as what waited for the line does.
+    if (hearing === "now") for (const pcm of meanwhile) this.#held.add(pcm);
   }
 
   /** Opens the line that the server names; `origin` is this page's own. */
@@ -81,6 +91,7 @@ export class Sound {
     this.#line = null;
     this.#link = null;
     this.#held.clear();
+    this.#meanwhile.clear();
     this.#speaker.send({ do: "reset" });
     this.levels.agent = 0;
   }
@@ -99,7 +110,7 @@ export class Sound {
       });
       if (opening !== this.#opening) return microphone.close();
       microphone.setMuted(this.#isMuted);
-      microphone.hand(this.#isListening);
+      microphone.hand(this.#hearing === "now");
       this.#microphone = microphone;
       this.#line?.carry(microphone.track);
       this.#listener.microphoneOn();
@@ -137,7 +148,8 @@ export class Sound {
 
   #heard(pcm: ArrayBuffer, level: number): void {
     this.levels.person = this.#isMuted ? 0 : level;
-    if (this.#isListening) this.#line?.send(pcm);
+    if (this.#hearing === "now") this.#line?.send(pcm);
+    else if (this.#hearing === "later" && !this.#isPlayedElsewhere) this.#meanwhile.add(pcm);
   }
 
   #openLocal(url: string, token: string, listener: LineListener): Line {
