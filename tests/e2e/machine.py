@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 
 import psutil
 
@@ -17,9 +18,7 @@ class Machine:
     """
 
     def __init__(self, *servers: int) -> None:
-        roots = [psutil.Process(server) for server in servers]
-        family = [one for root in roots for one in (root, *root.children(recursive=True))]
-        self._ours = [psutil.Process(os.getpid()), *family]
+        self._roots = [psutil.Process(server) for server in servers]
         self._began = time.monotonic()
         self._all_before, self._ours_before = _all(), self._own()
 
@@ -39,8 +38,20 @@ class Machine:
         return self._own()
 
     def _own(self) -> float:
-        times = [process.cpu_times() for process in self._ours]
-        return float(sum(one.user + one.system for one in times))
+        seconds = time.process_time()
+        for root in self._roots:
+            with suppress(psutil.NoSuchProcess):
+                seconds += sum(map(_taken, (root, *root.children(recursive=True))))
+        return seconds
+
+
+def _taken(process: psutil.Process) -> float:
+    """Return its seconds of processor time, and those of its children that have ended."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def _all() -> float:
