@@ -4,7 +4,9 @@ A session and a room that only pass on events, and the real endpoint in a proces
 Measured is each call of a handler: the time until it returns, the processor time that its thread
 spent, and how much of that was Python's garbage collector. The collector runs where the heap
 happens to be full, whoever filled it; and what is neither is another thread's, or another
-program's, turn on the processor.
+program's, turn on the processor. `whole_us` is all that the loop's thread computed from the first
+event until the server had settled the last one, for each event: handlers, frames, the socket, the
+answers to it, the collector, and what the stand-ins for the agent cost themselves.
 """
 
 import asyncio
@@ -106,11 +108,15 @@ async def measured(work: Callable[[int], Awaitable[None]], collector: Collector)
     return events
 
 
-def summary(name: str, events: list[Event], collector: Collector) -> dict[str, Any]:
-    """Return medians, tails, and where the time of the worst went; in microseconds."""
+def summary(name: str, events: list[Event], collector: Collector, whole: float) -> dict[str, Any]:
+    """Return medians, tails, and where the time of the worst went; in microseconds.
+
+    `whole` are the seconds of processor time that the loop took for all of them.
+    """
     worst = max(events, key=lambda event: event.wall)
     return {
         "event": name,
+        "whole_us": _us(whole / len(events)),
         "wall_us": _spread([event.wall for event in events]),
         "own_us": _spread([event.own for event in events]),
         "own_share": round(sum(e.own for e in events) / sum(e.wall for e in events), 2),
@@ -200,8 +206,11 @@ async def main() -> None:
             # does after a few words otherwise.
             session.replied(" ".join(WORDS), began=0.0)
         with Collector().watching() as collector:
+            began = time.thread_time()
             events = await measured(work, collector)
-        print(json.dumps(summary(name, events, collector)))
+            await attachment._bridge._until(lambda: attachment._bridge.unsettled == 0)
+            whole = time.thread_time() - began
+        print(json.dumps(summary(name, events, collector, whole)))
     await attachment.aclose()
     ours.send("stop")
     await asyncio.to_thread(server.join)
