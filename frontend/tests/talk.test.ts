@@ -1,7 +1,7 @@
 /** Sound, typed lines and the microphone, with each way in which they fail. */
 import { describe, expect, it } from "vitest";
 
-import { isReady, pendingStep } from "../src/conversation/state.ts";
+import { isReady, pendingStep, type Session } from "../src/conversation/state.ts";
 import { MICROPHONE, status } from "../src/conversation/words.ts";
 import { connection, failure, Scene, session, utterance } from "./scene.ts";
 
@@ -94,6 +94,86 @@ describe("the line for sound", () => {
     scene.answer({ type: "mediaLost", code: 4401, isTerminal: true });
 
     expect(scene.state.media.is).toBe("stopped");
+  });
+});
+
+describe("the line for sound of a conversation without an agent", () => {
+  const FAILED = {
+    status: "FAILED" as const,
+    failure: { code: "AGENT_UNAVAILABLE", message: "No agent.", isRetryable: true },
+  };
+  const again = (changes: Partial<Session> = {}) => ({
+    type: "agentAsked" as const,
+    session: session("ses_1", { status: "STARTING", version: 4, ...changes }),
+    connection: connection("token-3"),
+  });
+
+  it("is not asked for any more once it is known that there is none", () => {
+    const scene = new Scene().talking();
+    scene.answer({ type: "mediaLost", code: 1001, isTerminal: false });
+    scene.answer({ type: "time", timer: "media" });
+    scene.update({ ...FAILED, version: 3 });
+
+    scene.answer({ type: "joinFailed", failure: failure("busy", "No agent.") });
+
+    expect(scene.did).toEqual([]);
+    expect(scene.state.media.is).toBe("off");
+  });
+
+  it.each(["before", "after"])("is not asked for when it is lost %s that is known", (when) => {
+    const scene = new Scene().talking();
+    if (when === "after") scene.update({ ...FAILED, version: 3 });
+    scene.answer({ type: "mediaLost", code: 1001, isTerminal: false });
+    if (when === "before") scene.update({ ...FAILED, version: 3 });
+
+    scene.answer({ type: "time", timer: "media" });
+
+    expect(scene.did).toEqual([]);
+    expect(scene.state.media.is).toBe("off");
+  });
+
+  it("is opened by the Retry that brings an agent, also while it waits for its next try", () => {
+    const scene = new Scene().talking();
+    scene.answer({ type: "mediaLost", code: 1001, isTerminal: false });
+    scene.update({ ...FAILED, version: 3 });
+    expect(scene.state.media.is).toBe("waiting");
+    scene.send({ type: "retryAgent" });
+
+    scene.answer(again());
+
+    expect(scene.find("openMedia").connection.token).toBe("token-3");
+    scene.answer({ type: "time", timer: "media" });
+    expect(scene.did).toEqual([]);
+    expect(scene.state.media.is).toBe("connecting");
+  });
+
+  it.each(["conflict", "timeout"] as const)(
+    "is joined when Retry brought an agent, though its own answer was lost: %s",
+    (kind) => {
+      const scene = new Scene().talking();
+      scene.update({ ...FAILED, version: 3 });
+      scene.answer({ type: "mediaLost", code: 1001, isTerminal: false });
+      scene.send({ type: "retryAgent" });
+      scene.update({ status: "STARTING", version: 4 });
+
+      scene.answer({ type: "agentRefused", failure: failure(kind) });
+
+      expect(scene.did).toContain("join");
+      expect(scene.state.media.is).toBe("joining");
+    },
+  );
+
+  it("is left alone when who asked for an agent is signed out meanwhile", () => {
+    const scene = new Scene().talking();
+    scene.update({ ...FAILED, version: 3 });
+    scene.answer({ type: "mediaLost", code: 1001, isTerminal: false });
+    scene.send({ type: "retryAgent" });
+    scene.update({ status: "STARTING", version: 4 });
+    scene.send({ type: "signedOut" });
+
+    scene.answer({ type: "agentRefused", failure: failure("signed-out") });
+
+    expect(scene.did).toEqual(["tellSignedOut"]);
   });
 });
 

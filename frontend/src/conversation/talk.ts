@@ -1,7 +1,7 @@
 /** Sound, typed lines and the agent: what this page sends into a conversation. */
 import type { Failure } from "../api/failure.ts";
 import type { Answer, Effect, Step } from "./events.ts";
-import { backoffMs, changed } from "./session.ts";
+import { backoffMs, changed, talkHere } from "./session.ts";
 import {
   type Connection,
   type Conversation,
@@ -18,6 +18,8 @@ const FENCED = 4409;
 
 /** Tokens that are refused in a row before the person is asked. */
 const MOST_REFUSALS = 3;
+
+const LINELESS = new Set<Media["is"]>(["off", "stopped", "waiting"]);
 
 const CONNECTING: Media = { is: "connecting", tries: 0, problem: null };
 
@@ -39,7 +41,7 @@ export function notJoined(state: Conversation, failure: Failure): Step {
   if (state.media.is !== "joining") return [state, []];
   if (failure.kind === "signed-out")
     return [{ ...state, media: stopped("refused") }, [{ do: "tellSignedOut" }]];
-  // The session has ended or has no agent, which its own stream tells.
+  // The session has ended, which its own stream tells.
   if (failure.kind === "conflict") return [{ ...state, media: off() }, []];
   if (failure.kind === "forbidden" || failure.kind === "not-found" || failure.kind === "invalid")
     return [{ ...state, media: stopped("refused"), problem: failure }, []];
@@ -82,6 +84,7 @@ export function hush(state: Conversation): Step {
 }
 
 function waitForMedia(state: Conversation): Step {
+  if (!hasMedia(state)) return [{ ...state, media: off() }, []];
   const tries = state.media.tries + 1;
   return [
     { ...state, media: { is: "waiting", tries, problem: null } },
@@ -89,10 +92,15 @@ function waitForMedia(state: Conversation): Step {
   ];
 }
 
+/** Without an agent there is no line; it comes with the next one. */
+function hasMedia(state: Conversation): boolean {
+  return isRunning(state) && state.session?.status !== "FAILED";
+}
+
 /** The pause is over: with a fresh token, because the old one may have expired meanwhile. */
 export function joinAgain(state: Conversation): Step {
   if (state.media.is !== "waiting" || state.session === null) return [state, []];
-  if (!isRunning(state)) return [{ ...state, media: off() }, []];
+  if (!hasMedia(state)) return [{ ...state, media: off() }, []];
   return [
     { ...state, media: { ...state.media, is: "joining" } },
     [{ do: "join", epoch: state.epoch, sessionId: state.session.id }],
@@ -111,7 +119,7 @@ export function agentAsked(state: Conversation, answer: Answer & { type: "agentA
   const asked = { ...state, isRetryingAgent: false };
   const [next, effects] = changed({ ...asked, isRetryingAgent: true }, answer.session);
   const done = { ...next, isRetryingAgent: false };
-  const needsMedia = done.isTalking && (done.media.is === "off" || done.media.is === "stopped");
+  const needsMedia = done.isTalking && LINELESS.has(done.media.is);
   if (answer.connection === null || !needsMedia) return [done, effects];
   return connect(done, effects, answer.connection);
 }
@@ -119,6 +127,10 @@ export function agentAsked(state: Conversation, answer: Answer & { type: "agentA
 export function agentRefused(state: Conversation, failure: Failure): Step {
   const refused = { ...state, isRetryingAgent: false };
   // It has its agent, or is about to get it: that is what was wanted.
+  // So it is where only the answer was lost; the line of that agent is still to be opened. Not
+  // for who is signed out: their microphone is off.
+  const isLineless = refused.isTalking && refused.media.is === "off";
+  if (isLineless && hasMedia(refused) && refused.microphone.is !== "off") return talkHere(refused);
   if (failure.kind === "conflict") return [refused, []];
   if (failure.kind === "signed-out") return [refused, [{ do: "tellSignedOut" }]];
   return [{ ...refused, problem: failure }, [{ do: "log", what: "retry of the agent", failure }]];
