@@ -13,6 +13,10 @@ function spoken(): Scene {
   return scene;
 }
 
+/** What the notice says about the request that failed. */
+const told = ({ state }: Scene) =>
+  requestFailure(state.request ?? { kind: "start", failure: null });
+
 const KINDS: FailureKind[] = [
   "network",
   "timeout",
@@ -148,7 +152,7 @@ describe("New Chat", () => {
   });
 
   it("says something of its own for each kind of failure", () => {
-    const told = KINDS.map((kind) => requestFailure("next", failure(kind)));
+    const told = KINDS.map((kind) => requestFailure({ kind: "next", failure: failure(kind) }));
 
     expect(new Set(told).size).toBe(KINDS.length);
   });
@@ -251,6 +255,47 @@ describe("New Chat", () => {
 
     expect(scene.did).toEqual(["log", "tellSignedOut"]);
     expect(scene.texts).toHaveLength(3);
+  });
+
+  it.each(["newChat", "end"] as const)(
+    "says after signing in that it can be saved now, and does so under the old key: %s",
+    (type) => {
+      const scene = spoken();
+      const [first] = scene.send({ type, key: "key-2" });
+      scene.answer({ type: "requestFailed", failure: failure("signed-out") });
+      scene.send({ type: "signedOut" });
+      expect(told(scene)).toContain("You are signed out.");
+
+      scene.send({ type: "signedIn" });
+
+      expect(told(scene)).toMatch(/^You were signed out, .* not saved yet/);
+      expect(isBusy(scene.state)).toBe(false);
+      expect(scene.send({ type: "retryRequest" })[0]).toEqual(first);
+      scene.answer({ type: "requestFailed", failure: failure("signed-out") });
+      expect(told(scene)).toContain("You are signed out.");
+    },
+  );
+
+  it("says after signing in that a conversation can be started now", () => {
+    const scene = new Scene();
+    const [first] = scene.send({ type: "start", key: "key-1" });
+    scene.answer({ type: "requestFailed", failure: failure("signed-out") });
+
+    scene.send({ type: "signedIn" });
+
+    expect(told(scene)).toMatch(/^You were signed out\./);
+    expect(scene.send({ type: "retryRequest" })[0]).toEqual(first);
+  });
+
+  it("leaves other failures as they are when somebody signs in", () => {
+    const scene = spoken();
+    scene.send({ type: "newChat", key: "key-2" });
+    scene.answer({ type: "requestFailed", failure: failure("server") });
+    const before = told(scene);
+
+    scene.send({ type: "signedIn" });
+
+    expect(told(scene)).toBe(before);
   });
 
   it("drops answers that belong to a conversation before", () => {

@@ -207,6 +207,16 @@ describe("a typed line", () => {
     },
   );
 
+  it("that failed because nobody was signed in does not say so for ever", () => {
+    const scene = new Scene().talking();
+    scene.send({ type: "say", key: "t1", text: "hello", at: "" });
+
+    scene.answer({ type: "notSaid", key: "t1", failure: failure("signed-out", "Sign in first.") });
+
+    expect(scene.did).toEqual(["tellSignedOut"]);
+    expect(scene.state.pending[0]?.problem).toBe("Not sent.");
+  });
+
   it("is nothing when it is blank", () => {
     const scene = new Scene().talking();
 

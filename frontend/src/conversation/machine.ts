@@ -88,7 +88,7 @@ function online(state: Conversation): Step {
 
 /** Access is back: the streams that ended with it go on, and sound is joined again. */
 function back(state: Conversation): Step {
-  const [withWords, words] = session.reopen(state, "words");
+  const [withWords, words] = session.reopen(request.cleared(state), "words");
   const [withUpdates, updates] = session.reopen(withWords, "updates");
   const { isTalking, media: line, microphone } = withUpdates;
   const isCut = isTalking && (line.is === "stopped" || microphone.is === "off");

@@ -28,7 +28,7 @@ export function request(state: Conversation, kind: Request["kind"], key: string)
 /** Sends what failed once more. */
 export function retry(state: Conversation): Step {
   if (state.request === null || isBusy(state)) return [state, []];
-  return send(state, { ...state.request, tries: 1, failure: null });
+  return send(state, { ...state.request, tries: 1, failure: null, isClear: false });
 }
 
 /** Sends the try that was waited for. */
@@ -68,6 +68,13 @@ export function failed(state: Conversation, failure: Failure): Step {
   const effects: Effect[] = [...closing, { do: "log", what: `${request.kind} failed`, failure }];
   if (failure.kind === "signed-out") effects.push({ do: "tellSignedOut" });
   return [next, effects];
+}
+
+/** Somebody is signed in again: the request waits for "Retry" alone. */
+export function cleared(state: Conversation): Conversation {
+  const { request } = state;
+  if (request?.failure?.kind !== "signed-out") return state;
+  return { ...state, request: { ...request, isClear: true } };
 }
 
 /** Without a conversation that goes on nobody listens, and no button would show it or end it. */

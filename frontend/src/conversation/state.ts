@@ -25,6 +25,8 @@ export interface Request {
   readonly tries: number;
   /** Null while it is on its way; afterwards the request waits for "Retry". */
   readonly failure: Failure | null;
+  /** What was in its way is not there any more: somebody has signed in again. */
+  readonly isClear?: boolean;
 }
 
 export interface Stream {

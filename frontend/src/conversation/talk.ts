@@ -167,7 +167,8 @@ export function said(state: Conversation, answer: Answer & { type: "said" }): St
 }
 
 export function notSaid(state: Conversation, key: string, failure: Failure): Step {
-  const why = failure.message && failure.kind !== "network" ? failure.message : NOT_SENT;
+  const isWorded = failure.kind !== "network" && failure.kind !== "signed-out";
+  const why = isWorded && failure.message ? failure.message : NOT_SENT;
   const effects: Effect[] = failure.kind === "signed-out" ? [{ do: "tellSignedOut" }] : [];
   return [{ ...state, pending: withProblem(state, key, why) }, effects];
 }

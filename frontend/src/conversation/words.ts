@@ -6,6 +6,7 @@ import {
   isSaving,
   type MicrophoneProblem,
   pendingStep,
+  type Request,
   type Session,
 } from "./state.ts";
 
@@ -33,8 +34,18 @@ const STARTING_FAILED: Record<FailureKind, string> = {
   server: "Something went wrong on the server.",
 };
 
+/** After "You are signed out", which is not so any more. */
+const SIGNED_IN = {
+  start: "You were signed out. Now that you are back, a conversation can be started.",
+  save: "You were signed out, so this conversation is not saved yet. Now it can be.",
+};
+
+type FailedRequest = Pick<Request, "kind" | "failure" | "isClear">;
+
 /** What happened, and that nothing is lost. */
-export function requestFailure(kind: "start" | "next" | "end", failure: Failure): string {
+export function requestFailure({ kind, failure, isClear }: FailedRequest): string {
+  if (failure === null) return "";
+  if (isClear) return SIGNED_IN[kind === "start" ? "start" : "save"];
   const told = kind === "start" ? STARTING_FAILED : SAVING_FAILED;
   const sentence = told[failure.kind];
   const hasOwnWords = failure.kind === "busy" || failure.kind === "invalid";

@@ -97,7 +97,7 @@ export function RequestFailed({ state }: { state: Conversation }) {
   return (
     <Notice
       tone="danger"
-      title={requestFailure(request.kind, request.failure)}
+      title={requestFailure(request)}
       action={{ label: "Retry", run: () => driver.dispatch({ type: "retryRequest" }) }}
       onDismiss={() => driver.dispatch({ type: "dismissFailure" })}
     >
