@@ -100,7 +100,7 @@ async def sign_in(
         guest = await guest_of(conn, viewer)
         if guest is None or not claim_guest_sessions:
             return Arrival(user)
-        return Arrival(user, await move_sessions(conn, guest, user))
+        return Arrival(user, await move_sessions(conn, guest, user), guest.id)
 
     return await enter(backend, viewer, work)
 

@@ -6,11 +6,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from models import ApiToken, Login, Session, User
-from models.database import Connection, transact
+from models.database import Connection
 from resolvers import credentials
 from resolvers.backend import Backend
-from resolvers.events import AccessRevoked
-from resolvers.records import SessionChanged, access_topic, user_topic
+from resolvers.events import AccessRevoked, OwnershipLost
+from resolvers.records import (
+    SessionChanged,
+    SessionDeleted,
+    access_topic,
+    ownership_topic,
+    user_topic,
+)
+from resolvers.transaction import Transaction
 from resolvers.viewer import Viewer
 
 LOGIN_LIFE: Final = timedelta(days=30)
@@ -31,6 +38,8 @@ class Arrival:
 
     user: User
     moved: Sequence[Session] = ()
+    moved_from: str | None = None
+    """Whose they were."""
 
 
 async def enter(
@@ -41,7 +50,8 @@ async def enter(
     secret = credentials.new_login_secret()
     now = backend.clock()
 
-    async def whole(conn: Connection) -> Arrival:
+    async def whole(transaction: Transaction) -> Arrival:
+        conn = transaction.conn
         guest = await guest_of(conn, viewer)
         arrival = await work(conn)
         # A new secret at every sign-in: one that somebody planted before is worth nothing after.
@@ -61,12 +71,13 @@ async def enter(
     def after(arrival: Arrival) -> None:
         if old_login_id is not None:
             publish_revoked(backend, old_login_id)
-        for session in arrival.moved:
-            backend.presence.moved(session.id, arrival.user.id)
-            changed = SessionChanged(session.id, session)
-            backend.hub.publish(user_topic(arrival.user.id), changed)
+        if arrival.moved_from is not None:
+            for session in arrival.moved:
+                _publish_moved(backend, session, arrival.moved_from)
 
-    arrival = await transact(whole, after)
+    # By the ledger, which tells of one commit after the other: nothing that happened in a session
+    # before it was moved reaches its former owner after they were told that it is gone.
+    arrival = await backend.ledger.transaction(whole, after)
     return Entrance(arrival.user, secret, now + LOGIN_LIFE)
 
 
@@ -98,6 +109,18 @@ async def move_sessions(conn: Connection, guest: User, user: User) -> list[Sessi
 def publish_revoked(backend: Backend, access_id: str) -> None:
     """End the streams of a login or token that is good no more."""
     backend.hub.publish(access_topic(access_id), AccessRevoked(access_id))
+
+
+def publish_ownership_lost(backend: Backend, session_id: str, user_id: str) -> None:
+    """End the streams by which this user watches a session that is another's now."""
+    backend.hub.publish(ownership_topic(session_id, user_id), OwnershipLost(session_id))
+
+
+def _publish_moved(backend: Backend, session: Session, from_user_id: str) -> None:
+    backend.presence.moved(session.id, session.user_id)
+    publish_ownership_lost(backend, session.id, from_user_id)
+    backend.hub.publish(user_topic(from_user_id), SessionDeleted(session.id))
+    backend.hub.publish(user_topic(session.user_id), SessionChanged(session.id, session))
 
 
 async def _delete_if_nothing_left(conn: Connection, guest: User) -> None:

@@ -1,4 +1,4 @@
-"""What is published on the topic of a login or an API token."""
+"""What ends the streams of somebody who may see no more."""
 
 from dataclasses import dataclass
 
@@ -12,4 +12,16 @@ class AccessRevoked:
     @property
     def is_urgent(self) -> bool:
         """Whoever may not see what waits must not get it first."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipLost:
+    """A session has become another user's: the streams end that its former owner watches it by."""
+
+    session_id: str
+
+    @property
+    def is_urgent(self) -> bool:
+        """What waits may already be the new owner's."""
         return True

@@ -11,13 +11,19 @@ import structlog
 from models import EndReason, IdempotencyRecord, Session, SessionStatus
 from models.database import NotStored, reader
 from models.deadlines import past_deadline
+from models.ownership import moved_among
 from resolvers import lifecycle
 from resolvers.accounts import delete_expired_logins, revoked_among
 from resolvers.asking import ask_for_agent
 from resolvers.backend import Backend
-from resolvers.entrance import publish_revoked
+from resolvers.entrance import publish_ownership_lost, publish_revoked
 from resolvers.idempotency import KEPT_FOR
-from resolvers.records import ACCESS_PREFIX, watched_access
+from resolvers.records import (
+    ACCESS_PREFIX,
+    OWNERSHIP_PREFIX,
+    watched_access,
+    watched_ownership,
+)
 from resolvers.saving import stop_agent
 from resolvers.transaction import Transaction
 
@@ -56,6 +62,8 @@ class Reaper:
 
     async def look(self) -> None:
         """Act on everything that is due now."""
+        # First, for it only reads: a full disk keeps nobody watching who may see no more.
+        await self._end_revoked_access()
         now = self._backend.clock()
         due = await past_deadline(now, BATCH).using_db(reader()).values_list("id", flat=True)
         for session_id in due:
@@ -65,7 +73,6 @@ class Reaper:
                 raise
             except Exception:  # one session at fault must not keep the others waiting
                 log.exception("reaper_failed", session=session_id)
-        await self._end_revoked_access()
         await self._note_absences()
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY
@@ -75,11 +82,16 @@ class Reaper:
         """Tell the streams of logins and tokens that another process has revoked.
 
         `voxql user reset-password` commits in a process of its own, whose hub reaches nobody here.
+        The same goes for sessions that another process has given to another user.
         """
-        watched = {watched_access(topic) for topic in self._backend.hub.watched(ACCESS_PREFIX)}
+        backend = self._backend
+        watched = {watched_access(topic) for topic in backend.hub.watched(ACCESS_PREFIX)}
         if watched:
-            for access_id in await revoked_among(self._backend, watched):
-                publish_revoked(self._backend, access_id)
+            for access_id in await revoked_among(backend, watched):
+                publish_revoked(backend, access_id)
+        owned = [watched_ownership(topic) for topic in backend.hub.watched(OWNERSHIP_PREFIX)]
+        for session_id, user_id in await moved_among(owned):
+            publish_ownership_lost(backend, session_id, user_id)
 
     async def _note_absences(self) -> None:
         """Let the clocks run of who left while the database took nothing, and is still away."""

@@ -126,6 +126,7 @@ class ServerStopping:
 
 SERVER_TOPIC = "server"
 ACCESS_PREFIX = "access:"
+OWNERSHIP_PREFIX = "ownership:"
 
 
 def transcripts_topic(session_id: str) -> str:
@@ -151,6 +152,17 @@ def access_topic(credential_id: str) -> str:
 def watched_access(topic: str) -> str:
     """Return whose access a topic made by `access_topic` is about."""
     return topic.removeprefix(ACCESS_PREFIX)
+
+
+def ownership_topic(session_id: str, user_id: str) -> str:
+    """Where OwnershipLost travels, to those who watch a session as this user's."""
+    return f"{OWNERSHIP_PREFIX}{session_id}:{user_id}"
+
+
+def watched_ownership(topic: str) -> tuple[str, str]:
+    """Return whose session, by both ids, a topic made by `ownership_topic` is about."""
+    session_id, _, user_id = topic.removeprefix(OWNERSHIP_PREFIX).partition(":")
+    return session_id, user_id
 
 
 def agent_topic(session_id: str) -> str:

@@ -14,9 +14,10 @@ from typing import Final, Protocol
 from agent_bridge.hub import ReaderTooSlow, Subscription
 from models import ApiToken, Login, Session, SessionStatus, Utterance
 from models.database import reader
+from models.ownership import moved_among
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
-from resolvers.events import AccessRevoked
+from resolvers.events import AccessRevoked, OwnershipLost
 from resolvers.ledger import CARRIED_WEIGHT
 from resolvers.records import (
     SERVER_TOPIC,
@@ -28,6 +29,7 @@ from resolvers.records import (
     TranscriptEnded,
     UtteranceState,
     access_topic,
+    ownership_topic,
     session_topic,
     state_of,
     transcripts_topic,
@@ -105,7 +107,7 @@ async def _events(
 
 
 def _check_urgent(event: object) -> None:
-    if isinstance(event, AccessRevoked):
+    if isinstance(event, AccessRevoked | OwnershipLost):
         raise _Ended("ACCESS_REVOKED")
     if isinstance(event, ServerStopping):
         raise _Ended("SERVER_SHUTDOWN")
@@ -116,8 +118,8 @@ def _check_expiry(backend: Backend, viewer: Viewer) -> None:
         raise _Ended("ACCESS_REVOKED")
 
 
-async def _check_access(viewer: Viewer) -> None:
-    """End the stream of a viewer whose access was revoked before it began to listen for that.
+async def _check_access(viewer: Viewer, session_id: str | None) -> None:
+    """End the stream of a viewer who lost access before it began to listen for that.
 
     Raises:
         _Ended: it was.
@@ -126,8 +128,16 @@ async def _check_access(viewer: Viewer) -> None:
         is_good = await Login.filter(id=viewer.login_id).using_db(reader()).exists()
     else:
         is_good = await ApiToken.filter(id=viewer.access_id).using_db(reader()).exists()
-    if not is_good:
+    if not is_good or (session_id and await moved_among([(session_id, viewer.user_id)])):
         raise _Ended("ACCESS_REVOKED")
+
+
+def _ends(viewer: Viewer, session_id: str | None) -> list[str]:
+    """Name the topics on which a stream hears that it has to end."""
+    topics = [access_topic(viewer.access_id), SERVER_TOPIC]
+    if session_id is not None:
+        topics.append(ownership_topic(session_id, viewer.user_id))
+    return topics
 
 
 # ---------------------------------------------------------------------- transcripts
@@ -151,11 +161,11 @@ async def _transcripts(
     backend: Backend, viewer: Viewer, session_id: str, seq: int
 ) -> AsyncGenerator[TranscriptEvent, None]:
     stream = _Transcript(backend, session_id, seq)
-    topics = (transcripts_topic(session_id), access_topic(viewer.access_id), SERVER_TOPIC)
+    topics = (transcripts_topic(session_id), *_ends(viewer, session_id))
     figures = backend.ledger.figures
     with figures.watching("transcripts"), backend.hub.subscribe(*topics) as subscription:
         try:
-            await _check_access(viewer)
+            await _check_access(viewer, session_id)
             async with aclosing(stream.replay(subscription)) as replay:
                 async for event in replay:
                     yield event
@@ -344,17 +354,17 @@ async def open_session_updates(
 async def _session_updates(
     backend: Backend, viewer: Viewer, topic: str, session_id: str | None
 ) -> AsyncGenerator[SessionUpdate, None]:
-    topics = (topic, access_topic(viewer.access_id), SERVER_TOPIC)
+    topics = (topic, *_ends(viewer, session_id))
     figures = backend.ledger.figures
     with figures.watching("sessionUpdates"), backend.hub.subscribe(*topics) as subscription:
         try:
-            await _check_access(viewer)
+            await _check_access(viewer, session_id)
             if session_id is None:
                 yield SessionUpdate()
             else:
                 yield SessionUpdate(await _living(session_id))
             async for published in _events(backend, viewer, subscription):
-                update = await _update_of(published)
+                update = await _update_of(published, viewer)
                 if update is not None:
                     yield update
                 if session_id is not None and update is not None:
@@ -371,15 +381,16 @@ async def _living(session_id: str) -> Session:
     return session
 
 
-async def _update_of(published: object) -> SessionUpdate | None:
+async def _update_of(published: object, viewer: Viewer) -> SessionUpdate | None:
     if isinstance(published, SessionDeleted):
         return SessionUpdate(deleted_session_id=published.session_id)
     if not isinstance(published, SessionChanged):
         return None
     if published.session is not None:
         return SessionUpdate(published.session)
-    query = Session.filter(id=published.session_id, deleted_at=None).using_db(reader())
-    session = await query.get_or_none()
+    # What waited may be about a session that is another's by now.
+    query = Session.filter(id=published.session_id, user_id=viewer.user_id, deleted_at=None)
+    session = await query.using_db(reader()).get_or_none()
     return None if session is None else SessionUpdate(session)
 
 

@@ -1,0 +1,27 @@
+"""Whether sessions still belong to those who watch them as theirs."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from models.database import reader
+
+AT_ONCE: Final = 500
+"""Pairs of one statement: databases limit how many values one may have."""
+
+_MOVED: Final = """
+WITH held(session_id, user_id) AS (VALUES {marks})
+SELECT h.session_id, h.user_id FROM held h JOIN sessions s ON s.id = h.session_id
+WHERE s.user_id <> h.user_id"""
+
+
+async def moved_among(owned: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return which of these sessions, each with its owner as far as is known, are another's now."""
+    moved: list[tuple[str, str]] = []
+    for start in range(0, len(owned), AT_ONCE):
+        some = owned[start : start + AT_ONCE]
+        rows = await reader().execute_query_dict(
+            _MOVED.format(marks=", ".join(["(?, ?)"] * len(some))),
+            [value for pair in some for value in pair],
+        )
+        moved.extend((row["session_id"], row["user_id"]) for row in rows)
+    return moved

@@ -1,0 +1,156 @@
+"""A conversation that becomes another user's: who watched it as theirs sees no more of it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from models import Session, SessionStatus
+from models.database import transact
+from resolvers import accounts, api_tokens
+from resolvers.backend import Backend
+from resolvers.refusals import Forbidden
+from resolvers.streams import StreamEnd
+from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
+from tests.resolvers.conftest import Clock
+from tests.resolvers.refused import refused
+from tests.resolvers.stage import Stage, Watcher, staged
+from tests.rows import add_user
+
+pytestmark = pytest.mark.usefixtures("quick_passwords")
+
+EMAIL = "ada@example.com"
+PASSWORD = "correct horse"
+REVOKED = StreamEnd("ACCESS_REVOKED", False)
+
+
+@pytest.fixture
+async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    """A guest with an API token, by which everything is watched; and an account to sign in to."""
+    async with staged(backend, clock) as stage:
+        await accounts.create_user(backend, EMAIL, PASSWORD)
+        yield stage
+
+
+async def use_a_token(stage: Stage) -> Viewer:
+    """Watch with a token of the guest from now on; returns who the browser is."""
+    browser = stage.viewer
+    made = await api_tokens.create_api_token(
+        stage.backend, browser, name="robot", scopes=[TokenScope.SESSIONS_READ]
+    )
+    stage.viewer = await accounts.viewer_of_token(stage.backend, made.secret)
+    return browser
+
+
+async def claim(stage: Stage, guest: Viewer) -> Viewer:
+    entrance = await accounts.sign_in(
+        stage.backend, guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
+    )
+    ada = await accounts.viewer_of_login(stage.backend, entrance.secret)
+    assert ada is not None
+    return ada
+
+
+@pytest.mark.parametrize("before_the_first_event", [True, False])
+async def test_streams_of_the_former_owner_end(stage: Stage, before_the_first_event: bool) -> None:
+    """Also those opened with a token, which stays good; nothing said afterwards is on them."""
+    session, agent = await stage.talk()
+    guest = await use_a_token(stage)
+    words, updates = await stage.watch(session), await stage.watch_sessions(session)
+    if not before_the_first_event:
+        await words.caught_up()
+        await updates.next()
+
+    ada = await claim(stage, guest)
+    await agent.say("a secret of Ada's")
+
+    assert [(event.utterances, event.end) for event in await words.rest()] == [((), REVOKED)]
+    assert [(each.session, each.end) for each in await updates.rest()] == [(None, REVOKED)]
+    for opened in (stage.watch, stage.watch_sessions):
+        async with refused(Forbidden, ["sessionId"]):
+            await opened(session)
+    stage.viewer = ada
+    theirs = await stage.watch(session)
+    await theirs.caught_up()
+    assert theirs.texts == ["a secret of Ada's"]
+
+
+async def test_what_waits_for_the_former_owner_is_not_delivered(stage: Stage) -> None:
+    """Whoever reads slowly gets nothing after the claim either."""
+    session, agent = await stage.talk()
+    guest = await use_a_token(stage)
+    words = await stage.watch(session)
+    await words.caught_up()
+    await agent.say("before")
+
+    await claim(stage, guest)
+
+    [last] = await words.rest()
+    assert (last.utterances, last.end) == ((), REVOKED)
+
+
+async def test_lists_of_both_owners_hear_of_it(stage: Stage) -> None:
+    """It is gone from the one and there in the other; neither stream ends."""
+    running, agent = await stage.talk()
+    over = await stage.start()
+    guest = await use_a_token(stage)
+    before = await stage.watch_sessions()
+    await before.next()
+    entrance = await accounts.sign_in(stage.backend, None, email=EMAIL, password=PASSWORD)
+    ada = await accounts.viewer_of_login(stage.backend, entrance.secret)
+    assert ada is not None
+    token, stage.viewer = stage.viewer, ada
+    after: Watcher[object] = await stage.watch_sessions()
+    await after.next()
+    stage.viewer = token
+
+    await claim(stage, guest)
+    agent.state("SPEAKING")
+    await agent.say("a secret of Ada's")
+
+    gone = [(await before.next()).deleted_session_id for _ in range(2)]
+    assert gone == [running.id, over.id]
+    come = [await after.next() for _ in range(2)]
+    assert [each.session.id for each in come] == [running.id, over.id]  # type: ignore[attr-defined]
+    # The next thing that the former owner hears of is their own again.
+    stage.viewer = replace(token, scopes=ALL_SCOPES)
+    mine = await stage.start()
+    assert (await before.next()).session.id == mine.id
+
+
+async def test_a_state_that_waited_tells_the_former_owner_nothing(stage: Stage) -> None:
+    """What the agent did before the claim is looked up after it: as the other's it is not shown."""
+    running, agent = await stage.talk()
+    guest = await use_a_token(stage)
+    watcher = await stage.watch_sessions()
+    await watcher.next()
+    agent.state("SPEAKING")
+
+    await claim(stage, guest)
+
+    update = await watcher.next()
+    assert (update.session, update.deleted_session_id) == (None, running.id)
+
+
+async def test_a_session_that_another_process_moved_ends_its_streams(stage: Stage) -> None:
+    """The reaper looks for that, as it does for logins: its commit reaches no hub of this one."""
+    session, _ = await stage.talk()
+    kept, agent = await stage.talk()
+    await use_a_token(stage)
+    words, updates = await stage.watch(session), await stage.watch_sessions(session)
+    mine = await stage.watch(kept)
+    await words.caught_up()
+    await updates.next()
+    await mine.caught_up()
+    other = await add_user()
+    await transact(
+        lambda conn: Session.filter(id=session.id).using_db(conn).update(user_id=other.id)
+    )
+
+    await stage.reaper.look()
+
+    assert [event.end for event in await words.rest()] == [REVOKED]
+    assert [update.end for update in await updates.rest()] == [REVOKED]
+    await agent.say("hello")
+    assert [each.text for each in (await mine.next()).utterances] == ["hello"]
+    assert (await stage.read(kept)).status is SessionStatus.ACTIVE
