@@ -2,6 +2,7 @@
 import { type Api, failureOf } from "../api/client.ts";
 import type { Failure } from "../api/failure.ts";
 import { PastDocument } from "../api/generated/graphql.ts";
+import { everything } from "../api/pages.ts";
 import { Store } from "../app/store.ts";
 import { isOver, type Session } from "../conversation/state.ts";
 import type { Utterance } from "../conversation/transcript.ts";
@@ -52,9 +53,9 @@ export class Reading {
     const { past: held } = this.read.value;
     this.read.set({ past: held, failure: null });
     try {
-      let past = await everything(this.#api, this.#id);
+      let past = await words(this.#api, this.#id);
       if (isOver(past.session) && (await this.#options.complete(this.#id)))
-        past = await everything(this.#api, this.#id);
+        past = await words(this.#api, this.#id);
       if (turn !== this.#turn) return;
       this.read.set({ past, failure: null });
       if (past.session.status === "ENDING") this.#again();
@@ -78,17 +79,13 @@ export class Reading {
   }
 }
 
-async function everything(api: Api, id: string): Promise<Past> {
-  const utterances: Utterance[] = [];
-  let after: string | null = null;
-  for (;;) {
-    const { session }: Awaited<ReturnType<typeof page>> = await page(api, id, after);
+async function words(api: Api, id: string): Promise<Past> {
+  const sessions: Session[] = [];
+  const utterances = await everything<Utterance>(async (after) => {
+    const { session } = await api.query(PastDocument, { id, after });
     if (!session) throw new TypeError("an answer without its session");
-    utterances.push(...session.utterances.nodes);
-    const { hasNextPage, endCursor } = session.utterances.pageInfo;
-    if (!hasNextPage) return { session, utterances };
-    after = endCursor ?? null;
-  }
+    sessions.push(session);
+    return session.utterances;
+  });
+  return { session: sessions.at(-1) as Session, utterances };
 }
-
-const page = (api: Api, id: string, after: string | null) => api.query(PastDocument, { id, after });

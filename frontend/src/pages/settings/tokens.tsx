@@ -3,8 +3,6 @@ import { type FormEvent, useCallback, useEffect, useId, useState } from "react";
 
 import { failureOf } from "../../api/client.ts";
 import {
-  ApiTokensDocument,
-  type ApiTokensQuery,
   CreateApiTokenDocument,
   RevokeApiTokenDocument,
   type TokenScope,
@@ -13,8 +11,7 @@ import { useApp } from "../../app/context.ts";
 import { problem } from "../../conversation/words.ts";
 import { Dialog } from "../../ui/dialog.tsx";
 import { moment } from "../../ui/time.ts";
-
-type Token = NonNullable<ApiTokensQuery["viewer"]>["apiTokens"]["nodes"][number];
+import { allTokens, type Token } from "./all-tokens.ts";
 
 const SCOPES: readonly (readonly [TokenScope, string])[] = [
   ["SESSIONS_READ", "Read conversations"],
@@ -36,8 +33,7 @@ export function Tokens() {
 
   const load = useCallback(async () => {
     try {
-      const { viewer } = await api.query(ApiTokensDocument, { after: null });
-      setTokens(viewer?.apiTokens.nodes ?? []);
+      setTokens(await allTokens(api));
       setComplaint("");
     } catch (error) {
       setComplaint(worded(error));

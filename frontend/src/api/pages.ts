@@ -1,0 +1,20 @@
+/** Lists that the server hands out page by page. */
+
+interface Page<T> {
+  readonly nodes: readonly T[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor?: string | null };
+}
+
+/** Everything of a list; `page` asks for what comes after a cursor, null at the beginning. */
+export async function everything<T>(
+  page: (after: string | null) => Promise<Page<T>>,
+): Promise<T[]> {
+  const all: T[] = [];
+  let after: string | null = null;
+  for (;;) {
+    const { nodes, pageInfo }: Page<T> = await page(after);
+    all.push(...nodes);
+    if (!pageInfo.hasNextPage) return all;
+    after = pageInfo.endCursor ?? null;
+  }
+}
