@@ -1,8 +1,11 @@
 /** Tokens for programs, and what is copied. */
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 
 import type { Api } from "../src/api/client.ts";
 import { allTokens } from "../src/pages/settings/all-tokens.ts";
+import { copied } from "../src/ui/copy.ts";
+
+afterEach(() => vi.unstubAllGlobals());
 
 describe("tokens for programs", () => {
   it("are all there, however many pages the server makes of them", async () => {
@@ -23,5 +26,61 @@ describe("tokens for programs", () => {
     const query = async () => ({ viewer: null });
 
     expect(await allTokens({ query } as unknown as Api)).toEqual([]);
+  });
+});
+
+describe("copying", () => {
+  /** A document whose old way of copying works or not. */
+  class OldDocument extends EventTarget {
+    readonly held: string[] = [];
+    readonly #isAllowed: boolean;
+
+    constructor(isAllowed: boolean) {
+      super();
+      this.#isAllowed = isAllowed;
+    }
+
+    execCommand(command: string): boolean {
+      const clipboardData = { setData: (_: string, text: string) => this.held.push(text) };
+      if (this.#isAllowed) this.dispatchEvent(Object.assign(new Event(command), { clipboardData }));
+      return this.#isAllowed;
+    }
+  }
+  function browser(clipboard: object | undefined, isAllowed: boolean): OldDocument {
+    const old = new OldDocument(isAllowed);
+    vi.stubGlobal("navigator", clipboard ? { clipboard } : {});
+    vi.stubGlobal("document", old);
+    return old;
+  }
+  const refusing = {
+    async writeText() {
+      throw new DOMException("", "NotAllowedError");
+    },
+  };
+
+  it("takes the browser's clipboard where there is one", async () => {
+    const writeText = vi.fn(async () => {});
+    const old = browser({ writeText }, true);
+
+    expect(await copied("secret")).toBe(true);
+
+    expect(writeText).toHaveBeenCalledExactlyOnceWith("secret");
+    expect(old.held).toEqual([]);
+  });
+
+  it.each([undefined, refusing])("takes the old way where there is none: %s", async (clipboard) => {
+    const old = browser(clipboard, true);
+
+    expect(await copied("secret")).toBe(true);
+
+    expect(old.held).toEqual(["secret"]);
+    old.execCommand("copy");
+    expect(old.held, "only once").toEqual(["secret"]);
+  });
+
+  it.each([undefined, refusing])("says that it did not work: %s", async (clipboard) => {
+    browser(clipboard, false);
+
+    expect(await copied("secret")).toBe(false);
   });
 });

@@ -1,6 +1,8 @@
-/** A click that copies, and says that it did. */
-import { type ReactNode, useState } from "react";
+/** A click that copies, and says that it did, or what to do instead. */
+import { type MouseEvent, type ReactNode, useState } from "react";
 
+import { useApp } from "../app/context.ts";
+import { copied, NOT_COPIED, select } from "./copy.ts";
 import { Icon } from "./icons.tsx";
 
 const SHOWN_MS = 1500;
@@ -9,18 +11,21 @@ interface Props {
   text: string;
   label: string;
   className: string;
+  /** Where the text stands, seen from the button. */
+  at(button: Element): Element | null;
   children?: ReactNode;
 }
 
-export function Copying({ text, label, className, children }: Props) {
+export function Copying({ text, label, className, at, children }: Props) {
+  const { toasts } = useApp();
   const [isDone, setDone] = useState(false);
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(text);
+  const copy = async ({ currentTarget }: MouseEvent) => {
+    if (await copied(text)) {
       setDone(true);
       setTimeout(() => setDone(false), SHOWN_MS);
-    } catch {
-      // Browsers may forbid it; the text can still be selected.
+    } else {
+      select(at(currentTarget));
+      toasts.tell(NOT_COPIED);
     }
   };
   return (
@@ -28,7 +33,7 @@ export function Copying({ text, label, className, children }: Props) {
       type="button"
       className={className}
       aria-label={isDone ? "Copied" : label}
-      onClick={() => void copy()}
+      onClick={(event) => void copy(event)}
     >
       {children}
       <Icon name={isDone ? "check" : "copy"} size={children ? 14 : 16} />

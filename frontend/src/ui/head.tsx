@@ -36,6 +36,7 @@ export function SessionId({ session }: { session: Session }) {
     <Copying
       className="session-id"
       text={session.id}
+      at={(button) => button.querySelector(".session-id-text")}
       label={`Copy the id of this conversation, ${session.id}`}
     >
       <span className="session-id-text">{session.id}</span>

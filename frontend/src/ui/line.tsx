@@ -11,6 +11,8 @@ interface Props {
   isSpoken: boolean;
 }
 
+const words = (button: Element) => button.closest(".line")?.querySelector(".line-text") ?? null;
+
 export const Line = memo(function Line({ utterance, isSpoken }: Props) {
   const { role, text, isFinal, isInterrupted, startedAt } = utterance;
   const who = role === "USER" ? "You" : "Agent";
@@ -31,7 +33,7 @@ export const Line = memo(function Line({ utterance, isSpoken }: Props) {
         {isInterrupted && <span className="line-note">interrupted</span>}
         {isSpoken && <span className="unseen">still speaking</span>}
         {!isFinal && !isSpoken && <span className="line-note">unfinished</span>}
-        {!isSpoken && <Copying className="copy" text={text} label="Copy" />}
+        {!isSpoken && <Copying className="copy" text={text} label="Copy" at={words} />}
       </p>
     </li>
   );

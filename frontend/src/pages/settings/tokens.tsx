@@ -1,5 +1,5 @@
 /** Tokens for programs: made, shown once, revoked. */
-import { type FormEvent, useCallback, useEffect, useId, useState } from "react";
+import { type FormEvent, useCallback, useEffect, useId, useRef, useState } from "react";
 
 import { failureOf } from "../../api/client.ts";
 import {
@@ -9,6 +9,7 @@ import {
 } from "../../api/generated/graphql.ts";
 import { useApp } from "../../app/context.ts";
 import { problem } from "../../conversation/words.ts";
+import { copied, NOT_COPIED, select } from "../../ui/copy.ts";
 import { Dialog } from "../../ui/dialog.tsx";
 import { moment } from "../../ui/time.ts";
 import { allTokens, type Token } from "./all-tokens.ts";
@@ -156,18 +157,27 @@ function NewToken({ onCreate }: { onCreate(name: string, scopes: TokenScope[]): 
 }
 
 function Secret({ secret, onClose }: { secret: string; onClose(): void }) {
-  const [isCopied, setCopied] = useState(false);
+  const [is, setIs] = useState<"new" | "copied" | "refused">("new");
+  const words = useRef<HTMLOutputElement>(null);
   const copy = async () => {
-    await navigator.clipboard.writeText(secret);
-    setCopied(true);
+    const isCopied = await copied(secret);
+    setIs(isCopied ? "copied" : "refused");
+    if (!isCopied) select(words.current);
   };
   return (
     <Dialog title="Your new token" onClose={onClose}>
       <p>Copy it now: it is shown this once and never again.</p>
-      <output className="secret">{secret}</output>
+      <output className="secret" ref={words}>
+        {secret}
+      </output>
+      {is === "refused" && (
+        <p className="complaint" role="alert">
+          {NOT_COPIED}
+        </p>
+      )}
       <div className="dialog-ways">
         <button type="button" className="button" onClick={() => void copy()}>
-          {isCopied ? "Copied" : "Copy"}
+          {is === "copied" ? "Copied" : "Copy"}
         </button>
         <button type="button" className="button primary" onClick={onClose}>
           Done

@@ -1,0 +1,38 @@
+/** Copying, by each way that a browser may offer; and what to say when it offers none. */
+
+export const NOT_COPIED =
+  "The browser did not let this page copy it. It is selected now: press Ctrl+C, or ⌘C on a Mac.";
+
+/** To be called within a click; says whether it worked. */
+export async function copied(text: string): Promise<boolean> {
+  try {
+    // It is missing on a page that is not secure, and may be forbidden on any.
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copiedAsEver(text);
+  }
+}
+
+/** Old, and out of favour, and the only way on a page that is not secure. */
+function copiedAsEver(text: string): boolean {
+  let isDone = false;
+  const given = (event: ClipboardEvent) => {
+    event.preventDefault();
+    event.clipboardData?.setData("text/plain", text);
+    isDone = event.clipboardData !== null;
+  };
+  document.addEventListener("copy", given);
+  try {
+    document.execCommand("copy");
+  } catch {
+    // Forbidden, too.
+  }
+  document.removeEventListener("copy", given);
+  return isDone;
+}
+
+/** Marks what could not be copied, so that a person has only to press the keys for it. */
+export function select(element: Element | null): void {
+  if (element) getSelection()?.selectAllChildren(element);
+}
