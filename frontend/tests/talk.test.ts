@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import { isReady, pendingStep, type Session } from "../src/conversation/state.ts";
+import { isTooLong } from "../src/conversation/transcript.ts";
 import { MICROPHONE, status } from "../src/conversation/words.ts";
 import { connection, failure, Scene, session, utterance } from "./scene.ts";
 
@@ -215,6 +216,22 @@ describe("a typed line", () => {
 
     expect(scene.did).toEqual(["tellSignedOut"]);
     expect(scene.state.pending[0]?.problem).toBe("Not sent.");
+  });
+
+  it.each([
+    ["a".repeat(32_768), false],
+    ["a".repeat(32_769), true],
+    ["ö".repeat(16_384), false],
+    ["ö".repeat(16_385), true],
+    ["😀".repeat(8_193), true],
+  ])("is not taken when it is more than the server takes: %#", (text, isLong) => {
+    const scene = new Scene().talking();
+    expect(isTooLong(text)).toBe(isLong);
+
+    scene.send({ type: "say", key: "t1", text, at: "" });
+
+    expect(scene.did).toEqual(isLong ? [] : ["send"]);
+    expect(scene.state.pending).toHaveLength(isLong ? 0 : 1);
   });
 
   it("is nothing when it is blank", () => {

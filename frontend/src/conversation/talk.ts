@@ -10,7 +10,7 @@ import {
   type Media,
   switchedOff,
 } from "./state.ts";
-import { NOT_SENT, takeOne } from "./transcript.ts";
+import { isTooLong, NOT_SENT, takeOne } from "./transcript.ts";
 
 /** Close codes of docs/audio-protocol.md that this page has to tell apart. */
 const UNAUTHENTICATED = 4401;
@@ -137,7 +137,8 @@ export function agentRefused(state: Conversation, failure: Failure): Step {
 }
 
 export function say(state: Conversation, key: string, text: string, at: string): Step {
-  if (!isReady(state) || state.session === null || text.trim() === "") return [state, []];
+  if (!isReady(state) || state.session === null) return [state, []];
+  if (text.trim() === "" || isTooLong(text)) return [state, []];
   const line = { key, text, typedAt: at, problem: null };
   return [
     { ...state, pending: [...state.pending, line] },

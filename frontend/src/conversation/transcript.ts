@@ -99,6 +99,15 @@ export interface Pending extends Unsent {
   readonly problem: string | null;
 }
 
+/** Bytes of UTF-8 in one line, at most; the server refuses more. */
+const MOST_BYTES = 32 * 1024;
+
+/** Whether a typed line is more than the server takes at once. */
+export function isTooLong(text: string): boolean {
+  // A UTF-16 unit is three bytes at most: what is typed by hand need not be counted.
+  return text.length * 3 > MOST_BYTES && new TextEncoder().encode(text).length > MOST_BYTES;
+}
+
 /** The problem of a line of which nothing better is known. */
 export const NOT_SENT = "Not sent.";
 

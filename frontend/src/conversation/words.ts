@@ -167,6 +167,9 @@ export function invitation(state: Conversation): string {
   }
 }
 
+export const TOO_LONG =
+  "This is too long to be sent at once (more than 32 kB). Send it in parts: nothing of it is lost.";
+
 /** What stands where nothing was said yet. */
 export function nothingYet(state: Conversation): { what: string; way: string } {
   switch (pendingStep(state)) {

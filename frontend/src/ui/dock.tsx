@@ -1,11 +1,12 @@
 /** What a person talks with: state, microphone, text field, New Chat and End. */
-import { type FormEvent, type KeyboardEvent, useEffect, useRef } from "react";
+import { type FormEvent, type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 
 import { useApp, useConversation } from "../app/context.ts";
 import { newKey } from "../app/keys.ts";
 import { fetchPieces, later } from "../app/later.ts";
 import { type Conversation, isReady, isRunning } from "../conversation/state.ts";
-import { invitation, status, type Tone } from "../conversation/words.ts";
+import { isTooLong } from "../conversation/transcript.ts";
+import { invitation, status, TOO_LONG, type Tone } from "../conversation/words.ts";
 import { hasKeyboard, useFocusHandedOn } from "./focus.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { AgentVoice, OwnVoice } from "./levels.tsx";
@@ -96,11 +97,14 @@ function Talking({ state }: { state: Conversation }) {
     field.current?.setSelectionRange(end, end);
   }, []);
   const canSay = isReady(state);
+  const [isLong, setLong] = useState(() => isTooLong(drafts.of(id)));
+  const complaint = useId();
 
   const send = (event?: FormEvent) => {
     event?.preventDefault();
     const text = field.current?.value ?? "";
     if (!field.current || text.trim() === "" || !isReady(driver.state)) return;
+    if (isTooLong(text)) return field.current.focus();
     driver.dispatch({ type: "say", key: newKey(), text, at: new Date().toISOString() });
     field.current.value = "";
     drafts.keep(id, "");
@@ -114,6 +118,11 @@ function Talking({ state }: { state: Conversation }) {
 
   return (
     <form className="dock-row dock-talk" ref={form} onSubmit={send}>
+      {isLong && (
+        <p className="complaint" id={complaint} role="alert">
+          {TOO_LONG}
+        </p>
+      )}
       <MicrophoneButton state={state} />
       {state.microphone.is === "on" && <MicrophoneMenu />}
       <textarea
@@ -122,10 +131,14 @@ function Talking({ state }: { state: Conversation }) {
         rows={1}
         aria-label="Type instead of speaking"
         placeholder={invitation(state)}
-        maxLength={8000}
+        aria-invalid={isLong}
+        aria-describedby={isLong ? complaint : undefined}
         // Not controlled: what is typed is drawn by the browser, at once, whatever else goes on.
         defaultValue={drafts.of(id)}
-        onChange={(event) => drafts.keep(id, event.target.value)}
+        onChange={({ target: { value } }) => {
+          drafts.keep(id, value);
+          setLong(isTooLong(value));
+        }}
         readOnly={!canSay}
         aria-disabled={!canSay}
         data-landing={hasKeyboard() ? "" : undefined}
