@@ -190,7 +190,7 @@ async def with_agent(chat: Chat, note: Callable[[str], None]) -> None:
     """
     loop = asyncio.get_running_loop()
     patient_until = loop.time() + LOADING_S
-    failures = 0
+    failures, is_told = 0, False
     while True:
         try:
             await chat.until_settled()
@@ -198,11 +198,12 @@ async def with_agent(chat: Chat, note: Callable[[str], None]) -> None:
             raise CannotTalk("The server did not say in time whether an agent comes.") from None
         if chat.status == "ACTIVE":
             return
-        failures += 1
         is_absent = chat.failure_code == "AGENT_UNAVAILABLE"
-        if failures > 1 and not (is_absent and loop.time() < patient_until):
+        failures += not is_absent
+        if failures > 1 or (is_absent and loop.time() >= patient_until):
             break
-        if failures == 1 and is_absent:
+        if is_absent and not is_told:
+            is_told = True
             note("There is no agent yet; after a start it takes some seconds to load. Waiting …")
         await asyncio.sleep(_PAUSE_S if is_absent else 0)
         try:

@@ -30,18 +30,20 @@ async def answered(chat: Chat, line: AudioLine, speaker: Speaker, playback: Play
 
 async def typed_out(chat: Chat, keyboard: Keyboard, speaker: Speaker) -> None:
     """Send what is typed, and return when the last line has been answered."""
+    key = None
     while (text := await keyboard.next()) is not None:
         try:
-            await chat.type(f"typed_{secrets.token_hex(8)}", text)
+            key = f"typed_{secrets.token_hex(8)}"
+            await chat.type(key, text)
             if not keyboard.is_interactive:
-                await _settled(chat, speaker)
+                await _settled(chat, speaker, key)
         except RefusedByServer:
             # It ended by itself: what was said until then can still be saved.
             if chat.ended.is_set():
                 return
             raise
     if any(line.role == "USER" for line in chat.transcript.lines):
-        await _settled(chat, speaker)
+        await _settled(chat, speaker, key)
 
 
 async def _greeted(chat: Chat, line: AudioLine, speaker: Speaker) -> None:
@@ -55,7 +57,11 @@ async def _greeted(chat: Chat, line: AudioLine, speaker: Speaker) -> None:
             return
 
 
-async def _settled(chat: Chat, speaker: Speaker) -> None:
+async def _settled(chat: Chat, speaker: Speaker, key: str | None = None) -> None:
+    """Return when the last line has its whole answer, or nothing happens any more.
+
+    Until the line with this key has come, an answer is that of the line before it.
+    """
     quiet = waited = 0.0
     seen: object = None
     while not chat.ended.is_set():
@@ -65,7 +71,8 @@ async def _settled(chat: Chat, speaker: Speaker) -> None:
         seen = now
         quiet = quiet + _LOOK_S if is_quiet else 0.0
         waited = waited + _LOOK_S if is_quiet else 0.0
-        if chat.transcript.is_answered and quiet >= SETTLED_S:
+        has_come = key is None or any(line.key == key for line in chat.transcript.lines)
+        if has_come and chat.transcript.is_answered and quiet >= SETTLED_S:
             return
         if waited >= UNANSWERED_S:
             return

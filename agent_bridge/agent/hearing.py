@@ -69,6 +69,7 @@ class Hearing:
         self._tell = tell
         self._began: datetime | None = None
         self._newest: Heard | None = None
+        self._was_settled_early = False
         self._ends = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
@@ -97,6 +98,8 @@ class Hearing:
             async with asyncio.timeout(timeout):
                 await self._ended.wait()
         except TimeoutError:
+            # Its own final may still come, and would be the same sentence once more.
+            self._was_settled_early = self._newest is not None
             self._settle()
 
     async def _feed(
@@ -115,6 +118,8 @@ class Hearing:
     def _take(self, event: stt.SpeechEvent) -> None:
         kinds = stt.SpeechEventType
         if event.type not in (kinds.INTERIM_TRANSCRIPT, kinds.FINAL_TRANSCRIPT):
+            return
+        if self._was_settled_early:
             return
         if not event.alternatives or not event.alternatives[0].text.strip():
             return

@@ -32,8 +32,8 @@ class Decoders:
 
     def __init__(self, load: Callable[[], Decoder], count: int) -> None:
         self.all: Sequence[Decoder] = [load() for _ in range(count)]
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="decoder")
-        self._idle = list(self.all)
+        self._threads = [ThreadPoolExecutor(1, thread_name_prefix="decoder") for _ in self.all]
+        self._idle = list(zip(self.all, self._threads, strict=True))
         self._waiting: list[tuple[int, int, Pcm, asyncio.Future[str]]] = []
         self._order = itertools.count()
         self._running: set[asyncio.Task[None]] = set()
@@ -47,7 +47,8 @@ class Decoders:
 
     def close(self) -> None:
         """Let the threads end when they are done."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for thread in self._threads:
+            thread.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
         while self._idle and self._waiting:
@@ -55,14 +56,16 @@ class Decoders:
             # Its conversation has ended meanwhile.
             if future.done():
                 continue
-            task = asyncio.create_task(self._run(self._idle.pop(), pcm, future))
+            task = asyncio.create_task(self._run(*self._idle.pop(), pcm, future))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    async def _run(self, decoder: Decoder, pcm: Pcm, future: asyncio.Future[str]) -> None:
+    async def _run(
+        self, decoder: Decoder, thread: ThreadPoolExecutor, pcm: Pcm, future: asyncio.Future[str]
+    ) -> None:
         loop = asyncio.get_running_loop()
         try:
-            text = await loop.run_in_executor(self._threads, _decode, decoder, pcm)
+            text = await loop.run_in_executor(thread, _decode, decoder, pcm)
         except Exception as error:  # whatever it is, whoever asked has to know
             if not future.done():
                 future.set_exception(error)
@@ -70,7 +73,8 @@ class Decoders:
             if not future.done():
                 future.set_result(text)
         finally:
-            self._idle.append(decoder)
+            # If this was cancelled its thread still works; who comes next waits for it in there.
+            self._idle.append((decoder, thread))
             self._start()
 
 
