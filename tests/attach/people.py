@@ -16,6 +16,8 @@ from tests.livekit_server import KEY, SECRET, LiveKitServer
 
 RATE: Final = 16_000
 HEARD_RATE: Final = 24_000
+QUIET: Final = 300
+"""Below this (of 32,767) nobody speaks."""
 Pcm = npt.NDArray[np.int16]
 
 
@@ -36,6 +38,8 @@ class RoomPerson:
     room: rtc.Room
     source: rtc.AudioSource
     identity: str
+    publication: rtc.LocalTrackPublication | None = None
+    """The microphone, once it is in the room."""
     shown: dict[str, Shown] = field(default_factory=dict)
     heard: bytearray = field(default_factory=bytearray)
     """Sound of the agent, at 24,000 samples a second."""
@@ -52,6 +56,12 @@ class RoomPerson:
             # Waits while the source is full, and so keeps to real time.
             await self.source.capture_frame(frame)
 
+    async def is_received(self) -> None:
+        """Wait until somebody receives the microphone: what is said before that is lost."""
+        assert self.publication is not None
+        async with asyncio.timeout(60):
+            await self.publication.wait_for_subscription()
+
     async def until(self, condition: Callable[[], object], timeout: float = 60) -> None:
         async with asyncio.timeout(timeout):
             while not condition():
@@ -64,6 +74,11 @@ class RoomPerson:
     @property
     def loudest(self) -> int:
         return int(np.abs(np.frombuffer(bytes(self.heard), np.int16)).max(initial=0))
+
+    def has_heard_out(self) -> bool:
+        """Whether somebody has spoken, and then been silent for half a second."""
+        sound = np.abs(np.frombuffer(bytes(self.heard), np.int16))
+        return self.loudest > QUIET and sound[-HEARD_RATE // 2 :].max(initial=0) < QUIET
 
     def agents(self) -> list[str]:
         kinds = rtc.ParticipantKind
@@ -155,14 +170,15 @@ async def person(
 ) -> AsyncIterator[RoomPerson]:
     """Join a room with a microphone; by a token that was given, or by one like it."""
     connection = rtc.Room()
-    source = rtc.AudioSource(RATE, 1, queue_size_ms=100)
+    # Enough for a loop that is late: LiveKit fills gaps with silence, which would split sentences.
+    source = rtc.AudioSource(RATE, 1, queue_size_ms=400)
     someone = RoomPerson(connection, source, identity)
     someone.listen()
     await connection.connect(livekit.url, given or token(room, identity))
     try:
         track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-        await connection.local_participant.publish_track(track, options)
+        someone.publication = await connection.local_participant.publish_track(track, options)
         yield someone
     finally:
         await someone.end()

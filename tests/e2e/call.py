@@ -17,6 +17,7 @@ from tests.e2e.queries import TRANSCRIPTS, UPDATES
 from tests.e2e.room_line import AHEAD_S, RoomLine
 from tests.e2e.seen import Json, Seen
 from tests.e2e.sound import Clip, Pcm
+from tests.e2e.words import normal
 
 
 class Caller(Protocol):
@@ -183,6 +184,10 @@ class Call:
             for seen in self.seen
             if not seen.is_final and seen.role == "USER" and seen.at >= since
         ]
+
+    def is_heard_to_say(self, words: str, since: float = 0.0) -> bool:
+        """Whether a sentence that begins so has been shown, and is not at its end."""
+        return any(normal(seen.text).startswith(words) for seen in self.interims(since))
 
     @property
     def is_in_room(self) -> bool:

@@ -26,7 +26,9 @@ def start_speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSp
     def start(**environment: str) -> ServerProcess:
         recordings()  # what is missing from the system is better said before anything is started
         folder = tmp_path_factory.mktemp("speaking")
-        servers.append(ServerProcess(folder, VOXQL_AGENT="local", **environment))
+        # How long an agent takes to begin says nothing about what is tested here.
+        settings = {"VOXQL_AGENT": "local", "VOXQL_START_TIMEOUT_S": "60", **environment}
+        servers.append(ServerProcess(folder, **settings))
         return ready(servers[-1].start())
 
     yield start
@@ -59,7 +61,6 @@ def start_in_rooms(
     def start(**environment: str) -> ServerProcess:
         recordings()
         folder = tmp_path_factory.mktemp("in-rooms")
-        # How long a job takes to begin says nothing about what is tested here.
         settings = {"VOXQL_AGENT": "livekit", "VOXQL_START_TIMEOUT_S": "60", **livekit.settings}
         servers.append(ServerProcess(folder, **settings, **environment).start())
         # Its agents are elsewhere: after a restart they look for it where it was.

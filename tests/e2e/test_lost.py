@@ -33,11 +33,12 @@ async def test_a_person_whose_connection_is_lost_goes_on_where_they_were(
     talking: ServerProcess,
 ) -> None:
     """Away for 20 seconds, in mid-sentence: what was heard is kept, and they are answered again."""
+    before, after = recording("0920"), recording("0870")
+    sentence = spoken("long sentence", SENTENCE)
     async with Person(talking.url) as person, await person.talk() as call:
-        before, after = recording("0920"), recording("0870")
         await call.answered(call.say(before))
-        cut = call.say(spoken("long sentence", SENTENCE))
-        await call.until(lambda: len(call.interims(cut.began)) > 3)
+        cut = call.say(sentence)
+        await call.until(lambda: call.is_heard_to_say("the old train", cut.began))
 
         await call.drop()
         await asyncio.sleep(AWAY_S)  # this is what happens here, nothing is waited for
@@ -62,6 +63,7 @@ async def test_a_worker_that_is_killed_in_mid_sentence_is_replaced(
 ) -> None:
     """Half a sentence stays, as unfinished; with another worker the conversation goes on."""
     name = f"agent-{uuid4().hex}"
+    sentence = spoken("long sentence", SENTENCE)
     with ExitStack() as programs:
         first = await _worker(programs, livekit, name)
         async with Person(in_rooms.url) as person, await person.talk(agentName=name) as call:
@@ -71,8 +73,8 @@ async def test_a_worker_that_is_killed_in_mid_sentence_is_replaced(
             await call.until(lambda: line.voices)
             [lost] = line.voices
             await _worker(programs, livekit, name)
-            cut = call.say(spoken("long sentence", SENTENCE))
-            await call.until(lambda: len(call.interims(cut.began)) > 3)
+            cut = call.say(sentence)
+            await call.until(lambda: call.is_heard_to_say("the old train", cut.began))
 
             await asyncio.to_thread(first.kill)
             call.microphone.forget()

@@ -24,16 +24,18 @@ async def test_the_agent_hands_in_its_last_words_while_the_bridge_is_open(
 ) -> None:
     """Half a sentence is stored as a final, people see it, and the conversation may go on."""
     server = await asyncio.to_thread(start_speaking, VOXQL_AGENT_PLACES="1")
+    sentence = spoken("long sentence", SENTENCE)
     async with Person(server.url) as person:
         call = await person.talk()
         await Call.__aenter__(call)
-        call.say(spoken("long sentence", SENTENCE))
-        await call.until(lambda: len(call.interims()) > 3)
+        call.say(sentence)
+        await call.until(lambda: call.is_heard_to_say("the old train"))
 
         stopping = asyncio.create_task(asyncio.to_thread(server.stop))
         with suppress(ConnectionClosed):  # the media end first
             await call.until(lambda: call.end)
         assert await stopping == 0
+        await asyncio.wait(call._tasks)  # the server is gone, and with it both streams
         assert call.end == {"reason": "SERVER_SHUTDOWN", "mayResume": True}
         await call.hang_up()
 

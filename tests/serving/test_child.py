@@ -37,7 +37,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def is_running(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def test_it_is_started_again_when_it_dies() -> None:
@@ -69,12 +72,10 @@ async def test_it_is_asked_before_it_is_ended(tmp_path: Path) -> None:
     """SIGTERM first: an agent has last words to hand in."""
     script = """
         import pathlib, signal, sys
-        def leave(*_):
-            pathlib.Path(sys.argv[1], "left").touch()
-            sys.exit(0)
-        signal.signal(signal.SIGTERM, leave)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pathlib.Path(sys.argv[1], "ready").touch()
-        signal.pause()
+        signal.sigwait({signal.SIGTERM})
+        pathlib.Path(sys.argv[1], "left").touch()
     """
     async with child_running(script, str(tmp_path)) as child:
         await until((tmp_path / "ready").exists)

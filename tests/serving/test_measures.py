@@ -12,6 +12,7 @@ from resolvers.figures import BOUNDS, Latencies
 from tests.faults.stage import stage
 from tests.server_process import ROOT
 
+SETTLED = ("ACTIVE", "FAILED")
 ROW = re.compile(r"^\| `(voxql_[a-z_]+)` \| (counter|gauge|histogram) \| (.*) \|$", re.MULTILINE)
 
 
@@ -22,7 +23,7 @@ def figures(told: str) -> dict[str, float]:
 
 async def test_every_metric_is_documented_with_its_type(tmp_path: Path) -> None:
     """docs/operations.md has a row for each of them, and no row more."""
-    async with stage(tmp_path) as on, httpx.AsyncClient() as client:
+    async with stage(tmp_path) as on, httpx.AsyncClient(timeout=30) as client:
         told = (await client.get(f"{on.server.url}/metrics")).text
 
     shown = set(re.findall(r"^# TYPE (voxql_\w+) (\w+)$", told, re.MULTILINE))
@@ -45,14 +46,15 @@ async def test_a_conversation_shows_in_the_figures(tmp_path: Path) -> None:
         agent.say("it begins here", segment=segment)
         await agent.settled()
         await on.begin()  # and no agent comes
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             while True:
                 told = figures((await client.get(f"{on.server.url}/metrics")).text)
-                if told.get('voxql_reaper_actions_total{action="start_timeout"}'):
+                statuses = [told.get(f'voxql_sessions{{status="{s}"}}') for s in SETTLED]
+                # Both have begun under the same short time-out; an agent that came late is there.
+                if statuses == [1, 1]:
                     break
 
-    assert told['voxql_sessions{status="ACTIVE"}'] == 1
-    assert told['voxql_sessions{status="FAILED"}'] == 1
+    assert told['voxql_reaper_actions_total{action="start_timeout"}'] >= 1
     assert told["voxql_utterances_total"] == 1
     assert told["voxql_commit_seconds_count"] >= 2
     assert told["voxql_delivery_seconds_count"] >= 2

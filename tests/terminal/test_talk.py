@@ -26,7 +26,7 @@ Script = Callable[[BridgeClient], Awaitable[None]]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server whose agents connect by themselves."""
-    settings = {"VOXQL_AGENT": "external", "VOXQL_WORKER_KEY": KEY, "VOXQL_START_TIMEOUT_S": "1"}
+    settings = {"VOXQL_AGENT": "external", "VOXQL_WORKER_KEY": KEY, "VOXQL_START_TIMEOUT_S": "5"}
     server = ServerProcess(tmp_path_factory.mktemp("server"), **settings).start()
     yield server
     server.stop()

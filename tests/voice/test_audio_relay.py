@@ -88,7 +88,7 @@ async def test_sound_and_frames_pass_both_ways(server: Server) -> None:
         assert await person.recv() == b"\3\0"
         assert await hear(person) == {"type": "end", "playout": "p", "samples": 1}
         assert await hear(person) == {"type": "clear", "playout": "p"}
-    assert server.notebook.of(SESSION).presence == ["came", "left"]
+    await server.notebook.until(lambda: server.notebook.of(SESSION).presence == ["came", "left"])
 
 
 async def test_what_is_said_before_the_agent_comes_is_kept(server: Server) -> None:

@@ -93,6 +93,7 @@ async def test_what_is_said_is_reported_and_answered(
     talk = await Talk(server, livekit, "ses_a").begin()
     async with person(livekit, talk.room, talk.identity) as someone:
         await someone.until(someone.agents)
+        await someone.is_received()
         await someone.speak(CLIP.pcm, then=2)
         await talk.replied()
         await talk.until(lambda: talk.notes.states[-1][1] == "LISTENING")
@@ -103,7 +104,7 @@ async def test_what_is_said_is_reported_and_answered(
         growing = [interim.text for interim in talk.notes.interims(answer.segment)]
         assert len(growing) >= 3
         assert all(answer.text.startswith(text) for text in growing)
-        await someone.until(lambda: len(someone.heard) > 48_000)
+        await someone.until(someone.has_heard_out)
         assert jiwer.wer(plain(answer.text), plain(await heard(recogniser, someone))) <= 0.3
         states = [state for _, state in talk.notes.states]
         assert states.index("LISTENING") < states.index("THINKING") < states.index("SPEAKING")
@@ -120,6 +121,7 @@ async def test_speech_over_a_reply_stops_it(
     talk = await Talk(server, livekit, "ses_b").begin()
     async with person(livekit, talk.room, talk.identity) as someone:
         await someone.until(someone.agents)
+        await someone.is_received()
         await someone.speak(LONG.pcm, then=0.1)
         await talk.until(lambda: any(said.role == "AGENT" for _, said in talk.notes.utterances))
         await someone.speak(cards()[2].pcm, then=2)
@@ -147,7 +149,7 @@ async def test_typed_lines_are_spoken_to_who_is_there_and_written_otherwise(
             count += 1
             server.type(talk.session, f"line-{count}", "And eight times seven?")
             await talk.replied(count)
-        assert someone.loudest > 500
+        await someone.until(lambda: someone.loudest > 500)
     server.stop(talk.session)
     await talk.until(lambda: talk.notes.byes)
     assert talk.notes.finals("AGENT")[0].source == "TYPED"
@@ -166,6 +168,7 @@ async def test_nobody_but_the_person_is_heard(
         assert talk.notes.utterances == []
         async with person(livekit, talk.room, talk.identity) as someone:
             await someone.until(someone.agents)
+            await someone.is_received()
             await someone.speak(CLIP.pcm, then=2)
             await talk.until(lambda: talk.notes.finals("USER"))
     server.stop(talk.session)
@@ -198,6 +201,7 @@ async def test_a_worker_that_is_stopped_hands_in_the_last_words(
         talk = await Talk(server, livekit, "ses_f", "stopped").begin()
         async with person(livekit, talk.room, talk.identity) as someone:
             await someone.until(someone.agents)
+            await someone.is_received()
             speaking = asyncio.create_task(someone.speak(LONG.pcm, then=10))
             await talk.until(lambda: talk.notes.utterances)
             assert await asyncio.to_thread(program.terminate) == 0
@@ -218,6 +222,7 @@ async def test_a_worker_that_is_killed_leaves_what_it_heard(
         talk = await Talk(server, livekit, "ses_g", "killed").begin()
         async with person(livekit, talk.room, talk.identity) as someone:
             await someone.until(someone.agents)
+            await someone.is_received()
             speaking = asyncio.create_task(someone.speak(LONG.pcm, then=10))
             await talk.until(lambda: talk.notes.utterances)
             program.kill()

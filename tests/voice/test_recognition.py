@@ -54,6 +54,7 @@ def final_text(events: list[tuple[float, stt.SpeechEvent]]) -> str:
     return plain(" ".join(texts(events, KINDS.FINAL_TRANSCRIPT)))
 
 
+@pytest.mark.alone
 async def test_read_speech_is_recognised_while_it_is_spoken(
     recogniser: LocalRecogniser, slowness: float
 ) -> None:
@@ -76,6 +77,7 @@ async def test_read_speech_is_recognised_while_it_is_spoken(
     assert float(np.median(latencies)) < 0.45 * slowness
 
 
+@pytest.mark.alone
 async def test_events_come_in_livekits_order(recogniser: LocalRecogniser) -> None:
     """START, interims, a final, END; the times of a final lie within the recording."""
     clip = sentences()[1]
