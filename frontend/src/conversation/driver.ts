@@ -182,14 +182,14 @@ export class Driver {
   }
 
   async #saveMore(previous: Previous): Promise<void> {
-    for (let tries = 1; tries <= MOST_TRIES_MORE; tries++) {
+    for (let tries = 1; ; tries++) {
       try {
         await this.#api.mutate(SaveSessionDocument, { input: previous });
         return;
       } catch (error) {
         const failure = failureOf(error);
-        if (failure.kind !== "network" && failure.kind !== "timeout")
-          return this.#around.log("late words", failure);
+        const mayPass = failure.kind === "network" || failure.kind === "timeout";
+        if (!mayPass || tries === MOST_TRIES_MORE) return this.#around.log("late words", failure);
         await new Promise((resolve) => setTimeout(resolve, 1000 * 2 ** tries));
       }
     }

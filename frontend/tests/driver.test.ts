@@ -1,0 +1,86 @@
+/** What the driver does with what the machine asks for, where that goes wrong. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { type Api, Failed } from "../src/api/client.ts";
+import type { FailureKind } from "../src/api/failure.ts";
+import { SaveSessionDocument, StartNewChatDocument } from "../src/api/generated/graphql.ts";
+import { Driver, type SoundSystem, type Surroundings } from "../src/conversation/driver.ts";
+import { connection, failure, saved, session, utterance } from "./scene.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const nothing = () => {};
+const SOUND: SoundSystem = {
+  hearing: "no",
+  openLine: nothing,
+  closeLine: nothing,
+  openMicrophone: nothing,
+  closeMicrophone: nothing,
+  mute: nothing,
+};
+
+/** A page that has begun its next conversation while a word of the one before came late. */
+async function lateWord(kind: FailureKind | null) {
+  const saves: unknown[] = [];
+  const mutate = vi.fn(async (document: unknown, { input }: { input: unknown }) => {
+    if (document === StartNewChatDocument) {
+      const begun = { saved: null, session: session("ses_1"), connection: connection("token-1") };
+      if (mutate.mock.calls.length === 1) return { startNewChat: begun };
+      driver.dispatch({
+        epoch: driver.state.epoch,
+        type: "words",
+        event: { cursor: "c", isCaughtUp: true, utterances: [utterance("a1")] },
+        end: null,
+      });
+      return { startNewChat: { ...begun, saved: saved("ses_1"), session: session("ses_2") } };
+    }
+    expect(document).toBe(SaveSessionDocument);
+    saves.push(input);
+    if (kind) throw new Failed(failure(kind));
+    return { saveSession: saved("ses_1") };
+  });
+  const log = vi.fn();
+  const around: Surroundings = {
+    show: nothing,
+    hide: nothing,
+    remember: nothing,
+    tellSaved: nothing,
+    tellSignedOut: nothing,
+    log,
+  };
+  const api = { mutate, stream: () => nothing } as unknown as Api;
+  const driver = new Driver(api, { ...SOUND }, around);
+  driver.dispatch({ type: "start", key: "key-1" });
+  await vi.advanceTimersByTimeAsync(0);
+  driver.dispatch({ type: "newChat", key: "key-2" });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(driver.state.session?.id).toBe("ses_2");
+  return { saves, log };
+}
+
+describe("what was said between the click and its answer", () => {
+  it("is handed in afterwards", async () => {
+    const { saves, log } = await lateWord(null);
+
+    expect(saves).toMatchObject([{ sessionId: "ses_1", messages: [{ key: "a1" }] }]);
+    expect(log).not.toHaveBeenCalled();
+  });
+
+  it.each(["network", "timeout"] as const)(
+    "is tried for four times, and told to whoever looks into it when all were in vain: %s",
+    async (kind) => {
+      const { saves, log } = await lateWord(kind);
+
+      expect(saves).toHaveLength(4);
+      expect(log).toHaveBeenCalledExactlyOnceWith("late words", failure(kind));
+    },
+  );
+
+  it("is not tried for again once it is refused", async () => {
+    const { saves, log } = await lateWord("invalid");
+
+    expect(saves).toHaveLength(1);
+    expect(log).toHaveBeenCalledExactlyOnceWith("late words", failure("invalid"));
+  });
+});
