@@ -20,6 +20,9 @@ COLUMNS: Final = (
 
 
 def past_deadline(now: datetime, most: int) -> QuerySet[Session]:
-    """Find up to `most` running sessions with a deadline at or before `now`."""
+    """Find up to `most` sessions with a deadline at or before `now`, and which are not over.
+
+    A tombstone has a deadline where those who take part in the session are still to be told.
+    """
     due: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS}
-    return Session.filter(Q(join_type="OR", **due), status__in=RUNNING, deleted_at=None).limit(most)
+    return Session.filter(Q(join_type="OR", **due), status__in=RUNNING).limit(most)

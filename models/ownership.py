@@ -1,9 +1,9 @@
-"""Whether sessions still belong to those who watch them as theirs."""
+"""Who sessions belong to, and who has none and never will."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from models.database import reader
+from models.database import Connection, reader
 
 AT_ONCE: Final = 500
 """Pairs of one statement: databases limit how many values one may have."""
@@ -12,6 +12,11 @@ _MOVED: Final = """
 WITH held(session_id, user_id) AS (VALUES {marks})
 SELECT h.session_id, h.user_id FROM held h JOIN sessions s ON s.id = h.session_id
 WHERE s.user_id <> h.user_id"""
+_UNREACHABLE: Final = """
+DELETE FROM users WHERE email IS NULL
+AND NOT EXISTS (SELECT 1 FROM logins WHERE user_id = users.id)
+AND NOT EXISTS (SELECT 1 FROM api_tokens WHERE user_id = users.id)
+AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id)"""
 
 
 async def moved_among(owned: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -25,3 +30,8 @@ async def moved_among(owned: Sequence[tuple[str, str]]) -> list[tuple[str, str]]
         )
         moved.extend((row["session_id"], row["user_id"]) for row in rows)
     return moved
+
+
+async def delete_unreachable(conn: Connection) -> None:
+    """Delete the rows of guests that nobody can be signed in as, and that have nothing."""
+    await conn.execute_query(_UNREACHABLE)

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
-from models import ApiToken, Login, User
+from models import ApiToken, Login, Session, User, Utterance
 from models.database import Connection, IntegrityError, reader, transact, transact_later
-from resolvers import credentials
+from models.running import RUNNING
+from resolvers import credentials, lifecycle
 from resolvers.access import signed_in
 from resolvers.backend import Backend
 from resolvers.entrance import (
@@ -223,17 +224,37 @@ async def reset_password(backend: Backend, email: str, password: str) -> None:
 
 
 async def delete_user(backend: Backend, email: str) -> None:
-    """Delete an account with every conversation, login and token of it."""
+    """Delete an account with every conversation, login and token of it.
+
+    Who takes part in one that still goes on is told by the reaper: this may run in a process that
+    none of them is connected to.
+    """
 
     async def work(conn: Connection) -> list[str]:
         user = await _user_by_email(conn, email)
         logins = await Login.filter(user_id=user.id).using_db(conn).values_list("id", flat=True)
         tokens = await ApiToken.filter(user_id=user.id).using_db(conn).values_list("id", flat=True)
+        await _bury_running(conn, user, backend.clock())
         await user.delete(using_db=conn)
         return [str(access_id) for access_id in [*logins, *tokens]]
 
     for access_id in await transact(work):
         publish_revoked(backend, access_id)
+
+
+async def _bury_running(conn: Connection, user: User, now: datetime) -> None:
+    """Leave tombstones of what still goes on: they tell the server's process what to end."""
+    running = Session.filter(user_id=user.id, status__in=RUNNING, deleted_at=None).using_db(conn)
+    sessions = await running
+    if not sessions:
+        return
+    # Under an owner without a name, for a tombstone needs one, and this account's row goes.
+    nobody = await User.create(created_at=now, using_db=conn)
+    for session in sessions:
+        await Utterance.filter(session_id=session.id).using_db(conn).delete()
+        lifecycle.bury(session, now)
+        session.user_id, session.drain_by = nobody.id, now
+        await session.save(using_db=conn)
 
 
 async def _claim_email(conn: Connection, user: User, email: str, password_hash: str) -> User:

@@ -84,6 +84,14 @@ def finish(session: Session) -> None:
         _clear_deadlines(session)
 
 
+def bury(session: Session, now: datetime) -> None:
+    """Only a tombstone is left; its words are for the caller to delete."""
+    session.deleted_at = now
+    session.title, session.preview = "Deleted", None
+    session.utterance_count = 0
+    _clear_deadlines(session)
+
+
 def _clear_deadlines(session: Session) -> None:
     session.start_by = session.retry_by = session.drain_by = None
     session.agent_retry_by = session.agent_back_by = session.person_back_by = None

@@ -9,9 +9,9 @@ from typing import Final
 import structlog
 
 from models import EndReason, IdempotencyRecord, Session, SessionStatus
-from models.database import NotStored, reader
+from models.database import NotStored, locked_session, reader
 from models.deadlines import past_deadline
-from models.ownership import moved_among
+from models.ownership import delete_unreachable, moved_among
 from resolvers import lifecycle
 from resolvers.accounts import delete_expired_logins, revoked_among
 from resolvers.asking import ask_for_agent
@@ -25,6 +25,7 @@ from resolvers.records import (
     watched_ownership,
 )
 from resolvers.saving import stop_agent
+from resolvers.sessions import tell_deleted
 from resolvers.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -121,7 +122,7 @@ class Reaper:
         async def work(transaction: Transaction) -> tuple[Session, str | None] | None:
             edit = await transaction.edit(session_id)
             if edit is None:
-                return None
+                return await _deleted_elsewhere(transaction, session_id)
             return edit.session, self._expire(edit.session, transaction.now)
 
         await self._backend.ledger.transaction(work, self._acted)
@@ -133,6 +134,9 @@ class Reaper:
         if action is None:
             return
         self._backend.ledger.figures.reaped[action] += 1
+        if session.deleted_at is not None:
+            tell_deleted(self._backend, session)
+            return
         if action == "start_timeout":
             log.warning("agent_timeout", session=session.id, attempt=session.attempt)
         stop_agent(self._backend.hub, session)
@@ -193,9 +197,22 @@ class Reaper:
             conn = transaction.conn
             await IdempotencyRecord.filter(created_at__lt=now - KEPT_FOR).using_db(conn).delete()
             await Session.filter(deleted_at__lt=now - TOMBSTONE_FOR).using_db(conn).delete()
+            await delete_unreachable(conn)
 
         await self._backend.ledger.transaction(work)
         await delete_expired_logins(self._backend)
+
+
+async def _deleted_elsewhere(
+    transaction: Transaction, session_id: str
+) -> tuple[Session, str] | None:
+    """Take on a tombstone that another process has left for those who are connected here."""
+    tombstone = await locked_session(transaction.conn, session_id)
+    if tombstone is None or tombstone.drain_by is None:
+        return None
+    tombstone.drain_by = None
+    await tombstone.save(using_db=transaction.conn, update_fields=["drain_by"])
+    return tombstone, "deleted"
 
 
 def _is_past(deadline: datetime | None, now: datetime) -> bool:

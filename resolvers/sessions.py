@@ -4,7 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from agent_bridge.commands import Gone
 from models import Session, Utterance
-from resolvers import limits
+from resolvers import lifecycle, limits
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
 from resolvers.records import (
@@ -55,20 +55,16 @@ async def delete_session(backend: Backend, viewer: Viewer | None, session_id: st
             allowed, session_id, conn=conn, scope=TokenScope.SESSIONS_DELETE
         )
         await Utterance.filter(session_id=session.id).using_db(conn).delete()
-        session.deleted_at = transaction.now
-        session.preview = None
-        session.title = "Deleted"
-        session.utterance_count = 0
-        session.start_by = session.retry_by = session.drain_by = None
-        session.agent_retry_by = session.agent_back_by = session.person_back_by = None
+        lifecycle.bury(session, transaction.now)
         await session.save(using_db=conn)
         return session
 
-    session = await backend.ledger.transaction(work, lambda session: _deleted(backend, session))
+    session = await backend.ledger.transaction(work, lambda session: tell_deleted(backend, session))
     return session.id
 
 
-def _deleted(backend: Backend, session: Session) -> None:
+def tell_deleted(backend: Backend, session: Session) -> None:
+    """Send its agent and its person away, and end what watches it."""
     backend.ledger.drop(session)
     deleted = SessionDeleted(session.id)
     hub = backend.hub

@@ -1,0 +1,113 @@
+"""An account that an operator deletes in another process, while it talks on this one."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from agent_bridge.commands import Gone
+from agent_bridge.handler import SessionGone
+from agent_bridge.hub import LocalHub
+from agent_bridge.protocol import Nack
+from models import IdempotencyRecord, Session, SessionStatus, User
+from models.database import reader, transact
+from resolvers import accounts
+from resolvers.backend import Backend
+from resolvers.ledger import Ledger
+from resolvers.presence import Presence
+from resolvers.streams import StreamEnd
+from tests.dump import dump
+from tests.resolvers.conftest import Clock
+from tests.resolvers.stage import Stage, staged, taken
+
+EMAIL = "ada@example.com"
+REVOKED = StreamEnd("ACCESS_REVOKED", False)
+
+
+@pytest.fixture
+async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    async with staged(backend, clock) as stage:
+        user = User.filter(id=stage.user.id)
+        await transact(lambda conn: user.using_db(conn).update(email=EMAIL))
+        yield stage
+
+
+async def delete_elsewhere(stage: Stage) -> None:
+    """Do what `voxql user delete` does: no hub and no memory of this process hears of it."""
+    hub = LocalHub()
+    ledger = Ledger(hub, stage.clock, pace=0)
+    elsewhere = replace(stage.backend, hub=hub, ledger=ledger, presence=Presence())
+    await accounts.delete_user(elsewhere, EMAIL)
+
+
+async def test_everybody_who_takes_part_is_told_within_a_round(stage: Stage) -> None:
+    """The agent is sent away, what carries sound is closed, and the streams end."""
+    ended: list[tuple[str, str]] = []
+    stage.backend.ledger.on_ended.append(lambda *session_and_room: ended.append(session_and_room))
+    session, agent = await stage.talk()
+    await agent.say("hel", "SG_1", final=False)
+    words, updates = await stage.watch(session), await stage.watch_sessions()
+    await words.caught_up()
+    await updates.next()
+
+    await delete_elsewhere(stage)
+    async with stage.commands(session) as commands:
+        await stage.reaper.look()
+        await stage.reaper.look()
+        assert taken(commands) == [Gone()]
+
+    assert ended == [(session.id, session.room_name)]
+    assert [event.end for event in await words.rest()] == [REVOKED]
+    assert [update.end for update in await updates.rest()] == [REVOKED]
+    assert not stage.backend.ledger.remembers(session.id)
+    answer = await agent.say("hello")
+    assert isinstance(answer, Nack)
+    assert (answer.code, answer.terminal) == ("GONE", True)
+    await agent.lose()
+    await stage.media.person_left(session.id)
+    presence = stage.backend.presence
+    assert not presence.agents
+    assert not presence.people
+
+
+@pytest.mark.parametrize("status", list(SessionStatus))
+async def test_no_word_and_no_name_is_left(stage: Stage, status: SessionStatus) -> None:
+    """Whatever the conversation was doing; of what still went on a tombstone stays for a day."""
+    session, agent = await stage.talk()
+    await agent.say("a very private word")
+    await stage.start(title="private title", idempotency_key="private key")
+    row = Session.filter(id=session.id)
+    await transact(lambda conn: row.using_db(conn).update(status=status))
+
+    await delete_elsewhere(stage)
+
+    assert "private" not in str(await dump())
+    assert EMAIL not in str(await dump())
+    assert await IdempotencyRecord.all().using_db(reader()).count() == 0
+    await stage.pass_by(0)
+    await stage.pass_by(25 * 3600 + 600)
+    content = await dump()
+    assert not any(content[table] for table in ("users", "sessions", "logins", "utterances"))
+
+
+async def test_an_agent_that_comes_late_finds_nothing(stage: Stage) -> None:
+    """It was asked for before the account was deleted."""
+    session = await stage.start()
+    await delete_elsewhere(stage)
+
+    with pytest.raises(SessionGone):
+        await stage.talker(session).hello()
+
+    await stage.pass_by(5)
+    assert len(stage.agents.asked) == 1
+
+
+async def test_guests_that_somebody_can_reach_stay(stage: Stage) -> None:
+    """With a login, a token, or a conversation that somebody else may yet be given."""
+    session = await stage.start()
+    guest = await stage.somebody_else()
+
+    await stage.pass_by(600)
+
+    users = await User.all().using_db(reader()).order_by("id")
+    assert [user.id for user in users] == sorted({session.user_id, guest.user_id})
