@@ -1,6 +1,7 @@
 import { useState } from "react";
 
 import { recall, remember } from "../../app/storage.ts";
+import { showTheme } from "../../app/theme.ts";
 
 const CHOICES = [
   ["system", "As the system"],
@@ -12,8 +13,7 @@ export function Theme() {
   const [theme, setTheme] = useState<string>(() => recall("theme") ?? "system");
   const choose = (choice: string) => {
     setTheme(choice);
-    if (choice === "system") delete document.documentElement.dataset["theme"];
-    else document.documentElement.dataset["theme"] = choice;
+    showTheme(choice);
     remember("theme", choice === "system" ? null : choice);
   };
   return (
