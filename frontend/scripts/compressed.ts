@@ -19,7 +19,7 @@ export function compressed(): Plugin {
       folder = join(config.root, config.build.outDir);
     },
     writeBundle(_, bundle) {
-      first = ["index.html", "theme.js", ...firstLoad(bundle)];
+      first = ["index.html", "theme.js", "icon.svg", ...firstLoad(bundle)];
     },
     closeBundle() {
       for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
@@ -44,7 +44,11 @@ function weight(folder: string, name: string): number {
   return readFileSync(IS_TEXT.test(name) ? `${path}.gz` : path).length;
 }
 
-/** The entry, what it imports at once, its styles, and the font that English needs. */
+/**
+ * The entry, what it imports at once, its styles, and the font that English needs: all that comes
+ * before somebody can use the page, who is signed in and has a history. What is imported later
+ * comes when it is needed, or some seconds after that (`src/app/later.ts`).
+ */
 function firstLoad(bundle: Rollup.OutputBundle): string[] {
   const names = new Set<string>();
   const add = (name: string) => {

@@ -1,10 +1,13 @@
 /** Pieces that are fetched after the page, from servers that are not always there. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { Later } from "../src/app/later.ts";
+import { fetchPieces, Later, later, UNHURRIED_MS } from "../src/app/later.ts";
 
 beforeEach(() => void vi.useFakeTimers());
-afterEach(() => void vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
 
 describe("a piece of the page", () => {
   it("is fetched once, however often it is asked for", async () => {
@@ -40,5 +43,45 @@ describe("a piece of the page", () => {
     isDown = false;
     await vi.advanceTimersByTimeAsync(15_000);
     expect(seen).toEqual(["missing", "here"]);
+  });
+});
+
+describe("all pieces of the page", () => {
+  it("come by themselves, but not before the page has been usable for a while", async () => {
+    const load = vi.fn(async () => ({ default: () => null }));
+    later(load);
+
+    fetchPieces();
+    await vi.advanceTimersByTimeAsync(UNHURRIED_MS - 1);
+    expect(load).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    fetchPieces();
+    await vi.runAllTimersAsync();
+
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it("wait until the browser has nothing else to do, where it can tell", async () => {
+    const idle: (() => void)[] = [];
+    vi.stubGlobal("requestIdleCallback", (call: () => void) => idle.push(call));
+    const load = vi.fn(async () => ({ default: () => null }));
+    later(load);
+
+    fetchPieces();
+    await vi.advanceTimersByTimeAsync(UNHURRIED_MS);
+    expect(load).not.toHaveBeenCalled();
+    for (const call of idle) call();
+
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it("stay away when that is called off", async () => {
+    const load = vi.fn(async () => ({ default: () => null }));
+    later(load);
+
+    fetchPieces()();
+    await vi.runAllTimersAsync();
+
+    expect(load).not.toHaveBeenCalled();
   });
 });

@@ -44,9 +44,25 @@ export class Later<T> {
 
 const pieces: Later<unknown>[] = [];
 
-/** Fetches all pieces while nobody waits for them, so that few are still to come when it matters. */
-export function fetchPieces(): void {
-  for (const piece of pieces) piece.start();
+/** How long after the page can be used the pieces are left to come when they are needed. */
+export const UNHURRIED_MS = 3_000;
+
+/**
+ * Fetches all pieces while nobody waits for them, so that few are still to come when it matters: a
+ * page may outlive the server's version, or its network.
+ *
+ * Returns what calls it off.
+ */
+export function fetchPieces(): () => void {
+  const start = () => {
+    for (const piece of pieces) piece.start();
+  };
+  const timer = setTimeout(
+    // Not every browser has it.
+    () => ("requestIdleCallback" in globalThis ? requestIdleCallback(start) : start()),
+    UNHURRIED_MS,
+  );
+  return () => clearTimeout(timer);
 }
 
 /**
@@ -57,7 +73,7 @@ export function fetchPieces(): void {
  */
 export function later<P extends object>(
   load: () => Promise<{ default: ComponentType<P> }>,
-  instead: (is: "away" | "missing") => ReactNode = () => null,
+  instead: (is: "away" | "missing", props: P) => ReactNode = () => null,
 ): ComponentType<P> {
   const piece = new Later(load);
   pieces.push(piece);
@@ -66,6 +82,6 @@ export function later<P extends object>(
     useEffect(() => piece.start(), []);
     return fetched.is === "here"
       ? createElement(fetched.value.default, props)
-      : instead(fetched.is);
+      : instead(fetched.is, props);
   };
 }

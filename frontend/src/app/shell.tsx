@@ -1,13 +1,15 @@
 /** What surrounds every page of somebody who is signed in: the history, and the shortcuts. */
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 
 import { Sidebar } from "../history/sidebar.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { Shortcuts } from "../ui/shortcuts.tsx";
 import { StillTalking } from "../ui/still-talking.tsx";
-import { later } from "./later.ts";
+import { useApp } from "./context.ts";
+import { fetchPieces, later } from "./later.ts";
 import { ShellContext } from "./shell-context.ts";
 import { useShortcuts } from "./shortcuts.ts";
+import { useStore } from "./store.ts";
 import { useOnline } from "./use-online.ts";
 import { useSidebar } from "./use-sidebar.ts";
 
@@ -18,6 +20,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const [isHelping, setHelping] = useState(false);
   const isOnline = useOnline();
   useShortcuts({ search, showHelp: () => setHelping(true) });
+  useEffect(fetchPieces, []);
 
   return (
     <ShellContext value={{ isSidebarOpen: isOpen, toggleSidebar: () => toggle(!isOpen) }}>
@@ -46,10 +49,19 @@ export function Shell({ children }: { children: ReactNode }) {
           )}
           <StillTalking />
           {children}
-          <ToastRegion />
+          <Notes />
         </main>
       </div>
       {isHelping && <Shortcuts onClose={() => setHelping(false)} />}
     </ShellContext>
   );
+}
+
+/** The place of notes, from the first one on. */
+function Notes() {
+  const { toasts } = useApp();
+  const [isNeeded, setNeeded] = useState(false);
+  const isTold = useStore(toasts).length > 0;
+  if (isTold && !isNeeded) setNeeded(true);
+  return isNeeded && <ToastRegion />;
 }

@@ -4,25 +4,28 @@ import { NavLink } from "react-router";
 
 import { failureOf } from "../api/client.ts";
 import { useApp } from "../app/context.ts";
-import { later } from "../app/later.ts";
 import { isBusy } from "../conversation/state.ts";
 import { nameOf, problem } from "../conversation/words.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { useFocusHandedOn } from "../ui/focus.ts";
 import { clock, count, duration } from "../ui/time.ts";
 import type { Entry } from "./history.ts";
+import { More } from "./more.tsx";
 import { marked } from "./snippet.ts";
-
-// With what it needs to place itself it is a fifth of the page, and nothing waits for it.
-const RowMenu = later(() => import("./row-menu.tsx"));
 
 export function Row({ entry, isRunning }: { entry: Entry; isRunning: boolean }) {
   const { session, snippet } = entry;
   const [doing, setDoing] = useState<"nothing" | "rename" | "delete">("nothing");
+  const [isNear, setNear] = useState(false);
   const row = useRef<HTMLLIElement>(null);
   const goesOn = isRunning || session.status === "ACTIVE" || session.status === "STARTING";
   return (
-    <li className="row" ref={row}>
+    <li
+      className="row"
+      ref={row}
+      onPointerEnter={() => setNear(true)}
+      onFocus={() => setNear(true)}
+    >
       {doing === "rename" ? (
         <Rename
           entry={entry}
@@ -42,8 +45,9 @@ export function Row({ entry, isRunning }: { entry: Entry; isRunning: boolean }) 
           </span>
         </NavLink>
       )}
-      <RowMenu
+      <More
         title={nameOf(session)}
+        isNear={isNear}
         onRename={() => setDoing("rename")}
         onDelete={() => setDoing("delete")}
       />

@@ -3,7 +3,7 @@ import { type FormEvent, type KeyboardEvent, useEffect, useId, useRef, useState 
 
 import { useApp, useConversation } from "../app/context.ts";
 import { newKey } from "../app/keys.ts";
-import { fetchPieces, later } from "../app/later.ts";
+import { later } from "../app/later.ts";
 import { type Conversation, isReady, isRunning } from "../conversation/state.ts";
 import { isTooLong } from "../conversation/transcript.ts";
 import { invitation, status, TOO_LONG, type Tone } from "../conversation/words.ts";
@@ -89,8 +89,6 @@ function Talking({ state }: { state: Conversation }) {
   const form = useRef<HTMLFormElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   useFocusHandedOn(form);
-  // A conversation may outlive the server's version, or its network.
-  useEffect(fetchPieces, []);
   // Whoever goes on with a draft goes on at its end.
   useEffect(() => {
     const end = field.current?.value.length ?? 0;
