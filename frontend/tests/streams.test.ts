@@ -1,8 +1,8 @@
 /** Words and updates: nothing missing, nothing twice, whatever breaks in between. */
 import { describe, expect, it } from "vitest";
-
+import { messages } from "../src/conversation/handover.ts";
 import { isReady, isRunning, isSpoken, pendingStep } from "../src/conversation/state.ts";
-import { messages, NOTHING_SAID, take } from "../src/conversation/transcript.ts";
+import { NOTHING_SAID, take } from "../src/conversation/transcript.ts";
 import { status } from "../src/conversation/words.ts";
 import { failure, Scene, session, utterance } from "./scene.ts";
 

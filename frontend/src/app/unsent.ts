@@ -1,8 +1,9 @@
 /** Typed lines that the server has not confirmed, by conversation: a reload finds them again. */
 import type { Api } from "../api/client.ts";
 import { SaveSessionDocument } from "../api/generated/graphql.ts";
+import { messages } from "../conversation/handover.ts";
 import type { Conversation } from "../conversation/state.ts";
-import { messages, NOTHING_SAID, type Unsent } from "../conversation/transcript.ts";
+import { NOTHING_SAID, type Unsent } from "../conversation/transcript.ts";
 import { Owned } from "./owned.ts";
 
 export class UnsentLines extends Owned<readonly Unsent[]> {

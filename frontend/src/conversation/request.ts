@@ -1,9 +1,9 @@
 /** Beginning, saving and ending: the rules by which nothing that was said is lost. */
 import type { Failure } from "../api/failure.ts";
 import type { Answer, Effect, Previous, Saved, Step } from "./events.ts";
+import { messages } from "./handover.ts";
 import { ended, fromStart } from "./session.ts";
 import { type Conversation, empty, isBusy, isRunning, type Request, switchedOff } from "./state.ts";
-import { messages } from "./transcript.ts";
 
 /** Tries of one request before the person is told. */
 export const MOST_TRIES = 3;

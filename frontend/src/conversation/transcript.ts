@@ -1,5 +1,5 @@
 /** What was said, as far as this page knows: one line for each utterance, in its final place. */
-import type { MessageInput, UtteranceFieldsFragment } from "../api/generated/graphql.ts";
+import type { UtteranceFieldsFragment } from "../api/generated/graphql.ts";
 
 export type Utterance = UtteranceFieldsFragment;
 
@@ -110,29 +110,3 @@ export function isTooLong(text: string): boolean {
 
 /** The problem of a line of which nothing better is known. */
 export const NOT_SENT = "Not sent.";
-
-const MOST_MESSAGES = 10_000;
-
-/** What is handed over when the conversation is saved: finals, interims, and lines still unsent. */
-export function messages(transcript: Transcript, pending: readonly Pending[]): MessageInput[] {
-  const shown = transcript.lines
-    .filter((line) => line.text.trim() !== "")
-    .map((line) => ({
-      key: line.key,
-      role: line.role,
-      text: line.text,
-      timestamp: line.startedAt,
-      isFinal: line.isFinal,
-    }));
-  const held = new Set(shown.map((message) => message.key));
-  const unsent = pending
-    .filter((line) => !held.has(line.key))
-    .map((line) => ({
-      key: line.key,
-      role: "USER" as const,
-      text: line.text,
-      timestamp: line.typedAt,
-      isFinal: true,
-    }));
-  return [...shown, ...unsent].slice(-MOST_MESSAGES);
-}
