@@ -17,6 +17,7 @@ from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
 from models.session import Session
+from models.sqlite_engine import has_changed
 from models.storage import NotStored, writes
 
 __all__ = [
@@ -171,7 +172,7 @@ async def write_trouble(patience: float) -> str | None:
     """
     if not writes.is_known(_KNOWN_FOR_S):
         if not _tries or _tries[0].done():
-            _tries[:] = [_started(_transaction(_try_to_write, None, time.monotonic()))]
+            _tries[:] = [_started(_transaction(_try_to_write, None, time.monotonic(), is_try=True))]
         done, _ = await asyncio.wait(_tries, timeout=patience)
         if not done:
             return "locked"
@@ -218,6 +219,8 @@ async def _transaction(
     work: Callable[[Connection], Awaitable[T]],
     after: Callable[[T], object] | None,
     asked_at: float,
+    *,
+    is_try: bool = False,
 ) -> T:
     try:
         writes.give_up(asked_at)
@@ -230,7 +233,9 @@ async def _transaction(
         if not_stored is None:
             raise
         raise not_stored from error
-    writes.stored()
+    # What only looked and locked says nothing of the disk; a try counts in no number of rows.
+    if is_try or has_changed(conn):
+        writes.stored()
     if after is not None:
         after(result)
     return result

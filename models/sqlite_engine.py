@@ -84,6 +84,9 @@ class _Transaction(SqliteTransactionWrapper):
             connection._due if isinstance(connection, _Transaction) else deque()
         )
         """What is to be done before the next statement; each is gone once it has been done."""
+        self._changes_before = 0
+        self.has_changed = False
+        """Whether it changed a row, once it is committed."""
 
     def _in_transaction(self) -> NestedTransactionContext:
         return NestedTransactionContext(_Transaction(self))
@@ -92,12 +95,19 @@ class _Transaction(SqliteTransactionWrapper):
         return _CaughtUp(self._lock, self)
 
     async def begin(self) -> None:
-        self._due.append(_begin)
+        self._due.append(self._begin)
+
+    def _begin(self, raw: sqlite3.Connection) -> None:
+        self._changes_before = raw.total_changes
+        # A deferred transaction that reads first and writes later fails with "database is
+        # locked" when another process wrote in between, and no time-out helps it.
+        raw.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
         if self._finalized:
             raise TransactionManagementError("The transaction has ended already.")
-        await self.run(sqlite3.Connection.commit)
+        changes = await self.run(_committed)
+        self.has_changed = changes > self._changes_before
         self._finalized = True
 
     async def rollback(self) -> None:
@@ -197,6 +207,11 @@ class _Context(SqliteTransactionContext):
             raise (IntegrityError if is_refused else OperationalError)(error) from error
 
 
+def has_changed(conn: BaseDBAsyncClient) -> bool:
+    """Whether a transaction that is committed has changed a row."""
+    return isinstance(conn, _Transaction) and conn.has_changed
+
+
 async def queried(conn: BaseDBAsyncClient, queries: Sequence[Query]) -> list[list[dict[str, Any]]]:
     """Run queries that need nothing of each other; return the rows of each.
 
@@ -236,10 +251,9 @@ def _in_turn(connection: Any, due: deque[_Step], step: Callable[[sqlite3.Connect
     return step(raw)
 
 
-def _begin(raw: sqlite3.Connection) -> None:
-    # A deferred transaction that reads first and writes later fails with "database is
-    # locked" when another process wrote in between, and no time-out helps it.
-    raw.execute("BEGIN IMMEDIATE")
+def _committed(raw: sqlite3.Connection) -> int:
+    raw.commit()
+    return raw.total_changes
 
 
 def _counted(
