@@ -6,6 +6,7 @@ It neither decodes nor mixes: whatever is slow about speech happens in the agent
 import asyncio
 from typing import Any, Final, Protocol
 
+import structlog
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -39,8 +40,10 @@ from agent_bridge.audio_side import (
     receive,
     write,
 )
-from agent_bridge.handler import SessionGone
+from agent_bridge.handler import NotNow, SessionGone
 from agent_bridge.tokens import TokenRefused, Tokens
+
+log = structlog.get_logger(__name__)
 
 _FROM: Final = {Role.PERSON: INPUT_SAMPLE_RATE, Role.AGENT: OUTPUT_SAMPLE_RATE}
 _ALLOWED: Final = {Role.PERSON: (Played,), Role.AGENT: (Begin, End, Clear)}
@@ -54,6 +57,7 @@ class MediaHandler(Protocol):
 
         Raises:
             SessionGone: see there; the connection is then closed with GONE.
+            NotNow: see there; with INTERNAL, then.
         """
 
     async def person_left(self, session_id: str) -> None:
@@ -122,6 +126,9 @@ class AudioRelay:
             pass
         except Closed as closed:
             await close_socket(socket, closed.code, closed.sentence)
+        except Exception:  # the boundary of a connection: its client is owed a close all the same
+            log.exception("audio_failed")
+            await close_socket(socket, Close.INTERNAL, "a fault of the server; it has been logged")
 
     async def _serve(self, socket: WebSocket) -> None:
         side = self._introduced(await self._hello(socket), socket)
@@ -132,6 +139,8 @@ class AudioRelay:
             if side.role is Role.PERSON:
                 await self._handler.person_came(session_id)
             await self._run(room, side)
+        except NotNow:
+            raise Closed(Close.INTERNAL, "this can't be stored just now; connect again") from None
         except SessionGone:
             raise Closed(Close.GONE, "there is no such conversation any more") from None
         finally:

@@ -12,7 +12,7 @@ import structlog
 from agent_bridge import commands
 from agent_bridge.commands import Command, Fence, Gone
 from agent_bridge.endpoint_peer import Hangup, Peer
-from agent_bridge.handler import BridgeHandler, SessionGone
+from agent_bridge.handler import BridgeHandler, NotNow, SessionGone
 from agent_bridge.handler import Welcome as Found
 from agent_bridge.hub import Hub, Subscription
 from agent_bridge.protocol import (
@@ -45,6 +45,7 @@ task that writes this agent's answers included, which otherwise would look like 
 INTERIMS_PER_SECOND: Final = 3_000
 """What one agent may take of this process's time, hundreds of times what speech needs; past it the
 connection is read more slowly, so that whoever floods waits, and nobody else."""
+NOT_NOW: Final = "this can't be stored just now; please connect again"
 
 Chore = Callable[[], Awaitable[None]]
 
@@ -107,6 +108,8 @@ class BridgeConnection:
             return await asyncio.shield(arriving)
         except SessionGone as error:
             raise Hangup(CloseCode.GONE, "there is no such session any more") from error
+        except NotNow as error:
+            raise Hangup(CloseCode.INTERNAL, NOT_NOW) from error
         except asyncio.CancelledError:
             # The handler may have counted this agent in already, so it hears that it is gone.
             await asyncio.wait({arriving})
@@ -200,6 +203,8 @@ class BridgeConnection:
         while (chore := await self._chores.get()) is not None:
             try:
                 await chore()
+            except NotNow:
+                self._peer.end(CloseCode.INTERNAL, NOT_NOW)
             # The boundary of the handler: one fault ends this connection, not the queue.
             except Exception:
                 log.exception("handler failed", session=self._binding.session)

@@ -7,7 +7,7 @@ from typing import Protocol
 from agent_bridge.protocol import Ack, Input, Nack, State, Utterance
 from agent_bridge.tokens import Binding
 
-__all__ = ["Binding", "BridgeHandler", "Input", "Reply", "SessionGone", "Welcome"]
+__all__ = ["Binding", "BridgeHandler", "Input", "NotNow", "Reply", "SessionGone", "Welcome"]
 
 Reply = Callable[[Ack | Nack], None]
 """Answers one utterance; may be called at once or later, from the event loop's thread."""
@@ -15,6 +15,13 @@ Reply = Callable[[Ack | Nack], None]
 
 class SessionGone(Exception):
     """There is no such session, or it has been deleted."""
+
+
+class NotNow(Exception):
+    """It can't be taken in at the moment, which is no fault and has been said already.
+
+    The connection is closed with INTERNAL, so that it comes again.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,15 @@ class BridgeHandler(Protocol):
         """An agent has come with a good token.
 
         Raises:
-            SessionGone: see there.
+            SessionGone, NotNow: see there.
         """
 
     async def ready(self, binding: Binding, connection: str) -> None:
-        """It can hear and answer. Comes again after each reconnect."""
+        """It can hear and answer. Comes again after each reconnect.
+
+        Raises:
+            NotNow: see there.
+        """
 
     def utterance(
         self, binding: Binding, connection: str, utterance: Utterance, reply: Reply

@@ -7,13 +7,14 @@ from typing import Protocol
 
 from starlette.routing import BaseRoute
 
-from agent_bridge.handler import SessionGone
+from agent_bridge.handler import NotNow, SessionGone
 from agent_bridge.workers import StartRequest
 
 __all__ = [
     "Attendance",
     "Condition",
     "MediaConnection",
+    "NotNow",
     "SessionGone",
     "Traffic",
     "Venue",
@@ -59,7 +60,7 @@ class Attendance(Protocol):
         """The person of this session is connected; said again when a connection replaces one.
 
         Raises:
-            SessionGone: see there.
+            SessionGone, NotNow: see there.
         """
 
     async def person_left(self, session_id: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from agent_bridge.venue import SessionGone
+from agent_bridge.venue import NotNow, SessionGone
 from models import Session, SessionStatus
 from models.database import NotStored, reader
 from models.running import RUNNING
@@ -26,6 +26,7 @@ class MediaEvents:
 
         Raises:
             SessionGone: the conversation is over.
+            NotNow: the database takes nothing.
         """
 
         async def work(transaction: Transaction) -> None:
@@ -39,9 +40,12 @@ class MediaEvents:
         people.add(session_id)
         try:
             await self._backend.ledger.transaction(work)
-        except (SessionGone, NotStored):
+        except SessionGone:
             people.discard(session_id)
             raise
+        except NotStored as error:
+            people.discard(session_id)
+            raise NotNow from error
 
     async def person_left(self, session_id: str) -> None:
         """Nobody is there to be heard; the conversation waits for a while."""

@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from agent_bridge.handler import Binding, Input, SessionGone, Welcome
+from agent_bridge.handler import Binding, Input, NotNow, SessionGone, Welcome
 from agent_bridge.protocol import Ack, Nack, State
 from agent_bridge.protocol import Utterance as Heard
 from agent_bridge.workers import StartRequest
@@ -61,10 +61,12 @@ class AgentEvents:
         presence.come(binding.session, agent)
         try:
             session, inputs = await backend.ledger.transaction(work)
-        except BaseException:
+        except BaseException as error:
             self._withdraw(binding.session, agent)
             # Whoever made room for it found it there, so that nobody may have noted an absence.
             presence.unnoted.add(binding.session)
+            if isinstance(error, NotStored):
+                raise NotNow from error
             raise
         is_current = binding.attempt == session.attempt
         if not is_current:
@@ -87,7 +89,10 @@ class AgentEvents:
                     person_is_here=binding.session in backend.presence.people,
                 )
 
-        await backend.ledger.transaction(work)
+        try:
+            await backend.ledger.transaction(work)
+        except NotStored as error:
+            raise NotNow from error
 
     def utterance(
         self,

@@ -18,7 +18,7 @@ from agent_bridge.livekit.control import (
     LiveKitTrouble,
     RoomGone,
 )
-from agent_bridge.venue import Attendance, SessionGone
+from agent_bridge.venue import Attendance, NotNow, SessionGone
 
 log = structlog.get_logger(__name__)
 
@@ -112,6 +112,8 @@ class Rooms:
             if self._is_reached:
                 log.warning("livekit_not_reached", reason=trouble.reason)
             self._is_reached = False
+            return False
+        except NotNow:
             return False
         except Exception:  # a task boundary: a full disk now must not mean that nobody looks later
             log.exception("rooms_not_looked_into")

@@ -11,7 +11,15 @@ from tests.agent_bridge.wire import Raw, raw, words
 from tests.faults.stage import Stage, stage
 from tests.server_process import ServerProcess
 from tests.storage.disk import SmallDisk, contents, rows, small_disk
-from tests.storage.writes import HISTORY, NOT_STORED, Browser, kinds_of_writes, until
+from tests.storage.writes import (
+    HISTORY,
+    NOT_STORED,
+    UNHURRIED,
+    Browser,
+    arrivals,
+    kinds_of_writes,
+    until,
+)
 
 AT = "SELECT text, is_final FROM utterances WHERE key = ?"
 
@@ -19,7 +27,7 @@ AT = "SELECT text, is_final FROM utterances WHERE key = ?"
 @pytest.fixture
 async def set_up(tmp_path: Path) -> AsyncIterator[tuple[Stage, SmallDisk]]:
     with small_disk(tmp_path / "data") as disk:
-        async with stage(tmp_path) as on:
+        async with stage(tmp_path, **UNHURRIED) as on:
             yield on, disk
 
 
@@ -34,16 +42,14 @@ async def test_every_kind_of_write_is_refused_clearly_and_goes_on_when_there_is_
 ) -> None:
     """INTERNAL, with words that say so; nothing changed; `/readyz` red; then all of it works."""
     on, disk = set_up
-    session, _ = await on.conversation()
-    running, _ = await on.conversation()
     browser = Browser(on)
-    await browser.ask("mutation { signInAsGuest { viewer { id } } }", as_owner=False)
+    writes = await kinds_of_writes(on, browser)
     assert await browser.is_ready() == (200, "ready")
 
     disk.fill()
     before = contents(on.server.database)
 
-    for name, query, given, as_owner in kinds_of_writes(session, running):
+    for name, query, given, as_owner in writes:
         answer = await browser.ask(query, given, as_owner=as_owner)
         assert "errors" in answer, (name, answer)
         assert len(answer["errors"]) == 1, (name, answer)
@@ -57,10 +63,28 @@ async def test_every_kind_of_write_is_refused_clearly_and_goes_on_when_there_is_
     disk.empty()
 
     assert await browser.is_ready() == (200, "ready")
-    for name, query, given, as_owner in kinds_of_writes(session, running):
+    for name, query, given, as_owner in writes:
         assert "errors" not in await browser.ask(query, given, as_owner=as_owner), name
     log = on.server.log.read_text()
     assert log.count("database_not_written") == log.count("database_written_again") == 1
+    assert "Traceback" not in log
+    assert "traceback" not in log
+
+
+async def test_who_comes_while_the_disk_is_full_comes_again(
+    set_up: tuple[Stage, SmallDisk],
+) -> None:
+    """Agents and people are told to, as the protocols say, and the log has no trace of a fault."""
+    on, disk = set_up
+    async with arrivals(on) as those:
+        disk.fill()
+        before = contents(on.server.database)
+        await those.are_refused()
+        assert contents(on.server.database) == before
+        disk.empty()
+        await those.are_taken_in()
+    log = on.server.log.read_text()
+    assert log.count("database_not_written") == 1
     assert "Traceback" not in log
     assert "traceback" not in log
 

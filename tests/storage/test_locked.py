@@ -16,7 +16,9 @@ from tests.storage.writes import (
     NOT_STORED,
     RENAME,
     SECONDS,
+    UNHURRIED,
     Browser,
+    arrivals,
     kinds_of_writes,
     until,
 )
@@ -38,14 +40,12 @@ def impatient(folder: Path) -> str:
     return f"sqlite://{folder}/data/voxql.db?busy_timeout={TIMEOUT_S * 1000:.0f}"
 
 
+@pytest.mark.alone
 async def test_every_kind_of_write_is_refused_within_the_time_out(tmp_path: Path) -> None:
     """Also when all of them come at once: nobody waits for those before. Reading goes on."""
-    async with stage(tmp_path, VOXQL_DATABASE_URL=impatient(tmp_path)) as on:
-        session, _ = await on.conversation()
-        running, _ = await on.conversation()
+    async with stage(tmp_path, VOXQL_DATABASE_URL=impatient(tmp_path), **UNHURRIED) as on:
         browser = Browser(on)
-        await browser.ask("mutation { signInAsGuest { viewer { id } } }", as_owner=False)
-        writes = kinds_of_writes(session, running)
+        writes = await kinds_of_writes(on, browser)
         before = contents(on.server.database)
         loop = asyncio.get_running_loop()
 
@@ -58,7 +58,7 @@ async def test_every_kind_of_write_is_refused_within_the_time_out(tmp_path: Path
             assert "errors" not in await browser.ask(HISTORY)
             assert await browser.is_ready() == (503, "locked")
 
-        # A password is hashed first, outside of the lock; waiting in line would take 8 time-outs.
+        # A password is hashed first, outside of the lock; waiting in line takes a dozen time-outs.
         assert took < 5 * TIMEOUT_S
         for (name, *_), answer in zip(writes, answers, strict=True):
             assert answer["errors"][0]["message"].startswith(NOT_STORED), name
@@ -67,6 +67,21 @@ async def test_every_kind_of_write_is_refused_within_the_time_out(tmp_path: Path
         assert await browser.is_ready() == (200, "ready")
         for name, query, given, mine in writes:
             assert "errors" not in await browser.ask(query, given, as_owner=mine), name
+
+
+async def test_who_comes_while_the_database_is_locked_comes_again(tmp_path: Path) -> None:
+    """Agents and people are told to, as the protocols say, and the log has no trace of a fault."""
+    async with (
+        stage(tmp_path, VOXQL_DATABASE_URL=impatient(tmp_path), **UNHURRIED) as on,
+        arrivals(on) as those,
+    ):
+        with locked(on.server.database):
+            await those.are_refused()
+        await those.are_taken_in()
+        log = on.server.log.read_text()
+    assert log.count("database_not_written") == 1
+    assert "Traceback" not in log
+    assert "traceback" not in log
 
 
 async def test_a_final_gets_no_ack_while_the_database_is_locked(tmp_path: Path) -> None:

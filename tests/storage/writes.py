@@ -1,14 +1,27 @@
 """Every kind of write that a person can cause, and how to wait for what comes by itself."""
 
 import asyncio
-from collections.abc import Callable
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
+from agent_bridge.worker_client import StartJob
+from tests.agent_bridge.wire import Raw, raw
+from tests.faults.account import RETRY
 from tests.faults.stage import Stage
+from tests.storage.disk import rows
 
 SECONDS = 15.0
+UNHURRIED = {f"VOXQL_{name}_S": "600" for name in ("RETRY", "START_TIMEOUT", "ABANDON")}
+"""Nothing that is prepared is over before it is tried, however slow the machine is."""
 NOT_STORED = "This could not be stored. Try again"
 
 START = "mutation($input: StartNewChatInput!) { startNewChat(input: $input) { session { id } } }"
@@ -21,6 +34,18 @@ TYPE = "mutation($input: SendMessageInput!) { sendMessage(input: $input) { utter
 SIGN_UP = "mutation($input: SignUpInput!) { signUp(input: $input) { viewer { id } } }"
 GUEST = "mutation { signInAsGuest { viewer { id } } }"
 TOKEN = "mutation($input: CreateApiTokenInput!) { createApiToken(input: $input) { secret } }"
+SIGN_IN = "mutation($input: SignInInput!) { signIn(input: $input) { viewer { id } } }"
+SIGN_OUT = "mutation { signOut { isSignedOut } }"
+REVOKE = (
+    "mutation($input: RevokeApiTokenInput!) { revokeApiToken(input: $input) { revokedApiTokenId } }"
+)
+JOIN = """mutation($input: JoinSessionInput!) {
+  joinSession(input: $input) { connection { url token } } }"""
+MAKE = """mutation($input: CreateApiTokenInput!) {
+  createApiToken(input: $input) { apiToken { id } } }"""
+STATUS = "SELECT status FROM sessions WHERE id = ?"
+BACK_BY = "SELECT agent_back_by FROM sessions WHERE id = ?"
+BOB = {"email": "bob@example.org", "password": "battery staple"}
 HISTORY = "{ sessionHistory(first: 5) { edges { node { id preview } } } }"
 
 
@@ -49,13 +74,28 @@ class Browser:
         return response.status_code, str(response.json()["database"])
 
 
-def kinds_of_writes(
-    session: str, running: str
-) -> list[tuple[str, str, dict[str, Any] | None, bool]]:
-    """Return name, query, input, and whether the owner of the session does it.
+Write = tuple[str, str, dict[str, Any] | None, bool]
+"""Name, query, input, and whether the owner of the stage's sessions does it."""
 
-    The one that deletes comes last, for when they are let through.
+
+async def kinds_of_writes(on: Stage, browser: Browser) -> list[Write]:
+    """Prepare one of everything that a mutation writes, for a browser that signs in as a guest.
+
+    They are in an order in which all of them can be let through, one after the other.
     """
+    session, _ = await on.conversation()
+    running, _ = await on.conversation()
+    failed = await on.begin()
+    async with raw(on.server.url) as agent:
+        await agent.send("hello", token=failed.bridge_token)
+        assert (await agent.receive())["type"] == "welcome"
+        await agent.send("bye", reason="LEFT")
+        await agent.closed()
+    await browser.ask(SIGN_UP, BOB, as_owner=False)
+    await browser.ask(SIGN_OUT, as_owner=False)
+    await browser.ask(GUEST, as_owner=False)
+    answer = await browser.ask(MAKE, {"name": "old", "scopes": ["SESSIONS_READ"]}, as_owner=False)
+    token = answer["data"]["createApiToken"]["apiToken"]["id"]
     message = {
         "key": "told-1",
         "role": "USER",
@@ -67,11 +107,81 @@ def kinds_of_writes(
         ("renameSession", RENAME, {"sessionId": session, "title": "Another title"}, True),
         ("saveSession", SAVE, {"sessionId": session, "messages": [message]}, True),
         ("startNewChat", START, {"idempotencyKey": "once"}, True),
+        ("retryAgent", RETRY, {"sessionId": failed.session}, True),
+        ("revokeApiToken", REVOKE, {"id": token}, False),
         ("createApiToken", TOKEN, {"name": "robot", "scopes": ["SESSIONS_READ"]}, False),
         ("signUp", SIGN_UP, {"email": "ada@example.org", "password": "correct horse"}, False),
         ("signInAsGuest", GUEST, None, False),
+        ("signIn", SIGN_IN, BOB, False),
+        ("signOut", SIGN_OUT, None, False),
         ("deleteSession", DELETE, {"sessionId": session}, True),
     ]
+
+
+@dataclass
+class Arrivals:
+    """Those who come while nothing can be stored: two agents, and a person's sound."""
+
+    on: Stage
+    lost: StartJob
+    """Of a conversation whose agent is about to come back, and whose person is about to come."""
+    media: dict[str, str]
+    """How that person connects."""
+    met: StartJob
+    """Whose agent has said hello, over `agent`, and is about to be ready."""
+    agent: Raw
+
+    async def are_refused(self) -> None:
+        """Each is told to come again: 1011 is no reason to stay away."""
+        async with raw(self.on.server.url) as back:
+            await back.send("hello", token=self.lost.bridge_token)
+            assert await back.closed() == 1011
+        await self.agent.send("ready")
+        assert await self.agent.closed() == 1011
+        async with self._person() as person:
+            with suppress(ConnectionClosed):
+                while True:
+                    await person.recv()
+            assert person.close_code == 1011
+            assert (person.close_reason or "").startswith("INTERNAL: ")
+
+    async def are_taken_in(self) -> None:
+        """Each comes again, and the conversations go on."""
+        database = self.on.server.database
+        async with raw(self.on.server.url) as back, raw(self.on.server.url) as agent:
+            for each, job in ((back, self.lost), (agent, self.met)):
+                await each.send("hello", token=job.bridge_token)
+                assert (await each.receive())["isCurrent"] is True
+                await each.send("ready")
+            await until(lambda: rows(database, STATUS, self.met.session) == [("ACTIVE",)])
+            await until(lambda: rows(database, BACK_BY, self.lost.session)[0][0] is None)
+            async with self._person() as person:
+                assert json.loads(await person.recv())["type"] == "welcome"
+
+    @asynccontextmanager
+    async def _person(self) -> AsyncIterator[ClientConnection]:
+        audio = [Subprotocol("voxql.audio.v1")]
+        async with connect(self.media["url"], subprotocols=audio) as socket:
+            await socket.send(json.dumps({"type": "hello", "token": self.media["token"]}))
+            yield socket
+
+
+@asynccontextmanager
+async def arrivals(on: Stage) -> AsyncIterator[Arrivals]:
+    """Prepare them, while everything can still be stored."""
+    database = on.server.database
+    lost, met = await on.begin(), await on.begin()
+    await (await on.agent(lost)).vanish()
+    await until(lambda: rows(database, BACK_BY, lost.session)[0][0])
+    # Nobody else is asked for meanwhile: an agent that comes back in time is still the current one.
+    with closing(sqlite3.connect(database, timeout=SECONDS)) as past_the_server:
+        past_the_server.execute("UPDATE sessions SET agent_retry_by = NULL")
+        past_the_server.commit()
+    joined = await on.account.ask(JOIN, {"sessionId": lost.session})
+    async with raw(on.server.url) as agent:
+        await agent.send("hello", token=met.bridge_token)
+        assert (await agent.receive())["type"] == "welcome"
+        yield Arrivals(on, lost, joined["connection"], met, agent)
 
 
 async def until(condition: Callable[[], Any], within: float = SECONDS) -> Any:
