@@ -10,6 +10,8 @@ from typing import Final
 from serving.refusal import CannotServe
 
 PATIENCE_S: Final = 2.0
+_AGAIN_S: Final = 0.01
+"""SQLite forgets an interrupt that comes before the statement has begun, so it is repeated."""
 """Seconds that the check may take: about 2,000,000 utterances (docs/operations.md)."""
 LEAST_ROOM: Final = 4 * 1024 * 1024
 """Bytes; what SQLite's log grows to before it is emptied. With less the disk counts as full."""
@@ -50,7 +52,15 @@ def check_database(path: Path | None, patience: float = PATIENCE_S) -> bool:
     if path is None or not path.exists():
         return True
     with contextlib.closing(sqlite3.connect(path, check_same_thread=False)) as connection:
-        alarm = threading.Timer(patience, connection.interrupt)
+        is_over = threading.Event()
+
+        def interrupt() -> None:
+            pause = patience
+            while not is_over.wait(pause):
+                connection.interrupt()
+                pause = _AGAIN_S
+
+        alarm = threading.Thread(target=interrupt)
         alarm.start()
         try:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -63,7 +73,8 @@ def check_database(path: Path | None, patience: float = PATIENCE_S) -> bool:
         except sqlite3.DatabaseError as error:
             verdict = str(error)
         finally:
-            alarm.cancel()
+            is_over.set()
+            alarm.join()  # it must not interrupt a connection that is closed
     if verdict != "ok":
         raise CannotServe(_advice(path, verdict))
     return True
