@@ -271,15 +271,15 @@ async def test_nothing_is_written_again_and_again(
     commits: list[object] = []
     transact = database.transact
 
-    async def counted(work: Any) -> Any:
+    async def counted(work: Any, **options: Any) -> Any:
         commits.append(work)
-        return await transact(work)
+        return await transact(work, **options)
 
     monkeypatch.setattr(ledger, "transact", counted)
     for index in range(3):
-        await agent.say("x", f"SG_{index + 2}")
+        assert isinstance(await agent.say("x", f"SG_{index + 2}"), Ack)
 
-    assert len(commits) <= 3
+    assert 1 <= len(commits) <= 3
 
 
 async def test_an_interim_that_comes_during_the_last_commit_is_stored(
