@@ -5,12 +5,18 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.livekit_server import livekit, start_livekit  # noqa: F401 - fixtures
 from tests.said import said_since
 from tests.server_process import ServerProcess
 
 StartServer = Callable[..., ServerProcess]
+
+if os.environ.get("CI") != "true":  # where hypothesis has a profile of its own
+    # How long an example takes is the machine's business.
+    settings.register_profile("voxql", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("voxql")
 
 
 @pytest.hookimpl(wrapper=True)

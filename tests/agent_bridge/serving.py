@@ -75,7 +75,7 @@ class Recorder:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something was noted that makes this true."""
-        async with self.changed, asyncio.timeout(10):
+        async with self.changed, asyncio.timeout(30):
             await self.changed.wait_for(condition)
 
     async def saw(self, *event: object) -> None:
@@ -103,7 +103,7 @@ class WatchedWorkers(Workers):
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a worker came, went or said something that makes this true."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()

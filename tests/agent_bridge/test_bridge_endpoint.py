@@ -181,7 +181,7 @@ async def test_a_fence_that_was_published_before_ours_does_not_reach_us_late() -
 async def test_an_older_attempt_drains_its_finals_and_is_then_fenced() -> None:
     """Its interims and states count no more, its finals do; then it has to go."""
     async with (
-        serve(fence_seconds=0.3) as served,
+        serve(fence_seconds=2) as served,
         joined(served, attempt=1) as older,
         joined(served, attempt=2),
     ):

@@ -171,7 +171,7 @@ async def person(
     """Join a room with a microphone; by a token that was given, or by one like it."""
     connection = rtc.Room()
     # Enough for a loop that is late: LiveKit fills gaps with silence, which would split sentences.
-    source = rtc.AudioSource(RATE, 1, queue_size_ms=400)
+    source = rtc.AudioSource(RATE, 1, queue_size_ms=1000)
     someone = RoomPerson(connection, source, identity)
     someone.listen()
     await connection.connect(livekit.url, given or token(room, identity))

@@ -27,7 +27,8 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.alone]
 
 ROOM_LOST_S: Final = 10.0
 """Twice as long ends the job of an agent whom LiveKit misses; then VoxQL asks for another."""
-BRIDGE_LOST_S: Final = 20.0
+BRIDGE_LOST_S: Final = 10.0
+"""Also with a round of talk on top, less than the 20 s after which the server gives up on it."""
 WITHIN_S: Final = 90.0
 SHORT, LONG = recording("0880").trimmed(), recording("0870").trimmed()
 

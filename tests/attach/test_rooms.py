@@ -84,7 +84,7 @@ async def test_the_minimal_agent_tells_both_sides(
             growing = [interim.text for interim in notes.interims(answer.segment)]
             assert len(growing) >= 3
             assert all(answer.text.startswith(text.strip()) for text in growing)
-            assert someone.loudest > 1_000
+            await someone.until(lambda: someone.loudest > 1_000)
             await someone.until(lambda: someone.finals(of_me=False))
             same_as_in_the_room(notes, someone)
 

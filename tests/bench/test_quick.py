@@ -11,7 +11,9 @@ import pytest
 
 from tests.server_process import ROOT
 
-WITHIN_S = 110
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
+
+WITHIN_S = 280
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,11 @@ class Account:
 
     async def open(self) -> None:
         """Sign in as a guest and make a token."""
-        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15))
+        self.http = aiohttp.ClientSession(
+            # The server closes what was idle for 5 s: never ask on a connection as it does so.
+            connector=aiohttp.TCPConnector(keepalive_timeout=2),
+            timeout=aiohttp.ClientTimeout(total=15),
+        )
         guest = "mutation { signInAsGuest { viewer { id } } }"
         async with self.http.post(f"{self.url}/graphql", json={"query": guest}) as response:
             cookie = response.headers["Set-Cookie"].partition(";")[0]

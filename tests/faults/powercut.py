@@ -29,7 +29,8 @@ def tracing(folder: Path, database: Path) -> tuple[str, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     files = (database, Path(f"{database}-wal"))
     return (
-        *("strace", "-ff", "-ttt", "-T", "-y", "-xx", "-s", "1000000", "-qq"),
+        # Stopped at those calls alone, not at each that is made.
+        *("strace", "-ff", "--seccomp-bpf", "-ttt", "-T", "-y", "-xx", "-s", "1000000", "-qq"),
         *("-e", "trace=pwrite64,ftruncate,fsync,fdatasync", "-o", str(folder / "calls")),
         *(part for file in files for part in ("-P", str(file))),
     )

@@ -95,7 +95,7 @@ async def test_a_cut_connection_loses_nothing_that_is_said_meanwhile(tmp_path: P
         job = await on.begin()
         agent = await on.agent(job, wire.url)
         async with watching(on.watcher(job.session)) as watcher:
-            async with talking(agent) as said:
+            async with talking(agent, per_second=10) as said:
                 await on.journal.until(lambda: len(agent.promised) > 5)
                 # First the answers get lost, so that the server has more than the agent knows.
                 wire.swallows_answers = True
@@ -261,6 +261,7 @@ async def flooding(job: StartJob) -> AsyncIterator[Flooder]:
         await process.wait()
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "count",

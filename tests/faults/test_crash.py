@@ -37,7 +37,7 @@ def quiet() -> Iterator[None]:
     logger.setLevel(logging.NOTSET)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_twenty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """Twenty conversations go on through 20 SIGKILLs, and everybody ends with the same words."""
     run = Run(tmp_path, seed=random.randrange(1_000_000))

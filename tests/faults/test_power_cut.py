@@ -14,6 +14,8 @@ from tests.faults.powercut import Disk, finals_in, tracing
 from tests.faults.server import CrashingServer
 from tests.faults.talkers import Pace, Troupe
 
+pytestmark = pytest.mark.timeout(300)
+
 CUTS = 25
 
 

@@ -59,15 +59,16 @@ async def test_one_that_stopped_reading_is_told_so_and_resumes_without_loss(
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
         slow = await stuck_reader(on, session, kept=64 * 1024)
-        # One by one, so that each is an event of its own: what is committed together is one.
-        await say_much(agent, 2_200, 4_000, at_once=1)
+        # One by one, so that each is an event of its own: what is committed together is one. And
+        # within 20 s, after which the kernel gives up who takes nothing at all (TCP_USER_TIMEOUT).
+        await say_much(agent, 350, 32_000, at_once=1)
 
         resumed = on.watcher(session)
         while (event := await slow.event())["end"] is None:
             resumed._take({"data": {"transcripts": event}})
 
         assert event["end"] == {"reason": "READER_TOO_SLOW", "mayResume": True}
-        assert len(resumed.held) < 2_200
+        assert len(resumed.held) < 350
         assert resumed.cursor == event["cursor"]
         async with watching(resumed):
             assert texts(resumed) == agent.promised

@@ -88,6 +88,7 @@ async def judged(on: Stage, watcher: Watcher) -> int:
     return len(watcher.held)
 
 
+@pytest.mark.timeout(300)
 async def test_a_subscriber_that_is_cut_off_a_hundred_times_misses_nothing(tmp_path: Path) -> None:
     """The cuts come at any moment, in the replay of 5,000 utterances, too, while more is said."""
     seed = random.randrange(1_000_000)

@@ -11,10 +11,13 @@ from agent_bridge.workers import NoAgent, StartRequest
 from tests.faults.server import free_port
 from tests.livekit_server import KEY, SECRET, LiveKitServer
 
+CALL_S = 30.0
+"""Where no limit is tested."""
+
 
 @pytest.fixture
 async def control(livekit: LiveKitServer) -> AsyncIterator[LiveKitControl]:
-    control = LiveKitControl(livekit.url, KEY, SECRET)
+    control = LiveKitControl(livekit.url, KEY, SECRET, call_s=CALL_S)
     yield control
     await control.close()
 

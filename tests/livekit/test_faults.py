@@ -133,7 +133,12 @@ async def test_a_person_who_is_back_before_the_agent_finds_it_in_the_same_room(
         job = await worker.job()
         assert (job.room, job.told["attempt"]) == (connection["roomName"], 2)
         await on.enter(job.url, job.token)
-        assert await on.people(job.room) == {f"person-{session}", job.identity}
+        there = {f"person-{session}", job.identity}
+
+        async def look() -> bool:
+            return await on.people(job.room) == there
+
+        await until(look)
         await on.agent(job)
         await on.becomes(session, "ACTIVE")
 
@@ -193,8 +198,7 @@ async def test_a_room_deleted_by_somebody_else_is_made_again_for_a_lost_agent(on
 
 async def test_an_expired_token_opens_nothing_and_joining_gives_another(on: Hall) -> None:
     """The page asks for a connection with joinSession when it is refused."""
-    started = await on.start()
-    session, connection = started["session"]["id"], started["connection"]
+    session, _, connection, _ = await on.talk(await on.worker())
     grants = api.VideoGrants(room_join=True, room=connection["roomName"])
     token = api.AccessToken(KEY, SECRET).with_identity(f"person-{session}").with_grants(grants)
     expired = token.with_ttl(timedelta(minutes=-5)).to_jwt()

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -67,9 +68,9 @@ async def test_the_persons_token_opens_one_room_with_the_microphone_alone(on: Ha
 
 async def test_joining_again_gives_a_fresh_token_for_the_same_place(on: Hall) -> None:
     """After a reload the person is the same participant; the room keeps nobody twice."""
-    started = await on.start()
-    session, room = started["session"]["id"], started["connection"]["roomName"]
-    await on.person(started["connection"])
+    session, _, connection, _ = await on.talk(await on.worker())
+    room = connection["roomName"]
+    await on.person(connection)
 
     joined = await on.join(session)
     again = await on.person(joined["connection"])
@@ -280,9 +281,13 @@ async def test_any_agent_may_be_asked_for_by_name(on: Hall) -> None:
 
 async def test_readyz_says_that_livekit_answers(on: Hall) -> None:
     """How many places its workers have, nobody can tell."""
-    status, body = await on.readiness()
 
-    assert status == 200
+    async def look() -> dict[str, Any] | None:
+        status, body = await on.readiness()
+        return body if status == 200 else None
+
+    body = await until(look)
+
     assert (body["status"], body["livekit"], body["freePlaces"]) == ("ready", "ready", None)
 
 

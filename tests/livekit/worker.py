@@ -49,6 +49,7 @@ class Worker:
         self._http: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._known = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         grants = api.VideoGrants(agent=True)
@@ -70,6 +71,10 @@ class Worker:
         available = api.UpdateWorkerStatus(status=api.WorkerStatus.WS_AVAILABLE, load=0.0)
         await self._send(update_worker=available)
         self._reading = asyncio.create_task(self._read())
+        # LiveKit says "registered" before it has work for us; it takes messages in their order.
+        await self._send(ping=api.WorkerPing(timestamp=1))
+        async with asyncio.timeout(30):
+            await self._known.wait()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -99,10 +104,11 @@ class Worker:
                     available=True,
                     participant_identity=f"agent-{uuid4().hex}",
                 )
-                self._identity = answer.participant_identity
                 await self._send(availability=answer)
             elif message.HasField("assignment"):
                 await self._take(message.assignment)
+            elif message.HasField("pong"):
+                self._known.set()
             elif message.HasField("termination"):
                 self.taken[message.termination.job_id].is_terminated.set()
 
@@ -111,7 +117,7 @@ class Worker:
             id=given.job.id,
             dispatch=given.job.dispatch_id,
             room=given.job.room.name,
-            identity=self._identity,
+            identity=given.job.state.participant_identity,
             metadata=given.job.metadata,
             url=self._url,
             token=given.token,

@@ -658,4 +658,4 @@ class AnyHistory(Histories):
     """Bounded, so that `make test` stays quick."""
 
 
-TestAnyOrder = AnyHistory.TestCase
+TestAnyOrder = pytest.mark.timeout(300)(AnyHistory.TestCase)

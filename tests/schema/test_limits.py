@@ -57,10 +57,10 @@ def test_what_is_too_large_is_refused_quickly(name: str) -> None:
     query, told = REFUSED[name]
     documents = Documents(EXECUTABLE._schema)
 
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(DocumentRefused) as refused:
         documents.operation(query, None)
-    took = time.perf_counter() - began
+    took = time.thread_time() - began
 
     messages = [error.message for error in refused.value.errors]
     assert any(told in message for message in messages) if told else messages
@@ -81,10 +81,10 @@ def test_what_people_send_is_allowed_and_quickly(name: str) -> None:
     """The standard rules take quadratic time in places; within the limits that is little."""
     documents = Documents(EXECUTABLE._schema)
 
-    began = time.perf_counter()
+    began = time.thread_time()
     documents.operation(ALLOWED[name], None)
 
-    assert time.perf_counter() - began < QUICKLY_S
+    assert time.thread_time() - began < QUICKLY_S
 
 
 def test_a_document_is_parsed_once() -> None:

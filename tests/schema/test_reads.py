@@ -1,9 +1,12 @@
 """What reading costs the database."""
 
+import asyncio
+
 import pytest
 
 import models
 from resolvers.backend import Backend
+from resolvers.reaper import Reaper
 from tests.queries import read_statements
 from tests.schema.clients import Http
 from tests.schema.fakes import Agent
@@ -17,6 +20,16 @@ HISTORY = """
   }
 }
 """
+
+
+@pytest.fixture(autouse=True)
+def no_reaper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it looks for would be counted, and nothing is due here."""
+
+    async def rest(_: Reaper) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Reaper, "run", rest)
 
 
 @pytest.mark.parametrize("count", [1, 12])
