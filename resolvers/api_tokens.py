@@ -12,6 +12,7 @@ from resolvers import credentials
 from resolvers.access import check_id, person
 from resolvers.backend import Backend
 from resolvers.entrance import publish_revoked
+from resolvers.limits import fault_of_name
 from resolvers.pages import Cursors, Page, Slice
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, QuotaExceeded
 from resolvers.viewer import TokenScope, Viewer
@@ -106,6 +107,6 @@ async def revoke_api_token(backend: Backend, viewer: Viewer | None, token_id: st
 
 def _check_name(value: str) -> str:
     name = value.strip()
-    if not 1 <= len(name) <= NAME_LENGTH or not name.isprintable():
-        raise BadUserInput(f"A name is 1 to {NAME_LENGTH} printable characters.", field=["name"])
+    if fault := fault_of_name(name, NAME_LENGTH):
+        raise BadUserInput(f"A name {fault}.", field=["name"])
     return name

@@ -1,5 +1,6 @@
 """What people and programs may send, and the sentence each gets who sends something else."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,6 +16,12 @@ EMAIL_LENGTH: Final = 254
 PASSWORD_LENGTHS: Final = (8, 256)
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=1)
+
+# Unicode's general categories: https://www.unicode.org/reports/tr44/#General_Category_Values
+_UNSHOWN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Control characters, halves of surrogate pairs, and what ends a line or a paragraph."""
+_UNSEEN: Final = frozenset({"Cf", "Zs"})
+"""Formats and spaces: a name of nothing else is blank."""
 
 Field = Sequence[str | int]
 
@@ -55,13 +62,24 @@ def check_key(value: str, field: Field) -> str:
     return value
 
 
+def fault_of_name(name: str, length: int) -> str | None:
+    """Say what keeps this from standing on one line where people read it, or None.
+
+    Not `str.isprintable`: that is false for what many languages are written with (joiners, marks of
+    direction, wide spaces), and for every emoji that is newer than this Python.
+    """
+    kinds = {unicodedata.category(character) for character in name}
+    is_blank = not name.strip() or kinds <= _UNSEEN
+    if is_blank or len(name) > length or kinds & _UNSHOWN:
+        return f"is 1 to {length} characters on one line, without control characters"
+    return None
+
+
 def check_title(value: str, field: Field) -> str:
     """Return the title without surrounding white space, or refuse it."""
     title = value.strip()
-    if not 1 <= len(title) <= TITLE_LENGTH or not title.isprintable():
-        raise BadUserInput(
-            f"A title is 1 to {TITLE_LENGTH} printable characters on one line.", field=field
-        )
+    if fault := fault_of_name(title, TITLE_LENGTH):
+        raise BadUserInput(f"A title {fault}.", field=field)
     return title
 
 

@@ -24,6 +24,7 @@ from resolvers.refusals import (
 from resolvers.viewer import TokenScope, Viewer
 from tests.dump import dump
 from tests.resolvers.conftest import Clock, viewer_for
+from tests.resolvers.names import SHOWABLE, UNSHOWABLE
 from tests.resolvers.refused import refused
 from tests.rows import add_user
 
@@ -147,7 +148,7 @@ async def test_a_token_is_not_its_own_master(backend: Backend, ada: Viewer) -> N
 
 async def test_what_a_token_can_not_be(backend: Backend, ada: Viewer, clock: Clock) -> None:
     """Nameless, without a scope, past its time, or made by nobody."""
-    for name in ("", "  ", "x" * 201, "two\nlines", "\ud800"):
+    for name in UNSHOWABLE:
         async with refused(BadUserInput, ["name"]):
             await _create(backend, ada, name)
     async with refused(BadUserInput, ["scopes"]):
@@ -156,6 +157,12 @@ async def test_what_a_token_can_not_be(backend: Backend, ada: Viewer, clock: Clo
         await api_tokens.create_api_token(backend, ada, name="x", scopes=READ, expires_at=clock())
     async with refused(Unauthenticated):
         await api_tokens.create_api_token(backend, None, name="x", scopes=READ)
+
+
+async def test_a_token_may_have_a_name_of_any_language(backend: Backend, ada: Viewer) -> None:
+    """It is kept as it came."""
+    for name in SHOWABLE:
+        assert (await _create(backend, ada, name)).api_token.name == name
 
 
 async def test_an_account_has_so_many_tokens(backend: Backend, ada: Viewer, bob: Viewer) -> None:

@@ -18,6 +18,7 @@ from resolvers.saving import save_session
 from resolvers.viewer import TokenScope
 from tests.dump import dump
 from tests.resolvers.conftest import Clock
+from tests.resolvers.names import SHOWABLE, UNSHOWABLE
 from tests.resolvers.refused import refused
 from tests.resolvers.stage import Stage, message, staged, taken
 
@@ -83,13 +84,24 @@ async def test_the_same_name_again_is_no_change(stage: Stage) -> None:
     assert await dump() == before
 
 
-@pytest.mark.parametrize("title", ["", "  ", "x" * 201, "two\nlines", "nul\0", "half \ud83d"])
+@pytest.mark.parametrize("title", UNSHOWABLE)
 async def test_a_title_that_can_not_be_shown_is_refused(stage: Stage, title: str) -> None:
-    """1 to 200 printable characters."""
+    """1 to 200 characters on one line, one of them visible."""
     session = await stage.start()
 
     async with refused(BadUserInput, ["title"]):
         await sessions.rename_session(stage.backend, stage.viewer, session.id, title)
+
+
+@pytest.mark.parametrize("title", SHOWABLE)
+async def test_a_title_may_be_of_any_language(stage: Stage, title: str) -> None:
+    """It is kept as it came, whatever Python's own tables take for printable."""
+    started = await stage.start(title=title)
+
+    named = await sessions.rename_session(stage.backend, stage.viewer, started.id, title * 2)
+
+    assert started.title == title
+    assert named.title == title * 2
 
 
 async def test_whose_session_it_is_decides_who_renames_and_deletes(stage: Stage) -> None:
