@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
+import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,11 @@ from playwright.async_api import (
     Page,
     Playwright,
     Request,
+    Route,
     expect,
 )
 
+from tests.browser.in_the_page import MOUTH, STATES
 from tests.e2e.sound import RATE, Clip, write_wav
 
 CHROMIUM: Final = "/usr/bin/chromium"
@@ -35,44 +38,8 @@ FLAGS: Final = (
 PATIENCE_MS: Final = 30_000
 LEAD_S: Final = 6.0
 """Silence before somebody speaks whose sound begins with the click: the server gives an agent 5 s
-to be ready, so that afterwards there is one that listens, on a machine of any speed."""
+to be ready. A busy machine may need longer; where that matters, somebody `speaks_on_demand`."""
 SESSION: Final = re.compile(r"/c/(ses_\w+)$")
-
-# A microphone that hears something when a test wants it to, on a machine of whatever speed; what
-# Chromium plays from a file begins when the page opens the microphone, and waits for nobody.
-MOUTH: Final = """
-if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => {
-  const context = new AudioContext({sampleRate: 16000})
-  const mouth = context.createMediaStreamDestination()
-  window.say = encoded => {
-    const bytes = Uint8Array.from(atob(encoded), char => char.charCodeAt(0))
-    const pcm = new Int16Array(bytes.buffer)
-    const buffer = context.createBuffer(1, pcm.length, 16000)
-    buffer.getChannelData(0).set(Float32Array.from(pcm, sample => sample / 32768))
-    const source = context.createBufferSource()
-    source.buffer = buffer
-    source.connect(mouth)
-    source.start()
-    return new Promise(resolve => { source.onended = resolve })
-  }
-  window.unplug = () => {
-    const [track] = mouth.stream.getTracks()
-    track.stop()
-    track.dispatchEvent(new Event('ended'))
-  }
-  return mouth.stream
-}
-"""
-
-# What the dock has said since the page was loaded: a state may last less than the time between two
-# looks at it.
-STATES: Final = """
-window.states = []
-new MutationObserver(() => {
-  const state = document.querySelector('.status-text')?.textContent
-  if (state && state !== states.at(-1)) states.push(state)
-}).observe(document, {subtree: true, childList: true, characterData: true})
-"""
 
 # What a browser logs about requests that a test has made fail on purpose, a page without https, or
 # one that nobody has clicked on yet since it was loaded again.
@@ -81,6 +48,23 @@ EXPECTED: Final = re.compile(
     r"Cross-Origin-Opener-Policy header has been ignored|"
     r"The AudioContext was not allowed to start"
 )
+
+Answering = Callable[[Route], Awaitable[None]]
+
+
+async def broken(route: Route) -> None:
+    """As a server answers that has a fault."""
+    await route.fulfill(status=500, body="oh")
+
+
+async def blocked(route: Route) -> None:
+    """As it is where no server can be reached."""
+    await route.abort()
+
+
+def variables(route: Route) -> dict[str, Any]:
+    """What an operation is asked with."""
+    return dict(json.loads(route.request.post_data or "{}")["variables"])
 
 
 @dataclass
@@ -157,6 +141,10 @@ class Person:
         """Everything that stands on the page."""
         return self.page.locator(".line-text")
 
+    def line(self, key: str) -> Locator:
+        """The one with this key."""
+        return self.page.locator(f'.line[data-key="{key}"]')
+
     @property
     def new_chat(self) -> Locator:
         """The button."""
@@ -177,6 +165,35 @@ class Person:
         """Where lines are typed."""
         return self.page.get_by_label("Type instead of speaking")
 
+    async def is_saying(self, words: str) -> str:
+        """Wait until a line that is not settled has these words; return its key.
+
+        Looked for and read at once: it may be settled before anybody can ask again.
+        """
+        found = await self.page.wait_for_function(
+            """words => [...document.querySelectorAll('.line[data-role="USER"]')].find(line =>
+              line.dataset.final === 'false' && line.textContent.toLowerCase().includes(words)
+            )?.dataset.key""",
+            arg=words.lower(),
+        )
+        return str(await found.json_value())
+
+    @asynccontextmanager
+    async def answered(self, by: Answering, *, operation: str) -> AsyncIterator[None]:
+        """Answer one of the operations of the page by other means than the server.
+
+        What else the page asks meanwhile, of its own accord and whenever it likes, goes through.
+        """
+
+        async def routed(route: Route) -> None:
+            await (by(route) if _operation(route.request) == operation else route.fallback())
+
+        await self.page.route("**/graphql", routed)
+        try:
+            yield
+        finally:
+            await self.page.unroute("**/graphql", routed)
+
     async def types(self, line: str) -> None:
         """Type a line, and wait until it stands on the page as said."""
         await self.field.fill(line)
@@ -185,19 +202,23 @@ class Person:
 
     async def says(self, clip: Clip) -> None:
         """Begin to speak now; only with `speaks_on_demand`."""
+        await self.microphone.wait_for()
         await self.page.evaluate("encoded => void say(encoded)", _encoded(clip))
 
     async def has_said(self, clip: Clip) -> None:
         """Speak, and go on when it has been said; only with `speaks_on_demand`."""
+        await self.microphone.wait_for()
         await self.page.evaluate("encoded => say(encoded)", _encoded(clip))
 
-    async def hears_himself_say(self, words: str, *, at_least_once: bool = False) -> None:
-        """Wait until a settled line has these words; one line, unless they are said again."""
+    @property
+    def microphone(self) -> Locator:
+        """The button of the microphone, once that is open: an agent may listen before."""
+        return self.page.locator('.microphone:is([data-state="on"], [data-state="muted"])')
+
+    async def hears_himself_say(self, words: str) -> None:
+        """Wait until one settled line has these words."""
         found = self.finals.filter(has_text=re.compile(words, re.IGNORECASE))
-        if at_least_once:
-            await found.first.wait_for()
-        else:
-            await expect(found).to_have_count(1)
+        await expect(found).to_have_count(1)
 
     @property
     def focused(self) -> Locator:
@@ -290,13 +311,19 @@ def _watch(person: Person) -> None:
             person.problems.append(message.text)
 
     def requested(request: Request) -> None:
-        found = re.search(r"\b(?:mutation|query) (\w+)", request.post_data or "")
-        if found:
-            person.asked.append(found[1])
+        operation = _operation(request)
+        if operation:
+            person.asked.append(operation)
 
     person.context.on("console", logged)
     person.context.on("weberror", lambda error: person.problems.append(str(error.error)))
     person.context.on("request", requested)
+
+
+def _operation(request: Request) -> str:
+    """Return the name of what is asked for; nothing if that is no operation."""
+    found = re.search(r"\b(?:mutation|query) (\w+)", request.post_data or "")
+    return found[1] if found else ""
 
 
 def _sound(says: Sequence[Clip | float]) -> np.ndarray[Any, np.dtype[np.int16]]:

@@ -1,10 +1,10 @@
 """Signing out, here and in another window, and coming back: the microphone is never on unseen."""
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import expect
 
 from tests.browser.conftest import Visit
-from tests.browser.person import Person
+from tests.browser.person import Person, broken
 from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.timeout(180)
@@ -29,6 +29,7 @@ async def talks(visit: Visit, server: ServerProcess) -> tuple[Person, str]:
     await person.context.add_init_script(TRACKS)
     await person.comes_as_guest()
     session = await person.starts_talking()
+    await person.microphone.wait_for()
     await person.types("Before")
     return person, session
 
@@ -62,15 +63,10 @@ async def test_a_sign_out_in_another_window_turns_the_microphone_off(
 async def test_a_sign_out_that_fails_changes_nothing(speaking: ServerProcess, visit: Visit) -> None:
     """It says so, and the conversation goes on; the next try works."""
     person, session = await talks(visit, speaking)
-    await person.page.get_by_role("link", name="Guest", exact=True).click()
-
-    async def broken(route: Route) -> None:
-        await route.fulfill(status=500, body="oh")
-
-    await person.page.route("**/graphql", broken)
-    await person.page.get_by_role("button", name="Sign out").click()
-    await expect(person.page.get_by_role("alert")).to_contain_text("You are still signed in.")
-    await person.page.unroute("**/graphql", broken)
+    async with person.answered(broken, operation="SignOut"):
+        await person.page.get_by_role("link", name="Guest", exact=True).click()
+        await person.page.get_by_role("button", name="Sign out").click()
+        await expect(person.page.get_by_role("alert")).to_contain_text("You are still signed in.")
 
     await person.page.go_back()
     assert await person.is_listened_to() == session
