@@ -16,6 +16,8 @@ from tests.livekit_server import LiveKitServer
 from tests.server_process import ROOT, ServerProcess
 
 READY_WITHIN_S = 60.0
+START_TIMEOUT_S = "25"
+"""Under the patience of those who wait for the agent."""
 
 Visit = Callable[..., Awaitable[Person]]
 
@@ -24,10 +26,14 @@ Visit = Callable[..., Awaitable[Person]]
 def speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server whose agent has loaded its models; most of these tests share it.
 
-    It has places for all of them: who closes the browser keeps one for another minute.
+    It has places for all of them: who closes the browser keeps one for another minute. Its agent
+    may be late: a busy machine is no reason to show that it did not come.
     """
     server = ServerProcess(
-        tmp_path_factory.mktemp("speaking"), VOXQL_AGENT="local", VOXQL_AGENT_PLACES="40"
+        tmp_path_factory.mktemp("speaking"),
+        VOXQL_AGENT="local",
+        VOXQL_AGENT_PLACES="40",
+        VOXQL_START_TIMEOUT_S=START_TIMEOUT_S,
     ).start()
     server.wait_for("ready: conversations can begin", READY_WITHIN_S)
     yield server
@@ -58,7 +64,8 @@ def in_rooms(
 ) -> Iterator[ServerProcess]:
     """As `speaking`, over LiveKit."""
     with agent_of(livekit) as agent:
-        server = server_of(livekit, tmp_path_factory.mktemp("in-rooms"))
+        folder = tmp_path_factory.mktemp("in-rooms")
+        server = server_of(livekit, folder, VOXQL_START_TIMEOUT_S=START_TIMEOUT_S)
         yield server
         server.stop()
     assert "Traceback" not in agent.log, agent.log

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Route, WebSocketRoute, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.person import LEAD_S, Person
+from tests.browser.person import Person
 from tests.e2e.sound import recording
 from tests.server_process import ServerProcess
 
@@ -23,10 +23,12 @@ async def test_what_was_said_is_in_the_history_after_new_chat(
     speaking: ServerProcess, visit: Visit
 ) -> None:
     """Start, speak sentences, New Chat: saved, the screen cleared, another session ready."""
-    person = await visit(speaking.url, says=[LEAD_S, DASHWOOD, 2.0, WOMAN])
+    person = await visit(speaking.url, speaks_on_demand=True)
     await person.comes_as_guest()
     first = await person.starts_talking()
+    await person.has_said(DASHWOOD)
     await person.hears_himself_say("Dashwood")
+    await person.has_said(WOMAN)
     await person.hears_himself_say("woman")
 
     await person.new_chat.click()
@@ -55,7 +57,7 @@ async def test_three_conversations_keep_their_own_words(
         if words != "Dashwood":
             await person.new_chat.click()
             ids.append(await person.is_listened_to(other_than=ids[-1]))
-        await person.says(clip)
+        await person.has_said(clip)
         await person.hears_himself_say(words)
     await person.page.get_by_role("button", name="End", exact=True).click()
     await person.page.get_by_role("button", name="Start talking").wait_for()
@@ -74,7 +76,7 @@ async def test_double_and_triple_clicks_count_once(speaking: ServerProcess, visi
     await person.comes_as_guest()
     await person.page.get_by_role("button", name="Start talking").dblclick()
     first = await person.is_listened_to()
-    await person.says(YOUNG_MAN)
+    await person.has_said(YOUNG_MAN)
     await person.hears_himself_say("young man")
     pressed = asyncio.Event()
 
@@ -83,13 +85,14 @@ async def test_double_and_triple_clicks_count_once(speaking: ServerProcess, visi
         await pressed.wait()
         await route.continue_()
 
-    await person.page.route("**/graphql", held)
-    await person.new_chat.evaluate("button => { button.click(); button.click(); button.click() }")
-    await expect(person.new_chat).to_have_text("Saving…")
-    await person.page.keyboard.press("Control+Shift+O")
-    assert person.session_id == first
-    pressed.set()
-    await person.is_listened_to(other_than=first)
+    clicks = "button => { button.click(); button.click(); button.click() }"
+    async with person.answered(held, operation="StartNewChat"):
+        await person.new_chat.evaluate(clicks)
+        await expect(person.new_chat).to_have_text("Saving…")
+        await person.page.keyboard.press("Control+Shift+O")
+        assert person.session_id == first
+        pressed.set()
+        await person.is_listened_to(other_than=first)
 
     assert person.asked.count("StartNewChat") == 2
     await expect(person.rows).to_have_count(1)
@@ -114,19 +117,25 @@ async def test_a_conversation_in_which_nothing_was_said_is_skipped(
 async def test_a_reload_in_the_middle_of_a_sentence_loses_and_doubles_nothing(
     speaking: ServerProcess, visit: Visit
 ) -> None:
-    """The page joins the same session again; what was said stands there once, and more comes."""
-    person = await visit(speaking.url, says=[LEAD_S, YOUNG_MAN, 2.0, DASHWOOD])
+    """The page joins the same session again: the sentence is settled as the line that it was."""
+    person = await visit(speaking.url, speaks_on_demand=True)
     await person.comes_as_guest()
     session = await person.starts_talking()
+    await person.has_said(YOUNG_MAN)
     await person.hears_himself_say("young man")
-    await person.page.locator('.line[data-role="USER"][data-final="false"]').wait_for()
+    await person.says(DASHWOOD)
+    key = await person.is_saying("leisure")
 
     await person.page.reload()
 
     assert await person.is_listened_to() == session
-    # The microphone's recording begins anew with the page: both sentences come once more.
-    await expect(person.finals.filter(has_text="young man")).to_have_count(2)
-    await expect(person.finals.filter(has_text="Dashwood")).not_to_have_count(0)
+    await person.hears_himself_say("Dashwood.*leisure")
+    await expect(person.line(key)).to_have_attribute("data-final", "true")
+    await expect(person.line(key)).to_contain_text("leisure")
+    await expect(person.lines.filter(has_text="leisure")).to_have_count(1)
+    await person.hears_himself_say("young man")
+    await person.has_said(WOMAN)
+    await person.hears_himself_say("woman")
     await person.sees_what_is_stored(session)
 
 
@@ -134,7 +143,7 @@ async def test_a_broken_connection_goes_on_where_it_was(
     speaking: ServerProcess, visit: Visit
 ) -> None:
     """Both sockets break in the middle of a sentence, and the sentence is there in the end."""
-    person = await visit(speaking.url, says=[LEAD_S, YOUNG_MAN, 1.0, DASHWOOD])
+    person = await visit(speaking.url, speaks_on_demand=True)
     wires: list[WebSocketRoute] = []
     sent: list[str] = []
 
@@ -152,14 +161,19 @@ async def test_a_broken_connection_goes_on_where_it_was(
     await person.page.route_web_socket(re.compile("/(graphql|audio)$"), through)
     await person.comes_as_guest()
     await person.starts_talking()
+    await person.has_said(YOUNG_MAN)
     await person.hears_himself_say("young man")
-    await person.page.locator('.line[data-role="USER"][data-final="false"]').wait_for()
+    await person.says(DASHWOOD)
+    key = await person.is_saying("Dashwood")
 
     before = len(sent)
     for wire in list(wires):
         await wire.close(code=1012)
+    await person.sees("Reconnecting…")
     await person.hears_himself_say("Dashwood")
 
+    await person.is_listened_to()
+    await expect(person.line(key)).to_have_attribute("data-final", "true")
     await expect(person.finals.filter(has_text="young man")).to_have_count(1)
     again = [text for text in sent[before:] if "subscription Transcripts" in text]
     assert len(again) == 1
@@ -201,7 +215,7 @@ async def test_a_second_window_shows_the_same_and_takes_over_when_asked(
     await other.page.goto(person.page.url)
     await other.hears_himself_say("young man")
     await expect(person.state).not_to_have_text("Following along")
-    await other.page.get_by_role("button", name="Talk here").click()
+    await other.page.get_by_role("button", name="Talk here", exact=True).click()
     await other.is_listened_to()
 
     await expect(person.page.get_by_text("You talk in another window now.")).to_be_visible()
@@ -223,15 +237,17 @@ async def test_two_windows_show_the_same_words_in_the_same_order(
 
     await person.types("Repeat after me: one")
     await expect(person.answers).to_have_count(1)
-    await person.says(YOUNG_MAN)
+    await person.has_said(YOUNG_MAN)
     await person.hears_himself_say("young man")
     await expect(person.answers).not_to_have_count(1)
 
     await other.hears_himself_say("young man")
-    await expect(person.page.locator('.line[data-grows="true"]')).to_have_count(0)
+    await person.is_listened_to()
+    for each in (person, other):
+        await expect(each.page.locator('.line[data-grows="true"]')).to_have_count(0)
     keys = "lines => lines.map(line => [line.dataset.key, line.querySelector('p').textContent])"
     shown = await person.page.locator(".line").evaluate_all(keys)
-    await expect(other.page.locator(".line")).to_have_count(len(shown))
+    await expect(other.lines).to_have_text([text for _, text in shown])
     assert await other.page.locator(".line").evaluate_all(keys) == shown
 
 
