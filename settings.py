@@ -53,7 +53,9 @@ class Settings(BaseSettings):
         default="", description="Database. When empty: SQLite, in `voxql.db` in the data folder."
     )
     redis_url: str = Field(
-        default="", description="Redis, which several processes need. Empty: none."
+        default="",
+        description="Redis, to share events among several processes. "
+        "Must be empty: this version cannot use one yet.",
     )
     public_url: str = Field(
         default="",
@@ -146,6 +148,11 @@ class Settings(BaseSettings):
         self.__dict__["public_url"] = self.public_url.rstrip("/") or self._address()
         _check_url("VOXQL_PUBLIC_URL", self.public_url, {"http", "https"}, may_have_path=False)
         _check_url("VOXQL_REDIS_URL", self.redis_url, {"redis", "rediss", "unix"})
+        if self.redis_url:
+            raise ValueError(
+                "VOXQL_REDIS_URL: names a Redis, which this version cannot use yet: several "
+                "servers would not hear of each other's events. Leave it empty, and run one."
+            )
         _check_url("VOXQL_LLM_BASE_URL", self.llm_base_url, {"http", "https"})
         _check_url("LIVEKIT_URL", self.livekit_url, {"ws", "wss", "http", "https"})
         if self.worker_key and len(self.worker_key.get_secret_value()) < SHORTEST_KEY:

@@ -51,6 +51,17 @@ def test_a_server_answers_where_it_says_and_stops_when_told(server: ServerProces
     assert server.stop() == 0
 
 
+def test_a_redis_that_would_be_ignored_is_refused(tmp_path: Path) -> None:
+    """Else somebody would start several servers and believe that they share their events."""
+    refused = voxql("serve", VOXQL_DATA_DIR=str(tmp_path), VOXQL_REDIS_URL="redis://127.0.0.1")
+
+    assert refused.returncode == 1
+    assert "voxql: VOXQL_REDIS_URL: names a Redis, which this version cannot use yet" in (
+        refused.stderr
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_server_on_one_sqlite_file_is_refused(server: ServerProcess) -> None:
     """It names the process that has it, and what to do; the first one goes on."""
     refused = voxql("serve", VOXQL_DATA_DIR=str(server.data_dir), VOXQL_PORT="0")

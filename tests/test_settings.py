@@ -65,6 +65,7 @@ def test_a_public_url_that_was_given_stays() -> None:
         ({"public_url": "talk.example.org"}, "VOXQL_PUBLIC_URL: expected http://"),
         ({"public_url": "https://a.example/b"}, "VOXQL_PUBLIC_URL: expected no path"),
         ({"redis_url": "localhost:6379"}, "VOXQL_REDIS_URL: expected redis://"),
+        ({"redis_url": "redis://localhost"}, "VOXQL_REDIS_URL: names a Redis, which this version"),
         ({"llm_model": "some-model"}, "VOXQL_LLM_BASE_URL: needed for a language model"),
         ({"agent": "livekit"}, "LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET: needed for"),
     ],
