@@ -1,13 +1,14 @@
 """What somebody sees whose microphone, loudspeaker or network is not as it should be."""
 
+import asyncio
 import re
-import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import READY_WITHIN_S, Visit
+from tests.browser.conftest import READY_WITHIN_S, START_TIMEOUT_S, Visit
 from tests.browser.person import Person
 from tests.e2e.sound import recording
 from tests.server_process import ServerProcess
@@ -91,15 +92,19 @@ async def test_a_microphone_that_is_unplugged_can_be_plugged_in_again(
 
 async def test_a_page_that_is_not_secure_is_typed_on(visit: Visit, tmp_path: Path) -> None:
     """By plain http from another machine, browsers give neither microphone nor sound."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    url = f"http://voxql.test:{port}"
+    url = "http://voxql.test"
     server = ServerProcess(
-        tmp_path / "server", VOXQL_AGENT="local", VOXQL_PORT=str(port), VOXQL_PUBLIC_URL=url
+        tmp_path / "server",
+        VOXQL_AGENT="local",
+        VOXQL_PUBLIC_URL=url,
+        VOXQL_START_TIMEOUT_S=START_TIMEOUT_S,
     ).start()
     try:
         server.wait_for("ready: conversations can begin", READY_WITHIN_S)
-        person = await visit(url, flags=["--host-resolver-rules=MAP voxql.test 127.0.0.1"])
+        # Known by its name alone, it can take a port that is free.
+        port = server.wait_for("127.0.0.1, port ").partition(", port ")[2].split()[0]
+        flag = f"--host-resolver-rules=MAP voxql.test 127.0.0.1:{port}"
+        person = await visit(url, flags=[flag])
         await person.comes_as_guest()
         assert not await person.page.evaluate("isSecureContext")
         await person.starts_talking()
@@ -168,7 +173,9 @@ async def test_a_network_that_is_gone_is_said_and_goes_on_when_it_is_back(
 
 async def test_a_server_that_is_down_is_reconnected_to(visit: Visit, tmp_path: Path) -> None:
     """The dock says what happens, not that something is loaded; and all goes on afterwards."""
-    server = ServerProcess(tmp_path / "server", VOXQL_AGENT="local").start()
+    server = ServerProcess(
+        tmp_path / "server", VOXQL_AGENT="local", VOXQL_START_TIMEOUT_S=START_TIMEOUT_S
+    ).start()
     try:
         server.wait_for("ready: conversations can begin", READY_WITHIN_S)
         person = await visit(server.url)
@@ -180,9 +187,9 @@ async def test_a_server_that_is_down_is_reconnected_to(visit: Visit, tmp_path: P
         await expect(person.state).to_have_text("Reconnecting…")
         await expect(person.field).to_have_attribute("placeholder", "Reconnecting…")
 
-        server.environment["VOXQL_PORT"] = person.url.rpartition(":")[2]
-        server.start()
-        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+        server.environment["VOXQL_PORT"] = str(urlsplit(person.url).port)
+        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(server.wait_for, "ready: conversations can begin", READY_WITHIN_S)
         assert await person.is_listened_to() == session
         await person.types("after")
         await expect(person.page.locator(".notice")).to_have_count(0)

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import READY_WITHIN_S, Visit
+from tests.browser.conftest import READY_WITHIN_S, START_TIMEOUT_S, Visit
 from tests.e2e.sound import recording
 from tests.network import island
 from tests.server_process import ServerProcess
@@ -94,7 +94,10 @@ async def test_a_line_that_dies_without_a_word_is_joined_again(
     """Every packet is lost: the page gives the line up itself, and is heard when it is back."""
     with island() as place:
         server = ServerProcess(
-            tmp_path / "server", VOXQL_AGENT="local", VOXQL_HOST=place.cable.there
+            tmp_path / "server",
+            VOXQL_AGENT="local",
+            VOXQL_HOST=place.cable.there,
+            VOXQL_START_TIMEOUT_S=START_TIMEOUT_S,
         )
         server.prefix = place.prefix
         server.start()
