@@ -141,6 +141,15 @@ async def test_our_own_pages_use_the_cookie(guest: Http) -> None:
     assert await guest.data(START, Origin=own)
 
 
+async def test_a_program_may_use_the_cookie(guest: Http) -> None:
+    """It sends no Origin, which no browser leaves out (docs/decisions/0014)."""
+    assert not {"origin", "sec-fetch-site"} & set(guest.raw.headers)
+
+    assert await guest.data(START)
+
+    assert await models.Session.all().count() == 1
+
+
 async def test_a_token_works_from_anywhere(guest: Http, client: Http) -> None:
     """Also from a page of another origin."""
     secret = await made_token(guest)
