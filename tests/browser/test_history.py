@@ -1,17 +1,15 @@
 """The list of conversations, and the pages that show one of it: what happens to one is seen."""
 
-import json
-
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.person import Person
+from tests.browser.person import Person, variables
 from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.timeout(180)
 
-HISTORY = "query History("
+NOW = "2026-11-01T12:00:00Z"
 
 
 async def has_typed(person: Person, line: str) -> str:
@@ -20,6 +18,18 @@ async def has_typed(person: Person, line: str) -> str:
     await person.page.get_by_role("button", name="End", exact=True).click()
     await person.page.get_by_role("button", name="Start talking").wait_for()
     return session
+
+
+async def has_had(person: Person, conversations: int) -> None:
+    """Save that many, over the API: a number is all that was typed in each."""
+    previous = ""
+    for number in range(conversations + 1):
+        begun = await person.query(
+            f"mutation {{ startNewChat(input: {{{previous}}}) {{ session {{ id }} }} }}"
+        )
+        line = f'{{key: "a", role: USER, text: "Number {number}", timestamp: "{NOW}"}}'
+        session = begun["startNewChat"]["session"]["id"]
+        previous = f'previous: {{sessionId: "{session}", messages: [{line}]}}'
 
 
 async def another_page(person: Person) -> Person:
@@ -55,6 +65,7 @@ async def test_a_conversation_that_is_shown_is_renamed_and_deleted_on_the_page_t
     await other.reads(session)
 
     await chooses(page, "Rename")
+    await expect(page.get_by_label("Title")).to_be_focused()
     await page.keyboard.type("Another name")
     await page.keyboard.press("Enter")
     for shown in (page, other.page):
@@ -112,10 +123,8 @@ async def test_a_list_that_can_not_be_had_says_so(speaking: ServerProcess, visit
 
     async def with_more(route: Route) -> None:
         """Claim that there is more, and fail when that is asked for."""
-        asked = json.loads(route.request.post_data or "{}")
-        if HISTORY not in asked.get("query", ""):
-            await route.continue_()
-        elif asked["variables"]["after"] is not None or asked["variables"]["filter"]:
+        asked = variables(route)
+        if asked["after"] is not None or asked["filter"]:
             await route.fulfill(status=500, body="oh")
         else:
             answer = await route.fetch()
@@ -123,20 +132,42 @@ async def test_a_list_that_can_not_be_had_says_so(speaking: ServerProcess, visit
             body["data"]["sessionHistory"]["pageInfo"]["hasNextPage"] = True
             await route.fulfill(response=answer, json=body)
 
-    await page.route("**/graphql", with_more)
-    await page.goto(person.url)
     failed = page.get_by_role("navigation", name="History").get_by_role("alert")
-    await expect(failed).to_contain_text("Something went wrong on the server.")
-    await expect(person.rows).to_have_count(1)
-    await page.get_by_label("Search what was said").fill("something else")
-    await expect(person.rows).to_have_count(0)
-    await expect(failed).to_contain_text("Something went wrong on the server.")
-    await page.get_by_label("Search what was said").fill("")
-    await expect(person.rows).to_have_count(1)
-    await expect(failed).to_be_visible()
+    async with person.answered(with_more, operation="History"):
+        await page.goto(person.url)
+        await expect(failed).to_contain_text("Something went wrong on the server.")
+        await expect(person.rows).to_have_count(1)
+        await page.get_by_label("Search what was said").fill("something else")
+        await expect(person.rows).to_have_count(0)
+        await expect(failed).to_contain_text("Something went wrong on the server.")
+        await page.get_by_label("Search what was said").fill("")
+        await expect(person.rows).to_have_count(1)
+        await expect(failed).to_be_visible()
 
-    await page.unroute("**/graphql", with_more)
     await failed.get_by_role("button", name="Retry").click()
     await expect(failed).to_have_count(0)
     await expect(person.rows).to_have_count(1)
     await expect(person.focused).to_have_count(1)
+
+
+async def test_the_list_goes_on_as_far_as_one_scrolls(server: ServerProcess, visit: Visit) -> None:
+    """Page by page, when its end comes into view: every conversation once, the newest first."""
+    person = await visit(server.url, has_microphone=False)
+    await person.comes_as_guest()
+    await has_had(person, 65)
+    shown = person.page.locator(".row-preview")
+    newest_first = [f"Number {number}" for number in reversed(range(65))]
+
+    await person.page.goto(person.url)
+    await expect(shown).to_have_text(newest_first[:30])
+    await expect(shown.last).not_to_be_in_viewport()
+    await person.page.locator(".list").hover()
+    await person.page.mouse.wheel(0, 100_000)
+    await expect(shown).to_have_text(newest_first[:60])
+    await person.page.mouse.wheel(0, 100_000)
+    await expect(shown).to_have_text(newest_first)
+
+    await person.page.mouse.wheel(0, 100_000)
+    await expect(shown.last).to_be_in_viewport()
+    links = await person.rows.evaluate_all("rows => rows.map(row => row.href)")
+    assert len(set(links)) == 65
