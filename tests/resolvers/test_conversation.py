@@ -334,6 +334,25 @@ async def test_an_agent_that_stays_away_abandons_the_conversation(stage: Stage) 
     assert (row.status, row.end_reason) == (SessionStatus.ENDED, EndReason.ABANDONED)
 
 
+async def test_a_lost_agent_whose_new_attempt_fails_is_a_failed_start(stage: Stage) -> None:
+    """It was asked for once more; FAILED, and nobody tries again for a minute: START_FAILED."""
+    session, agent = await stage.talk()
+    await agent.lose()
+    await stage.pass_by(5)
+    await stage.pass_by(5)
+    assert (await stage.read(session)).status is SessionStatus.FAILED
+
+    await stage.pass_by(60)
+
+    row = await stage.read(session)
+    assert (row.status, row.end_reason) == (SessionStatus.ENDED, EndReason.START_FAILED)
+    assert stage.backend.ledger.figures.reaped == {
+        "agent_asked": 1,
+        "start_timeout": 1,
+        "retry_over": 1,
+    }
+
+
 async def test_a_person_who_stays_away_abandons_the_conversation(stage: Stage) -> None:
     """Their media is gone for a minute and they type nothing; the agent is told to stop."""
     session, agent = await stage.talk()
