@@ -8,6 +8,7 @@ import pytest
 
 from resolvers.ledger import Ledger
 from schema import limits
+from tests.dump import dump
 from tests.schema.clients import Http, Socket
 from tests.schema.operations import MUTATIONS, STREAMS, start
 
@@ -44,8 +45,10 @@ async def test_only_graphql_transport_ws_is_spoken(url: str) -> None:
 async def test_nothing_is_done_before_the_connection_is_acknowledged(url: str) -> None:
     """Close code 4401."""
     async with Socket(url) as ws:
-        await ws.subscribe("{ __typename }")
+        before = await dump()
+        await ws.subscribe("mutation { signInAsGuest { viewer { id } } }")
         assert await ws.closed() == (4401, "Unauthorized")
+        assert await dump() == before
 
 
 async def test_a_second_connection_init_closes_the_connection(ws: Socket) -> None:
@@ -97,21 +100,26 @@ async def test_a_ping_is_answered(ws: Socket) -> None:
     ids=lambda message: str(message)[:60],
 )
 async def test_a_malformed_message_closes_the_connection(ws: Socket, message: Any) -> None:
-    """Close code 4400, with a reason in words, and never 1006."""
+    """Close code 4400, with a reason in words, and never 1006; nothing is written."""
+    before = await dump()
+
     await ws.send(message)
 
     code, reason = await ws.closed()
     assert code == 4400
     assert reason
+    assert await dump() == before
 
 
 async def test_a_message_over_1_mib_closes_the_connection(ws: Socket) -> None:
     """Counted in bytes, not in characters."""
     query = "é" * (limits.MAX_FRAME // 2)
+    before = await dump()
 
     await ws.send('{"id": "1", "type": "subscribe", "payload": {"query": "' + query + '"}}')
 
     assert await ws.closed() == (1009, "A message may have 1 MiB at most")
+    assert await dump() == before
 
 
 async def test_an_id_can_not_be_used_twice_at_once(ws: Socket) -> None:
