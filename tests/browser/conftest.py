@@ -15,7 +15,7 @@ from tests.e2e.sound import Clip
 from tests.livekit_server import LiveKitServer
 from tests.server_process import ROOT, ServerProcess
 
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 120.0
 START_TIMEOUT_S = "25"
 """Under the patience of those who wait for the agent."""
 

@@ -1,7 +1,8 @@
 """What a person sees when things go wrong, and that nothing is lost."""
 
 import asyncio
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,11 +11,13 @@ import pytest
 from playwright.async_api import Error, Locator, Route, expect
 
 from tests.browser.conftest import READY_WITHIN_S, Visit
-from tests.browser.person import Person, blocked, broken
+from tests.browser.person import Person, blocked, broken, variables
 from tests.e2e.sound import recording
+from tests.rows import FILE
 from tests.server_process import ServerProcess
 
-pytestmark = pytest.mark.timeout(180)
+# Some start a server and its agent, which loads models, twice.
+pytestmark = pytest.mark.timeout(300)
 
 YOUNG_MAN = recording("0880")
 
@@ -96,6 +99,90 @@ async def test_a_server_that_is_killed_while_saving_has_every_word_afterwards(
         await retry.click()
         await person.is_listened_to(other_than=session)
         assert "young man" in await person.reads(session)
+    finally:
+        server.stop()
+
+
+def why_ended(server: ServerProcess) -> list[str | None]:
+    """What the database holds of each session, the oldest first."""
+    with closing(sqlite3.connect(f"file:{server.data_dir / FILE}?mode=ro", uri=True)) as database:
+        rows = database.execute("SELECT end_reason FROM sessions ORDER BY created_at").fetchall()
+    return [reason for (reason,) in rows]
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before it arrives", "after it is done"])
+async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
+    visit: Visit, tmp_path: Path, is_done: bool
+) -> None:
+    """SIGKILL while the answer is waited for: Retry asks under the same key; nothing doubles."""
+    # A session that has failed waits for as long as the server and its agent need to come back.
+    server = ServerProcess(tmp_path / "server", VOXQL_AGENT="local", VOXQL_RETRY_S="600").start()
+    keys: list[str] = []
+
+    async def killed(route: Route) -> None:
+        keys.append(variables(route)["input"]["idempotencyKey"])
+        if len(keys) > 1:
+            await route.continue_()
+            return
+        if is_done:
+            answer = await route.fetch()
+            assert (await answer.json())["data"]["startNewChat"]["saved"]["isSaved"]
+        await asyncio.to_thread(server.kill)
+        await route.abort()
+
+    try:
+        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+        person = await visit(server.url, speaks_on_demand=True)
+        first = await has_spoken(person)
+        async with person.answered(killed, operation="StartNewChat"):
+            await person.new_chat.click()
+            retry = await nothing_is_lost(person, "The server can't be reached")
+            assert why_ended(server) == (["SAVED", None] if is_done else [None])
+
+            server.environment["VOXQL_PORT"] = str(urlsplit(server.url).port)
+            server.start()
+            server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+            await retry.click()
+            if is_done:
+                # Its agent was asked for by the server that died, and has not come.
+                alert = person.page.get_by_role("alert").filter(has_text="The agent is not")
+                await alert.get_by_role("button", name="Retry").click()
+            await person.is_listened_to(other_than=first)
+
+        assert len(keys) == 3 + 1
+        assert len(set(keys)) == 1
+        assert why_ended(server) == ["SAVED", None]
+        await expect(person.rows).to_have_count(1)
+        assert "young man" in await person.reads(first)
+    finally:
+        server.stop()
+
+
+async def test_an_agent_that_dies_in_mid_sentence_leaves_it_unfinished(
+    visit: Visit, tmp_path: Path
+) -> None:
+    """Its words stay, and that they are not all of it is said, now and in the history."""
+    server = ServerProcess(tmp_path / "server", VOXQL_AGENT="local").start()
+    try:
+        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+        person = await visit(server.url, speaks_on_demand=True)
+        await person.comes_as_guest()
+        session = await person.starts_talking()
+        await person.says(recording("0870"))
+        key = await person.is_saying("leisure")
+        for process in psutil.Process(server.process.pid).children(recursive=True):
+            process.kill()
+
+        line = person.line(key)
+        await expect(line).to_contain_text("unfinished")
+        await expect(line).to_contain_text("leisure")
+        await expect(line).to_have_attribute("data-final", "false")
+        await person.page.get_by_role("button", name="End", exact=True).click()
+        await person.page.get_by_role("button", name="Start talking").wait_for()
+
+        assert "leisure" in await person.reads(session)
+        await expect(line).to_contain_text("unfinished")
+        await expect(line).to_contain_text("leisure")
     finally:
         server.stop()
 
