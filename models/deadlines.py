@@ -22,7 +22,8 @@ COLUMNS: Final = (
 def past_deadline(now: datetime, most: int) -> QuerySet[Session]:
     """Find up to `most` sessions with a deadline at or before `now`, and which are not over.
 
-    A tombstone has a deadline where those who take part in the session are still to be told.
+    A tombstone has a deadline where those who take part in the session are still to be told, or
+    words of it still to be deleted.
     """
     due: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS}
     return Session.filter(Q(join_type="OR", **due), status__in=RUNNING).limit(most)

@@ -62,7 +62,7 @@ class Session(Model):
     start_by = fields.DatetimeField(null=True)
     """STARTING becomes FAILED."""
     retry_by = fields.DatetimeField(null=True)
-    """FAILED becomes ENDED."""
+    """FAILED becomes ENDED; of a tombstone: more of its words are deleted."""
     drain_by = fields.DatetimeField(null=True)
     """ENDING becomes ENDED; of a tombstone: whoever takes part is told that it is deleted."""
     agent_retry_by = fields.DatetimeField(null=True)
@@ -73,7 +73,7 @@ class Session(Model):
     """Without the person's media or a typed line until then, the session is ABANDONED."""
 
     deleted_at = fields.DatetimeField(null=True)
-    """Set for a tombstone: its utterances are gone, what its agent still sends is refused."""
+    """Set for a tombstone: nobody can read it, what its agent still sends is refused."""
 
     class Meta:
         """Where the rows are kept, and how they are found."""

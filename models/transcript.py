@@ -24,6 +24,10 @@ _COUNTS: Final = """
 SELECT session_id, count(*) AS number FROM utterances
 WHERE session_id IN ({marks}) {finality} GROUP BY session_id"""
 
+_DELETE: Final = """
+DELETE FROM utterances WHERE number IN (
+    SELECT number FROM utterances WHERE session_id = ? LIMIT ?)"""
+
 SESSIONS_AT_ONCE: Final = 100
 """SQLite joins at most 500 SELECTs."""
 _ROWS_AT_ONCE: Final = 10_000
@@ -103,3 +107,9 @@ async def counts_of_many(
 
 def _finality(is_final: bool | None) -> str:
     return {None: "", True: "AND is_final", False: "AND NOT is_final"}[is_final]
+
+
+async def delete_some(conn: Connection, session_id: str, most: int) -> bool:
+    """Delete up to so many utterances of a session; return whether any are left."""
+    await conn.execute_query(_DELETE, [session_id, most])
+    return await Utterance.filter(session_id=session_id).using_db(conn).exists()

@@ -4,10 +4,10 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
-from models import ApiToken, Login, Session, User, Utterance
+from models import ApiToken, Login, Session, User
 from models.database import Connection, IntegrityError, reader, transact, transact_later
 from models.running import RUNNING
-from resolvers import credentials, lifecycle
+from resolvers import credentials
 from resolvers.access import signed_in
 from resolvers.backend import Backend
 from resolvers.entrance import (
@@ -21,6 +21,7 @@ from resolvers.entrance import (
 )
 from resolvers.limits import check_email, check_password
 from resolvers.refusals import Conflict, Forbidden, NotFound, Unauthenticated
+from resolvers.sessions import bury
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 
 __all__ = [
@@ -251,8 +252,7 @@ async def _bury_running(conn: Connection, user: User, now: datetime) -> None:
     # Under an owner without a name, for a tombstone needs one, and this account's row goes.
     nobody = await User.create(created_at=now, using_db=conn)
     for session in sessions:
-        await Utterance.filter(session_id=session.id).using_db(conn).delete()
-        lifecycle.bury(session, now)
+        await bury(conn, session, now)
         session.user_id, session.drain_by = nobody.id, now
         await session.save(using_db=conn)
 

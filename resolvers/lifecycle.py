@@ -84,12 +84,14 @@ def finish(session: Session) -> None:
         _clear_deadlines(session)
 
 
-def bury(session: Session, now: datetime) -> None:
-    """Only a tombstone is left; its words are for the caller to delete."""
+def bury(session: Session, now: datetime, *, has_words: bool) -> None:
+    """Only a tombstone is left; it is ENDING while there are words of it to delete."""
     session.deleted_at = now
     session.title, session.preview = "Deleted", None
     session.utterance_count = 0
     _clear_deadlines(session)
+    if has_words:
+        session.status, session.retry_by = SessionStatus.ENDING, now
 
 
 def _clear_deadlines(session: Session) -> None:

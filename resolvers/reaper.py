@@ -25,7 +25,7 @@ from resolvers.records import (
     watched_ownership,
 )
 from resolvers.saving import stop_agent
-from resolvers.sessions import tell_deleted
+from resolvers.sessions import delete_more, tell_deleted
 from resolvers.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -122,7 +122,7 @@ class Reaper:
         async def work(transaction: Transaction) -> tuple[Session, str | None] | None:
             edit = await transaction.edit(session_id)
             if edit is None:
-                return await _deleted_elsewhere(transaction, session_id)
+                return await _finish_tombstone(transaction, session_id)
             return edit.session, self._expire(edit.session, transaction.now)
 
         await self._backend.ledger.transaction(work, self._acted)
@@ -203,16 +203,18 @@ class Reaper:
         await delete_expired_logins(self._backend)
 
 
-async def _deleted_elsewhere(
+async def _finish_tombstone(
     transaction: Transaction, session_id: str
-) -> tuple[Session, str] | None:
-    """Take on a tombstone that another process has left for those who are connected here."""
+) -> tuple[Session, str | None] | None:
+    """Take on one that another process has left for those who are connected here, or its words."""
     tombstone = await locked_session(transaction.conn, session_id)
-    if tombstone is None or tombstone.drain_by is None:
+    if tombstone is None:
         return None
+    action = "deleted" if tombstone.drain_by is not None else None
     tombstone.drain_by = None
-    await tombstone.save(using_db=transaction.conn, update_fields=["drain_by"])
-    return tombstone, "deleted"
+    await delete_more(transaction.conn, tombstone)
+    await tombstone.save(using_db=transaction.conn, update_fields=["drain_by", "retry_by"])
+    return tombstone, action
 
 
 def _is_past(deadline: datetime | None, now: datetime) -> bool:

@@ -113,6 +113,11 @@ class TranscriptEnded:
 
     reason: str
 
+    @property
+    def is_urgent(self) -> bool:
+        """What was deleted is not delivered any more, whatever of it waits."""
+        return self.reason == "SESSION_DELETED"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerStopping:

@@ -111,6 +111,8 @@ def _check_urgent(event: object) -> None:
         raise _Ended("ACCESS_REVOKED")
     if isinstance(event, ServerStopping):
         raise _Ended("SERVER_SHUTDOWN")
+    if isinstance(event, TranscriptEnded) and event.is_urgent:
+        raise _Ended(event.reason)
 
 
 def _check_expiry(backend: Backend, viewer: Viewer) -> None:
@@ -240,6 +242,8 @@ class _Transcript:
             # Looked at before the words are read: then all that was said before the end is read.
             # An end after this look is published to the subscription, which is older.
             self._fate = await self._fate_now()
+            if self._fate == "SESSION_DELETED":
+                raise _Ended(self._fate)
             async with aclosing(self.stored()) as batches:
                 async for event in batches:
                     yield event

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from agent_bridge.commands import Gone
 from models import Session, SessionStatus, ids
 from models.running import running_by_status
-from resolvers import history, sessions
+from resolvers import history, sessions, streams
 from resolvers.backend import Backend
+from resolvers.nodes import node
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.saving import save_session
+from resolvers.streams import StreamEnd
 from resolvers.viewer import TokenScope
 from tests.dump import dump
 from tests.resolvers.conftest import Clock
@@ -145,6 +147,57 @@ async def test_deleting_leaves_no_word(stage: Stage) -> None:
     assert tombstone.utterance_count == 0
     page = await history.session_history(stage.backend, stage.viewer, Page())
     assert page.items == []
+
+
+async def test_a_long_conversation_is_deleted_piece_by_piece(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits while a hundred thousand words go; nobody can read what is left meanwhile."""
+    monkeypatch.setattr(sessions, "WORDS_AT_ONCE", 3)
+    session, agent = await stage.talk()
+    for number in range(8):
+        await agent.say(f"private {number}", f"SG_{number}")
+    await agent.bye()
+    watcher = await stage.watch(session)
+
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+
+    left = await stage.rows(session)
+    assert len(left) == 5
+    assert await node(stage.backend, stage.viewer, left[0].id) is None
+    page = await history.session_history(
+        stage.backend, stage.viewer, Page(), history.SessionFilter(search="private")
+    )
+    assert page.items == []
+    [only] = await watcher.rest()
+    assert (only.utterances, only.end) == ((), StreamEnd("SESSION_DELETED", False))
+    assert sum((await running_by_status()).values()) == 0
+
+    await stage.pass_by(0)
+    assert len(await stage.rows(session)) == 2
+    await stage.pass_by(0)
+    assert "private" not in str(await dump())
+    before = await dump()
+    await stage.pass_by(0)
+    assert await dump() == before
+
+
+async def test_a_reader_of_a_long_past_gets_no_word_after_the_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is deleted while it is replayed is not read on, although some of it is still there."""
+    monkeypatch.setattr(sessions, "WORDS_AT_ONCE", 1)
+    monkeypatch.setattr(streams, "PAGE", 2)
+    session, agent = await stage.talk()
+    for number in range(8):
+        await agent.say(f"private {number}", f"SG_{number}")
+    watcher = await stage.watch(session)
+    assert len((await watcher.next()).utterances) == 2
+
+    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+
+    [last] = await watcher.rest()
+    assert (last.utterances, last.end) == ((), StreamEnd("SESSION_DELETED", False))
 
 
 async def test_what_is_deleted_is_unknown_from_then_on(stage: Stage) -> None:
