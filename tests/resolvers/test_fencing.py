@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent_bridge.commands import Fence
+from agent_bridge.handler import NotNow
 from agent_bridge.protocol import Ack, Nack
 from models import SessionStatus
-from models.database import NotStored
 from resolvers import chats, ledger, sessions
 from resolvers.backend import Backend
 from tests.resolvers.conftest import Clock
@@ -122,7 +122,7 @@ async def test_a_connection_that_can_not_be_taken_in_is_not_there(
     newer = stage.talker(session, connection="con-2")
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "transact", not_stored)
-        with pytest.raises(NotStored):
+        with pytest.raises(NotNow):
             await newer.hello()
         await agent.lose()
     assert sessions.agent_state(stage.backend, session) is None
@@ -133,7 +133,7 @@ async def test_a_connection_that_can_not_be_taken_in_is_not_there(
     stage.clock.pass_by(seconds=1)
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "transact", not_stored)
-        with pytest.raises(NotStored):
+        with pytest.raises(NotNow):
             await newer.hello()
 
     await stage.reaper.look()
