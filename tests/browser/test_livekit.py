@@ -2,22 +2,22 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
 
+import numpy as np
 import pytest
 from playwright.async_api import expect
 
 from tests.browser import test_equipment, test_failures, test_talking
 from tests.browser.conftest import Visit
-from tests.browser.person import LEAD_S, Person
-from tests.e2e.sound import Clip, recording
+from tests.browser.person import Person
+from tests.e2e.sound import RATE, Clip, recording
 from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.timeout(240)
 
 YOUNG_MAN = recording("0880")
-LEAD_IN_ROOMS_S = 14.0
-"""Instead of LEAD_S: a room keeps nothing of what is said before the page is connected to it."""
+PUBLISHED_S = 6.0
+"""Silence for a room to carry another microphone in the place of the one before."""
 
 Scenario = Callable[[ServerProcess, Visit], Awaitable[None]]
 
@@ -37,15 +37,10 @@ SAME: tuple[Scenario, ...] = (
 )
 
 
-@pytest.fixture
-def visit(visit: Visit) -> Visit:
-    """Open pages as the other tests do, for people who begin to speak later."""
-
-    async def opened(url: str, says: list[Clip | float] | None = None, **options: Any) -> Person:
-        said = [LEAD_IN_ROOMS_S if part == LEAD_S else part for part in says or []]
-        return await visit(url, said, **options)
-
-    return opened
+def after(seconds: float, clip: Clip) -> Clip:
+    """Return it with silence before it."""
+    silence = np.zeros(int(seconds * RATE), np.int16)
+    return Clip(clip.name, clip.text, np.concatenate([silence, clip.pcm]))
 
 
 @pytest.mark.parametrize("scenario", SAME, ids=lambda test: test.__name__.removeprefix("test_"))
@@ -56,31 +51,44 @@ async def test_it_is_as_over_the_other_transport(
     await scenario(in_rooms, visit)
 
 
-# Sees what stands there for a moment only.
-WATCH_INTERIMS = """() => {
-  const look = () => {
-    window.hasSeenInterim ||= !!document.querySelector('[data-role="USER"][data-final="false"]')
-  }
-  new MutationObserver(look).observe(document.body, {childList: true, subtree: true})
+# Keeps what is there for a moment only: interims, and how large each voice was drawn. What moves
+# while the agent thinks is no voice, and not of the element's own style.
+WATCH = """() => {
+  const interim = '[data-role="USER"][data-final="false"]'
+  window.hasSeenInterim = false
+  window.largest = {}
+  new MutationObserver(() => {
+    window.hasSeenInterim ||= !!document.querySelector(interim)
+    for (const bars of ['.own-voice', '.voice i'])
+      for (const bar of document.querySelectorAll(bars)) {
+        const size = new DOMMatrix(bar.style.transform).d
+        largest[bars] = Math.max(largest[bars] ?? 0, size)
+      }
+  }).observe(document.body, {
+    childList: true, subtree: true, attributes: true, attributeFilter: ['style']
+  })
 }"""
 
 
-async def shows_a_voice(person: Person, bars: str, at_rest: float) -> None:
-    """Wait until what moves with a voice is larger than it is while nobody speaks."""
+async def watches(person: Person) -> None:
+    """Look at what moves from now on."""
+    await person.page.evaluate(WATCH)
+
+
+async def has_shown_a_voice(person: Person, bars: str, at_rest: float) -> None:
+    """Wait until what moves with a voice has been larger than it is while nobody speaks."""
     await person.page.wait_for_function(
-        """([bars, atRest]) => [...document.querySelectorAll(bars)].some(
-          bar => new DOMMatrix(getComputedStyle(bar).transform).d > atRest + 0.05)""",
-        arg=[bars, at_rest],
+        "([bars, atRest]) => largest[bars] > atRest + 0.05", arg=[bars, at_rest]
     )
 
 
 async def hears_the_agent(person: Person) -> None:
-    """Wait until the agent's voice is played, and seen to be."""
-    await shows_a_voice(person, ".voice i", 0.16)
-    played = (
-        "() => [...document.querySelectorAll('audio')].map(x => !x.paused && x.currentTime > 0)"
-    )
-    assert await person.page.evaluate(played) == [True]
+    """Wait until the agent's voice has been played, and seen to be, since somebody `watches`."""
+    await has_shown_a_voice(person, ".voice i", 0.16)
+    await person.page.wait_for_function("""() => {
+      const played = [...document.querySelectorAll('audio')]
+      return played.length === 1 && !played[0].paused && played[0].currentTime > 0
+    }""")
 
 
 async def test_both_voices_are_carried_and_shown(in_rooms: ServerProcess, visit: Visit) -> None:
@@ -88,14 +96,15 @@ async def test_both_voices_are_carried_and_shown(in_rooms: ServerProcess, visit:
     person = await visit(in_rooms.url, speaks_on_demand=True)
     await person.comes_as_guest()
     await person.starts_talking()
-    await person.page.evaluate(WATCH_INTERIMS)
+    await watches(person)
 
     await person.says(YOUNG_MAN)
-    await shows_a_voice(person, ".own-voice", 1.0)
+    await has_shown_a_voice(person, ".own-voice", 1.0)
     await person.hears_himself_say("young man")
     assert await person.page.evaluate("window.hasSeenInterim") is True
 
     await expect(person.answers).not_to_have_count(0)
+    await watches(person)
     await person.types("Repeat after me: this is the voice of the agent in the room")
     await hears_the_agent(person)
     await expect(person.answers.filter(has_text=re.compile("voice of the agent"))).to_have_count(1)
@@ -108,6 +117,7 @@ async def test_the_agent_falls_silent_when_it_is_spoken_over(
     person = await visit(in_rooms.url, speaks_on_demand=True)
     await person.comes_as_guest()
     await person.starts_talking()
+    await watches(person)
     await person.types(test_talking.LONG)
     await hears_the_agent(person)
     await person.says(YOUNG_MAN)
@@ -119,19 +129,44 @@ async def test_the_agent_falls_silent_when_it_is_spoken_over(
     assert 0 < len(text.split()) < len(test_talking.LONG.split()) - 3
 
 
+# Which microphones the page has opened.
+OPENED = """() => {
+  window.opened = []
+  const open = navigator.mediaDevices.getUserMedia
+  navigator.mediaDevices.getUserMedia = wanted => {
+    opened.push(wanted.audio.deviceId?.ideal ?? '')
+    return open.call(navigator.mediaDevices, wanted)
+  }
+}"""
+
+
 async def test_another_microphone_is_heard_in_the_place_of_the_first(
     in_rooms: ServerProcess, visit: Visit
 ) -> None:
-    """It is chosen in mid-conversation; each begins its recording anew when it is opened."""
-    person = await visit(in_rooms.url, says=[LEAD_S, YOUNG_MAN])
+    """It is chosen in mid-conversation; what is said then is said into that one alone."""
+    # Without it, microphones have no names before one of the real ones has been opened.
+    allowed = ["microphone"]
+    person = await visit(in_rooms.url, speaks_on_demand=True, permissions=allowed)
     await person.comes_as_guest()
+    await person.page.evaluate(OPENED)
     await person.starts_talking()
+    await person.says(YOUNG_MAN)
     await person.hears_himself_say("young man")
 
     await person.page.get_by_role("button", name="Choose the microphone").click()
-    await person.page.get_by_role("menuitemradio").last.click()
+    other = person.page.get_by_role("menuitemradio").last
+    name = await other.text_content()
+    await other.click()
+    await person.says(after(PUBLISHED_S, YOUNG_MAN))
 
     await expect(person.finals.filter(has_text="young man")).to_have_count(2)
+    first, second = await person.page.evaluate("opened")
+    names = await person.page.evaluate(
+        """async () => Object.fromEntries((await navigator.mediaDevices.enumerateDevices())
+          .map(device => [device.deviceId, device.label]))"""
+    )
+    assert first == "", "the system's choice"
+    assert names[second] == name
 
 
 async def test_a_browser_that_wants_a_click_first_gets_one(
@@ -160,5 +195,6 @@ async def test_a_browser_that_wants_a_click_first_gets_one(
     await person.page.get_by_role("button", name="Hear the agent").click()
 
     await expect(person.page.locator(".notice")).to_have_count(0)
+    await watches(person)
     await person.types("Repeat after me: can you hear me now")
     await hears_the_agent(person)
