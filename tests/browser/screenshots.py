@@ -8,11 +8,12 @@ from typing import Final
 
 from playwright.async_api import Page, async_playwright, expect
 
-from tests.browser.person import LEAD_S, Person, at_a_browser
-from tests.e2e.sound import Clip, recording
+from tests.browser.conftest import START_TIMEOUT_S
+from tests.browser.person import Person, at_a_browser
+from tests.e2e.sound import recording
 from tests.server_process import ROOT, ServerProcess
 
-SAID: Final[list[Clip | float]] = [LEAD_S, recording("0920"), 7.0, recording("0870"), 2.0]
+WOMAN, DASHWOOD = map(recording, ("0920", "0870"))
 IMAGES: Final = ROOT / "docs" / "images"
 SHOWN: Final = frozenset({"conversation", "search"})
 """Of the pictures, those that the documents show."""
@@ -25,7 +26,9 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        server = ServerProcess(Path(scratch) / "server", VOXQL_AGENT="local").start()
+        server = ServerProcess(
+            Path(scratch) / "server", VOXQL_AGENT="local", VOXQL_START_TIMEOUT_S=START_TIMEOUT_S
+        ).start()
         try:
             server.wait_for("ready: conversations can begin")
             asyncio.run(_take(server.url, folder, Path(scratch)))
@@ -38,7 +41,9 @@ async def _take(url: str, folder: Path, scratch: Path) -> None:
     profile.mkdir()
     async with (
         async_playwright() as playwright,
-        at_a_browser(playwright, url, SAID, profile, reduced_motion="reduce") as person,
+        at_a_browser(
+            playwright, url, [], profile, speaks_on_demand=True, reduced_motion="reduce"
+        ) as person,
     ):
         page = person.page
         await page.set_viewport_size({"width": 1280, "height": 800})
@@ -48,12 +53,13 @@ async def _take(url: str, folder: Path, scratch: Path) -> None:
         await person.comes_as_guest()
         await _shoot(page, folder, "start")
         await _typed_conversations(person)
-        await page.get_by_role("button", name="Start talking").click()
-        await person.is_listened_to()
+        await person.starts_talking()
+        await person.says(WOMAN)
         await person.hears_himself_say("respectable")
-        await page.locator('.line[data-role="AGENT"][data-final="true"]').first.wait_for()
-        await page.locator('.line[data-role="USER"][data-final="false"]').wait_for()
-        await page.wait_for_timeout(2500)
+        await person.answers.first.wait_for()
+        await expect(person.state).to_have_text("Listening")
+        await person.says(DASHWOOD)
+        await person.is_saying("leisure")
         await _shoot(page, folder, "conversation")
         await _the_rest(person, folder)
 
@@ -61,14 +67,10 @@ async def _take(url: str, folder: Path, scratch: Path) -> None:
 async def _typed_conversations(person: Person) -> None:
     """Fill the history with something to look at."""
     page = person.page
-    field = page.get_by_label("Type instead of speaking")
-    await page.get_by_role("button", name="Start talking").click()
-    session = await person.is_listened_to()
+    session = await person.starts_talking()
     for number, line in enumerate(LINES):
-        await page.wait_for_timeout(300)
-        await field.fill(line)
-        await page.keyboard.press("Enter")
-        await page.locator('.line[data-role="AGENT"]').first.wait_for()
+        await person.types(line)
+        await person.answers.first.wait_for()
         if number + 1 < len(LINES):
             await person.new_chat.click()
             session = await person.is_listened_to(other_than=session)
@@ -79,6 +81,7 @@ async def _typed_conversations(person: Person) -> None:
         await row.hover()
         await row.get_by_role("button", name="More about").click()
         await page.get_by_role("menuitem", name="Rename").click()
+        await expect(page.get_by_label("Title")).to_be_focused()
         await page.get_by_label("Title").fill(title)
         await page.keyboard.press("Enter")
         await expect(row).to_contain_text(title)
@@ -86,8 +89,9 @@ async def _typed_conversations(person: Person) -> None:
 
 async def _the_rest(person: Person, folder: Path) -> None:
     page = person.page
+    session = person.session_id
     await person.new_chat.click()
-    await person.is_listened_to()
+    await person.is_listened_to(other_than=session)
     await page.get_by_role("button", name="End", exact=True).click()
     await page.get_by_role("button", name="Start talking").wait_for()
     await page.locator(".row-link").first.click()

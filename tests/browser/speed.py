@@ -90,6 +90,7 @@ async def measure(
             async_playwright() as playwright,
             at_a_browser(playwright, url, [], folder) as person,
         ):
+            await worker.connected()
             return await _observed(person, speaker, events, lines)
     finally:
         await worker.stop(timeout=1)
