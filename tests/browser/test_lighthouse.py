@@ -11,14 +11,14 @@ import pytest
 from tests.browser.person import CHROMIUM
 from tests.server_process import ROOT, ServerProcess
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.alone]
 
 LIGHTHOUSE = ROOT / "tests/browser/node_modules/.bin/lighthouse"
 RUNS = 3
-# On an idle machine it is 95 and more, which docs/app.md records. Whatever else the machine does
-# can only add to the time that it takes, never take away: the best of three runs is nearest to what
-# the page itself costs, and the margin below is for machines that are slow all the time.
-FAST = 0.90
+# What else the machine does can only add to the time that it takes, never take away: the best of
+# some runs is nearest to what the page itself costs.
+FAST = 0.95
+FAST_RUNS = 5
 
 
 async def audit(url: str, folder: Path, *categories: str, cookie: str = "") -> dict[str, float]:
@@ -73,9 +73,9 @@ def enter(url: str) -> str:
 async def test_the_first_page_is_open_to_all_sound_and_fast(
     speaking: ServerProcess, tmp_path: Path
 ) -> None:
-    """Accessibility and best practices are full; performance is that of the best of three runs."""
+    """Accessibility and best practices are full; performance is that of the best run of five."""
     best = 0.0
-    for _ in range(RUNS):
+    for _ in range(FAST_RUNS):
         scores = await audit(
             speaking.url, tmp_path, "performance", "accessibility", "best-practices"
         )
