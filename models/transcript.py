@@ -27,6 +27,10 @@ WHERE session_id IN ({marks}) {finality} GROUP BY session_id"""
 _DELETE: Final = """
 DELETE FROM utterances WHERE number IN (
     SELECT number FROM utterances WHERE session_id = ? LIMIT ?)"""
+_DELETE_OF_USER: Final = """
+DELETE FROM utterances WHERE number IN (
+    SELECT u.number FROM sessions s JOIN utterances u ON u.session_id = s.id
+    WHERE s.user_id = ? LIMIT ?)"""
 
 SESSIONS_AT_ONCE: Final = 100
 """SQLite joins at most 500 SELECTs."""
@@ -113,3 +117,9 @@ async def delete_some(conn: Connection, session_id: str, most: int) -> bool:
     """Delete up to so many utterances of a session; return whether any are left."""
     await conn.execute_query(_DELETE, [session_id, most])
     return await Utterance.filter(session_id=session_id).using_db(conn).exists()
+
+
+async def delete_some_of_user(conn: Connection, user_id: str, most: int) -> bool:
+    """Delete up to so many utterances of all sessions of a user; return whether any are left."""
+    await conn.execute_query(_DELETE_OF_USER, [user_id, most])
+    return await Utterance.filter(session__user_id=user_id).using_db(conn).exists()

@@ -4,10 +4,12 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
-from models import ApiToken, Login, Session, User
+from models import ApiToken, Login, Session, SessionStatus, User
 from models.database import Connection, IntegrityError, reader, transact, transact_later
+from models.ownership import delete_unreachable
 from models.running import RUNNING
-from resolvers import credentials
+from models.transcript import delete_some_of_user
+from resolvers import credentials, lifecycle
 from resolvers.access import signed_in
 from resolvers.backend import Backend
 from resolvers.entrance import (
@@ -21,7 +23,7 @@ from resolvers.entrance import (
 )
 from resolvers.limits import check_email, check_password
 from resolvers.refusals import Conflict, Forbidden, NotFound, Unauthenticated
-from resolvers.sessions import bury
+from resolvers.sessions import WORDS_AT_ONCE
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 
 __all__ = [
@@ -231,30 +233,48 @@ async def delete_user(backend: Backend, email: str) -> None:
     none of them is connected to.
     """
 
-    async def work(conn: Connection) -> list[str]:
+    async def work(conn: Connection) -> tuple[list[str], str]:
         user = await _user_by_email(conn, email)
         logins = await Login.filter(user_id=user.id).using_db(conn).values_list("id", flat=True)
         tokens = await ApiToken.filter(user_id=user.id).using_db(conn).values_list("id", flat=True)
-        await _bury_running(conn, user, backend.clock())
+        nobody_id = await _give_to_nobody(conn, user, backend.clock())
         await user.delete(using_db=conn)
-        return [str(access_id) for access_id in [*logins, *tokens]]
+        return [str(access_id) for access_id in [*logins, *tokens]], nobody_id
 
-    for access_id in await transact(work):
+    access_ids, nobody_id = await transact(work)
+    for access_id in access_ids:
         publish_revoked(backend, access_id)
+    await _delete_words(nobody_id)
 
 
-async def _bury_running(conn: Connection, user: User, now: datetime) -> None:
-    """Leave tombstones of what still goes on: they tell the server's process what to end."""
-    running = Session.filter(user_id=user.id, status__in=RUNNING, deleted_at=None).using_db(conn)
-    sessions = await running
-    if not sessions:
-        return
-    # Under an owner without a name, for a tombstone needs one, and this account's row goes.
+async def _give_to_nobody(conn: Connection, user: User, now: datetime) -> str:
+    """Leave tombstones under an owner without a name, for they need one; return that one's id.
+
+    Those of what still goes on tell the server's process what to end. All of them tell it, should
+    this one be killed, that there are words to delete.
+    """
     nobody = await User.create(created_at=now, using_db=conn)
-    for session in sessions:
-        await bury(conn, session, now)
-        session.user_id, session.drain_by = nobody.id, now
-        await session.save(using_db=conn)
+    mine = Session.filter(user_id=user.id).using_db(conn)
+    grave = {**lifecycle.tombstone(now), "user_id": nobody.id, "retry_by": now}
+    await mine.filter(status__in=RUNNING, deleted_at=None).update(**{**grave, "drain_by": now})
+    await mine.update(**{**grave, "status": SessionStatus.ENDING})
+    return nobody.id
+
+
+async def _delete_words(nobody_id: str) -> None:
+    """Delete what a deleted account has said, so much at once that nobody waits for it."""
+
+    async def some(conn: Connection) -> bool:
+        return await delete_some_of_user(conn, nobody_id, WORDS_AT_ONCE)
+
+    async def the_rest(conn: Connection) -> None:
+        told = Session.filter(user_id=nobody_id, drain_by=None).using_db(conn)
+        await told.delete()
+        await delete_unreachable(conn)
+
+    while await transact(some):
+        pass
+    await transact(the_rest)
 
 
 async def _claim_email(conn: Connection, user: User, email: str, password_hash: str) -> User:

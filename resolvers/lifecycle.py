@@ -4,8 +4,10 @@ These functions only change the row that they are handed; whoever calls them hol
 """
 
 from datetime import datetime
+from typing import Any
 
 from models import EndReason, Session, SessionStatus
+from models.deadlines import COLUMNS
 from resolvers.backend import Config
 
 
@@ -84,12 +86,22 @@ def finish(session: Session) -> None:
         _clear_deadlines(session)
 
 
+def tombstone(now: datetime) -> dict[str, Any]:
+    """What the row of every deleted session has, by column."""
+    nothing_due = dict.fromkeys(COLUMNS)
+    return {
+        "deleted_at": now,
+        "title": "Deleted",
+        "preview": None,
+        "utterance_count": 0,
+        **nothing_due,
+    }
+
+
 def bury(session: Session, now: datetime, *, has_words: bool) -> None:
     """Only a tombstone is left; it is ENDING while there are words of it to delete."""
-    session.deleted_at = now
-    session.title, session.preview = "Deleted", None
-    session.utterance_count = 0
-    _clear_deadlines(session)
+    for name, value in tombstone(now).items():
+        setattr(session, name, value)
     if has_words:
         session.status, session.retry_by = SessionStatus.ENDING, now
 

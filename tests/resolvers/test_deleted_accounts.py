@@ -9,8 +9,10 @@ from agent_bridge.commands import Gone
 from agent_bridge.handler import SessionGone
 from agent_bridge.hub import LocalHub
 from agent_bridge.protocol import Nack
-from models import IdempotencyRecord, Session, SessionStatus, User
-from models.database import reader, transact
+from models import IdempotencyRecord, Session, SessionStatus, User, Utterance
+from models.database import Connection, reader, transact
+from models.running import running_by_status
+from models.transcript import delete_some_of_user
 from resolvers import accounts
 from resolvers.backend import Backend
 from resolvers.ledger import Ledger
@@ -19,6 +21,7 @@ from resolvers.streams import StreamEnd
 from tests.dump import dump
 from tests.resolvers.conftest import Clock
 from tests.resolvers.stage import Stage, staged, taken
+from tests.rows import add_sessions
 
 EMAIL = "ada@example.com"
 REVOKED = StreamEnd("ACCESS_REVOKED", False)
@@ -30,6 +33,10 @@ async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
         user = User.filter(id=stage.user.id)
         await transact(lambda conn: user.using_db(conn).update(email=EMAIL))
         yield stage
+
+
+class Killed(Exception):
+    """What a test ends the command with."""
 
 
 async def delete_elsewhere(stage: Stage) -> None:
@@ -88,6 +95,33 @@ async def test_no_word_and_no_name_is_left(stage: Stage, status: SessionStatus) 
     await stage.pass_by(25 * 3600 + 600)
     content = await dump()
     assert not any(content[table] for table in ("users", "sessions", "logins", "utterances"))
+
+
+async def test_much_is_deleted_piece_by_piece(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who talks meanwhile waits for a piece at most; a command that is killed is carried on."""
+    monkeypatch.setattr(accounts, "WORDS_AT_ONCE", 2)
+    await add_sessions(stage.user, [["private"] * 3] * 3)
+    left: list[int] = []
+
+    async def watched(conn: Connection, user_id: str, most: int) -> bool:
+        has_more = await delete_some_of_user(conn, user_id, most)
+        left.append(await Utterance.all().using_db(conn).count())
+        if len(left) == 2:
+            raise Killed
+        return has_more
+
+    monkeypatch.setattr(accounts, "delete_some_of_user", watched)
+    with pytest.raises(Killed):
+        await accounts.delete_user(stage.backend, EMAIL)
+
+    assert left == [7, 5]
+    assert EMAIL not in str(await dump())
+    for _ in range(3):
+        await stage.pass_by(0)
+    assert "private" not in str(await dump())
+    assert sum((await running_by_status()).values()) == 0
 
 
 async def test_an_agent_that_comes_late_finds_nothing(stage: Stage) -> None:
