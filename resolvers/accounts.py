@@ -6,7 +6,6 @@ from typing import Final
 
 from models import ApiToken, Login, Session, SessionStatus, User
 from models.database import Connection, IntegrityError, reader, transact, transact_later
-from models.ownership import delete_unreachable
 from models.running import RUNNING
 from models.transcript import delete_some_of_user
 from resolvers import credentials, lifecycle
@@ -229,52 +228,54 @@ async def reset_password(backend: Backend, email: str, password: str) -> None:
 async def delete_user(backend: Backend, email: str) -> None:
     """Delete an account with every conversation, login and token of it.
 
-    Who takes part in one that still goes on is told by the reaper: this may run in a process that
-    none of them is connected to.
+    At once nobody can sign in or read anything; the words go piece by piece, so that nobody waits
+    for them. Who takes part in what still goes on is told by the reaper: this may run in a process
+    that none of them is connected to. It goes on with the words, too, if this one is killed.
     """
 
-    async def work(conn: Connection) -> tuple[list[str], str]:
+    async def close(conn: Connection) -> tuple[str, list[str]]:
         user = await _user_by_email(conn, email)
-        logins = await Login.filter(user_id=user.id).using_db(conn).values_list("id", flat=True)
-        tokens = await ApiToken.filter(user_id=user.id).using_db(conn).values_list("id", flat=True)
-        nobody_id = await _give_to_nobody(conn, user, backend.clock())
-        await user.delete(using_db=conn)
-        return [str(access_id) for access_id in [*logins, *tokens]], nobody_id
+        logins, tokens = (each.filter(user_id=user.id).using_db(conn) for each in (Login, ApiToken))
+        access_ids = [
+            *await logins.values_list("id", flat=True),
+            *await tokens.values_list("id", flat=True),
+        ]
+        await logins.delete()
+        await tokens.delete()
+        user.email = user.password_hash = None
+        await user.save(using_db=conn)
+        await _bury_all(conn, user.id, backend.clock())
+        return user.id, [str(access_id) for access_id in access_ids]
 
-    access_ids, nobody_id = await transact(work)
+    user_id, access_ids = await transact(close)
     for access_id in access_ids:
         publish_revoked(backend, access_id)
-    await _delete_words(nobody_id)
 
+    async def empty(conn: Connection) -> bool:
+        return await delete_some_of_user(conn, user_id, WORDS_AT_ONCE)
 
-async def _give_to_nobody(conn: Connection, user: User, now: datetime) -> str:
-    """Leave tombstones under an owner without a name, for they need one; return that one's id.
+    async def remove(conn: Connection) -> None:
+        # Again, for what a request has begun that came before the account was closed.
+        await _bury_all(conn, user_id, backend.clock())
+        left = Session.filter(user_id=user_id).using_db(conn)
+        await left.filter(drain_by=None).delete()
+        if await left.exists():
+            # Tombstones of what still goes on need an owner, who has no name.
+            nobody = await User.create(created_at=backend.clock(), using_db=conn)
+            await left.update(user_id=nobody.id)
+        await User.filter(id=user_id).using_db(conn).delete()
 
-    Those of what still goes on tell the server's process what to end. All of them tell it, should
-    this one be killed, that there are words to delete.
-    """
-    nobody = await User.create(created_at=now, using_db=conn)
-    mine = Session.filter(user_id=user.id).using_db(conn)
-    grave = {**lifecycle.tombstone(now), "user_id": nobody.id, "retry_by": now}
-    await mine.filter(status__in=RUNNING, deleted_at=None).update(**{**grave, "drain_by": now})
-    await mine.update(**{**grave, "status": SessionStatus.ENDING})
-    return nobody.id
-
-
-async def _delete_words(nobody_id: str) -> None:
-    """Delete what a deleted account has said, so much at once that nobody waits for it."""
-
-    async def some(conn: Connection) -> bool:
-        return await delete_some_of_user(conn, nobody_id, WORDS_AT_ONCE)
-
-    async def the_rest(conn: Connection) -> None:
-        told = Session.filter(user_id=nobody_id, drain_by=None).using_db(conn)
-        await told.delete()
-        await delete_unreachable(conn)
-
-    while await transact(some):
+    while await transact(empty):
         pass
-    await transact(the_rest)
+    await transact(remove)
+
+
+async def _bury_all(conn: Connection, user_id: str, now: datetime) -> None:
+    """Leave tombstones: they tell the server's process what to end, and that there are words."""
+    alive = Session.filter(user_id=user_id, deleted_at=None).using_db(conn)
+    grave = {**lifecycle.tombstone(now), "retry_by": now}
+    await alive.filter(status__in=RUNNING).update(**{**grave, "drain_by": now})
+    await alive.update(**{**grave, "status": SessionStatus.ENDING})
 
 
 async def _claim_email(conn: Connection, user: User, email: str, password_hash: str) -> User:
