@@ -80,6 +80,30 @@ async def test_a_conversation_that_is_shown_is_renamed_and_deleted_on_the_page_t
     await expect(other.lines).to_have_count(0)
 
 
+async def test_a_name_that_is_being_typed_stays_while_the_list_changes(
+    speaking: ServerProcess, visit: Visit
+) -> None:
+    """Another conversation is renamed elsewhere meanwhile: no letter is lost to that."""
+    person = await visit(speaking.url)
+    await person.comes_as_guest()
+    other = await has_typed(person, "said first")
+    await has_typed(person, "said next")
+    await expect(person.rows).to_have_count(2)
+
+    await chooses(person.page, "Rename")
+    await expect(person.page.get_by_label("Title")).to_be_focused()
+    await person.page.keyboard.type("A new ")
+    await person.query(
+        f'mutation {{ renameSession(input: {{sessionId: "{other}", title: "Elsewhere"}})'
+        " { session { id } } }"
+    )
+    await expect(person.rows.filter(has_text="Elsewhere")).to_have_count(1)
+    await person.page.keyboard.type("name")
+    await person.page.keyboard.press("Enter")
+
+    await expect(person.rows.first).to_contain_text("A new name")
+
+
 async def test_who_deletes_what_goes_on_can_begin_anew(
     speaking: ServerProcess, visit: Visit
 ) -> None:

@@ -147,7 +147,10 @@ export class App {
 
   /** Ends this login. When that fails, nothing has changed, and the failure is thrown. */
   async signOut(): Promise<void> {
+    const who = this.#lastId;
     await this.api.mutate(SignOutDocument, {});
+    // The answer was late, and its effect was seen before it: somebody else has come since.
+    if (this.#lastId !== who) return this.look();
     this.drafts.clear();
     this.unsent.clear();
     this.driver.dispatch({ type: "leave" });

@@ -78,6 +78,11 @@ interface RenameProps {
   onDone(): void;
 }
 
+/** Of one identity, so that it runs once: what is being typed must not be selected again. */
+function select(input: HTMLInputElement | null): void {
+  input?.select();
+}
+
 function Rename({ entry, backTo, onDone }: RenameProps) {
   const { history, toasts } = useApp();
   const ref = useRef<HTMLFormElement>(null);
@@ -110,7 +115,7 @@ function Rename({ entry, backTo, onDone }: RenameProps) {
         aria-label="Title"
         defaultValue={title}
         maxLength={200}
-        ref={(input) => input?.select()}
+        ref={select}
         onBlur={(event) => void save(event.target.value)}
         onKeyDown={(event) => {
           if (event.key !== "Escape") return;
