@@ -118,6 +118,7 @@ class Conversation:
         self._agent_began = datetime.now(UTC)
         self._bridge: BridgeClient | None = None
         self._failed: asyncio.Future[str] | None = None
+        self._is_hearing = False
         self._session: AgentSession[None] = self._new_session()
         self._answers = Answers(self._answered, lambda: self._output.cuts)
 
@@ -140,7 +141,6 @@ class Conversation:
             line = asyncio.create_task(self._line.run())
             try:
                 await bridge.ready()
-                bridge.state("LISTENING")
                 reason = await self._until_over(bridge, line)
                 await self._leave(bridge, reason, _GOODBYE)
             except asyncio.CancelledError:
@@ -212,6 +212,7 @@ class Conversation:
     async def _until_over(self, bridge: BridgeClient, line: asyncio.Task[None]) -> str:
         """Do what the server asks for, until it asks to stop; return the reason for the bye."""
         self._failed = asyncio.get_running_loop().create_future()
+        opening = asyncio.create_task(self._open_ears())
         obeying = asyncio.create_task(self._obey(bridge))
         lost = asyncio.create_task(_failure(line))
         try:
@@ -225,9 +226,15 @@ class Conversation:
                 return "DRAINING"
             return obeying.result()
         finally:
-            for task in (obeying, lost):
+            for task in (opening, obeying, lost):
                 task.cancel()
-            await asyncio.gather(obeying, lost, return_exceptions=True)
+            await asyncio.gather(opening, obeying, lost, return_exceptions=True)
+
+    async def _open_ears(self) -> None:
+        """Say that the agent listens once it does: somebody may begin to speak at that."""
+        await self._line.hears()
+        self._is_hearing = True
+        self._show_state(self._session.agent_state)
 
     async def _obey(self, bridge: BridgeClient) -> str:
         async for command in bridge.commands(auto_ack=False):
@@ -305,9 +312,14 @@ class Conversation:
         # livekit keeps every event of a session for a report that nobody asks for here.
         self._session._recorded_events.clear()
         self._answers.on_state(event.new_state)
-        self._line.state(event.new_state)
+        self._show_state(event.new_state)
+
+    def _show_state(self, state: str) -> None:
+        if _STATES[state] == "LISTENING" and not self._is_hearing:
+            return
+        self._line.state(state)
         if self._bridge is not None:
-            self._bridge.state(_STATES[event.new_state])
+            self._bridge.state(_STATES[state])
 
     def _on_item(self, event: ConversationItemAddedEvent) -> None:
         if getattr(event.item, "role", "") == "assistant":

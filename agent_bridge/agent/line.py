@@ -47,7 +47,7 @@ class Listener(Protocol):
 
 
 class Line(Protocol):
-    """How sound goes between the agent and the person of one conversation; nothing here waits."""
+    """How sound goes between the agent and the person of one conversation."""
 
     def say(self, frame: Begin | End | Clear) -> None:
         """Begin or end a reply, or stop it at once."""
@@ -57,6 +57,12 @@ class Line(Protocol):
 
     def state(self, state: str) -> None:
         """Show what the agent is doing, where this line is also how others see it."""
+
+    async def hears(self) -> None:
+        """Return when what the person says from now on is heard, or when nobody is there to say it.
+
+        It takes a few seconds at the longest, whatever happens.
+        """
 
     async def run(self) -> None:
         """Keep it up until cancelled.
@@ -91,6 +97,9 @@ class AudioLine:
 
     def state(self, state: str) -> None:
         """Nothing to do: the person sees what the bridge says."""
+
+    async def hears(self) -> None:
+        """Return at once: the server keeps what is said before this is connected."""
 
     async def run(self) -> None:
         """Keep the connection up. Returns when the server doesn't want it any more."""

@@ -29,6 +29,8 @@ _QUEUE_MS: Final = 1_000
 """Sound that LiveKit's source holds; twice what is ever sent ahead."""
 _REPORT: Final = 0.1
 """Seconds between reports of what has been played."""
+_HEARS_WITHIN: Final = 3.0
+"""Seconds that LiveKit may take to let the microphone be received that is in the room."""
 _HEARD_MS: Final = 20
 """Milliseconds of the person's sound in a piece."""
 
@@ -65,6 +67,12 @@ class RoomLine:
     def state(self, state: str) -> None:
         """Show the room what the agent is doing, as LiveKit's own clients expect it."""
         self._put(self._side.states.put_nowait, state)
+
+    async def hears(self) -> None:
+        """Return when the person's microphone is received, if there is one in the room."""
+        with suppress(RuntimeError):  # the room's loop has ended meanwhile
+            hearing = asyncio.run_coroutine_threadsafe(self._side.hears(), self._loop)
+            await asyncio.wrap_future(hearing)
 
     async def run(self) -> None:
         """Keep to the room.
@@ -108,6 +116,7 @@ class RoomSide:
         self._ears: dict[str, asyncio.Task[None]] = {}
         self._is_there = False
         self._is_heard = asyncio.Event()
+        self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until the room is gone."""
@@ -137,6 +146,19 @@ class RoomSide:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._tell(Peer(connected=False))
 
+    async def hears(self) -> None:
+        """Wait until the person's microphone is received: what is said before that is lost."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEARS_WITHIN):
+                while self._has_microphone() and not self._ears:
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    def _has_microphone(self) -> bool:
+        person = self._room.remote_participants.get(self._person)
+        publications = person.track_publications.values() if person else ()
+        return any(one.source == rtc.TrackSource.SOURCE_MICROPHONE for one in publications)
+
     def _on_came(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity != self._person:
             return
@@ -148,6 +170,7 @@ class RoomSide:
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self._person:
             self._is_there = False
+            self._changed.set()
             self._tell(Peer(connected=False))
 
     def _on_published(
@@ -168,6 +191,7 @@ class RoomSide:
     ) -> None:
         if participant.identity == self._person and isinstance(track, rtc.RemoteAudioTrack):
             self._ears[publication.sid] = asyncio.create_task(self._listen(track))
+            self._changed.set()
 
     def _on_unsubscribed(
         self,

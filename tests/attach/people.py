@@ -159,6 +159,16 @@ async def open_room(livekit: LiveKitServer, name: str, agent: str, metadata: obj
         )
 
 
+async def send_agent(livekit: LiveKitServer, room: str, agent: str, metadata: object) -> None:
+    """Ask for an agent in a room that is there."""
+    async with api.LiveKitAPI(livekit.http_url, KEY, SECRET) as control:
+        await control.agent_dispatch.create_dispatch(
+            api.CreateAgentDispatchRequest(
+                agent_name=agent, room=room, metadata=json.dumps(metadata)
+            )
+        )
+
+
 async def delete_room(livekit: LiveKitServer, name: str) -> None:
     async with api.LiveKitAPI(livekit.http_url, KEY, SECRET) as control:
         await control.room.delete_room(api.DeleteRoomRequest(room=name))

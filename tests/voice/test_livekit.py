@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from agent_bridge.agent.speech.recogniser import LocalRecogniser
-from tests.attach.people import RoomPerson, delete_room, open_room, person
+from tests.attach.people import RoomPerson, delete_room, open_room, person, send_agent
 from tests.attach.programs import AgentProgram
 from tests.livekit_server import LiveKitServer, StartLiveKit
 from tests.server_process import ROOT
@@ -63,10 +63,15 @@ class Talk:
         self.identity = f"person-{session}"
         self.notes: Notes = server.notebook.of(session)
 
-    async def ask(self) -> None:
+    @property
+    def told(self) -> dict[str, object]:
+        """What the agent is told."""
         token = self.server.tokens.bridge(self.session, 1)
         member = {"url": self.server.url, "session": self.session, "attempt": 1, "token": token}
-        await open_room(self.livekit, self.room, self.agent, {"voxql": member})
+        return {"voxql": member}
+
+    async def ask(self) -> None:
+        await open_room(self.livekit, self.room, self.agent, self.told)
 
     async def begin(self) -> "Talk":
         await self.ask()
@@ -112,6 +117,24 @@ async def test_what_is_said_is_reported_and_answered(
         await talk.until(lambda: talk.notes.byes)
         assert talk.notes.byes == ["STOPPED"]
         await someone.until(lambda: not someone.agents())
+
+
+async def test_who_speaks_as_soon_as_it_listens_is_heard_from_the_first_word(
+    worker: AgentProgram, server: Server, livekit: LiveKitServer
+) -> None:
+    """Somebody who was there before it: it says LISTENING once it receives their microphone."""
+    talk = Talk(server, livekit, "ses_i")
+    await open_room(livekit, talk.room, "nobody", {})
+    async with person(livekit, talk.room, talk.identity) as someone:
+        await send_agent(livekit, talk.room, talk.agent, talk.told)
+        await talk.until(lambda: "LISTENING" in [state for _, state in talk.notes.states])
+        await someone.speak(CLIP.pcm, then=2)
+        await talk.until(lambda: talk.notes.finals("USER"))
+        server.stop(talk.session)
+        await talk.until(lambda: talk.notes.byes)
+    said = plain(talk.notes.finals("USER")[0].text)
+    assert said.split()[0] == CLIP.words.split()[0]
+    assert jiwer.wer(CLIP.words, said) <= 0.3
 
 
 async def test_speech_over_a_reply_stops_it(

@@ -30,6 +30,9 @@ class Wire:
     def state(self, state: str) -> None:
         """Show nobody anything."""
 
+    async def hears(self) -> None:
+        """Hear nobody."""
+
     async def run(self) -> None:
         """Stay up."""
         await asyncio.Event().wait()
