@@ -30,7 +30,9 @@ export function Shell({ children }: { children: ReactNode }) {
       <div className="shell" data-sidebar={isOpen ? "open" : "closed"}>
         {isOpen && (
           <>
-            <Sidebar onClose={() => toggle(false)} onHelp={() => setHelping(true)} />
+            <Sidebar onClose={() => toggle(false)} onHelp={() => setHelping(true)}>
+              {isDrawer && <Notes />}
+            </Sidebar>
             <button
               type="button"
               className="veil"
@@ -49,7 +51,7 @@ export function Shell({ children }: { children: ReactNode }) {
           )}
           <StillTalking />
           {children}
-          <Notes />
+          {!isDrawer && <Notes />}
         </main>
       </div>
       {isHelping && <Shortcuts onClose={() => setHelping(false)} />}
@@ -57,7 +59,7 @@ export function Shell({ children }: { children: ReactNode }) {
   );
 }
 
-/** The place of notes, from the first one on. */
+/** The place of notes, from the first one on; in a drawer while that covers the page. */
 function Notes() {
   const { toasts } = useApp();
   const [isNeeded, setNeeded] = useState(false);

@@ -13,7 +13,14 @@ import type { Entry } from "./history.ts";
 import { Row } from "./row.tsx";
 import { Search } from "./search.tsx";
 
-export function Sidebar({ onClose, onHelp }: { onClose(): void; onHelp(): void }) {
+interface Props {
+  onClose(): void;
+  onHelp(): void;
+  /** What stands above the search. */
+  children: ReactNode;
+}
+
+export function Sidebar({ onClose, onHelp, children }: Props) {
   const viewer = useViewer();
   const ref = useRef<HTMLElement>(null);
   useFocusHandedOn(ref);
@@ -34,6 +41,7 @@ export function Sidebar({ onClose, onHelp }: { onClose(): void; onHelp(): void }
           <Icon name="sidebar" />
         </button>
       </header>
+      {children}
       <Search />
       <List />
       <footer className="sidebar-foot">

@@ -1,13 +1,20 @@
 import * as RadixToast from "@radix-ui/react-toast";
+import { useRef } from "react";
 
 import { useApp } from "../app/context.ts";
 import { useStore } from "../app/store.ts";
 import { Icon } from "./icons.tsx";
 
+function isFocused(): boolean {
+  return document.activeElement?.closest(".toast") != null;
+}
+
 /** Notes have a place of their own below the head of the page, so that they cover nothing. */
 export default function ToastRegion() {
   const { toasts } = useApp();
   const shown = useStore(toasts);
+  // Esc closes a menu, a dialog or the drawer; what wants an answer stays for it.
+  const isMeantForOthers = useRef(false);
   return (
     <div className="toasts-place">
       <RadixToast.Provider swipeDirection="up" label="Note">
@@ -15,8 +22,15 @@ export default function ToastRegion() {
           <RadixToast.Root
             key={id}
             className="toast"
+            open
             duration={action ? Number.POSITIVE_INFINITY : 4000}
-            onOpenChange={(isOpen) => !isOpen && toasts.dismiss(id)}
+            onEscapeKeyDown={() => {
+              isMeantForOthers.current = action !== null && !isFocused();
+            }}
+            onOpenChange={() => {
+              if (!isMeantForOthers.current) toasts.dismiss(id);
+              isMeantForOthers.current = false;
+            }}
           >
             <RadixToast.Description>{text}</RadixToast.Description>
             {action && (
