@@ -281,7 +281,7 @@ async def test_finals_are_read_out_once_and_interims_never(
 
     # A line is read out a moment after it is shown.
     with suppress(TimeoutError):
-        await person.page.wait_for_function("String(heard()) === String(settled())")
+        await person.page.wait_for_function("() => String(heard()) === String(settled())")
     heard, settled = await person.page.evaluate("[heard(), settled()]")
     assert heard == settled
     assert {line.partition(":")[0] for line in heard} == {"You", "Agent"}

@@ -126,7 +126,7 @@ async def test_what_is_deleted_is_gone_everywhere(speaking: ServerProcess, visit
 
     await expect(person.rows).to_have_count(0)
     await expect(other.rows).to_have_count(0)
-    await page.wait_for_function("notes.has('Conversation deleted')")
+    await page.wait_for_function("() => notes.has('Conversation deleted')")
     await expect(person.focused).to_have_id("search")
     await page.goto(f"{person.url}/c/{session}")
     await expect(page.get_by_role("heading", name="Not found").first).to_be_visible()

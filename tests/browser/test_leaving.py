@@ -91,7 +91,7 @@ async def test_a_reload_beside_the_conversation_goes_on_with_it(
     await person.page.reload()
 
     await bar.wait_for()
-    await person.page.wait_for_function("tracks.some(track => track.readyState === 'live')")
+    await person.page.wait_for_function("() => tracks.some(one => one.readyState === 'live')")
     await person.page.goto(f"{speaking.url}/c/{session}")
     assert await person.is_listened_to() == session
     await person.types("After")

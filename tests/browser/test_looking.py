@@ -255,7 +255,7 @@ async def test_a_line_and_the_id_can_be_copied(speaking: ServerProcess, visit: V
     async def copies(button: Locator) -> str:
         await button.evaluate(WATCH_COPY)
         await button.click()
-        await person.page.wait_for_function("window.hasCopied")
+        await person.page.wait_for_function("() => window.hasCopied")
         return str(await person.page.evaluate("navigator.clipboard.readText()"))
 
     line = person.page.locator(".line", has_text="the first line").first

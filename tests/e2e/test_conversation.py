@@ -98,7 +98,10 @@ def test_words_arrive_while_they_are_spoken(story: Story) -> None:
         first = spoken.finals[0]
         before = {seen.text for seen in spoken.interims if seen.at < first.at}
         assert len(before) >= 3, (spoken.clip.name, before)
-        assert {seen.key for seen in spoken.interims} == {seen.key for seen in spoken.finals}
+        # A short rest, after a pause, may be final at once; but every interim becomes a final.
+        keys = {seen.key for seen in spoken.interims}
+        assert first.key in keys
+        assert keys <= {seen.key for seen in spoken.finals}
 
 
 def test_every_clip_is_answered_in_turn(story: Story) -> None:

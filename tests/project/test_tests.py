@@ -1,6 +1,7 @@
 """The tests read as documentation, which is a rule for them too."""
 
 import ast
+import re
 
 from tests.server_process import ROOT
 
@@ -16,3 +17,20 @@ def test_every_test_says_in_a_sentence_what_it_shows() -> None:
                 wordless.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
 
     assert wordless == []
+
+
+def test_what_a_browser_waits_for_is_a_function() -> None:
+    """Other text is evaluated again at every look, which the page's CSP forbids after the first.
+
+    So such a wait fails whenever what it waits for is not there at once. A promise is never
+    waited for either: it counts as true.
+    """
+    wrong = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("wait_for_function"):
+                text = ast.unparse(node.args[0])
+                if not re.match(r"""f?['"]+\s*\(?[\w\s,\[\]{}]*\)?\s*=>""", text):
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {text}")
+
+    assert wrong == []
