@@ -27,9 +27,13 @@ TESTS_FAILED: Final = 1
 
 
 def run(*arguments: str) -> int:
-    """Run the tests of the current folder and return pytest's exit status."""
+    """Run the tests of the current folder and return pytest's exit status.
+
+    One that a signal has ended has the status that a shell gives it: 128 and the signal's number.
+    """
     command = [sys.executable, "-m", "pytest", *arguments]
-    return subprocess.run(command, check=False).returncode  # noqa: S603 - the arguments above
+    status = subprocess.run(command, check=False).returncode  # noqa: S603 - the arguments above
+    return status if status >= 0 else 128 - status
 
 
 def failed() -> list[str]:

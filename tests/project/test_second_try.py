@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,15 @@ def test_{name}() -> None:
     with tries.open("a") as file:
         file.write("x")
     assert len(tries.read_text()) > {failures}
+"""
+
+DIES = """
+import os, signal
+import pytest
+
+@pytest.mark.alone
+def test_dies() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -85,6 +95,16 @@ def test_what_fails_twice_fails_the_run(tmp_path: Path) -> None:
     assert tries(tmp_path, "crowd") == 3
 
 
+def test_a_run_that_dies_is_no_success(tmp_path: Path) -> None:
+    """A crash of native code ends the tests that run alone; what failed before stays failed."""
+    (tmp_path / "test_alone_dies.py").write_text(DIES)
+
+    status, said = run_tests(tmp_path, {"crowd": 1})
+
+    assert status == 128 + signal.SIGKILL
+    assert "tried once more" not in said
+
+
 @pytest.mark.parametrize(
     ("status", "tests", "is_worth_it"),
     [
@@ -93,6 +113,7 @@ def test_what_fails_twice_fails_the_run(tmp_path: Path) -> None:
         (0, [], False),
         (1, [], False),
         (2, ["tests/a.py"], False),
+        (137, ["tests/a.py::a"], False),
         (5, [], False),
     ],
 )
