@@ -22,8 +22,15 @@ COLUMNS: Final = (
 def past_deadline(now: datetime, most: int) -> QuerySet[Session]:
     """Find up to `most` sessions with a deadline at or before `now`, and which are not over.
 
-    A tombstone has a deadline where those who take part in the session are still to be told, or
-    words of it still to be deleted.
+    A tombstone has one where those who take part in the session are still to be told.
     """
     due: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS}
-    return Session.filter(Q(join_type="OR", **due), status__in=RUNNING).limit(most)
+    is_alive_or_untold = Q(deleted_at=None) | Q(drain_by__lte=now)
+    due_now = Session.filter(Q(join_type="OR", **due), is_alive_or_untold, status__in=RUNNING)
+    return due_now.limit(most)
+
+
+def buried_with_words(now: datetime, most: int) -> QuerySet[Session]:
+    """Find up to `most` tombstones whose words are still to be deleted, from `now` on or before."""
+    graves = Session.filter(deleted_at__lte=now, retry_by__lte=now, status__in=RUNNING)
+    return graves.filter(drain_by=None).limit(most)

@@ -1,5 +1,6 @@
 """Signing up, in and out, who a cookie or a token belongs to, and what an operator may do."""
 
+import asyncio
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
@@ -44,6 +45,10 @@ __all__ = [
 
 TOUCH_AFTER: Final = timedelta(minutes=1)
 """`last_used_at` of a token is this coarse, so that reading seldom costs a write."""
+LET_OTHERS_S: Final = 0.05
+"""Seconds between two pieces of words: who waits for SQLite's lock in another process gets it."""
+WORDS_LEFT_AFTER: Final = timedelta(minutes=1)
+"""How long after a deletion of an account the reaper takes its words for left behind."""
 
 _touching: set[str] = set()
 
@@ -265,15 +270,18 @@ async def delete_user(backend: Backend, email: str) -> None:
             await left.update(user_id=nobody.id)
         await User.filter(id=user_id).using_db(conn).delete()
 
-    while await transact(empty):
-        pass
+    has_more = True
+    while has_more:
+        has_more = await transact(empty)
+        await asyncio.sleep(LET_OTHERS_S)
     await transact(remove)
 
 
 async def _bury_all(conn: Connection, user_id: str, now: datetime) -> None:
     """Leave tombstones: they tell the server's process what to end, and that there are words."""
     alive = Session.filter(user_id=user_id, deleted_at=None).using_db(conn)
-    grave = {**lifecycle.tombstone(now), "retry_by": now}
+    # Late enough that the reaper sees to the words only of who was killed over them.
+    grave = {**lifecycle.tombstone(now), "retry_by": now + WORDS_LEFT_AFTER}
     await alive.filter(status__in=RUNNING).update(**{**grave, "drain_by": now})
     await alive.update(**{**grave, "status": SessionStatus.ENDING})
 

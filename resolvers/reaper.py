@@ -10,7 +10,7 @@ import structlog
 
 from models import EndReason, IdempotencyRecord, Session, SessionStatus
 from models.database import NotStored, locked_session, reader
-from models.deadlines import past_deadline
+from models.deadlines import buried_with_words, past_deadline
 from models.ownership import delete_unreachable, moved_among
 from resolvers import lifecycle
 from resolvers.accounts import delete_expired_logins, revoked_among
@@ -66,7 +66,11 @@ class Reaper:
         # First, for it only reads: a full disk keeps nobody watching who may see no more.
         await self._end_revoked_access()
         now = self._backend.clock()
-        due = await past_deadline(now, BATCH).using_db(reader()).values_list("id", flat=True)
+        # One piece of deleted words in each round, after all that somebody waits for.
+        due = [
+            *await past_deadline(now, BATCH).using_db(reader()).values_list("id", flat=True),
+            *await buried_with_words(now, 1).using_db(reader()).values_list("id", flat=True),
+        ]
         for session_id in due:
             try:
                 await self._act(str(session_id))
@@ -210,11 +214,11 @@ async def _finish_tombstone(
     tombstone = await locked_session(transaction.conn, session_id)
     if tombstone is None:
         return None
-    action = "deleted" if tombstone.drain_by is not None else None
-    tombstone.drain_by = None
-    await delete_more(transaction.conn, tombstone)
+    is_untold, tombstone.drain_by = tombstone.drain_by is not None, None
+    if not is_untold:
+        await delete_more(transaction.conn, tombstone)
     await tombstone.save(using_db=transaction.conn, update_fields=["drain_by", "retry_by"])
-    return tombstone, action
+    return tombstone, "deleted" if is_untold else None
 
 
 def _is_past(deadline: datetime | None, now: datetime) -> bool:
