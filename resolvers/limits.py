@@ -68,7 +68,8 @@ def fault_of_name(name: str, length: int) -> str | None:
     Not `str.isprintable`: that is false for what many languages are written with (joiners, marks of
     direction, wide spaces), and for every emoji that is newer than this Python.
     """
-    kinds = {unicodedata.category(character) for character in name}
+    # Only of so many: of megabytes each character would be looked at, while everybody waits.
+    kinds = {unicodedata.category(character) for character in name[: length + 1]}
     is_blank = not name.strip() or kinds <= _UNSEEN
     if is_blank or len(name) > length or kinds & _UNSHOWN:
         return f"is 1 to {length} characters on one line, without control characters"

@@ -181,6 +181,8 @@ async def _transcripts(
                     async with aclosing(stream.stored()) as batches:
                         async for event in batches:
                             yield event
+                            _check_urgent(subscription.urgent)
+                            _check_expiry(backend, viewer)
                 elif (live := stream.follow(published)) is not None:
                     yield live
                     # Asked for the next one: the transport has this one.

@@ -10,9 +10,9 @@ from typing import Final
 from serving.refusal import CannotServe
 
 PATIENCE_S: Final = 2.0
+"""Seconds that the check may take: about 2,000,000 utterances (docs/operations.md)."""
 _AGAIN_S: Final = 0.01
 """SQLite forgets an interrupt that comes before the statement has begun, so it is repeated."""
-"""Seconds that the check may take: about 2,000,000 utterances (docs/operations.md)."""
 LEAST_ROOM: Final = 4 * 1024 * 1024
 """Bytes; what SQLite's log grows to before it is emptied. With less the disk counts as full."""
 

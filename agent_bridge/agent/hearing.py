@@ -120,6 +120,8 @@ class Hearing:
         if event.type not in (kinds.INTERIM_TRANSCRIPT, kinds.FINAL_TRANSCRIPT):
             return
         if self._was_settled_early:
+            # What comes up to its own final is still that sentence.
+            self._was_settled_early = event.type is not kinds.FINAL_TRANSCRIPT
             return
         if not event.alternatives or not event.alternatives[0].text.strip():
             return
