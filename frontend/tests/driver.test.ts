@@ -41,11 +41,13 @@ async function lateWord(kind: FailureKind | null) {
     return { saveSession: saved("ses_1") };
   });
   const log = vi.fn();
+  const handedOver = vi.fn();
   const around: Surroundings = {
     show: nothing,
     hide: nothing,
     remember: nothing,
     tellSaved: nothing,
+    handedOver,
     tellSignedOut: nothing,
     log,
   };
@@ -56,23 +58,26 @@ async function lateWord(kind: FailureKind | null) {
   driver.dispatch({ type: "newChat", key: "key-2" });
   await vi.advanceTimersByTimeAsync(60_000);
   expect(driver.state.session?.id).toBe("ses_2");
-  return { saves, log };
+  return { saves, log, handedOver };
 }
 
 describe("what was said between the click and its answer", () => {
   it("is handed in afterwards", async () => {
-    const { saves, log } = await lateWord(null);
+    const { saves, log, handedOver } = await lateWord(null);
 
     expect(saves).toMatchObject([{ sessionId: "ses_1", messages: [{ key: "a1" }] }]);
     expect(log).not.toHaveBeenCalled();
+    expect(handedOver).toHaveBeenCalledExactlyOnceWith("ses_1");
   });
 
   it.each(["network", "timeout"] as const)(
     "is tried for four times, and told to whoever looks into it when all were in vain: %s",
     async (kind) => {
-      const { saves, log } = await lateWord(kind);
+      const { saves, log, handedOver } = await lateWord(kind);
 
       expect(saves).toHaveLength(4);
+      // So that a copy of what could not be sent is kept for the next visit.
+      expect(handedOver).not.toHaveBeenCalled();
       expect(log).toHaveBeenCalledExactlyOnceWith("late words", failure(kind));
     },
   );

@@ -67,11 +67,10 @@ export class App {
       hide: (id) => void (location.pathname === `/c/${id}` && this.navigate("/")),
       remember: (id) => remember("talking", id),
       tellSaved: ({ isSaved, session }) => {
-        // They were among what was saved.
-        this.unsent.drop(session.id);
         this.history.take(session);
         if (isSaved) this.toasts.tell("Conversation saved");
       },
+      handedOver: (id) => this.unsent.drop(id),
       tellSignedOut: () => void this.look(),
       log: (what, failure) => this.#log(what, failure),
     });
@@ -189,13 +188,18 @@ export class App {
     if (id === null) return;
     try {
       const { session } = await this.api.query(SessionDocument, { id });
-      const isElsewhere = this.driver.state.session !== null;
-      if (!session || isOver(session)) remember("talking", null);
-      if (!session) this.unsent.drop(id);
-      else if (isOver(session)) await this.handIn(id);
-      else if (!isElsewhere) this.takeUp(session, true);
-    } catch {
-      // Its own page says why, to whoever opens it.
+      if (!session) return;
+      if (isOver(session)) {
+        remember("talking", null);
+        // Its own page hands them in by itself, and shows them.
+        if (location.pathname !== `/c/${id}`) await this.handIn(id);
+      } else if (this.driver.state.session === null) this.takeUp(session, true);
+    } catch (error) {
+      // Its own page says why, to whoever opens it. What is gone for good leaves nothing here.
+      const { kind } = failureOf(error);
+      if (kind !== "not-found" && kind !== "forbidden") return;
+      remember("talking", null);
+      this.unsent.drop(id);
     }
   }
 

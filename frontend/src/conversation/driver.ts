@@ -40,6 +40,8 @@ export interface Surroundings {
   hide(sessionId: string | null): void;
   remember(sessionId: string | null): void;
   tellSaved(saved: Saved, then: "next" | "end"): void;
+  /** The server has all that this page showed of a conversation that is saved. */
+  handedOver(sessionId: string): void;
   tellSignedOut(): void;
   log(what: string, failure: Failure): void;
 }
@@ -55,6 +57,8 @@ export class Driver {
   readonly #around: Surroundings;
   readonly #watchers = new Set<() => void>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Conversations that are saved, of which some words are still on their way. */
+  readonly #unfinished = new Set<string>();
   #closeWords: (() => void) | null = null;
   #closeUpdates: (() => void) | null = null;
 
@@ -130,7 +134,8 @@ export class Driver {
       case "hide":
         return this.#around.hide(effect.sessionId);
       case "tellSaved":
-        return this.#around.tellSaved(effect.saved, effect.then);
+        this.#around.tellSaved(effect.saved, effect.then);
+        return this.#handOver(effect.saved.session.id);
       case "tellSignedOut":
         return this.#around.tellSignedOut();
       case "log":
@@ -181,11 +186,18 @@ export class Driver {
     );
   }
 
+  #handOver(sessionId: string): void {
+    if (!this.#unfinished.has(sessionId)) this.#around.handedOver(sessionId);
+  }
+
   async #saveMore(previous: Previous): Promise<void> {
+    const { sessionId } = previous;
+    this.#unfinished.add(sessionId);
     for (let tries = 1; ; tries++) {
       try {
         await this.#api.mutate(SaveSessionDocument, { input: previous });
-        return;
+        this.#unfinished.delete(sessionId);
+        return this.#handOver(sessionId);
       } catch (error) {
         const failure = failureOf(error);
         const mayPass = failure.kind === "network" || failure.kind === "timeout";

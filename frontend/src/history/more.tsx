@@ -18,7 +18,8 @@ interface Props {
 
 const RowMenu = later(
   () => import("./row-menu.tsx"),
-  (_, { opened, onClose }) => opened !== null && <Awaited onGone={onClose} />,
+  (_, { opened, buttonId, onClose }) =>
+    opened !== null && <Awaited buttonId={buttonId} onGone={onClose} />,
 );
 
 export function More({ title, isNear, onRename, onDelete }: Props) {
@@ -73,18 +74,27 @@ export function More({ title, isNear, onRename, onDelete }: Props) {
 }
 
 /** A menu that is long in coming does not take the focus from who has gone on to something else. */
-function Awaited({ onGone }: { onGone(): void }) {
+function Awaited({ buttonId, onGone }: { buttonId: string; onGone(): void }) {
   const latest = useRef(onGone);
   latest.current = onGone;
   useEffect(() => {
-    const gone = () => latest.current();
+    const gone = (event: Event) => {
+      // The button sees to that itself: a second press calls the menu back.
+      const button = document.getElementById(buttonId);
+      if (!(event.target instanceof Node && button?.contains(event.target))) latest.current();
+    };
+    const escaped = (event: globalThis.KeyboardEvent) => {
+      if (event.key === "Escape") latest.current();
+    };
     // While it is captured: the press that asked for the menu has passed that already.
     document.addEventListener("pointerdown", gone, true);
     document.addEventListener("focusin", gone, true);
+    document.addEventListener("keydown", escaped, true);
     return () => {
       document.removeEventListener("pointerdown", gone, true);
       document.removeEventListener("focusin", gone, true);
+      document.removeEventListener("keydown", escaped, true);
     };
-  }, []);
+  }, [buttonId]);
   return null;
 }
