@@ -120,6 +120,12 @@ def _check_expiry(backend: Backend, viewer: Viewer) -> None:
         raise _Ended("ACCESS_REVOKED")
 
 
+def _check_still(backend: Backend, viewer: Viewer, subscription: Subscription) -> None:
+    """End a stream between two pages of the past: that may take minutes, and nobody looks else."""
+    _check_urgent(subscription.urgent)
+    _check_expiry(backend, viewer)
+
+
 async def _check_access(viewer: Viewer, session_id: str | None) -> None:
     """End the stream of a viewer who lost access before it began to listen for that.
 
@@ -171,9 +177,7 @@ async def _transcripts(
             async with aclosing(stream.replay(subscription)) as replay:
                 async for event in replay:
                     yield event
-                    # A replay may take minutes, in which nobody looks at what waits.
-                    _check_urgent(subscription.urgent)
-                    _check_expiry(backend, viewer)
+                    _check_still(backend, viewer, subscription)
             yield stream.marker()
             stream.check_alive()
             async for published in _events(backend, viewer, subscription):
@@ -181,8 +185,7 @@ async def _transcripts(
                     async with aclosing(stream.stored()) as batches:
                         async for event in batches:
                             yield event
-                            _check_urgent(subscription.urgent)
-                            _check_expiry(backend, viewer)
+                            _check_still(backend, viewer, subscription)
                 elif (live := stream.follow(published)) is not None:
                     yield live
                     # Asked for the next one: the transport has this one.
