@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.livekit_server import livekit, start_livekit  # noqa: F401 - fixtures
 from tests.said import said_since
-from tests.server_process import ServerProcess
+from tests.server_process import ServerProcess, is_setting
 
 StartServer = Callable[..., ServerProcess]
 
@@ -34,7 +34,7 @@ def pytest_runtest_makereport(
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the settings of whoever runs the tests out of them."""
     for name in list(os.environ):
-        if name.startswith(("VOXQL_", "LIVEKIT_")):
+        if is_setting(name):
             monkeypatch.delenv(name)
 
 

@@ -38,7 +38,7 @@ class ServerProcess(Program):
 
     def start(self) -> Self:
         """Start it and wait until it answers requests; `url` is then its address."""
-        kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+        kept = {name: value for name, value in os.environ.items() if not is_setting(name)}
         ours = {"VOXQL_DATA_DIR": str(self.data_dir), "VOXQL_PORT": "0", "VOXQL_AGENT": "none"}
         self._process = subprocess.Popen(
             [*self.prefix, sys.executable, str(ROOT / "cli.py"), "serve"],
@@ -90,5 +90,6 @@ class ServerProcess(Program):
         return status
 
 
-def _is_setting(name: str) -> bool:
+def is_setting(name: str) -> bool:
+    """Whether this variable would change what a server or an agent does."""
     return name.startswith(("VOXQL_", "LIVEKIT_"))

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from tests.livekit_server import LiveKitServer
 from tests.said import Program
-from tests.server_process import ROOT
+from tests.server_process import ROOT, is_setting
 
 OLDEST: Final = "1.2.0"
 NEWEST: Final = "1.8.9"
@@ -25,11 +25,7 @@ class AgentProgram(Program):
         self, command: Sequence[str | Path], livekit: LiveKitServer, **environment: str
     ) -> None:
         super().__init__(" ".join(Path(part).name for part in map(str, command)))
-        outside = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("VOXQL_", "LIVEKIT_"))
-        }
+        outside = {name: value for name, value in os.environ.items() if not is_setting(name)}
         self._process = subprocess.Popen(
             [*map(str, command)],
             env={**outside, **livekit.settings, "PYTHONUNBUFFERED": "1", **environment},

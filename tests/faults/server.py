@@ -11,7 +11,7 @@ from typing import Self
 import psutil
 
 from tests.faults.broken import SOUND
-from tests.server_process import ROOT, ServerProcess
+from tests.server_process import ROOT, ServerProcess, is_setting
 
 SECONDS = 30.0
 
@@ -85,7 +85,7 @@ class CrashingServer:
             self._process = None
 
     async def _launch(self) -> None:
-        kept = {n: v for n, v in os.environ.items() if not n.startswith(("VOXQL_", "LIVEKIT_"))}
+        kept = {n: v for n, v in os.environ.items() if not is_setting(n)}
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._trace,
