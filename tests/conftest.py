@@ -1,22 +1,38 @@
 """Fixtures for every test."""
 
+import asyncio
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.livekit_server import livekit, start_livekit  # noqa: F401 - fixtures
+from tests import own_network
+from tests.attach.programs import agent_in_rooms
+from tests.livekit_server import LiveKitServer
 from tests.said import said_since
-from tests.server_process import ServerProcess, is_setting
+from tests.sample_clock import loop_factories
+from tests.server_process import MANY_PLACES, START_TIMEOUT_S, ServerProcess, is_setting
+from tests.shared import Shared
 
 StartServer = Callable[..., ServerProcess]
+StartLiveKit = Callable[..., LiveKitServer]
 
 if os.environ.get("CI") != "true":  # where hypothesis has a profile of its own
     # How long an example takes is the machine's business.
     settings.register_profile("voxql", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("voxql")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Run a test that needs a network of its own in a process of its own."""
+    if not own_network.is_apart(item):
+        return None
+    own_network.run_apart(item)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -27,7 +43,81 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed:
         report.sections.extend(said_since(call.start))
+    own_network.write_report(item.config, report)
     return report
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Let a test that is marked `sample_clock` run on that clock."""
+    return loop_factories(item)
+
+
+def _is_beside_others(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _shared(config: pytest.Config) -> Shared:
+    """Return what all processes of this run share; in each of them the same."""
+    factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined] # pytest offers it as a fixture alone
+    own = factory.getbasetemp()
+    if _is_beside_others(config):
+        return Shared(own.parent / "shared", os.getppid())
+    return Shared(own / "shared", os.getpid())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End what the run shared, once all its processes have ended; a fault in its log is one."""
+    if _is_beside_others(session.config):
+        return
+    shared = _shared(session.config)
+    shared.end()
+    if faults := shared.faults():
+        print("", *faults, sep="\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def shared(pytestconfig: pytest.Config) -> Shared:
+    """The programs that the whole run shares."""
+    return _shared(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def speaking(shared: Shared) -> ServerProcess:
+    """A server whose agent has loaded its models; most of those who talk share it.
+
+    It has places for all of them: who closes the browser keeps one for another minute. Its agent
+    may be late: a busy machine is no reason to show that it did not come.
+    """
+    return ServerProcess.shared(
+        shared,
+        "speaking",
+        "ready: conversations can begin",
+        VOXQL_AGENT="local",
+        VOXQL_AGENT_PLACES=MANY_PLACES,
+        VOXQL_START_TIMEOUT_S=START_TIMEOUT_S,
+    )
+
+
+@pytest.fixture(scope="session")
+def livekit(shared: Shared) -> LiveKitServer:
+    """The LiveKit server that most tests share. It sends no webhooks: nothing may rely on them."""
+    return LiveKitServer.shared(shared)
+
+
+@pytest.fixture(scope="session")
+def in_rooms(shared: Shared, livekit: LiveKitServer) -> ServerProcess:
+    """The same over LiveKit."""
+    agent_in_rooms(shared, livekit)
+    return ServerProcess.shared(
+        shared,
+        "in-rooms",
+        VOXQL_AGENT="livekit",
+        VOXQL_START_TIMEOUT_S=START_TIMEOUT_S,
+        **livekit.settings,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +150,17 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 def server(start_server: StartServer) -> ServerProcess:
     """A real server without an agent, on a free port, with an empty database."""
     return start_server()
+
+
+@pytest.fixture
+def start_livekit(tmp_path: Path) -> Iterator[StartLiveKit]:
+    """Start LiveKit servers that a test may stop and kill: `start_livekit(webhooks=[…])`."""
+    servers: list[LiveKitServer] = []
+
+    def start(**more: Any) -> LiveKitServer:
+        servers.append(LiveKitServer(tmp_path / f"livekit-{len(servers)}", **more))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.kill()

@@ -1,16 +1,19 @@
 """A real LiveKit server in a process of its own, on ports of its own of this machine alone."""
 
 import json
+import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
+import psutil
 import pytest
 
-from tests.faults.server import free_port
+from tests.ports import free_port
 from tests.said import Program
 from tests.server_process import ROOT
+from tests.shared import Shared, State, started
 
 KEY: Final = "testkey"
 SECRET: Final = "a secret of the tests, long enough for SHA-256"
@@ -51,6 +54,8 @@ class LiveKitServer(Program):
         self.config = config
         self.ports: tuple[int, int, int] | None = None
         self._process: subprocess.Popen[str] | None = None
+        self._guard: Shared | None = None
+        """Set for the server that outlives the process that started it."""
 
     @property
     def url(self) -> str:
@@ -96,18 +101,40 @@ class LiveKitServer(Program):
         self.kill()
         return self.start()
 
+    @classmethod
+    def shared(cls, shared: Shared) -> "LiveKitServer":
+        """Return the server that the whole run shares; the first who asks starts it."""
+
+        def start(place: Path) -> State:
+            server = cls(place)
+            server._guard = shared
+            server.start()
+            assert server._process is not None
+            return {"pid": server._process.pid, "ports": server.ports}
+
+        state = shared.once("livekit", start)
+        server = cls(shared.folder / "livekit")
+        server.ports = tuple(state["ports"])
+        server.follow(server.folder / "log", psutil.Process(state["pid"]).is_running)
+        return server
+
     def _start(self) -> bool:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "livekit.yaml"
         path.write_text(json.dumps(self._configuration()))  # YAML can be written as JSON
-        self._process = subprocess.Popen(
-            [*self.prefix, binary(), "--node-ip", self.host, "--config", str(path)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.listen(self._process)
+        command = [*self.prefix, binary(), "--node-ip", self.host, "--config", str(path)]
+        if self._guard is not None:
+            command = self._guard.guarded(*command)
+            self._process = started(self, command, self.folder / "log", dict(os.environ))
+        else:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            self.listen(self._process)
         self.wait_until(self._is_open, START_WITHIN_S)
         if not self._is_open() or self._process.poll() is not None:
             self.kill()
@@ -163,28 +190,3 @@ def binary() -> str:
     if found.returncode != 0:
         pytest.fail("\n" + found.stderr, pytrace=False)
     return found.stdout.strip()
-
-
-StartLiveKit = Callable[..., LiveKitServer]
-
-
-@pytest.fixture(scope="session")
-def livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
-    """The LiveKit server that most tests share. It sends no webhooks: nothing may rely on them."""
-    server = LiveKitServer(tmp_path_factory.mktemp("livekit")).start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def start_livekit(tmp_path: Path) -> Iterator[StartLiveKit]:
-    """Start LiveKit servers that a test may stop and kill: `start_livekit(webhooks=[…])`."""
-    servers: list[LiveKitServer] = []
-
-    def start(**more: Any) -> LiveKitServer:
-        servers.append(LiveKitServer(tmp_path / f"livekit-{len(servers)}", **more))
-        return servers[-1].start()
-
-    yield start
-    for server in servers:
-        server.kill()

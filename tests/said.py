@@ -5,10 +5,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 LINES: Final = 100
 """The newest of each program that are shown."""
+
+LOOK_S: Final = 0.05
+"""Seconds between two looks into a file that a program prints into."""
 
 _programs: "weakref.WeakSet[Program]" = weakref.WeakSet()
 
@@ -32,6 +36,13 @@ class Program:
         self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         self._reader.start()
 
+    def follow(self, log: Path, is_running: Callable[[], bool]) -> None:
+        """Read what a program prints into a file, in a thread, until it has ended."""
+        self.lines.clear()
+        self._has_ended = False
+        self._reader = threading.Thread(target=self._follow, args=(log, is_running), daemon=True)
+        self._reader.start()
+
     def heard_out(self, seconds: float = 10.0) -> None:
         """Wait until all that an ended process has printed is read."""
         if self._reader is not None:
@@ -50,9 +61,28 @@ class Program:
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
-                with self._said:
-                    self.lines.append(line.rstrip("\n"))
-                    self._said.notify_all()
+                self._take(line)
+        self._has_finished()
+
+    def _follow(self, log: Path, is_running: Callable[[], bool]) -> None:
+        rest = ""
+        with log.open() as file:
+            while True:
+                was_running = is_running()
+                *whole, rest = (rest + file.read()).split("\n")
+                for line in whole:
+                    self._take(line)
+                if not was_running:
+                    break
+                time.sleep(LOOK_S)
+        self._has_finished()
+
+    def _take(self, line: str) -> None:
+        with self._said:
+            self.lines.append(line.rstrip("\n"))
+            self._said.notify_all()
+
+    def _has_finished(self) -> None:
         with self._said:
             self._has_ended = True
             self._ended_at = time.time()

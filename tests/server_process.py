@@ -7,10 +7,17 @@ import sys
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from tests.said import Program
+from tests.shared import Shared, State, started
 
 ROOT = Path(__file__).resolve().parent.parent
-START_WITHIN_S = 60.0
+START_WITHIN_S = 120.0
+START_TIMEOUT_S = "25"
+"""What agents get that may be late, as nothing is said about it: under the patience of a test."""
+MANY_PLACES = "40"
+"""For all who talk with a shared agent: who hangs up keeps a place for another minute."""
 
 
 class ServerProcess(Program):
@@ -36,25 +43,66 @@ class ServerProcess(Program):
         assert self._process is not None, "the server was never started"
         return self._process
 
-    def start(self) -> Self:
-        """Start it and wait until it answers requests; `url` is then its address."""
+    @classmethod
+    def shared(
+        cls, shared: Shared, name: str, ready: str = "  open ", **environment: str
+    ) -> "ServerProcess":
+        """Return the server that the whole run shares; the first who asks starts it.
+
+        Args:
+            shared: what the run shares.
+            name: what the server is known by.
+            ready: what it prints once it can be used.
+            environment: its settings.
+        """
+
+        def start(place: Path) -> State:
+            server = cls(place / "data", **environment)
+            command = shared.guarded(*server.command)
+            server._process = started(server, command, place / "log", server.variables)
+            server._opened()
+            server.wait_for(ready)
+            return {"pid": server.process.pid, "url": server.url}
+
+        state = shared.once(name, start)
+        server = cls(shared.folder / name / "data", **environment)
+        server.url = state["url"]
+        process = psutil.Process(state["pid"])
+        server.follow(shared.folder / name / "log", process.is_running)
+        return server
+
+    @property
+    def command(self) -> list[str]:
+        """How it is started."""
+        return [*self.prefix, sys.executable, str(ROOT / "cli.py"), "serve"]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment in which it is started."""
         kept = {name: value for name, value in os.environ.items() if not is_setting(name)}
         ours = {"VOXQL_DATA_DIR": str(self.data_dir), "VOXQL_PORT": "0", "VOXQL_AGENT": "none"}
+        return {**kept, **ours, **self.environment}
+
+    def start(self) -> Self:
+        """Start it and wait until it answers requests; `url` is then its address."""
         self._process = subprocess.Popen(
-            [*self.prefix, sys.executable, str(ROOT / "cli.py"), "serve"],
-            env={**kept, **ours, **self.environment},
+            self.command,
+            env=self.variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         self.listen(self._process)
+        self._opened()
+        return self
+
+    def _opened(self) -> None:
         try:
             self.url = self.wait_for("  open ").split()[1].rstrip("/")
         except AssertionError:
             self.kill()
             raise
-        return self
 
     def wait_for(self, text: str, within: float = START_WITHIN_S) -> str:
         """Return the first line that has this text; fails when none comes in time."""

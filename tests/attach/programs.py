@@ -9,13 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
+import psutil
+
 from tests.livekit_server import LiveKitServer
 from tests.said import Program
-from tests.server_process import ROOT, is_setting
+from tests.server_process import MANY_PLACES, ROOT, is_setting
+from tests.shared import Shared, State, started
 
 OLDEST: Final = "1.2.0"
 NEWEST: Final = "1.8.9"
 """What voxql_bridge.attach works with, as clients/python/README.md says it."""
+READY_WITHIN_S: Final = 120.0
 
 
 class AgentProgram(Program):
@@ -25,10 +29,9 @@ class AgentProgram(Program):
         self, command: Sequence[str | Path], livekit: LiveKitServer, **environment: str
     ) -> None:
         super().__init__(" ".join(Path(part).name for part in map(str, command)))
-        outside = {name: value for name, value in os.environ.items() if not is_setting(name)}
         self._process = subprocess.Popen(
             [*map(str, command)],
-            env={**outside, **livekit.settings, "PYTHONUNBUFFERED": "1", **environment},
+            env=_variables(livekit, **environment),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -40,12 +43,7 @@ class AgentProgram(Program):
 
     def wait_for(self, words: str, timeout: float = 90, *, after: int = 0) -> None:
         """Wait until the log has these words, in a line after so many others."""
-
-        def is_there() -> bool:
-            return any(words in line for line in self.lines[after:])
-
-        self.wait_until(is_there, timeout)
-        assert is_there(), f"{words!r} is not in the log:\n{self.log}"
+        _wait_for(self, words, timeout, after)
 
     @property
     def log(self) -> str:
@@ -69,6 +67,38 @@ class AgentProgram(Program):
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+def agent_in_rooms(shared: Shared, livekit: LiveKitServer) -> Program:
+    """Return `voxql agent --livekit`, which the whole run shares; the first who asks starts it."""
+    name = "agent-in-rooms"
+
+    def start(place: Path) -> State:
+        agent = Program(name)
+        command = shared.guarded(sys.executable, str(ROOT / "cli.py"), "agent", "--livekit")
+        variables = _variables(livekit, VOXQL_AGENT_PLACES=MANY_PLACES)
+        process = started(agent, command, place / "log", variables)
+        _wait_for(agent, "registered at LiveKit", READY_WITHIN_S)
+        return {"pid": process.pid}
+
+    state = shared.once(name, start)
+    agent = Program(name)
+    agent.follow(shared.folder / name / "log", psutil.Process(state["pid"]).is_running)
+    return agent
+
+
+def _variables(livekit: LiveKitServer, **environment: str) -> dict[str, str]:
+    outside = {name: value for name, value in os.environ.items() if not is_setting(name)}
+    return {**outside, **livekit.settings, "PYTHONUNBUFFERED": "1", **environment}
+
+
+def _wait_for(program: Program, words: str, timeout: float, after: int = 0) -> None:
+    def is_there() -> bool:
+        return any(words in line for line in program.lines[after:])
+
+    program.wait_until(is_there, timeout)
+    log = "\n".join(program.lines)
+    assert is_there(), f"{words!r} is not in the log:\n{log}"
 
 
 def environment_with(version: str, wheel: Path) -> Path:

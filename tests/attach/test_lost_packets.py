@@ -17,13 +17,13 @@ from tests.attach.people import RoomPerson, person
 from tests.attach.programs import AgentProgram
 from tests.e2e.sound import recording
 from tests.faults.account import TYPE
-from tests.faults.server import free_port
 from tests.livekit.hall import Hall, hall, until
 from tests.livekit_server import LiveKitServer
 from tests.network import Cable, island
+from tests.ports import free_port
 from tests.server_process import ROOT, ServerProcess
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.own_network]
 
 ROOM_LOST_S: Final = 10.0
 """Twice as long ends the job of an agent whom LiveKit misses; then VoxQL asks for another."""

@@ -1,7 +1,7 @@
 """Fixtures: a real server with the real agent, and people at real browsers in front of it."""
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,8 @@ from tests.livekit_server import LiveKitServer
 from tests.server_process import ROOT, ServerProcess
 
 READY_WITHIN_S = 120.0
-START_TIMEOUT_S = "25"
-"""Under the patience of those who wait for the agent."""
 
 Visit = Callable[..., Awaitable[Person]]
-
-
-@pytest.fixture(scope="session")
-def speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server whose agent has loaded its models; most of these tests share it.
-
-    It has places for all of them: who closes the browser keeps one for another minute. Its agent
-    may be late: a busy machine is no reason to show that it did not come.
-    """
-    server = ServerProcess(
-        tmp_path_factory.mktemp("speaking"),
-        VOXQL_AGENT="local",
-        VOXQL_AGENT_PLACES="40",
-        VOXQL_START_TIMEOUT_S=START_TIMEOUT_S,
-    ).start()
-    server.wait_for("ready: conversations can begin", READY_WITHIN_S)
-    yield server
-    server.stop()
 
 
 def agent_of(livekit: LiveKitServer) -> AgentProgram:
@@ -56,19 +36,6 @@ def server_of(livekit: LiveKitServer, folder: Path, **environment: str) -> Serve
     """Start a server whose conversations are held in LiveKit's rooms."""
     settings = {"VOXQL_AGENT": "livekit", **livekit.settings, **environment}
     return ServerProcess(folder, **settings).start()
-
-
-@pytest.fixture(scope="session")
-def in_rooms(
-    livekit: LiveKitServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
-    """As `speaking`, over LiveKit."""
-    with agent_of(livekit) as agent:
-        folder = tmp_path_factory.mktemp("in-rooms")
-        server = server_of(livekit, folder, VOXQL_START_TIMEOUT_S=START_TIMEOUT_S)
-        yield server
-        server.stop()
-    assert "Traceback" not in agent.log, agent.log
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import READY_WITHIN_S, START_TIMEOUT_S, Visit
+from tests.browser.conftest import READY_WITHIN_S, Visit
 from tests.browser.person import Person
 from tests.e2e.sound import recording
-from tests.server_process import ServerProcess
+from tests.server_process import START_TIMEOUT_S, ServerProcess
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -10,12 +10,13 @@ import pytest
 from livekit import api
 from playwright.async_api import Request, Route, expect
 
-from tests.browser.conftest import START_TIMEOUT_S, Visit, agent_of, server_of
+from tests.browser.conftest import Visit, agent_of, server_of
 from tests.browser.person import Person
+from tests.conftest import StartLiveKit
 from tests.e2e.sound import recording
 from tests.livekit.hall import until
-from tests.livekit_server import KEY, SECRET, LiveKitServer, StartLiveKit
-from tests.server_process import ROOT, ServerProcess
+from tests.livekit_server import KEY, SECRET, LiveKitServer
+from tests.server_process import ROOT, START_TIMEOUT_S, ServerProcess
 
 pytestmark = pytest.mark.timeout(240)
 

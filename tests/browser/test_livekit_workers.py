@@ -8,10 +8,11 @@ from typing import Final
 import pytest
 from playwright.async_api import Locator, expect
 
-from tests.browser.conftest import START_TIMEOUT_S, Visit, agent_of, server_of
+from tests.browser.conftest import Visit, agent_of, server_of
 from tests.browser.person import Person
+from tests.conftest import StartLiveKit
 from tests.e2e.sound import recording, spoken
-from tests.livekit_server import StartLiveKit
+from tests.server_process import START_TIMEOUT_S
 
 pytestmark = pytest.mark.timeout(300)
 

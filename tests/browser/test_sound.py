@@ -7,10 +7,10 @@ from typing import Final
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import READY_WITHIN_S, START_TIMEOUT_S, Visit
+from tests.browser.conftest import READY_WITHIN_S, Visit
 from tests.e2e.sound import recording
 from tests.network import island
-from tests.server_process import ServerProcess
+from tests.server_process import START_TIMEOUT_S, ServerProcess
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -87,7 +87,7 @@ async def test_a_loudspeaker_that_cannot_be_fetched_at_first_is_there_later(
     await expect(person.page.locator(".notice")).to_have_count(0)
 
 
-@pytest.mark.alone
+@pytest.mark.own_network
 async def test_a_line_that_dies_without_a_word_is_joined_again(
     visit: Visit, tmp_path: Path
 ) -> None:

@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.attach.programs import AgentProgram
+from tests.attach.programs import AgentProgram, agent_in_rooms
 from tests.e2e.sound import recordings
 from tests.livekit_server import LiveKitServer
 from tests.server_process import ROOT, ServerProcess
+from tests.shared import Shared
 
 READY_WITHIN_S = 60.0
-PLACES = 12
-"""More than talk at once: a conversation keeps its place for a minute after its person left."""
 
 StartSpeaking = Callable[..., ServerProcess]
 StartAgent = Callable[[str], AgentProgram]
@@ -37,25 +36,11 @@ def start_speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSp
 
 
 @pytest.fixture(scope="session")
-def speaking(start_speaking: StartSpeaking) -> ServerProcess:
-    """The server that most of these tests share."""
-    return start_speaking(VOXQL_AGENT_PLACES=str(PLACES))
-
-
-@pytest.fixture(scope="session")
-def room_agent(livekit: LiveKitServer) -> Iterator[AgentProgram]:
-    """`voxql agent --livekit`, which all servers share that hold conversations in rooms."""
-    with room_worker(livekit, VOXQL_AGENT_PLACES=str(PLACES)) as program:
-        program.wait_for("registered at LiveKit", READY_WITHIN_S)
-        yield program
-        assert "Traceback" not in program.log, program.log
-
-
-@pytest.fixture(scope="session")
 def start_in_rooms(
-    livekit: LiveKitServer, room_agent: AgentProgram, tmp_path_factory: pytest.TempPathFactory
+    shared: Shared, livekit: LiveKitServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StartSpeaking]:
     """Start servers whose conversations are held in LiveKit's rooms; all end at the end."""
+    agent_in_rooms(shared, livekit)
     servers: list[ServerProcess] = []
 
     def start(**environment: str) -> ServerProcess:
@@ -70,12 +55,6 @@ def start_in_rooms(
     yield start
     for server in servers:
         server.stop()
-
-
-@pytest.fixture(scope="session")
-def in_rooms(start_in_rooms: StartSpeaking) -> ServerProcess:
-    """The one that most of these tests share."""
-    return start_in_rooms()
 
 
 @pytest.fixture(scope="session", params=["local", "livekit"])

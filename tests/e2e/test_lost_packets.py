@@ -12,7 +12,7 @@ from tests.e2e.sound import recording, spoken
 from tests.e2e.test_lost import SENTENCE, assert_heard
 from tests.e2e.words import normal
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.own_network]
 
 
 async def test_a_person_whose_packets_are_lost_goes_on_with_the_same_agent(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,17 +10,10 @@ from typing import Self
 import psutil
 
 from tests.faults.broken import SOUND
+from tests.ports import free_port
 from tests.server_process import ROOT, ServerProcess, is_setting
 
 SECONDS = 30.0
-
-
-def free_port() -> int:
-    """Return a port that is free now; a server keeps it for those who come back."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class CrashingServer:

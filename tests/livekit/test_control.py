@@ -8,8 +8,8 @@ import pytest
 from agent_bridge.livekit.control import LiveKitControl, LiveKitTrouble, RoomGone
 from agent_bridge.livekit.venue import LiveKitVenue
 from agent_bridge.workers import NoAgent, StartRequest
-from tests.faults.server import free_port
 from tests.livekit_server import KEY, SECRET, LiveKitServer
+from tests.ports import free_port
 
 CALL_S = 30.0
 """Where no limit is tested."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from livekit import api, rtc
 
-from tests.conftest import StartServer
+from tests.conftest import StartLiveKit, StartServer
 from tests.livekit.hall import Hall, hall, until
-from tests.livekit_server import KEY, SECRET, LiveKitServer, StartLiveKit
+from tests.livekit_server import KEY, SECRET, LiveKitServer
 
 
 async def test_livekit_down_fails_the_new_chat_and_saves_the_previous(

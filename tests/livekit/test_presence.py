@@ -6,10 +6,10 @@ from contextlib import closing
 
 import pytest
 
-from tests.conftest import StartServer
-from tests.faults.server import free_port
+from tests.conftest import StartLiveKit, StartServer
 from tests.livekit.hall import Hall, hall, until
-from tests.livekit_server import LiveKitServer, StartLiveKit
+from tests.livekit_server import LiveKitServer
+from tests.ports import free_port
 
 PATIENCE = {"VOXQL_ABANDON_S": "8"}
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests import livekit_server
-from tests.livekit_server import LiveKitServer, StartLiveKit
+from tests.conftest import StartLiveKit
+from tests.livekit_server import LiveKitServer
 from tests.server_process import ROOT
 
 TOOLS = ("bash", "env", "dirname", "mkdir", "mktemp", "cat", "sed", "rm", "mv", "flock")

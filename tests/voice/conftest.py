@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from agent_bridge.agent.conversation import Minds
 from agent_bridge.agent.process import load_minds, serve
 from agent_bridge.agent.speech.hibari_voice import HibariVoice
 from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from tests.sample_clock import SampleClock, clocks_of
 from tests.speech import sentences
 from tests.voice.server import KEY, Server
 
@@ -77,7 +79,15 @@ async def slowness(recogniser: LocalRecogniser) -> float:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
+async def clock() -> AsyncIterator[None]:
+    """Have the clocks of Python follow the loop's, if the test is marked `sample_clock`."""
+    loop = asyncio.get_running_loop()
+    with clocks_of(loop) if isinstance(loop, SampleClock) else nullcontext():
+        yield
+
+
+@pytest.fixture
+async def server(clock: None) -> AsyncIterator[Server]:
     """`/bridge` and `/audio`, without an agent."""
     async with Server().running() as server:
         yield server

@@ -17,6 +17,7 @@ from tests.voice.person import Person, person
 from tests.voice.server import KEY, Notes, Server
 from tests.voice.test_recognition import final_text, recognise, resampled
 
+pytestmark = pytest.mark.sample_clock
 CLIP = sentences()[1]
 LONG = sentences()[0]
 
@@ -41,7 +42,6 @@ def has_begun(notes: Notes) -> bool:
     )
 
 
-@pytest.mark.alone
 async def test_what_is_said_is_reported_and_answered(
     attended: Server, recogniser: LocalRecogniser, slowness: float
 ) -> None:
@@ -88,7 +88,6 @@ async def interrupted(
     return began, len(someone.replies)
 
 
-@pytest.mark.alone
 async def test_speech_over_a_reply_stops_it(
     attended: Server, recogniser: LocalRecogniser, slowness: float
 ) -> None:
@@ -229,7 +228,6 @@ async def test_what_was_said_before_the_agent_came_is_heard(attended: Server) ->
     assert jiwer.wer(CLIP.words, plain(notes.finals("USER")[0].text)) <= 0.3
 
 
-@pytest.mark.alone
 async def test_three_people_talk_at_once_and_the_fourth_is_refused(
     attended: Server, slowness: float
 ) -> None:

@@ -16,7 +16,8 @@ import pytest
 from agent_bridge.agent.speech.recogniser import LocalRecogniser
 from tests.attach.people import RoomPerson, delete_room, open_room, person, send_agent
 from tests.attach.programs import AgentProgram
-from tests.livekit_server import LiveKitServer, StartLiveKit
+from tests.conftest import StartLiveKit
+from tests.livekit_server import LiveKitServer
 from tests.server_process import ROOT
 from tests.speech import cards, plain, sentences, silence
 from tests.voice.server import Notes, Server

@@ -1,0 +1,40 @@
+"""Run a program until it ends, or until another process has: `guard.py PID command…`.
+
+Programs that a whole run of tests shares belong to no single process of it. If that run is killed,
+nobody else would end them.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+LOOK_S = 1.0
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def main() -> int:
+    """Return the program's exit status."""
+    run, command = int(sys.argv[1]), sys.argv[2:]
+    program = subprocess.Popen(command)
+    signal.signal(signal.SIGTERM, lambda *_: program.terminate())
+    while program.poll() is None:
+        if not is_running(run):
+            program.terminate()
+        try:
+            program.wait(LOOK_S)
+        except subprocess.TimeoutExpired:
+            continue
+    return program.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

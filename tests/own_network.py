@@ -1,0 +1,86 @@
+"""Tests that are marked `own_network` run in a process, and on a network, of their own.
+
+They make network devices. Every WebRTC client on the same network notices those, so the tests of
+others would not be what they were; here nobody else is on it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import pytest
+
+MARK: Final = "own_network"
+REPORTS: Final = "OWN_NETWORK_REPORTS"
+"""The variable that names the file into which the process of such a test writes its reports."""
+_ENTER: Final = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+
+
+def is_apart(item: pytest.Item) -> bool:
+    """Whether this test is to be run by a process of its own, which this one is not."""
+    return item.get_closest_marker(MARK) is not None and REPORTS not in os.environ and _may_enter()
+
+
+def run_apart(item: pytest.Item) -> None:
+    """Run the test there, and report it as if it had been run here."""
+    hook = item.ihook
+    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in _reports(item):
+        hook.pytest_runtest_logreport(report=report)
+    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+def write_report(config: pytest.Config, report: pytest.TestReport) -> None:
+    """Write a report down for the process that waits for it, if there is one."""
+    if path := os.environ.get(REPORTS):
+        data = config.hook.pytest_report_to_serializable(config=config, report=report)
+        with Path(path).open("a") as file:
+            file.write(json.dumps(data) + "\n")
+
+
+def _reports(item: pytest.Item) -> Iterator[Any]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "reports"
+        done = subprocess.run(
+            [*_ENTER, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", item.nodeid],
+            cwd=item.config.rootpath,
+            env={**_own_variables(), REPORTS: str(path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        lines = path.read_text().splitlines() if path.exists() else []
+    for line in lines:
+        yield item.config.hook.pytest_report_from_serializable(
+            config=item.config, data=json.loads(line)
+        )
+    if not lines:
+        yield pytest.TestReport(
+            nodeid=item.nodeid,
+            location=item.location,
+            keywords={},
+            outcome="failed",
+            longrepr=f"It could not be run on a network of its own:\n{done.stdout}{done.stderr}",
+            when="call",
+        )
+
+
+def _own_variables() -> dict[str, str]:
+    """Return the environment without what makes a process one of several of a run."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_XDIST", "PYTEST_CURRENT_TEST"))
+    }
+
+
+def _may_enter() -> bool:
+    try:
+        return subprocess.run([*_ENTER, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False

@@ -1,0 +1,92 @@
+"""An event loop whose time passes only while everybody waits for it: minutes of speech in seconds.
+
+Sound, pauses and time-outs take no real time. What is computed takes none of the loop's: while a
+thread decodes speech the clock stands still. So a test says exactly when something happened, on any
+machine, and takes as long as the computing does.
+
+Everything that takes part must live on this loop, or be called through its executors. Sockets
+between two ends on the loop are fine: loopback delivers before the next look at them. A program of
+its own is not: it has the time of the real clock.
+"""
+
+import asyncio
+import selectors
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+import pytest
+
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
+_CLOCKS: Final = ("time", "monotonic", "perf_counter")
+"""What programs read the time with: all of these follow the loop's time during a test."""
+
+
+class SampleClock(asyncio.SelectorEventLoop):
+    """See the module. Its time is in seconds, and begins with the real one."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+        self._working: set[asyncio.Future[Any]] = set()
+        super().__init__(_Selector(self))
+
+    def time(self) -> float:
+        """Return what the clock shows."""
+        return self.now
+
+    @property
+    def is_working(self) -> bool:
+        """Whether a thread computes something that a coroutine waits for."""
+        return bool(self._working)
+
+    def run_in_executor(
+        self,
+        executor: Executor | None,
+        func: Callable[[*Arguments], Result],
+        *args: *Arguments,
+    ) -> asyncio.Future[Result]:
+        """Run it in a thread; meanwhile the clock stands still."""
+        future: asyncio.Future[Result] = super().run_in_executor(executor, func, *args)
+        self._working.add(future)
+        future.add_done_callback(self._working.discard)
+        return future
+
+
+class _Selector(selectors.DefaultSelector):
+    """Lets the clock jump to the next timer instead of waiting for it."""
+
+    def __init__(self, clock: SampleClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return what is ready now; if nothing is, let the time pass until the next timer."""
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None or self._clock.is_working:
+            # Only a thread can end this wait.
+            return super().select(None)
+        self._clock.now += timeout
+        return []
+
+
+@contextmanager
+def clocks_of(loop: SampleClock) -> Iterator[None]:
+    """Have the clocks of Python's `time` follow this loop's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _CLOCKS:
+            since = getattr(time, name)() - loop.time()
+            patch.setattr(time, name, lambda since=since: since + loop.time())
+        yield
+
+
+def loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Return the loop of a test: this one if it is marked `sample_clock`."""
+    if item.get_closest_marker("sample_clock") is not None:
+        return {"sample clock": SampleClock}
+    return {"real time": asyncio.new_event_loop}
