@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
+BEGAN := $(shell date +%s)
 BIN := .venv/bin
 UV := $(BIN)/python scripts/uv.py
 STAMPS := .venv/stamps
@@ -21,6 +22,10 @@ export npm_config_cache ?= $(CURDIR)/.cache/npm
 # A folder with a package.json is installed, and built if it can be. `make test` adds its own.
 PAGES := $(patsubst %/package.json,%,$(wildcard frontend/package.json frontend/*/package.json))
 TEST_PAGES := $(patsubst %/package.json,%,$(wildcard tests/package.json tests/*/package.json tests/*/*/package.json))
+
+# Tests wait more than they compute: more of them run beside each other than there are cores. Those
+# of a file share what they start, and those that take long begin first (tests/conftest.py).
+BESIDE_EACH_OTHER := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # A virtual environment can't be moved: in a folder that was, it is made anew.
 MOVED := $(filter-out $(CURDIR),$(shell cat .venv/place 2>/dev/null))
@@ -45,11 +50,8 @@ dev: setup dev-tools ## The same, with a page that reloads, and again whenever t
 test: setup dev-tools $(TEST_PAGES:%=%/node_modules/.built) ## Run the tests (ARGS="-k word" for some), after bringing up what they need
 	@scripts/system-packages
 	@scripts/livekit-server || [ "$${CI:-}" != true ]
-ifdef ARGS
-	$(BIN)/pytest $(ARGS)
-else
-	@$(BIN)/python scripts/run_tests.py
-endif
+	$(BIN)/pytest $(if $(ARGS),$(ARGS),$(BESIDE_EACH_OTHER) --durations 10)
+	@echo "==> make test took $$(($$(date +%s) - $(BEGAN))) s, with what it installed"
 
 check: dev-tools $(PAGES:%=%/node_modules/.installed) ## What CI checks before the tests: format, lint, types, direction of imports, the page's own tests
 	$(BIN)/ruff format --check .
@@ -57,12 +59,14 @@ check: dev-tools $(PAGES:%=%/node_modules/.installed) ## What CI checks before t
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(foreach page,$(PAGES),npm --prefix $(page) run --if-present check &&) true
+	@echo "==> make check took $$(($$(date +%s) - $(BEGAN))) s, with what it installed"
 
 bench: setup dev-tools ## Measure the hot path on this machine
 	$(BIN)/python -m bench $(ARGS)
 
-soak: setup dev-tools ## The tests that take minutes: long conversations, memory, lag
+soak: setup dev-tools $(TEST_PAGES:%=%/node_modules/.built) ## What measures, and what takes minutes: lag, memory, crowds, long conversations
 	@scripts/system-packages
+	@scripts/livekit-server
 	$(BIN)/pytest -m soak --timeout 3600 $(ARGS)
 
 pins: dev-tools ## Write requirements/*.txt anew after a change of pyproject.toml (UPGRADE=1: newest versions)

@@ -137,6 +137,9 @@ def talk(
         str | None,
         typer.Option(envvar="VOXQL_URL", help="The server (default: the local one)."),
     ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for an agent that is not there yet.")
+    ] = 20,
 ) -> None:
     """Talk with the agent from this terminal.
 
@@ -145,7 +148,8 @@ def talk(
     """
     from terminal.talk import run
 
-    raise typer.Exit(run(url or f"http://127.0.0.1:{os.environ.get('VOXQL_PORT') or 8000}", file))
+    server = url or f"http://127.0.0.1:{os.environ.get('VOXQL_PORT') or 8000}"
+    raise typer.Exit(run(server, file, wait))
 
 
 @app.command()

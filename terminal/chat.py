@@ -15,7 +15,7 @@ from terminal.transcript import Line, Transcript, read
 START_S: Final = 30.0
 """How long an agent may take to be there; the server itself gives up earlier."""
 LOADING_S: Final = 20.0
-"""How long an agent that is not there is waited for: it may be loading its models."""
+"""How long an agent that is not there is waited for unless somebody says otherwise."""
 _PAUSE_S: Final = 1.0
 _PAGE: Final = 200
 _CONNECTION = "connection { url token transport }"
@@ -178,18 +178,19 @@ class Chat:
             after = page["pageInfo"]["endCursor"]
 
 
-async def with_agent(chat: Chat, note: Callable[[str], None]) -> None:
+async def with_agent(chat: Chat, note: Callable[[str], None], loading_s: float = LOADING_S) -> None:
     """Wait for the agent; ask again when it fails to come, and while it may still be loading.
 
     Args:
         chat: the conversation that was asked for.
         note: shows the person a sentence.
+        loading_s: seconds to wait for an agent that is not there; it may be loading its models.
 
     Raises:
         CannotTalk: it does not come; the message has the server's reason.
     """
     loop = asyncio.get_running_loop()
-    patient_until = loop.time() + LOADING_S
+    patient_until = loop.time() + loading_s
     failures, is_told = 0, False
     while True:
         try:

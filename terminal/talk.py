@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from terminal import wav
-from terminal.chat import Chat, with_agent
+from terminal.chat import LOADING_S, Chat, with_agent
 from terminal.ends import answered, typed_out
 from terminal.keyboard import Keyboard
 from terminal.line import AudioLine
@@ -29,32 +29,33 @@ _DRAIN_S: Final = 15.0
 """How long the agent may take to hand in its last words, before the history is read."""
 
 
-def run(url: str, file: Path | None = None) -> int:
+def run(url: str, file: Path | None = None, loading_s: float = LOADING_S) -> int:
     """Talk until the person ends it, or the recording's answer has been heard.
 
     Args:
         url: the server's address.
         file: a WAV file to play; None for the microphone, or the keyboard.
+        loading_s: seconds to wait for an agent that is not there yet.
 
     Returns:
         The exit status: 0 when the conversation was saved and read back.
     """
     console = Console(highlight=False)
     try:
-        return asyncio.run(_talk(console, url, file))
+        return asyncio.run(_talk(console, url, file, loading_s))
     except (CannotTalk, RefusedByServer) as refusal:
         Console(stderr=True, highlight=False).print(Text(f"voxql: {refusal}"), soft_wrap=True)
         return FAILED
 
 
-async def _talk(console: Console, url: str, file: Path | None) -> int:
+async def _talk(console: Console, url: str, file: Path | None, loading_s: float) -> int:
     recording = wav.read(file) if file is not None else None
     server = Server(url, os.environ.get("VOXQL_TOKEN"))
     await server.sign_in()
     source: Source | None = Playback(recording) if recording is not None else None
     if source is None and sys.stdin.isatty():
         source = open_microphone()
-    conversation = _Conversation(console, await Chat.start(server), source, server)
+    conversation = _Conversation(console, await Chat.start(server), source, server, loading_s)
     try:
         await conversation.hold()
     finally:
@@ -65,8 +66,16 @@ async def _talk(console: Console, url: str, file: Path | None) -> int:
 class _Conversation:
     """Everything that goes on at once until the conversation is over."""
 
-    def __init__(self, console: Console, chat: Chat, source: Source | None, server: Server) -> None:
+    def __init__(
+        self,
+        console: Console,
+        chat: Chat,
+        source: Source | None,
+        server: Server,
+        loading_s: float,
+    ) -> None:
         self.chat = chat
+        self._loading_s = loading_s
         self._types = source is None
         self._source: Source = source or Nothing()
         self._speaker = open_speaker()
@@ -99,7 +108,7 @@ class _Conversation:
                 self._screen.show(self.chat.transcript)
 
     async def _talk(self) -> None:
-        await with_agent(self.chat, self._screen.note)
+        await with_agent(self.chat, self._screen.note, self._loading_s)
         assert self.chat.media is not None
         carrying = asyncio.create_task(self._line.run(self.chat.media))
         talking = asyncio.create_task(self._person())

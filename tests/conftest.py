@@ -17,6 +17,10 @@ from tests.sample_clock import loop_factories
 from tests.server_process import MANY_PLACES, START_TIMEOUT_S, ServerProcess, is_setting
 from tests.shared import Shared
 
+TESTS = Path(__file__).parent
+LONGEST_FIRST = ("e2e", "browser", "attach", "faults", "voice", "livekit", "serving", "storage")
+"""Folders of tests that wait for something real: speech, a browser, a server that is killed."""
+
 StartServer = Callable[..., ServerProcess]
 StartLiveKit = Callable[..., LiveKitServer]
 
@@ -45,6 +49,16 @@ def pytest_runtest_makereport(
         report.sections.extend(said_since(call.start))
     own_network.write_report(item.config, report)
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those begin first that take long: the short ones fill the time that is left at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(TESTS).parts[0]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=rank)
 
 
 def pytest_asyncio_loop_factories(

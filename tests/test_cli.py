@@ -1,18 +1,28 @@
 """The `voxql` command, run as people run it."""
 
+import io
+import logging
 import os
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+import structlog
+
+import cli
 from serving.address import listening_socket, local_address
 from tests.conftest import StartServer
 from tests.server_process import ROOT, ServerProcess
 
+Done = subprocess.CompletedProcess[str]
+Here = Callable[..., Done]
 
-def voxql(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+
+def voxql(*arguments: str, stdin: str = "", **environment: str) -> Done:
     return subprocess.run(
         [sys.executable, str(ROOT / "cli.py"), *arguments],
         env={**os.environ, "VOXQL_AGENT": "none", **environment},
@@ -22,6 +32,27 @@ def voxql(*arguments: str, stdin: str = "", **environment: str) -> subprocess.Co
         timeout=60,
         check=False,
     )
+
+
+@pytest.fixture
+def here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Here]:
+    """Run the command in this process, where its packages are loaded already."""
+    monkeypatch.setenv("VOXQL_DATA_DIR", str(tmp_path))
+
+    def run(*arguments: str, stdin: str = "") -> Done:
+        monkeypatch.setattr(sys, "argv", ["voxql", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        return Done(arguments, int(ended.value.code or 0), told.out, told.err)
+
+    handlers = logging.getLogger().handlers[:]
+    yield run
+    logging.getLogger().handlers[:] = handlers
+    structlog.reset_defaults()
 
 
 def test_help_loads_no_part_that_it_does_not_need() -> None:
@@ -103,18 +134,17 @@ def test_a_wrong_setting_is_told_in_a_sentence() -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_an_operator_looks_after_accounts(tmp_path: Path) -> None:
+def test_an_operator_looks_after_accounts(here: Here) -> None:
     """Made, listed, given another password, deleted; a refusal is a sentence."""
-    data = {"VOXQL_DATA_DIR": str(tmp_path)}
     ada = "ada@example.org"
 
-    created = voxql("user", "create", ada, stdin="correct horse\n", **data)
-    again = voxql("user", "create", ada, stdin="correct horse\n", **data)
-    unanswered = voxql("user", "delete", ada, stdin="", **data)
-    listed = voxql("user", "list", **data)
-    reset = voxql("user", "reset-password", ada, stdin="battery staple\n", **data)
-    deleted = voxql("user", "delete", ada, "--yes", **data)
-    gone = voxql("user", "reset-password", ada, stdin="battery staple\n", **data)
+    created = here("user", "create", ada, stdin="correct horse\n")
+    again = here("user", "create", ada, stdin="correct horse\n")
+    unanswered = here("user", "delete", ada)
+    listed = here("user", "list")
+    reset = here("user", "reset-password", ada, stdin="battery staple\n")
+    deleted = here("user", "delete", ada, "--yes")
+    gone = here("user", "reset-password", ada, stdin="battery staple\n")
 
     assert (created.returncode, reset.returncode, deleted.returncode) == (0, 0, 0)
     assert (again.returncode, unanswered.returncode, gone.returncode) == (1, 1, 1)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.server_process import ROOT
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
 WITHIN_S = 280
 

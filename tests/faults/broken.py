@@ -8,6 +8,9 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import uvicorn
+from starlette.types import ASGIApp
+
 from models import Session
 from models.database import Connection, transact
 from resolvers import saving, streams
@@ -15,9 +18,12 @@ from resolvers.ledger import Ledger
 from resolvers.merge import Claim
 from resolvers.transaction import Transaction
 from resolvers.waiting import Reply
+from serving import address
 from settings import Settings
 
 T = TypeVar("T")
+
+SOON_S = 3.0
 
 WINDOW_S = 0.15
 """How long the moment is open in which a kill shows the fault: without it a run takes luck."""
@@ -146,6 +152,18 @@ def syncs_at_checkpoints(settings: Settings) -> Settings:
     return _with_synchronous(settings, "NORMAL")
 
 
+def gives_up_soon(settings: Settings) -> Settings:
+    """Give up on clients that are silent, or take nothing, after 3 s: no fault but a short test."""
+    begin = uvicorn.Config.__init__
+
+    def hurried(self: uvicorn.Config, app: ASGIApp, **given: Any) -> None:
+        begin(self, app, **{**given, "ws_ping_interval": SOON_S, "ws_ping_timeout": SOON_S})
+
+    _patch(uvicorn.Config, __init__=hurried)
+    _patch(address, STUCK_CLIENT_MS=round(1_000 * SOON_S))
+    return settings
+
+
 FAULTS: dict[str, Callable[[Settings], Settings]] = {
     fault.__name__: fault
     for fault in (
@@ -158,6 +176,7 @@ FAULTS: dict[str, Callable[[Settings], Settings]] = {
         keeps_what_it_refuses,
         does_not_sync,
         syncs_at_checkpoints,
+        gives_up_soon,
     )
 }
 SOUND = "none"

@@ -1,6 +1,6 @@
 """An agent that floods, in a process of its own so that it slows nobody but the server.
 
-`python -m tests.faults.flooder URL TOKEN`; for each line on standard input it sends 20,000 interims
+`python -m tests.faults.flooder URL TOKEN`; for each line on standard input it sends 10,000 interims
 of one segment, 10,000 a second unless the server reads more slowly, and says how long it took until
 the last of them was answered.
 """
@@ -13,7 +13,7 @@ import time
 from tests.agent_bridge.wire import Raw, raw, words
 
 A_SECOND = 10_000
-SECONDS = 2
+SECONDS = 1
 AT_ONCE = 50
 
 

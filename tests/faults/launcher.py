@@ -1,17 +1,24 @@
-"""Starts the real app in a fork that has loaded it already: a restart takes 0.2 s instead of 3.
+"""Starts the real app in forks of a process that has loaded it already: 0.2 s instead of 3.
 
-`python -m tests.faults.launcher FOLDER PORT [FAULT]`, driven by lines on standard input: `start`,
-`kill`, `term`. It answers `open PID` when requests are answered, and `ended STATUS`. The process
-that serves is forked anew for each start, so it remembers nothing of the one before.
+`python -m tests.faults.launcher SOCKET` prints `ready` and listens on that socket. A client sends a
+line of JSON: `folder`, `port`, `fault`, `environment`, `log`. Then it drives a server with lines:
+`start`, `kill`, `term`; the answers are `open PID` when requests are answered, and `ended STATUS`.
+The server ends with the connection. The process that serves is forked anew for each start, so it
+remembers nothing of the one before.
+
+`python -m tests.faults.launcher` drives one server over standard input and output, with the same
+lines, so that it can be run under another program, such as strace.
 """
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TextIO
 
 import uvicorn
 
@@ -28,36 +35,75 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def main() -> None:
-    folder, port, fault = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    if len(sys.argv) > 1:
+        _listen(sys.argv[1])
+    else:
+        _drive(sys.stdin, sys.stdout)
+
+
+def _listen(path: str) -> None:
+    """Fork a process for each connection, which drives a server for it."""
+    _end_with_parent()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how these ended
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        print("ready", flush=True)
+        while True:
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _end_with_parent()
+                listener.close()
+                with (
+                    connection,
+                    connection.makefile("r") as asked,
+                    connection.makefile("w") as told,
+                ):
+                    _drive(asked, told)
+                os._exit(0)
+            connection.close()
+
+
+def _drive(asked: TextIO, told: TextIO) -> None:
+    wish = json.loads(asked.readline())
+    os.environ.clear()
+    os.environ.update(wish["environment"])
+    log = os.open(wish["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(log, 2)
     child: int | None = None
-    for line in sys.stdin:
+    for line in asked:
         match line.strip():
             case "start":
                 child = os.fork()
                 if child == 0:
-                    _serve(folder, port, fault)
+                    _serve(Path(wish["folder"]), wish["port"], wish["fault"], told.fileno())
             case "kill" | "term" as word if child is not None:
                 os.kill(child, signal.SIGKILL if word == "kill" else signal.SIGTERM)
                 _, status = os.waitpid(child, 0)
                 child = None
-                print("ended", os.waitstatus_to_exitcode(status), flush=True)
+                print("ended", os.waitstatus_to_exitcode(status), file=told, flush=True)
     if child is not None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
 
-def _serve(folder: Path, port: int, fault: str) -> NoReturn:
+def _end_with_parent() -> None:
+    # A test that is stopped leaves no server behind.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _serve(folder: Path, port: int, fault: str, told: int) -> NoReturn:
     status = 1
     try:
-        # A test that is stopped leaves no server behind.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # Standard output belongs to the protocol with whoever started us.
-        told = os.fdopen(os.dup(1), "w")
+        _end_with_parent()
+        # What the server prints must not be taken for an answer.
+        told = os.dup(told)
         os.dup2(2, 1)
         log_to_stderr("info")
         factory = uvicorn.Config(app="", log_config=None).get_loop_factory()
         with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(_run(folder, port, fault, told.fileno()))
+            runner.run(_run(folder, port, fault, told))
         status = 0
     finally:
         sys.stderr.flush()

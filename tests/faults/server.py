@@ -1,10 +1,16 @@
 """A server that is killed and started again, on one port and one folder."""
 
 import asyncio
+import atexit
+import json
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Self
 
 import psutil
@@ -45,6 +51,8 @@ class CrashingServer:
         self._trace = trace
         self._environment = dict(environment or {})
         self._process: asyncio.subprocess.Process | None = None
+        self._asked: asyncio.StreamWriter | None = None
+        self._answers: asyncio.StreamReader | None = None
 
     @property
     def host(self) -> str:
@@ -70,29 +78,33 @@ class CrashingServer:
 
     async def close(self) -> None:
         """End everything that was started."""
+        if self._asked is None:
+            return
+        self._asked.close()
+        self._asked = None
         if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
             await self._process.wait()
-            self._process = None
 
     async def _launch(self) -> None:
-        kept = {n: v for n, v in os.environ.items() if not is_setting(n)}
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._trace,
-                sys.executable,
-                "-m",
-                "tests.faults.launcher",
-                str(self.data_dir),
-                str(self.port),
-                self._fault,
-                cwd=ROOT,
-                env={**kept, **self._environment},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
+        if self._trace:
+            command = [*self._trace, sys.executable, "-m", "tests.faults.launcher"]
+            process = self._process = await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
             )
+            assert process.stdin is not None
+            assert process.stdout is not None
+            self._answers, self._asked = process.stdout, process.stdin
+        else:
+            self._answers, self._asked = await asyncio.open_unix_connection(_launcher())
+        kept = {n: v for n, v in os.environ.items() if not is_setting(n)}
+        wish = {
+            "folder": str(self.data_dir),
+            "port": self.port,
+            "fault": self._fault,
+            "environment": {**kept, **self._environment},
+            "log": str(self.log),
+        }
+        await self._say(json.dumps(wish))
 
     async def begin(self) -> None:
         """Start it without waiting until it answers."""
@@ -129,21 +141,40 @@ class CrashingServer:
         return sum(one.status != psutil.CONN_LISTEN for one in held)
 
     async def _say(self, word: str) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{word}\n".encode())
-        await self._process.stdin.drain()
+        assert self._asked is not None
+        self._asked.write(f"{word}\n".encode())
+        await self._asked.drain()
 
     async def _answer(self, word: str) -> str:
         """Wait for a line with this word; an `open` that a kill made obsolete is passed over."""
-        assert self._process is not None
-        assert self._process.stdout is not None
+        assert self._answers is not None
         async with asyncio.timeout(SECONDS):
-            while line := (await self._process.stdout.readline()).decode():
+            while line := (await self._answers.readline()).decode():
                 said, _, rest = line.strip().partition(" ")
                 if said == word:
                     return rest
         raise AssertionError(f"the server never said {word!r}; its log is {self.log}")
+
+
+@cache
+def _launcher() -> str:
+    """Return the socket of the process whose forks serve; this process has one for all tests."""
+    folder = mkdtemp(prefix="voxql-launcher-")
+    path = f"{folder}/socket"
+    command = [sys.executable, "-m", "tests.faults.launcher", path]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(_gone, process, folder)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return path
+
+
+def _gone(process: "subprocess.Popen[str]", folder: str) -> None:
+    process.kill()
+    process.wait()
+    shutil.rmtree(folder)
 
 
 class WholeServer(CrashingServer):

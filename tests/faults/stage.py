@@ -13,6 +13,7 @@ from agent_bridge.client import BridgeClient, new_segment
 from agent_bridge.protocol import Utterance
 from agent_bridge.worker_client import StartJob, Worker
 from tests.faults.account import BEGIN, Account
+from tests.faults.broken import SOUND
 from tests.faults.journal import Journal
 from tests.faults.server import CrashingServer
 from tests.faults.talkers import NAME, NotedOutbox, impatient
@@ -93,8 +94,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, **environment: str) -> AsyncIterator[Stage]:
-    """Set it up, and take it down again."""
+async def stage(folder: Path, fault: str = SOUND, **environment: str) -> AsyncIterator[Stage]:
+    """Set it up, and take it down again; `fault` is one of tests/faults/broken.py."""
     jobs: asyncio.Queue[StartJob] = asyncio.Queue()
 
     async def take(job: StartJob) -> None:
@@ -103,7 +104,8 @@ async def stage(folder: Path, **environment: str) -> AsyncIterator[Stage]:
         await asyncio.Event().wait()
 
     async with AsyncExitStack() as exits:
-        server = await exits.enter_async_context(CrashingServer(folder, environment=environment))
+        starting = CrashingServer(folder, fault=fault, environment=environment)
+        server = await exits.enter_async_context(starting)
         worker = Worker(
             server.url,
             server.worker_key,

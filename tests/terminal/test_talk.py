@@ -26,7 +26,7 @@ Script = Callable[[BridgeClient], Awaitable[None]]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server whose agents connect by themselves."""
-    settings = {"VOXQL_AGENT": "external", "VOXQL_WORKER_KEY": KEY, "VOXQL_START_TIMEOUT_S": "5"}
+    settings = {"VOXQL_AGENT": "external", "VOXQL_WORKER_KEY": KEY, "VOXQL_START_TIMEOUT_S": "2"}
     server = ServerProcess(tmp_path_factory.mktemp("server"), **settings).start()
     yield server
     server.stop()
@@ -210,8 +210,8 @@ async def test_an_agent_that_is_still_loading_is_waited_for(server: ServerProces
 
 
 async def test_without_an_agent_the_reason_is_told(server: ServerProcess) -> None:
-    """It says what the server says, and what to do about it."""
-    status, out = await (await _talk(server.url)).end("Hello.\n")
+    """After as long as it was told to wait: what the server says, and what to do about it."""
+    status, out = await (await _talk(server.url, "--wait", "0")).end("Hello.\n")
     assert status == 1
     assert "No worker that runs the agent" in out
     assert "make serve" in out
