@@ -100,15 +100,18 @@ async def test_a_subscriber_that_is_cut_off_a_hundred_times_misses_nothing(tmp_p
         in_replay = 0
         async with talking(agent, per_second=40):
             for cut in range(CUTS):
-                if cut % 20 == 10:
-                    # Somebody who has lost everything: the replay begins again.
+                watcher.is_caught_up = False
+                if cut % 8 == 0:
+                    # Somebody who has lost everything: the replay begins again, and is cut.
                     watcher = on.watcher(session)
                     watcher.url = wire.url
-                watcher.is_caught_up = False
-                reading = asyncio.create_task(_read_until_cut(watcher))
-                if rng.random() < 0.4:
-                    await on.journal.until(partial(_is_caught_up, watcher))
-                await asyncio.sleep(rng.random() * 0.15)
+                    reading = asyncio.create_task(_read_until_cut(watcher))
+                    await on.journal.until(partial(_has_read, watcher, rng.randrange(1, 5)))
+                else:
+                    reading = asyncio.create_task(_read_until_cut(watcher))
+                    if rng.random() < 0.4:
+                        await on.journal.until(partial(_is_caught_up, watcher))
+                    await asyncio.sleep(rng.random() * 0.15)
                 in_replay += not watcher.is_caught_up
                 # Again, because a connection that is just being made is not there to be cut yet.
                 while not reading.done():
@@ -125,6 +128,10 @@ async def test_a_subscriber_that_is_cut_off_a_hundred_times_misses_nothing(tmp_p
 
 def _is_caught_up(watcher: Watcher) -> bool:
     return watcher.is_caught_up
+
+
+def _has_read(watcher: Watcher, events: int) -> bool:
+    return watcher.events >= events or watcher.is_caught_up
 
 
 async def _read_until_cut(watcher: Watcher) -> None:
