@@ -52,7 +52,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let those begin first that take long: the short ones fill the time that is left at the end."""
+    """Run the long tests first: the short ones fill the time that is left at the end."""
 
     def rank(item: pytest.Item) -> int:
         folder = item.path.relative_to(TESTS).parts[0]

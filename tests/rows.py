@@ -16,18 +16,26 @@ _migrated: list[bytes] = []
 _numbers = count(1)
 
 
-@asynccontextmanager
-async def database(folder: Path) -> AsyncIterator[str]:
-    """Make a database in this folder and open it; gives its URL."""
+async def migrated(folder: Path) -> str:
+    """Make a database in this folder, with all of its tables; returns its URL.
+
+    Migrating takes most of the time of a short test; the result is the same file each time.
+    """
     url = database_url(folder)
-    # Migrating takes most of the time of a short test; the result is the same file each time.
     if not _migrated:
         await migrate(url)
         _migrated.append((folder / FILE).read_bytes())
     else:
-        folder.mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / FILE).write_bytes(_migrated[0])
         (folder / FILE).chmod(0o600)
+    return url
+
+
+@asynccontextmanager
+async def database(folder: Path) -> AsyncIterator[str]:
+    """Make a database in this folder and open it; gives its URL."""
+    url = await migrated(folder)
     async with opened(url):
         yield url
 

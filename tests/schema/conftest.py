@@ -10,9 +10,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from asgi import build_app
-from models import database
 from resolvers.backend import Backend
 from settings import Settings
+from tests.rows import migrated
 from tests.schema.clients import Http, Socket
 from tests.schema.fakes import Agent, WillingAgents
 from tests.schema.operations import start
@@ -31,7 +31,7 @@ async def app(tmp_path: Path, listening: socket.socket) -> AsyncIterator[Starlet
     settings = Settings(
         data_dir=tmp_path, agent="external", public_url=f"http://127.0.0.1:{port}", port=port
     )
-    await database.migrate(settings.database_url)
+    await migrated(tmp_path)
     app = build_app(settings)
     app.state.backend.agents = WillingAgents()
     async with app.router.lifespan_context(app):
