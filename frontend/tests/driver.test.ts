@@ -1,14 +1,22 @@
 /** What the driver does with what the machine asks for, where that goes wrong. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { type Api, Failed } from "../src/api/client.ts";
+import { type Api, Failed, type Sink } from "../src/api/client.ts";
 import type { FailureKind } from "../src/api/failure.ts";
-import { SaveSessionDocument, StartNewChatDocument } from "../src/api/generated/graphql.ts";
+import {
+  SaveSessionDocument,
+  StartNewChatDocument,
+  TranscriptsDocument,
+  type TranscriptsSubscription,
+} from "../src/api/generated/graphql.ts";
 import { Driver, type SoundSystem, type Surroundings } from "../src/conversation/driver.ts";
 import { connection, failure, saved, session, utterance } from "./scene.ts";
 
 beforeEach(() => void vi.useFakeTimers());
-afterEach(() => void vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 const nothing = () => {};
 const SOUND: SoundSystem = {
@@ -18,6 +26,16 @@ const SOUND: SoundSystem = {
   openMicrophone: nothing,
   closeMicrophone: nothing,
   mute: nothing,
+};
+
+const NOBODY: Surroundings = {
+  show: nothing,
+  hide: nothing,
+  remember: nothing,
+  tellSaved: nothing,
+  handedOver: nothing,
+  tellSignedOut: nothing,
+  log: nothing,
 };
 
 /** A page that has begun its next conversation while a word of the one before came late. */
@@ -42,15 +60,7 @@ async function lateWord(kind: FailureKind | null) {
   });
   const log = vi.fn();
   const handedOver = vi.fn();
-  const around: Surroundings = {
-    show: nothing,
-    hide: nothing,
-    remember: nothing,
-    tellSaved: nothing,
-    handedOver,
-    tellSignedOut: nothing,
-    log,
-  };
+  const around: Surroundings = { ...NOBODY, handedOver, log };
   const api = { mutate, stream: () => nothing } as unknown as Api;
   const driver = new Driver(api, { ...SOUND }, around);
   driver.dispatch({ type: "start", key: "key-1" });
@@ -87,5 +97,58 @@ describe("what was said between the click and its answer", () => {
 
     expect(saves).toHaveLength(1);
     expect(log).toHaveBeenCalledExactlyOnceWith("late words", failure("invalid"));
+  });
+});
+
+describe("a stream of words that breaks", () => {
+  /** A page that reads one, and how it was asked for. */
+  async function reading() {
+    const asked: unknown[] = [];
+    const sinks: Sink<TranscriptsSubscription>[] = [];
+    const stream = (document: unknown, variables: unknown, sink: Sink<TranscriptsSubscription>) => {
+      if (document === TranscriptsDocument) {
+        asked.push(variables);
+        sinks.push(sink);
+      }
+      return nothing;
+    };
+    const begun = { saved: null, session: session("ses_1"), connection: connection("token-1") };
+    const api = { mutate: async () => ({ startNewChat: begun }), stream } as unknown as Api;
+    const driver = new Driver(api, { ...SOUND }, NOBODY);
+    driver.dispatch({ type: "start", key: "key-1" });
+    await vi.advanceTimersByTimeAsync(0);
+    return { asked, newest: () => sinks.at(-1) as Sink<TranscriptsSubscription> };
+  }
+  const words = (cursor: string): TranscriptsSubscription => ({
+    transcripts: { cursor, isCaughtUp: true, utterances: [], end: null },
+  });
+
+  it("is asked for again from the newest cursor", async () => {
+    const { asked, newest } = await reading();
+    for (const cursor of ["c1", "c2"]) newest().next(words(cursor));
+
+    newest().done(failure("network"));
+    await vi.advanceTimersByTimeAsync(10_000);
+
+    expect(asked).toEqual([
+      { id: "ses_1", after: null },
+      { id: "ses_1", after: "c2" },
+    ]);
+  });
+
+  it.each([
+    [0, 200],
+    [0.5, 300],
+    [1, 400],
+  ])("is asked for after a pause that is drawn: %d gives %d ms", async (drawn, pause) => {
+    vi.spyOn(Math, "random").mockReturnValue(drawn);
+    const { asked, newest } = await reading();
+    newest().next(words("c1"));
+
+    newest().done(failure("network"));
+    await vi.advanceTimersByTimeAsync(pause - 1);
+    expect(asked).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked).toHaveLength(2);
   });
 });

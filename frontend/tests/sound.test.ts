@@ -459,6 +459,25 @@ describe("the sound of a page", () => {
     expect(microphones).toHaveLength(2);
   });
 
+  it("hears nothing while it is muted, also with the microphone that is opened then", async () => {
+    const { sound } = scene();
+    void sound.openMicrophone();
+    const first = await arrives(0);
+    await isHeard();
+    sound.hearing = "now";
+    expect(first.track.enabled).toBe(true);
+
+    sound.mute(true);
+    expect(first.track.enabled).toBe(false);
+    void sound.openMicrophone();
+    const second = await arrives(1);
+    await isHeard();
+    expect(second.track.enabled).toBe(false);
+
+    sound.mute(false);
+    expect(second.track.enabled).toBe(true);
+  });
+
   it("leaves nothing open when what hears the microphone can't be fetched", async () => {
     const { sound, told } = scene();
     void sound.openMicrophone();

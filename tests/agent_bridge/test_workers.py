@@ -322,3 +322,12 @@ def test_an_empty_registry_has_no_names_and_no_places() -> None:
     """What `/readyz` sees before anybody has come."""
     workers = Workers()
     assert (workers.is_ready, workers.names(), workers.free("echo")) == (False, set(), 0)
+
+
+def test_what_opens_a_conversation_is_not_in_a_repr() -> None:
+    """On neither end: starts get logged."""
+    job = StartJob("http://127.0.0.1:9", "ses_1", 1, "echo", "bridge-token", "audio-token")
+
+    for start in (REQUEST, job):
+        assert "ses_1" in repr(start)
+        assert "token" not in repr(start)

@@ -70,6 +70,21 @@ async def test_nothing_of_the_agent_stays_changed_after_the_end(server: Server) 
     assert server.notebook.of(SESSION).utterances == []
 
 
+async def test_what_was_being_said_at_the_end_is_settled(server: Server) -> None:
+    """Of both sides, as far as it was heard and said: nothing stays open for ever."""
+    session, ctx, attachment = attached(server)
+    notes = server.notebook.of(SESSION)
+    session.heard("good mor")
+    await ctx.room.show_person("SG_1", "good mor")
+    await ctx.room.show_agent("SG_2", "Hello ")
+    await server.notebook.until(lambda: len(notes.utterances) == 2)
+
+    await attachment.aclose()
+
+    assert [said.text for said in notes.finals("USER")] == ["good mor"]
+    assert [said.text for said in notes.finals("AGENT")] == ["Hello"]
+
+
 async def test_a_job_of_somebody_else_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
     """One line in the log, no handler, no connection."""
     session, ctx = FakeSession(), FakeContext({"customer": 7})

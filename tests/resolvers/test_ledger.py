@@ -1,7 +1,10 @@
 """The ledger: what is acknowledged is stored, what is shown is stored soon, and all in order."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +66,59 @@ async def test_the_first_sight_is_stored_before_it_is_shown(still: Stage) -> Non
         assert second.result() == Ack("SG_1", 2)
         assert len(taken(subscription)) == 1
     assert await still.texts(session) == ["h"]
+
+
+async def test_what_is_published_as_committed_can_be_read(
+    still: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At that very moment, by another program."""
+    _, agent = await still.talk()
+    hub = still.backend.hub
+    publish, found = hub.publish, []
+
+    def noted(topic: str, event: object) -> None:
+        if isinstance(event, TranscriptCommitted):
+            [file] = (tmp_path / "data").glob("*.db")
+            with closing(sqlite3.connect(file)) as other:
+                found.append(other.execute("SELECT text FROM utterances").fetchall())
+        publish(topic, event)
+
+    monkeypatch.setattr(hub, "publish", noted)
+    agent.report("hello", final=True)
+    await still.backend.ledger.commit_waiting()
+
+    assert found == [[("hello",)]]
+
+
+async def test_an_interim_is_not_shown_while_its_final_is_being_stored(
+    still: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is acknowledged all the same: what came later stands."""
+    session, agent = await still.talk()
+    agent.report("h")
+    await still.backend.ledger.commit_waiting()
+    is_stored, may_go_on = asyncio.Event(), asyncio.Event()
+    write = Transaction.write
+
+    async def held_up(transaction: Transaction) -> None:
+        is_stored.set()
+        await may_go_on.wait()
+        await write(transaction)
+
+    monkeypatch.setattr(Transaction, "write", held_up)
+    with still.backend.hub.subscribe(transcripts_topic(session.id)) as subscription:
+        final = agent.report("hello", revision=3, final=True)
+        storing = asyncio.create_task(still.backend.ledger.commit_waiting())
+        await is_stored.wait()
+
+        late = agent.report("he", revision=2)
+
+        assert (late.result(), taken(subscription)) == (Ack("SG_1", 2), [])
+        may_go_on.set()
+        assert await storing
+        [committed] = taken(subscription)
+    assert isinstance(committed, TranscriptCommitted)
+    assert final.result() == Ack("SG_1", 3)
 
 
 async def test_an_interim_is_written_within_a_second(

@@ -7,7 +7,7 @@ from livekit import rtc
 from livekit.agents.voice import io
 
 from agent_bridge.agent.output import LAST_FRAME, PersonOutput, ReplyText, Said
-from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Begin, Clear, End, Peer
+from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Begin, Clear, End, Peer, Played
 
 FRAME_S = 0.1
 
@@ -121,3 +121,25 @@ async def test_a_reply_that_is_cut_off_after_it_was_made_takes_nothing_of_the_ne
 
     assert [said.text for said in told if said.final][-1] == "seven"
     assert [type(frame) for frame in wire.said] == [Begin, Clear, Begin, End]
+
+
+async def test_an_interruption_cuts_a_reply_at_what_was_played() -> None:
+    """Not at what was sent, which is half a second more."""
+    told: list[Said] = []
+    wire, text = Wire(), ReplyText(told.append)
+    output = PersonOutput(wire, text, told.append)
+    output.on_peer(Peer(connected=True, reports_played=True))
+    reply = Reply(output, text)
+    for word in ("one", "two", "three", "four", "five", "six"):
+        await reply.word(word)
+    await wire.came.wait()
+    assert wire.samples >= 0.5 * OUTPUT_SAMPLE_RATE
+    begin = wire.said[0]
+    assert isinstance(begin, Begin)
+
+    output.on_played(Played(begin.playout, round(0.25 * OUTPUT_SAMPLE_RATE)))
+    output.clear_buffer()
+    await output.wait_for_playout()
+
+    [final] = [said for said in told if said.final]
+    assert (final.text, final.interrupted) == ("one two three", True)

@@ -1,0 +1,25 @@
+"""What a person's token for a room allows; no LiveKit is needed to read it."""
+
+import jwt
+
+from agent_bridge.livekit.control import LiveKitControl
+from tests.livekit_server import KEY, SECRET
+
+
+def test_a_persons_token_lets_them_hear_and_speak_and_nothing_else() -> None:
+    """Whoever may publish data could pass for the agent's transcript."""
+    token, expires_at = LiveKitControl("ws://127.0.0.1:9", KEY, SECRET).token("room-1", "person-a")
+
+    claims = jwt.decode(token, SECRET, algorithms=["HS256"], issuer=KEY)
+
+    assert claims["sub"] == "person-a"
+    assert claims["video"] == {
+        "roomJoin": True,
+        "room": "room-1",
+        "canPublish": True,
+        "canPublishSources": ["microphone"],
+        "canPublishData": False,
+        "canSubscribe": True,
+        "canUpdateOwnMetadata": False,
+    }
+    assert abs(claims["exp"] - expires_at.timestamp()) <= 1

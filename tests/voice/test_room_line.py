@@ -1,0 +1,117 @@
+"""Through a room, too, the agent learns how much of a reply was played."""
+
+import asyncio
+from typing import Any, cast
+
+from livekit import rtc
+
+from agent_bridge.agent.room_line import RoomLine
+from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Begin, Clear, End, Peer, Played
+
+PERSON = "person-ses_a"
+TENTH = OUTPUT_SAMPLE_RATE // 10
+
+
+class Person:
+    """Somebody in the room, without a microphone."""
+
+    identity = PERSON
+
+    def __init__(self) -> None:
+        self.track_publications: dict[str, object] = {}
+
+
+class Room:
+    """A room whose person receives the agent's voice at once."""
+
+    def __init__(self) -> None:
+        self.remote_participants = {PERSON: Person()}
+        self.local_participant = self
+
+    def on(self, event: str, handler: object) -> None:
+        """Nothing happens in it."""
+
+    def isconnected(self) -> bool:
+        return True
+
+    async def publish_track(self, *_: object) -> "Room":
+        return self
+
+    async def wait_for_subscription(self) -> None:
+        """It is received already."""
+
+    async def set_attributes(self, attributes: dict[str, str]) -> None:
+        """Nobody looks at them."""
+
+
+class Listener:
+    """Notes what the line tells."""
+
+    def __init__(self) -> None:
+        self.peers: list[Peer] = []
+        self.played: list[Played] = []
+        self._changed = asyncio.Event()
+
+    def on_sound(self, pcm: bytes) -> None:
+        """Nobody speaks."""
+
+    def on_peer(self, peer: Peer) -> None:
+        self.peers.append(peer)
+        self._changed.set()
+
+    def on_played(self, played: Played) -> None:
+        self.played.append(played)
+        self._changed.set()
+
+    async def until(self, count: int, playout: str) -> None:
+        """Wait until so many samples of this reply were played."""
+        async with asyncio.timeout(15):
+            while Played(playout, count) not in self.played:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+def begun() -> tuple[RoomLine, Listener, asyncio.Task[None]]:
+    listener = Listener()
+    room = cast(rtc.Room, cast(Any, Room()))
+    line = RoomLine(room, asyncio.get_running_loop(), PERSON, listener)
+    return line, listener, asyncio.create_task(line.run())
+
+
+async def ended(running: asyncio.Task[None]) -> None:
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_reply_is_reported_until_all_of_it_was_played() -> None:
+    """Each report has more than the one before it, none more than was sent."""
+    line, listener, running = begun()
+    line.say(Begin("ply_1"))
+    for _ in range(3):
+        line.sound(bytes(2 * TENTH))
+    line.say(End("ply_1", 3 * TENTH))
+
+    await listener.until(3 * TENTH, "ply_1")
+
+    counts = [played.samples for played in listener.played]
+    assert counts == sorted(counts)
+    assert counts[0] < 3 * TENTH
+    assert listener.peers[0] == Peer(connected=True, reports_played=True)
+    await ended(running)
+
+
+async def test_a_reply_that_is_cut_off_is_reported_once_more_and_no_further() -> None:
+    """The next reply is counted from its own beginning."""
+    line, listener, running = begun()
+    line.say(Begin("ply_1"))
+    line.sound(bytes(2 * 5 * TENTH))
+    line.say(Clear("ply_1"))
+    line.say(Begin("ply_2"))
+    line.sound(bytes(2 * TENTH))
+
+    await listener.until(TENTH, "ply_2")
+
+    assert all(report.samples < 5 * TENTH for report in listener.played)
+    names = [report.playout for report in listener.played]
+    assert names == sorted(names)
+    await ended(running)
