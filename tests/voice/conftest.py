@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -11,12 +10,12 @@ import pytest
 
 from agent_bridge.agent.answers import Responder
 from agent_bridge.agent.conversation import Minds
-from agent_bridge.agent.process import load_minds, serve
+from agent_bridge.agent.process import load_minds
 from agent_bridge.agent.speech.hibari_voice import HibariVoice
 from agent_bridge.agent.speech.recogniser import LocalRecogniser
 from tests.sample_clock import SampleClock, clocks_of
-from tests.speech import sentences
-from tests.voice.server import KEY, Server
+from tests.voice.made_speech import made_minds
+from tests.voice.server import Server
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -65,17 +64,14 @@ def responder(minds: Minds) -> Responder:
     return minds.answers
 
 
-@pytest.fixture
-async def slowness(recogniser: LocalRecogniser) -> float:
-    """How many times as long as on two idle cores decoding takes here and now, at least 1.
-
-    Bounds on latency are multiplied by it, so that they mean the same on a machine that is busy.
-    """
-    sound = sentences()[0].pcm
-    began = time.monotonic()
-    for _ in range(3):
-        await asyncio.gather(*(recogniser.decoders.decode(sound, True) for _ in range(2)))
-    return max(1.0, (time.monotonic() - began) / 0.8)
+@pytest.fixture(scope="session")
+def made() -> Iterator[Minds]:
+    """The agent's minds with speech that is made: see `made_speech`."""
+    minds = made_minds()
+    yield minds
+    for part in (minds.recogniser, minds.voice):
+        assert part is not None
+        asyncio.run(part.aclose())
 
 
 @pytest.fixture
@@ -91,15 +87,3 @@ async def server(clock: None) -> AsyncIterator[Server]:
     """`/bridge` and `/audio`, without an agent."""
     async with Server().running() as server:
         yield server
-
-
-@pytest.fixture
-async def attended(server: Server, minds: Minds) -> AsyncIterator[Server]:
-    """The same, with the shipped agent as its worker; three people may talk at once."""
-    agent = asyncio.create_task(serve(server.url, KEY, ["voxql"], minds, places=3))
-    try:
-        await server.worker_came()
-        yield server
-    finally:
-        agent.cancel()
-        await asyncio.gather(agent, return_exceptions=True)

@@ -89,7 +89,7 @@ class Talk:
 
 async def heard(recogniser: LocalRecogniser, someone: RoomPerson) -> str:
     sound = np.concatenate([resampled(bytes(someone.heard)), silence(1)])
-    return final_text(await recognise(recogniser, sound, speed=2))
+    return final_text(await recognise(recogniser, sound))
 
 
 async def test_what_is_said_is_reported_and_answered(

@@ -1,6 +1,7 @@
-"""A long conversation: neither memory nor lag may grow. Takes ten minutes; run by `make soak`."""
+"""What must not grow while somebody talks for long: memory, and lag. Run by `make soak`."""
 
 import asyncio
+import gc
 import sys
 import time
 from itertools import cycle
@@ -9,9 +10,11 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.speech import cards, sentences
+from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from tests.speech import cards, sentences, silence
 from tests.voice.person import person
 from tests.voice.server import KEY, Notes, Server
+from tests.voice.test_recognition import recognise
 
 MINUTES = 10
 PROGRAM = """
@@ -66,3 +69,19 @@ async def test_ten_minutes_of_conversation_grow_nothing(server: Server) -> None:
     finally:
         agent.terminate()
         await agent.wait()
+
+
+@pytest.mark.soak
+@pytest.mark.sample_clock
+async def test_memory_does_not_grow_while_somebody_talks(
+    clock: None, recogniser: LocalRecogniser
+) -> None:
+    """Two minutes and a half of speech, fast: the second half adds less than 5 MiB."""
+    sound = np.concatenate([part for clip in sentences() for part in (clip.pcm, silence(0.5))])
+    process = psutil.Process()
+    sizes = []
+    for _ in range(6):
+        await recognise(recogniser, sound)
+        gc.collect()
+        sizes.append(process.memory_info().rss)
+    assert min(sizes[4:]) - max(sizes[1:3]) < 5 * 2**20

@@ -1,0 +1,1 @@
+"""One suite for every line between an agent and a person."""

@@ -1,0 +1,105 @@
+"""Speech that is made instead of recorded: it can be read back exactly, and costs nothing.
+
+Each word is a stretch of a level of its own. The decoder reads words from levels; the detector
+takes what is loud for speech; the voice speaks in the same way, so that a test can say which words
+are in any sound, on either side. All that is between them is the shipped agent.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from livekit.agents import tts
+
+from agent_bridge.agent.answers import Responder
+from agent_bridge.agent.conversation import Minds
+from agent_bridge.agent.speech.decoders import Decoders, Sound
+from agent_bridge.agent.speech.ear import Pcm
+from agent_bridge.agent.speech.hibari_voice import SAMPLE_RATE as VOICE_RATE
+from agent_bridge.agent.speech.hibari_voice import HibariVoice, Spoken
+from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from tests.speech import RATE
+
+WORD_S: Final = 0.25
+"""Seconds that a word takes."""
+_SOUNDS: Final = 0.9
+"""The part of that which is not silent: it tells two equal words apart."""
+_IS_HEARD: Final = 0.35
+"""The part of a word that has to be heard of it, as in `agent_bridge.agent.playout`."""
+_QUIET: Final = 1_000
+_STEP: Final = 16
+
+_words: list[str] = []
+"""Each has the level that its place gives it."""
+
+
+def spoken(text: str, rate: int = RATE) -> npt.NDArray[np.int16]:
+    """Return the sound of a text."""
+    size = round(WORD_S * rate)
+    sound = np.zeros((len(text.split()), size), np.int16)
+    for place, word in zip(sound, text.split(), strict=True):
+        place[: round(_SOUNDS * size)] = _level(word)
+    return sound.reshape(-1)
+
+
+def words_in(sound: npt.NDArray[np.int16], rate: int = RATE) -> str:
+    """Return the text whose sound this is; a word that began is one once a part of it is there."""
+    return " ".join(_read(sound, round(_IS_HEARD * _SOUNDS * WORD_S * rate)))
+
+
+def _level(word: str) -> int:
+    if word not in _words:
+        _words.append(word)
+    return _QUIET + _STEP * (_words.index(word) + 1)
+
+
+def _read(sound: npt.NDArray[np.int16], enough: int) -> Iterator[str]:
+    ends = np.flatnonzero(np.diff(sound)) + 1
+    for stretch in np.split(sound, ends):
+        if len(stretch) > enough and stretch[0] > _QUIET:
+            yield _words[(int(stretch[0]) - _QUIET) // _STEP - 1]
+
+
+class _Decoder:
+    """Reads words from levels."""
+
+    def decode(self, sound: Sound) -> str:
+        return words_in(np.rint(sound * 32_768).astype(np.int16))
+
+
+class _Detector:
+    """Takes what is loud for speech."""
+
+    def predict(self, pcm: Pcm) -> float:
+        return 1.0 if np.abs(pcm).max() > _QUIET // 2 else 0.0
+
+
+class MadeVoice(HibariVoice):
+    """The shipped voice's way through sentences, with sound that is made."""
+
+    def __init__(self) -> None:
+        # Without a model, which is what its own constructor loads.
+        tts.TTS.__init__(
+            self,
+            capabilities=tts.TTSCapabilities(streaming=True, aligned_transcript=True),
+            sample_rate=VOICE_RATE,
+            num_channels=1,
+        )
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="voice")
+
+    def speak(self, sentence: str) -> Spoken:
+        """Return the sentence's sound, with the place of each word."""
+        words, size = sentence.split(), round(WORD_S * VOICE_RATE)
+        places = [
+            (f"{word} ", number * size, round((number + _SOUNDS) * size))
+            for number, word in enumerate(words)
+        ]
+        return Spoken(spoken(sentence, VOICE_RATE).tobytes(), places)
+
+
+def made_minds() -> Minds:
+    """Return the shipped agent's minds, but for which words are in a sound, and how they sound."""
+    hears = LocalRecogniser(Decoders(_Decoder, 2), _Detector, model="made", language="en")
+    return Minds(Responder(), hears, MadeVoice())
