@@ -1,0 +1,214 @@
+"""Each implementation of a line, opened with a person at the other end of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+from livekit import api, rtc
+
+from agent_bridge.agent.line import AudioLine, Line
+from agent_bridge.agent.room_line import RoomLine, RoomLost
+from agent_bridge.audio_protocol import Peer, Played
+from tests.attach import people
+from tests.livekit_server import KEY, SECRET, LiveKitServer
+from tests.voice.memory_line import Cable
+from tests.voice.person import Person, person
+from tests.voice.server import Server
+
+Sound = npt.NDArray[np.int16]
+SESSION = "ses_line"
+WITHIN_S = 60.0
+
+
+class Listener:
+    """Notes what comes from the person."""
+
+    def __init__(self) -> None:
+        self.sound = bytearray()
+        self.peers: list[Peer] = []
+        self.played: list[Played] = []
+        self._changed = asyncio.Event()
+
+    def on_sound(self, pcm: bytes) -> None:
+        self.sound += pcm
+        self._changed.set()
+
+    def on_peer(self, peer: Peer) -> None:
+        self.peers.append(peer)
+        self._changed.set()
+
+    def on_played(self, played: Played) -> None:
+        self.played.append(played)
+        self._changed.set()
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether a person is there."""
+        return bool(self.peers) and self.peers[-1].connected
+
+    def samples(self, playout: str) -> list[int]:
+        """Return how much of a reply was played, as it was reported."""
+        return [played.samples for played in self.played if played.playout == playout]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Someone(Protocol):
+    """The person, whatever they are connected by."""
+
+    async def speak(self, pcm: Sound, then: float = 1.0) -> object:
+        """Say something in real time, then be silent for a while."""
+
+    def heard(self) -> Sound:
+        """Return what they have heard of the agent, at 24,000 samples a second."""
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until what they hear, or see, makes this true."""
+
+
+class Ends(Protocol):
+    """Both ends of a line."""
+
+    listener: Listener
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps what is said before the agent's end is there."""
+
+    @property
+    def loss(self) -> type[Exception] | None:
+        """What the agent's end fails with when the line has ended; None: it returns."""
+
+    def line(self) -> Line:
+        """Return the agent's end; called once."""
+
+    def person(self) -> AbstractAsyncContextManager[Someone]:
+        """Let the person come, and go in the end."""
+
+    async def end(self) -> None:
+        """End it for good, from the server's side."""
+
+
+class _Near:
+    """A person of `/audio`, or of a line that is like it."""
+
+    def __init__(self, someone: Person) -> None:
+        self._someone = someone
+
+    async def speak(self, pcm: Sound, then: float = 1.0) -> object:
+        return await self._someone.speak(pcm, then)
+
+    def heard(self) -> Sound:
+        return np.concatenate([reply.heard() for reply in self._someone.replies])
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        await self._someone.until(condition, WITHIN_S)
+
+
+class InMemory:
+    """A line that the tests have."""
+
+    keeps, loss = True, None
+
+    def __init__(self) -> None:
+        self.listener = Listener()
+        self._cable = Cable()
+
+    def line(self) -> Line:
+        return self._cable.line(self.listener)
+
+    @asynccontextmanager
+    async def person(self) -> AsyncIterator[Someone]:
+        async with self._cable.person() as someone:
+            yield _Near(someone)
+
+    async def end(self) -> None:
+        self._cable.is_over.set()
+
+
+class OverAudio:
+    """`/audio`, through a real server."""
+
+    keeps, loss = True, None
+
+    def __init__(self, server: Server) -> None:
+        self.listener = Listener()
+        self._server = server
+
+    def line(self) -> Line:
+        token = self._server.tokens.media(SESSION, "agent", 1)[0]
+        return AudioLine(self._server.url, token, self.listener)
+
+    @asynccontextmanager
+    async def person(self) -> AsyncIterator[Someone]:
+        token = self._server.person_token(SESSION)
+        async with person(self._server.url, token) as someone:
+            yield _Near(someone)
+
+    async def end(self) -> None:
+        self._server.relay.end(SESSION)
+
+
+class _InRoom:
+    """A person in a room."""
+
+    def __init__(self, someone: people.RoomPerson) -> None:
+        self._someone = someone
+
+    async def speak(self, pcm: Sound, then: float = 1.0) -> object:
+        await self._someone.speak(pcm, then)
+        return None
+
+    def heard(self) -> Sound:
+        return np.frombuffer(bytes(self._someone.heard), np.int16)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        await self._someone.until(condition, WITHIN_S)
+
+
+class InRoom:
+    """A room of a real LiveKit server."""
+
+    keeps, loss = False, RoomLost
+
+    def __init__(self, livekit: LiveKitServer) -> None:
+        self.listener = Listener()
+        self._livekit = livekit
+        self._name = f"line-{uuid4().hex}"
+        self._room = rtc.Room()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator["InRoom"]:
+        """Let the agent's end into the room, as LiveKit lets a job in."""
+        grants = api.VideoGrants(room_join=True, room=self._name, can_update_own_metadata=True)
+        access = api.AccessToken(KEY, SECRET).with_identity("agent").with_grants(grants)
+        options = rtc.RoomOptions(auto_subscribe=False)
+        await self._room.connect(self._livekit.url, access.to_jwt(), options)
+        try:
+            yield self
+        finally:
+            await self._room.disconnect()
+
+    def line(self) -> Line:
+        loop = asyncio.get_running_loop()
+        return RoomLine(self._room, loop, f"person-{SESSION}", self.listener)
+
+    @asynccontextmanager
+    async def person(self) -> AsyncIterator[Someone]:
+        async with self.enters(f"person-{SESSION}") as someone:
+            yield _InRoom(someone)
+
+    def enters(self, identity: str) -> AbstractAsyncContextManager[people.RoomPerson]:
+        """Let anybody into the room."""
+        return people.person(self._livekit, self._name, identity)
+
+    async def end(self) -> None:
+        await people.delete_room(self._livekit, self._name)

@@ -1,0 +1,187 @@
+"""What every line does for a conversation: in memory, over `/audio`, in a room of LiveKit."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from itertools import groupby
+
+import numpy as np
+import pytest
+
+from agent_bridge.agent.line import Line
+from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Begin, Clear, End
+from tests.livekit_server import LiveKitServer
+from tests.speech import RATE
+from tests.voice.lines.ends import Ends, InMemory, InRoom, OverAudio, Sound
+from tests.voice.server import Server
+
+ALMOST = 0.12
+"""Seconds that may be missing of a sound, or be more, where a codec has been at it."""
+
+
+@asynccontextmanager
+async def running(ends: Ends) -> AsyncIterator[Line]:
+    """Keep up the agent's end."""
+    line = ends.line()
+    task = asyncio.create_task(line.run())
+    try:
+        yield line
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def tone(seconds: float, rate: int = RATE) -> Sound:
+    at = np.arange(round(seconds * rate)) / rate
+    return np.asarray(8_000 * np.sin(2 * np.pi * 300 * at), np.int16)
+
+
+def loud(sound: Sound, rate: int) -> float:
+    """Return how many seconds of this are not silent."""
+    size = rate // 50
+    frames = np.abs(sound[: len(sound) // size * size].astype(np.int32)).reshape(-1, size)
+    return float((frames.max(axis=1) > 2_000).sum() / 50)
+
+
+def send(line: Line, seconds: float) -> int:
+    """Send so much of a reply, and return how many samples it is."""
+    sound, size = tone(seconds, OUTPUT_SAMPLE_RATE), OUTPUT_SAMPLE_RATE // 25
+    for start in range(0, len(sound), size):
+        line.sound(sound[start : start + size].tobytes())
+    return len(sound)
+
+
+class Lines:
+    """What holds for all of them."""
+
+    async def test_what_the_person_says_arrives(self, ends: Ends) -> None:
+        """All of it from when the agent hears; before that only where the line keeps it."""
+        listener = ends.listener
+        async with ends.person() as someone:
+            await someone.speak(tone(0.4), then=0.2)
+            async with running(ends) as line:
+                await listener.until(lambda: listener.is_attended)
+                await line.hears()
+                await someone.speak(tone(0.6), then=0.4)
+                expected = 1.0 if ends.keeps else 0.6
+
+                def arrived() -> float:
+                    return loud(np.frombuffer(bytes(listener.sound), np.int16), RATE)
+
+                await listener.until(lambda: arrived() >= expected - ALMOST)
+                assert arrived() == pytest.approx(expected, abs=ALMOST)
+
+    async def test_a_reply_is_reported_until_all_of_it_was_played(self, ends: Ends) -> None:
+        """Not before: reports grow while it plays, and end with its length."""
+        listener = ends.listener
+        async with ends.person() as someone, running(ends) as line:
+            await listener.until(lambda: listener.is_attended)
+            line.say(Begin("reply"))
+            samples = send(line, 0.8)
+            line.say(End("reply", samples))
+            await listener.until(lambda: samples in listener.samples("reply"))
+            reports = listener.samples("reply")
+            assert reports == sorted(reports)
+            assert len(set(reports)) >= 4
+            assert reports[-1] == samples
+            await someone.until(lambda: loud(someone.heard(), OUTPUT_SAMPLE_RATE) >= 0.8 - ALMOST)
+
+    async def test_a_reply_that_is_cut_is_reported_as_far_as_it_was_played(
+        self, ends: Ends
+    ) -> None:
+        """Nothing of it is heard after that, and the next one is whole."""
+        listener = ends.listener
+        async with ends.person() as someone, running(ends) as line:
+            await listener.until(lambda: listener.is_attended)
+            line.say(Begin("cut"))
+            sent = send(line, 0.9)
+            await listener.until(lambda: max(listener.samples("cut"), default=0) >= sent / 4)
+            before = len(listener.played)
+            line.say(Clear("cut"))
+            await listener.until(lambda: len(listener.played) > before)
+            played = listener.samples("cut")[-1]
+            assert sent / 4 <= played <= sent / 2
+
+            line.say(Begin("next"))
+            samples = send(line, 0.4)
+            line.say(End("next", samples))
+            await listener.until(lambda: samples in listener.samples("next"))
+            assert listener.samples("cut")[-1] == played
+            heard = played / OUTPUT_SAMPLE_RATE + 0.4
+            await someone.until(lambda: loud(someone.heard(), OUTPUT_SAMPLE_RATE) >= heard - ALMOST)
+            assert loud(someone.heard(), OUTPUT_SAMPLE_RATE) == pytest.approx(heard, abs=ALMOST)
+
+    async def test_the_agent_learns_when_the_person_comes_and_goes(self, ends: Ends) -> None:
+        """Each time; who is not there is not waited for."""
+        listener = ends.listener
+        async with running(ends) as line:
+            await line.hears()
+            for _ in range(2):
+                async with ends.person():
+                    await listener.until(lambda: listener.is_attended)
+                    assert listener.peers[-1].reports_played
+                await listener.until(lambda: not listener.is_attended)
+        changes = [connected for connected, _ in groupby(peer.connected for peer in listener.peers)]
+        assert changes[changes.index(True) :] == [True, False, True, False]
+
+    async def test_a_line_that_ends_for_good_says_so(self, ends: Ends) -> None:
+        """Where the conversation can go on without sound it returns, and fails where it can not."""
+        listener = ends.listener
+        task = asyncio.create_task(ends.line().run())
+        async with ends.person():
+            await listener.until(lambda: listener.is_attended)
+            await ends.end()
+            with pytest.raises(ends.loss) if ends.loss else nullcontext():
+                await task
+        assert not listener.is_attended
+
+
+@pytest.mark.sample_clock
+class TestInMemory(Lines):
+    """The line of the tests, which conversations are tested with."""
+
+    @pytest.fixture
+    def ends(self, clock: None) -> Ends:
+        return InMemory()
+
+
+@pytest.mark.sample_clock
+class TestOverAudio(Lines):
+    """`/audio`, through a real server."""
+
+    @pytest.fixture
+    def ends(self, server: Server) -> Ends:
+        return OverAudio(server)
+
+
+class TestInARoom(Lines):
+    """A room of a real LiveKit server, in real time."""
+
+    @pytest.fixture
+    async def ends(self, livekit: LiveKitServer) -> AsyncIterator[Ends]:
+        async with InRoom(livekit).opened() as room:
+            yield room
+
+
+async def test_a_room_hears_only_the_person_and_shows_what_the_agent_does(
+    livekit: LiveKitServer,
+) -> None:
+    """Whoever else is there is not this conversation's."""
+    async with InRoom(livekit).opened() as room, running(room) as line:
+        listener = room.listener
+        async with room.enters("somebody-else") as other:
+            await other.speak(tone(0.4), then=0.2)
+            assert not listener.is_attended
+            async with room.person() as someone:
+                await listener.until(lambda: listener.is_attended)
+                await line.hears()
+                line.state("thinking")
+                await asyncio.gather(other.speak(tone(0.6)), someone.speak(tone(0.2), then=0.8))
+                (agent,) = (
+                    participant
+                    for participant in other.room.remote_participants.values()
+                    if participant.identity == "agent"
+                )
+                await other.until(lambda: agent.attributes.get("lk.agent.state") == "thinking")
+    said = loud(np.frombuffer(bytes(listener.sound), np.int16), RATE)
+    assert said == pytest.approx(0.2, abs=ALMOST)
