@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.attach.people import delete_room, open_room, person
@@ -71,23 +70,13 @@ async def until_all_are_free(program: AgentProgram) -> None:
     assert f"0 of {PLACES} places are taken" in newest(), program.log
 
 
-async def test_a_place_costs_nothing_while_nobody_has_it(
-    livekit: LiveKitServer, tmp_path: Path
-) -> None:
-    """No thread waits for each of them: at a hundred, their waking up alone would fill a core."""
-    threads = []
-    for places in (3, 200):
-        name = f"idle-{places}"
-        with voxql_agent(livekit, tmp_path, name, VOXQL_AGENT_PLACES=str(places)) as program:
-            await asyncio.to_thread(program.wait_for, "registered at LiveKit")
-            threads.append(psutil.Process(program._process.pid).num_threads())
-    assert threads[1] < threads[0] + 20
-
-
-async def test_every_place_is_given_to_somebody_and_given_again(
+async def test_every_place_is_given_again_until_the_worker_is_stopped(
     crowded: AgentProgram, server: Server, livekit: LiveKitServer
 ) -> None:
-    """One after the other until all are taken, then all at once."""
+    """One after the other until all are taken, then all at once.
+
+    SIGTERM in mid-sentence: what was heard becomes final, and another agent may go on.
+    """
     first = talks(server, livekit, "p", PLACES)
     for talk in first:
         await talk.begin()
@@ -96,13 +85,23 @@ async def test_every_place_is_given_to_somebody_and_given_again(
     await until_all_are_free(crowded)
     await end(await all_seated(server, livekit, "q"))
     await until_all_are_free(crowded)
+
+    talk = await seated(server, livekit, "stopped")
+    async with person(livekit, talk.room, talk.identity) as someone:
+        await talk.interrupted(someone)
+        assert await asyncio.to_thread(crowded.terminate) == 0
+        assert await talk.ended() == ["RESTARTING"]
+    assert len(talk.notes.finals("USER")) == 1
     assert "Traceback" not in crowded.log, crowded.log
 
 
-async def test_conversations_that_are_broken_off_take_no_place_along(
+async def test_conversations_that_are_broken_off_take_no_place_along_until_it_is_killed(
     crowded: AgentProgram, server: Server, livekit: LiveKitServer
 ) -> None:
-    """Rooms that are deleted at once, or when the agent is there; people who come and go."""
+    """Rooms that are deleted at once, or when the agent is there; people who come and go.
+
+    SIGKILL in mid-sentence: the newest interim is there, and the connection breaks.
+    """
     for number in range(2):
         early = f"early-{number}"
         ready, left = talks(server, livekit, f"r{number}", 2)
@@ -119,3 +118,11 @@ async def test_conversations_that_are_broken_off_take_no_place_along(
         # A place is free a little after its agent's last word; who is refused is not asked again.
         await until_all_are_free(crowded)
     await end(await all_seated(server, livekit, "s"))
+    await until_all_are_free(crowded)
+
+    talk = await seated(server, livekit, "killed")
+    async with person(livekit, talk.room, talk.identity) as someone:
+        await talk.interrupted(someone)
+        crowded.kill()
+        assert await talk.ended() == ["DISCONNECTED"]
+    assert talk.notes.finals("USER") == []

@@ -21,6 +21,7 @@ from tests.voice.server import Server
 
 Sound = npt.NDArray[np.int16]
 SESSION = "ses_line"
+PERSON = f"person-{SESSION}"
 WITHIN_S = 60.0
 
 
@@ -199,11 +200,11 @@ class InRoom:
 
     def line(self) -> Line:
         loop = asyncio.get_running_loop()
-        return RoomLine(self._room, loop, f"person-{SESSION}", self.listener)
+        return RoomLine(self._room, loop, PERSON, self.listener)
 
     @asynccontextmanager
     async def person(self) -> AsyncIterator[Someone]:
-        async with self.enters(f"person-{SESSION}") as someone:
+        async with self.enters(PERSON) as someone:
             yield _InRoom(someone)
 
     def enters(self, identity: str) -> AbstractAsyncContextManager[people.RoomPerson]:

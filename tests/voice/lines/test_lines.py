@@ -12,7 +12,7 @@ from agent_bridge.agent.line import Line
 from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Begin, Clear, End
 from tests.livekit_server import LiveKitServer
 from tests.speech import RATE
-from tests.voice.lines.ends import Ends, InMemory, InRoom, OverAudio, Sound
+from tests.voice.lines.ends import PERSON, Ends, InMemory, InRoom, OverAudio, Sound
 from tests.voice.server import Server
 
 ALMOST = 0.12
@@ -171,17 +171,14 @@ async def test_a_room_hears_only_the_person_and_shows_what_the_agent_does(
         listener = room.listener
         async with room.enters("somebody-else") as other:
             await other.speak(tone(0.4), then=0.2)
-            assert not listener.is_attended
-            async with room.person() as someone:
-                await listener.until(lambda: listener.is_attended)
-                await line.hears()
+            assert [peer for peer in listener.peers if peer.connected] == []
+            async with room.enters(PERSON) as someone:
+                # Who comes after the agent is heard from when it receives their microphone.
+                await someone.is_received()
                 line.state("thinking")
                 await asyncio.gather(other.speak(tone(0.6)), someone.speak(tone(0.2), then=0.8))
-                (agent,) = (
-                    participant
-                    for participant in other.room.remote_participants.values()
-                    if participant.identity == "agent"
-                )
+                assert listener.is_attended
+                agent = other.room.remote_participants["agent"]
                 await other.until(lambda: agent.attributes.get("lk.agent.state") == "thinking")
     said = loud(np.frombuffer(bytes(listener.sound), np.int16), RATE)
     assert said == pytest.approx(0.2, abs=ALMOST)

@@ -1,0 +1,81 @@
+"""A worker at a real LiveKit server, without models and without conversations."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from agent_bridge.agent.answers import Responder
+from agent_bridge.agent.conversation import Minds
+from agent_bridge.agent.room_worker import LiveKitSettings, RoomWorker
+from tests.conftest import StartLiveKit
+from tests.livekit_server import KEY, SECRET, LiveKitServer
+
+WITHIN_S = 60.0
+
+
+@asynccontextmanager
+async def registering(
+    livekit: LiveKitServer, name: str, places: int
+) -> AsyncIterator[asyncio.Semaphore]:
+    """Run a worker; what is yielded is released each time that LiveKit takes it."""
+    registered = asyncio.Semaphore(0)
+    worker = RoomWorker(Minds(Responder(), None, None), places)
+    where = LiveKitSettings(livekit.url, KEY, SECRET)
+    running = asyncio.create_task(worker.run(where, name, registered.release))
+    try:
+        yield registered
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_livekit_that_is_away_is_waited_for(
+    start_livekit: StartLiveKit, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The worker says so, tries on, and registers when it is there; also when it went away."""
+    livekit = await asyncio.to_thread(start_livekit)
+    livekit.kill()
+    async with registering(livekit, "waiting", 1) as registered, asyncio.timeout(WITHIN_S):
+        while "failed to connect to livekit" not in caplog.text:  # noqa: ASYNC110 - a log tells nobody
+            await asyncio.sleep(0.01)
+        assert registered.locked()
+        await asyncio.to_thread(livekit.start)
+        await registered.acquire()
+        await asyncio.to_thread(livekit.restart)
+        await registered.acquire()
+    assert registered.locked()
+
+
+async def test_a_place_costs_nothing_while_nobody_has_it(livekit: LiveKitServer) -> None:
+    """No thread waits for each of them: at a hundred, their waking up alone would fill a core."""
+    threads = []
+    for places in (3, 200):
+        async with registering(livekit, f"idle-{places}", places) as registered:
+            await asyncio.wait_for(registered.acquire(), WITHIN_S)
+            threads.append(threading.active_count())
+    assert threads[1] < threads[0] + 20
+
+
+@pytest.mark.parametrize("missing", ["LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"])
+def test_without_livekits_settings_it_says_what_is_missing(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence, status 78: starting it again would not help."""
+    given = {
+        "LIVEKIT_URL": "ws://127.0.0.1:7880",
+        "LIVEKIT_API_KEY": "key",
+        "LIVEKIT_API_SECRET": "secret",
+    }
+    del given[missing]
+    # It would set up the log of the process that runs the tests.
+    monkeypatch.setattr("serving.logs.log_to_stderr", lambda *_: None)
+
+    done = CliRunner().invoke(cli.app, ["agent", "--livekit"], env=given)
+
+    assert done.exit_code == 78
+    assert done.stderr == f"voxql: voxql agent --livekit needs {missing}; see docs/settings.md\n"
