@@ -64,15 +64,6 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def start_talking(transport: str, request: pytest.FixtureRequest) -> StartSpeaking:
-    """Start servers with this transport."""
-    start: StartSpeaking = request.getfixturevalue(
-        "start_in_rooms" if transport == "livekit" else "start_speaking"
-    )
-    return start
-
-
-@pytest.fixture(scope="session")
 def talking(transport: str, request: pytest.FixtureRequest) -> ServerProcess:
     """The shared server with this transport."""
     server: ServerProcess = request.getfixturevalue(

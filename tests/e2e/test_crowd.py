@@ -14,7 +14,7 @@ from tests.e2e.player import Player
 from tests.e2e.sound import Clip, recording
 from tests.e2e.words import error_rate
 
-pytestmark = [pytest.mark.timeout(150), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(150), pytest.mark.soak]
 
 PLACES = 3
 """Conversations at once, on the two cores that the checks run on."""

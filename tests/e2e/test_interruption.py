@@ -11,7 +11,7 @@ from tests.e2e.sound import recording, spoken
 from tests.e2e.words import error_rate, normal
 from tests.server_process import ServerProcess
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.soak]
 
 SENTENCE = (
     "the old train left the station early in the morning and went slowly along the river to the "

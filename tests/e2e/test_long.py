@@ -50,7 +50,7 @@ class Course:
         return min(size for at, size in self.memory if at >= late) - early
 
 
-@pytest.mark.alone
+@pytest.mark.soak
 @pytest.mark.timeout(150)
 async def test_a_minute_of_talk(speaking: ServerProcess) -> None:
     """The short form: the end of a minute is like its beginning."""

@@ -20,7 +20,7 @@ ONE_BY_ONE = 10
 AT_ONCE = 25
 
 
-@pytest.mark.parametrize("synchronous", ["default", "NORMAL", "OFF"])
+@pytest.mark.parametrize("synchronous", ["default", "NORMAL"])
 async def test_acknowledged_means_synced(tmp_path: Path, synchronous: str) -> None:
     """Between a final's arrival and its ack the database is synced; turned down, it is not."""
     trace = await _traced(tmp_path, synchronous)

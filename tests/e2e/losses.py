@@ -1,0 +1,145 @@
+"""What is lost in the middle of a conversation: the person, their agent, the server."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psutil
+from websockets.exceptions import ConnectionClosed
+
+from tests.attach.programs import AgentProgram
+from tests.e2e.call import Call
+from tests.e2e.person import Person
+from tests.e2e.player import RATE
+from tests.e2e.room_line import RoomLine
+from tests.e2e.saying import Spoken, begin_sentence, say
+from tests.e2e.seen import Json
+from tests.e2e.sound import recording
+from tests.server_process import ServerProcess
+from tests.storage.disk import rows
+
+AFTER: Final = "0880"
+"""What is said once all is well again."""
+WITHIN_S: Final = 60.0
+_HAS_LEFT: Final = "SELECT person_back_by IS NOT NULL FROM sessions WHERE id = ?"
+_SPOKEN: Final = """
+SELECT role, text, is_final FROM utterances WHERE session_id = ? ORDER BY position"""
+_STATE: Final = """
+SELECT status, end_reason, agent_back_by IS NOT NULL FROM sessions WHERE id = ?"""
+
+
+@dataclass
+class Loss:
+    """Something was lost in mid-sentence, and replaced."""
+
+    kept: list[Json]
+    """What was said from the cut on."""
+    statuses: list[str]
+    """Those that the session has had meanwhile."""
+    is_all_seen: bool
+    """Whether the person has seen all that is stored, and nothing else."""
+    key: str = ""
+    """Of the line or the sentence that was cut off."""
+    after: Spoken | None = None
+
+
+@dataclass
+class Stop:
+    """The server was told to stop in mid-sentence."""
+
+    call: Call
+    status: int
+    """What it returned."""
+    spoken: list[tuple[Any, ...]]
+    """What it left in its database of this conversation: role, text, whether it is final."""
+    state: list[tuple[Any, ...]]
+    """The session's status, its end, and whether an agent may come back to it."""
+
+
+async def lose_person(server: ServerProcess, person: Person, call: Call) -> Loss:
+    """Let their connection break off until the server has noticed that they are gone."""
+    before, statuses = set(call.held), len(call.statuses)
+    cut = await begin_sentence(call)
+    await _notices(server, call, has_left=False)
+    await call.drop()
+    await _notices(server, call, has_left=True)
+    call.microphone.forget()
+    await call.rejoin()
+    after = await say(call, recording(AFTER))
+    key = call.interims(cut.began)[0].key
+    return await _loss(person, call, before, statuses, key, after)
+
+
+async def lose_agent(server: ServerProcess, person: Person, call: Call) -> Loss:
+    """Kill it in the middle of its answer to a typed line; the server starts another."""
+    before, statuses = set(call.held), len(call.statuses)
+    began = asyncio.get_running_loop().time()
+    await person.types(call.id, "What is seven times eight?")
+    await call.until(lambda: call.finals("AGENT", began) and call.is_quiet(began))
+    replies = len(call.replies)
+    key = await person.types(call.id, "What can you do?")
+    await call.until(lambda: len(call.replies) > replies and call.replies[-1].samples > RATE)
+
+    for process in psutil.Process(server.process.pid).children():
+        process.kill()
+
+    await call.until(lambda: call.statuses[statuses:] == ["STARTING", "ACTIVE"])
+    await call.until(lambda: len(call.finals("AGENT", began)) == 2)
+    return await _loss(person, call, before, statuses, key)
+
+
+async def lose_worker(
+    first: AgentProgram, start_another: Callable[[], object], person: Person, call: Call
+) -> Loss:
+    """Kill the worker in the middle of a sentence of the person's; there is another."""
+    line = call.line
+    assert isinstance(line, RoomLine)
+    [lost] = line.voices
+    await asyncio.to_thread(start_another)
+    before, statuses = set(call.held), len(call.statuses)
+    cut = await begin_sentence(call)
+    await asyncio.to_thread(first.kill)
+    call.microphone.forget()
+    await call.until(lambda: call.statuses[statuses:] == ["STARTING", "ACTIVE"])
+    await call.until(lambda: line.voices and lost not in line.voices)
+    after = await say(call, recording(AFTER))
+    key = call.interims(cut.began)[0].key
+    return await _loss(person, call, before, statuses, key, after)
+
+
+async def stop(server: ServerProcess, person: Person) -> Stop:
+    """Begin a conversation and tell the server to stop in the middle of a sentence."""
+    call = await person.talk()
+    await Call.__aenter__(call)
+    await begin_sentence(call)
+    stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+    with suppress(ConnectionClosed):  # the media end first
+        await call.until(lambda: call.end)
+    status = await stopping
+    await asyncio.wait(call._tasks)  # the server is gone, and with it both streams
+    await call.hang_up()
+    database = server.data_dir / "voxql.db"
+    return Stop(call, status, rows(database, _SPOKEN, call.id), rows(database, _STATE, call.id))
+
+
+async def _notices(server: ServerProcess, call: Call, *, has_left: bool) -> None:
+    """Wait until the server knows whether the person is there, which no client can see."""
+    async with asyncio.timeout(WITHIN_S):
+        while rows(server.data_dir / "voxql.db", _HAS_LEFT, call.id) != [(has_left,)]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def _loss(
+    person: Person,
+    call: Call,
+    before: set[str],
+    statuses: int,
+    key: str,
+    after: Spoken | None = None,
+) -> Loss:
+    kept = await person.utterances(call.id)
+    is_all_seen = {one["key"] for one in kept} == set(call.held)
+    new = [one for one in kept if one["key"] not in before]
+    return Loss(new, call.statuses[statuses:], is_all_seen, key, after)
