@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from livekit import api, rtc
-from livekit.protocol.models import Room
+from livekit.protocol.models import ParticipantInfo, Room
 
 from tests.faults.account import Account, Refused
 from tests.faults.journal import Journal
@@ -153,10 +153,12 @@ class Hall:
 
         await until(look, within)
 
-    async def people(self, name: str) -> set[str]:
+    async def people_in(self, name: str) -> list[ParticipantInfo]:
         request = api.ListParticipantsRequest(room=name)
-        answer = await self.api.room.list_participants(request)
-        return {one.identity for one in answer.participants}
+        return list((await self.api.room.list_participants(request)).participants)
+
+    async def people(self, name: str) -> set[str]:
+        return {one.identity for one in await self.people_in(name)}
 
     async def metrics(self) -> str:
         assert self.account.http is not None

@@ -1,23 +1,26 @@
 """Single calls to a real LiveKit: what they come to, and how each failure is told."""
 
+import socket
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
-from agent_bridge.livekit.control import LiveKitControl, LiveKitTrouble, RoomGone
+from agent_bridge.livekit.control import CALL_S, LiveKitControl, LiveKitTrouble, RoomGone
 from agent_bridge.livekit.venue import LiveKitVenue
+from agent_bridge.venue import Condition
 from agent_bridge.workers import NoAgent, StartRequest
 from tests.livekit_server import KEY, SECRET, LiveKitServer
 from tests.ports import free_port
 
-CALL_S = 30.0
+PATIENT_S = 30.0
 """Where no limit is tested."""
 
 
 @pytest.fixture
 async def control(livekit: LiveKitServer) -> AsyncIterator[LiveKitControl]:
-    control = LiveKitControl(livekit.url, KEY, SECRET, call_s=CALL_S)
+    control = LiveKitControl(livekit.url, KEY, SECRET, call_s=PATIENT_S)
     yield control
     await control.close()
 
@@ -119,4 +122,34 @@ async def test_livekits_condition_is_asked_for_once_in_a_while(livekit: LiveKitS
 
     assert all(answer.is_ready for answer in answers)
     assert venue.traffic().calls == {("list_rooms", "ok"): 1}
+    await venue._control.close()
+
+
+async def test_a_livekit_that_does_not_answer_holds_nobody_up() -> None:
+    """It takes connections and says nothing: whoever wants an agent is told in time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
+        venue = LiveKitVenue(url, KEY, SECRET, "http://127.0.0.1:8000", call_s=0.2)
+
+        with pytest.raises(NoAgent, match="try again"):
+            await venue.start(StartRequest("ses_x", 1, "agent", "token", "", "room"))
+
+        assert await venue.condition() == Condition(False, {"livekit": "not ready"})
+        await venue._control.close()
+    assert CALL_S < 5, "what a person waits for an agent"
+
+
+async def test_a_wrong_key_is_said_by_the_condition_and_in_the_log(livekit: LiveKitServer) -> None:
+    """The person is told to try again; whoever runs the server finds the reason, not the secret."""
+    wrong = "not the secret, but just as long as one"
+    venue = LiveKitVenue(livekit.url, KEY, wrong, "http://127.0.0.1:8000")
+
+    with capture_logs() as logs, pytest.raises(NoAgent, match="try again"):
+        await venue.start(StartRequest("ses_x", 1, "agent", "token", "", "room"))
+
+    [line] = logs
+    assert (line["event"], line["log_level"]) == ("livekit_not_asked", "warning")
+    assert "401" in line["reason"]
+    assert wrong not in str(logs)
+    assert not (await venue.condition()).is_ready
     await venue._control.close()

@@ -182,7 +182,7 @@ async def test_rooms_of_others_on_the_same_livekit_are_left_alone(
 
 
 async def test_without_a_worker_the_agent_times_out_and_a_retry_works(on: Hall) -> None:
-    """FAILED after five seconds; the worker that has come since gets one job, of attempt 2."""
+    """FAILED when its time is up; the worker that has come since gets one job, of attempt 2."""
     started = await on.start()
     session, room = started["session"]["id"], started["connection"]["roomName"]
     failed = await on.becomes(session, "FAILED")
@@ -206,7 +206,7 @@ async def test_without_a_worker_the_agent_times_out_and_a_retry_works(on: Hall) 
 
 
 async def test_an_agent_that_comes_late_makes_the_session_active(on: Hall) -> None:
-    """Its job was taken in time, but it was not ready within five seconds."""
+    """Its job was taken in time, but it was not ready in time."""
     worker = await on.worker()
     started = await on.start()
     session = started["session"]["id"]
