@@ -1,22 +1,26 @@
 """Fixtures: a real server with the real agent, and people at real browsers in front of it."""
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.attach.programs import AgentProgram
-from tests.browser.person import Person, at_a_browser
+from tests.browser.chromium import shared_chromium
+from tests.browser.person import Person, at_a_browser, in_a_profile
 from tests.e2e.sound import Clip
 from tests.livekit_server import LiveKitServer
 from tests.server_process import ROOT, ServerProcess
+from tests.shared import Shared
 
 READY_WITHIN_S = 120.0
 
+Chromium = Callable[[], Awaitable[Browser]]
 Visit = Callable[..., Awaitable[Person]]
 
 
@@ -38,21 +42,61 @@ def server_of(livekit: LiveKitServer, folder: Path, **environment: str) -> Serve
     return ServerProcess(folder, **settings).start()
 
 
-@pytest.fixture
-async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    """What drives the browsers of this process."""
+    async with async_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright, shared: Shared) -> Chromium:
+    """The browser of all who need nothing special; the first of them connects to it."""
+    connected: list[Browser] = []
+
+    async def browser() -> Browser:
+        if not connected:
+            connected.append(await playwright.chromium.connect(shared_chromium(shared)))
+        return connected[0]
+
+    return browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(chromium: Chromium, playwright: Playwright, tmp_path: Path) -> AsyncIterator[Visit]:
     """Open pages as people do; all of them leave with the test.
 
-    What `says` lists begins when the page opens the microphone; its numbers are silent seconds.
+    A browser of its own is started for who has flags, or another microphone than one that hears
+    nothing: none, one that may not be used, or one that hears what `says` lists, beginning when the
+    page opens it; its numbers are silent seconds. Pages move as little as they may, unless told.
     """
     async with AsyncExitStack() as stack:
-        playwright = await stack.enter_async_context(async_playwright())
 
         async def opened(
-            url: str, says: list[Clip | float] | None = None, **options: Any
+            url: str,
+            says: Sequence[Clip | float] = (),
+            *,
+            has_microphone: bool = True,
+            may_use_microphone: bool = True,
+            flags: Sequence[str] = (),
+            **options: Any,
         ) -> Person:
+            options = {"reduced_motion": "reduce", **options}
+            if has_microphone and may_use_microphone and not (says or flags):
+                somebody = in_a_profile(await chromium(), url, **options)
+                return await stack.enter_async_context(somebody)
             folder = tmp_path / f"person-{len(list(tmp_path.glob('person-*')))}"
             folder.mkdir()
-            person = at_a_browser(playwright, url, says or [], folder, **options)
+            person = at_a_browser(
+                playwright,
+                url,
+                says,
+                folder,
+                has_microphone=has_microphone,
+                may_use_microphone=may_use_microphone,
+                flags=flags,
+                **options,
+            )
             return await stack.enter_async_context(person)
 
         yield opened

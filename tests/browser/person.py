@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from playwright.async_api import (
+    Browser,
     BrowserContext,
     ConsoleMessage,
     Locator,
@@ -22,19 +23,10 @@ from playwright.async_api import (
     expect,
 )
 
+from tests.browser.chromium import ALLOWED, CHROMIUM, FLAGS, SOUNDS_AT_ONCE, hearing
 from tests.browser.in_the_page import MOUTH, STATES
-from tests.e2e.sound import RATE, Clip, write_wav
+from tests.e2e.sound import RATE, Clip
 
-CHROMIUM: Final = "/usr/bin/chromium"
-FLAGS: Final = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PATIENCE_MS: Final = 30_000
 LEAD_S: Final = 6.0
 """Silence before somebody speaks whose sound begins with the click: the server gives an agent 5 s
@@ -260,6 +252,9 @@ def _axe() -> str:
     return (root / "frontend/node_modules/axe-core/axe.min.js").read_text()
 
 
+VIEWPORT: Final = {"width": 1280, "height": 860}
+
+
 @asynccontextmanager
 async def at_a_browser(
     playwright: Playwright,
@@ -274,29 +269,41 @@ async def at_a_browser(
     **options: Any,
 ) -> AsyncIterator[Person]:
     """Start a browser of its own for one person."""
-    allowing = (
-        "--use-fake-ui-for-media-stream" if may_use_microphone else "--deny-permission-prompts"
-    )
-    args = [*FLAGS, allowing, *flags]
+    args = [*FLAGS, ALLOWED if may_use_microphone else "--deny-permission-prompts", *flags]
     if speaks_on_demand:
-        # As for a page that hears a real microphone.
-        args.append("--autoplay-policy=no-user-gesture-required")
+        args.append(SOUNDS_AT_ONCE)
     if has_microphone:
-        wav = write_wav(folder / "microphone.wav", _sound(says))
-        args.append("--use-fake-device-for-media-stream")
-        args.append(f"--use-file-for-fake-audio-capture={wav}%noloop")
+        args.extend(hearing(folder, _sound(says)))
     context = await playwright.chromium.launch_persistent_context(
         folder / "profile",
         executable_path=CHROMIUM,
         args=args,
-        **{"viewport": {"width": 1280, "height": 860}, **options},
+        **{"viewport": VIEWPORT, **options},
     )
+    async with _somebody(url, context, context.pages[0], speaks_on_demand) as person:
+        yield person
+
+
+@asynccontextmanager
+async def in_a_profile(
+    chromium: Browser, url: str, *, speaks_on_demand: bool = False, **options: Any
+) -> AsyncIterator[Person]:
+    """Let one person use a browser that others use as well; they share nothing that it keeps."""
+    context = await chromium.new_context(**{"viewport": VIEWPORT, **options})
+    async with _somebody(url, context, await context.new_page(), speaks_on_demand) as person:
+        yield person
+
+
+@asynccontextmanager
+async def _somebody(
+    url: str, context: BrowserContext, page: Page, speaks_on_demand: bool
+) -> AsyncIterator[Person]:
     await context.add_init_script(STATES)
     if speaks_on_demand:
         await context.add_init_script(MOUTH)
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
-    person = Person(url, context.pages[0], context)
+    person = Person(url, page, context)
     _watch(person)
     try:
         yield person

@@ -12,7 +12,7 @@ from tests.browser.person import Person, broken
 from tests.e2e.sound import recording
 from tests.server_process import ServerProcess
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 SMALLEST_TARGET = 44
 # A box to tick is hit on its label, too; a link within a sentence is as high as its line

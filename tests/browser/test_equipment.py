@@ -13,7 +13,7 @@ from tests.browser.person import Person
 from tests.e2e.sound import recording
 from tests.server_process import START_TIMEOUT_S, ServerProcess
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 YOUNG_MAN = recording("0880")
 

@@ -17,7 +17,7 @@ from tests.rows import FILE
 from tests.server_process import ServerProcess
 
 # Some start a server and its agent, which loads models, twice.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
 
 YOUNG_MAN = recording("0880")
 

@@ -7,7 +7,7 @@ from tests.browser.conftest import Visit
 from tests.browser.person import Person, variables
 from tests.server_process import ServerProcess
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 NOW = "2026-11-01T12:00:00Z"
 

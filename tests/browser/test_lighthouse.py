@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.person import CHROMIUM
+from tests.browser.chromium import CHROMIUM
 from tests.server_process import ROOT, ServerProcess
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.soak]
 
 LIGHTHOUSE = ROOT / "tests/browser/node_modules/.bin/lighthouse"
 RUNS = 3

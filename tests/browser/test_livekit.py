@@ -13,7 +13,7 @@ from tests.browser.person import Person
 from tests.e2e.sound import RATE, Clip, recording
 from tests.server_process import ServerProcess
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 
 YOUNG_MAN = recording("0880")
 PUBLISHED_S = 6.0

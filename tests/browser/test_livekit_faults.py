@@ -18,7 +18,7 @@ from tests.livekit.hall import until
 from tests.livekit_server import KEY, SECRET, LiveKitServer
 from tests.server_process import ROOT, START_TIMEOUT_S, ServerProcess
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 
 DASHWOOD, YOUNG_MAN = map(recording, ("0870", "0880"))
 IN_TIME_MS: Final = 90_000

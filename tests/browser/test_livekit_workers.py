@@ -14,7 +14,7 @@ from tests.conftest import StartLiveKit
 from tests.e2e.sound import recording, spoken
 from tests.server_process import START_TIMEOUT_S
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
 
 DASHWOOD, YOUNG_MAN = map(recording, ("0870", "0880"))
 SENTENCE = (

@@ -11,7 +11,7 @@ from tests.browser.person import Person, broken
 from tests.e2e.sound import recording
 from tests.server_process import ServerProcess
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 # What can be seen and used, and of which something lies under the element given.
 COVERED = """

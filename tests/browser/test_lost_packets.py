@@ -11,7 +11,11 @@ from tests.browser.conftest import Visit
 from tests.e2e.far import LOST_S, far
 from tests.e2e.sound import recording
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.own_network]
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.own_network,
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 DASHWOOD, YOUNG_MAN = map(recording, ("0870", "0880"))
 IN_TIME_MS: Final = 90_000

@@ -7,7 +7,7 @@ from tests.browser.conftest import Visit
 from tests.browser.person import Person, blocked
 from tests.server_process import ServerProcess
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 PIECES = "**/assets/*.js"
 FAULT = """() => Object.defineProperty(Intl.DateTimeFormat.prototype, 'format', {

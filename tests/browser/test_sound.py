@@ -12,7 +12,7 @@ from tests.e2e.sound import recording
 from tests.network import island
 from tests.server_process import START_TIMEOUT_S, ServerProcess
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 # The program of the loudspeaker can't be fetched until a test says so, as while a server is away;
 # and what the page reports of the playing is kept, with what it promises to report.

@@ -7,7 +7,7 @@ import pytest
 from tests.browser.speed import measure
 from tests.server_process import ServerProcess
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.soak]
 
 KEY = "the key of a measurement"
 EVENTS = 60

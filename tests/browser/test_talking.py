@@ -14,7 +14,7 @@ from tests.browser.person import Person
 from tests.e2e.sound import recording
 from tests.server_process import ServerProcess
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 DASHWOOD, YOUNG_MAN, SELFISH, WOMAN = map(recording, ("0870", "0880", "0890", "0920"))
 

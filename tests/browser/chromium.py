@@ -1,0 +1,73 @@
+"""The Chromium that a whole run shares; each person has a context, and so a profile, in it."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from tests.e2e.sound import RATE, write_wav
+from tests.said import Program
+from tests.shared import Shared, State, started
+
+CHROMIUM: Final = "/usr/bin/chromium"
+FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+ALLOWED: Final = "--use-fake-ui-for-media-stream"
+SOUNDS_AT_ONCE: Final = "--autoplay-policy=no-user-gesture-required"
+"""As for a page that hears a real microphone."""
+START_WITHIN_S: Final = 60.0
+
+
+def hearing(folder: Path, sound: np.ndarray[tuple[int], np.dtype[np.int16]]) -> tuple[str, str]:
+    """Return the flags with which Chromium's own microphone hears this once, then nothing."""
+    wav = write_wav(folder / "microphone.wav", sound)
+    return (
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={wav}%noloop",
+    )
+
+
+def shared_chromium(shared: Shared) -> str:
+    """Return the address of the one that the run shares; the first who asks starts it.
+
+    Its microphone hears nothing: who talks `speaks_on_demand`.
+    """
+
+    def start(place: Path) -> State:
+        config = place / "config.json"
+        silent = hearing(place, np.zeros(RATE, np.int16))
+        config.write_text(
+            json.dumps(
+                {
+                    "executablePath": CHROMIUM,
+                    "host": "127.0.0.1",
+                    "args": [*FLAGS, ALLOWED, SOUNDS_AT_ONCE, *silent],
+                }
+            )
+        )
+        browser = Program("chromium")
+        launch = ("-m", "playwright", "launch-server", "--browser", "chromium")
+        command = shared.guarded(sys.executable, *launch, "--config", str(config))
+        # Its profile is in the folder of the run, as it is ended by force.
+        environment = {**os.environ, "TMPDIR": str(place)}
+        process = started(browser, command, place / "log", environment)
+
+        def address() -> str | None:
+            return next((line for line in browser.lines if line.startswith("ws://")), None)
+
+        browser.wait_until(address, START_WITHIN_S)
+        found = address()
+        assert found is not None, "\n".join(browser.lines)
+        return {"pid": process.pid, "address": found}
+
+    return str(shared.once("chromium", start)["address"])
