@@ -1,54 +1,26 @@
 """People at real browsers whose sound travels through the rooms of a real LiveKit server."""
 
-import re
-from collections.abc import Awaitable, Callable
-
 import numpy as np
 import pytest
 from playwright.async_api import expect
 
-from tests.browser import test_equipment, test_failures, test_talking
+from tests.browser import chapters
 from tests.browser.conftest import Visit
 from tests.browser.person import Person
-from tests.e2e.sound import RATE, Clip, recording
+from tests.browser.test_equipment import sees_one_notice, types_and_is_answered
+from tests.e2e.sound import RATE, Clip
 from tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 
-YOUNG_MAN = recording("0880")
 PUBLISHED_S = 6.0
 """Silence for a room to carry another microphone in the place of the one before."""
-
-Scenario = Callable[[ServerProcess, Visit], Awaitable[None]]
-
-SAME: tuple[Scenario, ...] = (
-    test_talking.test_what_was_said_is_in_the_history_after_new_chat,
-    test_talking.test_three_conversations_keep_their_own_words,
-    test_talking.test_double_and_triple_clicks_count_once,
-    test_talking.test_a_conversation_in_which_nothing_was_said_is_skipped,
-    test_talking.test_a_reload_in_the_middle_of_a_sentence_loses_and_doubles_nothing,
-    test_talking.test_what_is_said_while_muted_is_heard_by_nobody,
-    test_talking.test_a_second_window_shows_the_same_and_takes_over_when_asked,
-    test_talking.test_two_windows_show_the_same_words_in_the_same_order,
-    test_failures.test_a_save_that_fails_in_three_ways_is_repeated_until_it_works,
-    test_equipment.test_who_may_not_have_the_microphone_types,
-    test_equipment.test_who_has_no_microphone_types,
-    test_equipment.test_a_microphone_that_is_unplugged_can_be_plugged_in_again,
-)
 
 
 def after(seconds: float, clip: Clip) -> Clip:
     """Return it with silence before it."""
     silence = np.zeros(int(seconds * RATE), np.int16)
     return Clip(clip.name, clip.text, np.concatenate([silence, clip.pcm]))
-
-
-@pytest.mark.parametrize("scenario", SAME, ids=lambda test: test.__name__.removeprefix("test_"))
-async def test_it_is_as_over_the_other_transport(
-    scenario: Scenario, in_rooms: ServerProcess, visit: Visit
-) -> None:
-    """One suite, two transports: what people see, do and find is the same."""
-    await scenario(in_rooms, visit)
 
 
 # Keeps what is there for a moment only: interims, and how large each voice was drawn. What moves
@@ -91,75 +63,67 @@ async def hears_the_agent(person: Person) -> None:
     }""")
 
 
-async def test_both_voices_are_carried_and_shown(in_rooms: ServerProcess, visit: Visit) -> None:
-    """Own words come as interims and finals, and the answer is played, and seen to be."""
-    person = await visit(in_rooms.url, speaks_on_demand=True)
-    await person.comes_as_guest()
-    await person.starts_talking()
-    await watches(person)
+# Which microphones the page has opened since it was loaded.
+OPENED = """
+window.opened = []
+const {getUserMedia} = navigator.mediaDevices
+navigator.mediaDevices.getUserMedia = wanted => {
+  opened.push(wanted.audio.deviceId?.ideal ?? '')
+  return getUserMedia.call(navigator.mediaDevices, wanted)
+}
+"""
 
-    await person.says(YOUNG_MAN)
+
+async def test_a_talk_in_a_room_from_the_first_word_to_the_history(
+    in_rooms: ServerProcess, visit: Visit
+) -> None:
+    """Every word that was said in each of three conversations is there in the end, once."""
+    # Without the permission, microphones have no names before a real one has been opened.
+    person = await visit(
+        in_rooms.url,
+        speaks_on_demand=True,
+        permissions=["microphone"],
+        reduced_motion="no-preference",
+    )
+    await person.page.add_init_script(OPENED)
+
+    empty = await chapters.double_click_begins_one(person)
+    first = await chapters.nothing_said_is_skipped(person, empty)
+    await watches(person)
+    await chapters.a_sentence_is_settled_where_it_grew(person)
     await has_shown_a_voice(person, ".own-voice", 1.0)
-    await person.hears_himself_say("young man")
     assert await person.page.evaluate("window.hasSeenInterim") is True
-
-    await expect(person.answers).not_to_have_count(0)
     await watches(person)
-    await person.types("Repeat after me: this is the voice of the agent in the room")
+    await person.types(chapters.LONG)
     await hears_the_agent(person)
-    await expect(person.answers.filter(has_text=re.compile("voice of the agent"))).to_have_count(1)
+    await chapters.the_agent_is_spoken_over(person)
+
+    second = await chapters.three_clicks_save_once(person, first)
+    await chapters.nobody_hears_the_muted(person)
+    await chapters.a_reload_in_mid_sentence_loses_nothing(person)
+    await expect(person.lines.filter(has_text="young man")).to_have_count(0)
+
+    third = await chapters.a_blocked_save_is_repeated(person, "leisure")
+    assert third not in (first, second)
+    other = await chapters.a_second_window_follows(person)
+    await another_microphone_is_heard_in_the_place_of_the_first(person)
+    await a_microphone_that_is_unplugged_can_be_plugged_in_again(person)
+    await chapters.the_second_window_takes_over(person, other)
+
+    said = {"selfish": first, "Dashwood": second, "young man": third}
+    previews = ["selfish", "Dashwood", "Repeat after me: one"]
+    await chapters.each_is_found_with_its_own_words(person, other, said, previews)
 
 
-async def test_the_agent_falls_silent_when_it_is_spoken_over(
-    in_rooms: ServerProcess, visit: Visit
-) -> None:
-    """The line keeps what was heard of it, and the next words are understood."""
-    person = await visit(in_rooms.url, speaks_on_demand=True)
-    await person.comes_as_guest()
-    await person.starts_talking()
-    await watches(person)
-    await person.types(test_talking.LONG)
-    await hears_the_agent(person)
-    await person.says(YOUNG_MAN)
-
-    cut = person.page.locator('.line[data-role="AGENT"]').filter(has_text="interrupted").first
-    await cut.wait_for()
-    await person.hears_himself_say("young man")
-    text = await cut.locator(".line-text").text_content() or ""
-    assert 0 < len(text.split()) < len(test_talking.LONG.split()) - 3
-
-
-# Which microphones the page has opened.
-OPENED = """() => {
-  window.opened = []
-  const open = navigator.mediaDevices.getUserMedia
-  navigator.mediaDevices.getUserMedia = wanted => {
-    opened.push(wanted.audio.deviceId?.ideal ?? '')
-    return open.call(navigator.mediaDevices, wanted)
-  }
-}"""
-
-
-async def test_another_microphone_is_heard_in_the_place_of_the_first(
-    in_rooms: ServerProcess, visit: Visit
-) -> None:
+async def another_microphone_is_heard_in_the_place_of_the_first(person: Person) -> None:
     """It is chosen in mid-conversation; what is said then is said into that one alone."""
-    # Without it, microphones have no names before one of the real ones has been opened.
-    allowed = ["microphone"]
-    person = await visit(in_rooms.url, speaks_on_demand=True, permissions=allowed)
-    await person.comes_as_guest()
-    await person.page.evaluate(OPENED)
-    await person.starts_talking()
-    await person.says(YOUNG_MAN)
-    await person.hears_himself_say("young man")
-
     await person.page.get_by_role("button", name="Choose the microphone").click()
     other = person.page.get_by_role("menuitemradio").last
     name = await other.text_content()
     await other.click()
-    await person.says(after(PUBLISHED_S, YOUNG_MAN))
+    await person.says(after(PUBLISHED_S, chapters.AMIABLE))
 
-    await expect(person.finals.filter(has_text="young man")).to_have_count(2)
+    await person.hears_himself_say("amiable")
     first, second = await person.page.evaluate("opened")
     names = await person.page.evaluate(
         """async () => Object.fromEntries((await navigator.mediaDevices.enumerateDevices())
@@ -167,6 +131,19 @@ async def test_another_microphone_is_heard_in_the_place_of_the_first(
     )
     assert first == "", "the system's choice"
     assert names[second] == name
+
+
+async def a_microphone_that_is_unplugged_can_be_plugged_in_again(person: Person) -> None:
+    """The page says so in mid-conversation, typing goes on, and "Try again" hears again."""
+    await person.page.evaluate("window.unplug()")
+    await sees_one_notice(person, "The microphone was unplugged.")
+    await types_and_is_answered(person)
+
+    await person.page.locator(".notice").get_by_role("button", name="Try again").click()
+    await expect(person.page.locator(".notice")).to_have_count(0)
+    await expect(person.focused).to_have_accessible_name("Type instead of speaking")
+    await person.says(chapters.WOMAN)
+    await person.hears_himself_say("respectable")
 
 
 async def test_a_browser_that_wants_a_click_first_gets_one(
@@ -191,7 +168,7 @@ async def test_a_browser_that_wants_a_click_first_gets_one(
     await person.page.reload()
     await person.is_listened_to()
 
-    await test_equipment.sees_one_notice(person, "The browser waits for a click")
+    await sees_one_notice(person, "The browser waits for a click")
     await person.page.get_by_role("button", name="Hear the agent").click()
 
     await expect(person.page.locator(".notice")).to_have_count(0)

@@ -1,0 +1,222 @@
+"""What may happen in a conversation, chapter by chapter; it is the same over either transport."""
+
+import asyncio
+import re
+from contextlib import suppress
+from typing import Final
+
+from playwright.async_api import Locator, Route, TimeoutError, expect
+
+from tests.browser.person import Person, blocked
+from tests.e2e.sound import recording
+
+DASHWOOD, YOUNG_MAN, SELFISH, WOMAN, AMIABLE = map(
+    recording, ("0870", "0880", "0890", "0920", "0930")
+)
+LONG: Final = (
+    "Repeat after me the old train left the station early in the morning and went slowly along the "
+    "river to the mountain village where my brother lives with his children and a brown dog"
+)
+
+# Every announcement that was made, with all that it has said, and every line that is settled.
+HEARD: Final = """() => {
+  window.announcements = new Map()
+  new MutationObserver(() => {
+    for (const p of document.querySelectorAll('[role=log] p')) {
+      const said = announcements.get(p) ?? []
+      if (said.at(-1) !== p.textContent) announcements.set(p, [...said, p.textContent])
+    }
+  }).observe(document.body, {subtree: true, childList: true, characterData: true})
+  window.heard = () => [...announcements.values()].flat().sort()
+  window.settled = () => [...document.querySelectorAll('.line[data-final="true"]')].map(
+    line => line.querySelector('.unseen').textContent + line.querySelector('.line-text').textContent
+  ).sort()
+}"""
+GROWING: Final = '.line[data-grows="true"]'
+KEYS: Final = "lines => lines.map(line => [line.dataset.key, line.querySelector('p').textContent])"
+
+
+async def double_click_begins_one(person: Person) -> str:
+    """Start with two clicks; return the one session's id."""
+    await person.comes_as_guest()
+    await person.page.get_by_role("button", name="Start talking").dblclick()
+    session = await person.is_listened_to()
+    assert person.asked.count("StartNewChat") == 1
+    return session
+
+
+async def nothing_said_is_skipped(person: Person, first: str) -> str:
+    """Go on to the next conversation without a word: nothing of the first is anywhere."""
+    await person.page.keyboard.press("Control+Shift+O")
+    second = await person.is_listened_to(other_than=first)
+    await expect(person.rows).to_have_count(0)
+    await expect(person.page.get_by_text("Conversation saved")).to_have_count(0)
+    await expect(person.page.get_by_role("alert")).to_have_count(0)
+    return second
+
+
+async def a_sentence_is_settled_where_it_grew(person: Person) -> None:
+    """Speak: interims become the final as one line; finals are read out once, interims never."""
+    await person.page.evaluate(HEARD)
+    await person.says(SELFISH)
+    key = await person.is_saying("rather")
+    await person.hears_himself_say("selfish")
+    await expect(person.line(key)).to_have_attribute("data-final", "true")
+    await expect(person.line(key)).to_contain_text(re.compile("selfish", re.IGNORECASE))
+    await expect(person.answers).not_to_have_count(0)
+    await expect(person.page.locator(GROWING)).to_have_count(0)
+
+    # A line is read out a moment after it is shown.
+    with suppress(TimeoutError):
+        await person.page.wait_for_function("() => String(heard()) === String(settled())")
+    heard, settled = await person.page.evaluate("[heard(), settled()]")
+    assert heard == settled
+    assert {line.partition(":")[0] for line in heard} == {"You", "Agent"}
+
+
+async def the_agent_is_spoken_over(person: Person) -> None:
+    """While it says something long: it falls silent, and its line keeps what was heard of it."""
+    await person.says(AMIABLE)
+    cut = person.page.locator('.line[data-role="AGENT"]').filter(has_text="interrupted").first
+    await cut.wait_for()
+    await person.hears_himself_say("amiable")
+    text = await cut.locator(".line-text").text_content() or ""
+    assert 0 < len(text.split()) < len(LONG.split()) - 3
+
+
+async def three_clicks_save_once(person: Person, first: str) -> str:
+    """Every further click and key while it works is ignored; then the screen is a new one."""
+    asked = person.asked.count("StartNewChat")
+    pressed = asyncio.Event()
+
+    async def held(route: Route) -> None:
+        # On a busy machine a new chat may otherwise be there before the last key, and be ended.
+        await pressed.wait()
+        await route.continue_()
+
+    clicks = "button => { button.click(); button.click(); button.click() }"
+    async with person.answered(held, operation="StartNewChat"):
+        await person.new_chat.evaluate(clicks)
+        await expect(person.new_chat).to_have_text("Saving…")
+        await person.page.keyboard.press("Control+Shift+O")
+        assert person.session_id == first
+        pressed.set()
+        second = await person.is_listened_to(other_than=first)
+
+    assert person.asked.count("StartNewChat") == asked + 1
+    await expect(person.lines).to_have_count(0)
+    await expect(person.page.get_by_role("heading", level=1)).to_have_text("New Conversation")
+    await expect(person.page.locator(".session-id")).to_have_text(second)
+    await expect(person.page.get_by_text("Started ")).to_be_visible()
+    await expect(person.rows).to_have_count(1)
+    await expect(person.rows.first).to_contain_text(re.compile("selfish", re.IGNORECASE))
+    return second
+
+
+async def nobody_hears_the_muted(person: Person) -> None:
+    """Speak while the dock says "Muted", then be listened to again."""
+    mute = person.page.get_by_role("button", name="Mute")
+    await mute.click()
+    await expect(person.state).to_have_text("Muted")
+    await person.has_said(YOUNG_MAN)
+    await mute.click()
+    await expect(person.state).to_have_text("Listening")
+
+
+async def a_reload_in_mid_sentence_loses_nothing(person: Person) -> None:
+    """The same session is joined again, and the sentence settled as the line that it was."""
+    session = person.session_id
+    before = await person.finals.all_text_contents()
+    await person.says(DASHWOOD)
+    key = await person.is_saying("leisure")
+
+    await person.page.reload()
+
+    assert await person.is_listened_to() == session
+    await person.hears_himself_say("Dashwood.*leisure")
+    await expect(person.line(key)).to_have_attribute("data-final", "true")
+    await expect(person.line(key)).to_contain_text("leisure")
+    await expect(person.lines.filter(has_text="leisure")).to_have_count(1)
+    assert (await person.finals.all_text_contents())[: len(before)] == before
+    await person.has_said(AMIABLE)
+    await person.hears_himself_say("amiable")
+    await person.sees_what_is_stored(session)
+
+
+async def nothing_is_lost(person: Person, message: str, said: str = "young man") -> Locator:
+    """Wait until it says so beside what went wrong; return its button."""
+    alert = person.page.get_by_role("alert").filter(has_text=message)
+    await expect(alert).to_be_visible()
+    await expect(alert).to_contain_text("Nothing is lost")
+    await expect(person.finals.filter(has_text=said)).to_have_count(1)
+    await expect(person.new_chat).to_be_enabled()
+    return alert.get_by_role("button", name="Retry")
+
+
+async def a_blocked_save_is_repeated(person: Person, said: str) -> str:
+    """No server can be reached: it says so, and Retry saves; return the next session's id."""
+    first = person.session_id
+    asked = person.asked.count("StartNewChat")
+    async with person.answered(blocked, operation="StartNewChat"):
+        await person.new_chat.click()
+        retry = await nothing_is_lost(person, "The server can't be reached", said)
+        assert person.asked.count("StartNewChat") == asked + 3
+    assert person.session_id == first
+    await retry.click()
+    second = await person.is_listened_to(other_than=first)
+    await expect(person.page.get_by_role("alert")).to_have_count(0)
+    return second
+
+
+async def a_second_window_follows(person: Person) -> Person:
+    """What is said before and afterwards stands in both, in the same order; return the other."""
+    await person.types("Repeat after me: one")
+    await expect(person.answers).to_have_text([re.compile("one", re.IGNORECASE)])
+    other = Person(person.url, await person.context.new_page(), person.context)
+    await other.page.goto(person.page.url)
+    await expect(other.finals).to_have_text(["Repeat after me: one"])
+    await expect(other.state).to_have_text("Following along")
+    await expect(person.state).not_to_have_text("Following along")
+
+    await person.has_said(YOUNG_MAN)
+    await person.hears_himself_say("young man")
+    await expect(person.answers).not_to_have_count(1)
+    await other.hears_himself_say("young man")
+    await person.is_listened_to()
+    for each in (person, other):
+        await expect(each.page.locator(GROWING)).to_have_count(0)
+    shown = await person.page.locator(".line").evaluate_all(KEYS)
+    await expect(other.lines).to_have_text([text for _, text in shown])
+    assert await other.page.locator(".line").evaluate_all(KEYS) == shown
+    return other
+
+
+async def the_second_window_takes_over(person: Person, other: Person) -> None:
+    """Sound belongs to the one that asked for it last; both show every word."""
+    await other.page.get_by_role("button", name="Talk here", exact=True).click()
+    await other.is_listened_to()
+    await expect(person.page.get_by_text("You talk in another window now.")).to_be_visible()
+    await other.page.get_by_label("Type instead of speaking").fill("from the other window")
+    await other.page.keyboard.press("Enter")
+    await expect(person.finals.filter(has_text="from the other window")).to_have_count(1)
+
+
+async def each_is_found_with_its_own_words(
+    person: Person, ends: Person, conversations: dict[str, str], previews: list[str]
+) -> None:
+    """End in one window; all are listed, the newest first, and read with their words alone.
+
+    Args:
+        person: looks at them.
+        ends: the window in which the last of them is ended.
+        conversations: sessions, by words that were said in this one only.
+        previews: how each of them begins.
+    """
+    await ends.page.get_by_role("button", name="End", exact=True).click()
+    await ends.page.get_by_role("button", name="Start talking").wait_for()
+    await expect(person.rows).to_have_count(len(conversations))
+    for row, words in zip(await person.rows.all(), reversed(previews), strict=True):
+        await expect(row).to_contain_text(re.compile(words, re.IGNORECASE))
+    for words, session in conversations.items():
+        there = (await person.reads(session)).lower()
+        assert [other for other in conversations if other.lower() in there] == [words]
