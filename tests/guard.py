@@ -4,7 +4,6 @@ Programs that a whole run of tests shares belong to no single process of it. If 
 nobody else would end them.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,12 +12,11 @@ LOOK_S = 1.0
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process."""
+    """Whether there is such a process; one that has ended and was not waited for is none."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    return True
 
 
 def main() -> int:
