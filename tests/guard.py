@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 
+import psutil
+
 LOOK_S = 1.0
 
 
