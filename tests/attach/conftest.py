@@ -10,6 +10,7 @@ import pytest
 
 from tests.attach.programs import NEWEST, OLDEST, environment_with
 from tests.server_process import ROOT
+from tests.shared import Shared, State
 from tests.voice.server import Server
 
 SESSION = "ses_a"
@@ -29,17 +30,21 @@ def dispatch(server: Server, session: str = SESSION, attempt: int = 1) -> dict[s
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(shared: Shared) -> Path:
     """What integrators install, built as a release would."""
-    folder = tmp_path_factory.mktemp("wheel")
-    options = ["--wheel", "--no-isolation", "--outdir", str(folder)]
-    command = [sys.executable, "-m", "build", *options, str(ROOT / "clients" / "python")]
-    subprocess.run(command, check=True, capture_output=True)
-    [built] = folder.glob("*.whl")
-    return built
+
+    def build(place: Path) -> State:
+        options = ["--wheel", "--no-isolation", "--outdir", str(place)]
+        command = [sys.executable, "-m", "build", *options, str(ROOT / "clients" / "python")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        [built] = place.glob("*.whl")
+        return {"built": str(built)}
+
+    return Path(shared.once("bridge-wheel", build)["built"])
 
 
 @pytest.fixture(scope="session", params=[OLDEST, NEWEST])
-def python(request: pytest.FixtureRequest, wheel: Path) -> Path:
+def python(request: pytest.FixtureRequest, shared: Shared, wheel: Path) -> Path:
     """A Python with the wheel and the oldest, then the newest livekit-agents it works with."""
-    return environment_with(request.param, wheel)
+    return environment_with(shared, request.param, wheel)

@@ -101,24 +101,28 @@ def _wait_for(program: Program, words: str, timeout: float, after: int = 0) -> N
     assert is_there(), f"{words!r} is not in the log:\n{log}"
 
 
-def environment_with(version: str, wheel: Path) -> Path:
+def environment_with(shared: Shared, version: str, wheel: Path) -> Path:
     """Return the Python of an environment with that livekit-agents and the wheel as it is now.
 
-    It is kept in .cache, where only the wheel is installed again by a later run. Tests that run
-    beside each other have one each, because that replaces what an agent may be about to import.
+    It is kept in .cache, where only the wheel is installed again, once a run: that replaces what
+    an agent may be about to import.
     """
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-    folder = ROOT / ".cache" / "attach" / worker / version
+    folder = ROOT / ".cache" / "attach" / version
     python = folder / "bin" / "python"
-    stamp = folder / "installed"
-    if not stamp.exists():
-        _uv("venv", "--clear", "--python", sys.executable, str(folder))
-        _uv("pip", "install", "--python", str(python), f"livekit-agents=={version}")
-        stamp.touch()
-    _uv(
-        *("pip", "install", "--python", str(python), "--reinstall-package", "voxql-bridge"),
-        str(wheel),
-    )
+
+    def install(_: Path) -> State:
+        stamp = folder / "installed"
+        if not stamp.exists():
+            _uv("venv", "--clear", "--python", sys.executable, str(folder))
+            _uv("pip", "install", "--python", str(python), f"livekit-agents=={version}")
+            stamp.touch()
+        _uv(
+            *("pip", "install", "--python", str(python), "--reinstall-package", "voxql-bridge"),
+            str(wheel),
+        )
+        return {"installed": str(wheel)}
+
+    shared.once(f"livekit-agents-{version}", install)
     return python
 
 

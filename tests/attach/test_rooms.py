@@ -1,22 +1,35 @@
 """The examples in real rooms, with the oldest and the newest livekit-agents: every word arrives."""
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
+from livekit.api import DeleteRoomRequest
 
 from agent_bridge.protocol import Utterance
 from tests.attach.conftest import SESSION, dispatch
 from tests.attach.people import Pcm, RoomPerson, open_room, person
 from tests.attach.programs import AgentProgram
+from tests.faults.account import TYPE
+from tests.livekit.hall import Hall, hall, until
 from tests.livekit_server import LiveKitServer
-from tests.server_process import ROOT
+from tests.server_process import ROOT, ServerProcess
 from tests.voice.server import Notes, Server
 
 pytestmark = pytest.mark.timeout(300)
 PERSON = "person-" + SESSION
+STORY = " ".join(f"And then there were {number} of them." for number in range(1, 6))
+LETTERS = " ".join(4 * list("abcdefghijklmnopqrstuvwxyz"))
+"""Long enough for its middle to be found on a slow machine."""
+SAVE = """mutation($input: SaveSessionInput!) { saveSession(input: $input) {
+  isSaved createdCount conflicts { __typename } } }"""
 
 
 def sound(seconds: float) -> Pcm:
@@ -26,23 +39,46 @@ def sound(seconds: float) -> Pcm:
 
 
 class Example(AgentProgram):
-    """One of the examples, run as somebody would who has read it, with a room of its own."""
+    """One of the examples, run as somebody would who has read it."""
 
     def __init__(self, python: Path, name: str, livekit: LiveKitServer) -> None:
         # A name of its own: LiveKit may not have noticed yet that a killed worker is gone.
         self.agent = f"{name}-{uuid4().hex}"
-        self.room = f"room-{uuid4().hex}"
         self.livekit = livekit
         path = ROOT / "examples" / f"{name}.py"
         super().__init__([python, path, "start"], livekit, VOXQL_AGENT_NAME=self.agent)
 
-    async def joined(self, server: Server) -> Notes:
+    async def joined(self, server: Server, room: str) -> Notes:
         """Open a room for the agent, and wait until it says that it can hear."""
-        await asyncio.to_thread(self.wait_for, "registered worker")
         notes = server.notebook.of(SESSION)
-        await open_room(self.livekit, self.room, self.agent, {"theirs": 1, **dispatch(server)})
+        await open_room(self.livekit, room, self.agent, {"theirs": 1, **dispatch(server)})
         await server.notebook.until(lambda: notes.is_ready, 90)
         return notes
+
+
+@dataclass
+class Examples:
+    """Both of them."""
+
+    minimal: Example
+    handoff: Example
+
+
+@pytest.fixture(scope="module")
+def examples(python: Path, livekit: LiveKitServer) -> Iterator[Examples]:
+    """Both examples, started beside each other; each holds one conversation after the other."""
+    with (
+        Example(python, "livekit_minimal", livekit) as minimal,
+        Example(python, "livekit_handoff", livekit) as handoff,
+    ):
+        for program in (minimal, handoff):
+            program.wait_for("registered worker")
+        yield Examples(minimal, handoff)
+
+
+@pytest.fixture
+def room() -> str:
+    return f"room-{uuid4().hex}"
 
 
 def settled(notes: Notes, role: str) -> list[Utterance]:
@@ -59,115 +95,179 @@ async def replied(server: Server, notes: Notes, count: int) -> None:
         raise
 
 
-def same_as_in_the_room(notes: Notes, someone: RoomPerson) -> None:
+async def shows_the_same(notes: Notes, someone: RoomPerson) -> None:
     """Whoever saves what the room showed them makes no second row."""
-    for role, of_me in (("USER", True), ("AGENT", False)):
-        kept = {said.segment for said in notes.finals(role)}
-        assert kept == {shown.segment for shown in someone.finals(of_me=of_me)}
+
+    def kept(role: str) -> set[str]:
+        return {said.segment for said in notes.finals(role)}
+
+    def shown(*, of_me: bool) -> set[str]:
+        return {shown.segment for shown in someone.finals(of_me=of_me)}
+
+    await someone.until(lambda: len(shown(of_me=False)) >= len(kept("AGENT")))
+    assert kept("USER") == shown(of_me=True)
+    assert kept("AGENT") == shown(of_me=False)
 
 
 async def test_the_minimal_agent_tells_both_sides(
-    python: Path, server: Server, livekit: LiveKitServer
+    examples: Examples, server: Server, livekit: LiveKitServer, room: str
 ) -> None:
-    """Interims and finals of both, under the ids of the room, states, a typed line, and the end."""
-    with Example(python, "livekit_minimal", livekit) as program:
-        notes = await program.joined(server)
-        async with person(livekit, program.room, PERSON) as someone:
+    """Interims and finals of both, under the room's ids, states, a typed line, a cut, the end."""
+    program = examples.minimal
+    notes = await program.joined(server, room)
+    async with person(livekit, room, PERSON) as someone:
+        await someone.until(someone.agents)
+        await someone.speak(sound(1.6))
+        await replied(server, notes, 1)
+        (said,), (answer,) = settled(notes, "USER"), settled(notes, "AGENT")
+        assert said.text == "Good morning to you all."
+        assert len(notes.interims(said.segment)) >= 2
+        assert answer.text == "You said: Good morning to you all."
+        assert not answer.interrupted
+        growing = [interim.text for interim in notes.interims(answer.segment)]
+        assert len(growing) >= 3
+        assert all(answer.text.startswith(text.strip()) for text in growing)
+        await someone.until(lambda: someone.loudest > 1_000)
+        await shows_the_same(notes, someone)
+
+        server.type(SESSION, "line-1", "and typed")
+        await replied(server, notes, 2)
+        assert settled(notes, "AGENT")[1].text == "You said: and typed"
+        assert len(settled(notes, "USER")) == 1
+        states = [state for _, state in notes.states]
+        assert states.index("LISTENING") < states.index("SPEAKING")
+
+        server.type(SESSION, "line-2", LETTERS)
+        # Newer versions do not hear the person in the first three seconds of a reply.
+        await server.notebook.until(
+            lambda: any(" o p q" in said.text for _, said in notes.utterances), 90
+        )
+        await someone.speak(sound(1.6))
+        await replied(server, notes, 4)
+        _, _, cut, answer = settled(notes, "AGENT")
+        whole = f"You said: {LETTERS}"
+        assert cut.interrupted
+        assert whole.startswith(cut.text.strip())
+        assert cut.text.strip() != whole
+        assert answer.text == "You said: What a lovely day this is."
+        await shows_the_same(notes, someone)
+
+        server.stop(SESSION)
+        await server.notebook.until(lambda: notes.byes, 90)
+        assert notes.byes == ["STOPPED"]
+        await someone.until(lambda: not someone.agents())
+    assert "Traceback" not in program.log, program.log
+
+
+async def test_saving_what_the_room_showed_makes_no_second_row(
+    examples: Examples, in_rooms: ServerProcess, livekit: LiveKitServer
+) -> None:
+    """A client that watches the room and saves what it saw under the room's ids."""
+    async with hall(in_rooms, livekit) as on:
+        started = await on.start(agentName=examples.minimal.agent)
+        session, connection = started["session"]["id"], started["connection"]
+        token, identity = connection["token"], f"person-{session}"
+        async with person(livekit, connection["roomName"], identity, token) as someone:
             await someone.until(someone.agents)
             await someone.speak(sound(1.6))
-            await replied(server, notes, 1)
-            (said,), (answer,) = settled(notes, "USER"), settled(notes, "AGENT")
-            assert said.text == "Good morning to you all."
-            assert len(notes.interims(said.segment)) >= 2
-            assert answer.text == "You said: Good morning to you all."
-            assert not answer.interrupted
-            growing = [interim.text for interim in notes.interims(answer.segment)]
-            assert len(growing) >= 3
-            assert all(answer.text.startswith(text.strip()) for text in growing)
-            await someone.until(lambda: someone.loudest > 1_000)
+            utterances = await kept(on, session, 2)
             await someone.until(lambda: someone.finals(of_me=False))
-            same_as_in_the_room(notes, someone)
+            messages = [
+                {
+                    "key": shown.segment,
+                    "role": "USER" if shown.sender == identity else "AGENT",
+                    "text": shown.text.strip(),
+                    "timestamp": datetime.now(UTC).isoformat(),
+                }
+                for shown in someone.shown.values()
+            ]
+            saved = await on.account.ask(SAVE, {"sessionId": session, "messages": messages})
+        after = (await on.read(session))["utterances"]["nodes"]
+    assert [(said["role"], said["text"], said["source"]) for said in utterances] == [
+        ("USER", "Good morning to you all.", "SPEECH"),
+        ("AGENT", "You said: Good morning to you all.", "SPEECH"),
+    ]
+    assert saved == {"isSaved": True, "createdCount": 0, "conflicts": []}
+    # Their words are shown before the last sound is heard, which the end may cut off.
+    assert [one | {"isInterrupted": False} for one in after] == utterances
 
-            server.type(SESSION, "line-1", "and typed")
-            await replied(server, notes, 2)
-            assert settled(notes, "AGENT")[1].text == "You said: and typed"
-            assert len(settled(notes, "USER")) == 1
-            states = [state for _, state in notes.states]
-            assert states.index("LISTENING") < states.index("SPEAKING")
 
-            server.stop(SESSION)
-            await server.notebook.until(lambda: notes.byes, 90)
-            assert notes.byes == ["STOPPED"]
-            await someone.until(lambda: not someone.agents())
-        assert "Traceback" not in program.log, program.log
-
-
-async def test_an_interruption_cuts_the_reply(
-    python: Path, server: Server, livekit: LiveKitServer
+async def test_a_line_whose_agent_loses_its_room_is_answered_by_the_next(
+    examples: Examples, in_rooms: ServerProcess, livekit: LiveKitServer
 ) -> None:
-    """What is kept is what was said of it, the same as in the room."""
-    # Long enough for its middle to be found on a slow machine.
-    letters = " ".join(4 * list("abcdefghijklmnopqrstuvwxyz"))
-    with Example(python, "livekit_minimal", livekit) as program:
-        notes = await program.joined(server)
-        async with person(livekit, program.room, PERSON) as someone:
+    """Somebody deletes the room in mid-answer: the job ends in good order, with half an answer."""
+    async with hall(in_rooms, livekit) as on:
+        started = await on.start(agentName=examples.minimal.agent)
+        session, room = started["session"]["id"], started["connection"]["roomName"]
+        token = started["connection"]["token"]
+        async with person(livekit, room, f"person-{session}", token) as someone:
             await someone.until(someone.agents)
-            server.type(SESSION, "line-1", letters)
-            # Newer versions do not hear the person in the first three seconds of a reply.
-            await server.notebook.until(
-                lambda: any(" o p q" in said.text for _, said in notes.utterances), 90
-            )
+            await on.becomes(session, "ACTIVE", 60)
+            typed = {"sessionId": session, "key": "line", "text": STORY}
+            await on.account.ask(TYPE, typed)
+            await someone.until(lambda: someone.shown)
+
+            await on.api.room.delete_room(DeleteRoomRequest(room=room))
+        # The next one has the line before there is somebody to hear its answer.
+        await until(partial(state_is, on, session, None))
+        await until(partial(state_is, on, session, "THINKING"))
+        token = (await on.join(session))["connection"]["token"]
+        async with person(livekit, room, f"person-{session}", token):
+            first, cut, again = await kept(on, session, 3)
+        await on.save(session)
+    assert (first["key"], first["text"]) == ("line", STORY)
+    assert cut["isInterrupted"]
+    assert cut["text"] != again["text"] == f"You said: {STORY}"
+    assert again["text"].startswith(cut["text"])
+    assert not again["isInterrupted"]
+
+
+async def test_after_a_handoff_everything_still_arrives_until_the_agent_is_killed(
+    examples: Examples, server: Server, livekit: LiveKitServer, room: str
+) -> None:
+    """Tools, another agent's greeting, what it answers; killed in mid-sentence it leaves interims.
+
+    The server sees a connection that broke.
+    """
+    program = examples.handoff
+    notes = await program.joined(server, room)
+    async with person(livekit, room, PERSON) as someone:
+        await someone.until(someone.agents)
+        for count in (1, 2, 3):
             await someone.speak(sound(1.6))
-            await replied(server, notes, 2)
-            await someone.until(lambda: len(someone.finals(of_me=False)) >= 2)
-            cut, answer = settled(notes, "AGENT")
-            whole = f"You said: {letters}"
-            assert cut.interrupted
-            assert whole.startswith(cut.text.strip())
-            assert cut.text.strip() != whole
-            assert answer.text == "You said: Good morning to you all."
-            same_as_in_the_room(notes, someone)
+            await replied(server, notes, count)
+        said = ["When are you open?", "I have an invoice here.", "It is far too high."]
+        assert [one.text for one in settled(notes, "USER")] == said
+        assert [one.text for one in settled(notes, "AGENT")] == [
+            "We are open from nine to five.",
+            "Billing speaking.",
+            "I see: It is far too high.",
+        ]
+        await shows_the_same(notes, someone)
 
-
-async def test_after_a_handoff_everything_still_arrives(
-    python: Path, server: Server, livekit: LiveKitServer
-) -> None:
-    """Tools, another agent's greeting, and what it answers."""
-    with Example(python, "livekit_handoff", livekit) as program:
-        notes = await program.joined(server)
-        async with person(livekit, program.room, PERSON) as someone:
-            await someone.until(someone.agents)
-            for count in (1, 2, 3):
-                await someone.speak(sound(1.6))
-                await replied(server, notes, count)
-            await someone.until(lambda: len(someone.finals(of_me=False)) >= 3)
-            assert [said.text for said in settled(notes, "USER")] == [
-                "When are you open?",
-                "I have an invoice here.",
-                "It is far too high.",
-            ]
-            assert [said.text for said in settled(notes, "AGENT")] == [
-                "We are open from nine to five.",
-                "Billing speaking.",
-                "I see: It is far too high.",
-            ]
-            same_as_in_the_room(notes, someone)
-
-
-async def test_a_killed_agent_leaves_what_it_said(
-    python: Path, server: Server, livekit: LiveKitServer
-) -> None:
-    """In mid-sentence: the interims are there, and the server sees a connection that broke."""
-    with Example(python, "livekit_minimal", livekit) as program:
-        notes = await program.joined(server)
-        async with person(livekit, program.room, PERSON) as someone:
-            await someone.until(someone.agents)
-            speaking = asyncio.create_task(someone.speak(sound(5)))
-            await server.notebook.until(lambda: notes.utterances, 90)
-            program.kill()
-            await server.notebook.until(lambda: notes.byes, 90)
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
+        told = len(notes.utterances)
+        speaking = asyncio.create_task(someone.speak(sound(5)))
+        await server.notebook.until(lambda: notes.utterances[told:], 90)
+        await asyncio.to_thread(program.kill)
+        await server.notebook.until(lambda: notes.byes, 90)
+        speaking.cancel()
+        await asyncio.gather(speaking, return_exceptions=True)
     assert notes.byes == ["DISCONNECTED"]
-    assert notes.finals("USER") == []
-    assert notes.utterances[-1][1].text.startswith("Good")
+    assert [one.text for one in settled(notes, "USER")] == said
+    assert notes.utterances[-1][1].text.startswith("I")
+
+
+async def kept(on: Hall, session: str, count: int) -> list[dict[str, Any]]:
+    """Wait until so many utterances are final, and return all."""
+
+    async def look() -> list[dict[str, Any]] | None:
+        utterances = (await on.read(session))["utterances"]["nodes"]
+        return utterances if sum(said["isFinal"] for said in utterances) >= count else None
+
+    found: list[dict[str, Any]] = await until(look, 90)
+    return found
+
+
+async def state_is(on: Hall, session: str, state: str | None) -> bool:
+    """Whether the session's agent does this; None: there is none."""
+    return bool((await on.read(session))["agentState"] == state)
