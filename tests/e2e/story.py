@@ -28,7 +28,8 @@ class Story:
 
     call: Call
     """The first of them."""
-    noise_ended: float
+    noise_ended: float | None
+    """When there was noise before anything was said."""
     spoken: list[Spoken]
     interruption: Interruption
     person_lost: Loss
@@ -56,6 +57,7 @@ async def happen(
     server: ServerProcess,
     lose_agent: LoseAgent,
     then: Callable[[Person], Awaitable[Any]] | None = None,
+    has_noise: bool = False,
     **given: object,
 ) -> Story:
     """Hold both conversations.
@@ -64,11 +66,12 @@ async def happen(
         server: is killed, and started again.
         lose_agent: what happens to the agent of the first one.
         then: what happens in the end.
+        has_noise: whether there is noise in the beginning.
         given: how the first one is begun.
     """
     async with Person(server.url) as person:
         async with await person.talk(**given) as call:
-            noise_ended = await make_noise(call)
+            noise_ended = await make_noise(call) if has_noise else None
             made = random_words(random.randrange(1_000_000))
             spoken = [await say(call, clip) for clip in (recording(LONG), made)]
             interruption = await speak_over(person, call)

@@ -30,7 +30,8 @@ LONG_S = 4.5
 def local_story(start_speaking: StartSpeaking) -> Story:
     """It happens once for all of these tests; in the end the server is told to stop."""
     server = start_speaking()
-    return asyncio.run(happen(server, partial(lose_agent, server), partial(stop, server)))
+    lose, then = partial(lose_agent, server), partial(stop, server)
+    return asyncio.run(happen(server, lose, then, has_noise=True))
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +56,6 @@ def story(request: pytest.FixtureRequest) -> Story:
     """Either of them: what is said and stored is the same."""
     story: Story = request.getfixturevalue(f"{request.param}_story")
     return story
-
-
-def test_noise_is_no_speech(story: Story) -> None:
-    """Noise, hum, clicks and silence make no utterance; speech after them is understood."""
-    first = story.spoken[0]
-    assert [seen for seen in story.call.seen if seen.at < story.noise_ended] == []
-    assert story.kept[0]["key"] == first.heard[0].key
-    assert story.call.replies[0] is first.replies[0]
-    assert first.replies[0].began > story.noise_ended
-    assert error_rate([first.clip.text], [joined(first.heard)]) <= 0.25
 
 
 def test_words_arrive_while_they_are_spoken(story: Story) -> None:
@@ -180,6 +171,17 @@ def test_the_second_conversation_was_understood_too(story: Story) -> None:
     assert error_rate([recording(SECOND).text], [heard]) <= 0.25, normal(heard)
 
 
+def test_noise_is_no_speech(local_story: Story) -> None:
+    """Noise, hum, clicks and silence make no utterance; speech after them is understood."""
+    story, first = local_story, local_story.spoken[0]
+    assert story.noise_ended is not None
+    assert [seen for seen in story.call.seen if seen.at < story.noise_ended] == []
+    assert story.kept[0]["key"] == first.heard[0].key
+    assert story.call.replies[0] is first.replies[0]
+    assert first.replies[0].began > story.noise_ended
+    assert error_rate([first.clip.text], [joined(first.heard)]) <= 0.25
+
+
 def test_a_typed_line_that_an_agent_died_over_is_answered_by_the_next(local_story: Story) -> None:
     """It is killed in mid-answer; what it had said stays, and the line is answered whole."""
     lost = local_story.agent_lost
@@ -226,5 +228,7 @@ def _assert_heard_after(lost: Loss) -> None:
     """What was said afterwards was heard; how well is shown elsewhere."""
     after = lost.after
     assert isinstance(after, Spoken)
-    heard = joined(after.heard)
-    assert error_rate([recording(AFTER).text], [heard]) <= 0.5, heard
+    said, heard = normal(recording(AFTER).text), normal(joined(after.heard))
+    # It may be understood as the end of the sentence that was cut off.
+    words = heard.split()[-len(said.split()) :]
+    assert error_rate([said], [" ".join(words)]) <= 0.5, heard
