@@ -14,7 +14,7 @@ from tests.e2e.call import Call
 from tests.e2e.person import Person
 from tests.e2e.player import RATE
 from tests.e2e.room_line import RoomLine
-from tests.e2e.saying import Spoken, begin_sentence, say
+from tests.e2e.saying import begin_sentence, say
 from tests.e2e.seen import Json
 from tests.e2e.sound import recording
 from tests.server_process import ServerProcess
@@ -42,7 +42,6 @@ class Loss:
     """Whether the person has seen all that is stored, and nothing else."""
     key: str = ""
     """Of the line or the sentence that was cut off."""
-    after: Spoken | None = None
 
 
 @dataclass
@@ -67,9 +66,9 @@ async def lose_person(server: ServerProcess, person: Person, call: Call) -> Loss
     await _notices(server, call, has_left=True)
     call.microphone.forget()
     await call.rejoin()
-    after = await say(call, recording(AFTER))
+    await say(call, recording(AFTER))
     key = call.interims(cut.began)[0].key
-    return await _loss(person, call, before, statuses, key, after)
+    return await _loss(person, call, before, statuses, key)
 
 
 async def lose_agent(server: ServerProcess, person: Person, call: Call) -> Loss:
@@ -104,9 +103,9 @@ async def lose_worker(
     call.microphone.forget()
     await call.until(lambda: call.statuses[statuses:] == ["STARTING", "ACTIVE"])
     await call.until(lambda: line.voices and lost not in line.voices)
-    after = await say(call, recording(AFTER))
+    await say(call, recording(AFTER))
     key = call.interims(cut.began)[0].key
-    return await _loss(person, call, before, statuses, key, after)
+    return await _loss(person, call, before, statuses, key)
 
 
 async def stop(server: ServerProcess, person: Person) -> Stop:
@@ -137,9 +136,8 @@ async def _loss(
     before: set[str],
     statuses: int,
     key: str,
-    after: Spoken | None = None,
 ) -> Loss:
     kept = await person.utterances(call.id)
     is_all_seen = {one["key"] for one in kept} == set(call.held)
     new = [one for one in kept if one["key"] not in before]
-    return Loss(new, call.statuses[statuses:], is_all_seen, key, after)
+    return Loss(new, call.statuses[statuses:], is_all_seen, key)
