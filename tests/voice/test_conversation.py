@@ -47,14 +47,11 @@ class Call:
         self.server.type(SESSION, key, text)
 
     def is_orderly(self) -> bool:
-        """Whether nothing was said of an utterance after its final."""
-        final: set[str] = set()
+        """Whether each utterance has one final, with nothing after it."""
+        finals: dict[str, list[bool]] = {}
         for _, said in self.notes.utterances:
-            if said.segment in final:
-                return False
-            if said.final:
-                final.add(said.segment)
-        return True
+            finals.setdefault(said.segment, []).append(said.final)
+        return all(final == sorted(final) and sum(final) == 1 for final in finals.values())
 
 
 @pytest.fixture

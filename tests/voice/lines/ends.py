@@ -85,6 +85,10 @@ class Ends(Protocol):
         """Whether it keeps what is said before the agent's end is there."""
 
     @property
+    def is_received(self) -> bool:
+        """Whether the microphone of the person who is there is received."""
+
+    @property
     def loss(self) -> type[Exception] | None:
         """What the agent's end fails with when the line has ended; None: it returns."""
 
@@ -117,7 +121,7 @@ class _Near:
 class InMemory:
     """A line that the tests have."""
 
-    keeps, loss = True, None
+    keeps, is_received, loss = True, True, None
 
     def __init__(self) -> None:
         self.listener = Listener()
@@ -138,7 +142,7 @@ class InMemory:
 class OverAudio:
     """`/audio`, through a real server."""
 
-    keeps, loss = True, None
+    keeps, is_received, loss = True, True, None
 
     def __init__(self, server: Server) -> None:
         self.listener = Listener()
@@ -198,13 +202,22 @@ class InRoom:
         finally:
             await self._room.disconnect()
 
+    @property
+    def is_received(self) -> bool:
+        publications = self._room.remote_participants[PERSON].track_publications
+        return any(one.track is not None for one in publications.values())
+
     def line(self) -> Line:
         loop = asyncio.get_running_loop()
         return RoomLine(self._room, loop, PERSON, self.listener)
 
     @asynccontextmanager
     async def person(self) -> AsyncIterator[Someone]:
+        published = asyncio.Event()
+        self._room.once("track_published", lambda *_: published.set())
         async with self.enters(PERSON) as someone:
+            # Until then nobody could know that there is somebody to be heard.
+            await asyncio.wait_for(published.wait(), WITHIN_S)
             yield _InRoom(someone)
 
     def enters(self, identity: str) -> AbstractAsyncContextManager[people.RoomPerson]:

@@ -60,8 +60,8 @@ class Lines:
         async with ends.person() as someone:
             await someone.speak(tone(0.4), then=0.2)
             async with running(ends) as line:
-                await listener.until(lambda: listener.is_attended)
                 await line.hears()
+                assert ends.is_received
                 await someone.speak(tone(0.6), then=0.4)
                 expected = 1.0 if ends.keeps else 0.6
 
