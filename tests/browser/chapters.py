@@ -168,6 +168,31 @@ async def a_blocked_save_is_repeated(person: Person, said: str) -> str:
     return second
 
 
+async def types_and_is_answered(person: Person) -> None:
+    """Type a line, and wait for words in return."""
+    await person.types("What can you do for me?")
+    await expect(person.answers.first).to_have_text(re.compile(r"\w"))
+
+
+async def sees_one_notice(person: Person, text: str) -> None:
+    """Wait until the page tells this, and nothing else."""
+    await expect(person.page.locator(".notice")).to_have_count(1)
+    await expect(person.page.locator(".notice")).to_contain_text(text)
+
+
+async def a_microphone_that_is_unplugged_can_be_plugged_in_again(person: Person) -> None:
+    """The page says so in mid-conversation, typing goes on, and "Try again" hears again."""
+    await person.page.evaluate("window.unplug()")
+    await sees_one_notice(person, "The microphone was unplugged.")
+    await types_and_is_answered(person)
+
+    await person.page.locator(".notice").get_by_role("button", name="Try again").click()
+    await expect(person.page.locator(".notice")).to_have_count(0)
+    await expect(person.focused).to_have_accessible_name("Type instead of speaking")
+    await person.says(YOUNG_MAN)
+    await expect(person.finals.filter(has_text="young man")).to_have_count(2)
+
+
 async def a_second_window_follows(person: Person) -> Person:
     """What is said before and afterwards stands in both, in the same order; return the other."""
     await person.types("Repeat after me: one")

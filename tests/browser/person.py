@@ -232,10 +232,17 @@ class Person:
         )
         return (await answer.json())["data"]
 
-    async def axe(self) -> list[str]:
-        """Return what axe-core finds wrong with the page as it is."""
-        await self.page.evaluate(_axe())
-        found = await self.page.evaluate("axe.run()")
+    async def axe(self, *tags: str) -> list[str]:
+        """Return what axe-core finds wrong with the page as it is, by rules with one of the tags.
+
+        Without tags, by all rules that it has in use.
+        """
+        if not await self.page.evaluate("'axe' in window"):
+            await self.page.evaluate(_axe())
+        only = {"runOnly": list(tags)} if tags else {}
+        found = await self.page.evaluate(
+            "only => axe.run({resultTypes: ['violations'], ...only})", only
+        )
         return [
             f"{violation['id']}: {node['html']}"
             for violation in found["violations"]

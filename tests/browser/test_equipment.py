@@ -1,109 +1,77 @@
 """What somebody sees whose microphone, loudspeaker or network is not as it should be."""
 
 import asyncio
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import READY_WITHIN_S, Visit
+from tests.browser.chapters import sees_one_notice, types_and_is_answered
+from tests.browser.conftest import Visit
 from tests.browser.person import Person
-from tests.e2e.sound import recording
-from tests.server_process import START_TIMEOUT_S, ServerProcess
+from tests.browser.scripted import port_of, with_a_script
+from tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
-YOUNG_MAN = recording("0880")
+
+@pytest.fixture
+def over_both(speaking: ServerProcess, in_rooms: ServerProcess) -> tuple[ServerProcess, ...]:
+    """A server for each transport, one after the other in the same browser."""
+    return speaking, in_rooms
 
 
-async def types_and_is_answered(person: Person) -> None:
-    await person.types("What can you do for me?")
-    await expect(person.answers.first).to_have_text(re.compile(r"\w"))
+async def moves_to(person: Person, server: ServerProcess) -> None:
+    """Begin at another server, of which this browser knows nothing yet."""
+    await person.context.clear_cookies()
+    person.url = server.url
+    await person.comes_as_guest()
+    await person.starts_talking()
 
 
-async def sees_one_notice(person: Person, text: str) -> None:
-    await expect(person.page.locator(".notice")).to_have_count(1)
-    await expect(person.page.locator(".notice")).to_contain_text(text)
-
-
-async def test_who_may_not_have_the_microphone_types(speaking: ServerProcess, visit: Visit) -> None:
+async def test_who_may_not_have_the_microphone_types(
+    over_both: tuple[ServerProcess, ...], visit: Visit
+) -> None:
     """The page says what is wrong and what to do; a typed line is answered like a spoken one."""
-    person = await visit(speaking.url, may_use_microphone=False)
-    await person.comes_as_guest()
-    await person.starts_talking()
-    await sees_one_notice(person, "The microphone is blocked for this page.")
-    await sees_one_notice(person, "Allow it in the browser")
+    person = await visit("", may_use_microphone=False)
+    for server in over_both:
+        await moves_to(person, server)
+        await sees_one_notice(person, "The microphone is blocked for this page.")
+        await sees_one_notice(person, "Allow it in the browser")
 
-    await types_and_is_answered(person)
-
-
-async def test_who_has_no_microphone_types(speaking: ServerProcess, visit: Visit) -> None:
-    """That there is none is said only where there is none; "Try again" finds out once more."""
-    person = await visit(speaking.url, has_microphone=False)
-    await person.comes_as_guest()
-    await person.starts_talking()
-    await sees_one_notice(person, "No microphone was found.")
-
-    await person.page.get_by_role("button", name="Try again").click()
-    await sees_one_notice(person, "No microphone was found.")
-    await types_and_is_answered(person)
+        await types_and_is_answered(person)
 
 
-async def test_a_reload_without_a_microphone_tells_one_thing(
-    speaking: ServerProcess, visit: Visit
+async def test_who_has_no_microphone_types(
+    over_both: tuple[ServerProcess, ...], visit: Visit
 ) -> None:
-    """No microphone, and a browser that wants a click before it lets a page sound: one notice."""
-    person = await visit(
-        speaking.url,
-        has_microphone=False,
-        flags=["--autoplay-policy=user-gesture-required"],
-    )
-    await person.comes_as_guest()
-    await person.starts_talking()
-    await person.types("Hello")
+    """That there is none is said only where there is none; "Try again" finds out once more.
 
-    await person.page.reload()
-    await person.is_listened_to()
+    That is all it says after a reload, too, though such a browser also wants a click before it
+    lets a page sound.
+    """
+    flags = ["--autoplay-policy=user-gesture-required"]
+    person = await visit("", has_microphone=False, flags=flags)
+    for server in over_both:
+        await moves_to(person, server)
+        await sees_one_notice(person, "No microphone was found.")
 
-    await sees_one_notice(person, "No microphone was found.")
+        await person.page.get_by_role("button", name="Try again").click()
+        await sees_one_notice(person, "No microphone was found.")
+        await types_and_is_answered(person)
 
-
-async def test_a_microphone_that_is_unplugged_can_be_plugged_in_again(
-    speaking: ServerProcess, visit: Visit
-) -> None:
-    """The page says so in mid-conversation, typing goes on, and "Try again" hears again."""
-    person = await visit(speaking.url, speaks_on_demand=True)
-    await person.comes_as_guest()
-    await person.starts_talking()
-    await expect(person.page.get_by_role("button", name="Mute")).to_be_enabled()
-
-    await person.page.evaluate("window.unplug()")
-    await sees_one_notice(person, "The microphone was unplugged.")
-    await types_and_is_answered(person)
-
-    await person.page.locator(".notice").get_by_role("button", name="Try again").click()
-    await expect(person.page.locator(".notice")).to_have_count(0)
-    await expect(person.focused).to_have_accessible_name("Type instead of speaking")
-    await person.says(YOUNG_MAN)
-    await person.hears_himself_say("young man")
+        await person.page.reload()
+        await person.is_listened_to()
+        await sees_one_notice(person, "No microphone was found.")
 
 
 async def test_a_page_that_is_not_secure_is_typed_on(visit: Visit, tmp_path: Path) -> None:
     """By plain http from another machine, browsers give neither microphone nor sound."""
     url = "http://voxql.test"
-    server = ServerProcess(
-        tmp_path / "server",
-        VOXQL_AGENT="local",
-        VOXQL_PUBLIC_URL=url,
-        VOXQL_START_TIMEOUT_S=START_TIMEOUT_S,
-    ).start()
-    try:
-        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+    async with with_a_script(tmp_path / "server", VOXQL_PUBLIC_URL=url) as (server, _):
         # Known by its name alone, it can take a port that is free.
-        port = server.wait_for("127.0.0.1, port ").partition(", port ")[2].split()[0]
-        flag = f"--host-resolver-rules=MAP voxql.test 127.0.0.1:{port}"
+        flag = f"--host-resolver-rules=MAP voxql.test 127.0.0.1:{port_of(server)}"
         person = await visit(url, flags=[flag])
         await person.comes_as_guest()
         assert not await person.page.evaluate("isSecureContext")
@@ -111,8 +79,6 @@ async def test_a_page_that_is_not_secure_is_typed_on(visit: Visit, tmp_path: Pat
 
         await sees_one_notice(person, "This page is not secure")
         await types_and_is_answered(person)
-    finally:
-        server.stop()
 
 
 async def test_a_browser_that_wants_a_click_first_gets_one(
@@ -173,11 +139,7 @@ async def test_a_network_that_is_gone_is_said_and_goes_on_when_it_is_back(
 
 async def test_a_server_that_is_down_is_reconnected_to(visit: Visit, tmp_path: Path) -> None:
     """The dock says what happens, not that something is loaded; and all goes on afterwards."""
-    server = ServerProcess(
-        tmp_path / "server", VOXQL_AGENT="local", VOXQL_START_TIMEOUT_S=START_TIMEOUT_S
-    ).start()
-    try:
-        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+    async with with_a_script(tmp_path / "server") as (server, _):
         person = await visit(server.url)
         await person.comes_as_guest()
         session = await person.starts_talking()
@@ -189,9 +151,6 @@ async def test_a_server_that_is_down_is_reconnected_to(visit: Visit, tmp_path: P
 
         server.environment["VOXQL_PORT"] = str(urlsplit(person.url).port)
         await asyncio.to_thread(server.start)
-        await asyncio.to_thread(server.wait_for, "ready: conversations can begin", READY_WITHIN_S)
         assert await person.is_listened_to() == session
         await person.types("after")
         await expect(person.page.locator(".notice")).to_have_count(0)
-    finally:
-        server.stop()

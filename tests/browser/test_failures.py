@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.async_api import Error, Locator, Route, expect
+from playwright.async_api import Error, Route, expect
 
+from tests.browser.chapters import nothing_is_lost
 from tests.browser.conftest import READY_WITHIN_S, Visit
 from tests.browser.person import Person, blocked, broken, variables
+from tests.browser.scripted import with_a_script
 from tests.e2e.sound import recording
 from tests.rows import FILE
 from tests.server_process import ServerProcess
@@ -22,30 +24,22 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session"
 YOUNG_MAN = recording("0880")
 
 
-async def has_spoken(person: Person) -> str:
+SAID = "he was not an ill disposed young man"
+
+
+async def has_typed(person: Person) -> str:
     await person.comes_as_guest()
     session = await person.starts_talking()
-    await person.has_said(YOUNG_MAN)
-    await person.hears_himself_say("young man")
+    await person.types(SAID)
     return session
-
-
-async def nothing_is_lost(person: Person, message: str) -> Locator:
-    """Wait until it says so beside what went wrong; return its button."""
-    alert = person.page.get_by_role("alert").filter(has_text=message)
-    await expect(alert).to_be_visible()
-    await expect(alert).to_contain_text("Nothing is lost")
-    await expect(person.finals.filter(has_text="young man")).to_have_count(1)
-    await expect(person.new_chat).to_be_enabled()
-    return alert.get_by_role("button", name="Retry")
 
 
 async def test_a_save_that_fails_in_three_ways_is_repeated_until_it_works(
     speaking: ServerProcess, visit: Visit
 ) -> None:
     """Blocked, answered by 500, not answered for 10 s: each says so; Retry works in the end."""
-    person = await visit(speaking.url, speaks_on_demand=True)
-    session = await has_spoken(person)
+    person = await visit(speaking.url)
+    session = await has_typed(person)
 
     async with person.answered(blocked, operation="StartNewChat"):
         await person.new_chat.click()
@@ -79,30 +73,6 @@ async def test_a_save_that_fails_in_three_ways_is_repeated_until_it_works(
     assert "young man" in await person.reads(session)
 
 
-async def test_a_server_that_is_killed_while_saving_has_every_word_afterwards(
-    visit: Visit, tmp_path: Path
-) -> None:
-    """SIGKILL: the page says so and keeps everything; when the server is back, Retry saves."""
-    server = ServerProcess(tmp_path / "server", VOXQL_AGENT="local").start()
-    try:
-        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
-        person = await visit(server.url, speaks_on_demand=True)
-        session = await has_spoken(person)
-
-        server.kill()
-        await person.new_chat.click()
-        retry = await nothing_is_lost(person, "The server can't be reached")
-
-        server.environment["VOXQL_PORT"] = str(urlsplit(server.url).port)
-        server.start()
-        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
-        await retry.click()
-        await person.is_listened_to(other_than=session)
-        assert "young man" in await person.reads(session)
-    finally:
-        server.stop()
-
-
 def why_ended(server: ServerProcess) -> list[str | None]:
     """What the database holds of each session, the oldest first."""
     with closing(sqlite3.connect(f"file:{server.data_dir / FILE}?mode=ro", uri=True)) as database:
@@ -115,9 +85,9 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
     visit: Visit, tmp_path: Path, is_done: bool
 ) -> None:
     """SIGKILL while the answer is waited for: Retry asks under the same key; nothing doubles."""
-    # A session that has failed waits for as long as the server and its agent need to come back.
-    server = ServerProcess(tmp_path / "server", VOXQL_AGENT="local", VOXQL_RETRY_S="600").start()
     keys: list[str] = []
+    # A session that has failed waits for as long as the server and its agent need to come back.
+    settings = {"VOXQL_RETRY_S": "600", "VOXQL_START_TIMEOUT_S": "5"}
 
     async def killed(route: Route) -> None:
         keys.append(variables(route)["input"]["idempotencyKey"])
@@ -125,26 +95,30 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
             await route.continue_()
             return
         if is_done:
+            # Asked for by a server that dies, it does not come.
+            agent.comes = False
             answer = await route.fetch()
             assert (await answer.json())["data"]["startNewChat"]["saved"]["isSaved"]
         await asyncio.to_thread(server.kill)
         await route.abort()
 
-    try:
-        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
-        person = await visit(server.url, speaks_on_demand=True)
-        first = await has_spoken(person)
+    async with with_a_script(tmp_path / "server", **settings) as (server, agent):
+        person = await visit(server.url)
+        await person.comes_as_guest()
+        first = await person.starts_talking()
+        agent.hears(first, SAID)
+        await person.hears_himself_say("young man")
         async with person.answered(killed, operation="StartNewChat"):
             await person.new_chat.click()
             retry = await nothing_is_lost(person, "The server can't be reached")
             assert why_ended(server) == (["SAVED", None] if is_done else [None])
 
             server.environment["VOXQL_PORT"] = str(urlsplit(server.url).port)
-            server.start()
-            server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+            await asyncio.to_thread(server.start)
+            await asyncio.to_thread(server.wait_for, "worker connected", READY_WITHIN_S)
             await retry.click()
             if is_done:
-                # Its agent was asked for by the server that died, and has not come.
+                agent.comes = True
                 alert = person.page.get_by_role("alert").filter(has_text="The agent is not")
                 await alert.get_by_role("button", name="Retry").click()
             await person.is_listened_to(other_than=first)
@@ -154,46 +128,15 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
         assert why_ended(server) == ["SAVED", None]
         await expect(person.rows).to_have_count(1)
         assert "young man" in await person.reads(first)
-    finally:
-        server.stop()
 
 
-async def test_an_agent_that_dies_in_mid_sentence_leaves_it_unfinished(
+async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_words(
     visit: Visit, tmp_path: Path
 ) -> None:
-    """Its words stay, and that they are not all of it is said, now and in the history."""
-    server = ServerProcess(tmp_path / "server", VOXQL_AGENT="local").start()
-    try:
-        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
-        person = await visit(server.url, speaks_on_demand=True)
-        await person.comes_as_guest()
-        session = await person.starts_talking()
-        await person.says(recording("0870"))
-        key = await person.is_saying("leisure")
-        for process in psutil.Process(server.process.pid).children(recursive=True):
-            process.kill()
-
-        line = person.line(key)
-        await expect(line).to_contain_text("unfinished")
-        await expect(line).to_contain_text("leisure")
-        await expect(line).to_have_attribute("data-final", "false")
-        await person.page.get_by_role("button", name="End", exact=True).click()
-        await person.page.get_by_role("button", name="Start talking").wait_for()
-
-        assert "leisure" in await person.reads(session)
-        await expect(line).to_contain_text("unfinished")
-        await expect(line).to_contain_text("leisure")
-    finally:
-        server.stop()
-
-
-async def test_an_agent_that_does_not_come_is_an_error_and_retry_brings_it(
-    visit: Visit, tmp_path: Path
-) -> None:
-    """Its process hangs: after a while there is a reason, and Retry; with another one it hears."""
+    """It does not come: a reason, and Retry brings another; that dies: its words are unfinished."""
     # Longer than a busy machine needs to connect the sound, which is waited for before the agent.
     server = ServerProcess(
-        tmp_path / "server", VOXQL_AGENT="local", VOXQL_START_TIMEOUT_S="15"
+        tmp_path / "server", VOXQL_AGENT="local", VOXQL_START_TIMEOUT_S="10"
     ).start()
     try:
         server.wait_for("ready: conversations can begin", READY_WITHIN_S)
@@ -216,11 +159,26 @@ async def test_an_agent_that_does_not_come_is_an_error_and_retry_brings_it(
             process.kill()
         await asyncio.to_thread(server.wait_for, "worker connected", READY_WITHIN_S)
         await alert.get_by_role("button", name="Retry").click()
-        await person.is_listened_to()
-
+        session = await person.is_listened_to()
         await expect(alert).to_have_count(0)
-        await person.says(YOUNG_MAN)
+        await person.has_said(YOUNG_MAN)
         await person.hears_himself_say("young man")
+
+        await person.says(recording("0870"))
+        key = await person.is_saying("leisure")
+        for process in psutil.Process(server.process.pid).children(recursive=True):
+            process.kill()
+
+        line = person.line(key)
+        await expect(line).to_contain_text("unfinished")
+        await expect(line).to_contain_text("leisure")
+        await expect(line).to_have_attribute("data-final", "false")
+        await person.page.get_by_role("button", name="End", exact=True).click()
+        await person.page.get_by_role("button", name="Start talking").wait_for()
+
+        assert "leisure" in await person.reads(session)
+        await expect(line).to_contain_text("unfinished")
+        await expect(line).to_contain_text("leisure")
     finally:
         server.stop()
 
@@ -229,8 +187,8 @@ async def test_nobody_reaches_another_persons_conversation_by_its_address(
     speaking: ServerProcess, visit: Visit
 ) -> None:
     """Somebody else sees "Not yours", a stranger the entrance, and a wrong address "Not found"."""
-    owner = await visit(speaking.url, speaks_on_demand=True)
-    session = await has_spoken(owner)
+    owner = await visit(speaking.url)
+    session = await has_typed(owner)
     other = await visit(speaking.url)
 
     await other.page.goto(f"{other.url}/c/{session}")

@@ -5,9 +5,9 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser import chapters
+from tests.browser.chapters import sees_one_notice
 from tests.browser.conftest import Visit
 from tests.browser.person import Person
-from tests.browser.test_equipment import sees_one_notice, types_and_is_answered
 from tests.e2e.sound import RATE, Clip
 from tests.server_process import ServerProcess
 
@@ -107,7 +107,7 @@ async def test_a_talk_in_a_room_from_the_first_word_to_the_history(
     assert third not in (first, second)
     other = await chapters.a_second_window_follows(person)
     await another_microphone_is_heard_in_the_place_of_the_first(person)
-    await a_microphone_that_is_unplugged_can_be_plugged_in_again(person)
+    await chapters.a_microphone_that_is_unplugged_can_be_plugged_in_again(person)
     await chapters.the_second_window_takes_over(person, other)
 
     said = {"selfish": first, "Dashwood": second, "young man": third}
@@ -131,19 +131,6 @@ async def another_microphone_is_heard_in_the_place_of_the_first(person: Person) 
     )
     assert first == "", "the system's choice"
     assert names[second] == name
-
-
-async def a_microphone_that_is_unplugged_can_be_plugged_in_again(person: Person) -> None:
-    """The page says so in mid-conversation, typing goes on, and "Try again" hears again."""
-    await person.page.evaluate("window.unplug()")
-    await sees_one_notice(person, "The microphone was unplugged.")
-    await types_and_is_answered(person)
-
-    await person.page.locator(".notice").get_by_role("button", name="Try again").click()
-    await expect(person.page.locator(".notice")).to_have_count(0)
-    await expect(person.focused).to_have_accessible_name("Type instead of speaking")
-    await person.says(chapters.WOMAN)
-    await person.hears_himself_say("respectable")
 
 
 async def test_a_browser_that_wants_a_click_first_gets_one(

@@ -91,6 +91,7 @@ async def test_a_talk_from_the_first_word_to_the_history(
     third = await person.is_listened_to(other_than=second)
     other = await chapters.a_second_window_follows(person)
     await goes_on_where_it_was(person, wires)
+    await chapters.a_microphone_that_is_unplugged_can_be_plugged_in_again(person)
     await chapters.the_second_window_takes_over(person, other)
 
     said = {"selfish": first, "Dashwood": second, "young man": third}

@@ -1,0 +1,79 @@
+"""An agent that says what a test tells it to; it loads no models."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from voxql_bridge import BridgeClient, InputCommand, StartJob, Utterance, Worker, new_segment
+
+from tests.server_process import START_TIMEOUT_S, ServerProcess
+
+KEY: Final = "the key of an agent in a script"
+
+
+class Scripted:
+    """Answers what is typed; what is spoken, tests tell it."""
+
+    def __init__(self) -> None:
+        self.bridges: dict[str, BridgeClient] = {}
+        """By the session's id."""
+        self.comes = True
+        """Whether it comes when it is asked for, or hangs."""
+
+    async def converse(self, job: StartJob) -> None:
+        """Hold one conversation."""
+        if not self.comes:
+            await asyncio.Event().wait()
+        async with BridgeClient(job.url, job.bridge_token) as bridge:
+            await bridge.ready()
+            bridge.state("LISTENING")
+            self.bridges[job.session] = bridge
+            async for command in bridge.commands():
+                if isinstance(command, InputCommand):
+                    bridge.utter(_final("AGENT", f"You typed: {command.text}"))
+
+    def hears(self, session: str, text: str) -> None:
+        """Tell the server that the person has said this."""
+        self.bridges[session].utter(_final("USER", text))
+
+
+def _final(role: str, text: str) -> Utterance:
+    now = datetime.now(UTC)
+    return Utterance(
+        segment=new_segment(),
+        role="USER" if role == "USER" else "AGENT",
+        text=text,
+        final=True,
+        started_at=now,
+        ended_at=now,
+        source="SPEECH",
+    )
+
+
+@asynccontextmanager
+async def with_a_script(
+    folder: Path, **environment: str
+) -> AsyncIterator[tuple[ServerProcess, Scripted]]:
+    """Start a server of its own whose only agent is such a one; it survives the server."""
+    settings = {"VOXQL_START_TIMEOUT_S": START_TIMEOUT_S, **environment}
+    server = ServerProcess(folder, VOXQL_AGENT="external", VOXQL_WORKER_KEY=KEY, **settings)
+    await asyncio.to_thread(server.start)
+    agent = Scripted()
+    address = f"http://127.0.0.1:{port_of(server)}"
+    worker = Worker(address, KEY, agent_names=["voxql"], places=9, on_start=agent.converse)
+    working = asyncio.create_task(worker.run())
+    try:
+        await worker.connected()
+        yield server, agent
+    finally:
+        await worker.stop(timeout=1)
+        await working
+        server.stop()
+
+
+def port_of(server: ServerProcess) -> str:
+    """Return the one that it took."""
+    return server.wait_for("127.0.0.1, port ").partition(", port ")[2].split()[0]
