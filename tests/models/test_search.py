@@ -241,3 +241,9 @@ async def test_everybody_finds_only_their_own(user: User) -> None:
     assert await _found(user, "hello") == [mine.id]
     assert await _found(other, "hello") == [theirs.id]
     assert await _found(user, other.id) == []
+    # The index, too, when it is asked alone: the list above would leave out what is others'.
+    query = search.parse("hello", user.id)
+    assert query is not None
+    for term in (*query.each, query.any):
+        rows = await reader().execute_query_dict(search.MATCHING_SESSIONS, [term])
+        assert [row["session_id"] for row in rows] == [mine.id]

@@ -23,7 +23,13 @@ def fragments(count: int, uses: int, field: str) -> str:
 
 
 REFUSED = {
-    "depth": ("{" + "node(id: 1) { ... on Session { utterances { nodes { session {" * 10, None),
+    "depth": (
+        "{ node(id: 1) { ... on Session {"
+        + "utterances { nodes { session {" * 7
+        + "id"
+        + "}" * (3 * 7 + 3),
+        "23 levels",
+    ),
     "nesting": ("{ viewer " * 500 + "}" * 500, "nested too deeply"),
     "tokens": ("{" + " viewer { id }" * 700 + "}", "tokens"),
     "characters": ('{ node(id: "' + "x" * 200_000 + '") { id } }', "characters"),

@@ -1,0 +1,21 @@
+"""What the server wants of an agent, each thing once."""
+
+from agent_bridge.client_inbox import Inbox, InputCommand
+
+
+async def test_a_typed_line_that_is_handed_over_again_is_given_out_once() -> None:
+    """Also before it is acknowledged; afterwards only the acknowledgement is due again."""
+    inbox = Inbox(lambda: None)
+    inbox.typed("k1", "one")
+    assert await inbox.get(auto_ack=False) == InputCommand("k1", "one")
+
+    inbox.typed("k1", "one")
+    inbox.typed("k2", "two")
+    assert await inbox.get(auto_ack=False) == InputCommand("k2", "two")
+    assert inbox.next_ack() is None
+
+    inbox.acknowledge("k1")
+    assert inbox.next_ack() == "k1"
+    inbox.typed("k1", "one")
+    assert inbox.next_ack() == "k1"
+    assert inbox.next_ack() is None
