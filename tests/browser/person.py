@@ -232,14 +232,14 @@ class Person:
         )
         return (await answer.json())["data"]
 
-    async def axe(self, *tags: str) -> list[str]:
-        """Return what axe-core finds wrong with the page as it is, by rules with one of the tags.
+    async def axe(self, *rules: str) -> list[str]:
+        """Return what axe-core finds wrong with the page as it is, by these rules.
 
-        Without tags, by all rules that it has in use.
+        Without them, by all that it has in use.
         """
         if not await self.page.evaluate("'axe' in window"):
             await self.page.evaluate(_axe())
-        only = {"runOnly": list(tags)} if tags else {}
+        only = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
         found = await self.page.evaluate(
             "only => axe.run({resultTypes: ['violations'], ...only})", only
         )
