@@ -272,7 +272,7 @@ async def test_a_wrong_key_ends_the_worker_with_a_reason() -> None:
         for key in ("wrong", "schlüssel"):
             program = Worker(wire.url, key, agent_names=["echo"], places=1, on_start=Jobs().run)
             with pytest.raises(BridgeClosed, match="worker key") as caught:
-                await program.run()
+                await asyncio.wait_for(program.run(), timeout=15)
             assert caught.value.code is CloseCode.UNAUTHENTICATED
         assert wire.connections == 2
     assert served.workers.names() == set()
