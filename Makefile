@@ -25,7 +25,7 @@ TEST_PAGES := $(patsubst %/package.json,%,$(wildcard tests/package.json tests/*/
 
 # Tests wait more than they compute: more of them run beside each other than there are cores. Those
 # of a file share what they start, and those that take long begin first (tests/conftest.py).
-BESIDE_EACH_OTHER := --numprocesses 4 --dist loadfile --no-loadscope-reorder
+BESIDE_EACH_OTHER := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # A virtual environment can't be moved: in a folder that was, it is made anew.
 MOVED := $(filter-out $(CURDIR),$(shell cat .venv/place 2>/dev/null))
