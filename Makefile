@@ -23,9 +23,9 @@ export npm_config_cache ?= $(CURDIR)/.cache/npm
 PAGES := $(patsubst %/package.json,%,$(wildcard frontend/package.json frontend/*/package.json))
 TEST_PAGES := $(patsubst %/package.json,%,$(wildcard tests/package.json tests/*/package.json tests/*/*/package.json))
 
-# Tests wait more than they compute: more of them run beside each other than there are cores. Those
-# of a file share what they start, and those that take long begin first (tests/conftest.py).
-BESIDE_EACH_OTHER := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# Two run beside each other: real speech needs the processor when it is due. The tests of a file
+# share what they start, and those that take long begin first (tests/conftest.py).
+BESIDE_EACH_OTHER := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # A virtual environment can't be moved: in a folder that was, it is made anew.
 MOVED := $(filter-out $(CURDIR),$(shell cat .venv/place 2>/dev/null))

@@ -31,11 +31,13 @@ if os.environ.get("CI") != "true":  # where hypothesis has a profile of its own
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test that needs a network of its own in a process of its own."""
     if not own_network.is_apart(item):
         return None
     own_network.run_apart(item)
+    # What was set up for the tests before, and is of no use to the next one, ends here.
+    item.session._setupstate.teardown_exact(nextitem)
     return True
 
 

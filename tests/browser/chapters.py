@@ -126,6 +126,8 @@ async def nobody_hears_the_muted(person: Person) -> None:
 async def a_reload_in_mid_sentence_loses_nothing(person: Person) -> None:
     """The same session is joined again, and the sentence settled as the line that it was."""
     session = person.session_id
+    await person.types("Thank you.")
+    await expect(person.answers).to_have_count(1)
     before = await person.finals.all_text_contents()
     await person.says(DASHWOOD)
     key = await person.is_saying("leisure")
@@ -136,7 +138,7 @@ async def a_reload_in_mid_sentence_loses_nothing(person: Person) -> None:
     await person.hears_himself_say("Dashwood.*leisure")
     await expect(person.line(key)).to_have_attribute("data-final", "true")
     await expect(person.line(key)).to_contain_text("leisure")
-    await expect(person.lines.filter(has_text="leisure")).to_have_count(1)
+    await expect(person.finals.filter(has_text="leisure")).to_have_count(1)
     assert (await person.finals.all_text_contents())[: len(before)] == before
     await person.has_said(AMIABLE)
     await person.hears_himself_say("amiable")

@@ -57,19 +57,19 @@ async def test_whose_connection_is_lost_for_a_while_goes_on_with_the_same_agent(
         assert [attempt for attempt, _ in agents] == [1]
 
         after = await kept(person, session)
-        assert all(is_final for _, is_final in after.values())
+        assert all(is_final for _, _, is_final in after.values())
         assert before.items() <= after.items(), "a final that was shown is another"
-        said = " ".join(text for text, _ in after.values()).lower()
+        said = " ".join(text for role, text, _ in after.values() if role == "USER").lower()
         assert said.count("dashwood") == 1, "the sentence that was cut off is there once"
         await person.sees_what_is_stored(session)
 
 
-async def kept(person: Person, session: str) -> dict[str, tuple[str, bool]]:
-    """Return the text of each utterance of a running session, and whether it is final, by key."""
+async def kept(person: Person, session: str) -> dict[str, tuple[str, str, bool]]:
+    """Return the role and text of each utterance, and whether it is final, by key."""
     stored = await person.query(
         f"""{{ session(id: "{session}") {{ status utterances(first: 100) {{
-          nodes {{ key text isFinal }} }} }} }}"""
+          nodes {{ key role text isFinal }} }} }} }}"""
     )
     assert stored["session"]["status"] == "ACTIVE"
     nodes = stored["session"]["utterances"]["nodes"]
-    return {node["key"]: (node["text"], node["isFinal"]) for node in nodes}
+    return {node["key"]: (node["role"], node["text"], node["isFinal"]) for node in nodes}

@@ -95,7 +95,7 @@ async def test_a_talk_from_the_first_word_to_the_history(
     await chapters.the_second_window_takes_over(person, other)
 
     said = {"selfish": first, "Dashwood": second, "young man": third}
-    previews = ["selfish", "Dashwood", "Repeat after me: one"]
+    previews = ["selfish", "Thank you", "Repeat after me: one"]
     await chapters.each_is_found_with_its_own_words(person, other, said, previews)
 
 

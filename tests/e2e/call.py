@@ -17,7 +17,7 @@ from tests.e2e.queries import TRANSCRIPTS, UPDATES
 from tests.e2e.room_line import AHEAD_S, RoomLine
 from tests.e2e.seen import Json, Seen
 from tests.e2e.sound import Clip, Pcm
-from tests.e2e.words import normal
+from tests.e2e.words import is_beginning
 
 
 class Caller(Protocol):
@@ -185,9 +185,9 @@ class Call:
             if not seen.is_final and seen.role == "USER" and seen.at >= since
         ]
 
-    def is_heard_to_say(self, words: str, since: float = 0.0) -> bool:
-        """Whether a sentence that begins so has been shown, and is not at its end."""
-        return any(normal(seen.text).startswith(words) for seen in self.interims(since))
+    def is_heard_to_begin(self, said: str, since: float = 0.0) -> bool:
+        """Whether the beginning of this has been shown while it was spoken."""
+        return any(is_beginning(said, seen.text) for seen in self.interims(since))
 
     @property
     def is_in_room(self) -> bool:

@@ -56,7 +56,7 @@ async def say(call: Call, clip: Clip) -> Spoken:
 async def begin_sentence(call: Call) -> Said:
     """Say a long sentence; return when its beginning has been understood."""
     cut = call.say(spoken("long sentence", SENTENCE))
-    await call.until(lambda: call.is_heard_to_say("the old train", cut.began))
+    await call.until(lambda: call.is_heard_to_begin(SENTENCE, cut.began))
     return cut
 
 

@@ -98,6 +98,14 @@ def _spelt(word: str) -> list[str]:
     return _SPELT.get(word, word).split()
 
 
+def is_beginning(said: str, heard: str) -> bool:
+    """Whether what was heard is how this begins, three words of it at least, half of them right."""
+    words, whole = normal(heard).split(), normal(said).split()
+    lengths = range(max(3, len(words) - 2), min(len(whole), len(words) + 2) + 1)
+    rates = [error_rate([" ".join(whole[:count])], [heard]) for count in lengths]
+    return len(words) >= 3 and min(rates, default=1.0) <= 0.5
+
+
 def _number(digits: str) -> list[str]:
     value = int(digits)
     if len(digits) == 4 and 1100 <= value <= 2099 and value % 1000:
