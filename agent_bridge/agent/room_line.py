@@ -5,9 +5,9 @@ each hands the other what it has. So everything but the line is the same on both
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from livekit import rtc
 
@@ -33,22 +33,6 @@ _HEARS_WITHIN: Final = 3.0
 """Seconds that LiveKit may take to let the microphone be received that is in the room."""
 _HEARD_MS: Final = 20
 """Milliseconds of the person's sound in a piece."""
-
-
-async def seen_through(work: Coroutine[Any, Any, T]) -> T:
-    """Return what this returns; a cancellation waits until it has ended."""
-    doing = asyncio.ensure_future(work)
-    is_cancelled = False
-    while not doing.done():
-        try:
-            await asyncio.wait([doing])
-        except asyncio.CancelledError:
-            is_cancelled = True
-    if is_cancelled:
-        if not doing.cancelled():
-            doing.exception()
-        raise asyncio.CancelledError
-    return doing.result()
 
 
 class RoomLost(Exception):
@@ -130,6 +114,7 @@ class RoomSide:
         self._person = person
         self._tell = tell
         self._ears: dict[str, asyncio.Task[None]] = {}
+        self._publishing: asyncio.Future[rtc.LocalTrackPublication] | None = None
         self._is_there = False
         self._is_heard = asyncio.Event()
         self._changed = asyncio.Event()
@@ -238,9 +223,12 @@ class RoomSide:
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         voice = _Voice(source, self._tell)
         try:
-            # LiveKit's SDK fails on its own event when this is given up halfway.
-            publishing = self._room.local_participant.publish_track(track, options)
-            publication = await seen_through(publishing)
+            # Not cancelled with this: LiveKit's SDK would fail on its own event, which still comes.
+            self._publishing = asyncio.ensure_future(
+                self._room.local_participant.publish_track(track, options)
+            )
+            self._publishing.add_done_callback(lambda done: done.cancelled() or done.exception())
+            publication = await asyncio.shield(self._publishing)
             playing = asyncio.create_task(self._play(voice))
             try:
                 # A reply that begins before anybody receives it would lose its first words.

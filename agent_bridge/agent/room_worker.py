@@ -26,7 +26,7 @@ from agent_bridge.agent.answers import LlmSettings
 from agent_bridge.agent.conversation import Conversation, ConversationFailed, Minds
 from agent_bridge.agent.places import Places
 from agent_bridge.agent.process import PLACES_A_CORE, cores, keep_words_out_of_logs, load_minds
-from agent_bridge.agent.room_line import RoomLine, seen_through
+from agent_bridge.agent.room_line import RoomLine
 from agent_bridge.attaching.dispatch import Dispatch, read_dispatch
 from agent_bridge.audio_protocol import INPUT_SAMPLE_RATE
 from agent_bridge.client_link import BridgeClosed
@@ -314,7 +314,18 @@ async def _connect(ctx: JobContext) -> None:
     LiveKit's SDK answers to a connection that was given up halfway by ending the whole process 15
     seconds later, with all of its conversations (livekit/python-sdks#784 and #785).
     """
-    await seen_through(ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
+    connecting = asyncio.ensure_future(ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
+    is_cancelled = False
+    while not connecting.done():
+        try:
+            await asyncio.wait([connecting])
+        except asyncio.CancelledError:
+            is_cancelled = True
+    if is_cancelled:
+        if not connecting.cancelled():
+            connecting.exception()
+        raise asyncio.CancelledError
+    connecting.result()
 
 
 def _dispatch(metadata: str) -> Dispatch | None:

@@ -12,6 +12,7 @@ from resolvers.figures import BOUNDS, Latencies
 from tests.faults.stage import stage
 from tests.server_process import ROOT
 
+TIMED_OUT = 'voxql_reaper_actions_total{action="start_timeout"}'
 SETTLED = ("ACTIVE", "FAILED")
 ROW = re.compile(r"^\| `(voxql_[a-z_]+)` \| (counter|gauge|histogram) \| (.*) \|$", re.MULTILINE)
 
