@@ -66,9 +66,10 @@ def chromium(playwright: Playwright, shared: Shared) -> Chromium:
 async def visit(chromium: Chromium, playwright: Playwright, tmp_path: Path) -> AsyncIterator[Visit]:
     """Open pages as people do; all of them leave with the test.
 
-    A browser of its own is started for who has flags, or another microphone than one that hears
-    nothing: none, one that may not be used, or one that hears what `says` lists, beginning when the
-    page opens it; its numbers are silent seconds. Pages move as little as they may, unless told.
+    A Chromium of its own is started for a person who has `own_browser`, flags, or another
+    microphone than one that hears nothing: none, one that may not be used, or one that hears what
+    `says` lists, beginning when the page opens it; its numbers are silent seconds. The others
+    share one without windows. Pages move as little as they may, unless told.
     """
     async with AsyncExitStack() as stack:
 
@@ -79,10 +80,12 @@ async def visit(chromium: Chromium, playwright: Playwright, tmp_path: Path) -> A
             has_microphone: bool = True,
             may_use_microphone: bool = True,
             flags: Sequence[str] = (),
+            own_browser: bool = False,
             **options: Any,
         ) -> Person:
             options = {"reduced_motion": "reduce", **options}
-            if has_microphone and may_use_microphone and not (says or flags):
+            needs_own = own_browser or says or flags
+            if has_microphone and may_use_microphone and not needs_own:
                 somebody = in_a_profile(await chromium(), url, **options)
                 return await stack.enter_async_context(somebody)
             folder = tmp_path / f"person-{len(list(tmp_path.glob('person-*')))}"

@@ -81,6 +81,7 @@ async def test_a_talk_in_a_room_from_the_first_word_to_the_history(
     # Without the permission, microphones have no names before a real one has been opened.
     person = await visit(
         in_rooms.url,
+        own_browser=True,
         speaks_on_demand=True,
         permissions=["microphone"],
         reduced_motion="no-preference",

@@ -70,7 +70,7 @@ async def test_a_talk_from_the_first_word_to_the_history(
     speaking: ServerProcess, visit: Visit
 ) -> None:
     """Every word that was said in each of three conversations is there in the end, once."""
-    person = await visit(speaking.url, speaks_on_demand=True)
+    person = await visit(speaking.url, own_browser=True, speaks_on_demand=True)
     wires = Wires()
     await person.page.route_web_socket(re.compile("/(graphql|audio)$"), wires.through)
 

@@ -122,12 +122,14 @@ def test_speech_over_a_reply_stops_it(story: Story) -> None:
     assert words == SENTENCE.split()[: len(words)]
     assert len(words) < len(SENTENCE.split())
     heard = normal(understood(reply.heard)).split()
-    # The word at which it was cut off may be half said.
-    rates = [error_rate([cut["text"]], [" ".join(part)]) for part in (heard, heard[:-1]) if part]
+    # The word at which it was cut off may be half said; in a room a few more are on their way.
+    is_local = isinstance(story.call.player, Player)
+    parts = [heard[: len(heard) - late] for late in range(2 if is_local else 4)]
+    rates = [error_rate([cut["text"]], [" ".join(part)]) for part in parts if part]
     assert min(rates) <= 0.2, (cut["text"], heard)
     assert reply.length is None, "a reply that was cut off has no end"
     assert reply.silent_since is not None
-    if isinstance(story.call.player, Player):
+    if is_local:
         # In a room sound is on its way for a while, and what is heard last may be older.
         assert reply.silent_since > over.voice_began
 

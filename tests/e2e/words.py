@@ -99,11 +99,16 @@ def _spelt(word: str) -> list[str]:
 
 
 def is_beginning(said: str, heard: str) -> bool:
-    """Whether what was heard is how this begins, three words of it at least, half of them right."""
-    words, whole = normal(heard).split(), normal(said).split()
-    lengths = range(max(3, len(words) - 2), min(len(whole), len(words) + 2) + 1)
-    rates = [error_rate([" ".join(whole[:count])], [heard]) for count in lengths]
-    return len(words) >= 3 and min(rates, default=1.0) <= 0.5
+    """Whether what was heard begins as this does: of three words or more, at most 0.4 are wrong.
+
+    What follows may be another sentence, where sound leaves no gap between them.
+    """
+    whole, words = normal(said).split(), normal(heard).split()
+    return any(
+        error_rate([" ".join(whole[:said_words])], [" ".join(words[:count])]) <= 0.4
+        for count in range(3, len(words) + 1)
+        for said_words in range(max(3, count - 1), count + 2)
+    )
 
 
 def _number(digits: str) -> list[str]:
