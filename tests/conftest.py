@@ -90,7 +90,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     shared = _shared(session.config)
     shared.end()
     if faults := shared.faults():
-        print("", *faults, sep="\n")
+        print("", "Programs that the run shares have logged faults:", *faults, sep="\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

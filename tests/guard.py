@@ -1,7 +1,7 @@
-"""Run a program until it ends, or until another process has: `guard.py PID command…`.
+"""Run a program, and end it when another process has ended: `guard.py PID command…`.
 
 Programs that a whole run of tests shares belong to no single process of it. If that run is killed,
-nobody else would end them.
+this ends them.
 """
 
 import signal

@@ -1,7 +1,7 @@
 """Tests that are marked `own_network` run in a process, and on a network, of their own.
 
-They make network devices. Every WebRTC client on the same network notices those, so the tests of
-others would not be what they were; here nobody else is on it.
+They make network devices, which every WebRTC client on the same network notices. Here there is no
+other client.
 """
 
 import json
@@ -18,16 +18,19 @@ import pytest
 MARK: Final = "own_network"
 REPORTS: Final = "OWN_NETWORK_REPORTS"
 """The variable that names the file into which the process of such a test writes its reports."""
+_PYTEST: Final = ("-m", "pytest", "-p", "no:cacheprovider", "-m", "")
 _ENTER: Final = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 
 
 def is_apart(item: pytest.Item) -> bool:
-    """Whether this test is to be run by a process of its own, which this one is not."""
+    """Whether this test still has to be handed to a process of its own."""
     return item.get_closest_marker(MARK) is not None and REPORTS not in os.environ and _may_enter()
 
 
 def run_apart(item: pytest.Item) -> None:
     """Run the test there, and report it as if it had been run here."""
+    # The process that runs it has the same limit, and reports what takes too long.
+    item.config.hook.pytest_timeout_cancel_timer(item=item)
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for report in _reports(item):
@@ -47,7 +50,17 @@ def _reports(item: pytest.Item) -> Iterator[Any]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "reports"
         done = subprocess.run(
-            [*_ENTER, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", item.nodeid],
+            [
+                *_ENTER,
+                sys.executable,
+                "-m",
+                "pytest",
+                "-p",
+                "no:cacheprovider",
+                "-m",
+                "",
+                item.nodeid,
+            ],
             cwd=item.config.rootpath,
             env={**_own_variables(), REPORTS: str(path)},
             capture_output=True,

@@ -1,7 +1,7 @@
 """Programs that all tests of a run share: the first test that wants one starts it, once.
 
 Tests run in several processes beside each other. What one of them has started is written down in
-the folder of the run, under a lock; the others find it there. It ends with the run.
+the folder of the run, under a lock; the others find it there. The program ends with the run.
 """
 
 import fcntl
@@ -72,9 +72,13 @@ class Shared:
                     os.killpg(pid, signal.SIGKILL)
 
     def faults(self) -> list[str]:
-        """Return what programs have logged that nobody expected: each log with a traceback."""
+        """Return the logs of shared programs that have a traceback, from the first one on."""
         logs = {path: path.read_text(errors="replace") for path in self.folder.glob("*/log")}
-        return [f"{path.parent.name} logged:\n{log}" for path, log in logs.items() if FAULT in log]
+        return [
+            f"{path.parent.name}: {log[log.index(FAULT) :]}"
+            for path, log in logs.items()
+            if FAULT in log
+        ]
 
 
 def started(

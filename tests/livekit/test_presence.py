@@ -36,10 +36,12 @@ async def test_who_is_away_for_too_long_is_missed_and_nobody_else(
 
         await left.disconnect()
         await lost.disconnect()
-        await on.becomes(absent, "ENDING")
-        # Each of these takes its eight seconds, so all are over before anything is said of others.
-        absent, _, _, _ = await on.talk(worker)
+        await _is_seen(on, comes_back, is_there=False)
         await on.person((await on.join(comes_back))["connection"])
+        await _is_seen(on, comes_back)
+        await on.becomes(absent, "ENDING")
+        # It takes its eight seconds, so those of all others are over then.
+        absent, _, _, _ = await on.talk(worker)
 
         await on.becomes(leaves, "ENDING")
         await agent.bye("STOPPED")
@@ -91,13 +93,17 @@ async def test_a_livekit_as_in_production(
         assert await on.rooms(connection["roomName"]) == []
 
 
-async def _is_seen(on: Hall, session: str) -> None:
-    """Wait until the person's deadline is gone, which no client can see."""
+async def _is_seen(on: Hall, session: str, *, is_there: bool = True) -> None:
+    """Wait until the server has noticed that the person is there, or is not.
+
+    Then they have no deadline, or one, which no client can see.
+    """
 
     async def look() -> bool:
         path = f"file:{on.server.data_dir / 'voxql.db'}?mode=ro"
         with closing(sqlite3.connect(path, uri=True)) as database:
             query = "SELECT person_back_by FROM sessions WHERE id = ?"
-            return bool(database.execute(query, (session,)).fetchone() == (None,))
+            has_no_deadline = database.execute(query, (session,)).fetchone() == (None,)
+            return bool(has_no_deadline == is_there)
 
     await until(look)

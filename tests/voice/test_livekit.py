@@ -200,7 +200,7 @@ async def test_a_job_that_is_not_ours_is_left(worker: Program, livekit: LiveKitS
     before = refused()
     await open_room(livekit, f"room-{uuid4().hex}", SHARED, {"customer": 7})
     await asyncio.to_thread(worker.wait_until, lambda: refused() > before, 60)
-    assert refused() == before + 1
+    assert refused() > before
 
 
 async def test_the_example_holds_a_conversation(
