@@ -121,7 +121,7 @@ async def one_that_is_killed_in_mid_sentence_is_replaced(
     await expect(line.get_by_text("unfinished")).to_be_visible()
     await expect(line).to_have_attribute("data-final", "false")
     await expect(line.locator(".line-text")).to_have_text(re.compile("train", re.I))
-    await sentence  # whoever comes meanwhile may hear its end
+    await sentence  # a new agent may hear its end
     await outage.is_heard(DASHWOOD, "Dashwood")
 
     await expect(person.finals.filter(has_text="young man")).to_have_count(1)

@@ -126,7 +126,7 @@ async def test_livekits_condition_is_asked_for_once_in_a_while(livekit: LiveKitS
 
 
 async def test_a_livekit_that_does_not_answer_holds_nobody_up() -> None:
-    """It takes connections and says nothing: whoever wants an agent is told in time."""
+    """It accepts connections and never answers: a request for an agent fails in time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
         venue = LiveKitVenue(url, KEY, SECRET, "http://127.0.0.1:8000", call_s=0.2)
@@ -140,7 +140,7 @@ async def test_a_livekit_that_does_not_answer_holds_nobody_up() -> None:
 
 
 async def test_a_wrong_key_is_said_by_the_condition_and_in_the_log(livekit: LiveKitServer) -> None:
-    """The person is told to try again; whoever runs the server finds the reason, not the secret."""
+    """The person is told to try again. The log has the reason, but not the secret."""
     wrong = "not the secret, but just as long as one"
     venue = LiveKitVenue(livekit.url, KEY, wrong, "http://127.0.0.1:8000")
 

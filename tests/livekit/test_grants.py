@@ -7,7 +7,7 @@ from tests.livekit_server import KEY, SECRET
 
 
 def test_a_persons_token_lets_them_hear_and_speak_and_nothing_else() -> None:
-    """Whoever may publish data could pass for the agent's transcript."""
+    """A participant that may publish data could forge the agent's transcript."""
     token, expires_at = LiveKitControl("ws://127.0.0.1:9", KEY, SECRET).token("room-1", "person-a")
 
     claims = jwt.decode(token, SECRET, algorithms=["HS256"], issuer=KEY)

@@ -38,7 +38,7 @@ async def test_an_agent_is_asked_for_with_all_that_it_needs(stage: Stage) -> Non
 
 @REAL
 async def test_asking_again_for_an_attempt_asks_for_no_second_agent(stage: Stage) -> None:
-    """Whoever asks may have missed the answer."""
+    """A repeated request may follow an answer that was lost."""
     for _ in range(2):
         await stage.venue.start(stage.request("ses_a"))
 

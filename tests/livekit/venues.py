@@ -59,7 +59,7 @@ class Notes:
         return self.over & set(rooms)
 
     async def have(self, told: tuple[str, str]) -> None:
-        """Wait until this has been told, among other things."""
+        """Wait until this event has been reported, in any order."""
 
         async def look() -> bool:
             return told in self.told
@@ -67,7 +67,7 @@ class Notes:
         await until(look)
 
     async def are(self, *told: tuple[str, str]) -> None:
-        """Wait until exactly this has been told."""
+        """Wait until these events, and no others, have been reported."""
 
         async def look() -> bool:
             return self.told[: len(told)] == list(told)

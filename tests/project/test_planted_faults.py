@@ -17,7 +17,7 @@ CANT_BE_READ = "import nothing_of_this_name\n"
 
 
 def test_every_fault_can_be_planted() -> None:
-    """What it replaces is in its file exactly once: whoever changes that line changes the list."""
+    """The text that it replaces occurs exactly once in its file."""
     assert [problem for fault in FAULTS if (problem := fault.problem())] == []
 
 

@@ -166,7 +166,7 @@ class TestInARoom(Lines):
 async def test_a_room_hears_only_the_person_and_shows_what_the_agent_does(
     livekit: LiveKitServer,
 ) -> None:
-    """Whoever else is there is not this conversation's."""
+    """Other participants are not part of this conversation."""
     async with InRoom(livekit).opened() as room, running(room) as line:
         listener = room.listener
         async with room.enters("somebody-else") as other:
