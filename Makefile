@@ -22,10 +22,11 @@ export npm_config_cache ?= $(CURDIR)/.cache/npm
 # A folder with a package.json is installed, and built if it can be. `make test` adds its own.
 PAGES := $(patsubst %/package.json,%,$(wildcard frontend/package.json frontend/*/package.json))
 TEST_PAGES := $(patsubst %/package.json,%,$(wildcard tests/package.json tests/*/package.json tests/*/*/package.json))
+# Lighthouse, which measures.
+SOAK_PAGES := tests/browser
 
-# Two run beside each other: real speech needs the processor when it is due. The tests of a file
-# share what they start, and those that take long begin first (tests/conftest.py).
-BESIDE_EACH_OTHER := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Two processes for tests in real time, one in the background for the others (tests/scheduling.py).
+BESIDE_EACH_OTHER := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # A virtual environment can't be moved: in a folder that was, it is made anew.
 MOVED := $(filter-out $(CURDIR),$(shell cat .venv/place 2>/dev/null))
@@ -47,7 +48,7 @@ serve: setup ## Set up, then start the server and its agent (Ctrl-C ends both)
 dev: setup dev-tools ## The same, with a page that reloads, and again whenever the code changes
 	@scripts/dev $(ARGS)
 
-test: setup dev-tools $(TEST_PAGES:%=%/node_modules/.built) ## Run the tests (ARGS="-k word" for some), after bringing up what they need
+test: setup dev-tools $(patsubst %,%/node_modules/.built,$(filter-out $(SOAK_PAGES),$(TEST_PAGES))) ## Run the tests (ARGS="-k word" for some), after bringing up what they need
 	@scripts/system-packages
 	@scripts/livekit-server || [ "$${CI:-}" != true ]
 	$(BIN)/pytest $(if $(ARGS),$(ARGS),$(BESIDE_EACH_OTHER) --durations 10)
@@ -56,9 +57,11 @@ test: setup dev-tools $(TEST_PAGES:%=%/node_modules/.built) ## Run the tests (AR
 check: dev-tools $(PAGES:%=%/node_modules/.installed) ## What CI checks before the tests: format, lint, types, direction of imports, the page's own tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(foreach page,$(PAGES),npm --prefix $(page) run --if-present check &&) true
+	@# Each of the two takes half a minute of one processor.
+	@$(BIN)/mypy & types=$$!; \
+	$(foreach page,$(PAGES),npm --prefix $(page) run --if-present check &&) true; pages=$$?; \
+	wait $$types && exit $$pages
 	@echo "==> make check took $$(($$(date +%s) - $(BEGAN))) s, with what it installed"
 
 bench: setup dev-tools ## Measure the hot path on this machine

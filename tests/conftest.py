@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
 
 from tests import own_network
 from tests.attach.programs import agent_in_rooms
 from tests.livekit_server import LiveKitServer
 from tests.said import said_since
 from tests.sample_clock import loop_factories
+from tests.scheduling import PriorityScheduling, lower_priority, rank
 from tests.server_process import MANY_PLACES, START_TIMEOUT_S, ServerProcess, is_setting
 from tests.shared import Shared
 
 TESTS = Path(__file__).parent
-LONGEST_FIRST = ("e2e", "browser", "attach", "faults", "voice", "livekit", "serving", "storage")
-"""Folders of tests that wait for something real: speech, a browser, a server that is killed."""
 
 StartServer = Callable[..., ServerProcess]
 StartLiveKit = Callable[..., LiveKitServer]
@@ -54,13 +54,18 @@ def pytest_runtest_makereport(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the long tests first: the short ones fill the time that is left at the end."""
+    """Run the long tests first."""
+    items.sort(key=lambda item: rank(item.path.relative_to(TESTS)))
 
-    def rank(item: pytest.Item) -> int:
-        folder = item.path.relative_to(TESTS).parts[0]
-        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
-    items.sort(key=rank)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the process in the background give way to the others."""
+    lower_priority(config)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> PriorityScheduling:
+    """Hand tests out by what they need."""
+    return PriorityScheduling(config, log)
 
 
 def pytest_asyncio_loop_factories(

@@ -1,12 +1,11 @@
 """Programs that a test runs: their output is read as it comes, and shown when the test fails."""
 
-import subprocess
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, Protocol
 
 LINES: Final = 100
 """The newest of each program that are shown."""
@@ -15,6 +14,14 @@ LOOK_S: Final = 0.05
 """Seconds between two looks into a file that a program prints into."""
 
 _programs: "weakref.WeakSet[Program]" = weakref.WeakSet()
+
+
+class Running(Protocol):
+    """A process that prints into a pipe."""
+
+    @property
+    def stdout(self) -> IO[str] | None:
+        """What it prints."""
 
 
 class Program:
@@ -29,7 +36,7 @@ class Program:
         self._ended_at = 0.0
         _programs.add(self)
 
-    def listen(self, process: subprocess.Popen[str]) -> None:
+    def listen(self, process: "Running") -> None:
         """Read what this process prints, in a thread, until it has ended."""
         self.lines.clear()
         self._has_ended = False
@@ -57,7 +64,7 @@ class Program:
         """Whether it has run since this moment (`time.time()`)."""
         return bool(self.lines) and (not self._has_ended or self._ended_at >= moment)
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: "Running") -> None:
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:

@@ -9,6 +9,7 @@ from typing import Self
 
 import psutil
 
+from tests.forked import IS_POSSIBLE, Forked
 from tests.said import Program
 from tests.shared import Shared, State, started
 
@@ -35,10 +36,10 @@ class ServerProcess(Program):
         self.prefix: tuple[str, ...] = ()
         """A program, with its arguments, that the server is run under."""
         self.url = ""
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | Forked | None = None
 
     @property
-    def process(self) -> subprocess.Popen[str]:
+    def process(self) -> subprocess.Popen[str] | Forked:
         """The process that runs now, or ran last."""
         assert self._process is not None, "the server was never started"
         return self._process
@@ -85,14 +86,17 @@ class ServerProcess(Program):
 
     def start(self) -> Self:
         """Start it and wait until it answers requests; `url` is then its address."""
-        self._process = subprocess.Popen(
-            self.command,
-            env=self.variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        if IS_POSSIBLE and not self.prefix:
+            self._process = Forked(["serve"], self.variables)
+        else:
+            self._process = subprocess.Popen(
+                self.command,
+                env=self.variables,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         self.listen(self._process)
         self._opened()
         return self

@@ -15,7 +15,7 @@ from tests.browser.chromium import shared_chromium
 from tests.browser.person import Person, at_a_browser, in_a_profile
 from tests.e2e.sound import Clip
 from tests.livekit_server import LiveKitServer
-from tests.server_process import ROOT, ServerProcess
+from tests.server_process import MANY_PLACES, ROOT, ServerProcess
 from tests.shared import Shared
 
 READY_WITHIN_S = 120.0
@@ -27,7 +27,7 @@ Visit = Callable[..., Awaitable[Person]]
 def agent_of(livekit: LiveKitServer) -> AgentProgram:
     """Start `voxql agent --livekit`, and wait until it may be asked for."""
     command = (sys.executable, str(ROOT / "cli.py"), "agent", "--livekit")
-    agent = AgentProgram(command, livekit, VOXQL_AGENT_PLACES="40")
+    agent = AgentProgram(command, livekit, VOXQL_AGENT_PLACES=MANY_PLACES)
     try:
         agent.wait_for("registered at LiveKit")
     except AssertionError:

@@ -22,9 +22,14 @@ class Scripted:
         """By the session's id."""
         self.comes = True
         """Whether it comes when it is asked for, or hangs."""
+        self._talking: dict[str, asyncio.Future[None]] = {}
 
     async def converse(self, job: StartJob) -> None:
-        """Hold one conversation."""
+        """Hold one conversation, until it `dies`."""
+        talking = self._talking[job.session] = asyncio.ensure_future(self._talk(job))
+        await asyncio.wait({talking})
+
+    async def _talk(self, job: StartJob) -> None:
         if not self.comes:
             await asyncio.Event().wait()
         async with BridgeClient(job.url, job.bridge_token) as bridge:
@@ -33,22 +38,26 @@ class Scripted:
             self.bridges[job.session] = bridge
             async for command in bridge.commands():
                 if isinstance(command, InputCommand):
-                    bridge.utter(_final("AGENT", f"You typed: {command.text}"))
+                    bridge.utter(_utterance("AGENT", f"You typed: {command.text}"))
 
-    def hears(self, session: str, text: str) -> None:
-        """Tell the server that the person has said this."""
-        self.bridges[session].utter(_final("USER", text))
+    def hears(self, session: str, text: str, *, is_final: bool = True) -> None:
+        """Tell the server that the person has said this, or begins to say it."""
+        self.bridges[session].utter(_utterance("USER", text, is_final=is_final))
+
+    def dies(self, session: str) -> None:
+        """Let its connection end without a word."""
+        self._talking[session].cancel()
 
 
-def _final(role: str, text: str) -> Utterance:
+def _utterance(role: str, text: str, *, is_final: bool = True) -> Utterance:
     now = datetime.now(UTC)
     return Utterance(
         segment=new_segment(),
         role="USER" if role == "USER" else "AGENT",
         text=text,
-        final=True,
+        final=is_final,
         started_at=now,
-        ended_at=now,
+        ended_at=now if is_final else None,
         source="SPEECH",
     )
 

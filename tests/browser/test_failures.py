@@ -6,7 +6,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
 import pytest
 from playwright.async_api import Error, Route, expect
 
@@ -14,15 +13,11 @@ from tests.browser.chapters import nothing_is_lost
 from tests.browser.conftest import READY_WITHIN_S, Visit
 from tests.browser.person import Person, blocked, broken, variables
 from tests.browser.scripted import with_a_script
-from tests.e2e.sound import recording
 from tests.rows import FILE
 from tests.server_process import ServerProcess
 
 # Some start a server and its agent, which loads models, twice.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
-
-YOUNG_MAN = recording("0880")
-
 
 SAID = "he was not an ill disposed young man"
 
@@ -134,17 +129,10 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
     visit: Visit, tmp_path: Path
 ) -> None:
     """It does not come: a reason, and Retry brings another; that dies: its words are unfinished."""
-    # Longer than a busy machine needs to connect the sound, which is waited for before the agent.
-    server = ServerProcess(
-        tmp_path / "server", VOXQL_AGENT="local", VOXQL_START_TIMEOUT_S="10"
-    ).start()
-    try:
-        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
-        agent = psutil.Process(server.process.pid).children(recursive=True)
-        person = await visit(server.url, speaks_on_demand=True)
+    async with with_a_script(tmp_path / "server", VOXQL_START_TIMEOUT_S="5") as (server, agent):
+        person = await visit(server.url)
         await person.comes_as_guest()
-        for process in agent:
-            process.suspend()
+        agent.comes = False
         await person.page.get_by_role("button", name="Start talking").click()
         await person.sees("Waiting for the agent…")
         alert = person.page.get_by_role("alert").filter(has_text="The agent is not available.")
@@ -153,21 +141,17 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
         await expect(person.page.get_by_role("heading", name="No agent yet")).to_be_visible()
         await expect(person.page.get_by_label("Type instead of speaking")).not_to_be_editable()
 
-        # The server starts another in the place of the one that hangs.
-        server.lines.clear()
-        for process in agent:
-            process.kill()
-        await asyncio.to_thread(server.wait_for, "worker connected", READY_WITHIN_S)
+        agent.comes = True
         await alert.get_by_role("button", name="Retry").click()
         session = await person.is_listened_to()
         await expect(alert).to_have_count(0)
-        await person.has_said(YOUNG_MAN)
+        agent.hears(session, SAID)
         await person.hears_himself_say("young man")
 
-        await person.says(recording("0870"))
+        agent.hears(session, "Mr Dashwood had then leisure", is_final=False)
         key = await person.is_saying("leisure")
-        for process in psutil.Process(server.process.pid).children(recursive=True):
-            process.kill()
+        agent.comes = False
+        agent.dies(session)
 
         line = person.line(key)
         await expect(line).to_contain_text("unfinished")
@@ -179,8 +163,6 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
         assert "leisure" in await person.reads(session)
         await expect(line).to_contain_text("unfinished")
         await expect(line).to_contain_text("leisure")
-    finally:
-        server.stop()
 
 
 async def test_nobody_reaches_another_persons_conversation_by_its_address(

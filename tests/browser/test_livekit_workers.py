@@ -15,19 +15,16 @@ from tests.browser.conftest import Visit, agent_of, server_of
 from tests.browser.person import Person
 from tests.browser.test_livekit_faults import is_listened_to_again, room_of
 from tests.conftest import StartLiveKit
+from tests.e2e.saying import SENTENCE
 from tests.e2e.sound import Clip, recording, spoken
 from tests.livekit_server import LiveKitServer
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="session")]
 
 DASHWOOD, YOUNG_MAN, SELFISH, AMIABLE = map(recording, ("0870", "0880", "0890", "0930"))
-SENTENCE = (
-    "the old train left the station early in the morning and went slowly along the river to the "
-    "mountain village where my brother lives with his children and a very large brown dog"
-)
 IN_TIME_MS: Final = 90_000
 PATIENT: Final = {
-    "VOXQL_START_TIMEOUT_S": "15",
+    "VOXQL_START_TIMEOUT_S": "10",
     "VOXQL_RETRY_S": "600",
     "VOXQL_ABANDON_S": "600",
 }
@@ -73,7 +70,7 @@ async def test_agents_and_livekit_come_late_die_and_come_back(
             outage = Outage(person, livekit, agents)
             first = await without_a_worker_retry_brings_the_one_that_comes_late(outage)
             second = await one_that_is_killed_in_mid_sentence_is_replaced(outage, first)
-            await livekit_is_restarted(outage, second)
+            await livekit_is_restarted(outage)
             third = await one_that_nobody_replaces_is_told_and_retry_brings_another(outage, second)
             await livekit_down_at_new_chat_saves_what_was_said(outage, third)
     finally:
@@ -132,7 +129,7 @@ async def one_that_is_killed_in_mid_sentence_is_replaced(
     return second
 
 
-async def livekit_is_restarted(outage: Outage, agent: AgentProgram) -> None:
+async def livekit_is_restarted(outage: Outage) -> None:
     """The page says that it reconnects, and then the same conversation goes on."""
     person, session = outage.person, outage.person.session_id
     room = await room_of(outage.livekit, session)

@@ -1,15 +1,12 @@
 """Fixtures of the end-to-end tests: real servers with the real agent, on either transport."""
 
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.attach.programs import AgentProgram, agent_in_rooms
+from tests.attach.programs import AgentProgram
 from tests.e2e.sound import recordings
-from tests.livekit_server import LiveKitServer
-from tests.server_process import ROOT, ServerProcess
-from tests.shared import Shared
+from tests.server_process import ServerProcess
 
 READY_WITHIN_S = 60.0
 
@@ -35,28 +32,6 @@ def start_speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSp
         server.stop()
 
 
-@pytest.fixture(scope="session")
-def start_in_rooms(
-    shared: Shared, livekit: LiveKitServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[StartSpeaking]:
-    """Start servers whose conversations are held in LiveKit's rooms; all end at the end."""
-    agent_in_rooms(shared, livekit)
-    servers: list[ServerProcess] = []
-
-    def start(**environment: str) -> ServerProcess:
-        recordings()
-        folder = tmp_path_factory.mktemp("in-rooms")
-        settings = {"VOXQL_AGENT": "livekit", "VOXQL_START_TIMEOUT_S": "60", **livekit.settings}
-        servers.append(ServerProcess(folder, **settings, **environment).start())
-        # Its agents are elsewhere: after a restart they look for it where it was.
-        servers[-1].environment["VOXQL_PORT"] = servers[-1].url.rpartition(":")[2]
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
 @pytest.fixture(scope="session", params=["local", "livekit"])
 def transport(request: pytest.FixtureRequest) -> str:
     """Either way for sound: what is said and stored is the same."""
@@ -73,13 +48,6 @@ def talking(transport: str, request: pytest.FixtureRequest) -> ServerProcess:
 
 
 def ready(server: ServerProcess) -> ServerProcess:
-    """Wait until its agent can be talked to; one of LiveKit's has no part in a server's start."""
-    if server.environment["VOXQL_AGENT"] == "local":
-        server.wait_for("ready: conversations can begin", READY_WITHIN_S)
+    """Wait until its agent can be talked to."""
+    server.wait_for("ready: conversations can begin", READY_WITHIN_S)
     return server
-
-
-def room_worker(livekit: LiveKitServer, **environment: str) -> AgentProgram:
-    """Start `voxql agent --livekit`; to be entered with `with`, which ends it."""
-    command = [sys.executable, str(ROOT / "cli.py"), "agent", "--livekit"]
-    return AgentProgram(command, livekit, **environment)

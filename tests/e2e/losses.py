@@ -1,7 +1,6 @@
 """What is lost in the middle of a conversation: the person, their agent, the server."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,11 +8,9 @@ from typing import Any, Final
 import psutil
 from websockets.exceptions import ConnectionClosed
 
-from tests.attach.programs import AgentProgram
 from tests.e2e.call import Call
 from tests.e2e.person import Person
 from tests.e2e.player import RATE
-from tests.e2e.room_line import RoomLine
 from tests.e2e.saying import begin_sentence, say
 from tests.e2e.seen import Json
 from tests.e2e.sound import recording
@@ -86,25 +83,6 @@ async def lose_agent(server: ServerProcess, person: Person, call: Call) -> Loss:
 
     await call.until(lambda: call.statuses[statuses:] == ["STARTING", "ACTIVE"])
     await call.until(lambda: len(call.finals("AGENT", began)) == 2)
-    return await _loss(person, call, before, statuses, key)
-
-
-async def lose_worker(
-    first: AgentProgram, start_another: Callable[[], object], person: Person, call: Call
-) -> Loss:
-    """Kill the worker in the middle of a sentence of the person's; there is another."""
-    line = call.line
-    assert isinstance(line, RoomLine)
-    [lost] = line.voices
-    await asyncio.to_thread(start_another)
-    before, statuses = set(call.held), len(call.statuses)
-    cut = await begin_sentence(call)
-    await asyncio.to_thread(first.kill)
-    call.microphone.forget()
-    await call.until(lambda: call.statuses[statuses:] == ["STARTING", "ACTIVE"])
-    await call.until(lambda: line.voices and lost not in line.voices)
-    await say(call, recording(AFTER))
-    key = call.interims(cut.began)[0].key
     return await _loss(person, call, before, statuses, key)
 
 

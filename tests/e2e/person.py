@@ -76,7 +76,7 @@ class Person:
         found: Json = (await self.run(HISTORY))["sessionHistory"]
         return found
 
-    async def talk(self, **given: object) -> Call:
+    async def talk(self) -> Call:
         """Begin a conversation (to be entered with `async with`)."""
         asked = asyncio.get_running_loop().time()
-        return Call(self, await self.start(**given), asked)
+        return Call(self, await self.start(), asked)

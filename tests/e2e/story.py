@@ -1,14 +1,13 @@
-"""One person's conversations, in real speech and real time, on either transport."""
+"""One person's conversations over `/audio`, in real speech and real time."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from tests.e2e.call import Call
 from tests.e2e.conftest import ready
-from tests.e2e.losses import Loss, lose_person
+from tests.e2e.losses import Loss, Stop, lose_agent, lose_person, stop
 from tests.e2e.person import Person
 from tests.e2e.saying import Interruption, Spoken, make_noise, say, speak_over
 from tests.e2e.seen import Json, Seen
@@ -19,8 +18,6 @@ LONG: Final = "0870"
 SECOND: Final = "0880"
 """What is said in the second conversation."""
 
-LoseAgent = Callable[[Person, Call], Awaitable[Loss]]
-
 
 @dataclass
 class Story:
@@ -28,8 +25,8 @@ class Story:
 
     call: Call
     """The first of them."""
-    noise_ended: float | None
-    """When there was noise before anything was said."""
+    noise_ended: float
+    """When the noise was over that there was before anything was said."""
     spoken: list[Spoken]
     interruption: Interruption
     person_lost: Loss
@@ -44,8 +41,8 @@ class Story:
     second_finals: list[Seen]
     saved: Json
     history: Json
-    more: Any = field(default=None)
-    """What happened after it, where something did."""
+    stopped: Stop
+    """What the server did when it was told to stop in the end."""
 
     @property
     def clips(self) -> list[Spoken]:
@@ -53,30 +50,16 @@ class Story:
         return [*self.spoken, self.interruption.then]
 
 
-async def happen(
-    server: ServerProcess,
-    lose_agent: LoseAgent,
-    then: Callable[[Person], Awaitable[Any]] | None = None,
-    has_noise: bool = False,
-    **given: object,
-) -> Story:
-    """Hold both conversations.
-
-    Args:
-        server: is killed, and started again.
-        lose_agent: what happens to the agent of the first one.
-        then: what happens in the end.
-        has_noise: whether there is noise in the beginning.
-        given: how the first one is begun.
-    """
+async def happen(server: ServerProcess) -> Story:
+    """Hold both conversations; the server is killed between them, and stopped in the end."""
     async with Person(server.url) as person:
-        async with await person.talk(**given) as call:
-            noise_ended = await make_noise(call) if has_noise else None
+        async with await person.talk() as call:
+            noise_ended = await make_noise(call)
             made = random_words(random.randrange(1_000_000))
             spoken = [await say(call, clip) for clip in (recording(LONG), made)]
             interruption = await speak_over(person, call)
             person_lost = await lose_person(server, person, call)
-            agent_lost = await lose_agent(person, call)
+            agent_lost = await lose_agent(server, person, call)
             server.kill()
         shown = call.finals()
         await asyncio.to_thread(server.start)
@@ -102,5 +85,5 @@ async def happen(
             second_finals=second.finals(),
             saved=saved,
             history=await person.history(),
-            more=await then(person) if then is not None else None,
+            stopped=await stop(server, person),
         )

@@ -1,24 +1,17 @@
 """Real speech goes in, and what is found again after a power cut is what was said."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import ExitStack
-from functools import partial
-from uuid import uuid4
 
 import pytest
 
-from tests.attach.programs import AgentProgram
-from tests.e2e.conftest import READY_WITHIN_S, StartSpeaking, room_worker
+from tests.e2e.conftest import StartSpeaking
 from tests.e2e.hearing import understood
-from tests.e2e.losses import AFTER, Loss, Stop, lose_agent, lose_worker, stop
-from tests.e2e.player import Player
+from tests.e2e.losses import AFTER, Loss
 from tests.e2e.saying import SENTENCE
 from tests.e2e.seen import Json, joined
 from tests.e2e.sound import recording
 from tests.e2e.story import SECOND, Story, happen
 from tests.e2e.words import error_rate, is_beginning, normal
-from tests.livekit_server import LiveKitServer
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -27,35 +20,10 @@ LONG_S = 4.5
 
 
 @pytest.fixture(scope="module")
-def local_story(start_speaking: StartSpeaking) -> Story:
+def story(start_speaking: StartSpeaking) -> Story:
     """It happens once for all of these tests; in the end the server is told to stop."""
     server = start_speaking()
-    lose, then = partial(lose_agent, server), partial(stop, server)
-    return asyncio.run(happen(server, lose, then, has_noise=True))
-
-
-@pytest.fixture(scope="module")
-def livekit_story(start_in_rooms: StartSpeaking, livekit: LiveKitServer) -> Iterator[Story]:
-    """It happens once, over LiveKit."""
-    name = f"agent-{uuid4().hex}"
-    with ExitStack() as programs:
-
-        def start_worker() -> AgentProgram:
-            program = programs.enter_context(
-                room_worker(livekit, VOXQL_AGENT_NAME=name, VOXQL_AGENT_PLACES="1")
-            )
-            program.wait_for("registered at LiveKit", READY_WITHIN_S)
-            return program
-
-        lose = partial(lose_worker, start_worker(), start_worker)
-        yield asyncio.run(happen(start_in_rooms(), lose, agentName=name))
-
-
-@pytest.fixture(params=["local", "livekit"])
-def story(request: pytest.FixtureRequest) -> Story:
-    """Either of them: what is said and stored is the same."""
-    story: Story = request.getfixturevalue(f"{request.param}_story")
-    return story
+    return asyncio.run(happen(server))
 
 
 def test_words_arrive_while_they_are_spoken(story: Story) -> None:
@@ -126,16 +94,13 @@ def test_speech_over_a_reply_stops_it(story: Story) -> None:
     assert words == SENTENCE.split()[: len(words)]
     assert len(words) < len(SENTENCE.split())
     heard = normal(understood(reply.heard)).split()
-    # The word at which it was cut off may be half said; in a room a few more are on their way.
-    is_local = isinstance(story.call.player, Player)
-    parts = [heard[: len(heard) - late] for late in range(2 if is_local else 4)]
+    # The word at which it was cut off may be half said.
+    parts = [heard[: len(heard) - late] for late in range(2)]
     rates = [error_rate([cut["text"]], [" ".join(part)]) for part in parts if part]
     assert min(rates) <= 0.2, (cut["text"], heard)
     assert reply.length is None, "a reply that was cut off has no end"
     assert reply.silent_since is not None
-    if is_local:
-        # In a room sound is on its way for a while, and what is heard last may be older.
-        assert reply.silent_since > over.voice_began
+    assert reply.silent_since > over.voice_began
 
 
 def test_a_person_whose_connection_is_lost_goes_on_where_they_were(story: Story) -> None:
@@ -177,10 +142,9 @@ def test_the_second_conversation_was_understood_too(story: Story) -> None:
     assert error_rate([recording(SECOND).text], [heard]) <= 0.25, normal(heard)
 
 
-def test_noise_is_no_speech(local_story: Story) -> None:
+def test_noise_is_no_speech(story: Story) -> None:
     """Noise, hum, clicks and silence make no utterance; speech after them is understood."""
-    story, first = local_story, local_story.spoken[0]
-    assert story.noise_ended is not None
+    first = story.spoken[0]
     assert [seen for seen in story.call.seen if seen.at < story.noise_ended] == []
     assert story.kept[0]["key"] == first.heard[0].key
     assert story.call.replies[0] is first.replies[0]
@@ -188,9 +152,9 @@ def test_noise_is_no_speech(local_story: Story) -> None:
     assert error_rate([first.clip.text], [joined(first.heard)]) <= 0.25
 
 
-def test_a_typed_line_that_an_agent_died_over_is_answered_by_the_next(local_story: Story) -> None:
+def test_a_typed_line_that_an_agent_died_over_is_answered_by_the_next(story: Story) -> None:
     """It is killed in mid-answer; what it had said stays, and the line is answered whole."""
-    lost = local_story.agent_lost
+    lost = story.agent_lost
     first, answer, second, unfinished, again = lost.kept
     assert first["text"] == "What is seven times eight?"
     assert answer["text"] == "That is 56."
@@ -203,19 +167,9 @@ def test_a_typed_line_that_an_agent_died_over_is_answered_by_the_next(local_stor
     assert lost.statuses == ["STARTING", "ACTIVE"]
 
 
-def test_a_worker_that_is_killed_in_mid_sentence_is_replaced(livekit_story: Story) -> None:
-    """Half a sentence stays, as unfinished; with another worker the conversation goes on."""
-    lost = livekit_story.agent_lost
-    assert lost.statuses == ["STARTING", "ACTIVE"]
-    assert lost.is_all_seen
-    assert [one["key"] for one in lost.kept if not one["isFinal"]] == [lost.key]
-    assert is_beginning(SENTENCE, _text(lost.kept, lost.key))
-    _assert_heard_after(lost)
-
-
-def test_the_agent_hands_in_its_last_words_while_the_bridge_is_open(local_story: Story) -> None:
+def test_the_agent_hands_in_its_last_words_while_the_bridge_is_open(story: Story) -> None:
     """Half a sentence is stored as a final, people see it, and the conversation may go on."""
-    stopped: Stop = local_story.more
+    stopped = story.stopped
     assert stopped.status == 0
     assert stopped.call.end == {"reason": "SERVER_SHUTDOWN", "mayResume": True}
     [(role, text, is_final)] = stopped.spoken

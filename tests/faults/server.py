@@ -1,21 +1,17 @@
 """A server that is killed and started again, on one port and one folder."""
 
 import asyncio
-import atexit
 import json
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Self
 
 import psutil
 
 from tests.faults.broken import SOUND
+from tests.forked import launcher
 from tests.ports import free_port
 from tests.server_process import ROOT, ServerProcess, is_setting
 
@@ -23,7 +19,7 @@ SECONDS = 30.0
 
 
 class CrashingServer:
-    """The real app behind tests/faults/launcher.py; `async with`, then `start` and `kill`.
+    """The real app behind tests/launcher.py; `async with`, then `start` and `kill`.
 
     Args:
         folder: Where it keeps its data, its log and, with `trace`, what it asked of the kernel.
@@ -87,7 +83,7 @@ class CrashingServer:
 
     async def _launch(self) -> None:
         if self._trace:
-            command = [*self._trace, sys.executable, "-m", "tests.faults.launcher"]
+            command = [*self._trace, sys.executable, "-m", "tests.launcher"]
             process = self._process = await asyncio.create_subprocess_exec(
                 *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
             )
@@ -95,7 +91,7 @@ class CrashingServer:
             assert process.stdout is not None
             self._answers, self._asked = process.stdout, process.stdin
         else:
-            self._answers, self._asked = await asyncio.open_unix_connection(_launcher())
+            self._answers, self._asked = await asyncio.open_unix_connection(launcher())
         kept = {n: v for n, v in os.environ.items() if not is_setting(n)}
         wish = {
             "folder": str(self.data_dir),
@@ -154,27 +150,6 @@ class CrashingServer:
                 if said == word:
                     return rest
         raise AssertionError(f"the server never said {word!r}; its log is {self.log}")
-
-
-@cache
-def _launcher() -> str:
-    """Return the socket of the process whose forks serve; this process has one for all tests."""
-    folder = mkdtemp(prefix="voxql-launcher-")
-    path = f"{folder}/socket"
-    command = [sys.executable, "-m", "tests.faults.launcher", path]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    )
-    atexit.register(_gone, process, folder)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return path
-
-
-def _gone(process: "subprocess.Popen[str]", folder: str) -> None:
-    process.kill()
-    process.wait()
-    shutil.rmtree(folder)
 
 
 class WholeServer(CrashingServer):

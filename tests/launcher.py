@@ -1,27 +1,38 @@
 """Forks servers from a process that has loaded the app already: a start takes 0.2 s instead of 3.
 
-`python -m tests.faults.launcher SOCKET` prints `ready` and listens on that socket. A client sends a
-line of JSON: `folder`, `port`, `fault`, `environment`, `log`. Then it drives a server with lines:
-`start`, `kill`, `term`; the answers are `open PID` when requests are answered, and `ended STATUS`.
-The server ends with the connection. The process that serves is forked anew for each start, so it
-remembers nothing of the one before.
+`python -m tests.launcher SOCKET` prints `ready` and listens on that socket until its standard input
+ends. A client sends a line of JSON, in one of two forms (tests/forked.py, tests/faults/server.py):
 
-`python -m tests.faults.launcher` drives one server over standard input and output, with the same
-lines, so that it can be run under another program, such as strace.
+* `arguments`, `environment`, with a file descriptor for the output: the command `voxql` is run with
+  these arguments. The answers are `pid PID` and, in the end, `ended STATUS`.
+* `folder`, `port`, `fault`, `environment`, `log`: then the client drives a server with lines:
+  `start`, `kill`, `term`; the answers are `open PID` when requests are answered, and `ended
+  STATUS`. The process that serves is forked anew for each start, so it remembers nothing of the one
+  before.
+
+What was forked ends with the connection.
+
+`python -m tests.launcher` drives one server over standard input and output, with the lines of the
+second form, so that it can be run under another program, such as strace.
 """
 
 import asyncio
 import ctypes
 import json
 import os
+import select
 import signal
 import socket
 import sys
+import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, NoReturn, TextIO
+from typing import Any, Final, NoReturn, TextIO
 
 import uvicorn
 
+import cli
+import serving.run  # noqa: F401 - what is loaded here need not be loaded after a fork
 from asgi import build_app
 from models.database import migrate
 from serving.address import listening_socket, local_address
@@ -38,35 +49,84 @@ def main() -> None:
     if len(sys.argv) > 1:
         _listen(sys.argv[1])
     else:
-        _drive(sys.stdin, sys.stdout)
+        _drive(sys.stdin, sys.stdout, json.loads(sys.stdin.readline()))
 
 
 def _listen(path: str) -> None:
     """Fork a process for each connection, which drives a server for it."""
-    _end_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how these ended
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
         print("ready", flush=True)
         while True:
+            # Nobody writes to it: it ends with the process that started this one.
+            readable, _, _ = select.select([listener.fileno(), sys.stdin.fileno()], [], [])
+            if sys.stdin.fileno() in readable:
+                return
             connection, _ = listener.accept()
             if os.fork() == 0:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 _end_with_parent()
                 listener.close()
-                with (
-                    connection,
-                    connection.makefile("r") as asked,
-                    connection.makefile("w") as told,
-                ):
-                    _drive(asked, told)
+                with connection:
+                    _serve_client(connection)
                 os._exit(0)
             connection.close()
 
 
-def _drive(asked: TextIO, told: TextIO) -> None:
-    wish = json.loads(asked.readline())
+def _serve_client(connection: socket.socket) -> None:
+    # A descriptor comes with the first byte.
+    first, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
+    with connection.makefile("r") as asked, connection.makefile("w") as told:
+        wish = json.loads(first.decode() + asked.readline())
+        if descriptors:
+            _run_command(wish, descriptors[0], connection, told)
+        else:
+            _drive(asked, told, wish)
+
+
+def _run_command(
+    wish: dict[str, Any], output: int, connection: socket.socket, told: TextIO
+) -> None:
+    """Fork a process that runs `voxql`, and wait until it has ended or the client is gone."""
+    child = os.fork()
+    if child == 0:
+        _command(wish["arguments"], wish["environment"], output)
+    os.close(output)
+    print("pid", child, file=told, flush=True)
+    ended = os.pidfd_open(child)
+    readable, _, _ = select.select([connection.fileno(), ended], [], [])
+    if ended not in readable:
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    with suppress(BrokenPipeError):
+        print("ended", os.waitstatus_to_exitcode(status), file=told, flush=True)
+
+
+def _command(arguments: list[str], environment: dict[str, str], output: int) -> NoReturn:
+    status = 1
+    try:
+        _end_with_parent()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = ["voxql", *arguments]
+        cli.main()
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _drive(asked: TextIO, told: TextIO, wish: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(wish["environment"])
     log = os.open(wish["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)

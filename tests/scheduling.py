@@ -1,0 +1,74 @@
+"""Which of the processes of a run takes which tests.
+
+Tests that speak or drive a browser need the processor when it is due: two of them run beside each
+other. They leave a quarter of two cores unused, so the last process of the run takes the other
+tests at a lower priority. The tests of a file stay together, as they share what they start.
+"""
+
+import os
+from pathlib import PurePath
+from typing import Any, Final
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
+
+REAL_TIME: Final = ("e2e", "browser", "attach", "voice/lines", "voice/test_livekit", "livekit")
+"""Tests that speak in real time or drive a browser, those with the longest first: how their paths
+in the folder `tests` begin."""
+LONG: Final = ("faults", "serving", "storage", "voice", "terminal")
+"""Others that take long: they start programs and end them, or load models."""
+NICENESS: Final = 10
+
+
+def rank(path: PurePath) -> int:
+    """Return when a test file is due: the long ones first, the short ones fill the end.
+
+    Args:
+        path: relative to the folder `tests`.
+    """
+    order = (*REAL_TIME, *LONG)
+    return next((n for n, start in enumerate(order) if path.as_posix().startswith(start)), 99)
+
+
+def lower_priority(config: pytest.Config) -> None:
+    """Let a process in the background, and all that it starts, give way to the others."""
+    given = getattr(config, "workerinput", None)
+    if given is not None and _is_background(given):
+        os.nice(NICENESS)
+
+
+class PriorityScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """Hands files out in their order; those in real time never go to the background.
+
+    The last process of a run is in the background. xdist names them gw0, gw1, and so on.
+    """
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        file = self._next(node)
+        if file is None:
+            return
+        self.workqueue.move_to_end(file, last=False)
+        super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if self.workqueue and self._next(node) is None and not node.shutting_down:
+            node.shutdown()
+        else:
+            super()._reschedule(node)
+
+    def _next(self, node: WorkerController) -> str | None:
+        """Return the first file in the queue that this process may take."""
+        is_background = _is_background(node.workerinput)
+        return next(
+            (one for one in self.workqueue if not (is_background and _is_real_time(one))), None
+        )
+
+
+def _is_background(worker: dict[str, Any]) -> bool:
+    count: int = worker["workercount"]
+    return count > 1 and worker["workerid"] == f"gw{count - 1}"
+
+
+def _is_real_time(file: str) -> bool:
+    return PurePath(file).relative_to("tests").as_posix().startswith(REAL_TIME)
