@@ -56,8 +56,8 @@ class Agents(Protocol):
 class Media(Protocol):
     """How the person's sound travels; see `agent_bridge.venue.Venue`."""
 
-    def connection(self, session: str, room: str, attempt: int) -> MediaConnection:
-        """Make a fresh connection, good for this session alone."""
+    def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
+        """Make a fresh connection, good for this session alone, and as long as this access."""
 
 
 def now() -> datetime:
@@ -80,6 +80,10 @@ class Backend:
     asking: set[asyncio.Task[Session]] = field(default_factory=set)
     """What asks for agents just now; see `resolvers.asking`."""
     clock: Callable[[], datetime] = now
+
+    def may_write(self, session_id: str, now: datetime) -> bool:
+        """Whether an agent may still report something in this session."""
+        return self.presence.may_write(session_id, now, self.config.grace)
 
     def __post_init__(self) -> None:
         """Remember nobody of a conversation that is over, however it came to its end."""

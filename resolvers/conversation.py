@@ -52,17 +52,21 @@ class AgentEvents:
             if binding.attempt < edit.session.attempt:
                 return edit.session, ()
             lifecycle.agent_back(edit.session)
-            if not backend.ledger.remembers(binding.session):
+            # What ended is written already; nobody is told of another revision of it.
+            is_over = edit.session.status is SessionStatus.ENDED
+            if not is_over and not backend.ledger.remembers(binding.session):
                 await edit.recommit_unfinished()
             return edit.session, await _unacknowledged(binding, presence, transaction)
 
         # Before the transaction: the connection that this one replaces ends meanwhile, and must not
         # leave the conversation without its agent.
         presence.come(binding.session, agent)
+        presence.connected(binding.session, binding.attempt, connection)
         try:
             session, inputs = await backend.ledger.transaction(work)
         except BaseException as error:
             self._withdraw(binding.session, agent)
+            presence.lost(binding.session, binding.attempt, connection, backend.clock())
             # Whoever made room for it found it there, so that nobody may have noted an absence.
             presence.unnoted.add(binding.session)
             if isinstance(error, NotStored):
@@ -147,13 +151,14 @@ class AgentEvents:
 
     async def bye(self, binding: Binding, connection: str, reason: str) -> None:
         """The agent left, all it had is stored."""
-        if reason in RESTARTS:
-            await self.disconnected(binding, connection)
-            return
-        await self._left(binding, connection, self._after_bye)
+        self._backend.presence.said_bye(binding.session, binding.attempt, connection)
+        restarts = reason in RESTARTS
+        await self._left(binding, connection, self._after_loss if restarts else self._after_bye)
 
     async def disconnected(self, binding: Binding, connection: str) -> None:
         """The connection broke; the agent, or another, may come back."""
+        now = self._backend.clock()
+        self._backend.presence.lost(binding.session, binding.attempt, connection, now)
         await self._left(binding, connection, self._after_loss)
 
     async def _left(
@@ -164,26 +169,30 @@ class AgentEvents:
     ) -> None:
         backend = self._backend
         presence = backend.presence
-        if not presence.is_current(binding.session, binding.attempt, connection):
-            return
-        agent = presence.agents.pop(binding.session)
-        self._show_state(binding.session, agent)
+        was_current = presence.is_current(binding.session, binding.attempt, connection)
+        if was_current:
+            agent = presence.agents.pop(binding.session)
+            self._show_state(binding.session, agent)
 
         async def work(transaction: Transaction) -> Session | None:
             edit = await transaction.edit(binding.session)
             if edit is None:
                 return None
+            session = edit.session
             # Looked at under the lock: another connection may have come since, and may have been
             # taken in by a transaction before this one.
             is_replaced = binding.session in presence.agents
-            if edit.session.attempt == binding.attempt and not is_replaced:
-                change(edit.session, transaction)
-            return edit.session
+            if was_current and session.attempt == binding.attempt and not is_replaced:
+                change(session, transaction)
+            if not backend.may_write(session.id, transaction.now):
+                lifecycle.finish(session)
+            return session
 
         try:
             await backend.ledger.transaction(work, partial(self._forget_if_over, binding.session))
         except NotStored:
-            presence.unnoted.add(binding.session)
+            if was_current:
+                presence.unnoted.add(binding.session)
 
     def _forget_if_over(self, session_id: str, session: Session | None) -> None:
         if session is None or session.status is SessionStatus.ENDED:
@@ -206,11 +215,11 @@ class AgentEvents:
                 transaction.now,
                 config,
             )
-        elif session.status is SessionStatus.ENDING:
-            lifecycle.finish(session)
         elif session.status is not SessionStatus.FAILED:
+            # An agent of an older attempt may still be draining.
+            may_write = self._backend.may_write(session.id, transaction.now)
             lifecycle.end(
-                session, EndReason.AGENT_LEFT, transaction.now, config, agent_is_here=False
+                session, EndReason.AGENT_LEFT, transaction.now, config, may_write=may_write
             )
 
     def _after_loss(self, session: Session, transaction: Transaction) -> None:

@@ -59,19 +59,19 @@ def person_left(session: Session, now: datetime, config: Config) -> None:
 
 
 def end(
-    session: Session, reason: EndReason, now: datetime, config: Config, *, agent_is_here: bool
+    session: Session, reason: EndReason, now: datetime, config: Config, *, may_write: bool
 ) -> bool:
     """The conversation is over; return whether that is news.
 
-    With an agent connected it is ENDING until the agent has sent what it still has, or the grace
-    period is over. What ended already keeps its end and its reason.
+    Where an agent may still report something it is ENDING until every agent has said `bye`, or the
+    grace period is over. What ended already keeps its end and its reason.
     """
     if session.ended_at is not None:
         return False
     session.ended_at, session.end_reason = now, reason
     session.failure_code = session.failure_message = None
     _clear_deadlines(session)
-    if agent_is_here:
+    if may_write:
         session.status = SessionStatus.ENDING
         session.drain_by = now + config.grace
     else:

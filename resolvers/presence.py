@@ -1,7 +1,7 @@
 """Who is connected to this process right now: agents and people's media. Nothing here is stored."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 MOST_AGENTS: Final = 3
@@ -21,12 +21,23 @@ class AgentPresence:
 
 
 @dataclass(slots=True)
+class Writer:
+    """The newest connection of one attempt, which has not said `bye`."""
+
+    connection: str
+    left_at: datetime | None = None
+    """When it broke; None while it is open."""
+
+
+@dataclass(slots=True)
 class Presence:
     """Agents and people by session id."""
 
     agents: dict[str, AgentPresence] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     """The newest attempt of each session that this process knows of; older ones are fenced off."""
+    writers: dict[str, dict[int, Writer]] = field(default_factory=dict)
+    """Of each session, the attempts whose agents may still report something."""
     people: set[str] = field(default_factory=set)
     heard: dict[str, datetime] = field(default_factory=dict)
     """When each session's person was last heard: somebody who is heard is not away."""
@@ -53,6 +64,29 @@ class Presence:
         agent = self.agents.get(session_id)
         return agent is not None and agent.attempt == attempt and agent.connection == connection
 
+    def connected(self, session_id: str, attempt: int, connection: str) -> None:
+        """Note that an attempt's agent is here, one that is fenced off included."""
+        self.writers.setdefault(session_id, {})[attempt] = Writer(connection)
+
+    def lost(self, session_id: str, attempt: int, connection: str, now: datetime) -> None:
+        """Note that a connection broke: its agent may come back with what it still has."""
+        writer = self.writers.get(session_id, {}).get(attempt)
+        if writer is not None and writer.connection == connection:
+            writer.left_at = now
+
+    def said_bye(self, session_id: str, attempt: int, connection: str) -> None:
+        """Note that an attempt's agent has reported all it had."""
+        writers = self.writers.get(session_id, {})
+        if attempt in writers and writers[attempt].connection == connection:
+            del writers[attempt]
+
+    def may_write(self, session_id: str, now: datetime, grace: timedelta) -> bool:
+        """Whether an agent is connected, or was until a moment ago and has not said `bye`."""
+        return any(
+            writer.left_at is None or writer.left_at + grace > now
+            for writer in self.writers.get(session_id, {}).values()
+        )
+
     def may_take(self, session_id: str, key: str, attempt: int) -> bool:
         """Whether the agent of this attempt is to get a typed line that was not acknowledged.
 
@@ -74,5 +108,6 @@ class Presence:
         if session_id in self.agents:
             return
         self.attempts.pop(session_id, None)
+        self.writers.pop(session_id, None)
         self.heard.pop(session_id, None)
         self.handed_over.pop(session_id, None)

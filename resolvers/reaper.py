@@ -21,6 +21,7 @@ from resolvers.idempotency import KEPT_FOR
 from resolvers.records import (
     ACCESS_PREFIX,
     OWNERSHIP_PREFIX,
+    transcripts_topic,
     watched_access,
     watched_ownership,
 )
@@ -34,6 +35,8 @@ EVERY_S: Final = 0.25
 TIDY_EVERY: Final = timedelta(minutes=10)
 TOMBSTONE_FOR: Final = timedelta(hours=25)
 """Longer than a bridge token is good: a late agent still learns that the session is gone."""
+BEFORE_THE_RESTART: Final = "before the restart"
+"""In the place of a connection's id."""
 BATCH: Final = 200
 """Sessions that one round takes on."""
 
@@ -156,6 +159,7 @@ class Reaper:
         Every deadline is looked at again here, under the row's lock: it may just have been moved.
         """
         backend, config = self._backend, self._backend.config
+        may_write = backend.may_write(session.id, now)
         if session.id in backend.presence.agents:
             lifecycle.agent_back(session)
         if _is_past(session.start_by, now):
@@ -164,13 +168,13 @@ class Reaper:
             lifecycle.fail(session, "AGENT_TIMEOUT", message, now, config)
             return "start_timeout"
         if _is_past(session.retry_by, now):
-            lifecycle.end(session, EndReason.START_FAILED, now, config, agent_is_here=False)
+            lifecycle.end(session, EndReason.START_FAILED, now, config, may_write=may_write)
             return "retry_over"
         if _is_past(session.drain_by, now):
             lifecycle.finish(session)
             return "grace_over"
         if _is_past(session.agent_back_by, now):
-            lifecycle.end(session, EndReason.ABANDONED, now, config, agent_is_here=False)
+            lifecycle.end(session, EndReason.ABANDONED, now, config, may_write=may_write)
             return "agent_gone"
         if _is_past(session.person_back_by, now):
             return self._person_is_away(session, now)
@@ -190,8 +194,12 @@ class Reaper:
             # Somebody whose words arrive is there, by whatever way their voice travels.
             session.person_back_by = heard + backend.config.abandon_after
             return None
-        is_here = session.id in backend.presence.agents
-        lifecycle.end(session, EndReason.ABANDONED, now, backend.config, agent_is_here=is_here)
+        if backend.hub.watched(transcripts_topic(session.id)):
+            # Who reads along may type at any moment.
+            session.person_back_by = now + backend.config.abandon_after
+            return None
+        may_write = backend.may_write(session.id, now)
+        lifecycle.end(session, EndReason.ABANDONED, now, backend.config, may_write=may_write)
         return "person_gone"
 
     async def _tidy(self, now: datetime) -> None:
@@ -248,6 +256,10 @@ def _take_over(backend: Backend, session_id: str) -> Callable[[Transaction], Awa
         if edit is None:
             return
         await edit.recommit_unfinished()
+        # Nobody knows whether its agent had reported everything.
+        session, presence = edit.session, backend.presence
+        presence.connected(session.id, session.attempt, BEFORE_THE_RESTART)
+        presence.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
         lifecycle.agent_lost(edit.session, transaction.now, backend.config)
         lifecycle.person_left(edit.session, transaction.now, backend.config)
 

@@ -133,7 +133,7 @@ async def save(
         EndReason.SAVED,
         transaction.now,
         backend.config,
-        agent_is_here=session.id in backend.presence.agents,
+        may_write=backend.may_write(session.id, transaction.now),
     )
     created = edit.created_count - created_before
     is_saved = session.utterance_count + edit.created_count > 0

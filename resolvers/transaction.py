@@ -184,10 +184,17 @@ class SessionEdit:
             row.ceiling = row.revision if row.is_final else row.revision + RESERVE
         session.utterance_count += self.created_count
         self._preview()
-        if not self.is_new and self._values(_VISIBLE) != self._before:
+        if not self.is_new and (self._values(_VISIBLE) != self._before or self._is_late()):
             session.version += 1
             self.is_visibly_changed = True
         return list(self.changed.values())
+
+    def _is_late(self) -> bool:
+        """Whether words are written after the end, when no stream brings them any more.
+
+        Who shows an ended session watches its version.
+        """
+        return self.session.status is SessionStatus.ENDED and bool(self.changed)
 
     def _preview(self) -> None:
         if not self.changed:

@@ -79,6 +79,23 @@ describe("a conversation that is ending", () => {
   });
 });
 
+describe("a conversation that has ended", () => {
+  it("is read anew when a newer version of it is told, once for each", async () => {
+    const { reading, query, keys } = server(["ENDED", ["a1"]], ["ENDED", ["a1", "late"]]);
+    await reading.start();
+    const { version } = reading.read.value.past?.session ?? { version: 0 };
+
+    reading.heard(version);
+    expect(query).toHaveBeenCalledTimes(1);
+    reading.heard(version + 1);
+    reading.heard(version + 1);
+    await vi.advanceTimersByTimeAsync(0);
+
+    expect(keys()).toEqual(["a1", "late"]);
+    expect(query).toHaveBeenCalledTimes(2);
+  });
+});
+
 describe("a conversation that can't be read", () => {
   it("says why, and is read by Retry", async () => {
     const { reading, query, keys } = server("network", ["ENDED", ["a1"]]);

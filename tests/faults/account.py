@@ -41,6 +41,8 @@ class Account:
     journal: Journal
     token: str = ""
     http: aiohttp.ClientSession | None = None
+    cookie: str = ""
+    token_id: str = ""
 
     async def open(self) -> None:
         """Sign in as a guest and make a token."""
@@ -51,15 +53,26 @@ class Account:
         )
         guest = "mutation { signInAsGuest { viewer { id } } }"
         async with self.http.post(f"{self.url}/graphql", json={"query": guest}) as response:
-            cookie = response.headers["Set-Cookie"].partition(";")[0]
+            self.cookie = response.headers["Set-Cookie"].partition(";")[0]
         make = """mutation { createApiToken(input: {
             name: "faults", scopes: [SESSIONS_READ, SESSIONS_WRITE, SESSIONS_DELETE]
-        }) { secret } }"""
-        headers = {"Cookie": cookie, "Origin": self.url}
+        }) { secret apiToken { id } } }"""
+        made = await self.in_browser(make)
+        self.token = made["secret"]
+        self.token_id = made["apiToken"]["id"]
+
+    async def in_browser(self, query: str) -> dict[str, Any]:
+        """Return the data of the one root field that the person's browser asks for."""
+        assert self.http is not None
+        headers = {"Cookie": self.cookie, "Origin": self.url}
         async with self.http.post(
-            f"{self.url}/graphql", json={"query": make}, headers=headers
+            f"{self.url}/graphql", json={"query": query}, headers=headers
         ) as response:
-            self.token = (await response.json())["data"]["createApiToken"]["secret"]
+            answer = await response.json()
+        if answer.get("errors"):
+            raise Refused(answer["errors"][0])
+        [data] = answer["data"].values()
+        return dict(data)
 
     async def close(self) -> None:
         if self.http is not None:

@@ -16,7 +16,7 @@ from models.database import Connection, transact
 from resolvers import saving, streams
 from resolvers.ledger import Ledger
 from resolvers.merge import Claim
-from resolvers.transaction import Transaction
+from resolvers.transaction import _VISIBLE, SessionEdit, Transaction
 from resolvers.waiting import Reply
 from serving import address
 from settings import Settings
@@ -142,6 +142,18 @@ def keeps_what_it_refuses(settings: Settings) -> Settings:
     return settings
 
 
+def hides_late_words(settings: Settings) -> Settings:
+    """Keep what comes after the end, and tell nobody."""
+    announce = Ledger._announce
+
+    def quiet(self: Ledger, edit: SessionEdit) -> None:
+        if edit.session.ended_at is None or edit._before[_VISIBLE.index("status")] != "ENDED":
+            announce(self, edit)
+
+    _patch(Ledger, _announce=quiet)
+    return settings
+
+
 def does_not_sync(settings: Settings) -> Settings:
     """Leave it to the operating system when the words reach the disk."""
     return _with_synchronous(settings, "OFF")
@@ -174,6 +186,7 @@ FAULTS: dict[str, Callable[[Settings], Settings]] = {
         reuses_revisions,
         doubles_on_resend,
         keeps_what_it_refuses,
+        hides_late_words,
         does_not_sync,
         syncs_at_checkpoints,
         gives_up_soon,

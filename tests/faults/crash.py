@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ from tests.faults.journal import Journal, Kind
 from tests.faults.people import Person
 from tests.faults.server import CrashingServer, WholeServer
 from tests.faults.talkers import Pace, Troupe
-from tests.faults.verdict import judge
+from tests.faults.verdict import judge, untold
 from tests.faults.watchers import Watcher
 
 SETTLE_S = 120.0
+TOLD_WITHIN_S = 10.0
 ENVIRONMENT = {"VOXQL_START_TIMEOUT_S": "2", "VOXQL_GRACE_S": "2"}
 """Shorter than people would want it, so that these deadlines pass during a run, too."""
 
@@ -96,6 +98,7 @@ class Run:
                 self.journal,
                 random.Random(self.rng.random()),
                 self._watch,
+                troupe.cut,
             )
             for number in range(self.sessions)
         ]
@@ -150,6 +153,7 @@ class Run:
     # ------------------------------------------------------------------ the end
 
     async def _compare(self, server: CrashingServer) -> None:
+        await self._see_who_is_told(server)
         await self._end_tasks()
         if status := await server.stop():
             self.journal.violated(Kind.FAULT, f"SIGTERM ended the server with {status}")
@@ -166,6 +170,18 @@ class Run:
         await asyncio.gather(*map(catch_up, self.watchers))
         await server.stop()
         judge(server.database, self.journal, self.watchers)
+
+    async def _see_who_is_told(self, server: CrashingServer) -> None:
+        """Every agent has handed in its words; who watches ended sessions holds them soon."""
+        with suppress(TimeoutError):
+            await self.journal.until(
+                lambda: not untold(server.database, self.watchers),
+                TOLD_WITHIN_S if self.fault == SOUND else 1.0,
+            )
+        for session in untold(server.database, self.watchers):
+            self.journal.violated(Kind.UNTOLD, session)
+        ended = [watcher for watcher in self.watchers if watcher.ended == "SESSION_ENDED"]
+        self.journal.counts["views of ended sessions"] = len(ended)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     UNCOMMITTED = "a subscriber was told of something that the database does not have"
     HOLE = "a cursor passed something that the subscriber was not told of"
     REUSED = "one revision stands for two states"
+    UNTOLD = "somebody who watches an ended session does not hold what is stored"
     COUNTERS = "a counter or preview is not what is stored"
     TRACE = "something that was refused, or that nobody said, left a trace"
     NOT_SYNCED = "an acknowledged word was not on the disk"

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from tests.faults.account import (
@@ -21,6 +21,9 @@ from tests.faults.account import (
 from tests.faults.journal import Conversation, Journal, Kind, Reported
 from tests.faults.watchers import Watcher
 
+AWAY_S: Final = 4.0
+"""Twice the grace period of the servers that are killed: some agents come back after the end."""
+
 
 @dataclass
 class Person:
@@ -31,6 +34,8 @@ class Person:
     journal: Journal
     rng: random.Random
     watch: Callable[[Account, str], Watcher]
+    cut: Callable[[str, float], bool]
+    """Breaks the connection of a session's agent, which stays away for so many seconds."""
     stay: tuple[float, float] = (2.0, 7.0)
     """Seconds that a conversation lasts, at least and at most."""
     is_leaving: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,8 +58,8 @@ class Person:
             await self._pause(self.rng.uniform(0.1, 0.8))
             if not self._hears():
                 await self._retry()
-            act = self.rng.choice([self._rename, self._type, self._provoke, self._nothing])
-            await act()
+            acts = [self._rename, self._type, self._provoke, self._lose_agent, self._nothing]
+            await self.rng.choice(acts)()
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -71,6 +76,17 @@ class Person:
 
     async def _nothing(self) -> None:
         return None
+
+    async def _lose_agent(self) -> None:
+        """Its connection breaks; it comes back while it is waited for, or later than that."""
+        assert self.now is not None
+        self.cut(self.now.id, self.rng.uniform(0, AWAY_S))
+
+    async def _perhaps_lose_agent(self) -> None:
+        """Before the conversation ends: the agent still has something to say."""
+        if self.rng.random() < 0.4:
+            await self._lose_agent()
+            await self._pause(self.rng.uniform(0, 0.5))
 
     # ------------------------------------------------------------------ what is allowed
 
@@ -89,11 +105,13 @@ class Person:
         self.watcher = self.watch(self.account, session)
 
     async def _move_on(self) -> None:
+        await self._perhaps_lose_agent()
         report, given = self._report()
         await self._begin(given)
         report.is_answered = True
 
     async def _save_first(self) -> None:
+        await self._perhaps_lose_agent()
         report, given = self._report()
         await self.account.ask(SAVE, given)
         report.is_answered = True

@@ -16,7 +16,7 @@ from tests.faults.account import BEGIN, Account
 from tests.faults.broken import SOUND
 from tests.faults.journal import Journal
 from tests.faults.server import CrashingServer
-from tests.faults.talkers import NAME, NotedOutbox, impatient
+from tests.faults.talkers import NAME, Impatient, NotedOutbox
 from tests.faults.watchers import Watcher
 
 
@@ -24,7 +24,7 @@ class Agent(BridgeClient):
     """A bridge client that a test speaks through; it counts what it was promised."""
 
     def __init__(self, url: str, token: str) -> None:
-        super().__init__(url, token, backoff=impatient(), on_dropped=self._note_dropped)
+        super().__init__(url, token, backoff=Impatient(), on_dropped=self._note_dropped)
         self._outbox = NotedOutbox(self._note_settled)
         self.promised: dict[str, str] = {}
         """Texts of finals that the server keeps, by segment."""
@@ -112,7 +112,7 @@ async def stage(folder: Path, fault: str = SOUND, **environment: str) -> AsyncIt
             agent_names=[NAME],
             places=1_000,
             on_start=take,
-            backoff=impatient(),
+            backoff=Impatient(),
         )
         running = asyncio.create_task(worker.run())
         exits.push_async_callback(_cancelled, running)

@@ -3,24 +3,58 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agent_bridge.client import BridgeClient, InputCommand, StopCommand, new_segment
-from agent_bridge.client_link import Backoff, BridgeClosed
+from agent_bridge.client_link import Backoff, BridgeClosed, Line, Link
 from agent_bridge.client_outbox import Outbox
-from agent_bridge.protocol import Role, Utterance
+from agent_bridge.protocol import BRIDGE_DIALECT, Role, Utterance
 from agent_bridge.worker_client import StartJob, Worker
 from tests.faults.journal import Conversation, Journal, Kind, Spoken
 
 NAME = "voxql"
 
 
-def impatient() -> Backoff:
-    """A backoff for servers that come back within a second."""
-    return Backoff(first=0.02, longest=0.3)
+@dataclass
+class Impatient(Backoff):
+    """For servers that come back within a second."""
+
+    first: float = 0.02
+    longest: float = 0.3
+    next_s: float | None = None
+    """The next pause, where a test has chosen it."""
+
+    def pause(self) -> float:
+        chosen, self.next_s = self.next_s, None
+        return super().pause() if chosen is None else chosen
+
+
+class Loose(Link):
+    """A connection that a test can break; it comes back after a pause of the test's choice."""
+
+    def __init__(self, url: str) -> None:
+        self._pause = Impatient()
+        super().__init__(url, BRIDGE_DIALECT, self._pause)
+        self._line: Line | None = None
+
+    def cut(self, away_s: float) -> bool:
+        """Break the connection and stay away for so long; return whether there was one."""
+        line, self._line = self._line, None
+        if line is None:
+            return False
+        self._pause.next_s = away_s
+        line._socket.transport.abort()
+        return True
+
+    async def run(self, converse: Callable[[Line], Awaitable[None]]) -> None:
+        async def noted(line: Line) -> None:
+            self._line = line
+            await converse(line)
+
+        await super().run(noted)
 
 
 class NotedOutbox(Outbox):
@@ -60,10 +94,9 @@ class Talker:
         self._pace = pace
         self._count = 0
         self._is_stopped = asyncio.Event()
-        self.bridge = BridgeClient(
-            job.url, job.bridge_token, on_dropped=self._dropped, backoff=impatient()
-        )
+        self.bridge = BridgeClient(job.url, job.bridge_token, on_dropped=self._dropped)
         self.bridge._outbox = NotedOutbox(self._settled)
+        self.bridge._link = self.link = Loose(job.url)
 
     async def run(self) -> None:
         """Talk until the server says stop, or until cancelled."""
@@ -197,7 +230,7 @@ class Troupe:
             agent_names=[NAME],
             places=places,
             on_start=self._converse,
-            backoff=impatient(),
+            backoff=Impatient(),
         )
 
     async def _converse(self, job: StartJob) -> None:
@@ -220,6 +253,13 @@ class Troupe:
         if self._tasks:
             self._journal.counts["agents killed"] += 1
             self._rng.choice(list(self._tasks.values())).cancel()
+
+    def cut(self, session: str, away_s: float) -> bool:
+        """Break the connection of a session's newest agent; return whether there was one."""
+        attempts = [attempt for id_, attempt in self.talkers if id_ == session]
+        is_cut = bool(attempts) and self.talkers[session, max(attempts)].link.cut(away_s)
+        self._journal.counts["connections cut"] += is_cut
+        return is_cut
 
     async def finish(self, within: float) -> int:
         """Let everybody settle what they have said and leave; returns how many could not."""

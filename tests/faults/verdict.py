@@ -65,6 +65,19 @@ def judge(database: Path, journal: Journal, watchers: Iterable[Watcher]) -> None
     _judge_traces(stored, journal)
 
 
+def untold(database: Path, watchers: Iterable[Watcher]) -> list[str]:
+    """Return the ended sessions of which somebody who watches does not hold what is stored."""
+    stored = Stored(database)
+    return [
+        watcher.session
+        for watcher in watchers
+        if watcher.ended == "SESSION_ENDED"
+        and not _is_deleted(stored, watcher.session)
+        and {id_: one.state["revision"] for id_, one in watcher.held.items()}
+        != {row["id"]: row["revision"] for row in stored.utterances[watcher.session]}
+    ]
+
+
 def _is_deleted(stored: Stored, session: str) -> bool:
     return stored.sessions[session]["deleted_at"] is not None
 

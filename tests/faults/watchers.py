@@ -24,6 +24,13 @@ subscription Watch($session: ID!, $after: String) {
   }
 }
 """
+UPDATES: Final = """
+subscription Updates($session: ID!) {
+  sessionUpdates(sessionId: $session) {
+    session { version } deletedSessionId end { reason mayResume }
+  }
+}
+"""
 GONE: Final = frozenset({"NOT_FOUND", "FORBIDDEN"})
 
 
@@ -52,6 +59,8 @@ class Watcher:
     events: int = 0
     ended: str | None = None
     """Why the stream ended for good."""
+    version: int = 0
+    """The session's, when its words were read after the end."""
     is_caught_up: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -59,13 +68,42 @@ class Watcher:
     def seq(self) -> int:
         return self.reached[-1][1] if self.reached else 0
 
+    @property
+    def _has_ended(self) -> bool:
+        return self.ended is not None
+
     async def run(self) -> None:
-        """Watch until the stream ends for good."""
-        while self.ended is None:
+        """Watch until nothing can come any more; of a session that has ended, its version."""
+        while self.ended in (None, "SESSION_ENDED"):
             with suppress(OSError, WebSocketException, TimeoutError, EOFError):
-                await self._once(cut_after=self._moment_to_cut())
+                if self.ended is None:
+                    await self._once(cut_after=self._moment_to_cut())
+                else:
+                    await self._await_late_words()
             self.is_caught_up = False
             await asyncio.sleep(self.rng.random() * 0.2)
+
+    async def _await_late_words(self) -> None:
+        """Read again from the cursor whenever the ended session has another version."""
+        variables = {"session": self.session}
+        try:
+            async with subscribe(self.url, self.token, UPDATES, variables) as events:
+                async for payload in events:
+                    update = payload["data"]["sessionUpdates"]
+                    if update["deletedSessionId"] is not None:
+                        self.ended = "SESSION_DELETED"
+                    if update["session"] is None:
+                        return
+                    if update["session"]["version"] == self.version:
+                        continue
+                    self.journal.counts["ended sessions read again"] += 1
+                    self.ended, self.is_caught_up = None, False
+                    await self._once(cut_after=None)
+                    if not self._has_ended:
+                        return
+                    self.version = update["session"]["version"]
+        except SubscriptionRefused as refused:
+            self._refused(refused)
 
     async def catch_up(self) -> None:
         """Come back one last time, until everything has been delivered."""

@@ -388,6 +388,21 @@ async def test_a_person_who_comes_back_is_not_away(stage: Stage) -> None:
     assert (await stage.read(session)).end_reason is EndReason.ABANDONED
 
 
+async def test_a_person_who_reads_along_is_there(stage: Stage) -> None:
+    """They may only read and type; a minute after they have left nobody is."""
+    session, _ = await stage.talk(with_person=False)
+    reading = await stage.watch(session)
+    await reading.caught_up()
+    await stage.pass_by(60)
+    await stage.pass_by(60)
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+
+    await reading.close()
+    await stage.pass_by(60)
+
+    assert (await stage.read(session)).end_reason is EndReason.ABANDONED
+
+
 async def test_the_agents_own_words_do_not_stand_for_a_person(stage: Stage) -> None:
     """It may talk to nobody; after a minute it is told to stop."""
     session, agent = await stage.talk(with_person=False)

@@ -16,10 +16,8 @@ Step = Callable[[Session, datetime], object]
 CONFIG = Config()
 
 
-def _end(reason: EndReason, *, agent_is_here: bool) -> Step:
-    return lambda session, now: lifecycle.end(
-        session, reason, now, CONFIG, agent_is_here=agent_is_here
-    )
+def _end(reason: EndReason, *, may_write: bool) -> Step:
+    return lambda session, now: lifecycle.end(session, reason, now, CONFIG, may_write=may_write)
 
 
 STEPS: dict[str, Step] = {
@@ -30,9 +28,9 @@ STEPS: dict[str, Step] = {
     "agent lost": lambda session, now: lifecycle.agent_lost(session, now, CONFIG),
     "agent back": lambda session, now: lifecycle.agent_back(session),
     "person left": lambda session, now: lifecycle.person_left(session, now, CONFIG),
-    "save": _end(EndReason.SAVED, agent_is_here=True),
-    "save alone": _end(EndReason.SAVED, agent_is_here=False),
-    "abandon": _end(EndReason.ABANDONED, agent_is_here=True),
+    "save": _end(EndReason.SAVED, may_write=True),
+    "save alone": _end(EndReason.SAVED, may_write=False),
+    "abandon": _end(EndReason.ABANDONED, may_write=True),
     "finish": lambda session, now: lifecycle.finish(session),
 }
 BEFORE_THE_END = {"ask", "fail"}

@@ -438,8 +438,8 @@ async def test_without_an_agent_it_ends_at_once(stage: Stage) -> None:
     assert saved.session.status is SessionStatus.ENDED
 
 
-async def test_an_agent_that_was_fenced_off_is_not_waited_for(stage: Stage) -> None:
-    """Its attempt is over, and the newer one has no agent yet: the session ends at once."""
+async def test_an_agent_that_was_fenced_off_is_waited_for_until_its_bye(stage: Stage) -> None:
+    """It may still drain its finals; the newer attempt has no agent yet."""
     session = await stage.start()
     slow = stage.talker(session)
     await slow.hello()
@@ -448,7 +448,9 @@ async def test_an_agent_that_was_fenced_off_is_not_waited_for(stage: Stage) -> N
 
     saved = await save(stage, session)
 
-    assert saved.session.status is SessionStatus.ENDED
+    assert saved.session.status is SessionStatus.ENDING
+    await slow.bye()
+    assert (await stage.read(session)).status is SessionStatus.ENDED
 
 
 async def test_the_grace_period_bounds_the_stream_not_the_storage(stage: Stage) -> None:

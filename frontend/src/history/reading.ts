@@ -39,6 +39,8 @@ export class Reading {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Counts the times it was begun or stopped: what was asked for before that is stale. */
   #turn = 0;
+  /** The newest version that it was read anew for. */
+  #heard = 0;
 
   constructor(api: Api, id: string, options: ReadingOptions) {
     this.#api = api;
@@ -67,6 +69,14 @@ export class Reading {
       if (held !== null && !REVOKED.has(failure.kind)) return this.#again();
       this.read.set({ past: null, failure });
     }
+  }
+
+  /** Told of a newer version of it: words may have come after its end, and no stream brings them. */
+  heard(version: number): void {
+    const session = this.read.value.past?.session;
+    if (session?.status !== "ENDED" || version <= Math.max(session.version, this.#heard)) return;
+    this.#heard = version;
+    void this.start();
   }
 
   stop(): void {

@@ -40,6 +40,9 @@ export function Past({ id }: { id: string }) {
 
   const known = history.known(id);
   const session = past ? newest(past.session, known) : known;
+  useEffect(() => {
+    if (past && known) reading.heard(known.version);
+  }, [reading, past, known]);
   if (history.isGone(id)) return <Refused failure={GONE} onRetry={again} />;
   if (failure) return <Refused failure={failure} onRetry={again} />;
   return (
