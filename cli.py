@@ -160,7 +160,9 @@ def migrate() -> None:
     """
     settings = _settings()
     from models.database import migrate as apply
+    from serving.soundness import check_files
 
+    check_files(settings.sqlite_file)
     applied = asyncio.run(apply(settings.database_url))
     for name in applied:
         print(f"applied {name}")
@@ -270,6 +272,9 @@ def _with_accounts(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
     from asgi import build_app
     from models.database import migrate, opened
     from resolvers import accounts
+    from serving.soundness import check_files
+
+    check_files(settings.sqlite_file)
 
     async def work() -> Any:
         await migrate(settings.database_url)

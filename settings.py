@@ -243,6 +243,21 @@ def kept_secret(path: Path) -> str:
     It is written beside its place and linked there whole, so that of two processes that start at
     once one makes it and both read the same, and a crash leaves no half of a secret.
     """
+    try:
+        secret = _kept_secret(path)
+    except OSError as error:
+        raise SettingsError(
+            f"The key in {path} can't be read or made: {error.strerror}. The folder has to belong "
+            "to the user that runs VoxQL; another one is named with VOXQL_DATA_DIR=…"
+        ) from error
+    except UnicodeDecodeError:
+        secret = ""
+    if len(secret) < SHORTEST_KEY:
+        raise SettingsError(f"{path} holds no usable key; delete it, and a new one is made.")
+    return secret
+
+
+def _kept_secret(path: Path) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
@@ -253,10 +268,7 @@ def kept_secret(path: Path) -> str:
         with suppress(FileExistsError):
             os.link(draft, path)
         draft.unlink()
-    secret = path.read_text().strip()
-    if len(secret) < SHORTEST_KEY:
-        raise SettingsError(f"{path} holds no usable key; delete it, and a new one is made.")
-    return secret
+    return path.read_text(encoding="utf-8").strip()
 
 
 def _check_url(name: str, value: str, schemes: set[str], *, may_have_path: bool = True) -> None:

@@ -15,7 +15,7 @@ from serving.address import listening_socket, local_address
 from serving.refusal import CannotServe
 from serving.server import Server, configured
 from serving.sole_process import sole_process
-from serving.soundness import check_database, check_room
+from serving.soundness import check_database, check_files, check_room
 from serving.steps import Steps
 from settings import Settings
 
@@ -36,6 +36,7 @@ def run(settings: Settings, steps: Steps) -> None:
 
 
 async def _serve(settings: Settings, steps: Steps) -> None:
+    check_files(settings.sqlite_file)
     check_room(settings.sqlite_file)
     with (
         sole_process(settings.sqlite_file),

@@ -1,8 +1,10 @@
-"""A database file that is damaged is not served: what it still says may be wrong."""
+"""What is looked at before a server starts: its folder, its files, and the database itself."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
+import stat
 import threading
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,8 @@ PATIENCE_S: Final = 2.0
 """Seconds that the check may take: about 2,000,000 utterances (docs/operations.md)."""
 _AGAIN_S: Final = 0.01
 """SQLite forgets an interrupt that comes before the statement has begun, so it is repeated."""
+_BESIDE: Final = ("-wal", "-shm", ".lock")
+"""What stands beside the database: SQLite's log and its index, and the server's lock."""
 LEAST_ROOM: Final = 4 * 1024 * 1024
 """Bytes; what SQLite's log grows to before it is emptied. With less the disk counts as full."""
 
@@ -20,6 +24,56 @@ LEAST_ROOM: Final = 4 * 1024 * 1024
 def is_full(folder: Path | None) -> bool:
     """Whether there is no room left on the disk of this folder; None is somebody else's disk."""
     return folder is not None and shutil.disk_usage(folder).free < LEAST_ROOM
+
+
+def check_files(database: Path | None) -> None:
+    """See that the database's folder and files can be read and written, or made.
+
+    Args:
+        database: The file; None, for a database with a server of its own, checks nothing.
+
+    Raises:
+        CannotServe: One of them can't; the message names it, and says how to go on.
+    """
+    if database is None:
+        return
+    folder = next(each for each in database.parents if os.path.lexists(each))
+    if not folder.is_dir():
+        raise CannotServe(
+            f"{folder} is a file, and the data can't be kept in it. Name a folder: VOXQL_DATA_DIR=…"
+        )
+    _check_access(folder, os.R_OK | os.W_OK | os.X_OK)
+    for path in (database, *(database.with_name(database.name + end) for end in _BESIDE)):
+        if os.path.lexists(path) and not path.is_file():
+            raise CannotServe(
+                f"{path} is no file. Move it away, or give the server a folder of its own: "
+                "VOXQL_DATA_DIR=…"
+            )
+        if path.exists():
+            _check_access(path, os.R_OK | os.W_OK)
+
+
+def _check_access(path: Path, wanted: int) -> None:
+    if os.access(path, wanted):
+        return
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise CannotServe(
+            f"{path} is on a disk that is mounted read-only. Mount it for writing, or name another "
+            "folder: VOXQL_DATA_DIR=…"
+        )
+    mode = stat.filemode(path.stat().st_mode)
+    raise CannotServe(
+        f"{path} can't be read and written by this user (its mode is {mode}, its owner "
+        f"{_owner(path)}). Give it to the user that runs the server (chown), or name another "
+        "folder: VOXQL_DATA_DIR=…"
+    )
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:  # a user of another system, as in a container
+        return f"user {path.stat().st_uid}"
 
 
 def check_room(path: Path | None) -> None:

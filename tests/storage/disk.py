@@ -44,6 +44,16 @@ def small_disk(folder: Path, size: str = "16m") -> Iterator[SmallDisk]:
         _as_root("umount", "--lazy", str(folder))
 
 
+@contextmanager
+def remount_read_only(disk: SmallDisk) -> Iterator[None]:
+    """Let nobody write to it for the time of the block."""
+    _as_root("mount", "-o", "remount,ro", str(disk.folder))
+    try:
+        yield
+    finally:
+        _as_root("mount", "-o", "remount,rw", str(disk.folder))
+
+
 def _as_root(*command: str) -> None:
     sudo = () if os.geteuid() == 0 else ("sudo", "-n")
     done = subprocess.run([*sudo, *command], capture_output=True, text=True)
