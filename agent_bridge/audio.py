@@ -4,6 +4,8 @@ It neither decodes nor mixes: whatever is slow about speech happens in the agent
 """
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 import structlog
@@ -31,6 +33,7 @@ from agent_bridge.audio_protocol import (
     encode,
 )
 from agent_bridge.audio_side import (
+    ACCESS_ENDED,
     BUFFERED_SECONDS,
     Closed,
     Room,
@@ -40,7 +43,7 @@ from agent_bridge.audio_side import (
     receive,
     write,
 )
-from agent_bridge.handler import NotNow, SessionGone
+from agent_bridge.handler import AccessEnded, NotNow, SessionGone
 from agent_bridge.tokens import TokenRefused, Tokens
 
 log = structlog.get_logger(__name__)
@@ -50,7 +53,12 @@ _ALLOWED: Final = {Role.PERSON: (Played,), Role.AGENT: (Begin, End, Clear)}
 
 
 class MediaHandler(Protocol):
-    """Who wants to know whether a person can be heard."""
+    """Who wants to know whether a person can be heard; see `agent_bridge.venue.Attendance`."""
+
+    def admitted(
+        self, session_id: str, access: str, on_end: Callable[[], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Watch over a person's access; `AccessEnded` closes with UNAUTHENTICATED."""
 
     async def person_came(self, session_id: str) -> None:
         """The person of this session is connected; said again when a connection replaces one.
@@ -132,6 +140,18 @@ class AudioRelay:
 
     async def _serve(self, socket: WebSocket) -> None:
         side = self._introduced(await self._hello(socket), socket)
+        if side.role is Role.AGENT:
+            await self._take_part(side)
+            return
+        grant = side.grant
+        try:
+            # Before it takes the place of another connection.
+            async with self._handler.admitted(grant.session, grant.access, side.lose_access):
+                await self._take_part(side)
+        except AccessEnded:
+            raise Closed(Close.UNAUTHENTICATED, ACCESS_ENDED) from None
+
+    async def _take_part(self, side: Side) -> None:
         session_id = side.grant.session
         room = self._rooms.setdefault(session_id, Room())
         self._enter(room, side)

@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 BUFFERED_SECONDS: Final = 30.0
 """How much of what a person said is kept until an agent is there to hear it."""
 
+ACCESS_ENDED: Final = "the login or API token behind this token has ended"
+
 
 @dataclass(eq=False, slots=True)
 class Side:
@@ -50,6 +52,10 @@ class Side:
         """Ask the connection's own task to close it, with the first reason that was given."""
         if not self.closing.done():
             self.closing.set_result((code, sentence))
+
+    def lose_access(self) -> None:
+        """Close it because the login or API token that it came by has ended."""
+        self.close(Close.UNAUTHENTICATED, ACCESS_ENDED)
 
     def tell(self, frame: Peer) -> None:
         """Queue a control frame."""

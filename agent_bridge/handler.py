@@ -7,7 +7,16 @@ from typing import Protocol
 from agent_bridge.protocol import Ack, Input, Nack, State, Utterance
 from agent_bridge.tokens import Binding
 
-__all__ = ["Binding", "BridgeHandler", "Input", "NotNow", "Reply", "SessionGone", "Welcome"]
+__all__ = [
+    "AccessEnded",
+    "Binding",
+    "BridgeHandler",
+    "Input",
+    "NotNow",
+    "Reply",
+    "SessionGone",
+    "Welcome",
+]
 
 Reply = Callable[[Ack | Nack], None]
 """Answers one utterance; may be called at once or later, from the event loop's thread."""
@@ -15,6 +24,10 @@ Reply = Callable[[Ack | Nack], None]
 
 class SessionGone(Exception):
     """There is no such session, or it has been deleted."""
+
+
+class AccessEnded(Exception):
+    """The login or API token that a person's media token was made from is good no more."""
 
 
 class NotNow(Exception):

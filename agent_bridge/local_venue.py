@@ -76,9 +76,9 @@ class LocalVenue:
         """
         self._workers.start(request)
 
-    def connection(self, session: str, room: str, attempt: int) -> MediaConnection:
+    def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
         """Point to `/audio`."""
-        token, expires_at = self._tokens.media(session, "person", attempt)
+        token, expires_at = self._tokens.media(session, "person", attempt, access=access)
         return MediaConnection(
             transport=TRANSPORT,
             url=self._url,

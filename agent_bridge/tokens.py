@@ -44,6 +44,8 @@ class MediaGrant:
     role: MediaRole
     attempt: int
     expires_at: datetime
+    access: str = ""
+    """The login or API token that a person's grant was made from, and ends with."""
 
 
 class Tokens:
@@ -64,11 +66,21 @@ class Tokens:
         role: MediaRole,
         attempt: int,
         *,
+        access: str = "",
         lifetime: timedelta | None = None,
     ) -> tuple[str, datetime]:
-        """Make the token with which one side opens its audio, and say when it ends."""
+        """Make the token with which one side opens its audio, and say when it ends.
+
+        Args:
+            session: whose audio.
+            role: which side.
+            attempt: the agent's.
+            access: the id of the login or API token that a person asks with; agents have none.
+            lifetime: unless the usual one is meant.
+        """
         usual = PERSON_LIFETIME if role == "person" else AGENT_MEDIA_LIFETIME
-        return self._make(_MEDIA_AUDIENCE, session, attempt, lifetime or usual, role=role)
+        more = {"access": access} if access else {}
+        return self._make(_MEDIA_AUDIENCE, session, attempt, lifetime or usual, role=role, **more)
 
     def read_bridge(self, token: str) -> Binding:
         """Read a bridge token.
@@ -89,8 +101,11 @@ class Tokens:
         role = claims.get("role")
         if role != "person" and role != "agent":
             raise TokenRefused("the token names no role")
+        access = claims.get("access", "")
+        if not isinstance(access, str) or (role == "person" and not access):
+            raise TokenRefused("the token names no login that it was made from")
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-        return MediaGrant(claims["sub"], role, _attempt(claims), expires_at)
+        return MediaGrant(claims["sub"], role, _attempt(claims), expires_at, access)
 
     def _make(
         self, audience: str, session: str, attempt: int, lifetime: timedelta, **more: str

@@ -1,16 +1,18 @@
 """Where conversations are held: how an agent is asked for, and how a person's sound travels."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from starlette.routing import BaseRoute
 
-from agent_bridge.handler import NotNow, SessionGone
+from agent_bridge.handler import AccessEnded, NotNow, SessionGone
 from agent_bridge.workers import StartRequest
 
 __all__ = [
+    "AccessEnded",
     "Attendance",
     "Condition",
     "MediaConnection",
@@ -55,6 +57,20 @@ class Traffic:
 
 class Attendance(Protocol):
     """Who wants to know which people can be heard, and knows which conversations there are."""
+
+    def admitted(
+        self, session_id: str, access: str, on_end: Callable[[], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Watch over the access of a person whose media is connected, until the context is left.
+
+        Args:
+            session_id: the session that they take part in.
+            access: the login or API token that their media token was made from.
+            on_end: called once when that is revoked or expires, or the session is another's.
+
+        Raises:
+            AccessEnded: it had ended already; on entering the context.
+        """
 
     async def person_came(self, session_id: str) -> None:
         """The person of this session is connected; said again when a connection replaces one.
@@ -107,8 +123,11 @@ class Venue(Protocol):
             NoAgent: it can't be asked for.
         """
 
-    def connection(self, session: str, room: str, attempt: int) -> MediaConnection:
-        """Make a fresh connection for the person, good for this session alone."""
+    def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
+        """Make a fresh connection for the person, good for this session alone.
+
+        It ends with `access`, the login or API token that the person asks with.
+        """
 
     def end(self, session: str, room: str) -> None:
         """Close what belongs to a conversation that is over; never waits."""

@@ -194,6 +194,16 @@ async def revoked_among(backend: Backend, access_ids: Collection[str]) -> set[st
     return set(ids) - good
 
 
+async def user_by_access(backend: Backend, access_id: str) -> str | None:
+    """Return whose login or token this is, None when it is good no more."""
+    now = backend.clock()
+    for kind in (Login, ApiToken):
+        found = await kind.filter(id=access_id).using_db(reader()).get_or_none()
+        if found is not None and (found.expires_at is None or found.expires_at > now):
+            return str(found.user_id)
+    return None
+
+
 async def delete_expired_logins(backend: Backend) -> int:
     """Forget the logins that are good no more, and return how many there were."""
     now = backend.clock()

@@ -1,14 +1,20 @@
 """Who can be heard: people come and leave, and a conversation without them waits for a while."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Final
 
-from agent_bridge.venue import NotNow, SessionGone
+from agent_bridge.hub import Subscription
+from agent_bridge.venue import AccessEnded, NotNow, SessionGone
 from models import Session, SessionStatus
 from models.database import NotStored, reader
+from models.ownership import moved_among
 from models.running import RUNNING
 from resolvers import lifecycle
+from resolvers.accounts import user_by_access
 from resolvers.backend import Backend
+from resolvers.records import access_topic, ownership_topic
 from resolvers.transaction import Transaction
 
 AT_ONCE: Final = 500
@@ -20,6 +26,32 @@ class MediaEvents:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+
+    @asynccontextmanager
+    async def admitted(
+        self, session_id: str, access: str, on_end: Callable[[], None]
+    ) -> AsyncIterator[None]:
+        """Watch over a person's access; see `agent_bridge.venue.Attendance`.
+
+        Raises:
+            AccessEnded: see there.
+        """
+        backend = self._backend
+        user_id = await user_by_access(backend, access)
+        if user_id is None:
+            raise AccessEnded
+        topics = (access_topic(access), ownership_topic(session_id, user_id))
+        with backend.hub.subscribe(*topics) as subscription:
+            # Once more: it may have ended before anybody listened for that.
+            if await user_by_access(backend, access) != user_id:
+                raise AccessEnded
+            if await moved_among([(session_id, user_id)]):
+                raise AccessEnded
+            watching = asyncio.create_task(_first_of(subscription, on_end))
+            try:
+                yield
+            finally:
+                watching.cancel()
 
     async def person_came(self, session_id: str) -> None:
         """The person can be heard.
@@ -82,6 +114,12 @@ class MediaEvents:
             )
             over.update(row.room_name for row in rows if _is_over(row))
         return over
+
+
+async def _first_of(subscription: Subscription, then: Callable[[], None]) -> None:
+    """Wait for an event; these topics carry nothing but the end of an access."""
+    await subscription.get()
+    then()
 
 
 def _is_over(session: Session) -> bool:

@@ -121,7 +121,8 @@ async def start_new_chat(
     for task in asking:
         session = await asyncio.shield(task)
     is_reachable = session.status in (SessionStatus.STARTING, SessionStatus.ACTIVE)
-    return Started(saved, session, connection_for(backend, session) if is_reachable else None)
+    connection = connection_for(backend, allowed, session) if is_reachable else None
+    return Started(saved, session, connection)
 
 
 def _checked(
@@ -207,9 +208,11 @@ async def _create(
     return session
 
 
-def connection_for(backend: Backend, session: Session) -> MediaConnection:
-    """Make a fresh media connection for the person."""
-    return backend.media.connection(session.id, session.room_name, session.attempt)
+def connection_for(backend: Backend, viewer: Viewer, session: Session) -> MediaConnection:
+    """Make a fresh media connection for the person; it ends with the access of who asks."""
+    return backend.media.connection(
+        session.id, session.room_name, session.attempt, viewer.access_id
+    )
 
 
 def _outcome(saved: Saved | None, session: Session) -> dict[str, object]:
@@ -272,7 +275,8 @@ async def _saved_again(
 
 async def join_session(backend: Backend, viewer: Viewer | None, session_id: str) -> Joined:
     """Give the viewer a fresh media connection to a session that runs."""
-    session = await owned_session(viewer, session_id, scope=TokenScope.SESSIONS_WRITE)
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+    session = await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_WRITE)
     if session.status is SessionStatus.FAILED:
         raise AgentUnavailable(
             "Its agent is not available; ask for it again with retryAgent.", field=("sessionId",)
@@ -281,7 +285,7 @@ async def join_session(backend: Backend, viewer: Viewer | None, session_id: str)
         raise ConflictRefusal(
             "This conversation has ended; begin another with startNewChat.", field=("sessionId",)
         )
-    return Joined(session, connection_for(backend, session))
+    return Joined(session, connection_for(backend, allowed, session))
 
 
 async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) -> Retried:
@@ -312,7 +316,7 @@ async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) 
     for task in asking:
         session = await asyncio.shield(task)
     is_asked = session.status is not SessionStatus.FAILED
-    return Retried(session, connection_for(backend, session) if is_asked else None)
+    return Retried(session, connection_for(backend, allowed, session) if is_asked else None)
 
 
 async def send_message(

@@ -17,6 +17,8 @@ CALL_S: Final = 3.0
 """Seconds that one call may take: less than the shortest start time-out anybody would want."""
 TOKEN_LIFETIME: Final = timedelta(minutes=15)
 """How long a person has to connect; LiveKit renews the token of a connection that stands."""
+ACCESS: Final = "voxql.access"
+"""The attribute of a person in a room: the login or API token that their token was made from."""
 UNATTENDED_S: Final = 6 * 3600
 """Seconds that LiveKit keeps a room without a person.
 
@@ -121,10 +123,12 @@ class LiveKitControl:
         request = api.RoomParticipantIdentity(room=room, identity=identity)
         await self._call("remove_participant", self._opened().room.remove_participant(request))
 
-    def token(self, room: str, identity: str) -> tuple[str, datetime]:
+    def token(self, room: str, identity: str, access: str) -> tuple[str, datetime]:
         """Make a person's token: one room, one identity, the microphone, and no data at all.
 
         Whoever may publish data could pass for the agent's transcript in other clients' eyes.
+        LiveKit can't revoke a token: the access that it was made from is an attribute of the
+        participant, who can't change it, and is looked at in the room.
         """
         expires_at = (datetime.now(UTC) + TOKEN_LIFETIME).replace(microsecond=0)
         grants = api.VideoGrants(
@@ -137,6 +141,7 @@ class LiveKitControl:
             can_update_own_metadata=False,
         )
         token = api.AccessToken(self._key, self._secret).with_identity(identity).with_grants(grants)
+        token = token.with_attributes({ACCESS: access})
         return token.with_ttl(TOKEN_LIFETIME).to_jwt(), expires_at
 
     # ------------------------------------------------------------------ agents

@@ -6,19 +6,21 @@ another order, from somebody else, or not at all.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 from livekit import api
 
 from agent_bridge.livekit.control import (
+    ACCESS,
     LiveKitControl,
     LiveKitRefused,
     LiveKitTrouble,
     RoomGone,
 )
-from agent_bridge.venue import Attendance, NotNow, SessionGone
+from agent_bridge.venue import AccessEnded, Attendance, NotNow, SessionGone
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +36,17 @@ PREFIX: Final = "voxql-"
 """What the names of our rooms begin with (resolvers/chats.py)."""
 
 _THERE: Final = (api.ParticipantInfo.State.JOINED, api.ParticipantInfo.State.ACTIVE)
+
+
+@dataclass(slots=True)
+class _Admission:
+    """A person who takes part."""
+
+    access: str
+    """The login or API token that they came by."""
+    watch: AsyncExitStack = field(default_factory=AsyncExitStack)
+    is_over: bool = False
+    """Whether that access has ended."""
 
 
 class Rooms:
@@ -58,8 +71,8 @@ class Rooms:
         self._attendance = attendance
         self._every_s = every_s
         self._sweep_s = sweep_s
-        self._present: set[str] = set()
-        """Sessions whose person was there at the last look."""
+        self._present: dict[str, _Admission] = {}
+        """Sessions whose person was there at the last look, and may be."""
         self._over: set[str] = set()
         """Rooms that are to be deleted."""
         self._hints: set[str] = set()
@@ -81,6 +94,13 @@ class Rooms:
 
     async def run(self) -> None:
         """Go on for as long as the server lives."""
+        try:
+            await self._look_on()
+        finally:
+            for session in list(self._present):
+                await self._release(session)
+
+    async def _look_on(self) -> None:
         loop = asyncio.get_running_loop()
         look_at = sweep_at = loop.time()
         while True:
@@ -136,26 +156,56 @@ class Rooms:
         rooms = await self._attendance.rooms()
         chosen = [room for room in rooms if is_whole or room in hints]
         await self._for_each(chosen, lambda room: self._look_into(room, rooms[room]))
-        for session in self._present - set(rooms.values()):
-            await self._note(session, is_there=False)
+        for session in self._present.keys() - set(rooms.values()):
+            await self._release(session)
+            await self._attendance.person_left(session)
 
     async def _look_into(self, room: str, session: str) -> None:
         identity = person_identity(session)
         people = await self._control.participants(room)
-        is_there = any(one.identity == identity and one.state in _THERE for one in people)
-        if is_there != (session in self._present):
-            await self._note(session, is_there=is_there)
-
-    async def _note(self, session: str, *, is_there: bool) -> None:
-        if not is_there:
-            self._present.discard(session)
+        there = [one for one in people if one.identity == identity and one.state in _THERE]
+        access = there[0].attributes.get(ACCESS, "") if there else None
+        was_there = session in self._present
+        held = self._present.get(session)
+        if held is not None and (held.is_over or held.access != access):
+            await self._release(session)
+        is_there = access is not None and await self._admit(room, session, access)
+        if there and not is_there:
+            log.info("person_removed", session=session)
+            with suppress(RoomGone):
+                await self._control.remove(room, identity)
+        if was_there and not is_there:
             await self._attendance.person_left(session)
-            return
+
+    async def _admit(self, room: str, session: str, access: str) -> bool:
+        """Let a person take part, unless the access that they came by has ended."""
+        if session in self._present:
+            return True
+        admission = _Admission(access)
+
+        def end() -> None:
+            admission.is_over = True
+            self.look_soon(room)
+
+        try:
+            await admission.watch.enter_async_context(
+                self._attendance.admitted(session, access, end)
+            )
+        except AccessEnded:
+            return False
         try:
             await self._attendance.person_came(session)
         except SessionGone:
-            return
-        self._present.add(session)
+            await admission.watch.aclose()
+            return True  # the room is deleted soon
+        except BaseException:
+            await admission.watch.aclose()
+            raise
+        self._present[session] = admission
+        return True
+
+    async def _release(self, session: str) -> None:
+        await self._present.pop(session).watch.aclose()
 
     async def _sweep(self) -> None:
         """Delete what was left over, among the rooms of conversations that we know.

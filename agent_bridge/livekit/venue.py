@@ -164,9 +164,9 @@ class LiveKitVenue:
 
     # ------------------------------------------------------------------ people
 
-    def connection(self, session: str, room: str, attempt: int) -> MediaConnection:
+    def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
         """Let the person into the room."""
-        token, expires_at = self._control.token(room, person_identity(session))
+        token, expires_at = self._control.token(room, person_identity(session), access)
         return MediaConnection(
             transport=TRANSPORT,
             url=self._control.url,

@@ -42,8 +42,9 @@ def test_a_bridge_token_names_one_session_and_attempt() -> None:
 def test_a_media_token_names_one_side_of_a_session(role: Any, seconds: int) -> None:
     """A person has a quarter of an hour to connect, an agent a day."""
     before = datetime.now(UTC)
-    token, expires_at = TOKENS.media(SESSION, role, 2)
-    assert TOKENS.read_media(token) == MediaGrant(SESSION, role, 2, expires_at)
+    access = "log_x" if role == "person" else ""
+    token, expires_at = TOKENS.media(SESSION, role, 2, access=access)
+    assert TOKENS.read_media(token) == MediaGrant(SESSION, role, 2, expires_at, access)
     assert (expires_at - before).total_seconds() == pytest.approx(seconds, abs=2)
 
 
@@ -87,6 +88,13 @@ def test_a_media_token_without_a_known_role_is_refused() -> None:
     """There are two sides, and no third."""
     with pytest.raises(TokenRefused):
         TOKENS.read_media(forged(aud="voxql.media", role="observer"))
+
+
+@pytest.mark.parametrize("access", ["", 7, None])
+def test_a_person_comes_by_a_login_or_an_api_token(access: object) -> None:
+    """Their token names it, and ends with it."""
+    with pytest.raises(TokenRefused):
+        TOKENS.read_media(forged(aud="voxql.media", role="person", access=access))
 
 
 def test_the_algorithm_is_ours_to_choose() -> None:

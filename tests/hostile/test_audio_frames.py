@@ -26,7 +26,8 @@ async def audio(scene: Scene) -> AsyncIterator[ClientConnection]:
 @asynccontextmanager
 async def person(scene: Scene) -> AsyncIterator[ClientConnection]:
     """Connect as the person of the conversation."""
-    token, _ = scene.tokens.media(scene.job.session, "person", 1)
+    access = scene.on.account.token_id
+    token, _ = scene.tokens.media(scene.job.session, "person", 1, access=access)
     async with audio(scene) as socket:
         await socket.send(json.dumps({"type": "hello", "token": token}))
         assert json.loads(await socket.recv())["type"] == "welcome"

@@ -2,17 +2,20 @@
 
 import jwt
 
-from agent_bridge.livekit.control import LiveKitControl
+from agent_bridge.livekit.control import ACCESS, LiveKitControl
+from tests.accesses import LOGIN
 from tests.livekit_server import KEY, SECRET
 
 
 def test_a_persons_token_lets_them_hear_and_speak_and_nothing_else() -> None:
     """A participant that may publish data could forge the agent's transcript."""
-    token, expires_at = LiveKitControl("ws://127.0.0.1:9", KEY, SECRET).token("room-1", "person-a")
+    control = LiveKitControl("ws://127.0.0.1:9", KEY, SECRET)
+    token, expires_at = control.token("room-1", "person-a", LOGIN)
 
     claims = jwt.decode(token, SECRET, algorithms=["HS256"], issuer=KEY)
 
     assert claims["sub"] == "person-a"
+    assert claims["attributes"] == {ACCESS: LOGIN}
     assert claims["video"] == {
         "roomJoin": True,
         "room": "room-1",

@@ -138,6 +138,33 @@ async def test_whoever_comes_to_a_conversation_that_is_over_hurts_nobody(stage: 
     await other.leave()
 
 
+@REAL
+async def test_whose_login_ends_is_sent_out(stage: Stage) -> None:
+    """At once."""
+    await stage.venue.start(stage.request("ses_a"))
+    someone = await stage.enter(stage.connection("ses_a"))
+    await stage.notes.are(("came", "ses_a"))
+
+    stage.notes.accesses.end()
+
+    await someone.is_sent_out()
+    await stage.notes.are(("came", "ses_a"), ("left", "ses_a"))
+    assert stage.notes.accesses.watched() == 0
+
+
+@ANY
+async def test_a_login_that_has_ended_lets_nobody_in(stage: Stage) -> None:
+    """The token that it made is worth nothing any more, although its time is not up."""
+    await stage.venue.start(stage.request("ses_a"))
+    connection = stage.connection("ses_a")
+    stage.notes.accesses.end()
+
+    late = await stage.enter(connection)
+
+    await late.is_sent_out()
+    assert stage.notes.told == []
+
+
 @ANY
 async def test_what_passes_is_counted(stage: Stage) -> None:
     """Connections here, calls to others elsewhere."""

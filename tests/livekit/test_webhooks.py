@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from agent_bridge.livekit.control import LiveKitControl
 from agent_bridge.livekit.webhooks import BODY_LIMIT, REMEMBERED, Webhooks
+from tests.accesses import LOGIN
 from tests.livekit_server import KEY, SECRET
 
 NOW = 1_800_000_000.0
@@ -142,7 +143,7 @@ async def test_a_body_that_was_changed_is_refused(post: Post) -> None:
 async def test_a_persons_token_signs_nothing(post: Post) -> None:
     """It is made with the same secret, and given to everybody who talks."""
     control = LiveKitControl("ws://127.0.0.1:1", KEY, SECRET)
-    token, _ = control.token("voxql-room", "person-x")
+    token, _ = control.token("voxql-room", "person-x", LOGIN)
 
     assert (await post(event(), token)).status_code == 401
     assert (await post(event(), f"Bearer {token}")).status_code == 401

@@ -4,8 +4,8 @@ import asyncio
 import json
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
@@ -24,6 +24,7 @@ from agent_bridge.protocol import Start
 from agent_bridge.tokens import Tokens
 from agent_bridge.venue import MediaConnection, SessionGone, Venue
 from agent_bridge.workers import ConnectedWorker, StartRequest, Workers
+from tests.accesses import LOGIN, Accesses
 from tests.livekit.hall import until
 from tests.livekit_server import KEY, SECRET, LiveKitServer
 from tests.ports import free_port
@@ -43,6 +44,12 @@ class Notes:
     told: list[tuple[str, str]] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     over: set[str] = field(default_factory=set)
+    accesses: Accesses = field(default_factory=Accesses)
+
+    def admitted(
+        self, session_id: str, access: str, on_end: Callable[[], None]
+    ) -> AbstractAsyncContextManager[None]:
+        return self.accesses.admitted(access, on_end)
 
     async def person_came(self, session_id: str) -> None:
         if session_id in self.gone:
@@ -105,7 +112,7 @@ class Stage(ABC):
         )
 
     def connection(self, session: str) -> MediaConnection:
-        return self.venue.connection(session, self.room(session), 1)
+        return self.venue.connection(session, self.room(session), 1, LOGIN)
 
     @abstractmethod
     async def asked(self, session: str) -> Asked:
@@ -245,14 +252,15 @@ class MadeUpLiveKit(LiveKitControl):
 
     def __init__(self) -> None:
         super().__init__("ws://made-up", KEY, SECRET)
-        self.people: dict[str, set[str]] = {}
+        self.people: dict[str, dict[str, dict[str, str]]] = {}
+        """By room: who is there, each with their attributes."""
         self.wanted: dict[str, list[api.AgentDispatch]] = {}
         self.is_there = True
 
     async def create(self, room: str, metadata: str, agent_name: str, job_metadata: str) -> None:
         self._note("create_room")
         if room not in self.people:
-            self.people[room], self.wanted[room] = set(), []
+            self.people[room], self.wanted[room] = {}, []
             await self.dispatch(room, agent_name, job_metadata)
 
     async def rooms(self, names: Iterable[str] = ()) -> list[api.Room]:
@@ -267,8 +275,11 @@ class MadeUpLiveKit(LiveKitControl):
     async def participants(self, room: str) -> list[api.ParticipantInfo]:
         self._note("list_participants")
         active = api.ParticipantInfo.State.ACTIVE
-        there = self.people.get(room, ())
-        return [api.ParticipantInfo(identity=one, state=active) for one in there]
+        there = self.people.get(room, {})
+        return [
+            api.ParticipantInfo(identity=one, state=active, attributes=attributes)
+            for one, attributes in there.items()
+        ]
 
     async def dispatches(self, room: str) -> list[api.AgentDispatch]:
         self._note("list_dispatch", room)
@@ -285,7 +296,7 @@ class MadeUpLiveKit(LiveKitControl):
 
     async def remove(self, room: str, identity: str) -> None:
         self._note("remove_participant", room)
-        self.people[room].discard(identity)
+        self.people[room].pop(identity, None)
 
     def _note(self, call: str, room: str | None = None) -> None:
         if not self.is_there:
@@ -304,7 +315,7 @@ class InAMadeUpRoom:
     identity: str
 
     async def leave(self) -> None:
-        self.livekit.people[self.room].discard(self.identity)
+        self.livekit.people[self.room].pop(self.identity, None)
 
     async def is_sent_out(self) -> None:
         async def look() -> bool:
@@ -325,7 +336,7 @@ class InMadeUpRooms(InRooms):
     async def enter(self, connection: MediaConnection) -> InAMadeUpRoom:
         claims = jwt.decode(connection.token, SECRET, algorithms=["HS256"], issuer=KEY)
         room, identity = claims["video"]["room"], claims["sub"]
-        self.livekit.people.setdefault(room, set()).add(identity)
+        self.livekit.people.setdefault(room, {})[identity] = claims["attributes"]
         return InAMadeUpRoom(self.livekit, room, identity)
 
     def lose_agents(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,7 @@ from agent_bridge.hub import LocalHub
 from agent_bridge.protocol import Ack, State, Utterance
 from agent_bridge.tokens import Tokens
 from agent_bridge.workers import StartRequest, Workers
+from tests.accesses import LOGIN, Accesses
 
 KEY: Final = "worker key of the tests"
 SECRET: Final = "secret of the tests, long enough for SHA-256"
@@ -51,6 +52,7 @@ class Notebook:
     def __init__(self) -> None:
         self.notes: dict[str, Notes] = {}
         self.gone: set[str] = set()
+        self.accesses = Accesses()
         self._changed = asyncio.Event()
 
     def of(self, session: str) -> Notes:
@@ -93,6 +95,11 @@ class Notebook:
     async def disconnected(self, binding: Binding, connection: str) -> None:
         self.of(binding.session).byes.append("DISCONNECTED")
         self._changed.set()
+
+    def admitted(
+        self, session_id: str, access: str, on_end: Callable[[], None]
+    ) -> AbstractAsyncContextManager[None]:
+        return self.accesses.admitted(access, on_end)
 
     async def person_came(self, session_id: str) -> None:
         if session_id in self.gone:
@@ -160,7 +167,7 @@ class Server:
         self.hub.publish(topic(session), Stop(reason))
 
     def person_token(self, session: str) -> str:
-        return self.tokens.media(session, "person", 1)[0]
+        return self.tokens.media(session, "person", 1, access=LOGIN)[0]
 
     async def worker_came(self) -> None:
         """Wait until a worker has said what it runs."""

@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agent_bridge.audio_protocol import Close
+from tests.accesses import LOGIN
 from tests.voice.server import Server
 
 SESSION = "ses_relay"
@@ -30,7 +31,10 @@ async def side(
     server: Server, role: str, attempt: int = 1, *, reports: bool = False
 ) -> AsyncIterator[ClientConnection]:
     """Connect, say hello, and take the welcome and the first `peer`."""
-    token = server.tokens.media(SESSION, "agent" if role == "AGENT" else "person", attempt)[0]
+    if role == "AGENT":
+        token = server.tokens.media(SESSION, "agent", attempt)[0]
+    else:
+        token = server.person_token(SESSION)
     async with raw(server) as socket:
         await say(socket, type="hello", token=token, reportsPlayed=reports)
         welcome = await hear(socket)
@@ -181,10 +185,39 @@ async def test_a_message_over_64_kib_closes_the_connection(server: Server) -> No
         assert await closed(person) is Close.TOO_BIG
 
 
+async def test_a_person_whose_login_ends_is_sent_away(server: Server) -> None:
+    """At once; the agent stays, and learns that they are gone."""
+    async with side(server, "AGENT") as agent, side(server, "PERSON") as person:
+        assert await hear(agent) == {"type": "peer", "connected": True, "reportsPlayed": False}
+
+        server.notebook.accesses.end()
+
+        assert await closed(person) is Close.UNAUTHENTICATED
+        assert (await hear(agent))["connected"] is False
+    assert server.notebook.accesses.watched() == 0
+
+
+async def test_a_token_of_a_login_that_has_ended_throws_nobody_out(server: Server) -> None:
+    """The owner goes on; it neither hears nor is heard."""
+    async with side(server, "PERSON") as owner:
+        stolen, _ = server.tokens.media(SESSION, "person", 1, access="log_stolen")
+        server.notebook.accesses.end("log_stolen")
+
+        async with raw(server) as thief:
+            await say(thief, type="hello", token=stolen)
+            assert await closed(thief) is Close.UNAUTHENTICATED
+
+        async with side(server, "AGENT") as agent:
+            assert (await hear(owner))["connected"] is True
+            await owner.send(bytes(640))
+            assert await agent.recv() == bytes(640)
+
+
 async def test_bad_tokens_are_refused(server: Server) -> None:
     """Garbage, a token of the bridge, and one that has expired."""
-    late = server.tokens.media(SESSION, "person", 1, lifetime=timedelta(seconds=-1))[0]
-    for token in ("garbage", server.tokens.bridge(SESSION, 1), late):
+    late = server.tokens.media(SESSION, "person", 1, access=LOGIN, lifetime=timedelta(seconds=-1))
+    of_nobody, _ = server.tokens.media(SESSION, "person", 1)
+    for token in ("garbage", server.tokens.bridge(SESSION, 1), late[0], of_nobody):
         async with raw(server) as socket:
             await say(socket, type="hello", token=token)
             assert await closed(socket) is Close.UNAUTHENTICATED

@@ -1,0 +1,40 @@
+"""Logins that a test can end, for doubles of `agent_bridge.venue.Attendance`."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from agent_bridge.venue import AccessEnded
+
+LOGIN: Final = "log_of_a_test"
+"""The login that people come by, unless a test says otherwise."""
+
+
+class Accesses:
+    """Every login is good until it is ended."""
+
+    def __init__(self) -> None:
+        self._ended: set[str] = set()
+        self._watched: dict[str, list[Callable[[], None]]] = {}
+
+    @asynccontextmanager
+    async def admitted(self, access: str, on_end: Callable[[], None]) -> AsyncIterator[None]:
+        """Watch over one that is good."""
+        if access in self._ended:
+            raise AccessEnded
+        watched = self._watched.setdefault(access, [])
+        watched.append(on_end)
+        try:
+            yield
+        finally:
+            watched.remove(on_end)
+
+    def end(self, access: str = LOGIN) -> None:
+        """Revoke it."""
+        self._ended.add(access)
+        for on_end in list(self._watched.get(access, ())):
+            on_end()
+
+    def watched(self, access: str = LOGIN) -> int:
+        """Return how many connections are watched for it."""
+        return len(self._watched.get(access, ()))

@@ -1,0 +1,98 @@
+"""A person's sound ends with the login or API token that it came by."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from tests.faults.account import Account
+from tests.faults.journal import Journal
+from tests.hostile.conftest import Scene
+from tests.hostile.test_audio_frames import code_of
+
+JOIN = """
+mutation Join($input: JoinSessionInput!) { joinSession(input: $input) { connection { token } } }"""
+SOON_S = 1.0
+"""Seconds after which whoever may not be heard any more is not; on a machine that is busy, too."""
+
+
+@asynccontextmanager
+async def heard(scene: Scene, token: str) -> AsyncIterator[ClientConnection]:
+    """Connect as a person, and be welcomed."""
+    address = scene.on.server.url.replace("http", "ws", 1) + "/audio"
+    async with connect(
+        address, subprotocols=[Subprotocol("voxql.audio.v1")], compression=None, proxy=None
+    ) as socket:
+        await socket.send(json.dumps({"type": "hello", "token": token}))
+        assert json.loads(await socket.recv())["type"] == "welcome"
+        yield socket
+
+
+async def is_refused(scene: Scene, token: str) -> bool:
+    address = scene.on.server.url.replace("http", "ws", 1) + "/audio"
+    async with connect(
+        address, subprotocols=[Subprotocol("voxql.audio.v1")], compression=None, proxy=None
+    ) as socket:
+        await socket.send(json.dumps({"type": "hello", "token": token}))
+        return await code_of(socket) == 4401
+
+
+@pytest.fixture
+def owner(scene: Scene) -> Account:
+    """The person whose conversation it is, with a browser and a program."""
+    return scene.on.account
+
+
+async def joined(scene: Scene, owner: Account) -> str:
+    """Join as the owner's program; return the token for the sound."""
+    answer = await owner.ask(JOIN, {"sessionId": scene.job.session})
+    return str(answer["connection"]["token"])
+
+
+async def joined_in_browser(scene: Scene, owner: Account) -> str:
+    query = JOIN.replace("$input: JoinSessionInput!", "").replace("Join()", "Join")
+    query = query.replace("input: $input", f'input: {{sessionId: "{scene.job.session}"}}')
+    return str((await owner.in_browser(query))["connection"]["token"])
+
+
+async def test_a_revoked_api_token_is_heard_no_more(scene: Scene, owner: Account) -> None:
+    """An open connection ends within a second, another is refused; the owner's browser stays."""
+    token = await joined(scene, owner)
+    async with heard(scene, token) as program:
+        revoke = f'mutation {{ revokeApiToken(input: {{id: "{owner.token_id}"}})'
+        await owner.in_browser(revoke + " { revokedApiTokenId } }")
+
+        async with asyncio.timeout(SOON_S + 10):
+            assert await code_of(program) == 4401
+
+    browsers = await joined_in_browser(scene, owner)
+    async with heard(scene, browsers) as browser:
+        assert await is_refused(scene, token)
+        await browser.send(bytes(640))
+        await browser.ping()
+
+
+async def test_who_signs_out_is_heard_no_more(scene: Scene, owner: Account) -> None:
+    """The browser's sound ends; the program's goes on."""
+    async with heard(scene, await joined_in_browser(scene, owner)) as browser:
+        await owner.in_browser("mutation { signOut { isSignedOut } }")
+
+        assert await code_of(browser) == 4401
+
+    async with heard(scene, await joined(scene, owner)) as program:
+        await (await program.ping())
+
+
+async def test_a_stranger_with_a_good_login_is_not_the_person(scene: Scene) -> None:
+    """The session that a token names is compared with whose login it came by."""
+    stranger = Account(scene.on.server.url, Journal())
+    await stranger.open()
+    try:
+        forged, _ = scene.tokens.media(scene.job.session, "person", 1, access=stranger.token_id)
+        assert await is_refused(scene, forged)
+    finally:
+        await stranger.close()
