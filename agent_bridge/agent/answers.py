@@ -1,7 +1,8 @@
 """Where the agent's answers come from, as livekit-agents wants it: the responder, or a model."""
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -21,7 +22,9 @@ UNREACHABLE: Final = "I'm sorry, I can't reach my language model right now. Plea
 BROKEN_OFF: Final = " I'm sorry, I lost the connection to my language model."
 _REMEMBERED: Final = 40
 """Messages that are handed to a model; older ones would only make it slow."""
-_PATIENCE: Final = APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=10.0)
+PATIENCE_S: Final = 10.0
+"""Seconds to the first piece of an answer, and from each to the next."""
+_PATIENCE: Final = APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=PATIENCE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,17 @@ class _Answer(llm.LLMStream):
 
 
 class OutspokenLLM(llm.LLM[Any]):
-    """A language model that says so when it can't be reached, rather than saying nothing."""
+    """A language model that says so when it can't be reached, rather than saying nothing.
 
-    def __init__(self, inner: llm.LLM[Any]) -> None:
+    Args:
+        inner: the model.
+        patience: see `PATIENCE_S`.
+    """
+
+    def __init__(self, inner: llm.LLM[Any], patience: float = PATIENCE_S) -> None:
         super().__init__()
         self.inner = inner
+        self.patience = patience
 
     @property
     def model(self) -> str:
@@ -126,14 +135,29 @@ class _Outspoken(llm.LLMStream):
             async with self._llm.inner.chat(
                 chat_ctx=self._chat_ctx, tools=self._tools, conn_options=self._conn_options
             ) as stream:
-                async for chunk in stream:
+                async for chunk in _in_time(stream, self._llm.patience):
                     has_spoken = has_spoken or chunk.has_response()
                     self._event_ch.send_nowait(chunk)
-        except APIError:
+        except (APIError, TimeoutError):
             self._event_ch.send_nowait(_chunk(request, BROKEN_OFF if has_spoken else UNREACHABLE))
             return
         if not has_spoken:
             self._event_ch.send_nowait(_chunk(request, "My language model had no answer to that."))
+
+
+async def _in_time(stream: llm.LLMStream, patience: float) -> AsyncGenerator[llm.ChatChunk, None]:
+    """Yield what comes; a line that is held open without a word is given up as well.
+
+    Raises:
+        TimeoutError: nothing came for so many seconds.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        yield chunk
 
 
 def new_llm(settings: LlmSettings | None) -> llm.LLM[Any]:

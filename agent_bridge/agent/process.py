@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+from livekit.agents import stt, tts
 
 from agent_bridge.agent.answers import LlmSettings, new_llm
 from agent_bridge.agent.conversation import Conversation, Minds
@@ -48,16 +50,23 @@ def keep_memory_flat() -> None:
         mallopt(_M_ARENA_MAX, 2)
 
 
-def load_minds(llm: LlmSettings | None, *, recogniser: str, voice: str) -> Minds:
-    """Load the models that all conversations share; takes a second or two, and blocks.
+async def load_minds(llm: LlmSettings | None, *, recogniser: str, voice: str) -> Minds:
+    """Load the models that all conversations share; takes a second or two.
 
     Where a speech package is missing the log says so, and the agent does without.
     """
+    # livekit-agents takes its plugins from the main thread only.
+    answers = new_llm(llm)
+    hears, says = await asyncio.to_thread(_load_speech, recogniser, voice)
+    return Minds(answers, hears, says)
+
+
+def _load_speech(recogniser: str, voice: str) -> tuple[stt.STT[Any] | None, tts.TTS[Any] | None]:
     keep_memory_flat()
     with ThreadPoolExecutor(2) as threads:
         hears = threads.submit(_unless_missing, load_recogniser, recogniser)
         says = threads.submit(_unless_missing, load_voice, voice)
-        return Minds(new_llm(llm), hears.result(), says.result())
+        return hears.result(), says.result()
 
 
 def _unless_missing(load: Callable[[str], Loaded], name: str) -> Loaded | None:
@@ -93,7 +102,7 @@ async def run_agent(
         BridgeClosed: The server doesn't want this worker: its key is wrong, for example.
     """
     keep_words_out_of_logs()
-    minds = await asyncio.to_thread(load_minds, llm, recogniser=recogniser, voice=voice)
+    minds = await load_minds(llm, recogniser=recogniser, voice=voice)
     log.info("the agent's models are loaded")
     try:
         await serve(url, worker_key, agent_names, minds, places)

@@ -87,7 +87,7 @@ async def run_livekit_agent(
     """
     keep_words_out_of_logs()
     os.environ.setdefault(*_NO_WATCH)
-    minds = await asyncio.to_thread(load_minds, llm, recogniser=recogniser, voice=voice)
+    minds = await load_minds(llm, recogniser=recogniser, voice=voice)
     log.info("the agent's models are loaded")
     worker = RoomWorker(minds, PLACES_A_CORE * cores() if places is None else places)
     try:

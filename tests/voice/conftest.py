@@ -39,7 +39,7 @@ def no_network() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def minds() -> Iterator[Minds]:
     """Recogniser, voice and responder, loaded and warm."""
-    minds = load_minds(None, recogniser="moonshine", voice="hibari")
+    minds = asyncio.run(load_minds(None, recogniser="moonshine", voice="hibari"))
     yield minds
     for part in (minds.recogniser, minds.voice):
         assert part is not None

@@ -14,7 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from agent_bridge.agent.answers import BROKEN_OFF, UNREACHABLE, LlmSettings, new_llm
+from agent_bridge.agent.answers import (
+    BROKEN_OFF,
+    UNREACHABLE,
+    LlmSettings,
+    OutspokenLLM,
+    new_llm,
+)
 
 
 class Api:
@@ -25,6 +31,8 @@ class Api:
         self.keys: list[str | None] = []
         self.fails_with = 0
         self.breaks_off = False
+        self.holds: asyncio.Event | None = None
+        """Set where it sends comments, and nothing more, until that happens."""
         self.url = ""
 
     async def complete(self, request: Request) -> Response:
@@ -39,6 +47,9 @@ class Api:
             yield _event({"role": "assistant", "content": piece}, None)
             if self.breaks_off:
                 raise ConnectionAbortedError
+            while self.holds is not None and not self.holds.is_set():
+                yield ": still there\n\n"
+                await asyncio.sleep(0.01)
         yield _event({}, "stop")
         yield "data: [DONE]\n\n"
 
@@ -125,6 +136,26 @@ async def test_an_answer_that_breaks_off_says_so(api: Api) -> None:
     api.breaks_off = True
     pieces = await ask(LlmSettings(api.url, "tiny"), "Hello?")
     assert pieces == ["The answer", BROKEN_OFF]
+
+
+async def test_a_line_that_is_held_open_without_a_word_is_given_up(api: Api) -> None:
+    """Comments keep a connection alive; they are no answer."""
+    api.holds = asyncio.Event()
+    model = new_llm(LlmSettings(api.url, "tiny"))
+    assert isinstance(model, OutspokenLLM)
+    model.patience = 0.3
+    context = llm.ChatContext.empty()
+    context.add_message(role="user", content="Hello?")
+    try:
+        async with model.chat(chat_ctx=context) as stream:
+            said = [
+                chunk.delta.content async for chunk in stream if chunk.delta and chunk.delta.content
+            ]
+    finally:
+        api.holds.set()
+        await model.aclose()
+
+    assert said == ["The answer", BROKEN_OFF]
 
 
 async def test_without_a_model_the_responder_answers() -> None:
