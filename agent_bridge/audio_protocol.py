@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Final
 
+from agent_bridge.protocol.codes import close_reason
+
 SUBPROTOCOL: Final = "voxql.audio.v1"
 INPUT_SAMPLE_RATE: Final = 16_000
 """Samples a second from the person to the agent."""
@@ -51,7 +53,7 @@ class Close(IntEnum):
 
     def says(self, sentence: str) -> str:
         """Return the close reason: the name, then a sentence (123 bytes at most, by RFC 6455)."""
-        return f"{self.name}: {sentence}"[:123]
+        return close_reason(f"{self.name}: {sentence}")
 
 
 _PASSING: Final = frozenset(

@@ -8,7 +8,16 @@ from typing import Any, Final
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from agent_bridge.protocol import CloseCode, Dialect, Exchange, Frame, FrameError, Nack, Side
+from agent_bridge.protocol import (
+    CloseCode,
+    Dialect,
+    Exchange,
+    Frame,
+    FrameError,
+    Nack,
+    Side,
+    close_reason,
+)
 from agent_bridge.protocol import Unacceptable as UnacceptableUtterance
 
 log = structlog.get_logger(__name__)
@@ -138,7 +147,7 @@ class Peer:
                 self._outgoing_characters -= len(data)
 
     async def _close(self, hangup: Hangup) -> None:
-        reason = f"{hangup.code.name}: {hangup}".encode()[:123].decode(errors="ignore")
+        reason = close_reason(f"{hangup.code.name}: {hangup}")
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._flush()

@@ -17,7 +17,10 @@ from graphql import (
 from graphql.validation import specified_rules
 from strawberry.schema.schema import validate_document
 
-from schema import cost, limits
+from schema import cost, limits, scopes
+
+_SHOWN = 64
+"""Characters of an operation's name that a refusal repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Operation:
 
     document: DocumentNode
     node: OperationDefinitionNode
+    needs: scopes.Needs
+    """The scopes of an API token that it needs."""
 
     @property
     def type(self) -> OperationType:
@@ -47,6 +52,8 @@ class _Known:
 
     document: DocumentNode
     may_nest: bool
+    needs: dict[str | None, scopes.Needs]
+    """By the operations' names."""
 
 
 class Documents:
@@ -73,16 +80,26 @@ class Documents:
         """
         known = self._known.get(query)
         if known is None:
-            known = _Known(self._checked(query), cost.may_nest(query))
+            known = self._looked_at(query)
             self._remember(query, known)
         else:
             self._known.move_to_end(query)
-        operation = _chosen(known.document, name)
+        node = _chosen(known.document, name)
+        operation = Operation(known.document, node, known.needs[_name_of(node)])
         if known.may_nest and (
             errors := cost.too_costly(operation.document, operation.node, variables)
         ):
             raise DocumentRefused(errors)
         return operation
+
+    def _looked_at(self, query: str) -> _Known:
+        document = self._checked(query)
+        needs = {
+            _name_of(node): scopes.needs_of(self._schema, document, node)
+            for node in document.definitions
+            if isinstance(node, OperationDefinitionNode)
+        }
+        return _Known(document, cost.may_nest(query), needs)
 
     def _checked(self, query: str) -> DocumentNode:
         try:
@@ -128,12 +145,17 @@ def _parsed(query: str) -> DocumentNode:
         raise
 
 
-def _chosen(document: DocumentNode, name: str | None) -> Operation:
+def _name_of(node: OperationDefinitionNode) -> str | None:
+    return node.name.value if node.name is not None else None
+
+
+def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
     node = get_operation_ast(document, name)
     if node is not None:
-        return Operation(document, node)
+        return node
     if name is not None:
-        message = f"The document has no operation called {name!r}."
+        shown = name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
+        message = f"The document has no operation called {shown!r}."
     elif any(isinstance(each, OperationDefinitionNode) for each in document.definitions):
         message = "The document has several operations: say which one to run in `operationName`."
     else:

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
@@ -32,9 +32,16 @@ def present(error: GraphQLError) -> FormattedError:
     return told
 
 
+MOST: Final = 20
+"""Errors that one answer tells."""
+
+
 def present_all(errors: Sequence[GraphQLError]) -> list[FormattedError]:
-    """Return errors as the client sees them."""
-    return [present(error) for error in errors]
+    """Return errors as the client sees them, the first ones of very many."""
+    told = [present(error) for error in errors[:MOST]]
+    if len(errors) > MOST:
+        told[-1] = refuse(BadUserInput(f"{len(errors) - MOST + 1} more errors are not shown."))
+    return told
 
 
 def refuse(refusal: Refusal) -> FormattedError:

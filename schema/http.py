@@ -1,6 +1,7 @@
 """GraphQL over HTTP, by the draft specification of 2025, and over WebSocket on the same path."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from strawberry.types.unset import UNSET
 
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, Refusal
-from schema import errors, limits, negotiation, playground
+from schema import errors, limits, negotiation, playground, scopes
 from schema.access import Access
 from schema.context import Context, Request
 from schema.documents import DocumentRefused, Documents
@@ -36,9 +37,11 @@ _CROSS_ORIGIN = {
 _PREFLIGHT = {
     **_CROSS_ORIGIN,
     "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type",
     "Access-Control-Max-Age": "7200",
+    "Vary": "Access-Control-Request-Headers",
 }
+_HEADER_NAMES = re.compile(r"[\w!#$%&'*+.^`|~, -]{0,2000}", re.ASCII)
+"""A list of names of headers (RFC 9110, section 5.6.2)."""
 _HEADERS = {
     **_CROSS_ORIGIN,
     "Cache-Control": "no-store",
@@ -99,7 +102,15 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         media_type = negotiation.preferred(request.headers.get("accept"))
         try:
             if request.method == "OPTIONS":
-                return Response(status_code=204, headers=_PREFLIGHT)
+                return _preflight(request)
+            if request.method == "GET" and "sec-websocket-key" in request.headers:
+                raise _HTTPRefusal(
+                    426,
+                    "This is a WebSocket handshake without its Upgrade header: a proxy on the way "
+                    "has taken it. Let the proxy hand on Upgrade and Connection.",
+                    Upgrade="websocket",
+                    Connection="Upgrade",
+                )
             if request.method == "GET" and _is_for_a_person(request):
                 return playground.page()
             if media_type is None:
@@ -129,6 +140,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         except DocumentRefused as refused:
             return _request_error(media_type, errors.present_all(refused.errors))
         _check_type(request.method, operation.type)
+        scopes.check(asks.viewer, operation.needs)
         is_query = operation.type is OperationType.QUERY
         context = Context(self.backend, asks, operation.document, remember=is_query)
         result = await _execute(context, asked)
@@ -138,6 +150,15 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         elif context.has_left:
             self.access.clear_cookie(response)
         return response
+
+
+def _preflight(request: HTTPRequest) -> Response:
+    """Allow every header: no cookie is taken from another origin, so none can do harm."""
+    wanted = request.headers.get("access-control-request-headers", "")
+    allowed = wanted if _HEADER_NAMES.fullmatch(wanted) else ""
+    names = f"Accept, Authorization, Content-Type{', ' if allowed else ''}{allowed}"
+    headers = {**_PREFLIGHT, "Access-Control-Allow-Headers": names}
+    return Response(status_code=204, headers=headers)
 
 
 async def _execute(context: Context, asked: GraphQLRequest) -> ExecutionResult:

@@ -41,6 +41,11 @@ def from_mapping(data: object) -> GraphQLRequest:
     if not isinstance(data, Mapping):
         raise BadUserInput("Expected a JSON object with `query`, and maybe `variables`.")
     query = data.get("query")
+    extensions = data.get("extensions")
+    if query is None and isinstance(extensions, Mapping) and "persistedQuery" in extensions:
+        # Apollo's and other clients then send the document; they know this sentence.
+        # https://www.apollographql.com/docs/apollo-server/performance/apq
+        raise BadUserInput("PersistedQueryNotSupported", field=["extensions", "persistedQuery"])
     if not isinstance(query, str) or not query.strip():
         raise BadUserInput("`query` must be a string with a GraphQL document.", field=["query"])
     _optional(data, "extensions", Mapping, "an object")

@@ -11,6 +11,8 @@ _RFC_3339 = re.compile(
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS_BELOW = 10**11
+"""As milliseconds this is March 1973, as seconds the year 5138."""
 _EXPECTED = (
     'expected RFC 3339 with an offset, as in "2026-01-31T12:00:00Z", '
     "or whole milliseconds since the epoch"
@@ -38,6 +40,11 @@ def read_datetime(value: object) -> datetime:
 
 
 def _from_milliseconds(value: int) -> datetime:
+    if abs(value) < _SECONDS_BELOW:
+        raise GraphQLError(
+            f"Not a DateTime: {value} looks like seconds; whole milliseconds since the epoch are "
+            "expected. Multiply by 1000."
+        )
     try:
         return _EPOCH + timedelta(milliseconds=value)
     except OverflowError:
@@ -56,7 +63,8 @@ DATETIME = strawberry.scalar(
     description=(
         "An instant. Comes out as RFC 3339 in UTC with microseconds: "
         '`"2026-01-31T12:00:00.000000Z"`. Goes in as RFC 3339 with any offset, or as whole '
-        "milliseconds since the epoch, as browsers have them: `1769860800000`."
+        "milliseconds since the epoch, as browsers have them: `1769860800000`. A number below "
+        "10^11 is refused: it would be seconds."
     ),
     specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
     serialize=write_datetime,

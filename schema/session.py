@@ -11,6 +11,7 @@ from resolvers.pages import Page, Slice
 from schema.context import Info
 from schema.enums import AgentState, EndReason, SessionStatus
 from schema.node import Node, given
+from schema.scopes import words
 from schema.utterance import UtteranceConnection
 
 _MAX_INT = 2**31 - 1
@@ -26,7 +27,7 @@ class AgentFailure:
 
 @strawberry.type(description="One conversation between a person and an agent.")
 class Session(Node):
-    title: str = strawberry.field(description="'New Conversation' until named.")
+    title: str = words(description="'New Conversation' until named.")
     status: SessionStatus
     agent_name: str = strawberry.field(description="Which agent was asked for.")
 
@@ -68,7 +69,7 @@ class Session(Node):
     utterance_count: int = strawberry.field(
         description="How many utterances there are; a session without any is not in the history."
     )
-    preview: str | None = strawberry.field(description="The beginning of what was said, for lists.")
+    preview: str | None = words(description="The beginning of what was said, for lists.")
     version: int = strawberry.field(
         description="Counts the committed changes of this object; drop older copies. agentState is "
         "volatile and does not count."
@@ -81,7 +82,7 @@ class Session(Node):
     def transcript_cursor(root: strawberry.Parent[models.Session]) -> str:
         return sessions.transcript_cursor(root)
 
-    @strawberry.field(
+    @words(
         graphql_type=UtteranceConnection,
         description="What was said, in order; pages forward with `first` and `after`, backward "
         "with `last` and `before`. At most 500 at once.",

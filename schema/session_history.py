@@ -14,6 +14,7 @@ from resolvers.pages import Slice
 from schema import pages
 from schema.enums import SessionStatus
 from schema.node import PageInfo, given
+from schema.scopes import words
 from schema.session import Session
 from schema.utterance import Utterance
 
@@ -52,8 +53,8 @@ def filter_from(given_filter: SessionFilter | None) -> history.SessionFilter:
 
 @strawberry.type(description="Where a search found what it was looking for.")
 class SearchMatch:
-    utterance: Utterance
-    snippet: str = strawberry.field(
+    utterance: Utterance = words()
+    snippet: str = words(
         description="The words around the place, as HTML: what was said is escaped (`&amp;`,"
         " `&lt;`, `&gt;`), with `<mark>…</mark>` around what was found."
     )

@@ -8,6 +8,7 @@ from resolvers import streams
 from schema.context import Info
 from schema.enums import StreamEndReason
 from schema.node import given
+from schema.scopes import words
 from schema.session import Session
 from schema.utterance import Utterance
 
@@ -26,7 +27,7 @@ class TranscriptEvent:
         description="Everything up to here has been delivered on this stream; pass it as `after` "
         "when you come back."
     )
-    utterances: list[Utterance] = strawberry.field(
+    utterances: list[Utterance] = words(
         description="The newest state of what changed; one utterance as a rule, a batch while "
         "catching up, none on a mere marker."
     )

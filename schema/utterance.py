@@ -11,6 +11,7 @@ from schema import pages
 from schema.context import Info
 from schema.enums import Role, UtteranceSource
 from schema.node import Node, PageInfo
+from schema.scopes import words
 
 _SOURCES = (UtteranceState, models.Utterance)
 
@@ -28,11 +29,11 @@ class Utterance(Node):
         "you hold."
     )
     role: Role
-    speaker: str | None = strawberry.field(
+    speaker: str | None = words(
         description="Participant or diarised speaker, where the agent knows it."
     )
     source: UtteranceSource
-    text: str
+    text: str = words()
     is_final: bool = strawberry.field(description="Whether its words are settled. Never goes back.")
     is_interrupted: bool = strawberry.field(
         description="Whether the person cut the agent short; `text` ends where its voice did."

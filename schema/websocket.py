@@ -24,10 +24,11 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.types import ExecutionResult
 
+from agent_bridge.protocol import close_reason
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, QuotaExceeded, Refusal
 from resolvers.viewer import Viewer
-from schema import errors, limits
+from schema import errors, limits, scopes
 from schema.access import Access
 from schema.context import Context, Request
 from schema.documents import DocumentRefused, Documents, Operation
@@ -36,6 +37,7 @@ from schema.executable import EXECUTABLE, is_request_error
 from schema.requests import read_json
 
 BAD_REQUEST = 4400
+ID_IN_USE = 4409
 INTERNAL_ERROR = 4500
 TOO_LARGE = 1009
 
@@ -123,7 +125,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
     async def close(self, code: int, reason: str) -> None:
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
-            await super().close(code, reason)
+            await super().close(code, close_reason(reason))
 
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
@@ -151,7 +153,11 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
 
     async def handle_subscribe(self, message: Any) -> None:
         is_known = message["id"] in self.operations
-        if self.connection_acknowledged and not is_known and self._is_full():
+        if self.connection_acknowledged and is_known:
+            # Strawberry quotes the id, which may be longer than a close frame.
+            await self.websocket.close(code=ID_IN_USE, reason="This id is in use already")
+            return
+        if self.connection_acknowledged and self._is_full():
             refusal = QuotaExceeded(
                 f"This connection runs {limits.MAX_OPERATIONS} operations already. Complete one, "
                 "or open another connection."
@@ -195,6 +201,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
         found = self.context.documents.operation(
             operation.query, operation.operation_name, operation.variables
         )
+        scopes.check(request.viewer, found.needs)
         is_query = found.type is OperationType.QUERY
         context = Context(self.context.backend, request, found.document, remember=is_query)
         if found.type is OperationType.SUBSCRIPTION:
@@ -250,13 +257,22 @@ def malformed(message: object) -> str | None:
     kind = message.get("type")
     payload = message.get("payload")
     if kind in ("connection_init", "ping", "pong"):
-        return None if payload is None or isinstance(payload, dict) else "Payload must be an object"
+        if not isinstance(payload, dict | None):
+            return "Payload must be an object"
+        return _malformed_init(payload) if kind == "connection_init" and payload else None
     if kind not in ("subscribe", "complete"):
         return "Unknown message type"
     id_ = message.get("id")
     if not isinstance(id_, str) or not 0 < len(id_) <= _MAX_ID:
         return f"Id must be a string of 1 to {_MAX_ID} characters"
     return _malformed_payload(payload) if kind == "subscribe" else None
+
+
+def _malformed_init(payload: dict[str, object]) -> str | None:
+    """A payload in which no credential is found would make an anonymous connection of it."""
+    if any(name.lower() == "authorization" for name in payload):
+        return None
+    return 'connection_init takes {"Authorization": "Bearer …"}, or no payload at all'
 
 
 def _malformed_payload(payload: object) -> str | None:

@@ -1,7 +1,17 @@
 """docs/bridge-protocol.md without input or output: frames, JSON, limits, what may follow what."""
 
 from .codec import decode, encode
-from .codes import BRIDGE, FRAME_BYTES, WORKER, CloseCode, NackCode, Role, Source, State
+from .codes import (
+    BRIDGE,
+    FRAME_BYTES,
+    WORKER,
+    CloseCode,
+    NackCode,
+    Role,
+    Source,
+    State,
+    close_reason,
+)
 from .exchange import BRIDGE_DIALECT, DIALECTS, WORKER_DIALECT, Dialect, Exchange, Phase, Side
 from .frames import (
     Ack,
@@ -62,6 +72,7 @@ __all__ = [
     "Welcome",
     "WorkerHello",
     "WorkerWelcome",
+    "close_reason",
     "decode",
     "encode",
     "fault_of_text",

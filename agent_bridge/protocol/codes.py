@@ -40,6 +40,15 @@ Source = Literal["SPEECH", "TYPED"]
 State = Literal["INITIALIZING", "LISTENING", "THINKING", "SPEAKING"]
 
 
+CLOSE_REASON_BYTES: Final = 123
+"""What a close frame holds beside its code (RFC 6455, section 5.5)."""
+
+
+def close_reason(text: str) -> str:
+    """Return as much of a text as a close frame holds, whatever a client has put into it."""
+    return text.encode(errors="replace")[:CLOSE_REASON_BYTES].decode(errors="ignore")
+
+
 class CloseCode(IntEnum):
     """Why a connection was closed."""
 

@@ -199,3 +199,60 @@ async def test_pages_of_other_origins_may_ask_but_not_with_cookies(client: Http)
     assert preflight.headers["access-control-allow-origin"] == "*"
     assert "Authorization" in preflight.headers["access-control-allow-headers"]
     assert "access-control-allow-credentials" not in preflight.headers
+
+
+async def test_pages_of_other_origins_may_send_every_header(client: Http) -> None:
+    """Those of Apollo, Sentry and tracing; what is no list of names is not repeated."""
+
+    async def allowed(names: str) -> set[str]:
+        preflight = await client.raw.options(
+            "/graphql",
+            headers={
+                "Origin": "https://elsewhere.example",
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": names,
+            },
+        )
+        assert preflight.status_code == 204
+        told = preflight.headers["access-control-allow-headers"]
+        return {name.strip().lower() for name in told.split(",")}
+
+    usual = {"accept", "authorization", "content-type"}
+    sent = {"apollographql-client-name", "traceparent", "baggage", "sentry-trace", "x-request-id"}
+    assert await allowed(",".join(sorted(sent))) == usual | sent
+    assert await allowed("graphql-preflight") == usual | {"graphql-preflight"}
+    assert await allowed("") == usual
+    assert await allowed("a;b: c") == usual
+    assert await allowed("x" * 3_000) == usual
+
+
+async def test_a_handshake_that_lost_its_upgrade_header_is_told_so(client: Http) -> None:
+    """A proxy took it: that is no query without a document."""
+    response = await client.raw.get(
+        "/graphql", headers={"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Accept": "*/*"}
+    )
+
+    assert (response.status_code, response.headers["upgrade"]) == (426, "websocket")
+    assert "a proxy on the way has taken it" in refusal(response)["message"]
+
+
+async def test_a_persisted_query_is_told_to_send_the_document(client: Http) -> None:
+    """Clients know the sentence, and send it then."""
+    hashed = {"version": 1, "sha256Hash": "0" * 64}
+    body = json.dumps({"extensions": {"persistedQuery": hashed}})
+    response = await send(client, body, accept=GRAPHQL)
+
+    assert refusal(response)["message"] == "PersistedQueryNotSupported"
+    whole = json.dumps({"query": "{ __typename }", "extensions": {"persistedQuery": hashed}})
+    assert (await send(client, whole)).json() == {"data": {"__typename": "Query"}}
+
+
+async def test_what_a_client_sends_is_repeated_in_part_at_most(client: Http) -> None:
+    """An operation's name of a megabyte, and thousands of errors."""
+    named = json.dumps({"query": "{ __typename }", "operationName": "n" * 1_000_000})
+    assert len((await send(client, named)).content) < 500
+
+    fields = " ".join(f"nothing{number}" for number in range(600))
+    told = (await send(client, json.dumps({"query": f"{{ {fields} }}"}))).json()["errors"]
+    assert len(told) == 20
+    assert told[-1]["message"].endswith("more errors are not shown.")

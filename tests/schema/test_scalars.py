@@ -62,6 +62,14 @@ def test_what_names_no_instant_is_refused(written: object) -> None:
         read_datetime(written)
 
 
+@pytest.mark.parametrize("seconds", [1_795_340_000, 0, -1, 10**11 - 1])
+def test_seconds_are_not_taken_for_milliseconds(seconds: int) -> None:
+    """They would be stored as 1970; the refusal says what to do."""
+    with pytest.raises(GraphQLError, match=rf"{seconds} looks like seconds.*Multiply by 1000"):
+        read_datetime(seconds)
+    assert read_datetime(10**11).year == 1973
+
+
 def test_instants_are_written_in_utc_with_microseconds() -> None:
     """All of the same length, so that they also sort as text."""
     assert write_datetime(NOON) == "2026-01-31T12:00:00.000000Z"

@@ -23,7 +23,7 @@ WAYS_IN = {
     "Query.session": "query($id: ID!) { session(id: $id) { id utterances { nodes { text } } } }",
     "Mutation.startNewChat": IN_PREVIOUS,
     "Mutation.saveSession": "mutation($id: ID!) { saveSession(input: {sessionId: $id, messages: "
-    '[{key: "k", role: USER, text: "t", timestamp: 0}]}) { session { id } } }',
+    '[{key: "k", role: USER, text: "t", timestamp: 1769860800000}]}) { session { id } } }',
     "Mutation.joinSession": "mutation($id: ID!) { joinSession(input: {sessionId: $id}) "
     "{ connection { token } } }",
     "Mutation.retryAgent": "mutation($id: ID!) { retryAgent(input: {sessionId: $id}) "

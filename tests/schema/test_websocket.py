@@ -122,13 +122,35 @@ async def test_a_message_over_1_mib_closes_the_connection(ws: Socket) -> None:
     assert await dump() == before
 
 
-async def test_an_id_can_not_be_used_twice_at_once(ws: Socket) -> None:
-    """Close code 4409."""
-    await ws.subscribe(UPDATES)
-    await ws.next()
-    await ws.subscribe(UPDATES)
+@pytest.mark.parametrize("id_", ["1", "x" * 101, "é" * 256, "\ud800"])
+async def test_an_id_can_not_be_used_twice_at_once(ws: Socket, id_: str) -> None:
+    """Close code 4409, whatever the id is: a close frame holds 123 bytes of UTF-8."""
+    await ws.subscribe(UPDATES, id=id_)
+    await ws.next(id_)
+    await ws.subscribe(UPDATES, id=id_)
 
-    assert (await ws.closed())[0] == 4409
+    assert await ws.closed() == (4409, "This id is in use already")
+
+
+@pytest.mark.parametrize(
+    "payload", [{"token": "vox_x"}, {"headers": {"Authorization": "Bearer x"}}, {"": ""}]
+)
+async def test_a_credential_in_another_place_is_not_anonymous(url: str, payload: object) -> None:
+    """Nobody looks for it there; the refusal says where it belongs."""
+    async with Socket(url) as ws:
+        await ws.send({"type": "connection_init", "payload": payload})
+        code, reason = await ws.closed()
+        assert code == 4400
+        assert '{"Authorization": "Bearer …"}' in reason
+
+
+async def test_other_members_beside_a_credential_do_no_harm(url: str) -> None:
+    """Clients send what they like there; null means that there is none."""
+    async with Socket(url) as ws:
+        await ws.send(
+            {"type": "connection_init", "payload": {"authorization": None, "locale": "de"}}
+        )
+        assert await ws.receive() == {"type": "connection_ack"}
 
 
 async def test_an_id_can_be_used_again_after_complete(ws: Socket) -> None:
