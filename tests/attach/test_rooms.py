@@ -16,7 +16,7 @@ from livekit.api import DeleteRoomRequest
 from agent_bridge.protocol import Utterance
 from tests.attach.conftest import SESSION, dispatch
 from tests.attach.people import Pcm, RoomPerson, open_room, person
-from tests.attach.programs import AgentProgram
+from tests.attach.programs import NEWEST, AgentProgram
 from tests.faults.account import TYPE
 from tests.livekit.hall import Hall, hall, until
 from tests.livekit_server import LiveKitServer
@@ -30,6 +30,10 @@ LETTERS = " ".join(4 * list("abcdefghijklmnopqrstuvwxyz"))
 """Long enough for its middle to be found on a slow machine."""
 SAVE = """mutation($input: SaveSessionInput!) { saveSession(input: $input) {
   isSaved createdCount conflicts { __typename } } }"""
+
+
+newest = pytest.mark.parametrize("python", [NEWEST], indirect=True)
+"""For what the server makes of it: every version reports it in the same words."""
 
 
 def sound(seconds: float) -> Pcm:
@@ -159,6 +163,7 @@ async def test_the_minimal_agent_tells_both_sides(
     assert "Traceback" not in program.log, program.log
 
 
+@newest
 async def test_saving_what_the_room_showed_makes_no_second_row(
     examples: Examples, in_rooms: ServerProcess, livekit: LiveKitServer
 ) -> None:
@@ -192,6 +197,7 @@ async def test_saving_what_the_room_showed_makes_no_second_row(
     assert [one | {"isInterrupted": False} for one in after] == utterances
 
 
+@newest
 async def test_a_line_whose_agent_loses_its_room_is_answered_by_the_next(
     examples: Examples, in_rooms: ServerProcess, livekit: LiveKitServer
 ) -> None:

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Playwright, async_playwright
 from tests.attach.programs import AgentProgram
 from tests.browser.chromium import shared_chromium
 from tests.browser.person import Person, at_a_browser, in_a_profile
+from tests.browser.scripted import with_a_script
 from tests.e2e.sound import Clip
 from tests.livekit_server import LiveKitServer
 from tests.server_process import MANY_PLACES, ROOT, ServerProcess
@@ -47,6 +48,17 @@ async def playwright() -> AsyncIterator[Playwright]:
     """What drives the browsers of this process."""
     async with async_playwright() as driver:
         yield driver
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def answering(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerProcess]:
+    """A server whose agent answers what is typed, at once; it neither hears nor speaks.
+
+    For pages on which sound does not matter.
+    """
+    folder = tmp_path_factory.mktemp("answering")
+    async with with_a_script(folder, places=MANY_PLACES) as (server, _):
+        yield server
 
 
 @pytest.fixture(scope="session")

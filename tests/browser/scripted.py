@@ -37,8 +37,9 @@ class Scripted:
             bridge.state("LISTENING")
             self.bridges[job.session] = bridge
             async for command in bridge.commands():
-                if isinstance(command, InputCommand):
-                    bridge.utter(_utterance("AGENT", f"You typed: {command.text}"))
+                if not isinstance(command, InputCommand):
+                    return
+                bridge.utter(_utterance("AGENT", f"You typed: {command.text}"))
 
     def hears(self, session: str, text: str, *, is_final: bool = True) -> None:
         """Tell the server that the person has said this, or begins to say it."""
@@ -64,7 +65,7 @@ def _utterance(role: str, text: str, *, is_final: bool = True) -> Utterance:
 
 @asynccontextmanager
 async def with_a_script(
-    folder: Path, **environment: str
+    folder: Path, /, places: str = "9", **environment: str
 ) -> AsyncIterator[tuple[ServerProcess, Scripted]]:
     """Start a server of its own whose only agent is such a one; it survives the server."""
     settings = {"VOXQL_START_TIMEOUT_S": START_TIMEOUT_S, **environment}
@@ -72,7 +73,9 @@ async def with_a_script(
     await asyncio.to_thread(server.start)
     agent = Scripted()
     address = f"http://127.0.0.1:{port_of(server)}"
-    worker = Worker(address, KEY, agent_names=["voxql"], places=9, on_start=agent.converse)
+    worker = Worker(
+        address, KEY, agent_names=["voxql"], places=int(places), on_start=agent.converse
+    )
     working = asyncio.create_task(worker.run())
     try:
         await worker.connected()

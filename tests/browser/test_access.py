@@ -47,9 +47,11 @@ async def is_fine(person: Person) -> None:
 
 
 @everywhere
-async def test_no_page_keeps_anybody_out(speaking: ServerProcess, visit: Visit, width: int) -> None:
+async def test_no_page_keeps_anybody_out(
+    answering: ServerProcess, visit: Visit, width: int
+) -> None:
     """axe-core finds nothing on any page; what is to be hit has 44 px; nothing is cut off."""
-    person = await visit(speaking.url, viewport={"width": width, "height": 800})
+    person = await visit(answering.url, viewport={"width": width, "height": 800})
     page = person.page
     await page.goto(person.url)
     await page.get_by_role("button", name="Create an account").click()
@@ -109,10 +111,10 @@ async def of_somebody_else(url: str) -> str:
 
 @everywhere
 async def test_no_trouble_keeps_anybody_out(
-    speaking: ServerProcess, visit: Visit, width: int
+    answering: ServerProcess, visit: Visit, width: int
 ) -> None:
     """The same where something is refused, missing, not done, found, or told in passing."""
-    person = await visit(speaking.url, viewport={"width": width, "height": 800})
+    person = await visit(answering.url, viewport={"width": width, "height": 800})
     page = person.page
     await person.comes_as_guest()
     session = await person.starts_talking()
@@ -164,10 +166,10 @@ async def test_no_trouble_keeps_anybody_out(
 
 
 async def test_the_whole_way_can_be_gone_by_keys_alone(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """Enter, start, type, New Chat, search, open, rename, return, end, delete: without a mouse."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page, keyboard = person.page, person.page.keyboard
     await page.goto(person.url)
     await page.get_by_role("button", name="Continue as a guest").wait_for()

@@ -38,11 +38,11 @@ async def fills_in(person: Person, email: str, button: str) -> None:
 
 
 async def test_a_guest_who_signs_up_keeps_everything(
-    speaking: ServerProcess, visit: Visit, tmp_path: Path
+    answering: ServerProcess, visit: Visit, tmp_path: Path
 ) -> None:
     """Here and elsewhere: what the guest has said is the account's; signing out is said once."""
     email = f"{tmp_path.name}@example.org"
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page = person.page
     session = await has_typed(person, "said as a guest")
     await page.get_by_role("link", name="Guest", exact=True).click()
@@ -66,18 +66,18 @@ async def test_a_guest_who_signs_up_keeps_everything(
 
 
 async def test_a_guest_who_signs_in_brings_the_conversations_along(
-    speaking: ServerProcess, visit: Visit, tmp_path: Path
+    answering: ServerProcess, visit: Visit, tmp_path: Path
 ) -> None:
     """What was said as a guest in another browser stands beside what the account has."""
     email = f"{tmp_path.name}@example.org"
-    owner = await visit(speaking.url)
+    owner = await visit(answering.url)
     await has_typed(owner, "said at home")
     await owner.page.get_by_role("link", name="Guest", exact=True).click()
     await owner.page.get_by_role("button", name="Create an account").click()
     await fills_in(owner, email, "Create account")
     await expect(owner.page.get_by_text(f"Signed in as {email}.")).to_be_visible()
 
-    guest = await visit(speaking.url)
+    guest = await visit(answering.url)
     await has_typed(guest, "said on the way")
     await guest.page.get_by_role("link", name="Guest", exact=True).click()
     await guest.page.get_by_role("button", name="I have one").click()
@@ -89,10 +89,10 @@ async def test_a_guest_who_signs_in_brings_the_conversations_along(
 
 
 async def test_the_wrong_password_is_told_where_it_was_typed(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """It stays on the page, and can be typed again."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     await person.page.goto(person.url)
     await person.page.get_by_role("button", name="Sign in", exact=True).click()
     await fills_in(person, "nobody@example.org", "Sign in")
@@ -101,9 +101,9 @@ async def test_the_wrong_password_is_told_where_it_was_typed(
     await expect(person.page.get_by_label("E-mail")).to_have_value("nobody@example.org")
 
 
-async def test_what_is_deleted_is_gone_everywhere(speaking: ServerProcess, visit: Visit) -> None:
+async def test_what_is_deleted_is_gone_everywhere(answering: ServerProcess, visit: Visit) -> None:
     """The question says what will be lost; then it is not listed, found, or reached any more."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page = person.page
     session = await has_typed(person, "to be deleted")
     other = Person(person.url, await person.context.new_page(), person.context)
@@ -132,9 +132,9 @@ async def test_what_is_deleted_is_gone_everywhere(speaking: ServerProcess, visit
     await expect(page.get_by_role("heading", name="Not found").first).to_be_visible()
 
 
-async def test_the_focus_is_never_nowhere(speaking: ServerProcess, visit: Visit) -> None:
+async def test_the_focus_is_never_nowhere(answering: ServerProcess, visit: Visit) -> None:
     """After entering, starting, saving, ending, and after every dialog."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page = person.page
     await person.comes_as_guest()
     await expect(person.focused).to_have_accessible_name("Start talking")

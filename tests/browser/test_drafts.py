@@ -20,10 +20,10 @@ async def has_half_typed(person: Person) -> str:
 
 
 async def test_a_draft_is_there_again_after_looking_elsewhere_and_a_reload(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """And is gone on with at its end; once it is sent, nothing of it comes back."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page = person.page
     await has_half_typed(person)
 
@@ -45,10 +45,10 @@ async def test_a_draft_is_there_again_after_looking_elsewhere_and_a_reload(
 
 
 async def test_a_draft_goes_along_to_the_next_conversation(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """With New chat; and if the conversation was ended in another window in mid-typing."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     first = await has_half_typed(person)
 
     await person.new_chat.click()
@@ -65,10 +65,10 @@ async def test_a_draft_goes_along_to_the_next_conversation(
 
 
 async def test_a_draft_is_not_found_by_whoever_comes_next(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """Signing out leaves nothing of it, on the page or in the browser."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page = person.page
     await has_half_typed(person)
     kept = "Object.values({...sessionStorage}).join()"

@@ -30,10 +30,10 @@ async def has_typed(person: Person) -> str:
 
 
 async def test_a_save_that_fails_in_three_ways_is_repeated_until_it_works(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """Blocked, answered by 500, not answered for 10 s: each says so; Retry works in the end."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     session = await has_typed(person)
 
     async with person.answered(blocked, operation="StartNewChat"):
@@ -128,7 +128,10 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
 async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_words(
     visit: Visit, tmp_path: Path
 ) -> None:
-    """It does not come: a reason, and Retry brings another; that dies: its words are unfinished."""
+    """It does not come: a reason, and Retry brings another; that dies: its words are unfinished.
+
+    When nobody replaces it there is a reason again, and Retry brings a third.
+    """
     async with with_a_script(tmp_path / "server", VOXQL_START_TIMEOUT_S="5") as (server, agent):
         person = await visit(server.url)
         await person.comes_as_guest()
@@ -157,6 +160,16 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
         await expect(line).to_contain_text("unfinished")
         await expect(line).to_contain_text("leisure")
         await expect(line).to_have_attribute("data-final", "false")
+        # The one that is asked for in its place does not come either.
+        await expect(alert).to_be_visible()
+        await expect(person.state).to_have_text("Agent not available")
+        agent.comes = True
+        await alert.get_by_role("button", name="Retry").click()
+        await expect(alert).to_have_count(0)
+        assert await person.is_listened_to() == session
+        agent.hears(session, "another listens")
+        await person.hears_himself_say("another listens")
+        await expect(person.finals.filter(has_text="young man")).to_have_count(1)
         await person.page.get_by_role("button", name="End", exact=True).click()
         await person.page.get_by_role("button", name="Start talking").wait_for()
 
@@ -166,12 +179,12 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
 
 
 async def test_nobody_reaches_another_persons_conversation_by_its_address(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """Somebody else sees "Not yours", a stranger the entrance, and a wrong address "Not found"."""
-    owner = await visit(speaking.url)
+    owner = await visit(answering.url)
     session = await has_typed(owner)
-    other = await visit(speaking.url)
+    other = await visit(answering.url)
 
     await other.page.goto(f"{other.url}/c/{session}")
     await expect(other.page.get_by_role("button", name="Continue as a guest")).to_be_visible()

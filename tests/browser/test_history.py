@@ -52,10 +52,10 @@ def heading(page: Page) -> Locator:
 
 
 async def test_a_conversation_that_is_shown_is_renamed_and_deleted_on_the_page_too(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """In the window in which that is done, and in another one that shows the same."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page = person.page
     await person.comes_as_guest()
     session = await has_typed(person, "said once")
@@ -81,10 +81,10 @@ async def test_a_conversation_that_is_shown_is_renamed_and_deleted_on_the_page_t
 
 
 async def test_a_name_that_is_being_typed_stays_while_the_list_changes(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """Another conversation is renamed elsewhere meanwhile: no letter is lost to that."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     await person.comes_as_guest()
     other = await has_typed(person, "said first")
     await has_typed(person, "said next")
@@ -105,10 +105,10 @@ async def test_a_name_that_is_being_typed_stays_while_the_list_changes(
 
 
 async def test_who_deletes_what_goes_on_can_begin_anew(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """The page of the conversation gives way to the first one, from which the next begins."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     await person.comes_as_guest()
     first = await person.starts_talking()
     await person.types("said once")
@@ -122,10 +122,10 @@ async def test_who_deletes_what_goes_on_can_begin_anew(
 
 
 async def test_a_window_notices_that_somebody_has_signed_out_in_another(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """It shows nothing any more of what was said, and how to sign in."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     await person.comes_as_guest()
     session = await has_typed(person, "said once")
     other = await another_page(person)
@@ -138,9 +138,9 @@ async def test_a_window_notices_that_somebody_has_signed_out_in_another(
     await expect(other.page.get_by_text("said once")).to_have_count(0)
 
 
-async def test_a_list_that_can_not_be_had_says_so(speaking: ServerProcess, visit: Visit) -> None:
+async def test_a_list_that_can_not_be_had_says_so(answering: ServerProcess, visit: Visit) -> None:
     """Below what it has, or in place of the results of another search; Retry gets it."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page = person.page
     await person.comes_as_guest()
     await has_typed(person, "said once")

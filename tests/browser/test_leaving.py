@@ -40,13 +40,13 @@ async def is_heard(person: Person) -> bool:
 
 
 async def test_a_sign_out_in_another_window_turns_the_microphone_off(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """What mutes and ends is not on the page any more; after signing in it goes on."""
-    person, session = await talks(visit, speaking)
+    person, session = await talks(visit, answering)
     assert await is_heard(person)
     other = await person.context.new_page()
-    await other.goto(f"{speaking.url}/settings")
+    await other.goto(f"{answering.url}/settings")
 
     await other.get_by_role("button", name="Sign out").click()
 
@@ -60,9 +60,11 @@ async def test_a_sign_out_in_another_window_turns_the_microphone_off(
     assert not await is_heard(person)
 
 
-async def test_a_sign_out_that_fails_changes_nothing(speaking: ServerProcess, visit: Visit) -> None:
+async def test_a_sign_out_that_fails_changes_nothing(
+    answering: ServerProcess, visit: Visit
+) -> None:
     """It says so, and the conversation goes on; the next try works."""
-    person, session = await talks(visit, speaking)
+    person, session = await talks(visit, answering)
     async with person.answered(broken, operation="SignOut"):
         await person.page.get_by_role("link", name="Guest", exact=True).click()
         await person.page.get_by_role("button", name="Sign out").click()
@@ -80,10 +82,10 @@ async def test_a_sign_out_that_fails_changes_nothing(speaking: ServerProcess, vi
 
 
 async def test_a_reload_beside_the_conversation_goes_on_with_it(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """In the settings, say: the bar of the conversation comes back, and the microphone."""
-    person, session = await talks(visit, speaking)
+    person, session = await talks(visit, answering)
     await person.page.get_by_role("link", name="Guest", exact=True).click()
     bar = person.page.get_by_role("region", name="Your conversation")
     await bar.wait_for()
@@ -92,14 +94,14 @@ async def test_a_reload_beside_the_conversation_goes_on_with_it(
 
     await bar.wait_for()
     await person.page.wait_for_function("() => tracks.some(one => one.readyState === 'live')")
-    await person.page.goto(f"{speaking.url}/c/{session}")
+    await person.page.goto(f"{answering.url}/c/{session}")
     assert await person.is_listened_to() == session
     await person.types("After")
 
 
-async def test_a_double_click_on_new_chat_makes_one(speaking: ServerProcess, visit: Visit) -> None:
+async def test_a_double_click_on_new_chat_makes_one(answering: ServerProcess, visit: Visit) -> None:
     """Also when the new chat is there before the second click, as it is with a near server."""
-    person, first = await talks(visit, speaking)
+    person, first = await talks(visit, answering)
     box = await person.new_chat.bounding_box()
     assert box is not None
     place = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

@@ -48,10 +48,10 @@ async def spoken_once(person: Person) -> str:
 
 
 async def test_a_conversation_that_is_out_of_sight_says_that_it_goes_on(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """On a past conversation and in the settings: muted, returned to, ended from there."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page = person.page
     first = await spoken_once(person)
     await person.new_chat.click()
@@ -79,10 +79,10 @@ async def test_a_conversation_that_is_out_of_sight_says_that_it_goes_on(
 
 @pytest.mark.parametrize("place", ["a past conversation", "the settings"])
 async def test_a_new_chat_can_be_begun_from_everywhere(
-    speaking: ServerProcess, visit: Visit, place: str
+    answering: ServerProcess, visit: Visit, place: str
 ) -> None:
     """It saves what goes on and shows the next conversation; a failure is told where one is."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     first = await spoken_once(person)
     await person.new_chat.click()
     second = await person.is_listened_to(other_than=first)
@@ -124,9 +124,9 @@ async def test_a_new_chat_begins_from_the_history_when_nothing_goes_on(
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-async def test_a_note_covers_nothing(speaking: ServerProcess, visit: Visit, width: int) -> None:
+async def test_a_note_covers_nothing(answering: ServerProcess, visit: Visit, width: int) -> None:
     """What says "Conversation saved" has a place of its own, wide and narrow."""
-    person = await visit(speaking.url, viewport={"width": width, "height": 740})
+    person = await visit(answering.url, viewport={"width": width, "height": 740})
     first = await spoken_once(person)
     await expect(person.answers).to_have_count(1)
     await person.page.evaluate(POINT_AT_NOTES)
@@ -142,10 +142,10 @@ async def test_a_note_covers_nothing(speaking: ServerProcess, visit: Visit, widt
 
 
 async def test_the_drawer_of_a_narrow_page_closes_as_drawers_do(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """Esc takes back the search, then the drawer; a window that shrinks has none open."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page = person.page
     await spoken_once(person)
     drawer = page.get_by_role("navigation", name="History")
@@ -179,7 +179,7 @@ async def test_the_drawer_of_a_narrow_page_closes_as_drawers_do(
     await expect(drawer).to_be_visible()
 
 
-async def test_the_state_is_never_cut_off(speaking: ServerProcess, visit: Visit) -> None:
+async def test_the_state_is_never_cut_off(answering: ServerProcess, visit: Visit) -> None:
     """Every sentence that the dock may say is there in full at 360 px."""
     words = Path(__file__).resolve().parents[2] / "frontend/src/conversation/words.ts"
     sentences = {
@@ -188,7 +188,7 @@ async def test_the_state_is_never_cut_off(speaking: ServerProcess, visit: Visit)
         if 'text: "' in line
     } | {"The agent has left", "Ended by itself", "Ended: no agent came"}
     assert len(sentences) > 12
-    person = await visit(speaking.url, viewport={"width": 360, "height": 740})
+    person = await visit(answering.url, viewport={"width": 360, "height": 740})
     await spoken_once(person)
 
     cut = await person.state.evaluate(
@@ -221,10 +221,10 @@ AT_THE_END = "e.scrollHeight - e.scrollTop - e.clientHeight < 2"
 
 
 async def test_who_scrolls_up_is_left_alone_until_he_jumps_to_the_latest(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """New lines move nothing while somebody reads above; one click leads to them."""
-    person = await visit(speaking.url, viewport={"width": 900, "height": 460})
+    person = await visit(answering.url, viewport={"width": 900, "height": 460})
     await person.comes_as_guest()
     await person.starts_talking()
     await fill(person, 4)
@@ -247,9 +247,9 @@ async def test_who_scrolls_up_is_left_alone_until_he_jumps_to_the_latest(
     await expect(person.focused).to_have_count(1)
 
 
-async def test_a_line_and_the_id_can_be_copied(speaking: ServerProcess, visit: Visit) -> None:
+async def test_a_line_and_the_id_can_be_copied(answering: ServerProcess, visit: Visit) -> None:
     """One click each; the clipboard holds the words, or the id."""
-    person = await visit(speaking.url, permissions=["clipboard-read", "clipboard-write"])
+    person = await visit(answering.url, permissions=["clipboard-read", "clipboard-write"])
     session = await spoken_once(person)
 
     async def copies(button: Locator) -> str:

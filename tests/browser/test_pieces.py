@@ -24,9 +24,9 @@ async def comes_without_pieces(person: Person) -> None:
     await person.page.get_by_role("button", name="Start talking").wait_for()
 
 
-async def test_what_cannot_be_fetched_comes_later(speaking: ServerProcess, visit: Visit) -> None:
+async def test_what_cannot_be_fetched_comes_later(answering: ServerProcess, visit: Visit) -> None:
     """Without the menus and notes one can talk; they come as soon as the server gives them."""
-    person = await visit(speaking.url, has_microphone=False)
+    person = await visit(answering.url, has_microphone=False)
     await comes_without_pieces(person)
     await person.starts_talking()
     await person.types("before")
@@ -43,9 +43,11 @@ async def test_what_cannot_be_fetched_comes_later(speaking: ServerProcess, visit
     await person.types("after")
 
 
-async def test_a_page_that_cannot_be_fetched_says_so(speaking: ServerProcess, visit: Visit) -> None:
+async def test_a_page_that_cannot_be_fetched_says_so(
+    answering: ServerProcess, visit: Visit
+) -> None:
     """And it is there by itself when the server gives it."""
-    person = await visit(speaking.url, has_microphone=False)
+    person = await visit(answering.url, has_microphone=False)
     await comes_without_pieces(person)
 
     await person.page.get_by_role("link", name="Guest", exact=True).click()
@@ -56,10 +58,10 @@ async def test_a_page_that_cannot_be_fetched_says_so(speaking: ServerProcess, vi
 
 
 async def test_a_fault_of_the_page_is_not_a_blank_page(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """Whoever meets one reads what to do; loading the page again brings everything back."""
-    person = await visit(speaking.url, has_microphone=False)
+    person = await visit(answering.url, has_microphone=False)
     await person.comes_as_guest()
     session = await person.starts_talking()
     await person.types("kept")

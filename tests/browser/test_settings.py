@@ -19,11 +19,11 @@ async def is_shown(person: Person, theme: str) -> None:
 
 @pytest.mark.parametrize(("system", "other"), [("Light", "Dark"), ("Dark", "Light")])
 async def test_the_chosen_theme_is_shown_and_kept(
-    speaking: ServerProcess, visit: Visit, system: str, other: str
+    answering: ServerProcess, visit: Visit, system: str, other: str
 ) -> None:
     """Against the system's, after a reload and on every page; or again as the system has it."""
     scheme = {"Light": "light", "Dark": "dark"}
-    person = await visit(speaking.url, color_scheme=scheme[system])
+    person = await visit(answering.url, color_scheme=scheme[system])
     page = person.page
     await person.comes_as_guest()
     await is_shown(person, system)
@@ -56,10 +56,10 @@ async def test_the_chosen_theme_is_shown_and_kept(
 
 
 async def test_the_chosen_theme_is_there_before_anything_is_drawn(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """Nobody who chose the dark is dazzled at first: it is set before the page's own program."""
-    person = await visit(speaking.url, color_scheme="light")
+    person = await visit(answering.url, color_scheme="light")
     await person.comes_as_guest()
     await person.page.goto(f"{person.url}/settings")
     await person.page.get_by_role("radio", name="Dark").check()
@@ -73,10 +73,10 @@ async def test_the_chosen_theme_is_there_before_anything_is_drawn(
 
 
 async def test_settings_make_a_token_once_and_take_it_back(
-    speaking: ServerProcess, visit: Visit
+    answering: ServerProcess, visit: Visit
 ) -> None:
     """The secret works, is shown this once, and is worth nothing after it was revoked."""
-    person = await visit(speaking.url)
+    person = await visit(answering.url)
     page = person.page
     await person.comes_as_guest()
     await page.goto(f"{person.url}/settings")
