@@ -1,4 +1,7 @@
-"""The tokens of the bridge and of local media: each opens one thing, for a time."""
+"""The tokens of the bridge and of local media: each opens one thing, for a time.
+
+That of a browser opens nothing: it only tells a browser that is known from others.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +15,8 @@ BRIDGE_LIFETIME: Final = timedelta(hours=24)
 """How long an agent may still deliver what it holds."""
 PERSON_LIFETIME: Final = timedelta(minutes=15)
 """How long a person has to connect; a connection that stands is not cut."""
+BROWSER_LIFETIME: Final = timedelta(days=365)
+"""How long a browser is known in which somebody has signed in."""
 AGENT_MEDIA_LIFETIME: Final = timedelta(hours=24)
 
 SHORTEST_SECRET: Final = 32
@@ -20,6 +25,7 @@ SHORTEST_SECRET: Final = 32
 _ALGORITHM: Final = "HS256"
 _BRIDGE_AUDIENCE: Final = "voxql.bridge"
 _MEDIA_AUDIENCE: Final = "voxql.media"
+_BROWSER_AUDIENCE: Final = "voxql.browser"
 
 MediaRole = Literal["person", "agent"]
 
@@ -46,6 +52,14 @@ class MediaGrant:
     expires_at: datetime
     access: str = ""
     """The login or API token that a person's grant was made from, and ends with."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBrowser:
+    """A browser in which somebody has signed in to an account."""
+
+    user_id: str
+    id: str
 
 
 class Tokens:
@@ -81,6 +95,21 @@ class Tokens:
         usual = PERSON_LIFETIME if role == "person" else AGENT_MEDIA_LIFETIME
         more = {"access": access} if access else {}
         return self._make(_MEDIA_AUDIENCE, session, attempt, lifetime or usual, role=role, **more)
+
+    def browser(self, user_id: str) -> tuple[str, timedelta]:
+        """Make the token by which a browser is known again, and say for how long."""
+        now = datetime.now(UTC)
+        claims = {"aud": _BROWSER_AUDIENCE, "sub": user_id, "jti": uuid4().hex, "iat": now}
+        claims["exp"] = now + BROWSER_LIFETIME
+        return jwt.encode(claims, self._secret, algorithm=_ALGORITHM), BROWSER_LIFETIME
+
+    def read_browser(self, token: str) -> KnownBrowser | None:
+        """Read a browser's token; None for one that is not ours, or too old."""
+        try:
+            claims = self._read(token, _BROWSER_AUDIENCE)
+        except TokenRefused:
+            return None
+        return KnownBrowser(claims["sub"], str(claims.get("jti")))
 
     def read_bridge(self, token: str) -> Binding:
         """Read a bridge token.

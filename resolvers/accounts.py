@@ -5,6 +5,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
+from agent_bridge.tokens import KnownBrowser
 from models import ApiToken, Login, Session, SessionStatus, User
 from models.database import Connection, IntegrityError, reader, transact, transact_later
 from models.running import RUNNING
@@ -84,20 +85,34 @@ async def sign_in(
     password: str,
     claim_guest_sessions: bool = False,
     address: str | None = None,
+    browser: KnownBrowser | None = None,
 ) -> Entrance:
-    """Sign in; on demand the conversations of the guest that the browser was come along."""
+    """Sign in; on demand the conversations of the guest that the browser was come along.
+
+    Tries are counted by e-mail and address, and by e-mail alone. A browser in which the account was
+    signed in to before is counted apart: wrong passwords from elsewhere lock nobody out of it.
+    """
     _refuse_token(viewer)
     email = check_email(email, ["email"])
     password = check_password(password, ["password"])
     credentials.check_line()
     limiter = backend.limiter
     limiter.take_from(limiter.rates.sign_in_per_address, address)
-    limiter.take(limiter.rates.sign_in_per_email, email)
     known = await User.filter(email=email).using_db(reader()).get_or_none()
+    by_browser = known is not None and browser is not None and browser.user_id == known.id
+    if by_browser and browser is not None:
+        limiter.take(limiter.rates.sign_in_per_browser, browser.id)
+    else:
+        limiter.take_from(limiter.rates.sign_in_per_email_and_address, address, email)
+        limiter.take(limiter.rates.sign_in_per_email, email)
     is_right = await credentials.is_password(password, known.password_hash if known else None)
     if known is None or not is_right:
         raise _wrong()
-    limiter.forget(limiter.rates.sign_in_per_email, email)
+    if by_browser and browser is not None:
+        limiter.forget(limiter.rates.sign_in_per_browser, browser.id)
+    else:
+        limiter.forget_from(limiter.rates.sign_in_per_email_and_address, address, email)
+        limiter.take_back(limiter.rates.sign_in_per_email, email)
 
     async def work(conn: Connection) -> Arrival:
         # The password may have been reset while this one was being checked.

@@ -30,6 +30,8 @@ class Entrance:
     user: User
     secret: str
     expires_at: datetime
+    browser: tuple[str, timedelta] | None = None
+    """The token by which the browser is known again, and for how long; none of a guest's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,9 @@ async def enter(
     # By the ledger, which tells of one commit after the other: nothing that happened in a session
     # before it was moved reaches its former owner after they were told that it is gone.
     arrival = await backend.ledger.transaction(whole, after)
-    return Entrance(arrival.user, secret, now + LOGIN_LIFE)
+    user = arrival.user
+    browser = None if user.is_guest else backend.tokens.browser(user.id)
+    return Entrance(user, secret, now + LOGIN_LIFE, browser)
 
 
 async def user_of(conn: Connection, viewer: Viewer | None) -> User | None:

@@ -30,7 +30,11 @@ class Rate:
 class Rates:
     """What is limited, and to how much."""
 
-    sign_in_per_email: Rate = Rate(10, timedelta(minutes=5))
+    sign_in_per_email_and_address: Rate = Rate(10, timedelta(minutes=5))
+    sign_in_per_browser: Rate = Rate(10, timedelta(minutes=5))
+    """Of a browser in which the account was signed in to before: nobody else can use it up."""
+    sign_in_per_email: Rate = Rate(100, timedelta(minutes=5))
+    """From everywhere else together: whoever guesses has many addresses."""
     sign_in_per_address: Rate = Rate(100, timedelta(minutes=5))
     sign_up_per_address: Rate = Rate(60, timedelta(minutes=10))
     guest_per_address: Rate = Rate(120, timedelta(minutes=10))
@@ -62,18 +66,32 @@ class RateLimits:
         if len(self._tries) > KEYS:
             del self._tries[next(iter(self._tries))]
 
-    def take_from(self, rate: Rate, address: str | None) -> None:
-        """Count one try from a network address; without one there is nothing to count.
+    def take_from(self, rate: Rate, address: str | None, who: str = "") -> None:
+        """Count one try from a network address; without one only somebody's can be counted.
 
         Raises:
             RateLimited: see `take`.
         """
-        if address is not None:
-            self.take(rate, _place_of(address))
+        if address is not None or who:
+            self.take(rate, _from(address, who))
+
+    def take_back(self, rate: Rate, who: str) -> None:
+        """Take back the newest try: it turned out to be no guessing; those before it stay."""
+        if tries := self._tries.get((rate, who)):
+            tries.pop()
 
     def forget(self, rate: Rate, who: str) -> None:
-        """Take back what was counted: it turned out to be no guessing."""
+        """Take back every try: they turned out to be no guessing."""
         self._tries.pop((rate, who), None)
+
+    def forget_from(self, rate: Rate, address: str | None, who: str) -> None:
+        """Take back what was counted of somebody from this address."""
+        self.forget(rate, _from(address, who))
+
+
+def _from(address: str | None, who: str) -> str:
+    place = "" if address is None else _place_of(address)
+    return f"{place} {who}" if who else place
 
 
 def _place_of(address: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from agent_bridge.tokens import KnownBrowser
 from resolvers import accounts
 from resolvers.backend import Backend
 from resolvers.entrance import Entrance
@@ -44,6 +45,7 @@ class Access:
         self._own = frozenset(origin for origin in own if origin is not None)
         self._is_secure = public_url.startswith("https:")
         self.cookie = "__Host-voxql_login" if self._is_secure else "voxql_login"
+        self.browser_cookie = "__Host-voxql_browser" if self._is_secure else "voxql_browser"
 
     def is_foreign(self, headers: Mapping[str, str]) -> bool:
         """Return whether a page of another origin sent this.
@@ -97,6 +99,21 @@ class Access:
             httponly=True,
             samesite="lax",
         )
+        if entrance.browser is not None:
+            token, known_for = entrance.browser
+            response.set_cookie(
+                self.browser_cookie,
+                token,
+                max_age=int(known_for.total_seconds()),
+                secure=self._is_secure,
+                httponly=True,
+                samesite="lax",
+            )
+
+    def browser(self, connection: HTTPConnection) -> KnownBrowser | None:
+        """Return whose browser this is known as; it opens nothing by itself."""
+        token = connection.cookies.get(self.browser_cookie)
+        return self._backend.tokens.read_browser(token) if token else None
 
     def clear_cookie(self, response: Response) -> None:
         """Let a browser forget its login."""

@@ -6,6 +6,7 @@ from functools import cached_property
 import strawberry
 from graphql import DocumentNode
 
+from agent_bridge.tokens import KnownBrowser
 from resolvers import accounts
 from resolvers.backend import Backend
 from resolvers.entrance import Entrance
@@ -24,6 +25,8 @@ class Request:
     """Whether a page of another origin sent it; such a page gets no cookie from us."""
     address: str | None = None
     """The client's network address, by which tries to sign in are counted."""
+    browser: KnownBrowser | None = None
+    """Whose browser it is known as, from a sign-in before."""
 
 
 class Context:

@@ -5,19 +5,20 @@ import strawberry
 from resolvers import accounts
 from resolvers.entrance import Entrance
 from schema.context import Info
+from schema.node import Given
 from schema.user import User
 
 
 @strawberry.input(description="The account to make; a guest who signs up keeps everything.")
 class SignUpInput:
-    email: str
+    email: str = strawberry.field(description="At most 254 characters.")
     password: str = strawberry.field(description="8 to 256 characters.")
 
 
 @strawberry.input(description="The account to sign in to.")
 class SignInInput:
-    email: str
-    password: str
+    email: str = strawberry.field(description="The account's address.")
+    password: str = strawberry.field(description="The account's password.")
     claim_guest_sessions: bool = strawberry.field(
         default=False, description="Move the current guest's conversations to this account."
     )
@@ -30,12 +31,12 @@ def _user_of(root: strawberry.Parent[Entrance]) -> User:
 
 @strawberry.type(description="Who is signed in now.")
 class AuthPayload:
-    viewer: User = strawberry.field(resolver=_user_of)
+    viewer: User = strawberry.field(resolver=_user_of, description="Who is signed in now.")
 
 
 @strawberry.type(description="Whether there was a login to end.")
 class SignOutPayload:
-    is_signed_out: bool
+    is_signed_out: bool = strawberry.field(description="False where nobody was signed in.")
 
 
 @strawberry.type
@@ -44,7 +45,7 @@ class AccountMutations:
         graphql_type=AuthPayload | None,
         description="Make an account. A guest's conversations stay. A taken e-mail is a CONFLICT.",
     )
-    async def sign_up(self, info: Info, input: SignUpInput) -> Entrance:
+    async def sign_up(self, info: Info, input: Given[SignUpInput]) -> Entrance:
         viewer = info.context.viewer_at_the_door()
         return await info.context.enter(
             await accounts.sign_up(
@@ -57,7 +58,7 @@ class AccountMutations:
         )
 
     @strawberry.mutation(graphql_type=AuthPayload | None, description="Sign in with a password.")
-    async def sign_in(self, info: Info, input: SignInInput) -> Entrance:
+    async def sign_in(self, info: Info, input: Given[SignInInput]) -> Entrance:
         viewer = info.context.viewer_at_the_door()
         return await info.context.enter(
             await accounts.sign_in(
@@ -67,6 +68,7 @@ class AccountMutations:
                 password=input.password,
                 claim_guest_sessions=input.claim_guest_sessions,
                 address=info.context.request.address,
+                browser=info.context.request.browser,
             )
         )
 

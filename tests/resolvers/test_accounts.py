@@ -307,6 +307,58 @@ async def test_guessing_a_password_is_slowed_down(backend: Backend, clock: Clock
     await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
 
 
+async def test_wrong_passwords_from_elsewhere_lock_nobody_out(
+    backend: Backend, quick_passwords: None
+) -> None:
+    """Not from another address; and after a hundred not in a browser that the account knows."""
+    await _ada(backend)
+    known = await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    assert known.browser is not None
+    browser = backend.tokens.read_browser(known.browser[0])
+    for number in range(100):
+        if number == 10:
+            await accounts.sign_in(
+                backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.99"
+            )
+        async with refused(Unauthenticated):
+            await accounts.sign_in(
+                backend, None, email=EMAIL, password="wrong horse", address=f"192.0.2.{number // 9}"
+            )
+    async with refused(RateLimited):
+        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.98")
+
+    await accounts.sign_in(
+        backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.98", browser=browser
+    )
+
+
+async def test_a_known_browser_may_not_guess_either(
+    backend: Backend, quick_passwords: None
+) -> None:
+    """Ten tries; nor does it help with another account."""
+    await _ada(backend)
+    await accounts.create_user(backend, "bob@example.com", PASSWORD)
+    known = await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    assert known.browser is not None
+    browser = backend.tokens.read_browser(known.browser[0])
+    for email in (EMAIL, "bob@example.com"):
+        for _ in range(10):
+            async with refused(Unauthenticated):
+                await accounts.sign_in(
+                    backend, None, email=email, password="wrong horse", browser=browser
+                )
+        async with refused(RateLimited):
+            await accounts.sign_in(backend, None, email=email, password=PASSWORD, browser=browser)
+
+
+async def test_a_guests_browser_is_not_known(backend: Backend) -> None:
+    """There is no password to guess; what is no token of ours is none."""
+    guest = await accounts.sign_in_as_guest(backend, None)
+    assert guest.browser is None
+    for token in ("", "x", backend.tokens.bridge("ses_x", 1)):
+        assert backend.tokens.read_browser(token) is None
+
+
 async def test_who_knows_the_password_is_never_slowed_down(backend: Backend) -> None:
     """What was right does not count as guessing."""
     await _ada(backend)
