@@ -27,6 +27,7 @@ from resolvers.rate_limits import RateLimits
 from resolvers.reaper import Reaper, recover
 from resolvers.records import SERVER_TOPIC, ServerStopping
 from schema.app import graphql_app
+from serving.headers import SecurityHeaders
 from serving.hosts import TrustedHosts, our_names
 from serving.measures import Measures
 from serving.page import app_page
@@ -76,7 +77,12 @@ def build_app(settings: Settings) -> Starlette:
 
     app = Starlette(
         routes=[
-            *graphql_app(backend, settings.public_url),
+            *graphql_app(
+                backend,
+                settings.public_url,
+                may_introspect=settings.introspection,
+                has_playground=settings.playground,
+            ),
             WebSocketRoute("/bridge", bridge),
             *venue.routes(),
             *probes(
@@ -86,12 +92,19 @@ def build_app(settings: Settings) -> Starlette:
                 is_stopping=stopping.is_set,
                 folder=folder,
                 measures=Measures(backend, venue, bridge, folder),
+                metrics_token=settings.metrics_token.get_secret_value()
+                if settings.metrics_token
+                else "",
             ),
             # Last, because the app's own addresses are all that is left.
             *app_page(settings.public_url, media_urls=[settings.livekit_url]),
         ],
         middleware=[
-            Middleware(TrustedHosts, names=our_names(settings.public_url, settings.host)),
+            Middleware(SecurityHeaders, is_https=settings.public_url.startswith("https:")),
+            Middleware(
+                TrustedHosts,
+                names=our_names(settings.public_url, settings.host, settings.other_hosts),
+            ),
         ],
         lifespan=_lifespan(settings, backend, venue),
     )

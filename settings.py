@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
@@ -61,6 +62,28 @@ class Settings(BaseSettings):
         default="",
         description="Where people and agents reach the server, with http or https. "
         "When empty: made of host and port.",
+    )
+    allowed_hosts: str = Field(
+        default="",
+        description="Further names that the server goes by, beside that of `VOXQL_PUBLIC_URL`; "
+        "separated by commas.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses and networks of proxies, separated by commas: what they say of a "
+        "client's address and scheme (`X-Forwarded-For`, `X-Forwarded-Proto`) is believed. "
+        "When empty: nobody's word is.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        description="What `/metrics` wants as `Authorization: Bearer`, at least 16 characters. "
+        "When empty: it answers this machine only.",
+    )
+    introspection: bool = Field(
+        default=True, description="Whether clients may ask for the schema (`__schema`, `__type`)."
+    )
+    playground: bool = Field(
+        default=True, description="Whether a browser finds the playground at `/graphql`."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged: `debug`, `info`, `warning` or `error`."
@@ -147,6 +170,10 @@ class Settings(BaseSettings):
             self.__dict__["database_url"] = f"sqlite://{path}"
         self.__dict__["public_url"] = self.public_url.rstrip("/") or self._address()
         _check_url("VOXQL_PUBLIC_URL", self.public_url, {"http", "https"}, may_have_path=False)
+        for proxy in self.proxies:
+            _check_network("VOXQL_TRUSTED_PROXIES", proxy)
+        if self.metrics_token and len(self.metrics_token.get_secret_value()) < SHORTEST_KEY:
+            raise ValueError(f"VOXQL_METRICS_TOKEN: needs at least {SHORTEST_KEY} characters")
         _check_url("VOXQL_REDIS_URL", self.redis_url, {"redis", "rediss", "unix"})
         if self.redis_url:
             raise ValueError(
@@ -185,6 +212,16 @@ class Settings(BaseSettings):
         if "public_url" not in self.model_fields_set:
             bound.__dict__["public_url"] = bound._address()
         return bound
+
+    @property
+    def proxies(self) -> list[str]:
+        """The addresses and networks of `trusted_proxies`."""
+        return _listed(self.trusted_proxies)
+
+    @property
+    def other_hosts(self) -> list[str]:
+        """The names of `allowed_hosts`."""
+        return _listed(self.allowed_hosts)
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -269,6 +306,19 @@ def _kept_secret(path: Path) -> str:
             os.link(draft, path)
         draft.unlink()
     return path.read_text(encoding="utf-8").strip()
+
+
+def _listed(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _check_network(name: str, value: str) -> None:
+    try:
+        ip_network(value)
+    except ValueError:
+        raise ValueError(
+            f"{name}: expected addresses or networks, as in 10.0.0.0/8 (it is {value!r})"
+        ) from None
 
 
 def _check_url(name: str, value: str, schemes: set[str], *, may_have_path: bool = True) -> None:

@@ -14,7 +14,7 @@ from graphql import (
     get_operation_ast,
     parse,
 )
-from graphql.validation import specified_rules
+from graphql.validation import NoSchemaIntrospectionCustomRule, specified_rules
 from strawberry.schema.schema import validate_document
 
 from schema import cost, limits, scopes
@@ -63,8 +63,17 @@ class Documents:
     hundred bytes a character, so a hundred of the longest would fill the memory.
     """
 
-    def __init__(self, schema: GraphQLSchema, *, max_characters: int = 256 * 1024) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        may_introspect: bool = True,
+        max_characters: int = 256 * 1024,
+    ) -> None:
         self._schema = schema
+        self._rules = tuple(specified_rules)
+        if not may_introspect:
+            self._rules += (NoSchemaIntrospectionCustomRule,)
         self._max = max_characters
         self._held = 0
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -106,7 +115,7 @@ class Documents:
             document = _parsed(query)
             # Before the standard rules, some of which take quadratic time.
             errors = limits.oversize(document) or validate_document(
-                self._schema, document, tuple(specified_rules)
+                self._schema, document, self._rules
             )
         except GraphQLError as error:
             raise DocumentRefused([error]) from None

@@ -66,7 +66,14 @@ class GraphQLEndpoint(GraphQL[Any, None]):
     graphql_transport_ws_handler_class = TransportHandler
     websocket_adapter_class = SocketAdapter
 
-    def __init__(self, backend: Backend, access: Access) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        access: Access,
+        *,
+        may_introspect: bool = True,
+        has_playground: bool = True,
+    ) -> None:
         super().__init__(
             EXECUTABLE,
             graphql_ide=None,
@@ -78,7 +85,8 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         )
         self.backend = backend
         self.access = access
-        self.documents = Documents(EXECUTABLE._schema)
+        self.has_playground = has_playground
+        self.documents = Documents(EXECUTABLE._schema, may_introspect=may_introspect)
         self.selections = Selections()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,7 +119,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
                     Upgrade="websocket",
                     Connection="Upgrade",
                 )
-            if request.method == "GET" and _is_for_a_person(request):
+            if self.has_playground and request.method == "GET" and _is_for_a_person(request):
                 return playground.page()
             if media_type is None:
                 raise _HTTPRefusal(
@@ -134,7 +142,12 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         asked = await _read(request)
         is_foreign = self.access.is_foreign(request.headers)
         address = request.client.host if request.client else None
-        asks = Request(await self.access.viewer(request), is_foreign=is_foreign, address=address)
+        asks = Request(
+            await self.access.viewer(request),
+            is_foreign=is_foreign,
+            address=address,
+            browser=self.access.browser(request),
+        )
         try:
             operation = self.documents.operation(asked.query, asked.operation_name, asked.variables)
         except DocumentRefused as refused:

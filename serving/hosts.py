@@ -11,6 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 OPEN_PATHS: Final = ("/bridge", "/audio", "/livekit/webhook", "/healthz", "/readyz", "/metrics")
 """Agents, LiveKit and probes come by whatever address they have; no cookie opens anything there."""
 
+_SHOWN: Final = 100
+"""Characters of a Host header that a refusal repeats."""
 _THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -31,9 +33,11 @@ class TrustedHosts:
         if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or self._is_ours(scope):
             await self._app(scope, receive, send)
             return
+        host = Headers(scope=scope).get("host", "")[:_SHOWN]
         sentence = (
-            "This server does not go by that name. If it is right, start it with "
-            "VOXQL_PUBLIC_URL set to the address in your browser.\n"
+            f"This server does not go by the name {host!r}; it goes by "
+            f"{', '.join(sorted(self._names))}. If it is right, start it with VOXQL_PUBLIC_URL set "
+            "to the address in your browser, or add the name to VOXQL_ALLOWED_HOSTS.\n"
         )
         # For a handshake, too: Starlette answers it with an ordinary response, as uvicorn offers.
         await PlainTextResponse(sentence, 421)(scope, receive, send)
@@ -50,7 +54,8 @@ def host_name(host: str) -> str:
         return ""
 
 
-def our_names(public_url: str, bound_to: str) -> set[str]:
+def our_names(public_url: str, bound_to: str, others: Iterable[str] = ()) -> set[str]:
     """Return the names that people on this machine, and elsewhere, may use for this server."""
     public = urlsplit(public_url).hostname or ""
-    return {name for name in (*_THIS_MACHINE, bound_to.strip("[]"), public) if name}
+    names = (*_THIS_MACHINE, bound_to.strip("[]"), public, *map(str.lower, others))
+    return {name for name in names if name}

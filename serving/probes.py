@@ -1,14 +1,16 @@
 """What machines ask a server: does it live, can it hold conversations, how is it doing."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from agent_bridge.venue import Venue
@@ -32,6 +34,7 @@ def probes(
     is_stopping: Callable[[], bool],
     folder: Path | None,
     measures: Measures,
+    metrics_token: str = "",
 ) -> list[Route]:
     """Return the routes `/healthz`, `/readyz` and `/metrics`.
 
@@ -42,6 +45,7 @@ def probes(
         is_stopping: Whether the server has been told to stop.
         folder: Where the database is kept; None when it is a server's.
         measures: What `/metrics` shows.
+        metrics_token: What it wants to be asked with; empty where it answers this machine alone.
     """
 
     async def healthz(_: Request) -> Response:
@@ -63,7 +67,9 @@ def probes(
         }
         return JSONResponse(body, status_code=200 if is_ready else 503)
 
-    async def exposition(_: Request) -> Response:
+    async def exposition(request: Request) -> Response:
+        if (refusal := _refusal(request, metrics_token)) is not None:
+            return refusal
         measures.sessions = await running_by_status()
         return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -72,6 +78,28 @@ def probes(
         Route("/readyz", readyz),
         Route("/metrics", exposition),
     ]
+
+
+def _refusal(request: Request, token: str) -> Response | None:
+    """Refuse figures to those who may not see them."""
+    if token:
+        given = request.headers.get("authorization", "").encode()
+        if secrets.compare_digest(given, f"Bearer {token}".encode()):
+            return None
+        challenge = {"WWW-Authenticate": "Bearer"}
+        return PlainTextResponse("/metrics wants its token.\n", 401, headers=challenge)
+    if request.client is not None and is_loopback(request.client.host):
+        return None
+    sentence = "/metrics answers this machine only, unless VOXQL_METRICS_TOKEN is set.\n"
+    return PlainTextResponse(sentence, 403)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether this is an address of this machine alone."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 async def _database(folder: Path | None) -> str:

@@ -57,7 +57,7 @@ async def _serve(settings: Settings, steps: Steps) -> None:
             app = build_app(settings)
             # The agent first: while the bridge is open it can still hand in its last words.
             hooks = [app.state.on_stop, child.stop if child else None, app.state.on_shutdown]
-            server = Server(configured(app), hooks)
+            server = Server(configured(app, settings.proxies), hooks)
             watch = asyncio.create_task(_announce(server, settings, address, steps))
             try:
                 await server.serve(sockets=[sock])

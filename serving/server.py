@@ -46,8 +46,14 @@ class Socket(WebSocketsSansIOProtocol):
             self.transport.close()
 
 
-def configured(app: ASGIApp) -> uvicorn.Config:
-    """Return how uvicorn serves this app."""
+def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> uvicorn.Config:
+    """Return how uvicorn serves this app.
+
+    Args:
+        app: The app.
+        proxies: Addresses and networks of those whose word on a client's address and scheme
+            counts; uvicorn by itself would believe everybody on this machine.
+    """
     return uvicorn.Config(
         app,
         http="httptools",
@@ -57,6 +63,8 @@ def configured(app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         timeout_graceful_shutdown=5,
         ws_max_size=FRAME_LIMIT,
         # Compression costs 10-80 µs a message and doubles the memory of an idle connection.

@@ -63,7 +63,7 @@ async def test_nobody_goes_on_in_a_conversation_that_is_deleted(tmp_path: Path) 
             await voxql(on.server.data_dir, "user", "delete", EMAIL, "--yes")
 
             assert await agent.closed() == 4410
-            assert await closed(person) == 1000
+            assert await closed(person) == 4401
             last = [event["data"]["transcripts"] async for event in events][-1]
             assert last["end"] == {"reason": "ACCESS_REVOKED", "mayResume": False}
 
