@@ -6,7 +6,7 @@ from functools import partial
 import structlog
 
 from agent_bridge.commands import Fence
-from agent_bridge.workers import NoAgent, StartRequest
+from agent_bridge.workers import NoAgent, NoWorker, StartRequest
 from models import Session, SessionStatus
 from resolvers import lifecycle
 from resolvers.backend import Backend
@@ -51,9 +51,25 @@ async def _ask(backend: Backend, session: Session) -> Session:
             )
         )
     except NoAgent as refusal:
+        if isinstance(refusal, NoWorker) and backend.may_get_workers(backend.clock()):
+            return await _ask_again_later(backend, session)
         failed = await fail_attempt(backend, session.id, attempt, "AGENT_UNAVAILABLE", str(refusal))
         return failed or session
     return session
+
+
+async def _ask_again_later(backend: Backend, session: Session) -> Session:
+    """Leave it STARTING: the reaper asks again, until there is a worker or the time is up."""
+
+    async def work(transaction: Transaction) -> Session:
+        edit = await transaction.edit(session.id)
+        if edit is None:
+            return session
+        if edit.session.attempt == session.attempt:
+            lifecycle.ask_again(edit.session, transaction.now + backend.config.ask_again_after)
+        return edit.session
+
+    return await backend.ledger.transaction(work)
 
 
 def _after_asking(backend: Backend, task: asyncio.Task[Session]) -> None:

@@ -30,6 +30,10 @@ class Config:
     """From ENDING to ENDED while an agent is still draining."""
     abandon_after: timedelta = timedelta(seconds=60)
     """Without an agent, or without the person, from ACTIVE to the end."""
+    reconnect_within: timedelta = timedelta(seconds=10)
+    """The longest pause of a worker's reconnect (docs/bridge-protocol.md)."""
+    ask_again_after: timedelta = timedelta(seconds=0.5)
+    """From finding no worker, while they may be reconnecting, to the next try."""
     agent_retry_after: timedelta = timedelta(seconds=5)
     """From losing an agent to the one new attempt that nobody has to ask for."""
     running_sessions: int = 100
@@ -80,6 +84,12 @@ class Backend:
     asking: set[asyncio.Task[Session]] = field(default_factory=set)
     """What asks for agents just now; see `resolvers.asking`."""
     clock: Callable[[], datetime] = now
+    workers_back_by: datetime | None = None
+    """Until then workers may still be reconnecting after this server's start."""
+
+    def may_get_workers(self, now: datetime) -> bool:
+        """Whether a worker that is missing may only be reconnecting."""
+        return self.workers_back_by is not None and now < self.workers_back_by
 
     def may_write(self, session_id: str, now: datetime) -> bool:
         """Whether an agent may still report something in this session."""

@@ -20,6 +20,19 @@ def ask(session: Session, now: datetime, config: Config) -> None:
     session.start_by = now + config.start_timeout
 
 
+def ask_again(session: Session, at: datetime) -> None:
+    """The same attempt is asked for once more then, unless its agent comes before."""
+    if session.status is SessionStatus.STARTING:
+        session.agent_retry_by = at
+
+
+def go_on_starting(session: Session, now: datetime, config: Config) -> None:
+    """The server was away: the agent has its whole time again, and is asked for once more."""
+    if session.status is SessionStatus.STARTING:
+        session.start_by = now + config.start_timeout
+        session.agent_retry_by = now + config.ask_again_after
+
+
 def fail(session: Session, code: str, message: str, now: datetime, config: Config) -> None:
     """There is no agent; somebody may ask again within a while."""
     session.status = SessionStatus.FAILED

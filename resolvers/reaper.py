@@ -147,7 +147,7 @@ class Reaper:
         if action == "start_timeout":
             log.warning("agent_timeout", session=session.id, attempt=session.attempt)
         stop_agent(self._backend.hub, session)
-        if action == "agent_asked":
+        if action in ("agent_asked", "agent_asked_again"):
             # Nobody waits for it here: it may take seconds, and deadlines don't wait.
             ask_for_agent(self._backend, session)
         if session.status is SessionStatus.ENDED:
@@ -178,6 +178,9 @@ class Reaper:
             return "agent_gone"
         if _is_past(session.person_back_by, now):
             return self._person_is_away(session, now)
+        if _is_past(session.agent_retry_by, now) and session.status is SessionStatus.STARTING:
+            session.agent_retry_by = None
+            return "agent_asked_again"
         if _is_past(session.agent_retry_by, now):
             if backend.agents.free(session.agent_name) == 0:
                 # Nobody can be asked yet; the person is told that the agent is gone, and waits.
@@ -237,8 +240,9 @@ async def recover(backend: Backend) -> int:
     """Take over every session that was running when the last process ended; return how many.
 
     Whatever may still change is committed again, above every revision that anybody may hold, and
-    the clocks of who is gone begin to run.
+    the clocks of who is gone begin to run. A session that was STARTING goes on starting.
     """
+    backend.workers_back_by = backend.clock() + backend.config.reconnect_within
     running = (
         await Session.filter(deleted_at=None)
         .exclude(status=SessionStatus.ENDED)
@@ -260,6 +264,7 @@ def _take_over(backend: Backend, session_id: str) -> Callable[[Transaction], Awa
         session, presence = edit.session, backend.presence
         presence.connected(session.id, session.attempt, BEFORE_THE_RESTART)
         presence.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
+        lifecycle.go_on_starting(session, transaction.now, backend.config)
         lifecycle.agent_lost(edit.session, transaction.now, backend.config)
         lifecycle.person_left(edit.session, transaction.now, backend.config)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent_bridge.workers import NoWorker, StartRequest
+from agent_bridge.workers import NoFreePlace, StartRequest
 from models import database, ids
 from resolvers.backend import Backend
 from tests.resolvers.conftest import quick_passwords  # noqa: F401 - a fixture
@@ -29,7 +29,7 @@ class UnwillingAgents(WillingAgents):
     """Workers that have all gone home."""
 
     async def start(self, request: StartRequest) -> None:
-        raise NoWorker("There is no agent in this test.")
+        raise NoFreePlace("There is no agent in this test.")
 
 
 @dataclass

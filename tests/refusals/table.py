@@ -59,7 +59,9 @@ class Row:
         return f"{self.of} {self.when}"
 
 
-def _message(key: str = "k", text: str = "t", timestamp: object = 0) -> dict[str, Any]:
+def _message(
+    key: str = "k", text: str = "t", timestamp: object = "2026-01-01T00:00:00Z"
+) -> dict[str, Any]:
     return {"key": key, "role": "USER", "text": text, "timestamp": timestamp}
 
 
@@ -88,7 +90,7 @@ _BAD_TITLES: Final = {
     "with half a surrogate pair": "half \ud83d",
 }
 _BAD_TIMES: Final = {
-    "before 1970": -1,
+    "before 1970": "1969-12-31T23:59:59Z",
     "long before 1970": "0001-01-01T00:00:00Z",
     "more than a day ahead": _AHEAD,
     "in the far future": "9999-12-31T23:59:59Z",
@@ -265,7 +267,7 @@ def _tokens() -> Iterator[Row]:
     given = {**good, "scopes": []}
     yield Row(of, "without a scope", given, "BAD_USER_INPUT", ("scopes",))
     yield Row(of, "with an unknown scope", {**good, "scopes": ["ALL"]}, "BAD_USER_INPUT")
-    given = {**good, "expiresAt": 0}
+    given = {**good, "expiresAt": "1970-01-01T00:00:00Z"}
     yield Row(of, "that has expired", given, "BAD_USER_INPUT", ("expiresAt",))
 
     of, field = "revokeApiToken", ("id",)

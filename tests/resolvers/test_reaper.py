@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent_bridge.hub import LocalHub
-from agent_bridge.workers import StartRequest
+from agent_bridge.workers import NoWorker, StartRequest
 from models import EndReason, IdempotencyRecord, Session, SessionStatus
 from models.database import OperationalError, reader
 from models.deadlines import COLUMNS
@@ -35,6 +35,62 @@ async def restart(stage: Stage) -> int:
     backend.presence = Presence()
     stage.__post_init__()
     return await recover(backend)
+
+
+async def test_a_session_that_was_starting_goes_on_starting(stage: Stage) -> None:
+    """Its agent is asked for once more, has all its time again, and may have come by itself."""
+    session = await stage.start()
+    await stage.pass_by(4)
+    await restart(stage)
+    assert len(stage.agents.asked) == 1
+
+    await stage.pass_by(0.5)
+
+    assert [request.key for request in stage.agents.asked] == [(session.id, 1)] * 2
+    await stage.pass_by(4.4)
+    assert (await stage.read(session)).status is SessionStatus.STARTING
+    await stage.talker(session, connection="con-2").come()
+    assert (await stage.read(session)).status is SessionStatus.ACTIVE
+
+
+async def test_an_agent_that_came_back_by_itself_is_not_asked_for_again(stage: Stage) -> None:
+    """It had been asked for by the process before."""
+    session = await stage.start()
+    await restart(stage)
+
+    await stage.talker(session).hello()
+    await stage.pass_by(1)
+
+    assert len(stage.agents.asked) == 1
+
+
+async def test_workers_that_reconnect_after_a_restart_are_waited_for(stage: Stage) -> None:
+    """Somebody who begins meanwhile is not told that there is no agent."""
+    await restart(stage)
+    stage.agents.refusal = NoWorker("none is connected yet")
+    session = await stage.start()
+    assert session.status is SessionStatus.STARTING
+    await stage.pass_by(2)
+    assert (await stage.read(session)).status is SessionStatus.STARTING
+
+    stage.agents.refusal = None
+    await stage.pass_by(0.5)
+
+    assert [request.key for request in stage.agents.asked] == [(session.id, 1)]
+
+
+async def test_a_worker_that_does_not_come_back_is_an_outcome(stage: Stage) -> None:
+    """While workers may reconnect it takes the start's time; later there is none at once."""
+    await restart(stage)
+    stage.agents.refusal = NoWorker("none is connected")
+    session = await stage.start()
+    await stage.pass_by(5)
+    assert (await stage.read(session)).failure_code == "AGENT_TIMEOUT"
+
+    await stage.pass_by(5)
+
+    later = await stage.start()
+    assert (later.status, later.failure_code) == (SessionStatus.FAILED, "AGENT_UNAVAILABLE")
 
 
 async def test_nothing_is_written_while_nothing_is_due(stage: Stage) -> None:
@@ -186,17 +242,16 @@ async def test_a_restart_starts_the_clocks_of_who_is_gone(stage: Stage) -> None:
 
 async def test_deadlines_survive_a_restart(stage: Stage) -> None:
     """They are columns: what was to happen happens, late if the server was down."""
-    starting = await stage.start()
+    gone = await stage.start()
+    await stage.pass_by(5)
     ending, _ = await stage.talk()
     await save_session(stage.backend, stage.viewer, ending.id, [])
-    failed = await stage.start()
     stage.clock.pass_by(seconds=3600)
     await restart(stage)
 
     await stage.reaper.look()
 
-    assert (await stage.read(starting)).failure_code == "AGENT_TIMEOUT"
-    assert (await stage.read(failed)).failure_code == "AGENT_TIMEOUT"
+    assert (await stage.read(gone)).end_reason is EndReason.START_FAILED
     row = await stage.read(ending)
     assert (row.status, row.end_reason) == (SessionStatus.ENDED, EndReason.SAVED)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent_bridge.workers import NoWorker
+from agent_bridge.workers import NoFreePlace
 from resolvers.backend import Backend
 from tests.schema.clients import Http
 from tests.schema.fakes import Agent
@@ -187,7 +187,7 @@ async def test_a_failed_session_says_why_and_can_be_retried(guest: Http, backend
             return 0
 
         async def start(self, request: object) -> None:
-            raise NoWorker("There is no agent. Start one.")
+            raise NoFreePlace("There is no agent. Start one.")
 
     backend.agents = NoAgents()
     started = await start(guest)
