@@ -1,8 +1,29 @@
 """What every object with an id shares, and the page information of every connection."""
 
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import strawberry
+
+EDGES = "The items of this page, each with its cursor."
+NODES = "The items of this page alone."
+PAGE_INFO = "Where this page lies in the list."
+CURSOR = "The place of this item; pass it as `after` or `before`."
+
+T = TypeVar("T")
+Given = Annotated[T, strawberry.argument(description="Everything that this needs.")]
+"""The one argument of a mutation."""
+First = Annotated[
+    int | None, strawberry.argument(description="How many, from the beginning of what is left.")
+]
+After = Annotated[
+    str | None, strawberry.argument(description="Go on after the item with this cursor.")
+]
+Last = Annotated[
+    int | None, strawberry.argument(description="How many, from the end of what is left.")
+]
+Before = Annotated[
+    str | None, strawberry.argument(description="End before the item with this cursor.")
+]
 
 
 @strawberry.interface(description="Anything that has an id of its own and can be read again by it.")

@@ -1,6 +1,6 @@
 """Everything that can be read."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -9,10 +9,19 @@ from resolvers import accounts, history, nodes, sessions
 from resolvers.history import HistoryEntry
 from resolvers.pages import Page, Slice
 from schema.context import Info
-from schema.node import Node, given
+from schema.node import After, First, Node, given
 from schema.session import Session
 from schema.session_history import SessionConnection, SessionFilter, filter_from
 from schema.user import User
+
+AnyId = Annotated[strawberry.ID, strawberry.argument(description="The id of anything.")]
+AnyIds = Annotated[
+    list[strawberry.ID], strawberry.argument(description="The ids, at most 100, of any kind.")
+]
+SessionId = Annotated[strawberry.ID, strawberry.argument(description="The session's id, `ses_…`.")]
+Filter = Annotated[
+    SessionFilter | None, strawberry.argument(description="Which conversations; all without it.")
+]
 
 
 @strawberry.type(description="Everything that can be read.")
@@ -29,14 +38,14 @@ class Query:
         graphql_type=Node | None,
         description="Anything by its id; null for what isn't yours or isn't there.",
     )
-    async def node(self, info: Info, id: strawberry.ID) -> Any:
+    async def node(self, info: Info, id: AnyId) -> Any:
         return await nodes.node(info.context.backend, info.context.viewer, id)
 
     @strawberry.field(
         graphql_type=list[Node | None],
         description="Several by their ids, at most 100; null in the place of what isn't yours.",
     )
-    async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Any]:
+    async def nodes(self, info: Info, ids: AnyIds) -> list[Any]:
         return await nodes.nodes(info.context.backend, info.context.viewer, ids)
 
     @strawberry.field(
@@ -44,7 +53,7 @@ class Query:
         description="One conversation. NOT_FOUND, FORBIDDEN or UNAUTHENTICATED say why it isn't "
         "shown.",
     )
-    async def session(self, info: Info, id: strawberry.ID) -> models.Session:
+    async def session(self, info: Info, id: SessionId) -> models.Session:
         return await sessions.get_session(info.context.backend, info.context.viewer, id)
 
     @strawberry.field(
@@ -55,9 +64,9 @@ class Query:
     async def session_history(
         self,
         info: Info,
-        first: int | None = 20,
-        after: str | None = strawberry.UNSET,
-        filter: SessionFilter | None = strawberry.UNSET,
+        first: First = 20,
+        after: After = strawberry.UNSET,
+        filter: Filter = strawberry.UNSET,
     ) -> Slice[HistoryEntry]:
         page = Page(first=first, after=given(after))
         return await history.session_history(

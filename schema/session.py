@@ -1,7 +1,7 @@
 """One conversation."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -10,25 +10,29 @@ from resolvers import sessions
 from resolvers.pages import Page, Slice
 from schema.context import Info
 from schema.enums import AgentState, EndReason, SessionStatus
-from schema.node import Node, given
+from schema.node import After, Before, First, Last, Node, given
 from schema.scopes import words
 from schema.utterance import UtteranceConnection
 
 _MAX_INT = 2**31 - 1
 """The largest Int of GraphQL; as milliseconds, 24 days."""
 
+IsFinal = Annotated[
+    bool | None, strawberry.argument(description="Only those that are settled, or only the others.")
+]
+
 
 @strawberry.type(description="Why the agent is not there, in words for the person.")
 class AgentFailure:
     code: str = strawberry.field(description="AGENT_UNAVAILABLE or AGENT_TIMEOUT.")
-    message: str
+    message: str = strawberry.field(description="A sentence for the person.")
     is_retryable: bool = strawberry.field(description="Whether `retryAgent` may help.")
 
 
 @strawberry.type(description="One conversation between a person and an agent.")
 class Session(Node):
     title: str = words(description="'New Conversation' until named.")
-    status: SessionStatus
+    status: SessionStatus = strawberry.field(description="Where it is in its life.")
     agent_name: str = strawberry.field(description="Which agent was asked for.")
 
     @strawberry.field(description="Null unless the agent is connected.")
@@ -56,7 +60,7 @@ class Session(Node):
     ended_at: datetime | None = strawberry.field(
         description="When the person ended it, or the server did."
     )
-    end_reason: EndReason | None
+    end_reason: EndReason | None = strawberry.field(description="Why it ended; null until it has.")
 
     @strawberry.field(description="From `startedAt` to `endedAt`; null until both are set.")
     @staticmethod
@@ -91,11 +95,11 @@ class Session(Node):
     async def utterances(
         info: Info,
         root: strawberry.Parent[models.Session],
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
-        is_final: bool | None = strawberry.UNSET,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        is_final: IsFinal = strawberry.UNSET,
     ) -> Slice[models.Utterance]:
         page = Page(given(first), given(after), given(last), given(before))
         return await info.context.loaders.utterances(root, page, given(is_final))

@@ -13,7 +13,7 @@ from resolvers.history import SearchMatch as FoundMatch
 from resolvers.pages import Slice
 from schema import pages
 from schema.enums import SessionStatus
-from schema.node import PageInfo, given
+from schema.node import CURSOR, EDGES, NODES, PAGE_INFO, PageInfo, given
 from schema.scopes import words
 from schema.session import Session
 from schema.utterance import Utterance
@@ -21,8 +21,12 @@ from schema.utterance import Utterance
 
 @strawberry.input(description="Half-open: from <= t < before.")
 class DateTimeRange:
-    from_: datetime | None = strawberry.field(name="from", default=strawberry.UNSET)
-    before: datetime | None = strawberry.UNSET
+    from_: datetime | None = strawberry.field(
+        name="from", default=strawberry.UNSET, description="From this moment on."
+    )
+    before: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Up to this moment, which is left out."
+    )
 
 
 @strawberry.input(description="What to show of the history; everything given must hold.")
@@ -31,9 +35,15 @@ class SessionFilter:
         default=strawberry.UNSET,
         description="Words or beginnings of words that were said; accents and case don't matter.",
     )
-    status: list[SessionStatus] | None = strawberry.UNSET
-    agent_name: str | None = strawberry.UNSET
-    created_at: DateTimeRange | None = strawberry.UNSET
+    status: list[SessionStatus] | None = strawberry.field(
+        default=strawberry.UNSET, description="In one of these; none is no filter."
+    )
+    agent_name: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Held with the agent of this name."
+    )
+    created_at: DateTimeRange | None = strawberry.field(
+        default=strawberry.UNSET, description="Begun in this time."
+    )
 
 
 def filter_from(given_filter: SessionFilter | None) -> history.SessionFilter:
@@ -53,7 +63,7 @@ def filter_from(given_filter: SessionFilter | None) -> history.SessionFilter:
 
 @strawberry.type(description="Where a search found what it was looking for.")
 class SearchMatch:
-    utterance: Utterance = words()
+    utterance: Utterance = words(description="The utterance that fits best.")
     snippet: str = words(
         description="The words around the place, as HTML: what was said is escaped (`&amp;`,"
         " `&lt;`, `&gt;`), with `<mark>…</mark>` around what was found."
@@ -62,25 +72,27 @@ class SearchMatch:
 
 @strawberry.type(description="A session in the history; match is set when the filter has a search.")
 class SessionEdge:
-    cursor: str
-    node: Session
-    match: SearchMatch | None
+    cursor: str = strawberry.field(description=CURSOR)
+    node: Session = strawberry.field(description="The session.")
+    match: SearchMatch | None = strawberry.field(
+        description="Where it was found; null without a search."
+    )
 
 
 @strawberry.type(description="A page of the history, newest first.")
 class SessionConnection:
-    @strawberry.field(graphql_type=list[SessionEdge])
+    @strawberry.field(graphql_type=list[SessionEdge], description=EDGES)
     @staticmethod
     def edges(root: strawberry.Parent[Slice[HistoryEntry]]) -> list[Any]:
         pairs = zip(root.cursors, root.items, strict=True)
         return [MatchingEdge(cursor, entry.session, entry.match) for cursor, entry in pairs]
 
-    @strawberry.field(graphql_type=list[Session])
+    @strawberry.field(graphql_type=list[Session], description=NODES)
     @staticmethod
     def nodes(root: strawberry.Parent[Slice[HistoryEntry]]) -> list[models.Session]:
         return [entry.session for entry in root.items]
 
-    page_info: PageInfo = strawberry.field(resolver=pages.page_info)
+    page_info: PageInfo = strawberry.field(resolver=pages.page_info, description=PAGE_INFO)
     total_count: int = strawberry.field(resolver=pages.total_count, description=pages.TOTAL_COUNT)
 
 

@@ -1,6 +1,7 @@
 """Everything that can be watched while it happens."""
 
 from collections.abc import AsyncGenerator
+from typing import Annotated
 
 import strawberry
 
@@ -12,10 +13,22 @@ from schema.scopes import words
 from schema.session import Session
 from schema.utterance import Utterance
 
+Watched = Annotated[strawberry.ID, strawberry.argument(description="The session's id, `ses_…`.")]
+PerhapsOne = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(description="One session's id; all of yours without it."),
+]
+Cursor = Annotated[
+    str | None,
+    strawberry.argument(
+        description="The newest `cursor` that you hold, or `transcriptCursor`; everything without."
+    ),
+]
+
 
 @strawberry.type(description="Why a stream ended, on its last event.")
 class StreamEnd:
-    reason: StreamEndReason
+    reason: StreamEndReason = strawberry.field(description="What ended it.")
     may_resume: bool = strawberry.field(
         description="Whether subscribing again after this cursor makes sense."
     )
@@ -39,8 +52,12 @@ class TranscriptEvent:
 
 @strawberry.type(description="What changed in a session; its newest state.")
 class SessionUpdate:
-    session: Session | None
-    deleted_session_id: strawberry.ID | None
+    session: Session | None = strawberry.field(
+        description="As it is now; null on an event about something else."
+    )
+    deleted_session_id: strawberry.ID | None = strawberry.field(
+        description="Set when a session is gone, or is another user's."
+    )
     end: StreamEnd | None = strawberry.field(description="Set on the last event only.")
 
 
@@ -54,7 +71,7 @@ class Subscription:
         "(everything, or what came after the cursor in `after`), then what happens.",
     )
     async def transcripts(
-        self, info: Info, session_id: strawberry.ID, after: str | None = strawberry.UNSET
+        self, info: Info, session_id: Watched, after: Cursor = strawberry.UNSET
     ) -> AsyncGenerator[streams.TranscriptEvent, None]:
         return await streams.open_transcripts(
             info.context.backend, info.context.viewer, session_id, given(after)
@@ -67,7 +84,7 @@ class Subscription:
         "nor deletedSessionId (read lists after it). Then every change.",
     )
     async def session_updates(
-        self, info: Info, session_id: strawberry.ID | None = strawberry.UNSET
+        self, info: Info, session_id: PerhapsOne = strawberry.UNSET
     ) -> AsyncGenerator[streams.SessionUpdate, None]:
         return await streams.open_session_updates(
             info.context.backend, info.context.viewer, given(session_id)

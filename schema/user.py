@@ -11,7 +11,7 @@ from resolvers.pages import Page, Slice
 from schema import pages
 from schema.context import Info
 from schema.enums import TokenScope
-from schema.node import Node, PageInfo, given
+from schema.node import CURSOR, EDGES, NODES, PAGE_INFO, After, First, Node, PageInfo, given
 
 
 @strawberry.type(description="A secret with which a program acts for its user.")
@@ -21,7 +21,7 @@ class ApiToken(Node):
     prefix: str = strawberry.field(
         description="The first characters of the secret, to tell tokens apart."
     )
-    created_at: datetime
+    created_at: datetime = strawberry.field(description="When it was made.")
     last_used_at: datetime | None = strawberry.field(description="Null until it is used.")
     expires_at: datetime | None = strawberry.field(description="Null for one that never expires.")
 
@@ -32,15 +32,15 @@ class ApiToken(Node):
 
 @strawberry.type(description="An API token in a list.")
 class ApiTokenEdge:
-    cursor: str
-    node: ApiToken
+    cursor: str = strawberry.field(description=CURSOR)
+    node: ApiToken = strawberry.field(description="The token.")
 
 
 @strawberry.type(description="A page of API tokens, newest first.")
 class ApiTokenConnection:
-    edges: list[ApiTokenEdge] = strawberry.field(resolver=pages.edges)
-    nodes: list[ApiToken] = strawberry.field(resolver=pages.nodes)
-    page_info: PageInfo = strawberry.field(resolver=pages.page_info)
+    edges: list[ApiTokenEdge] = strawberry.field(resolver=pages.edges, description=EDGES)
+    nodes: list[ApiToken] = strawberry.field(resolver=pages.nodes, description=NODES)
+    page_info: PageInfo = strawberry.field(resolver=pages.page_info, description=PAGE_INFO)
     total_count: int = strawberry.field(resolver=pages.total_count, description=pages.TOTAL_COUNT)
 
 
@@ -48,7 +48,7 @@ class ApiTokenConnection:
 class User(Node):
     email: str | None = strawberry.field(description="Null for a guest.")
     is_guest: bool = strawberry.field(description="Whether nobody has claimed this account yet.")
-    created_at: datetime
+    created_at: datetime = strawberry.field(description="When the account was made.")
 
     @strawberry.field(
         graphql_type=ApiTokenConnection,
@@ -56,7 +56,7 @@ class User(Node):
     )
     @staticmethod
     async def api_tokens(
-        info: Info, first: int | None = 20, after: str | None = strawberry.UNSET
+        info: Info, first: First = 20, after: After = strawberry.UNSET
     ) -> Slice[models.ApiToken]:
         page = Page(first=first, after=given(after))
         return await api_tokens.list_api_tokens(info.context.backend, info.context.viewer, page)

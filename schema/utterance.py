@@ -10,7 +10,7 @@ from resolvers.records import UtteranceState
 from schema import pages
 from schema.context import Info
 from schema.enums import Role, UtteranceSource
-from schema.node import Node, PageInfo
+from schema.node import CURSOR, EDGES, NODES, PAGE_INFO, Node, PageInfo
 from schema.scopes import words
 
 _SOURCES = (UtteranceState, models.Utterance)
@@ -28,12 +28,14 @@ class Utterance(Node):
         description="The server's own count. Take an utterance only if this is higher than what "
         "you hold."
     )
-    role: Role
+    role: Role = strawberry.field(description="Who said it: the person or the agent.")
     speaker: str | None = words(
         description="Participant or diarised speaker, where the agent knows it."
     )
-    source: UtteranceSource
-    text: str = words()
+    source: UtteranceSource = strawberry.field(
+        description="Whether it was spoken, typed, or reported by a client."
+    )
+    text: str = words(description="The words, as far as they are known.")
     is_final: bool = strawberry.field(description="Whether its words are settled. Never goes back.")
     is_interrupted: bool = strawberry.field(
         description="Whether the person cut the agent short; `text` ends where its voice did."
@@ -51,7 +53,10 @@ class Utterance(Node):
     ended_at: datetime | None = strawberry.field(description="When it was over; null until then.")
 
     # Lazily, for the two types name each other.
-    @strawberry.field(graphql_type=Annotated["Session", strawberry.lazy("schema.session")])  # noqa: F821
+    @strawberry.field(
+        graphql_type=Annotated["Session", strawberry.lazy("schema.session")],  # noqa: F821
+        description="The conversation that it is part of.",
+    )
     @staticmethod
     async def session(
         info: Info, root: strawberry.Parent[models.Utterance | UtteranceState]
@@ -65,13 +70,13 @@ class Utterance(Node):
 
 @strawberry.type(description="An utterance in a list.")
 class UtteranceEdge:
-    cursor: str
-    node: Utterance
+    cursor: str = strawberry.field(description=CURSOR)
+    node: Utterance = strawberry.field(description="The utterance.")
 
 
 @strawberry.type(description="A page of utterances, in the order they were said.")
 class UtteranceConnection:
-    edges: list[UtteranceEdge] = strawberry.field(resolver=pages.edges)
-    nodes: list[Utterance] = strawberry.field(resolver=pages.nodes)
-    page_info: PageInfo = strawberry.field(resolver=pages.page_info)
+    edges: list[UtteranceEdge] = strawberry.field(resolver=pages.edges, description=EDGES)
+    nodes: list[Utterance] = strawberry.field(resolver=pages.nodes, description=NODES)
+    page_info: PageInfo = strawberry.field(resolver=pages.page_info, description=PAGE_INFO)
     total_count: int = strawberry.field(resolver=pages.total_count, description=pages.TOTAL_COUNT)

@@ -7,14 +7,14 @@ import strawberry
 from resolvers import api_tokens, viewer
 from schema.context import Info
 from schema.enums import TokenScope
-from schema.node import given, the_result
+from schema.node import Given, given, the_result
 from schema.user import ApiToken
 
 
 @strawberry.input(description="The token to make.")
 class CreateApiTokenInput:
-    name: str
-    scopes: list[TokenScope]
+    name: str = strawberry.field(description="What you call it; 1 to 200 characters.")
+    scopes: list[TokenScope] = strawberry.field(description="What it may be used for; one or more.")
     expires_at: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="Leave it out for one that never expires."
     )
@@ -22,18 +22,20 @@ class CreateApiTokenInput:
 
 @strawberry.type(description="The token that was made.")
 class CreateApiTokenPayload:
-    api_token: ApiToken
+    api_token: ApiToken = strawberry.field(description="The token, without its secret.")
     secret: str = strawberry.field(description="Shown once.")
 
 
 @strawberry.input(description="Which token to revoke.")
 class RevokeApiTokenInput:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="The token's id, `tok_…`.")
 
 
 @strawberry.type(description="What no longer works.")
 class RevokeApiTokenPayload:
-    revoked_api_token_id: strawberry.ID = strawberry.field(resolver=the_result)
+    revoked_api_token_id: strawberry.ID = strawberry.field(
+        resolver=the_result, description="The id of the token that was revoked."
+    )
 
 
 @strawberry.type
@@ -44,7 +46,7 @@ class ApiTokenMutations:
         "A token can't make tokens: FORBIDDEN.",
     )
     async def create_api_token(
-        self, info: Info, input: CreateApiTokenInput
+        self, info: Info, input: Given[CreateApiTokenInput]
     ) -> api_tokens.CreatedToken:
         return await api_tokens.create_api_token(
             info.context.backend,
@@ -58,7 +60,7 @@ class ApiTokenMutations:
         graphql_type=RevokeApiTokenPayload | None,
         description="Revoke a token; its streams end within a second.",
     )
-    async def revoke_api_token(self, info: Info, input: RevokeApiTokenInput) -> str:
+    async def revoke_api_token(self, info: Info, input: Given[RevokeApiTokenInput]) -> str:
         return await api_tokens.revoke_api_token(
             info.context.backend, info.context.viewer, input.id
         )

@@ -9,7 +9,7 @@ from resolvers import chats
 from schema.context import Info
 from schema.enums import MediaTransport
 from schema.mutations.saving import SaveSessionInput, SaveSessionPayload, messages_from
-from schema.node import given, the_result
+from schema.node import Given, given, the_result
 from schema.session import Session
 from schema.utterance import Utterance
 
@@ -19,7 +19,9 @@ class StartNewChatInput:
     previous: SaveSessionInput | None = strawberry.field(
         default=strawberry.UNSET, description="The conversation to save first."
     )
-    title: str | None = strawberry.UNSET
+    title: str | None = strawberry.field(
+        default=strawberry.UNSET, description="1 to 200 characters; 'New Conversation' without."
+    )
     agent_name: str | None = strawberry.field(
         default=strawberry.UNSET, description="Another agent than the server's default."
     )
@@ -29,9 +31,9 @@ class StartNewChatInput:
 
 
 @strawberry.type(description="Where and with what to connect microphone and loudspeaker.")
-class MediaConnection:
-    transport: MediaTransport
-    url: str
+class MediaAccess:
+    transport: MediaTransport = strawberry.field(description="How sound travels.")
+    url: str = strawberry.field(description="The address to connect to.")
     token: str = strawberry.field(description="For this session and this person alone.")
     expires_at: datetime = strawberry.field(
         description="Connect before this; `joinSession` gives a new one."
@@ -45,44 +47,48 @@ class StartNewChatPayload:
     saved: SaveSessionPayload | None = strawberry.field(
         description="Null when there was no previous, or it has been deleted."
     )
-    session: Session
-    connection: MediaConnection | None = strawberry.field(
+    session: Session = strawberry.field(description="The conversation that began.")
+    connection: MediaAccess | None = strawberry.field(
         description="Null when the session is FAILED."
     )
 
 
 @strawberry.input(description="Which session to join.")
 class JoinSessionInput:
-    session_id: strawberry.ID
+    session_id: strawberry.ID = strawberry.field(description="The session's id, `ses_…`.")
 
 
 @strawberry.type(description="A way into a session that runs.")
 class JoinSessionPayload:
-    session: Session
-    connection: MediaConnection
+    session: Session = strawberry.field(description="The session that was joined.")
+    connection: MediaAccess = strawberry.field(description="A fresh one for each call.")
 
 
 @strawberry.input(description="Which session needs its agent.")
 class RetryAgentInput:
-    session_id: strawberry.ID
+    session_id: strawberry.ID = strawberry.field(description="The session's id, `ses_…`.")
 
 
 @strawberry.type(description="The session, with its agent asked for again.")
 class RetryAgentPayload:
-    session: Session
-    connection: MediaConnection | None
+    session: Session = strawberry.field(description="STARTING again, or FAILED at once.")
+    connection: MediaAccess | None = strawberry.field(
+        description="Null when the session is FAILED."
+    )
 
 
 @strawberry.input(description="A typed line.")
 class SendMessageInput:
-    session_id: strawberry.ID
+    session_id: strawberry.ID = strawberry.field(description="The session's id, `ses_…`.")
     key: str = strawberry.field(description="Same key, same utterance.")
     text: str = strawberry.field(description="Not blank, at most 32 KiB.")
 
 
 @strawberry.type(description="The line as the server keeps it.")
 class SendMessagePayload:
-    utterance: Utterance = strawberry.field(resolver=the_result)
+    utterance: Utterance = strawberry.field(
+        resolver=the_result, description="The line, final and in its place."
+    )
 
 
 def previous_from(given_previous: SaveSessionInput | None) -> chats.Previous | None:
@@ -102,7 +108,7 @@ class ChatMutations:
     async def start_new_chat(
         self,
         info: Info,
-        input: StartNewChatInput = StartNewChatInput(),  # noqa: B008  (prints as `= {}`)
+        input: Given[StartNewChatInput] = StartNewChatInput(),  # noqa: B008  (prints as `= {}`)
     ) -> chats.Started:
         return await chats.start_new_chat(
             info.context.backend,
@@ -118,21 +124,21 @@ class ChatMutations:
         description="A media connection for a session that runs: after a reload, on a second "
         "device, when the token has expired.",
     )
-    async def join_session(self, info: Info, input: JoinSessionInput) -> chats.Joined:
+    async def join_session(self, info: Info, input: Given[JoinSessionInput]) -> chats.Joined:
         return await chats.join_session(info.context.backend, info.context.viewer, input.session_id)
 
     @strawberry.mutation(
         graphql_type=RetryAgentPayload | None,
         description="Ask for the agent again: of a FAILED session, or of one whose agent is gone.",
     )
-    async def retry_agent(self, info: Info, input: RetryAgentInput) -> chats.Retried:
+    async def retry_agent(self, info: Info, input: Given[RetryAgentInput]) -> chats.Retried:
         return await chats.retry_agent(info.context.backend, info.context.viewer, input.session_id)
 
     @strawberry.mutation(
         graphql_type=SendMessagePayload | None,
         description="Type a line to the agent of an ACTIVE session.",
     )
-    async def send_message(self, info: Info, input: SendMessageInput) -> models.Utterance:
+    async def send_message(self, info: Info, input: Given[SendMessageInput]) -> models.Utterance:
         return await chats.send_message(
             info.context.backend, info.context.viewer, input.session_id, input.key, input.text
         )

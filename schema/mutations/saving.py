@@ -11,6 +11,7 @@ import models
 from resolvers import saving
 from schema.context import Info
 from schema.enums import Role
+from schema.node import Given
 from schema.session import Session
 from schema.utterance import Utterance
 
@@ -21,15 +22,17 @@ from schema.utterance import Utterance
 )
 class MessageInput:
     key: str = strawberry.field(description="Unique in its session; 1 to 128 characters.")
-    role: Role
+    role: Role = strawberry.field(description="Who said it.")
     text: str = strawberry.field(description="Not blank, at most 32 KiB.")
-    timestamp: datetime
-    is_final: bool = True
+    timestamp: datetime = strawberry.field(description="When it began, by the client's clock.")
+    is_final: bool = strawberry.field(
+        default=True, description="False for words that may still change."
+    )
 
 
 @strawberry.input(description="Which session to save, and what the client shows of it.")
 class SaveSessionInput:
-    session_id: strawberry.ID
+    session_id: strawberry.ID = strawberry.field(description="The session's id, `ses_…`.")
     messages: list[MessageInput] = strawberry.field(
         default_factory=list,
         description="In the order shown, at most 10,000. What the server has need not be sent.",
@@ -39,18 +42,20 @@ class SaveSessionInput:
 @strawberry.type(description="A message of the client's that lost against the server's record.")
 class MessageConflict:
     index: int = strawberry.field(description="Place in the given messages.")
-    submitted_text: str
-    kept: Utterance
+    submitted_text: str = strawberry.field(description="What the client had sent.")
+    kept: Utterance = strawberry.field(description="What the server keeps in its place.")
 
 
 @strawberry.type(description="What saving did.")
 class SaveSessionPayload:
-    session: Session
+    session: Session = strawberry.field(description="The session, ended.")
     is_saved: bool = strawberry.field(
         description="False for a conversation in which nothing was said."
     )
     created_count: int = strawberry.field(description="Messages the server had not known.")
-    conflicts: list[MessageConflict]
+    conflicts: list[MessageConflict] = strawberry.field(
+        description="Messages whose text lost and differs."
+    )
 
 
 def messages_from(given_messages: Sequence[MessageInput]) -> list[saving.Message]:
@@ -80,7 +85,7 @@ class SavingMutations:
         graphql_type=SaveSessionPayload | None,
         description="End a conversation and keep it. Harmless to repeat, also with more messages.",
     )
-    async def save_session(self, info: Info, input: SaveSessionInput) -> saving.Saved:
+    async def save_session(self, info: Info, input: Given[SaveSessionInput]) -> saving.Saved:
         return await saving.save_session(
             info.context.backend,
             info.context.viewer,

@@ -5,29 +5,33 @@ import strawberry
 import models
 from resolvers import sessions
 from schema.context import Info
-from schema.node import the_result
+from schema.node import Given, the_result
 from schema.session import Session
 
 
 @strawberry.input(description="A session's new name.")
 class RenameSessionInput:
-    session_id: strawberry.ID
+    session_id: strawberry.ID = strawberry.field(description="The session's id, `ses_…`.")
     title: str = strawberry.field(description="1 to 200 characters.")
 
 
 @strawberry.type(description="The session with its new name.")
 class RenameSessionPayload:
-    session: Session = strawberry.field(resolver=the_result)
+    session: Session = strawberry.field(
+        resolver=the_result, description="The session under its new name."
+    )
 
 
 @strawberry.input(description="Which session to delete.")
 class DeleteSessionInput:
-    session_id: strawberry.ID
+    session_id: strawberry.ID = strawberry.field(description="The session's id, `ses_…`.")
 
 
 @strawberry.type(description="What is gone.")
 class DeleteSessionPayload:
-    deleted_session_id: strawberry.ID = strawberry.field(resolver=the_result)
+    deleted_session_id: strawberry.ID = strawberry.field(
+        resolver=the_result, description="The id of the session that is gone."
+    )
 
 
 @strawberry.type
@@ -35,7 +39,7 @@ class SessionMutations:
     @strawberry.mutation(
         graphql_type=RenameSessionPayload | None, description="Give a conversation a name."
     )
-    async def rename_session(self, info: Info, input: RenameSessionInput) -> models.Session:
+    async def rename_session(self, info: Info, input: Given[RenameSessionInput]) -> models.Session:
         return await sessions.rename_session(
             info.context.backend, info.context.viewer, input.session_id, input.title
         )
@@ -45,7 +49,7 @@ class SessionMutations:
         description="Delete a conversation and everything said in it, for good. One that runs is "
         "stopped.",
     )
-    async def delete_session(self, info: Info, input: DeleteSessionInput) -> str:
+    async def delete_session(self, info: Info, input: Given[DeleteSessionInput]) -> str:
         return await sessions.delete_session(
             info.context.backend, info.context.viewer, input.session_id
         )

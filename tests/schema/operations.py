@@ -37,7 +37,7 @@ fragment A on User {
 }
 """
 )
-CONNECTION = "fragment C on MediaConnection { transport url token expiresAt roomName sampleRate }"
+CONNECTION = "fragment C on MediaAccess { transport url token expiresAt roomName sampleRate }"
 SAVED = """
 fragment P on SaveSessionPayload {
   session { id } isSaved createdCount conflicts { index submittedText kept { id text } }

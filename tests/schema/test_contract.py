@@ -1,5 +1,6 @@
 """What clients were promised stands in the schema, and the schema stands in its file."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from graphql import (
     EnumTypeDefinitionNode,
     EnumValueDefinitionNode,
     FieldDefinitionNode,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
     InputValueDefinitionNode,
     ObjectTypeDefinitionNode,
     TypeDefinitionNode,
@@ -39,7 +43,32 @@ def members(node: TypeDefinitionNode) -> dict[str, str]:
 def written(part: FieldDefinitionNode | InputValueDefinitionNode | EnumValueDefinitionNode) -> str:
     assert part.loc is not None
     assert part.name.loc is not None
-    return part.loc.source.body[part.name.loc.start : part.loc.end]
+    text = part.loc.source.body[part.name.loc.start : part.loc.end]
+    # Nor are those of its arguments part of it; no default is a string.
+    return re.sub(r'"""(.|\n)*?"""|"[^"\n]*"|,', "", text)
+
+
+def test_everything_is_described() -> None:
+    """Every field, argument and input field, for the people who read it in the playground."""
+    schema = EXECUTABLE._schema
+    kinds = GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType
+    bare = []
+    for name, kind in schema.type_map.items():
+        if not isinstance(kind, kinds) or name.startswith("__"):
+            continue
+        for field, each in kind.fields.items():
+            bare += [] if each.description else [f"{name}.{field}"]
+            arguments = getattr(each, "args", {})
+            bare += [f"{name}.{field}({a})" for a in arguments if not arguments[a].description]
+
+    assert bare == []
+
+
+def test_no_name_is_reserved_by_relay() -> None:
+    """A type that ends in Connection has to be one: https://relay.dev/graphql/connections.htm."""
+    for name, kind in EXECUTABLE._schema.type_map.items():
+        if name.endswith("Connection") and isinstance(kind, GraphQLObjectType):
+            assert {"edges", "pageInfo"} <= kind.fields.keys(), name
 
 
 CONTRACT_TYPES = types(CONTRACT.read_text())

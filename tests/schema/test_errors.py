@@ -196,7 +196,7 @@ async def test_no_text_that_json_can_carry_is_a_fault(guest: Http, text: str) ->
         ),
         (
             "mutation($t: String!, $s: ID!) { saveSession(input: {sessionId: $s, messages: "
-            "[{key: $t, role: USER, text: $t, timestamp: 0}]}) { isSaved } }",
+            "[{key: $t, role: USER, text: $t, timestamp: 1769860800000}]}) { isSaved } }",
             {"t": text, "s": session_id},
             None,
         ),

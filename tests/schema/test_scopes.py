@@ -26,7 +26,7 @@ NO_WORDS = {
     "CreateApiTokenPayload": "apiToken secret",
     "DeleteSessionPayload": "deletedSessionId",
     "JoinSessionPayload": "session connection",
-    "MediaConnection": "transport url token expiresAt roomName sampleRate",
+    "MediaAccess": "transport url token expiresAt roomName sampleRate",
     # What a client reports is its own.
     "MessageConflict": "index submittedText kept",
     "Node": "id",
