@@ -25,6 +25,8 @@ class _Said:
     """When the room showed the last of it."""
     settled: str = ""
     """The text of the final that was reported."""
+    is_cut: bool = False
+    """Whether that final said that it was cut off."""
     is_over: bool = False
     """The history has said what it is; the room may be a word ahead of it, or behind."""
 
@@ -41,6 +43,11 @@ class AgentWords:
         self._utter = utter
         self._known: dict[str, _Said] = {}
         self._parts: list[_Said] = []
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """What is under way now is cut off, unless the history says that it was said in full."""
+        self._is_stopping = True
 
     def on_shown(self, segment: str, text: str) -> None:
         """Take what has been said so far in this segment; nothing yet, when it is announced."""
@@ -62,7 +69,7 @@ class AgentWords:
         if said is not None and said.done_at is None and not said.is_over:
             said.done_at = datetime.now(UTC)
             if said.text != said.settled:
-                self._report(said, said.text, final=True)
+                self._report(said, said.text, final=True, interrupted=self._is_stopping)
 
     def on_replied(self, text: str, interrupted: bool, began: datetime, *, written: bool) -> None:
         """Take a reply that is over, and was begun then."""
@@ -77,7 +84,7 @@ class AgentWords:
             cut = interrupted and part is parts[-1]
             # Of several parts the history has no text of its own.
             part.is_over = cut or len(parts) == 1
-            if cut or part.text != part.settled:
+            if cut or part.is_cut or part.text != part.settled:
                 self._report(part, part.text, final=True, interrupted=cut, written=written)
 
     def _parts_since(self, since: datetime) -> list[_Said]:
@@ -108,7 +115,7 @@ class AgentWords:
         if not text.strip():
             return
         if final:
-            said.settled = text
+            said.settled, said.is_cut = text, interrupted
         self._utter(
             Utterance(
                 segment=said.segment,

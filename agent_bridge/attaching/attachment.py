@@ -206,6 +206,7 @@ class Attachment:
             self._leave("CLOSED")
             return
         self._reason = self._reason or "STOPPED"
+        self._agent.stop()
         # A reply that can't be interrupted may hold this up longer than the server waits.
         closing = asyncio.create_task(self._session.aclose())
         await asyncio.wait({closing}, timeout=_STOP_SECONDS)

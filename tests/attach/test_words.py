@@ -261,6 +261,38 @@ def test_what_was_said_aside_is_not_taken_for_the_next_reply() -> None:
     assert [text for _, text, final in told.brief if final] == ["One moment.", "Here it is."]
 
 
+def test_a_reply_that_the_end_of_the_conversation_cuts_off_is_marked() -> None:
+    """Its stream closes like one that is complete, and nothing more may come."""
+    told = Told()
+    words = AgentWords(told.take)
+
+    words.on_shown("SG_1", "I")
+    words.stop()
+    words.on_done("SG_1")
+    words.finish()
+
+    assert told.brief == [("SG_1", "I", False), ("SG_1", "I", True)]
+    assert told.utterances[-1].interrupted
+
+
+def test_a_reply_that_was_said_in_full_when_the_conversation_ended_is_not() -> None:
+    """The history says so, after its stream has closed."""
+    told = Told()
+    words = AgentWords(told.take)
+    began = datetime.now(UTC)
+
+    words.on_shown("SG_1", "Good bye.")
+    words.stop()
+    words.on_done("SG_1")
+    words.on_replied("Good bye.", False, began, written=False)
+
+    assert [(said.final, said.interrupted) for said in told.utterances] == [
+        (False, False),
+        (True, True),
+        (True, False),
+    ]
+
+
 def test_what_never_became_a_reply_is_settled_at_the_end() -> None:
     """Nothing that was shown stays open for ever."""
     told = Told()
