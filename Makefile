@@ -50,7 +50,7 @@ dev: setup dev-tools ## The same, with a page that reloads, and again whenever t
 
 test: setup dev-tools $(patsubst %,%/node_modules/.built,$(filter-out $(SOAK_PAGES),$(TEST_PAGES))) ## Run the tests (ARGS="-k word" for some), after bringing up what they need
 	@scripts/system-packages
-	@$(if $(filter true,$(CI)),:,scripts/livekit-server || true)
+	@scripts/livekit-server || [ "$${CI:-}" != true ]
 	$(BIN)/pytest $(if $(ARGS),$(ARGS),$(BESIDE_EACH_OTHER) --durations 10)
 	@echo "==> make test took $$(($$(date +%s) - $(BEGAN))) s, with what it installed"
 
@@ -64,8 +64,7 @@ check: $(if $(filter true,$(CI)),early) dev-tools $(PAGES:%=%/node_modules/.inst
 	wait $$types && exit $$pages
 	@echo "==> make check took $$(($$(date +%s) - $(BEGAN))) s, with what it installed"
 
-# CI runs the tests next: LiveKit, which takes minutes to build, begins now, and the tests that need it
-# wait for it (tests/livekit_server.py).
+# CI runs the tests next: what takes minutes to build for them begins while others are installed.
 early:
 	@mkdir -p .cache && nice scripts/livekit-server >.cache/livekit-server.log 2>&1 &
 

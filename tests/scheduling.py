@@ -16,19 +16,15 @@ from xdist.workermanage import WorkerController
 REAL_TIME: Final = (
     "e2e",
     "browser",
-    "browser/test_equipment",
-    "browser/test_livekit",
-    "browser/test_lost_packets",
     "attach",
     "voice/lines",
     "voice/test_livekit",
     "livekit",
 )
-"""Tests that speak in real time or drive a browser: how their paths in the folder `tests` begin.
-Those that need LiveKit come later: on CI it is still being built when the first ones begin."""
+"""Tests that speak in real time or drive a browser: how their paths in the folder `tests` begin."""
 LONG: Final = ("faults", "serving", "storage", "voice", "terminal")
 """Others that take long: they start programs and end them, or load models."""
-NICENESS: Final = 10
+NICENESS: Final = 15
 
 
 def rank(path: PurePath) -> int:

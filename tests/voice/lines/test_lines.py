@@ -181,4 +181,5 @@ async def test_a_room_hears_only_the_person_and_shows_what_the_agent_does(
                 agent = other.room.remote_participants["agent"]
                 await other.until(lambda: agent.attributes.get("lk.agent.state") == "thinking")
     said = loud(np.frombuffer(bytes(listener.sound), np.int16), RATE)
-    assert said == pytest.approx(0.2, abs=ALMOST)
+    # WebRTC stretches what arrives late; the other one's sound would be three times as long.
+    assert 0.2 - ALMOST <= said < 0.5
