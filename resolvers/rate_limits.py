@@ -34,7 +34,7 @@ class Rates:
     sign_in_per_browser: Rate = Rate(10, timedelta(minutes=5))
     """Of a browser in which the account was signed in to before: nobody else can use it up."""
     sign_in_per_email: Rate = Rate(100, timedelta(minutes=5))
-    """From everywhere else together: whoever guesses has many addresses."""
+    """From everywhere else together: an attacker may have many addresses."""
     sign_in_per_address: Rate = Rate(100, timedelta(minutes=5))
     sign_up_per_address: Rate = Rate(60, timedelta(minutes=10))
     guest_per_address: Rate = Rate(120, timedelta(minutes=10))

@@ -57,7 +57,7 @@ def needs_of(
 
 
 def check(viewer: Viewer | None, needs: Needs) -> None:
-    """Refuse an API token that lacks a scope; whoever is not signed in is refused by root fields.
+    """Refuse an API token that lacks a scope; root fields refuse who is not signed in.
 
     Raises:
         Forbidden: naming the scope, and a field that needs it.

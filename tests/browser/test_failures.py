@@ -160,7 +160,7 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
         await expect(line).to_contain_text("unfinished")
         await expect(line).to_contain_text("leisure")
         await expect(line).to_have_attribute("data-final", "false")
-        # The one that is asked for in its place does not come either.
+        # The agent that is asked for next does not come either.
         await expect(alert).to_be_visible()
         await expect(person.state).to_have_text("Agent not available")
         agent.comes = True

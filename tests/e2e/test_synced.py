@@ -26,10 +26,43 @@ async def test_acknowledged_means_synced(tmp_path: Path, synchronous: str) -> No
     trace = await _traced(tmp_path, synchronous)
     assert len(trace.acked) == ONE_BY_ONE + AT_ONCE
     if synchronous == "default":
-        assert trace.unsynced == []
+        assert trace.unsynced == [], trace.told(trace.unsynced[0])
     else:
         # Otherwise this test could not tell a server that syncs from one that doesn't.
         assert len(trace.unsynced) >= len(trace.acked) - 1
+
+
+def test_a_sync_is_seen_during_which_another_thread_called(tmp_path: Path) -> None:
+    """Strace writes such a call in two parts."""
+    final = {"type": "utterance", "segment": "s", "final": True}
+    ack = {"type": "ack", "segment": "s"}
+    (tmp_path / "trace").write_text(
+        f"1 0.1 read(7<TCP:[a->b]>, {_hex(_frame(final))}, 256) = {len(_frame(final))}\n"
+        f"2 0.2 fdatasync(5<{_escaped('/data/voxql.db-wal')}> <unfinished ...>\n"
+        f"1 0.3 read(9<event>, {_hex(bytes(8))}, 8) = 8\n"
+        "2 0.4 <... fdatasync resumed>) = 0\n"
+        f"1 0.5 write(7<TCP:[a->b]>, {_hex(_frame(ack))}, {len(_frame(ack))}) "
+        f"= {len(_frame(ack))}\n"
+    )
+
+    trace = traced.read(tmp_path / "trace")
+
+    assert [one.segment for one in trace.acked] == ["s"]
+    assert trace.unsynced == [], trace.told(trace.acked[0])
+
+
+def _frame(message: dict[str, object]) -> bytes:
+    """Return a WebSocket text frame without a mask (RFC 6455, section 5.2)."""
+    payload = json.dumps(message).encode()
+    return bytes([0x81, len(payload)]) + payload
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in text.encode())
+
+
+def _hex(data: bytes) -> str:
+    return '"' + "".join(f"\\x{byte:02x}" for byte in data) + '"'
 
 
 async def _traced(folder: Path, synchronous: str) -> traced.Trace:

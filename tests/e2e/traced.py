@@ -40,11 +40,18 @@ class Trace:
     acked: list[Acked] = field(default_factory=list)
     syncs: list[tuple[int, int]] = field(default_factory=list)
     """Where each sync of the database began, and where it was done."""
+    lines: list[str] = field(default_factory=list)
+    """The trace itself."""
 
     @property
     def unsynced(self) -> list[Acked]:
         """Finals that were acknowledged although no sync began after them and was done by then."""
         return [one for one in self.acked if not self._is_safe(one)]
+
+    def told(self, one: Acked) -> str:
+        """Return what was called around this final, without what was read and written."""
+        around = self.lines[max(0, one.arrived - 20) : one.answered + 3]
+        return "\n".join(re.sub(r'"(\\x[0-9a-f]{2})*"', '"…"', line) for line in around)
 
     def _is_safe(self, one: Acked) -> bool:
         return any(one.arrived < began and done < one.answered for began, done in self.syncs)
@@ -61,10 +68,11 @@ class _Call:
 
 def read(trace: Path) -> Trace:
     """Decode a trace."""
-    found = Trace()
+    text = trace.read_text()
+    found = Trace(lines=text.splitlines())
     arrived: dict[str, int] = {}
     streams: dict[tuple[str, bool], bytes] = {}
-    for call in _calls(trace.read_text()):
+    for call in _calls(text):
         if call.name in _SYNCS:
             if Path(call.file).name.startswith("voxql.db"):
                 found.syncs.append((call.began, call.done))
@@ -89,7 +97,8 @@ def _calls(text: str) -> Iterator[_Call]:
         thread, _, rest = line.split(maxsplit=2)
         began = number
         if rest.endswith("<unfinished ...>"):
-            pending[thread] = rest.removesuffix("<unfinished ...>"), number
+            # Before that stands a space, which is no part of the call.
+            pending[thread] = rest.removesuffix("<unfinished ...>").rstrip(), number
             continue
         if resumed := re.match(r"<\.\.\. \w+ resumed>", rest):
             before, began = pending.pop(thread)

@@ -16,8 +16,8 @@ from tests.hostile.test_audio_frames import code_of
 
 JOIN = """
 mutation Join($input: JoinSessionInput!) { joinSession(input: $input) { connection { token } } }"""
-SOON_S = 1.0
-"""Seconds after which whoever may not be heard any more is not; on a machine that is busy, too."""
+WITHIN_S = 10.0
+"""A second is promised; a busy machine may need longer."""
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def test_a_revoked_api_token_is_heard_no_more(scene: Scene, owner: Account
         revoke = f'mutation {{ revokeApiToken(input: {{id: "{owner.token_id}"}})'
         await owner.in_browser(revoke + " { revokedApiTokenId } }")
 
-        async with asyncio.timeout(SOON_S + 10):
+        async with asyncio.timeout(WITHIN_S):
             assert await code_of(program) == 4401
 
     browsers = await joined_in_browser(scene, owner)
