@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_a_sync_is_seen_during_which_another_thread_called(tmp_path: Path) -> No
     assert trace.unsynced == [], trace.told(trace.acked[0])
 
 
-def _frame(message: dict[str, object]) -> bytes:
+def _frame(message: Mapping[str, object]) -> bytes:
     """Return a WebSocket text frame without a mask (RFC 6455, section 5.2)."""
     payload = json.dumps(message).encode()
     return bytes([0x81, len(payload)]) + payload
