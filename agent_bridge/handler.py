@@ -27,7 +27,7 @@ class SessionGone(Exception):
 
 
 class AccessEnded(Exception):
-    """The login or API token that a person's media token was made from is good no more."""
+    """The login or API token behind a media token was revoked or has expired."""
 
 
 class NotNow(Exception):

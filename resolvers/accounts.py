@@ -193,7 +193,7 @@ async def viewer_user(backend: Backend, viewer: Viewer | None) -> User:
 
 
 async def revoked_among(backend: Backend, access_ids: Collection[str]) -> set[str]:
-    """Return which of these logins and tokens are good no more, in two queries.
+    """Return which of these logins and tokens were revoked or have expired, in two queries.
 
     Whoever keeps a connection open asks this now and then: a commit of another process (`voxql
     user reset-password`) reaches no hub of this one.
@@ -210,7 +210,7 @@ async def revoked_among(backend: Backend, access_ids: Collection[str]) -> set[st
 
 
 async def user_by_access(backend: Backend, access_id: str) -> str | None:
-    """Return whose login or token this is, None when it is good no more."""
+    """Return the user of this login or token, None if it was revoked or has expired."""
     now = backend.clock()
     for kind in (Login, ApiToken):
         found = await kind.filter(id=access_id).using_db(reader()).get_or_none()
@@ -220,7 +220,7 @@ async def user_by_access(backend: Backend, access_id: str) -> str | None:
 
 
 async def delete_expired_logins(backend: Backend) -> int:
-    """Forget the logins that are good no more, and return how many there were."""
+    """Forget the logins that were revoked or have expired, and return how many there were."""
     now = backend.clock()
     return await transact(lambda conn: Login.filter(expires_at__lte=now).using_db(conn).delete())
 

@@ -111,7 +111,7 @@ async def move_sessions(conn: Connection, guest: User, user: User) -> list[Sessi
 
 
 def publish_revoked(backend: Backend, access_id: str) -> None:
-    """End the streams of a login or token that is good no more."""
+    """End the streams of a login or token that was revoked or has expired."""
     backend.hub.publish(access_topic(access_id), AccessRevoked(access_id))
 
 

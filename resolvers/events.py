@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AccessRevoked:
-    """A login or token is good no more: the streams that it opened end."""
+    """A login or token was revoked or has expired: the streams that it opened end."""
 
     access_id: str
 

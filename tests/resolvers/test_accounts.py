@@ -434,7 +434,7 @@ async def test_the_viewers_row(backend: Backend) -> None:
 
 
 async def test_an_operator_resets_a_password(backend: Backend) -> None:
-    """The old one is good no more, nor is any login; the streams of all of them end."""
+    """The old one stops working, and so does every login; the streams of all of them end."""
     ada = await _ada(backend)
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
         await accounts.reset_password(backend, EMAIL.upper(), "battery staple")
