@@ -18,6 +18,7 @@ from models.ownership import moved_among
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
 from resolvers.events import AccessRevoked, OwnershipLost
+from resolvers.figures import Figures
 from resolvers.ledger import CARRIED_WEIGHT
 from resolvers.records import (
     SERVER_TOPIC,
@@ -42,7 +43,6 @@ PAGE: Final = 500
 """Utterances in one event while catching up."""
 REMEMBERED: Final = 1_024
 """Delivered utterances whose revisions a stream remembers, to send nothing that is older."""
-RESUMABLE: Final = frozenset({"READER_TOO_SLOW", "SERVER_SHUTDOWN"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class StreamEnd:
 
     reason: str
     may_resume: bool
+
+
+TOO_SLOW: Final = StreamEnd("READER_TOO_SLOW", may_resume=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class _Ended(Exception):
     """The stream is over, for this reason."""
 
     def __init__(self, reason: str) -> None:
-        self.end = StreamEnd(reason, reason in RESUMABLE)
+        self.end = StreamEnd(reason, may_resume=reason == "SERVER_SHUTDOWN")
 
 
 async def _events(
@@ -85,7 +88,8 @@ async def _events(
     """Yield what the hub brings.
 
     Raises:
-        _Ended: the viewer's access or the server ends, or the reader was too slow.
+        _Ended: the viewer's access or the server ends.
+        ReaderTooSlow: more was published than may wait for this reader.
     """
     expires_at = viewer.expires_at
     while True:
@@ -100,8 +104,6 @@ async def _events(
                     event = await subscription.get()
         except TimeoutError:
             raise _Ended("ACCESS_REVOKED") from None
-        except ReaderTooSlow:
-            raise _Ended("READER_TOO_SLOW") from None
         _check_urgent(event)
         yield event
 
@@ -140,6 +142,12 @@ async def _check_access(viewer: Viewer, session_id: str | None) -> None:
         raise _Ended("ACCESS_REVOKED")
 
 
+def _noted(figures: Figures, end: StreamEnd) -> StreamEnd:
+    """Count the end of a stream."""
+    figures.streams_ended[end.reason] += 1
+    return end
+
+
 def _ends(viewer: Viewer, session_id: str | None) -> list[str]:
     """Name the topics on which a stream hears that it has to end."""
     topics = [access_topic(viewer.access_id), SERVER_TOPIC]
@@ -155,6 +163,9 @@ async def open_transcripts(
     backend: Backend, viewer: Viewer | None, session_id: str, after: str | None = None
 ) -> AsyncGenerator[TranscriptEvent, None]:
     """Authorise, then return the stream: what was missed, a marker, then what is said.
+
+    A transport that can't deliver an event throws `ReaderTooSlow` into the stream, which then gives
+    its last event: it says after which cursor to come back.
 
     Raises:
         Refusal: before the first event, and only then.
@@ -177,6 +188,7 @@ async def _transcripts(
             async with aclosing(stream.replay(subscription)) as replay:
                 async for event in replay:
                     yield event
+                    stream.note_delivered()
                     _check_still(backend, viewer, subscription)
             yield stream.marker()
             stream.check_alive()
@@ -185,16 +197,19 @@ async def _transcripts(
                     async with aclosing(stream.stored()) as batches:
                         async for event in batches:
                             yield event
+                            stream.note_delivered()
                             _check_still(backend, viewer, subscription)
                 elif (live := stream.follow(published)) is not None:
                     yield live
                     # Asked for the next one: the transport has this one.
+                    stream.note_delivered()
                     heard_at = getattr(published, "heard_at", None)
                     if heard_at is not None:
                         figures.delivered.add(time.perf_counter() - heard_at)
         except _Ended as ended:
-            figures.streams_ended[ended.end.reason] += 1
-            yield replace(stream.marker(), end=ended.end)
+            yield replace(stream.marker(), end=_noted(figures, ended.end))
+        except ReaderTooSlow:
+            yield replace(stream.resumable(), end=_noted(figures, TOO_SLOW))
 
 
 class _Worded(Protocol):
@@ -219,7 +234,7 @@ class _Transcript:
         self._backend = backend
         self._session_id = session_id
         self._seq = seq
-        self._cursor = encode_cursor(session_id, seq)
+        self._cursor = self._delivered = encode_cursor(session_id, seq)
         self._revisions: OrderedDict[str, int] = OrderedDict()
         self._is_caught_up = False
         self._fate: str | None = None
@@ -228,6 +243,14 @@ class _Transcript:
     def marker(self) -> TranscriptEvent:
         """An event without utterances, to tell where this stream is."""
         return self._event(())
+
+    def note_delivered(self) -> None:
+        """Everything up to this place has been handed to the transport."""
+        self._delivered = self._cursor
+
+    def resumable(self) -> TranscriptEvent:
+        """A marker after whose cursor everything comes that was not delivered."""
+        return replace(self.marker(), cursor=self._delivered)
 
     def _event(self, utterances: tuple[UtteranceState, ...]) -> TranscriptEvent:
         return TranscriptEvent(self._cursor, utterances, self._is_caught_up)
@@ -379,8 +402,9 @@ async def _session_updates(
                 if session_id is not None and update is not None:
                     _check_over(update)
         except _Ended as ended:
-            figures.streams_ended[ended.end.reason] += 1
-            yield SessionUpdate(end=ended.end)
+            yield SessionUpdate(end=_noted(figures, ended.end))
+        except ReaderTooSlow:
+            yield SessionUpdate(end=_noted(figures, TOO_SLOW))
 
 
 async def _living(session_id: str) -> Session:

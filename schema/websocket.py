@@ -5,7 +5,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, Final
 
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -24,6 +24,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.types import ExecutionResult
 
+from agent_bridge.hub import ReaderTooSlow
 from agent_bridge.protocol import close_reason
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, QuotaExceeded, Refusal
@@ -40,6 +41,16 @@ BAD_REQUEST = 4400
 ID_IN_USE = 4409
 INTERNAL_ERROR = 4500
 TOO_LARGE = 1009
+
+WAITING: Final = "voxql.waiting"
+"""Key of a message to the server: how long it may wait for a client that is behind.
+
+By default it waits as long as the connection lives.
+"""
+WHILE_TAKEN: Final = "while taken"
+"""The message waits while the client takes something; then the server raises `ReaderTooSlow`."""
+NEVER: Final = "never"
+"""Nothing waits for the message: it is the last of a stream, and small."""
 
 _MAX_ID = 256
 """Characters of an operation's id, which is kept as long as the operation runs."""
@@ -107,19 +118,28 @@ class SocketAdapter(ASGIWebSocketAdapter):
                 raise NonJsonMessageReceived from refusal
 
     async def send_json(self, message: Mapping[str, object]) -> None:
-        await self.send_text(write_json(message))
+        await self._send({"type": "websocket.send", "text": write_json(message)})
 
-    async def send_text(self, text: str) -> None:
-        """Send a message that is JSON already.
+    async def send_event(self, text: str, *, is_last: bool) -> None:
+        """Send an event of a subscription, which is JSON already.
+
+        Args:
+            text: The message.
+            is_last: Whether it ends the stream.
 
         Raises:
             WebSocketDisconnected: nobody gets it any more.
+            ReaderTooSlow: the client takes nothing; the event was not sent.
         """
+        waiting = NEVER if is_last else WHILE_TAKEN
+        await self._send({"type": "websocket.send", "text": text, WAITING: waiting})
+
+    async def _send(self, message: dict[str, str]) -> None:
         # Something else may have closed the connection since this was begun.
         if self.ws.application_state is WebSocketState.DISCONNECTED:
             raise WebSocketDisconnected
         try:
-            await self.ws.send_text(text)
+            await self.ws.send(message)
         except WebSocketDisconnect as error:
             raise WebSocketDisconnected from error
 
@@ -219,12 +239,20 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
         """
         watched = await watch(found, operation.variables, context, self.context.selections)
         before = f'{{"id":{write_json(operation.id)},"type":"next","payload":'
+
+        async def send(event: Any) -> None:
+            payload = watched.selection.payload(event)
+            if not isinstance(payload, str):
+                payload = await payload
+            is_last = event.end is not None
+            await self.websocket.send_event(f"{before}{payload}}}", is_last=is_last)
+
         async with aclosing(watched.events) as events:
             async for event in events:
-                payload = watched.selection.payload(event)
-                if not isinstance(payload, str):
-                    payload = await payload
-                await self.websocket.send_text(f"{before}{payload}}}")
+                try:
+                    await send(event)
+                except ReaderTooSlow as slow:
+                    await send(await events.athrow(slow))
 
     async def _answer(
         self, operation: RunningOperation[Connection, None], context: Context

@@ -1,6 +1,8 @@
 """The port: taken before anything else, so that a clash is told at once."""
 
+import asyncio
 import errno
+import os
 import socket
 import sys
 from typing import Final
@@ -9,6 +11,8 @@ from serving.refusal import CannotServe
 
 STUCK_CLIENT_MS: Final = 20_000
 """After this a client that takes nothing is dropped; a ping time-out waits for its buffer first."""
+STUCK_READER_MS: Final = 60_000
+"""The same for a reader of a subscription: it may come back to what it has not read."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -24,8 +28,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = found[0]
     sock = socket.socket(family, kind, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if sys.platform == "linux":  # accepted connections inherit it
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_CLIENT_MS)
+    _drop_when_stuck(sock, STUCK_CLIENT_MS)  # accepted connections inherit it
     try:
         sock.bind(address)
         # A port counts as taken only now; what connects waits until the app is there.
@@ -34,6 +37,20 @@ def listening_socket(host: str, port: int) -> socket.socket:
         sock.close()
         raise CannotServe(_why_not(error, host, port)) from error
     return sock
+
+
+def keep_stuck_reader(transport: asyncio.Transport) -> None:
+    """Let a connection live on for a while although its client takes nothing."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        # A second descriptor of the same connection: uvloop's own socket takes no options.
+        with socket.socket(fileno=os.dup(sock.fileno())) as same:
+            _drop_when_stuck(same, STUCK_READER_MS)
+
+
+def _drop_when_stuck(sock: socket.socket, milliseconds: int) -> None:
+    if sys.platform == "linux":
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def local_address(sock: socket.socket) -> tuple[str, int]:

@@ -6,12 +6,17 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import OPEN
+
+from agent_bridge.hub import ReaderTooSlow
+from schema.websocket import NEVER, WAITING, WHILE_TAKEN
+from serving import address
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
@@ -22,20 +27,59 @@ FRAME_LIMIT: Final = 1024 * 1024
 DRAIN_S: Final = 10
 """Seconds that each hook has: the app's, to end its streams; the agent's, to say its last words."""
 
+STUCK_READER_S: Final = 8
+"""Seconds in which a client that is behind takes nothing, before its streams end.
+
+Noticed within twice that, which is before a ping can fail: it still learns why.
+"""
+
 Hook = Callable[[], Awaitable[object]]
 
 log = structlog.get_logger(__name__)
 
 
 class Socket(WebSocketsSansIOProtocol):
-    """A WebSocket that never keeps the server from stopping in good order."""
+    """A WebSocket that tells of a stuck client, and never keeps the server from stopping."""
 
     async def send(self, message: "ASGISendEvent") -> None:
-        """Send; a handshake that was answered with a refusal is complete as well."""
+        """Send; a handshake that was answered with a refusal is complete as well.
+
+        Raises:
+            ReaderTooSlow: the message may wait only while the client takes something; it was not
+                sent.
+        """
+        if not self.writable.is_set():
+            event = cast(dict[str, str], message)
+            waiting = event.get(WAITING)
+            if waiting == WHILE_TAKEN:
+                await self._while_taken()
+            elif waiting == NEVER and self.conn.state is OPEN:
+                # The transport keeps what is written to it while it is paused.
+                self.conn.send_text(event["text"].encode())
+                self.transport.write(b"".join(self.conn.data_to_send()))
+                return
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             # uvicorn 0.54 logs an error for each of these else, as if nobody had answered.
             self.handshake_complete = True
+
+    async def _while_taken(self) -> None:
+        """Wait until more may be written.
+
+        Raises:
+            ReaderTooSlow: the client took nothing for a while.
+        """
+        address.keep_stuck_reader(self.transport)
+        is_stuck = False
+        while not is_stuck:
+            waiting = self.transport.get_write_buffer_size()
+            try:
+                async with asyncio.timeout(STUCK_READER_S):
+                    await self.writable.wait()
+                    return
+            except TimeoutError:
+                is_stuck = self.transport.get_write_buffer_size() >= waiting
+        raise ReaderTooSlow
 
     def shutdown(self) -> None:
         """Close it; what the peer began to close in this very moment needs no close frame."""

@@ -18,7 +18,7 @@ from resolvers.ledger import Ledger
 from resolvers.merge import Claim
 from resolvers.transaction import _VISIBLE, SessionEdit, Transaction
 from resolvers.waiting import Reply
-from serving import address
+from serving import address, server
 from settings import Settings
 
 T = TypeVar("T")
@@ -172,7 +172,13 @@ def gives_up_soon(settings: Settings) -> Settings:
         begin(self, app, **{**given, "ws_ping_interval": SOON_S, "ws_ping_timeout": SOON_S})
 
     _patch(uvicorn.Config, __init__=hurried)
-    _patch(address, STUCK_CLIENT_MS=round(1_000 * SOON_S))
+    _patch(address, STUCK_CLIENT_MS=round(1_000 * SOON_S), STUCK_READER_MS=round(1_000 * SOON_S))
+    return settings
+
+
+def loses_patience_soon(settings: Settings) -> Settings:
+    """End the streams of a reader that takes nothing for half a second: a short test again."""
+    _patch(server, STUCK_READER_S=0.5)
     return settings
 
 
@@ -190,6 +196,7 @@ FAULTS: dict[str, Callable[[Settings], Settings]] = {
         does_not_sync,
         syncs_at_checkpoints,
         gives_up_soon,
+        loses_patience_soon,
     )
 }
 SOUND = "none"

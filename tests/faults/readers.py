@@ -35,6 +35,16 @@ class Reader:
         cls, url: str, token: str, session: str, sock: socket.socket, after: str | None = None
     ) -> "Reader":
         """Subscribe, and read until the subscription stands; then nothing more."""
+        reader = await cls.begin(url, token, session, sock, after)
+        while not (await reader.event())["isCaughtUp"]:
+            pass
+        return reader
+
+    @classmethod
+    async def begin(
+        cls, url: str, token: str, session: str, sock: socket.socket, after: str | None = None
+    ) -> "Reader":
+        """Subscribe, and read nothing."""
         connection = await connect(
             url.replace("http", "ws", 1) + "/graphql",
             subprotocols=[Subprotocol("graphql-transport-ws")],
@@ -53,8 +63,6 @@ class Reader:
         variables = {"session": session, "after": after}
         operation = {"query": QUERY, "variables": variables}
         await connection.send(json.dumps({"type": "subscribe", "id": "1", "payload": operation}))
-        while not (await reader.event())["isCaughtUp"]:
-            pass
         return reader
 
     async def event(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+import aiohttp
 import psutil
 
 from tests.faults.broken import SOUND
@@ -135,6 +136,16 @@ class CrashingServer:
         """TCP connections that the serving process holds open."""
         held = psutil.Process(self.pid).net_connections("tcp")
         return sum(one.status != psutil.CONN_LISTEN for one in held)
+
+    async def counts(self, sample: str, value: float) -> None:
+        """Wait until /metrics has this value for this sample, a name with its labels."""
+        async with asyncio.timeout(SECONDS), aiohttp.ClientSession() as http:
+            wanted = f"{sample} {value}"
+            while True:
+                async with http.get(f"{self.url}/metrics") as response:
+                    if wanted in (await response.text()).splitlines():
+                        return
+                await asyncio.sleep(0.1)
 
     async def _say(self, word: str) -> None:
         assert self._asked is not None

@@ -60,20 +60,52 @@ async def test_one_that_stopped_reading_is_told_so_and_resumes_without_loss(
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
         slow = await stuck_reader(on, session, kept=64 * 1024)
-        # One by one, so that each is an event of its own: what is committed together is one. And
-        # within 20 s, after which the kernel gives up who takes nothing at all (TCP_USER_TIMEOUT).
+        # One by one, so that each is an event of its own: what is committed together is one.
         await say_much(agent, 350, 32_000, at_once=1)
 
-        resumed = on.watcher(session)
-        while (event := await slow.event())["end"] is None:
-            resumed._take({"data": {"transcripts": event}})
+        await _is_told_and_resumes(on, slow, session, agent)
 
-        assert event["end"] == {"reason": "READER_TOO_SLOW", "mayResume": True}
-        assert len(resumed.held) < 350
-        assert resumed.cursor == event["cursor"]
-        async with watching(resumed):
-            assert texts(resumed) == agent.promised
-        assert on.journal.violations == []
+
+async def test_one_that_stopped_reading_the_past_is_told_so_and_resumes_without_loss(
+    tmp_path: Path,
+) -> None:
+    """The same while the past is replayed, of which nothing waits in the server."""
+    async with stage(tmp_path, "loses_patience_soon") as on:
+        session, agent = await on.conversation()
+        await say_much(agent, 350, 32_000)
+        sock = narrow_socket(on.server.port, kept=64 * 1024)
+        slow = await Reader.begin(on.server.url, on.account.token, session, sock)
+        on.exits.push_async_callback(slow.close)
+        await on.server.counts('voxql_streams_ended_total{reason="READER_TOO_SLOW"}', 1.0)
+
+        await _is_told_and_resumes(on, slow, session, agent)
+
+
+@pytest.mark.soak
+async def test_one_that_is_away_for_half_a_minute_is_told_so(tmp_path: Path) -> None:
+    """A laptop's lid, a suspended tab: pings have failed by then, and what was sent is read."""
+    async with stage(tmp_path) as on:
+        session, agent = await on.conversation()
+        await say_much(agent, 350, 32_000)
+        sock = narrow_socket(on.server.port, kept=64 * 1024)
+        slow = await Reader.begin(on.server.url, on.account.token, session, sock)
+        on.exits.push_async_callback(slow.close)
+        await asyncio.sleep(45)
+
+        await _is_told_and_resumes(on, slow, session, agent)
+
+
+async def _is_told_and_resumes(on: Stage, slow: Reader, session: str, agent: Agent) -> None:
+    resumed = on.watcher(session)
+    while (event := await slow.event())["end"] is None:
+        resumed._take({"data": {"transcripts": event}})
+
+    assert event["end"] == {"reason": "READER_TOO_SLOW", "mayResume": True}
+    assert len(resumed.held) < len(agent.promised)
+    assert event["cursor"] == (resumed.cursor or event["cursor"])
+    async with watching(resumed):
+        assert texts(resumed) == agent.promised
+    assert on.journal.violations == []
 
 
 @pytest.mark.parametrize("mib", [8, pytest.param(48, marks=pytest.mark.soak)])
