@@ -10,6 +10,8 @@ from ..protocol import Utterance
 
 _REMEMBERED: Final = 100
 """Stretches that are known after they were settled, for a stream that closes late."""
+_CLOSING: Final = timedelta(seconds=5)
+"""For closing a session: a reply whose stream ended in that time may have been cut off by it."""
 _SLACK: Final = timedelta(seconds=2)
 """Old versions date a reply that was cut off by its end, a moment after its last words."""
 
@@ -96,11 +98,20 @@ class AgentWords:
         self._parts = parts[parts.index(shown[-1]) + 1 :] if shown else parts[1:]
         return shown or parts[:1]
 
-    def finish(self) -> None:
-        """Settle what was shown but never became a part of the history."""
+    def finish(self, *, is_cut_off: bool) -> None:
+        """Settle what was shown but never became a part of the history.
+
+        A session that closes ends the stream of a reply as if all of it had been said. Where it has
+        not been heard of for sure, it does not enter it into the history either.
+
+        Args:
+            is_cut_off: Whether something else than the agent has ended the session.
+        """
+        closing = datetime.now(UTC) - _CLOSING
         for part in self._parts:
-            if not part.settled:
-                self._report(part, part.text, final=True, interrupted=part.done_at is None)
+            is_cut = part.done_at is None or (is_cut_off and part.done_at >= closing)
+            if not part.settled or (is_cut and not part.is_cut):
+                self._report(part, part.text, final=True, interrupted=is_cut)
         self._parts.clear()
 
     def _report(

@@ -172,7 +172,7 @@ class Attachment:
                 await asyncio.gather(obeying, return_exceptions=True)
                 self._detach()
             self._person.finish()
-            self._agent.finish()
+            self._agent.finish(is_cut_off=self._reason != "LEFT")
             await bridge.bye(self._reason, timeout=BYE_SECONDS)
 
     async def _obey(self, bridge: BridgeClient) -> None:

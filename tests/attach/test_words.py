@@ -269,10 +269,39 @@ def test_a_reply_that_the_end_of_the_conversation_cuts_off_is_marked() -> None:
     words.on_shown("SG_1", "I")
     words.stop()
     words.on_done("SG_1")
-    words.finish()
+    words.finish(is_cut_off=True)
 
     assert told.brief == [("SG_1", "I", False), ("SG_1", "I", True)]
     assert told.utterances[-1].interrupted
+
+
+def test_a_reply_that_a_lost_room_cuts_off_is_marked() -> None:
+    """livekit-agents closes its stream and leaves it out of the history, as nobody has heard it."""
+    told = Told()
+    words = AgentWords(told.take)
+
+    words.on_shown("SG_1", "You said: once upon")
+    words.on_done("SG_1")
+    words.finish(is_cut_off=True)
+
+    assert [(said.final, said.interrupted) for said in told.utterances] == [
+        (False, False),
+        (True, False),
+        (True, True),
+    ]
+
+
+def test_what_an_agent_says_before_it_hangs_up_is_not_cut_off() -> None:
+    """It may keep its good-bye out of the history."""
+    told = Told()
+    words = AgentWords(told.take)
+
+    words.on_shown("SG_1", "Good bye.")
+    words.on_done("SG_1")
+    words.finish(is_cut_off=False)
+
+    assert told.brief[-1] == ("SG_1", "Good bye.", True)
+    assert not told.utterances[-1].interrupted
 
 
 def test_a_reply_that_was_said_in_full_when_the_conversation_ended_is_not() -> None:
@@ -299,7 +328,7 @@ def test_what_never_became_a_reply_is_settled_at_the_end() -> None:
     words = AgentWords(told.take)
 
     words.on_shown("SG_1", "I was about")
-    words.finish()
+    words.finish(is_cut_off=True)
 
     assert told.brief[-1] == ("SG_1", "I was about", True)
     assert told.utterances[-1].interrupted
@@ -317,6 +346,6 @@ def test_a_reply_that_waits_for_a_lost_room_has_its_name_already() -> None:
     for segment, text in (("SG_1", "First."), ("SG_2", "Second.")):
         words.on_shown(segment, text)
         words.on_done(segment)
-    words.finish()
+    words.finish(is_cut_off=True)
 
     assert told.brief == [("SG_1", "First.", True), ("SG_2", "Second.", True)]
