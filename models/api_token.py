@@ -36,6 +36,10 @@ class ApiToken(Model):
         indexes = (Index(fields=("user_id", "created_at", "id"), name="api_tokens_list"),)
 
 
+Position = tuple[datetime, str]
+"""(created_at, id) of a token beside which a page begins or ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenQuery:
     """The tokens of one user, newest first."""
@@ -43,15 +47,28 @@ class TokenQuery:
     user_id: str
 
     async def page(
-        self, conn: BaseDBAsyncClient, after: tuple[datetime, str] | None, limit: int
+        self,
+        conn: BaseDBAsyncClient,
+        after: Position | None,
+        before: Position | None,
+        limit: int,
+        *,
+        backward: bool = False,
     ) -> list[ApiToken]:
-        """Read at most `limit` tokens that come after this (created_at, id)."""
+        """Read the first `limit` between the two positions, or the last ones, in order."""
         query = ApiToken.filter(user_id=self.user_id).using_db(conn)
         if after is not None:
             moment, row_id = after
             query = query.filter(
                 Q(created_at__lt=moment) | Q(id__lt=row_id), created_at__lte=moment
             )
+        if before is not None:
+            moment, row_id = before
+            query = query.filter(
+                Q(created_at__gt=moment) | Q(id__gt=row_id), created_at__gte=moment
+            )
+        if backward:
+            return (await query.order_by("created_at", "id").limit(limit))[::-1]
         return await query.order_by("-created_at", "-id").limit(limit)
 
     async def count(self, conn: BaseDBAsyncClient) -> int:

@@ -12,12 +12,13 @@ from models.session import Session, SessionStatus
 
 # Newest first, walked along the index sessions_history. The position is written `a <= x AND
 # (a < x OR b < y)` because SQLite seeks to the first half, and scans for `a < x OR (…)`.
-_PAGE: Final = "SELECT * FROM sessions WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
+_PAGE: Final = "SELECT * FROM sessions WHERE {where} ORDER BY created_at {way}, id {way} LIMIT ?"
 _COUNT: Final = "SELECT count(*) AS number FROM sessions WHERE {where}"
 _AFTER: Final = "created_at <= ? AND (created_at < ? OR id < ?)"
+_BEFORE: Final = "created_at >= ? AND (created_at > ? OR id > ?)"
 
 Position = tuple[datetime, str]
-"""(created_at, id) of the session after which a page begins."""
+"""(created_at, id) of a session beside which a page begins or ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,34 @@ class HistoryQuery:
     created_from: datetime | None = None
     created_before: datetime | None = None
 
-    async def page(self, conn: Connection, after: Position | None, limit: int) -> list[Session]:
-        """Read at most `limit` conversations, at the same cost on every page."""
-        where, values = self._where(after)
-        rows = await conn.execute_query_dict(_PAGE.format(where=where), [*values, limit])
-        return [hydrated(Session, row) for row in rows]
+    async def page(
+        self,
+        conn: Connection,
+        after: Position | None,
+        before: Position | None,
+        limit: int,
+        *,
+        backward: bool = False,
+    ) -> list[Session]:
+        """Read the first `limit` between the two positions, or the last ones, in order.
+
+        It costs the same on every page.
+        """
+        where, values = self._where(after, before)
+        page = _PAGE.format(where=where, way="ASC" if backward else "DESC")
+        rows = await conn.execute_query_dict(page, [*values, limit])
+        return [hydrated(Session, row) for row in (rows[::-1] if backward else rows)]
 
     async def count(self, conn: Connection) -> int:
         """Count the conversations on all pages."""
-        where, values = self._where(None)
+        where, values = self._where()
         rows = await conn.execute_query_dict(_COUNT.format(where=where), values)
         number: int = rows[0]["number"]
         return number
 
-    def _where(self, after: Position | None) -> tuple[str, list[object]]:
+    def _where(
+        self, after: Position | None = None, before: Position | None = None
+    ) -> tuple[str, list[object]]:
         terms = ["user_id = ?", "utterance_count > 0", "deleted_at IS NULL"]
         values: list[object] = [self.user_id]
 
@@ -54,6 +69,8 @@ class HistoryQuery:
 
         if after is not None:
             add(_AFTER, after[0], after[0], after[1])
+        if before is not None:
+            add(_BEFORE, before[0], before[0], before[1])
         if self.created_from is not None:
             add("created_at >= ?", self.created_from)
         if self.created_before is not None:

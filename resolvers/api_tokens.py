@@ -13,7 +13,7 @@ from resolvers.access import check_id, person
 from resolvers.backend import Backend
 from resolvers.entrance import publish_revoked
 from resolvers.limits import fault_of_name
-from resolvers.pages import Cursors, Page, Slice
+from resolvers.pages import Cursors, Page, Slice, sliced
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, QuotaExceeded
 from resolvers.viewer import TokenScope, Viewer
 
@@ -72,19 +72,18 @@ async def create_api_token(
 async def list_api_tokens(backend: Backend, viewer: Viewer | None, page: Page) -> Slice[ApiToken]:
     """Return a page of the viewer's tokens, newest first."""
     owner = person(viewer)
-    if page.last is not None or page.before is not None:
-        raise BadUserInput("This list goes one way: use `first` and `after`.", field=["last"])
     size = page.size(PAGE, DEFAULT)
     cursors = Cursors("api_tokens", owner.user_id)
     query = TokenQuery(owner.user_id)
-    rows = await query.page(reader(), cursors.moment(page.after, "after"), size + 1)
-    shown = rows[:size]
-    return Slice(
-        items=shown,
-        cursors=[cursors.encode((token.created_at, token.id)) for token in shown],
-        has_next=len(rows) > size,
-        has_previous=page.after is not None,
-        count=lambda: query.count(reader()),
+    after = cursors.moment(page.after, "after")
+    before = cursors.moment(page.before, "before")
+    rows = await query.page(reader(), after, before, size + 1, backward=page.is_backward)
+    return sliced(
+        rows,
+        size,
+        page,
+        lambda token: cursors.encode((token.created_at, token.id)),
+        lambda: query.count(reader()),
     )
 
 

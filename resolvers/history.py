@@ -1,7 +1,7 @@
 """What was said: the viewer's conversations, and the utterances of one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -19,8 +19,7 @@ from models.transcript import (
 from resolvers import limits
 from resolvers.access import own, require
 from resolvers.backend import Backend
-from resolvers.pages import Cursors, Page, Slice
-from resolvers.refusals import BadUserInput
+from resolvers.pages import Cursors, Page, Slice, sliced
 from resolvers.viewer import TokenScope, Viewer
 
 SESSIONS_PAGE: Final = 100
@@ -66,8 +65,6 @@ async def session_history(
 ) -> Slice[HistoryEntry]:
     """Return a page of the viewer's conversations in which something was said, newest first."""
     viewer = require(viewer, TokenScope.SESSIONS_READ)
-    if page.last is not None or page.before is not None:
-        raise BadUserInput("The history goes one way: use `first` and `after`.", field=["last"])
     wanted = filter or SessionFilter()
     query = HistoryQuery(
         user_id=viewer.user_id,
@@ -79,15 +76,18 @@ async def session_history(
     )
     cursors = Cursors("history", query)
     size = page.size(SESSIONS_PAGE, SESSIONS_DEFAULT)
-    sessions = await query.page(reader(), cursors.moment(page.after, "after"), size + 1)
-    shown = sessions[:size]
-    return Slice(
-        items=await _entries(query, shown),
-        cursors=[cursors.encode((session.created_at, session.id)) for session in shown],
-        has_next=len(sessions) > size,
-        has_previous=page.after is not None,
-        count=lambda: query.count(reader()),
+    after = cursors.moment(page.after, "after")
+    before = cursors.moment(page.before, "before")
+    sessions = await query.page(reader(), after, before, size + 1, backward=page.is_backward)
+    found = sliced(
+        sessions,
+        size,
+        page,
+        lambda session: cursors.encode((session.created_at, session.id)),
+        lambda: query.count(reader()),
     )
+    entries = await _entries(query, found.items)
+    return Slice(entries, found.cursors, found.has_next, found.has_previous, found.count)
 
 
 def _agent_name(name: str | None) -> str | None:
@@ -123,9 +123,8 @@ async def session_utterances(
     query = TranscriptQuery(session.id, is_final)
     after = cursors.number(page.after, "after")
     before = cursors.number(page.before, "before")
-    backward = page.last is not None
-    rows = await query.page(reader(), after, before, size + 1, backward=backward)
-    return _slice(rows, size, page, cursors, lambda: query.count(reader()))
+    rows = await query.page(reader(), after, before, size + 1, backward=page.is_backward)
+    return sliced(rows, size, page, partial(_cursor, cursors), lambda: query.count(reader()))
 
 
 async def session_utterances_of_many(
@@ -151,11 +150,17 @@ async def session_utterances_of_many(
     for start in range(0, len(distinct), SESSIONS_AT_ONCE):
         some = distinct[start : start + SESSIONS_AT_ONCE]
         found |= await pages_of_many(
-            reader(), some, size + 1, is_final=is_final, backward=page.last is not None
+            reader(), some, size + 1, is_final=is_final, backward=page.is_backward
         )
     counts = _Counts(distinct, is_final)
     return [
-        _slice(found[id_], size, page, _utterance_cursors(id_, is_final), partial(counts.of, id_))
+        sliced(
+            found[id_],
+            size,
+            page,
+            partial(_cursor, _utterance_cursors(id_, is_final)),
+            partial(counts.of, id_),
+        )
         for id_ in owned
     ]
 
@@ -180,21 +185,5 @@ def _utterance_cursors(session_id: str, is_final: bool | None) -> Cursors:
     return Cursors("utterances", session_id, is_final)
 
 
-def _slice(
-    rows: list[Utterance],
-    size: int,
-    page: Page,
-    cursors: Cursors,
-    count: Callable[[], Awaitable[int]],
-) -> Slice[Utterance]:
-    # One row more than wanted was read, where there was one, to know that there is.
-    has_more = len(rows) > size
-    backward = page.last is not None
-    rows = rows[-size:] if backward else rows[:size]
-    return Slice(
-        items=rows,
-        cursors=[cursors.encode((row.position, row.id)) for row in rows],
-        has_next=(has_more and not backward) or page.before is not None,
-        has_previous=(has_more and backward) or page.after is not None,
-        count=count,
-    )
+def _cursor(cursors: Cursors, utterance: Utterance) -> str:
+    return cursors.encode((utterance.position, utterance.id))

@@ -29,6 +29,11 @@ class Page:
     last: int | None = None
     before: str | None = None
 
+    @property
+    def is_backward(self) -> bool:
+        """Whether the rows at the end of the list are wanted."""
+        return self.last is not None
+
     def size(self, limit: int, default: int) -> int:
         """Return how many rows are wanted.
 
@@ -54,6 +59,33 @@ class Slice(Generic[T]):
     has_previous: bool
     count: Callable[[], Awaitable[int]]
     """Counts the whole list; costs a query each time it is called, and none until then."""
+
+
+def sliced(
+    rows: list[T],
+    size: int,
+    page: Page,
+    cursor: Callable[[T], str],
+    count: Callable[[], Awaitable[int]],
+) -> Slice[T]:
+    """Return the page that these rows are.
+
+    Args:
+        rows: in the order of the list; one more than wanted where there is one, to know that.
+        size: how many are wanted.
+        page: what was asked for.
+        cursor: makes the cursor of a row.
+        count: counts the whole list.
+    """
+    has_more = len(rows) > size
+    shown = rows[-size:] if page.is_backward else rows[:size]
+    return Slice(
+        items=shown,
+        cursors=[cursor(row) for row in shown],
+        has_next=page.before is not None or (has_more and not page.is_backward),
+        has_previous=page.after is not None or (has_more and page.is_backward),
+        count=count,
+    )
 
 
 class Cursors:

@@ -9,7 +9,7 @@ from resolvers import accounts, history, nodes, sessions
 from resolvers.history import HistoryEntry
 from resolvers.pages import Page, Slice
 from schema.context import Info
-from schema.node import After, First, Node, given
+from schema.node import After, Before, First, Last, Node, given
 from schema.session import Session
 from schema.session_history import SessionConnection, SessionFilter, filter_from
 from schema.user import User
@@ -59,16 +59,19 @@ class Query:
     @strawberry.field(
         graphql_type=SessionConnection | None,
         description="The viewer's conversations, newest first: those in which something was said "
-        "or typed. At most 100 at once.",
+        "or typed; forward with `first` and `after`, backward with `last` and `before`. 20 at "
+        "once, at most 100.",
     )
     async def session_history(
         self,
         info: Info,
-        first: First = 20,
+        first: First = strawberry.UNSET,
         after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
         filter: Filter = strawberry.UNSET,
     ) -> Slice[HistoryEntry]:
-        page = Page(first=first, after=given(after))
+        page = Page(given(first), given(after), given(last), given(before))
         return await history.session_history(
             info.context.backend, info.context.viewer, page, filter_from(given(filter))
         )

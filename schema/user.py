@@ -11,7 +11,19 @@ from resolvers.pages import Page, Slice
 from schema import pages
 from schema.context import Info
 from schema.enums import TokenScope
-from schema.node import CURSOR, EDGES, NODES, PAGE_INFO, After, First, Node, PageInfo, given
+from schema.node import (
+    CURSOR,
+    EDGES,
+    NODES,
+    PAGE_INFO,
+    After,
+    Before,
+    First,
+    Last,
+    Node,
+    PageInfo,
+    given,
+)
 
 
 @strawberry.type(description="A secret with which a program acts for its user.")
@@ -52,13 +64,18 @@ class User(Node):
 
     @strawberry.field(
         graphql_type=ApiTokenConnection,
-        description="Tokens for programs, newest first. A token can't list tokens: FORBIDDEN.",
+        description="Tokens for programs, newest first; 20 at once, at most 100. A token can't "
+        "list tokens: FORBIDDEN.",
     )
     @staticmethod
     async def api_tokens(
-        info: Info, first: First = 20, after: After = strawberry.UNSET
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
     ) -> Slice[models.ApiToken]:
-        page = Page(first=first, after=given(after))
+        page = Page(given(first), given(after), given(last), given(before))
         return await api_tokens.list_api_tokens(info.context.backend, info.context.viewer, page)
 
     @classmethod

@@ -42,18 +42,23 @@ async def test_a_page_deep_down_costs_what_the_first_one_does(user: User) -> Non
     """Of 5,000 conversations the last twenty are read in as many steps as the newest."""
     sessions = await add_sessions(user, [["hello"]] * 5000)
     query = HistoryQuery(user.id)
-    first = await _steps(reader(), lambda: query.page(reader(), None, 20))
-    deep = await _steps(reader(), lambda: query.page(reader(), _position(sessions[20]), 20))
+    first = await _steps(reader(), lambda: query.page(reader(), None, None, 20))
+    deep = await _steps(reader(), lambda: query.page(reader(), _position(sessions[20]), None, 20))
+    back = await _steps(
+        reader(),
+        lambda: query.page(reader(), None, _position(sessions[20]), 20, backward=True),
+    )
     assert deep < first * 1.5
+    assert back < first * 1.5
 
 
 async def test_a_page_deep_down_costs_the_same_when_all_have_one_time(user: User) -> None:
     """A thousand conversations of one microsecond are told apart by their ids along the index."""
     await add_sessions(user, [["hello"]] * 1000, at=START)
     query = HistoryQuery(user.id)
-    everything = await query.page(reader(), None, 1000)
+    everything = await query.page(reader(), None, None, 1000)
     seen, after = [], None
-    while page := await query.page(reader(), after, 100):
+    while page := await query.page(reader(), after, None, 100):
         seen += page
         after = _position(page[-1])
     assert [session.id for session in seen] == [session.id for session in everything]
@@ -93,10 +98,10 @@ async def test_somebody_elses_conversations_do_not_slow_a_search(user: User) -> 
     await add_sessions(user, [["hello world"]] * 20)
     other = await add_user()
     query = HistoryQuery(user.id, search=search.parse("hello world", user.id))
-    before = await _steps(reader(), lambda: query.page(reader(), None, 20))
+    before = await _steps(reader(), lambda: query.page(reader(), None, None, 20))
     await add_sessions(other, [["hello world"]] * 3000)
-    after = await _steps(reader(), lambda: query.page(reader(), None, 20))
-    assert len(await query.page(reader(), None, 100)) == 20
+    after = await _steps(reader(), lambda: query.page(reader(), None, None, 20))
+    assert len(await query.page(reader(), None, None, 100)) == 20
     # Reading over more pages of the index costs some; a visit to each match would cost 150 times.
     assert after < before * 3
 
@@ -110,7 +115,7 @@ async def test_filters(user: User) -> None:
 
     async def found(**wanted: object) -> list[str]:
         query = HistoryQuery(user.id, **wanted)  # type: ignore[arg-type] # any of its fields
-        page = await query.page(reader(), None, 10)
+        page = await query.page(reader(), None, None, 10)
         assert await query.count(reader()) == len(page)
         return [session.id for session in page]
 
@@ -138,5 +143,5 @@ async def test_silent_and_deleted_conversations_are_not_shown(user: User) -> Non
     deleted = await add_session(user, "hello")
     tombstone = Session.filter(id=deleted.id)
     await transact(lambda conn: tombstone.using_db(conn).update(deleted_at=START))
-    assert await HistoryQuery(user.id).page(reader(), None, 10) == []
+    assert await HistoryQuery(user.id).page(reader(), None, None, 10) == []
     assert await HistoryQuery(user.id).count(reader()) == 0

@@ -17,7 +17,7 @@ _numbers = count(1)
 
 async def _found(user: User, text: str) -> list[str]:
     query = HistoryQuery(user.id, search=search.parse(text, user.id))
-    return [session.id for session in await query.page(reader(), None, 100)]
+    return [session.id for session in await query.page(reader(), None, None, 100)]
 
 
 async def _snippet(user: User, text: str, session: Session) -> str:

@@ -198,7 +198,13 @@ async def test_the_list_goes_page_by_page(
     assert seen == made[::-1]
     async with refused(BadUserInput, ["after"]):
         await api_tokens.list_api_tokens(backend, bob, Page(after=page.cursors[0]))
+    last = await api_tokens.list_api_tokens(backend, ada, Page(last=3))
+    assert [token.id for token in last.items] == seen[4:]
+    assert (last.has_previous, last.has_next) == (True, False)
+    rest = await api_tokens.list_api_tokens(backend, ada, Page(last=5, before=last.cursors[0]))
+    assert [token.id for token in rest.items] == seen[:4]
+    assert (rest.has_previous, rest.has_next) == (False, True)
     async with refused(BadUserInput, ["last"]):
-        await api_tokens.list_api_tokens(backend, ada, Page(last=3))
+        await api_tokens.list_api_tokens(backend, ada, Page(first=3, last=3))
     async with refused(BadUserInput, ["first"]):
         await api_tokens.list_api_tokens(backend, ada, Page(first=101))

@@ -65,6 +65,26 @@ async def test_every_page_of_the_history(backend: Backend, ada: Viewer, bob: Vie
     assert len(last.items) == 1
 
 
+async def test_the_history_from_its_end(backend: Backend, ada: Viewer) -> None:
+    """Backward with `last` and `before`: the same conversations, the flags the other way round."""
+    sessions = [await _add(ada, "hello") for _ in range(7)]
+    ids = [session.id for session in sessions[::-1]]
+
+    last = await session_history(backend, ada, Page(last=3))
+    assert [entry.session.id for entry in last.items] == ids[4:]
+    assert (last.has_previous, last.has_next) == (True, False)
+    middle = await session_history(backend, ada, Page(last=3, before=last.cursors[0]))
+    assert [entry.session.id for entry in middle.items] == ids[1:4]
+    assert (middle.has_previous, middle.has_next) == (True, True)
+    first = await session_history(backend, ada, Page(last=3, before=middle.cursors[0]))
+    assert [entry.session.id for entry in first.items] == ids[:1]
+    assert (first.has_previous, first.has_next) == (False, True)
+    between = Page(first=5, after=first.cursors[0], before=last.cursors[0])
+    found = await session_history(backend, ada, between)
+    assert [entry.session.id for entry in found.items] == ids[1:4]
+    assert await found.count() == 7
+
+
 async def test_pages_stay_in_place_while_conversations_come_and_go(
     backend: Backend, ada: Viewer
 ) -> None:
@@ -163,9 +183,13 @@ async def test_what_the_history_refuses(backend: Backend, ada: Viewer) -> None:
     async with refused(Forbidden, says="SESSIONS_READ"):
         await session_history(backend, writer, Page())
     async with refused(BadUserInput, ["last"]):
-        await session_history(backend, ada, Page(last=1))
+        await session_history(backend, ada, Page(first=1, last=1))
+    async with refused(BadUserInput, ["last"]):
+        await session_history(backend, ada, Page(last=101))
     async with refused(BadUserInput, ["first"]):
         await session_history(backend, ada, Page(first=101))
+    async with refused(BadUserInput, ["before"]):
+        await session_history(backend, ada, Page(before="nonsense"))
     async with refused(BadUserInput, ["filter", "agentName"]):
         await session_history(backend, ada, Page(), SessionFilter(agent_name="\ud800"))
 
