@@ -58,6 +58,11 @@ class Session(Model):
     attempt = fields.IntField(default=0)
     """Counts how often an agent was asked for; an agent of an older attempt is fenced off."""
 
+    heard_attempt = fields.IntField(null=True)
+    """The newest attempt of which there are words."""
+    heard_until = fields.DatetimeField(null=True)
+    """The latest `started_at` of its utterances: one that began earlier goes between them."""
+
     # Deadlines: the moment at which the reaper acts, null while there is nothing to wait for.
     start_by = fields.DatetimeField(null=True)
     """STARTING becomes FAILED."""

@@ -37,6 +37,8 @@ class Utterance(Model):
     session_id: str
     key = fields.CharField(max_length=128)
     """The agent's segment, or the client's own key."""
+    attempt = fields.IntField(null=True)
+    """Which of the session's attempts told it first; null where no agent did."""
     agent_revision = fields.BigIntField(null=True)
     """The agent's own count inside the segment; null where no agent wrote this row."""
     revision = fields.BigIntField()

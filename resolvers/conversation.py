@@ -122,7 +122,7 @@ class AgentEvents:
             else:
                 reply(Nack(segment, revision, fault.code, fault.message, fault.terminal))
 
-        self._backend.ledger.report(binding.session, _claim(utterance), answer)
+        self._backend.ledger.report(binding.session, _claim(utterance, binding.attempt), answer)
 
     def agent_state(self, binding: Binding, connection: str, state: State) -> None:
         """Show what the agent is doing."""
@@ -263,7 +263,7 @@ async def _unacknowledged(
     return tuple(Input(row.key, row.text) for row in rows if row.key not in given_up)
 
 
-def _claim(heard: Heard) -> Claim:
+def _claim(heard: Heard, attempt: int) -> Claim:
     return Claim(
         key=heard.segment,
         role=Role(heard.role),
@@ -272,6 +272,7 @@ def _claim(heard: Heard) -> Claim:
         is_final=heard.final,
         started_at=heard.started_at,
         ended_at=heard.ended_at,
+        attempt=attempt,
         agent_revision=heard.revision,
         is_interrupted=heard.interrupted,
         speaker=heard.speaker,

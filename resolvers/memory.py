@@ -81,6 +81,7 @@ def claim_of(row: Utterance) -> Claim:
         is_final=row.is_final,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        attempt=row.attempt,
         agent_revision=row.agent_revision,
         is_interrupted=row.is_interrupted,
         speaker=row.speaker,

@@ -32,6 +32,8 @@ class Claim:
     is_final: bool
     started_at: datetime
     ended_at: datetime | None = None
+    attempt: int | None = None
+    """Which attempt says it; None for what no agent says."""
     agent_revision: int | None = None
     """The agent's own count inside the segment; None for what no agent says."""
     is_interrupted: bool = False

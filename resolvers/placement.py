@@ -1,7 +1,8 @@
-"""Where a message that the server had missed belongs among the utterances it has."""
+"""Where what comes late belongs among the utterances that are there."""
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 
@@ -53,6 +54,32 @@ def place_missing(
         at = len(order) if right is None else bisect_left(order, right)
         _spread(order, at, leading, positions)
     return positions
+
+
+def place_by_time(
+    began: datetime, told: Mapping[Place, datetime], rows: Sequence[Place]
+) -> float | None:
+    """Give a position to a segment of an agent, by when it began.
+
+    It goes after the last one of the same agent that did not begin later. Where all of them did, it
+    goes before the first.
+
+    Args:
+        began: when it did.
+        told: when the other segments of the same attempt began; times of one clock.
+        rows: the places of all rows of the session, in order.
+
+    Returns:
+        None when no segment of the same attempt comes after it: its place is the end.
+    """
+    mine = sorted(told)
+    earlier = [index for index, place in enumerate(mine) if told[place] <= began]
+    if not mine or (earlier and earlier[-1] == len(mine) - 1):
+        return None
+    at = bisect_left(rows, mine[earlier[-1]]) + 1 if earlier else bisect_left(rows, mine[0])
+    positions: dict[str, float] = {}
+    _spread(list(rows), at, [""], positions)
+    return positions[""]
 
 
 def _spread(order: list[Place], at: int, keys: Sequence[str], positions: dict[str, float]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from models import Session, SessionStatus, Utterance, UtteranceSource, bulk
 from models.database import Connection
 from resolvers.merge import Claim, prevails
-from resolvers.placement import Place
+from resolvers.placement import Place, place_by_time
 
 RESERVE: Final = 64
 """Revisions that interims may use up before their row has to be written again."""
@@ -32,6 +32,8 @@ _INTERNAL: Final = (
     "last_seq",
     "preview_position",
     "attempt",
+    "heard_attempt",
+    "heard_until",
     "failure_message",
     "start_by",
     "retry_by",
@@ -116,7 +118,7 @@ class SessionEdit:
     async def merge(self, claim: Claim, position: float | None = None) -> bool:
         """Let the claim take its key if the rules give it to it; return whether they do.
 
-        A new key gets the given position, or the end.
+        A new key gets the given position, or the one that its time gives it.
         """
         key = claim.key
         if key not in self._loaded:
@@ -131,17 +133,61 @@ class SessionEdit:
         else:
             return False
         self.changed[key] = row
+        self._note_heard(claim)
         return True
 
+    def _note_heard(self, claim: Claim) -> None:
+        """Keep the latest time at which a segment of the newest attempt began."""
+        session, attempt = self.session, claim.attempt
+        if attempt is None or attempt < (session.heard_attempt or 0):
+            return
+        if attempt != session.heard_attempt or session.heard_until is None:
+            session.heard_attempt, session.heard_until = attempt, claim.started_at
+        else:
+            session.heard_until = max(session.heard_until, claim.started_at)
+
     async def _made(self, claim: Claim, position: float | None) -> Utterance:
+        if position is None and self._is_early(claim):
+            position = await self._position_by_time(claim)
         if position is None:
             position = await self._next_position()
         elif self._end is not None:
             self._end = max(self._end, position)
         values = {name: getattr(claim, name) for name in _CLAIMED}
         return bulk.unwritten(
-            self.session.id, claim.key, position, revision=0, ceiling=0, seq=0, **values
+            self.session.id,
+            claim.key,
+            position,
+            attempt=claim.attempt,
+            revision=0,
+            ceiling=0,
+            seq=0,
+            **values,
         )
+
+    def _is_early(self, claim: Claim) -> bool:
+        """Whether something of the same attempt may have begun after it."""
+        attempt, newest = claim.attempt, self.session.heard_attempt
+        until = self.session.heard_until
+        if attempt is None or newest is None or until is None:
+            return False
+        return attempt < newest or (attempt == newest and claim.started_at < until)
+
+    async def _position_by_time(self, claim: Claim) -> float | None:
+        """Return a position between what the same attempt began before it and after it.
+
+        Speech that is recognised late stands before its answer. None: it belongs at the end.
+        """
+        stored = (
+            await Utterance.filter(session_id=self.session.id, attempt=claim.attempt)
+            .using_db(self._conn)
+            .values_list("position", "id", "started_at")
+        )
+        told = {Place(position, id_): began for position, id_, began in stored}
+        for row in self.changed.values():
+            if row.attempt == claim.attempt:
+                told[Place(row.position, row.id)] = row.started_at
+        return place_by_time(claim.started_at, told, await self.places())
 
     async def _next_position(self) -> float:
         if self._end is None:

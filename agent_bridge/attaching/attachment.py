@@ -109,6 +109,8 @@ class Attachment:
 
     def _on_agent_state(self, event: Any) -> None:
         self._answers.on_state(event.new_state)
+        if event.new_state == "speaking":
+            self._person.on_answer()
         self._show(event.new_state)
 
     def _show(self, state: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ..client import new_segment
@@ -14,6 +14,11 @@ NAME_SECONDS: Final = 1.0
 """How long words wait for their name. It comes within a millisecond, unless the network is slow."""
 STALE_SECONDS: Final = 3.0
 """After so long a stretch that was not shown will not be: the room was away at that moment."""
+
+_ANSWERED: Final = 8
+"""Turns of the person's that may be answered before any of them is recognised."""
+_LATE: Final = timedelta(seconds=30)
+"""A voice that long ago has not been recognised at all."""
 
 
 @dataclass
@@ -48,11 +53,30 @@ class PersonWords:
         self._shown = ""
         self._shows = True
         self._voice: datetime | None = None
+        self._answered: deque[datetime] = deque(maxlen=_ANSWERED)
 
     def on_voice(self, at: datetime) -> None:
         """Note that the person began to speak."""
         if self._open is None:
             self._voice = at
+
+    def on_answer(self) -> None:
+        """Note that the agent begins to speak: what the person said may be recognised after that.
+
+        Speech-to-speech models do so, and slow recognisers. The next words are those, then.
+        """
+        if self._open is None and self._voice is not None:
+            self._answered.append(self._voice)
+            self._voice = None
+
+    def _began(self, at: datetime) -> datetime:
+        """Return when the person began to say what is heard first now."""
+        while self._answered:
+            began = self._answered.popleft()
+            if at - began < _LATE:
+                return began
+        voice, self._voice = self._voice, None
+        return min(voice or at, at)
 
     def on_heard(
         self, text: str, final: bool, at: datetime, language: str | None, speaker: str | None
@@ -61,8 +85,7 @@ class PersonWords:
         if not text.strip():
             return
         if (stretch := self._open) is None:
-            began = min(self._voice or at, at)
-            stretch = self._open = _Stretch(began, self._loop.time())
+            stretch = self._open = _Stretch(self._began(at), self._loop.time())
             self._unshown.append(stretch)
         stretch.heard_at = self._loop.time()
         stretch.utterance = Utterance(
@@ -76,7 +99,7 @@ class PersonWords:
             speaker=speaker,
         )
         if final:
-            self._open = self._voice = None
+            self._open = None
         if stretch.name or not self._shows or not self._is_shown():
             self._report(stretch)
         elif stretch.timer is None:

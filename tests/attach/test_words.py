@@ -149,6 +149,34 @@ async def test_speech_begins_when_the_voice_does() -> None:
     assert told.utterances[0].ended_at == NOW
 
 
+async def test_a_question_that_is_recognised_after_its_answer_has_its_own_time() -> None:
+    """Speech-to-speech models answer first; the person may even speak again before that."""
+    told = Told()
+    words = PersonWords(told.take, lambda: False)
+    asked, again = NOW - timedelta(seconds=9), NOW - timedelta(seconds=2)
+
+    words.on_voice(asked)
+    words.on_answer()
+    words.on_voice(again)
+    heard(words, "What time is it?", final=True)
+    heard(words, "And the date?", final=True)
+
+    assert [said.started_at for said in told.utterances] == [asked, again]
+
+
+async def test_a_voice_without_words_is_forgotten() -> None:
+    """Somebody coughs before the agent speaks by itself, and asks something half a minute later."""
+    told = Told()
+    words = PersonWords(told.take, lambda: False)
+
+    words.on_voice(NOW - timedelta(seconds=40))
+    words.on_answer()
+    words.on_voice(NOW - timedelta(seconds=1))
+    heard(words, "What time is it?", final=True)
+
+    assert [said.started_at for said in told.utterances] == [NOW - timedelta(seconds=1)]
+
+
 def test_a_reply_grows_and_is_settled_by_the_history() -> None:
     """Word by word as it is shown; then a final, which says whether it was cut off."""
     told = Told()

@@ -1,8 +1,6 @@
 """Fixtures for the tests of the use cases: a real database, and a clock that stands still."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,41 +10,14 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from agent_bridge.hub import LocalHub
 from agent_bridge.local_venue import LocalVenue
 from agent_bridge.tokens import Tokens
-from agent_bridge.workers import NoWorker, StartRequest, Workers
-from models import User
-from resolvers import accounts, credentials
+from agent_bridge.workers import Workers
+from resolvers import credentials
 from resolvers.backend import Backend, Config
-from resolvers.entrance import Arrival, enter
 from resolvers.ledger import Ledger
 from resolvers.rate_limits import RateLimits
-from resolvers.viewer import Viewer
-from tests.rows import START, database
-
-
-@dataclass
-class Clock:
-    """The time, which passes only when a test lets it."""
-
-    now: datetime = START + timedelta(days=1)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_by(self, **span: float) -> None:
-        self.now += timedelta(**span)
-
-
-class NoAgents:
-    """A server to which no worker has connected."""
-
-    def knows(self, agent_name: str) -> bool:
-        return False
-
-    def free(self, agent_name: str) -> int:
-        return 0
-
-    async def start(self, request: StartRequest) -> None:
-        raise NoWorker("There is no agent in this test.")
+from tests.resolvers.people import Clock, NoAgents
+from tests.resolvers.stage import Stage, staged
+from tests.rows import database
 
 
 @pytest.fixture
@@ -80,13 +51,8 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     credentials._nobodys.cache_clear()
 
 
-async def viewer_for(backend: Backend, user: User) -> Viewer:
-    """Sign a user in without asking for a password."""
-
-    async def work(conn: object) -> Arrival:
-        return Arrival(user)
-
-    entrance = await enter(backend, None, work)
-    viewer = await accounts.viewer_of_login(backend, entrance.secret)
-    assert viewer is not None
-    return viewer
+@pytest.fixture
+async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
+    """A conversation's backend, at work, with one person signed in."""
+    async with staged(backend, clock) as stage:
+        yield stage

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from agent_bridge.handler import Binding, Welcome
@@ -21,7 +22,7 @@ from resolvers.reaper import Reaper
 from resolvers.records import agent_topic
 from resolvers.saving import Message
 from resolvers.viewer import Viewer
-from tests.resolvers.conftest import Clock, viewer_for
+from tests.resolvers.people import Clock, viewer_for
 from tests.rows import START, add_user
 
 E = TypeVar("E")
@@ -94,9 +95,13 @@ class Talker:
         final: bool = False,
         revision: int | None = None,
         role: str = "USER",
+        began: float = 0.0,
         **more: Any,
     ) -> Heard:
-        """Make an utterance, with the next revision of its segment unless one is given."""
+        """Make an utterance, with the next revision of its segment unless one is given.
+
+        It began so many seconds after now, by the agent's clock.
+        """
         if revision is None:
             revision = self._revisions.get(segment, 0) + 1
         self._revisions[segment] = revision
@@ -106,7 +111,7 @@ class Talker:
             role=role,  # type: ignore[arg-type] # a test may say anything
             text=text,
             final=final,
-            started_at=self._clock(),
+            started_at=self._clock() + timedelta(seconds=began),
             **more,
         )
 

@@ -23,7 +23,7 @@ from resolvers.refusals import (
 )
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 from tests.dump import dump
-from tests.resolvers.conftest import Clock
+from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused
 from tests.rows import add_session
 

@@ -43,7 +43,7 @@ from resolvers.refusals import Conflict
 from resolvers.saving import save_session
 from resolvers.sessions import decode_cursor
 from resolvers.transaction import preview_of
-from tests.resolvers.conftest import Clock, NoAgents
+from tests.resolvers.people import Clock, NoAgents
 from tests.resolvers.stage import Stage, Talker, message, staged
 from tests.rows import START
 

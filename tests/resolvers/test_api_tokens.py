@@ -23,8 +23,8 @@ from resolvers.refusals import (
 )
 from resolvers.viewer import TokenScope, Viewer
 from tests.dump import dump
-from tests.resolvers.conftest import Clock, viewer_for
 from tests.resolvers.names import SHOWABLE, UNSHOWABLE
+from tests.resolvers.people import Clock, viewer_for
 from tests.resolvers.refused import refused
 from tests.rows import add_user
 

@@ -1,7 +1,6 @@
 """Beginning conversations, joining them, asking again for an agent, and typing."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -26,17 +25,11 @@ from resolvers.refusals import (
 from resolvers.saving import save_session
 from resolvers.viewer import TokenScope
 from tests.dump import dump
-from tests.resolvers.conftest import Clock
+from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused
 from tests.resolvers.stage import Stage, message, staged, taken
 
 UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
-
-
-@pytest.fixture
-async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    async with staged(backend, clock) as stage:
-        yield stage
 
 
 # ---------------------------------------------------------------------- startNewChat

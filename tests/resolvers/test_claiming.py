@@ -12,7 +12,7 @@ from resolvers.backend import Backend
 from resolvers.refusals import Forbidden
 from resolvers.streams import StreamEnd
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
-from tests.resolvers.conftest import Clock
+from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused
 from tests.resolvers.stage import Stage, Watcher, staged
 from tests.rows import add_user

@@ -1,7 +1,5 @@
 """What happens in a running conversation: agents come, speak and leave."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from agent_bridge.commands import Stop
@@ -10,18 +8,9 @@ from agent_bridge.protocol import Ack, Nack
 from agent_bridge.workers import NoFreePlace
 from models import EndReason, Role, SessionStatus, UtteranceSource
 from resolvers import chats, ledger, sessions
-from resolvers.backend import Backend
 from resolvers.presence import Presence
 from resolvers.saving import save_session
-from tests.resolvers.conftest import Clock
-from tests.resolvers.stage import Stage, message, not_stored, staged, taken
-
-
-@pytest.fixture
-async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    async with staged(backend, clock) as stage:
-        yield stage
-
+from tests.resolvers.stage import Stage, message, not_stored, taken
 
 # ---------------------------------------------------------------------- starting
 

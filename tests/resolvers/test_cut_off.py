@@ -1,7 +1,7 @@
 """Callers that go away: what was committed for them takes effect all the same, everywhere."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -11,19 +11,11 @@ from agent_bridge.workers import NoWorker, StartRequest
 from models import SessionStatus, database
 from models.database import Connection
 from resolvers import chats, ledger, sessions
-from resolvers.backend import Backend
 from resolvers.chats import Previous
 from resolvers.saving import save_session
-from tests.resolvers.conftest import Clock
-from tests.resolvers.stage import Stage, message, staged, taken
+from tests.resolvers.stage import Stage, message, taken
 
 CutOff = Callable[[Coroutine[Any, Any, object]], Awaitable[None]]
-
-
-@pytest.fixture
-async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    async with staged(backend, clock) as stage:
-        yield stage
 
 
 @pytest.fixture

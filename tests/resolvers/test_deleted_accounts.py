@@ -19,7 +19,7 @@ from resolvers.ledger import Ledger
 from resolvers.presence import Presence
 from resolvers.streams import StreamEnd
 from tests.dump import dump
-from tests.resolvers.conftest import Clock
+from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, staged, taken
 from tests.rows import add_sessions
 

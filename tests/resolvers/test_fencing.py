@@ -1,7 +1,6 @@
 """Which of several connections is the session's agent: the newest attempt's newest one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,15 +9,7 @@ from agent_bridge.handler import NotNow
 from agent_bridge.protocol import Ack, Nack
 from models import SessionStatus
 from resolvers import chats, ledger, sessions
-from resolvers.backend import Backend
-from tests.resolvers.conftest import Clock
-from tests.resolvers.stage import Stage, not_stored, staged, taken
-
-
-@pytest.fixture
-async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    async with staged(backend, clock) as stage:
-        yield stage
+from tests.resolvers.stage import Stage, not_stored, taken
 
 
 async def test_a_fenced_attempt_drains_its_finals_only(stage: Stage) -> None:

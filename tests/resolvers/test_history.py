@@ -17,7 +17,7 @@ from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, Unauthenticated
 from resolvers.viewer import TokenScope, Viewer
 from tests.queries import read_statements
-from tests.resolvers.conftest import viewer_for
+from tests.resolvers.people import viewer_for
 from tests.resolvers.refused import refused
 from tests.rows import START, add_session, add_sessions, add_user, utterance
 

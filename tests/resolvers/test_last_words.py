@@ -3,29 +3,21 @@
 The rules are in the design, §3, "saveSession", 6.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from agent_bridge.protocol import Ack
 from models import EndReason, Session, SessionStatus
 from resolvers import chats
-from resolvers.backend import Backend
 from resolvers.reaper import recover
 from resolvers.saving import save_session
 from resolvers.streams import StreamEnd
-from tests.resolvers.conftest import Clock
-from tests.resolvers.stage import Stage, message, staged
+from tests.resolvers.stage import Stage, message
 
 End = Callable[[Stage, Session], Awaitable[object]]
 
 OVER = StreamEnd("SESSION_ENDED", may_resume=False)
-
-
-@pytest.fixture
-async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    async with staged(backend, clock) as stage:
-        yield stage
 
 
 async def saved(stage: Stage, session: Session) -> None:

@@ -18,14 +18,8 @@ from resolvers.records import TranscriptCommitted, transcripts_topic
 from resolvers.saving import save_session
 from resolvers.transaction import SessionEdit, Transaction, preview_of
 from tests.dump import dump
-from tests.resolvers.conftest import Clock
+from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, message, staged, taken
-
-
-@pytest.fixture
-async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    async with staged(backend, clock) as stage:
-        yield stage
 
 
 @pytest.fixture

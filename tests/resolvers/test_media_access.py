@@ -1,7 +1,6 @@
 """A person's media ends with the login or API token that it came by, and with their ownership."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,17 +8,9 @@ import pytest
 from agent_bridge.venue import AccessEnded
 from models import ApiToken, Session
 from resolvers import accounts, api_tokens, chats
-from resolvers.backend import Backend
 from resolvers.viewer import TokenScope
-from tests.resolvers.conftest import Clock
-from tests.resolvers.stage import WITHIN_S, Stage, staged
+from tests.resolvers.stage import WITHIN_S, Stage
 from tests.rows import add_user
-
-
-@pytest.fixture
-async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    async with staged(backend, clock) as stage:
-        yield stage
 
 
 async def test_a_connection_names_the_access_that_it_was_made_from(stage: Stage) -> None:

@@ -1,11 +1,14 @@
-"""Where messages that the server had missed belong: beside their neighbours, and nothing moves."""
+"""Where what comes late belongs: beside its neighbours, and nothing moves."""
 
 import math
+from datetime import timedelta
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resolvers.placement import Place, place_missing
+from resolvers.placement import Place, place_by_time, place_missing
+from tests.rows import START
 
 KEYS = [f"k{index}" for index in range(8)]
 
@@ -119,3 +122,39 @@ def test_the_first_messages_of_all_keep_their_order(keys: list[str]) -> None:
     later = place_missing({}, [Place(41.5, "x")], keys)
     assert sorted(later, key=lambda key: later[key]) == keys
     assert min(later.values()) > 41.5
+
+
+# Each row: when it began, in seconds; None for what no agent of this attempt said.
+@pytest.mark.parametrize(
+    ("rows", "began", "expected"),
+    [
+        ([], 5, None),
+        ([None, None], 5, None),
+        ([1, 2], 5, None),
+        ([1, 5], 5, None),
+        ([1, 5], 3, (0, 1)),
+        ([1, 5, 3], 4, None),
+        ([1, None, 5], 3, (0, 1)),
+        ([5], 3, (-2, 0)),
+        ([None, 5, 7], 3, (0, 1)),
+        ([1, 9, 2, 8], 3, (2, 3)),
+    ],
+)
+def test_a_segment_goes_where_it_began(
+    rows: list[float | None], began: float, expected: tuple[int, int] | None
+) -> None:
+    """After the last that did not begin later, else before the first; nobody else's time counts."""
+    places = [Place(float(index), f"id{index}") for index in range(len(rows))]
+    told = {
+        place: START + timedelta(seconds=seconds)
+        for place, seconds in zip(places, rows, strict=True)
+        if seconds is not None
+    }
+
+    position = place_by_time(START + timedelta(seconds=began), told, places)
+
+    if expected is None:
+        assert position is None
+    else:
+        assert position is not None
+        assert expected[0] < position < expected[1]

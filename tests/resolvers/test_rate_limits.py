@@ -7,7 +7,7 @@ import pytest
 from resolvers import rate_limits
 from resolvers.rate_limits import Rate, RateLimits
 from resolvers.refusals import RateLimited
-from tests.resolvers.conftest import Clock
+from tests.resolvers.people import Clock
 
 THREE = Rate(3, timedelta(seconds=90))
 

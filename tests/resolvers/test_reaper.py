@@ -17,7 +17,7 @@ from resolvers.presence import Presence
 from resolvers.reaper import Reaper, recover
 from resolvers.saving import save_session
 from tests.dump import dump
-from tests.resolvers.conftest import Clock
+from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, message, staged
 
 

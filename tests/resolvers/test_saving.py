@@ -1,7 +1,6 @@
 """saveSession: what the client shows is merged with what the server has (design, section 3)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,24 +10,16 @@ from agent_bridge.commands import Stop
 from agent_bridge.protocol import Ack
 from models import EndReason, Role, Session, SessionStatus, UtteranceSource
 from resolvers import chats, history, sessions
-from resolvers.backend import Backend
 from resolvers.limits import AHEAD, EARLIEST, MESSAGES, TEXT_BYTES
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.saving import Message, Saved, save_session
 from resolvers.viewer import TokenScope
 from tests.dump import dump
-from tests.resolvers.conftest import Clock
 from tests.resolvers.refused import refused
-from tests.resolvers.stage import Stage, message, staged, taken
+from tests.resolvers.stage import Stage, message, taken
 
 UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
-
-
-@pytest.fixture
-async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    async with staged(backend, clock) as stage:
-        yield stage
 
 
 async def save(stage: Stage, session: Session, *messages: Message) -> Saved:

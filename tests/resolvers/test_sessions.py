@@ -1,6 +1,5 @@
 """Reading, naming and deleting one conversation; the cursors of its transcript."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,6 @@ from agent_bridge.commands import Gone
 from models import Session, SessionStatus, ids
 from models.running import running_by_status
 from resolvers import history, sessions, streams
-from resolvers.backend import Backend
 from resolvers.nodes import node
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
@@ -19,18 +17,11 @@ from resolvers.saving import save_session
 from resolvers.streams import StreamEnd
 from resolvers.viewer import TokenScope
 from tests.dump import dump
-from tests.resolvers.conftest import Clock
 from tests.resolvers.names import SHOWABLE, UNSHOWABLE
 from tests.resolvers.refused import refused
-from tests.resolvers.stage import Stage, message, staged, taken
+from tests.resolvers.stage import Stage, message, taken
 
 UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
-
-
-@pytest.fixture
-async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    async with staged(backend, clock) as stage:
-        yield stage
 
 
 async def test_a_session_is_read_by_its_owner_only(stage: Stage) -> None:

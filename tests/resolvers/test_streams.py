@@ -1,7 +1,6 @@
 """What a person watches: transcripts and sessions, live, replayed and ended with a reason."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -13,7 +12,6 @@ from agent_bridge.hub import LocalHub
 from models import SessionStatus
 from models.database import transact
 from resolvers import accounts, chats, sessions, streams
-from resolvers.backend import Backend
 from resolvers.ledger import Ledger
 from resolvers.reaper import recover
 from resolvers.records import (
@@ -28,17 +26,11 @@ from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticate
 from resolvers.saving import save_session
 from resolvers.streams import StreamEnd
 from resolvers.viewer import TokenScope
-from tests.resolvers.conftest import Clock
+from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused
-from tests.resolvers.stage import Stage, Watcher, message, staged
+from tests.resolvers.stage import Stage, Watcher, message
 
 UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
-
-
-@pytest.fixture
-async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    async with staged(backend, clock) as stage:
-        yield stage
 
 
 # ---------------------------------------------------------------------- replay

@@ -1,0 +1,50 @@
+"""Who takes part in the tests of the use cases, beside those of `stage.py`, and their clock."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agent_bridge.workers import NoWorker, StartRequest
+from models import User
+from resolvers import accounts
+from resolvers.backend import Backend
+from resolvers.entrance import Arrival, enter
+from resolvers.viewer import Viewer
+from tests.rows import START
+
+
+@dataclass
+class Clock:
+    """The time, which passes only when a test lets it."""
+
+    now: datetime = START + timedelta(days=1)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+class NoAgents:
+    """A server to which no worker has connected."""
+
+    def knows(self, agent_name: str) -> bool:
+        return False
+
+    def free(self, agent_name: str) -> int:
+        return 0
+
+    async def start(self, request: StartRequest) -> None:
+        raise NoWorker("There is no agent in this test.")
+
+
+async def viewer_for(backend: Backend, user: User) -> Viewer:
+    """Sign a user in without asking for a password."""
+
+    async def work(conn: object) -> Arrival:
+        return Arrival(user)
+
+    entrance = await enter(backend, None, work)
+    viewer = await accounts.viewer_of_login(backend, entrance.secret)
+    assert viewer is not None
+    return viewer
