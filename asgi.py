@@ -23,7 +23,7 @@ from resolvers.attendance import MediaEvents
 from resolvers.backend import Backend, Config, now
 from resolvers.conversation import AgentEvents
 from resolvers.ledger import Ledger
-from resolvers.rate_limits import RateLimits
+from resolvers.rate_limits import Budgets, RateLimits
 from resolvers.reaper import Reaper, recover
 from resolvers.records import SERVER_TOPIC, ServerStopping
 from schema.app import graphql_app
@@ -56,6 +56,7 @@ def build_app(settings: Settings) -> Starlette:
         media=venue,
         tokens=tokens,
         limiter=RateLimits(now),
+        budgets=Budgets(now, settings.points_per_minute) if settings.points_per_minute else None,
     )
     agent_events = AgentEvents(backend)
     workers.on_unplaced = agent_events.unplaced

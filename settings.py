@@ -85,6 +85,12 @@ class Settings(BaseSettings):
     playground: bool = Field(
         default=True, description="Whether a browser finds the playground at `/graphql`."
     )
+    points_per_minute: int = Field(
+        default=2_000_000,
+        ge=0,
+        description="The work that one viewer may ask for: points of operations that cost more "
+        "than 500 (see the limits in docs/api.md). `0`: any amount.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged: `debug`, `info`, `warning` or `error`."
     )

@@ -45,7 +45,7 @@ _UPDATED: Final = (
     "ended_at",
     "awaits_agent",
 )
-_COLUMNS: Final = ("id", "session_id", "key", "attempt", "position", *_UPDATED)
+_COLUMNS: Final = ("id", "session_id", "key", "attempt", "began_at", "position", *_UPDATED)
 _UPSERT: Final = (
     f"INSERT INTO utterances ({', '.join(_COLUMNS)}) "  # noqa: S608 - the names are those above
     f"VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (session_id, key) DO UPDATE SET "

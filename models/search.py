@@ -20,6 +20,8 @@ marks can't be confused with what was said, because what was said has no `<` lef
 """
 WORDS: Final = 32
 """So many words of a search are looked for; a pasted essay needs no more to be found."""
+LOOKED_AT: Final = 10_000
+"""Characters of a search in which words are looked for."""
 WORD_LENGTH: Final = 100
 """Characters of a word that are looked for: every word is a prefix anyway."""
 SNIPPET_WORDS: Final = 24
@@ -85,7 +87,8 @@ def parse(text: str, owner_id: str) -> Search | None:
     word also finds longer ones that begin with it. Case and accents don't matter.
     """
     # What UTF-8 or SQLite can't hold was never said.
-    text = "".join(" " if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
+    seen = text[:LOOKED_AT]
+    text = "".join(" " if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in seen)
     if not text.strip():
         return None
     # A word without a letter or digit has no token to be found by; it would match nothing.

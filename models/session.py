@@ -61,7 +61,7 @@ class Session(Model):
     heard_attempt = fields.IntField(null=True)
     """The newest attempt of which there are words."""
     heard_until = fields.DatetimeField(null=True)
-    """The latest `started_at` of its utterances: one that began earlier goes between them."""
+    """The latest `began_at` of its utterances: one that began earlier goes between them."""
 
     # Deadlines: the moment at which the reaper acts, null while there is nothing to wait for.
     start_by = fields.DatetimeField(null=True)

@@ -4,14 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tortoise.expressions import Q
-from tortoise.queryset import QuerySet
-
+from models.bulk import hydrated
 from models.database import Connection
 from models.utterance import Utterance
 
 Position = tuple[float, str]
 """(position, id) of an utterance beside which a page begins or ends."""
+
+# Written `a >= x AND (a > x OR b > y)` because SQLite seeks to the first half along the index
+# utterances_order, and scans for `a > x OR (a = x AND b > y)`.
+_AFTER: Final = "position >= ? AND (position > ? OR id > ?)"
+_BEFORE: Final = "position <= ? AND (position < ? OR id < ?)"
+_PAGE: Final = """
+SELECT * FROM utterances WHERE {where} {finality} ORDER BY position {way}, id {way} LIMIT ?"""
+_BY_NUMBER: Final = "SELECT * FROM utterances WHERE number IN ({marks})"
 
 # One of these for each session, joined by UNION ALL: each stops at its limit along the index
 # utterances_order, where a window function would number every row of every session.
@@ -34,8 +40,8 @@ DELETE FROM utterances WHERE number IN (
 
 SESSIONS_AT_ONCE: Final = 100
 """SQLite joins at most 500 SELECTs."""
-_ROWS_AT_ONCE: Final = 10_000
-"""SQLite takes at most 32,766 parameters."""
+_ROWS_AT_ONCE: Final = 500
+"""After these others have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +61,26 @@ class TranscriptQuery:
         backward: bool = False,
     ) -> list[Utterance]:
         """Read the first `limit` between the two positions, or the last ones, in order."""
-        query = self._all(conn)
-        # Written `a >= x AND (a > x OR b > y)` because SQLite seeks to the first half along the
-        # index utterances_order, and scans for `a > x OR (a = x AND b > y)`.
+        terms, values = ["session_id = ?"], list[object]([self.session_id])
         if after is not None:
-            place, row_id = after
-            query = query.filter(Q(position__gt=place) | Q(id__gt=row_id), position__gte=place)
+            terms.append(_AFTER)
+            values += [after[0], after[0], after[1]]
         if before is not None:
-            place, row_id = before
-            query = query.filter(Q(position__lt=place) | Q(id__lt=row_id), position__lte=place)
-        if backward:
-            return (await query.order_by("-position", "-id").limit(limit))[::-1]
-        return await query.order_by("position", "id").limit(limit)
+            terms.append(_BEFORE)
+            values += [before[0], before[0], before[1]]
+        page = _PAGE.format(
+            where=" AND ".join(terms),
+            finality=_finality(self.is_final),
+            way="DESC" if backward else "ASC",
+        )
+        found = await conn.execute_query_dict(page, [*values, limit])
+        rows = [hydrated(Utterance, row) for row in found]
+        return rows[::-1] if backward else rows
 
     async def count(self, conn: Connection) -> int:
         """Count the utterances on all pages."""
-        return await self._all(conn).count()
-
-    def _all(self, conn: Connection) -> QuerySet[Utterance]:
-        query = Utterance.filter(session_id=self.session_id).using_db(conn)
-        return query if self.is_final is None else query.filter(is_final=self.is_final)
+        counts = await counts_of_many(conn, [self.session_id], self.is_final)
+        return counts[self.session_id]
 
 
 async def pages_of_many(
@@ -92,9 +98,12 @@ async def pages_of_many(
     numbers = [row["number"] for row in rows]
     pages: dict[str, list[Utterance]] = {session_id: [] for session_id in session_ids}
     for start in range(0, len(numbers), _ROWS_AT_ONCE):
-        wanted = Utterance.filter(number__in=numbers[start : start + _ROWS_AT_ONCE])
-        for utterance in await wanted.using_db(conn):
-            pages[utterance.session_id].append(utterance)
+        some = numbers[start : start + _ROWS_AT_ONCE]
+        found = await conn.execute_query_dict(
+            _BY_NUMBER.format(marks=", ".join("?" * len(some))), some
+        )
+        for row in found:
+            pages[row["session_id"]].append(hydrated(Utterance, row))
     for page in pages.values():
         page.sort(key=lambda utterance: (utterance.position, utterance.id))
     return pages

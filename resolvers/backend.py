@@ -13,7 +13,7 @@ from agent_bridge.workers import StartRequest
 from models import Session
 from resolvers.ledger import Ledger
 from resolvers.presence import Presence
-from resolvers.rate_limits import RateLimits
+from resolvers.rate_limits import Budgets, RateLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,8 @@ class Backend:
     media: Media
     tokens: Tokens
     limiter: RateLimits
+    budgets: Budgets | None = None
+    """How much work each viewer may ask for; None: any."""
     presence: Presence = field(default_factory=Presence)
     asking: set[asyncio.Task[Session]] = field(default_factory=set)
     """What asks for agents just now; see `resolvers.asking`."""

@@ -25,6 +25,8 @@ from resolvers.viewer import TokenScope, Viewer
 SESSIONS_PAGE: Final = 100
 SESSIONS_DEFAULT: Final = 20
 UTTERANCES_PAGE: Final = 500
+PAGE_TEXT: Final = 2 * 1024 * 1024
+"""Characters of the texts in a page, which is shorter than asked for where they are longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ async def session_utterances(
     after = cursors.number(page.after, "after")
     before = cursors.number(page.before, "before")
     rows = await query.page(reader(), after, before, size + 1, backward=page.is_backward)
+    size = _fitting(rows, size, backward=page.is_backward)
     return sliced(rows, size, page, partial(_cursor, cursors), lambda: query.count(reader()))
 
 
@@ -156,7 +159,7 @@ async def session_utterances_of_many(
     return [
         sliced(
             found[id_],
-            size,
+            _fitting(found[id_], size, backward=page.is_backward),
             page,
             partial(_cursor, _utterance_cursors(id_, is_final)),
             partial(counts.of, id_),
@@ -183,6 +186,16 @@ class _Counts:
 
 def _utterance_cursors(session_id: str, is_final: bool | None) -> Cursors:
     return Cursors("utterances", session_id, is_final)
+
+
+def _fitting(rows: Sequence[Utterance], size: int, *, backward: bool) -> int:
+    """Return how many of these one page may hold; one at least, whatever its length."""
+    length = 0
+    for count, row in enumerate(reversed(rows) if backward else rows):
+        length += len(row.text)
+        if length > PAGE_TEXT and count > 0:
+            return min(size, count)
+    return size
 
 
 def _cursor(cursors: Cursors, utterance: Utterance) -> str:

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 WRITE_WITHIN_S: Final = 1.0
 """An interim that was published is written at most this much later."""
-CARRIED: Final = 500
+CARRIED: Final = 250
 """Changes of one session in one commit that its event carries; readers fetch more themselves."""
 CARRIED_WEIGHT: Final = 64 * 1024
 """Characters of text in one event. JSON may make twelve bytes of each, and many WebSocket clients

@@ -61,7 +61,7 @@ class RateLimits:
         while tries and tries[0] <= now - rate.per:
             tries.popleft()
         if len(tries) >= rate.count:
-            raise RateLimited(_sentence(tries[0] + rate.per - now))
+            raise _refused("Too many tries. Try again", tries[0] + rate.per - now)
         tries.append(now)
         if len(self._tries) > KEYS:
             del self._tries[next(iter(self._tries))]
@@ -89,6 +89,51 @@ class RateLimits:
         self.forget(rate, _from(address, who))
 
 
+SMALL: Final = 500
+"""Points of an operation that costs nobody anything of their budget: half a millisecond or so."""
+
+
+class Budgets:
+    """How much work everybody may ask for: a token bucket each, which a minute fills.
+
+    Args:
+        clock: tells the time.
+        per_minute: points that a minute brings, and the most that can be saved up.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], per_minute: int) -> None:
+        self._clock = clock
+        self._per_minute = per_minute
+        self._left: dict[str, tuple[float, datetime]] = {}
+        """Points that somebody had left, and when."""
+
+    def spend(self, points: int, who: str) -> None:
+        """Take what an operation of so many points costs, of somebody's budget.
+
+        Raises:
+            RateLimited: there is not so much left; nothing is taken.
+        """
+        points = max(0, points - SMALL)
+        if not points:
+            return
+        now = self._clock()
+        left, since = self._left.pop(who, (self._per_minute, now))
+        brought = (now - since).total_seconds() / 60 * self._per_minute
+        left = min(float(self._per_minute), left + max(0.0, brought))
+        # Put back last, so that those stand first who were unheard of for longest.
+        self._left[who] = (left - points if points <= left else left, now)
+        if len(self._left) > KEYS:
+            del self._left[next(iter(self._left))]
+        if points > left:
+            missing = timedelta(minutes=(points - left) / self._per_minute)
+            raise _refused("You have asked for too much at once. Go on", missing)
+
+    def spend_from(self, points: int, address: str | None) -> None:
+        """Do the same for somebody who has not signed in, by network address; see `spend`."""
+        if address is not None:
+            self.spend(points, _place_of(address))
+
+
 def _from(address: str | None, who: str) -> str:
     place = "" if address is None else _place_of(address)
     return f"{place} {who}" if who else place
@@ -106,9 +151,9 @@ def _place_of(address: str) -> str:
     return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
 
 
-def _sentence(wait: timedelta) -> str:
+def _refused(what: str, wait: timedelta) -> RateLimited:
     seconds = max(1, math.ceil(wait.total_seconds()))
     if seconds < 60:
-        return f"Too many tries. Try again in {seconds} second{'s' * (seconds != 1)}."
+        return RateLimited(f"{what} in {seconds} second{'s' * (seconds != 1)}.", seconds)
     minutes = math.ceil(seconds / 60)
-    return f"Too many tries. Try again in {minutes} minute{'s' * (minutes != 1)}."
+    return RateLimited(f"{what} in {minutes} minute{'s' * (minutes != 1)}.", seconds)

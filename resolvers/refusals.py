@@ -47,9 +47,16 @@ class Conflict(Refusal):
 
 
 class RateLimited(Refusal):
-    """Too many tries; the message says when the next one may come."""
+    """Too many tries, or too much work; the message says when the next may come."""
 
     code = "RATE_LIMITED"
+
+    def __init__(
+        self, message: str, retry_after: int = 60, *, field: Sequence[str | int] | None = None
+    ) -> None:
+        super().__init__(message, field=field)
+        self.retry_after = retry_after
+        """Seconds."""
 
 
 class QuotaExceeded(Refusal):

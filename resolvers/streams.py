@@ -39,7 +39,7 @@ from resolvers.records import (
 from resolvers.sessions import decode_cursor, encode_cursor
 from resolvers.viewer import TokenScope, Viewer
 
-PAGE: Final = 500
+PAGE: Final = 250
 """Utterances in one event while catching up."""
 REMEMBERED: Final = 1_024
 """Delivered utterances whose revisions a stream remembers, to send nothing that is older."""

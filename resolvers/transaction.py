@@ -133,7 +133,6 @@ class SessionEdit:
         else:
             return False
         self.changed[key] = row
-        self._note_heard(claim)
         return True
 
     def _note_heard(self, claim: Claim) -> None:
@@ -153,12 +152,14 @@ class SessionEdit:
             position = await self._next_position()
         elif self._end is not None:
             self._end = max(self._end, position)
+        self._note_heard(claim)
         values = {name: getattr(claim, name) for name in _CLAIMED}
         return bulk.unwritten(
             self.session.id,
             claim.key,
             position,
             attempt=claim.attempt,
+            began_at=None if claim.attempt is None else claim.started_at,
             revision=0,
             ceiling=0,
             seq=0,
@@ -181,12 +182,12 @@ class SessionEdit:
         stored = (
             await Utterance.filter(session_id=self.session.id, attempt=claim.attempt)
             .using_db(self._conn)
-            .values_list("position", "id", "started_at")
+            .values_list("position", "id", "began_at")
         )
         told = {Place(position, id_): began for position, id_, began in stored}
         for row in self.changed.values():
-            if row.attempt == claim.attempt:
-                told[Place(row.position, row.id)] = row.started_at
+            if row.attempt == claim.attempt and row.began_at is not None:
+                told[Place(row.position, row.id)] = row.began_at
         return place_by_time(claim.started_at, told, await self.places())
 
     async def _next_position(self) -> float:

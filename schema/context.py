@@ -13,6 +13,7 @@ from resolvers.entrance import Entrance
 from resolvers.refusals import BadUserInput, Forbidden
 from resolvers.viewer import Viewer
 from schema.loaders import Loaders
+from schema.weight import Weight
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,31 @@ class Request:
     """Whose browser it is known as, from a sign-in before."""
 
 
+def spend(backend: Backend, request: Request, points: int) -> None:
+    """Take what an operation costs of the budget of who sent it.
+
+    Raises:
+        RateLimited: it is used up for now.
+    """
+    if backend.budgets is None:
+        return
+    if request.viewer is not None:
+        backend.budgets.spend(points, request.viewer.user_id)
+    else:
+        backend.budgets.spend_from(points, request.address)
+
+
 class Context:
     """One operation's own; made anew for each, also on a WebSocket that carries many."""
 
     def __init__(
-        self, backend: Backend, request: Request, document: DocumentNode, *, remember: bool = False
+        self,
+        backend: Backend,
+        request: Request,
+        document: DocumentNode,
+        *,
+        remember: bool = False,
+        is_answer: bool = True,
     ) -> None:
         self.backend = backend
         self.request = request
@@ -41,6 +62,8 @@ class Context:
         """Who asks; None when nobody is signed in. Changes when the operation signs in or out."""
         self.document = document
         self._remember = remember
+        self.weight = Weight() if is_answer else None
+        """None for a subscription: how much an event carries is limited where it is made."""
         self.entrance: Entrance | None = None
         self.has_left = False
 

@@ -31,6 +31,8 @@ class Operation:
     node: OperationDefinitionNode
     needs: scopes.Needs
     """The scopes of an API token that it needs."""
+    cost: int
+    """Points that it costs with its variables; of a subscription, those of one event."""
 
     @property
     def type(self) -> OperationType:
@@ -48,12 +50,11 @@ class DocumentRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A valid document, and whether its cost depends on a request's variables."""
+    """A valid document, and what was found out of its operations, by their names."""
 
     document: DocumentNode
-    may_nest: bool
     needs: dict[str | None, scopes.Needs]
-    """By the operations' names."""
+    costs: dict[str | None, cost.Cost]
 
 
 class Documents:
@@ -84,8 +85,8 @@ class Documents:
         """Return the operation that a request means.
 
         Raises:
-            DocumentRefused: for anything wrong with the document, no such operation in it, or more
-                objects than are given at once.
+            DocumentRefused: for anything wrong with the document, no such operation in it, or one
+                that costs too much.
         """
         known = self._known.get(query)
         if known is None:
@@ -94,21 +95,22 @@ class Documents:
         else:
             self._known.move_to_end(query)
         node = _chosen(known.document, name)
-        operation = Operation(known.document, node, known.needs[_name_of(node)])
-        if known.may_nest and (
-            errors := cost.too_costly(operation.document, operation.node, variables)
-        ):
+        chosen = _name_of(node)
+        points = known.costs[chosen].of(variables or {})
+        if errors := cost.too_costly(points):
             raise DocumentRefused(errors)
-        return operation
+        return Operation(known.document, node, known.needs[chosen], points)
 
     def _looked_at(self, query: str) -> _Known:
         document = self._checked(query)
-        needs = {
-            _name_of(node): scopes.needs_of(self._schema, document, node)
-            for node in document.definitions
-            if isinstance(node, OperationDefinitionNode)
-        }
-        return _Known(document, cost.may_nest(query), needs)
+        operations = [
+            node for node in document.definitions if isinstance(node, OperationDefinitionNode)
+        ]
+        return _Known(
+            document,
+            {_name_of(one): scopes.needs_of(self._schema, document, one) for one in operations},
+            {_name_of(one): cost.cost_of(self._schema, document, one) for one in operations},
+        )
 
     def _checked(self, query: str) -> DocumentNode:
         try:

@@ -9,7 +9,7 @@ import structlog
 from graphql import GraphQLError
 
 from models.storage import NotStored
-from resolvers.refusals import BadUserInput, Refusal
+from resolvers.refusals import BadUserInput, RateLimited, Refusal
 
 logger = structlog.get_logger(__name__)
 
@@ -49,6 +49,8 @@ def refuse(refusal: Refusal) -> FormattedError:
     extensions: dict[str, Any] = {"code": refusal.code}
     if refusal.field is not None:
         extensions["field"] = refusal.field
+    if isinstance(refusal, RateLimited):
+        extensions["retryAfter"] = refusal.retry_after
     return {"message": refusal.message, "extensions": extensions}
 
 

@@ -25,7 +25,6 @@ from graphql import (
 )
 from graphql.execution import Executor, create_source_event_stream
 from graphql.execution.collect_fields import collect_fields
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from resolvers.streams import TranscriptEvent
 from schema import errors
@@ -33,6 +32,7 @@ from schema.compiled import compiled
 from schema.context import Context
 from schema.documents import DocumentRefused, Operation
 from schema.executable import EXECUTABLE
+from schema.execution import execution_of
 
 _SELECTIONS: Final = 64
 """Selections that are remembered for the next who subscribes with the same document."""
@@ -159,14 +159,7 @@ async def watch(
     Raises:
         DocumentRefused: the variables don't fit, or the resolver refused.
     """
-    name = operation.node.name
-    executor = StrawberryGraphQLCoreExecutionContext.build(
-        EXECUTABLE._schema,
-        operation.document,
-        context_value=context,
-        raw_variable_values=dict(variables or {}),
-        operation_name=name.value if name is not None else None,
-    )
+    executor = await execution_of(EXECUTABLE._schema, operation, variables, context)
     if isinstance(executor, list):
         raise DocumentRefused(executor)
     found = create_source_event_stream(executor)

@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from graphql import OperationType
+from graphql import ExecutionResult, OperationType
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from strawberry.asgi import GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types import ExecutionResult
 from strawberry.types.unset import UNSET
 
 from resolvers.backend import Backend
-from resolvers.refusals import BadUserInput, Refusal
+from resolvers.refusals import BadUserInput, RateLimited, Refusal
 from schema import errors, limits, negotiation, playground, scopes
 from schema.access import Access
-from schema.context import Context, Request
+from schema.context import Context, Request, spend
 from schema.documents import DocumentRefused, Documents
 from schema.events import Selections
-from schema.executable import EXECUTABLE, is_request_error
+from schema.executable import EXECUTABLE
+from schema.execution import execute, is_request_error
 from schema.requests import GraphQLRequest, from_mapping, from_query_string, read_json
 from schema.websocket import Connection, SocketAdapter, TransportHandler
 
@@ -131,6 +131,8 @@ class GraphQLEndpoint(GraphQL[Any, None]):
             return _refused(media_type, refusal.status, told, headers)
         except Refusal as refusal:
             headers = {"WWW-Authenticate": "Bearer"} if refusal.code == "UNAUTHENTICATED" else {}
+            if isinstance(refusal, RateLimited):
+                headers["Retry-After"] = str(refusal.retry_after)
             status = _STATUS.get(refusal.code, 400)
             return _refused(media_type, status, errors.refuse(refusal), headers)
         except ClientDisconnect:
@@ -154,9 +156,10 @@ class GraphQLEndpoint(GraphQL[Any, None]):
             return _request_error(media_type, errors.present_all(refused.errors))
         _check_type(request.method, operation.type)
         scopes.check(asks.viewer, operation.needs)
+        spend(self.backend, asks, operation.cost)
         is_query = operation.type is OperationType.QUERY
         context = Context(self.backend, asks, operation.document, remember=is_query)
-        result = await _execute(context, asked)
+        result = await execute(EXECUTABLE._schema, operation, asked.variables, context)
         response = _result(media_type, result)
         if context.entrance is not None:
             self.access.set_cookie(response, context.entrance)
@@ -172,15 +175,6 @@ def _preflight(request: HTTPRequest) -> Response:
     names = f"Accept, Authorization, Content-Type{', ' if allowed else ''}{allowed}"
     headers = {**_PREFLIGHT, "Access-Control-Allow-Headers": names}
     return Response(status_code=204, headers=headers)
-
-
-async def _execute(context: Context, asked: GraphQLRequest) -> ExecutionResult:
-    return await EXECUTABLE.execute(
-        asked.query,
-        variable_values=asked.variables,
-        context_value=context,
-        operation_name=asked.operation_name,
-    )
 
 
 def _is_for_a_person(request: HTTPRequest) -> bool:

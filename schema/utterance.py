@@ -65,7 +65,12 @@ class Utterance(Node):
 
     @classmethod
     def is_type_of(cls, obj: object, info: Any) -> bool:
-        return isinstance(obj, _SOURCES)
+        if not isinstance(obj, _SOURCES):
+            return False
+        # Asked for each utterance, wherever it is told, before any of its fields is.
+        if (weight := getattr(info.context, "weight", None)) is not None:
+            weight.take(obj.text, info)
+        return True
 
 
 @strawberry.type(description="An utterance in a list.")

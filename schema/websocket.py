@@ -22,7 +22,6 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     Operation as RunningOperation,
 )
-from strawberry.types import ExecutionResult
 
 from agent_bridge.hub import ReaderTooSlow
 from agent_bridge.protocol import close_reason
@@ -31,10 +30,11 @@ from resolvers.refusals import BadUserInput, QuotaExceeded, Refusal
 from resolvers.viewer import Viewer
 from schema import errors, limits, scopes
 from schema.access import Access
-from schema.context import Context, Request
+from schema.context import Context, Request, spend
 from schema.documents import DocumentRefused, Documents, Operation
 from schema.events import EventFailed, Selections, watch, write_json
-from schema.executable import EXECUTABLE, is_request_error
+from schema.executable import EXECUTABLE
+from schema.execution import execute, is_request_error
 from schema.requests import read_json
 
 BAD_REQUEST = 4400
@@ -74,6 +74,7 @@ class Connection:
         self.documents = documents
         self.selections = selections
         self.connection_params: dict[str, object] = {}
+        self.address = socket.client.host if socket.client else None
         self._access = access
         self._socket = socket
 
@@ -217,17 +218,26 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
         self, operation: RunningOperation[Connection, None]
     ) -> list[errors.FormattedError]:
         """Send what an operation gives; return the errors that ended it, none as a rule."""
-        request = Request(await self.context.viewer(), is_websocket=True)
+        address = self.context.address
+        request = Request(await self.context.viewer(), is_websocket=True, address=address)
         found = self.context.documents.operation(
             operation.query, operation.operation_name, operation.variables
         )
         scopes.check(request.viewer, found.needs)
+        spend(self.context.backend, request, found.cost)
         is_query = found.type is OperationType.QUERY
-        context = Context(self.context.backend, request, found.document, remember=is_query)
-        if found.type is OperationType.SUBSCRIPTION:
+        is_watched = found.type is OperationType.SUBSCRIPTION
+        context = Context(
+            self.context.backend,
+            request,
+            found.document,
+            remember=is_query,
+            is_answer=not is_watched,
+        )
+        if is_watched:
             await self._watch(operation, found, context)
             return []
-        return await self._answer(operation, context)
+        return await self._answer(operation, found, context)
 
     async def _watch(
         self, operation: RunningOperation[Connection, None], found: Operation, context: Context
@@ -255,23 +265,15 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
                     await send(await events.athrow(slow))
 
     async def _answer(
-        self, operation: RunningOperation[Connection, None], context: Context
+        self, operation: RunningOperation[Connection, None], found: Operation, context: Context
     ) -> list[errors.FormattedError]:
-        results = await EXECUTABLE.stream(
-            operation.query,
-            variable_values=operation.variables,
-            context_value=context,
-            operation_name=operation.operation_name,
-        )
-        async with aclosing(results):
-            async for result in results:
-                assert isinstance(result, ExecutionResult)  # incremental delivery is off
-                told = errors.present_all(result.errors or [])
-                if is_request_error(result):
-                    return told
-                payload = {"errors": told, "data": result.data} if told else {"data": result.data}
-                following: Any = {"id": operation.id, "type": "next", "payload": payload}
-                await operation.send_operation_message(following)
+        result = await execute(EXECUTABLE._schema, found, operation.variables, context)
+        told = errors.present_all(result.errors or [])
+        if is_request_error(result):
+            return told
+        payload = {"errors": told, "data": result.data} if told else {"data": result.data}
+        following: Any = {"id": operation.id, "type": "next", "payload": payload}
+        await operation.send_operation_message(following)
         return []
 
 

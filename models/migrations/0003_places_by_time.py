@@ -8,6 +8,11 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.AddField(model_name="Utterance", name="attempt", field=fields.IntField(null=True)),
+        ops.AddField(
+            model_name="Utterance",
+            name="began_at",
+            field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
+        ),
         ops.AddField(model_name="Session", name="heard_attempt", field=fields.IntField(null=True)),
         ops.AddField(
             model_name="Session",

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from agent_bridge.protocol import Utterance
@@ -47,6 +47,7 @@ class Spoken:
     acknowledged: dict[int, float] = field(default_factory=dict)
     """The revisions of finals that the server has promised to keep, and when (`time.time`)."""
     refused: dict[int, str] = field(default_factory=dict)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(slots=True)

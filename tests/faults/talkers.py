@@ -185,7 +185,7 @@ class Talker:
             role=role,
             text=f"{segment[-6:]} says part {part} “{'so ' * self._rng.randint(1, 20)}” ✓",
             final=final,
-            started_at=now,
+            started_at=spoken.began,
             ended_at=now if final else None,
             interrupted=interrupted,
             confidence=round(self._rng.random(), 3) if final else None,

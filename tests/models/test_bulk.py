@@ -13,6 +13,7 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 def made(session: Session, key: str, text: str, **other: Any) -> Utterance:
     values: dict[str, Any] = {
         "attempt": 2,
+        "began_at": NOON,
         "agent_revision": 7,
         "revision": 1,
         "ceiling": 65,

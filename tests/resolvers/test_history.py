@@ -6,6 +6,7 @@ import pytest
 
 from models import Session, SessionStatus, User, Utterance, ids
 from models.database import reader, transact
+from resolvers import history
 from resolvers.backend import Backend
 from resolvers.history import (
     SessionFilter,
@@ -279,6 +280,30 @@ async def test_a_long_transcript_comes_in_pages_of_five_hundred(
     assert (len(page.items), page.has_next, len(statements)) == (500, True, 1)
     assert await Utterance.all().using_db(reader()).count() == 501
     assert ids.kind_of(page.items[0].id) == ids.UTTERANCE
+
+
+async def test_a_page_of_very_long_texts_is_shorter(
+    backend: Backend, ada: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From both ends; nothing is left out, and a text that is longer than a page comes alone."""
+    monkeypatch.setattr(history, "PAGE_TEXT", 10)
+    texts = ["a" * 6, "b" * 6, "c" * 20, "d", "e"]
+    session = await _add(ada, *texts)
+    forward: list[list[str]] = []
+    page = await session_utterances(backend, ada, session, Page(first=5))
+    while True:
+        forward.append([row.text for row in page.items])
+        if not page.has_next:
+            break
+        page = await session_utterances(
+            backend, ada, session, Page(first=5, after=page.cursors[-1])
+        )
+    assert forward == [[texts[0]], [texts[1]], [texts[2]], ["d", "e"]]
+
+    last = await session_utterances(backend, ada, session, Page(last=5))
+    assert ([row.text for row in last.items], last.has_previous) == (["d", "e"], True)
+    [many] = await session_utterances_of_many(backend, ada, [session], Page(last=5))
+    assert [row.text for row in many.items] == ["d", "e"]
 
 
 @pytest.mark.parametrize(

@@ -213,8 +213,8 @@ async def test_a_merge_that_is_too_large_for_an_event_is_read(stage: Stage) -> N
         stage.backend, stage.viewer, session.id, [message(f"k{index}") for index in range(1100)]
     )
 
-    batches = [await watcher.next() for _ in range(3)]
-    assert [len(event.utterances) for event in batches] == [500, 500, 100]
+    batches = [await watcher.next() for _ in range(5)]
+    assert [len(event.utterances) for event in batches] == [250, 250, 250, 250, 100]
     assert {event.is_caught_up for event in batches} == {True}
 
 

@@ -8,7 +8,7 @@ SESSION = """
 fragment S on Session {
   id title status agentName agentState failure { code message isRetryable } createdAt startedAt
   endedAt endReason durationMs utteranceCount preview version transcriptCursor
-  utterances(isFinal: true) { ...UC }
+  utterances(first: 10, isFinal: true) { ...UC }
 }
 """
 ONE_UTTERANCE = """

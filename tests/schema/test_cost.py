@@ -1,29 +1,37 @@
-"""Lists in lists multiply, and what they multiply to is bounded."""
+"""What an operation may cost is told before it runs, and is what it costs."""
 
 from typing import Any
 
 import pytest
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    get_introspection_query,
+    get_named_type,
+    is_leaf_type,
+)
 
+from resolvers.rate_limits import SMALL
+from schema import cost
 from schema.documents import DocumentRefused, Documents
 from schema.executable import EXECUTABLE
 
+UTTERANCE = (
+    "id key revision role speaker source text isFinal isInterrupted position language confidence "
+    "startedAt endedAt"
+)
 NESTED = """
 query($sessions: Int, $utterances: Int = 500) {
   sessionHistory(first: $sessions) { nodes { utterances(last: $utterances) { nodes { id } } } }
 }
 """
-LATEST = (
-    "{ sessionHistory(first: 10) { edges { node { utterances(first: 500) { totalCount } } } } }"
-)
-BY_IDS = """
-query($ids: [ID!]!) {
-  nodes(ids: $ids) { ... on Session { utterances(last: 100) { nodes { id } } } }
-}
-"""
-CIRCLES = "{ sessionHistory(first: 1) { nodes { ...S } } } fragment S on Session { utterances { \
-nodes { session { utterances { nodes { session { utterances { totalCount } } } } } } } }"
-EVENTS = "subscription($id: ID!) { transcripts(sessionId: $id) { utterances { session { %s } } } }"
+BY_IDS = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Session { %s } } }"
+EVENTS = "subscription($id: ID!) { transcripts(sessionId: $id) { utterances { %s } } }"
 SAVED = "mutation($i: SaveSessionInput!) { saveSession(input: $i) { conflicts { kept { %s } } } }"
+MANY = " ".join(f"s{n}: session {{ id title status version preview }}" for n in range(45))
+TEXTS = " ".join(f"t{n}: text" for n in range(50))
 
 
 @pytest.fixture
@@ -32,39 +40,110 @@ def documents() -> Documents:
 
 
 @pytest.mark.parametrize(
+    ("query", "variables", "points"),
+    [
+        ("{ __typename }", {}, 101),
+        ("{ viewer { id } }", {}, 152),
+        ('{ session(id: "ses_x") { id title } }', {}, 153),
+        # A request, a connection (1 + 50), and 20 rows (5 + 1) in a list.
+        ("{ sessionHistory { nodes { id } } }", {}, 100 + 51 + 1 + 20 * 6),
+        ("{ sessionHistory(first: 3) { nodes { id } } }", {}, 100 + 51 + 1 + 3 * 6),
+        ("{ sessionHistory(last: 3) { nodes { id } totalCount } }", {}, 100 + 51 + 1 + 18 + 51),
+        (NESTED, {"sessions": 2, "utterances": 3}, 100 + 51 + 1 + 2 * (5 + 51 + 1 + 3 * 6)),
+        (NESTED, {"sessions": 1}, 100 + 51 + 1 + 5 + 51 + 1 + 500 * 6),
+        (NESTED, {"sessions": None, "utterances": 1.0}, 100 + 51 + 1 + 20 * (5 + 51 + 1 + 6)),
+        (BY_IDS % "id", {"ids": ["a", "b"]}, 100 + 51 + 2 * 2),
+        (BY_IDS % "id", {}, 100 + 51 + 100 * 2),
+        (EVENTS % "text", {}, 1 + 1 + 250 * 6),
+    ],
+)
+def test_points(documents: Documents, query: str, variables: dict[str, Any], points: int) -> None:
+    """A field counts one, a row five, a read fifty, a request a hundred; lists multiply."""
+    for _ in range(2):
+        assert documents.operation(query, None, variables).cost == points
+
+
+@pytest.mark.parametrize(
     ("query", "variables"),
     [
-        (NESTED, None),
-        (NESTED, {"sessions": 100, "utterances": 100}),
-        (NESTED, {"sessions": None, "utterances": None}),
-        (LATEST, {}),
-        (BY_IDS, {}),
-        (EVENTS % "title", {}),
+        (f'{{ session(id: "s") {{ title utterances {{ nodes {{ {UTTERANCE} }} }} }} }}', {}),
+        (NESTED, {"sessions": 20, "utterances": 80}),
+        (
+            "{ sessionHistory(first: 100) { edges { cursor node { id title status preview version "
+            "createdAt endedAt utteranceCount } match { snippet utterance { id text } } } } }",
+            {},
+        ),
+        (EVENTS % UTTERANCE, {}),
+        (EVENTS % "text session { title }", {}),
         (SAVED % "text session { id }", {}),
+        (get_introspection_query(descriptions=True, input_value_deprecation=True), {}),
     ],
 )
 def test_what_an_app_asks_for_is_given(
-    documents: Documents, query: str, variables: dict[str, Any] | None
+    documents: Documents, query: str, variables: dict[str, Any]
 ) -> None:
-    """A page of the history with its transcripts, changes with their session, conflicts."""
+    """A transcript, the history with the newest of each, changes, conflicts, the schema."""
     documents.operation(query, None, variables)
 
 
 @pytest.mark.parametrize(
-    ("query", "variables", "objects"),
+    ("query", "variables"),
     [
-        (NESTED, {"sessions": 100}, 100 * 501),
-        (NESTED, {"sessions": 25}, 25 * 501),
-        (CIRCLES, {}, 1 + 500 + 500**2 + 500**3),
-        (EVENTS % "utterances { totalCount }", {}, 500 * 501),
-        (SAVED % "session { utterances { totalCount } }", {}, 10_000 * 501),
+        (NESTED, {}),
+        (NESTED, {"sessions": 100}),
+        (NESTED, {"sessions": None, "utterances": None}),
+        # The same conversation again and again, in a list of its own utterances.
+        (f'{{ session(id: "s") {{ utterances(first: 100) {{ nodes {{ {MANY} }} }} }} }}', {}),
+        (BY_IDS % f"utterances(first: 4) {{ nodes {{ {MANY} }} }}", {"ids": ["a"] * 100}),
+        (f'{{ session(id: "s") {{ utterances {{ nodes {{ {TEXTS} }} }} }} }}', {}),
+        (EVENTS % "session { utterances { nodes { id } } }", {}),
+        (EVENTS % TEXTS, {}),
+        (SAVED % "session { utterances { totalCount } }", {}),
+        (
+            "{ sessionHistory(first: 1) { nodes { ...S } } } fragment S on Session { utterances { "
+            "nodes { session { utterances { nodes { session { id } } } } } } }",
+            {},
+        ),
     ],
 )
 def test_what_multiplies_too_far_is_refused_before_it_is_read(
-    documents: Documents, query: str, variables: dict[str, Any], objects: int
+    documents: Documents, query: str, variables: dict[str, Any]
 ) -> None:
-    """With the number it could come to; a remembered document is counted again."""
+    """With the points it comes to; a remembered document is counted again."""
     for _ in range(2):
         with pytest.raises(DocumentRefused) as refused:
             documents.operation(query, None, variables)
-        assert f"may give {objects} objects" in refused.value.errors[0].message
+        message = refused.value.errors[0].message
+        assert message.startswith("The operation costs ")
+        assert int(message.split()[3]) > cost.MAX_COST
+
+
+def test_a_fragment_counts_each_time_it_is_used(documents: Documents) -> None:
+    """On a connection with the length that is asked for there, wherever else it stands."""
+    query = """{
+      one: sessionHistory(first: 1) { ...Page } ten: sessionHistory(first: 10) { ...Page }
+    }
+    fragment Page on SessionConnection { nodes { ...Id } }
+    fragment Id on Session { id }"""
+
+    assert documents.operation(query).cost == 100 + 2 * 52 + 6 + 60
+
+
+def test_every_list_of_the_schema_has_a_length() -> None:
+    """A new list of objects must say how long it may be, or be in a connection that does."""
+    for name, kind in EXECUTABLE._schema.type_map.items():
+        if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) or name.startswith("__"):
+            continue
+        for field, found in kind.fields.items():
+            inner = found.type.of_type if isinstance(found.type, GraphQLNonNull) else found.type
+            is_list = isinstance(inner, GraphQLList)
+            if is_list and not is_leaf_type(get_named_type(found.type)):
+                is_known = (name, field) in {*cost._LISTS, ("Query", "nodes")}
+                assert is_known or name.endswith("Connection"), f"{name}.{field}"
+            if str(get_named_type(found.type)).endswith("Connection"):
+                assert (name, field) in cost._PAGES, f"{name}.{field}"
+
+
+def test_what_pages_ask_for_all_the_time_is_free(documents: Documents) -> None:
+    """Small operations are not taken from anybody's budget."""
+    assert documents.operation("{ viewer { id email isGuest } }").cost < SMALL

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 import models
 from resolvers import accounts, sessions
-from resolvers.refusals import Refusal
+from resolvers.refusals import RateLimited, Refusal
 from tests.schema.clients import Http
 
 SESSION = "query Q($s: ID!) { session(id: $s) { id } }"
@@ -44,7 +44,8 @@ async def test_every_refusal_keeps_its_code(
         refusal = await guest.refusal(SESSION, {"s": "x"})
 
     assert refusal["message"] == "Do something else."
-    assert refusal["extensions"] == {"code": kind.code, "field": ["a", 3]}
+    more = {"retryAfter": 60} if kind is RateLimited else {}
+    assert refusal["extensions"] == {"code": kind.code, "field": ["a", 3], **more}
     assert logs == []
 
 

@@ -1,0 +1,110 @@
+"""Too many values are refused before any of them is read."""
+
+from typing import Any
+
+import pytest
+from graphql import GraphQLEnumType, GraphQLInputObjectType, get_named_type
+
+from resolvers.refusals import BadUserInput
+from schema import variables
+from schema.documents import Documents
+from schema.executable import EXECUTABLE
+from tests.schema.clients import Http
+
+SCHEMA = EXECUTABLE._schema
+HISTORY = "query($f: SessionFilter) { sessionHistory(filter: $f) { totalCount } }"
+STATUS = "query($s: [SessionStatus!]) { sessionHistory(filter: {status: $s}) { totalCount } }"
+BY_IDS = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+TOKEN = "mutation($i: CreateApiTokenInput!) { createApiToken(input: $i) { apiToken { id } } }"
+SAVE = "mutation($i: SaveSessionInput!) { saveSession(input: $i) { createdCount } }"
+
+
+def count(query: str, given: dict[str, Any]) -> int:
+    return variables.check(SCHEMA, Documents(SCHEMA).operation(query, None, {}).node, given)
+
+
+@pytest.mark.parametrize(
+    ("query", "given", "field"),
+    [
+        (HISTORY, {"f": {"status": ["ENDED"] * 800_000}}, ["status"]),
+        (STATUS, {"s": ["ENDED"] * 21}, ["s"]),
+        (BY_IDS, {"ids": ["ses_x"] * 101}, ["ids"]),
+        (TOKEN, {"i": {"name": "a", "scopes": ["SESSIONS_READ"] * 400_000}}, ["scopes"]),
+        (SAVE, {"i": {"sessionId": "ses_x", "messages": [{}] * 10_001}}, ["messages"]),
+        (HISTORY, {"f": {f"x{n}": 1 for n in range(600)}}, []),
+        (
+            HISTORY,
+            {"f": {"createdAt": {"x" * 100_000 + str(n): 1 for n in range(6)}}},
+            ["createdAt"],
+        ),
+        (SAVE, {"i": {"messages": [{"nonsense": 1}] * 10_000}}, ["messages", 5]),
+    ],
+)
+def test_too_much_is_refused(query: str, given: dict[str, Any], field: list[str | int]) -> None:
+    """With the place of what is too much, and in few words."""
+    with pytest.raises(BadUserInput) as refused:
+        count(query, given)
+
+    assert refused.value.field == field
+    assert len(refused.value.message) < 200
+
+
+@pytest.mark.parametrize(
+    ("query", "given", "values"),
+    [
+        (HISTORY, {}, 0),
+        (HISTORY, {"f": None, "more": [1] * 1_000_000}, 1),
+        (HISTORY, {"f": {"search": "x", "status": ["ENDED", "ACTIVE"]}}, 5),
+        (BY_IDS, {"ids": ["ses_x"] * 100}, 101),
+        # One instead of a list of one, and what is of another type: graphql-core knows and says.
+        (BY_IDS, {"ids": "ses_x"}, 1),
+        (HISTORY, {"f": [1, 2, 3]}, 1),
+        (SAVE, {"i": {"messages": [{"key": "k"}] * 10_000}}, 20_002),
+    ],
+)
+def test_everything_else_is_only_counted(query: str, given: dict[str, Any], values: int) -> None:
+    """What may be too much to be read in one go; whether it fits is told by graphql-core."""
+    assert count(query, given) == values
+
+
+def test_every_list_of_an_input_has_a_length() -> None:
+    """A new one must say how long it may be."""
+    for kind in SCHEMA.type_map.values():
+        if isinstance(kind, GraphQLInputObjectType):
+            for name, field in kind.fields.items():
+                if "[" in str(field.type):
+                    assert get_named_type(field.type).name in variables.LENGTHS, f"{kind}.{name}"
+    for name in variables.LENGTHS:
+        kind = SCHEMA.type_map[name]
+        if isinstance(kind, GraphQLEnumType):
+            assert len(kind.values) <= variables.LENGTHS[name]
+
+
+async def test_what_is_refused_has_done_nothing(guest: Http) -> None:
+    """No token is made of 400,000 scopes."""
+    scopes = ["SESSIONS_READ"] * 400_000
+
+    refusal = await guest.refusal(TOKEN, {"i": {"name": "a", "scopes": scopes}})
+
+    assert refusal["extensions"] == {"code": "BAD_USER_INPUT", "field": ["scopes"]}
+    assert refusal["message"] == "`scopes` may have 20 items at most, not 400,000."
+    tokens = await guest.data("{ viewer { apiTokens { totalCount } } }")
+    assert tokens["viewer"]["apiTokens"]["totalCount"] == 0
+
+
+async def test_many_unknown_fields_make_one_short_error(guest: Http) -> None:
+    """Without a guess for each of what it may have meant."""
+    answer = await guest.post(HISTORY, {"f": {f"searchh{n}": "x" for n in range(600)}})
+
+    [error] = answer.json()["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert "SessionFilter has no field 'searchh5'" in error["message"]
+    assert len(answer.content) < 1_000
+
+
+async def test_a_search_of_megabytes_is_looked_at_as_far_as_words_are_looked_for(
+    guest: Http,
+) -> None:
+    """It is a search like any other."""
+    found = await guest.data(HISTORY, {"f": {"search": "word " * 1_000_000}})
+    assert found["sessionHistory"]["totalCount"] == 0

@@ -1,0 +1,129 @@
+"""Nobody's operations keep the server from others: how much, how long, and how large."""
+
+import asyncio
+import itertools
+import time
+
+import pytest
+
+from models import User
+from resolvers.backend import Backend
+from resolvers.rate_limits import Budgets
+from schema import execution, weight
+from tests.rows import add_session
+from tests.schema.clients import Http, Socket
+
+HISTORY = "{ sessionHistory(first: 100) { nodes { id title status preview version } } }"
+"""1,152 points."""
+TRANSCRIPT = "query($id: ID!) { session(id: $id) { utterances { nodes { %s } } } }"
+
+
+def budget(backend: Backend, per_minute: int) -> None:
+    backend.budgets = Budgets(backend.clock, per_minute)
+
+
+async def owner(guest: Http) -> User:
+    found = await guest.data("{ viewer { id } }")
+    return await User.get(id=found["viewer"]["id"])
+
+
+async def test_who_has_asked_for_too_much_is_told_when_to_go_on(
+    guest: Http, stranger: Http, backend: Backend
+) -> None:
+    """By HTTP's own header too; what is small goes on, and so does everybody else."""
+    budget(backend, 1_500)
+    for _ in range(2):
+        assert "errors" not in (await guest.post(HISTORY)).json()
+
+    refused = await guest.post(HISTORY)
+
+    [error] = refused.json()["errors"]
+    assert refused.status_code == 429
+    assert error["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 19}
+    assert error["message"] == "You have asked for too much at once. Go on in 19 seconds."
+    assert refused.headers["retry-after"] == "19"
+    await guest.data("{ viewer { id } }")
+    await stranger.data(HISTORY)
+
+
+async def test_a_socket_spends_of_the_same_budget(guest: Http, url: str, backend: Backend) -> None:
+    """A viewer has one, over however many sockets; subscribing costs what an event does."""
+    budget(backend, 1_500)
+    await guest.data(HISTORY)
+    async with Socket(url, cookie=guest.cookie) as socket:
+        await socket.init()
+        await socket.subscribe(HISTORY)
+        await socket.next()
+        assert (await socket.receive())["type"] == "complete"
+        await socket.subscribe(HISTORY, id="2")
+        error = await socket.error("2")
+    assert error["extensions"]["code"] == "RATE_LIMITED"
+
+
+async def test_who_has_not_signed_in_spends_by_address(client: Http, backend: Backend) -> None:
+    """Introspection, for one, which anybody may ask for."""
+    budget(backend, 1_000)
+    query = "{ __schema { types { name description fields { name description } } } }"
+    answers = [await client.post(query) for _ in range(3)]
+    assert [answer.status_code for answer in answers][-1] == 429
+    assert "data" in answers[0].json()
+
+
+async def test_an_answer_holds_so_much_text(guest: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted as often as it is selected, wherever an utterance is told, before it is built."""
+    monkeypatch.setattr(weight, "MAX_TEXT", 1_000)
+    session = await add_session(await owner(guest), *["x" * 100] * 5)
+    variables = {"id": session.id}
+
+    await guest.data(TRANSCRIPT % "text", variables)
+    await guest.data(TRANSCRIPT % "a: text b: text", variables)
+    for query in (
+        TRANSCRIPT % "a: text b: text c: text",
+        TRANSCRIPT % "a: text ...T" + " fragment T on Utterance { b: text ... { c: text } }",
+        "query($id: ID!) { session(id: $id) { one: utterances { nodes { text } } "
+        "two: utterances { nodes { text } } three: utterances { edges { node { text } } } } }",
+    ):
+        [error] = (await guest.post(query, variables)).json()["errors"]
+        assert error["extensions"]["code"] == "BAD_USER_INPUT"
+        assert "MiB of text" in error["message"]
+    # Without its text an utterance weighs nothing.
+    await guest.data(TRANSCRIPT % "id key role", variables)
+
+
+async def test_others_have_their_turn_while_long_lists_are_told(
+    guest: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many milliseconds, however long they are; three lists share the time."""
+    now = itertools.count(step=execution.TURN_S / 10)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(now))
+    begun: list[int] = []
+    begin = execution.Execution._begin_turn
+
+    def counted(self: execution.Execution, waiting: asyncio.Future[None]) -> None:
+        begun.append(1)
+        begin(self, waiting)
+
+    monkeypatch.setattr(execution.Execution, "_begin_turn", counted)
+    session = await add_session(await owner(guest), *["hello"] * 100)
+    query = "query($id: ID!) { session(id: $id) { %s } }"
+    lists = " ".join(f"l{n}: utterances(last: {90 + n}) {{ nodes {{ key }} }}" for n in range(3))
+
+    data = await guest.data(query % lists, {"id": session.id})
+
+    keys = [f"key-{n}" for n in range(100)]
+    for n in range(3):
+        assert [one["key"] for one in data["session"][f"l{n}"]["nodes"]] == keys[10 - n :]
+    # The clock goes on by a tenth of a turn whenever it is looked at: after each item.
+    assert 20 <= len(begun) <= 40
+
+
+async def test_a_fault_in_a_long_list_names_its_place(
+    guest: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a short one: the path of an error leads to the item."""
+    monkeypatch.setattr(weight, "MAX_TEXT", 100 * 30)
+    session = await add_session(await owner(guest), *["x" * 100] * 40)
+
+    [error] = (await guest.post(TRANSCRIPT % "text", {"id": session.id})).json()["errors"]
+
+    assert error["path"] == ["session", "utterances", "nodes", 30]
