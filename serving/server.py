@@ -17,6 +17,7 @@ from websockets.protocol import OPEN
 from agent_bridge.hub import ReaderTooSlow
 from schema.websocket import NEVER, WAITING, WHILE_TAKEN
 from serving import address
+from serving.door import Door, Http, door_for
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
@@ -40,6 +41,11 @@ log = structlog.get_logger(__name__)
 
 class Socket(WebSocketsSansIOProtocol):
     """A WebSocket that tells of a stuck client, and never keeps the server from stopping."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count it no more."""
+        cast(Config, self.config).door.left(self)
+        super().connection_lost(exc)
 
     async def send(self, message: "ASGISendEvent") -> None:
         """Send; a handshake that was answered with a refusal is complete as well.
@@ -90,7 +96,13 @@ class Socket(WebSocketsSansIOProtocol):
             self.transport.close()
 
 
-def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> uvicorn.Config:
+class Config(uvicorn.Config):
+    """uvicorn's, with a door."""
+
+    door: Door
+
+
+def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> Config:
     """Return how uvicorn serves this app.
 
     Args:
@@ -98,9 +110,9 @@ def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> uvicorn.Config:
         proxies: Addresses and networks of those whose word on a client's address and scheme
             counts; uvicorn by itself would believe everybody on this machine.
     """
-    return uvicorn.Config(
+    config = Config(
         app,
-        http="httptools",
+        http=Http,
         ws=Socket,
         lifespan="on",
         workers=1,
@@ -114,6 +126,8 @@ def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> uvicorn.Config:
         # Compression costs 10-80 µs a message and doubles the memory of an idle connection.
         ws_per_message_deflate=False,
     )
+    config.door = door_for(proxies)
+    return config
 
 
 class Server(uvicorn.Server):

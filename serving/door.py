@@ -1,0 +1,264 @@
+"""Who may be connected: deadlines for those who say nothing, and a bound on how many there are.
+
+uvicorn by itself waits for ever for a request that was begun, reads a header of any size, and takes
+connections until there is no descriptor left, so that a thousand silent ones lock everybody out.
+"""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from http import HTTPStatus
+from ipaddress import ip_address, ip_network
+from typing import Any, Final, Protocol, cast
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_S: Final = 20.0
+"""Seconds for the header of a request, from the connection or from its first byte."""
+BODY_S: Final = 20.0
+"""Seconds without a byte of a body that is not complete."""
+MAX_HEAD: Final = 64 * 1024
+"""Bytes of a header, or a little more: what came in one piece is read."""
+MAX_TARGET: Final = 16 * 1024
+"""Bytes of a path with its query string."""
+MOST: Final = 10_000
+"""Connections in all, where the system gives so many descriptors."""
+SILENT: Final = 256
+"""Connections that have not sent a whole header; past it the oldest is closed."""
+RESERVE: Final = 128
+"""Descriptors for the database, logs, and what else the server opens."""
+SHARE: Final = 4
+"""One address has a quarter of all connections; this machine, and trusted proxies, have all."""
+ALWAYS: Final = frozenset({b"/healthz", b"/readyz", b"/metrics"})
+"""Paths that are answered when there are too many."""
+LOGGED_EVERY_S: Final = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Guest(Protocol):
+    """A connection, as the door sees it."""
+
+    transport: asyncio.Transport
+    client: tuple[str, int] | None
+
+
+class Door:
+    """Counts the connections of one server.
+
+    Args:
+        most: how many there may be, beside those that have said nothing yet.
+        silent: how many of those there may be.
+        proxies: addresses and networks of which each may have as many as there are.
+    """
+
+    def __init__(self, most: int, silent: int, proxies: Sequence[str] = ()) -> None:
+        self.most = most
+        self.silent = silent
+        self._proxies = [ip_network(each, strict=False) for each in proxies if each != "*"]
+        self._trusts_all = "*" in proxies
+        self._waiting: dict[Guest, None] = {}
+        self._speaking: set[Guest] = set()
+        self._by_address: Counter[str] = Counter()
+        self._open = 0
+        self._logged: dict[str, float] = {}
+
+    def came(self, guest: Guest) -> None:
+        """Count a connection; it has said nothing yet."""
+        self._waiting[guest] = None
+        if len(self._waiting) > self.silent:
+            oldest = next(iter(self._waiting))
+            self._note("silent connections were closed", limit=self.silent)
+            self._waiting.pop(oldest)
+            oldest.transport.abort()
+
+    def spoke(self, guest: Guest) -> None:
+        """Note that its header is complete; from now on it counts as open."""
+        if guest in self._waiting:
+            del self._waiting[guest]
+            self._speaking.add(guest)
+            self._open += 1
+            self._by_address[_address(guest)] += 1
+
+    def became(self, guest: Guest, other: Guest) -> None:
+        """Go on counting a connection that another protocol has taken over."""
+        self._speaking.discard(guest)
+        self._speaking.add(other)
+
+    def left(self, guest: Guest) -> None:
+        """Count a connection that is gone no more."""
+        self._waiting.pop(guest, None)
+        if guest in self._speaking:
+            self._speaking.remove(guest)
+            self._open -= 1
+            address = _address(guest)
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]
+
+    def refusal(self, guest: Guest) -> str | None:
+        """Return why a request can't be taken, None if it can."""
+        address = _address(guest)
+        if self._open > self.most:
+            self._note("there are too many connections", limit=self.most)
+            return "There are too many connections. Try again in a moment."
+        share = max(1, self.most // SHARE)
+        if self._by_address[address] > share and not self._is_trusted(address):
+            self._note("there are too many connections from one address", limit=share)
+            return f"There are more than {share} connections from your address."
+        return None
+
+    def _is_trusted(self, address: str) -> bool:
+        if self._trusts_all or not address:
+            return True
+        parsed = ip_address(address)
+        return parsed.is_loopback or any(parsed in network for network in self._proxies)
+
+    def _note(self, what: str, **facts: int) -> None:
+        now = time.monotonic()
+        if now - self._logged.get(what, -LOGGED_EVERY_S) >= LOGGED_EVERY_S:
+            self._logged[what] = now
+            log.warning(what, **facts)
+
+
+def _address(guest: Guest) -> str:
+    return guest.client[0] if guest.client else ""
+
+
+def door_for(proxies: Sequence[str] = ()) -> Door:
+    """Return a door for as many as this process may have descriptors for."""
+    limit = open_files()
+    silent = min(SILENT, limit // 8)
+    return Door(max(1, min(MOST, limit - silent - RESERVE)), silent, proxies)
+
+
+def open_files() -> int:
+    """Raise the soft limit of open files to the hard one, as far as it helps; return it."""
+    enough = MOST + SILENT + RESERVE
+    if sys.platform == "win32":
+        return enough
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = enough if hard == resource.RLIM_INFINITY else min(enough, hard)
+    if soft != resource.RLIM_INFINITY and soft < highest:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+    return highest if soft == resource.RLIM_INFINITY else max(soft, highest)
+
+
+class Http(HttpToolsProtocol):
+    """uvicorn's protocol, with deadlines and bounds."""
+
+    def __init__(self, config: Any, server_state: Any, app_state: Any, **options: Any) -> None:
+        super().__init__(config, server_state, app_state, **options)
+        self.door: Door = config.door
+        self._deadline: asyncio.TimerHandle | None = None
+        self._reads_head = True
+        self._head = 0
+        self._is_over = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self.door.came(self)
+        self._wait(HEAD_S, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count it no more, unless it is a WebSocket's by now."""
+        self._wait_no_more()
+        self.door.left(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came, as long as it is within the bounds."""
+        if self._is_over:
+            return
+        if self._reads_head:
+            self._head += len(data)
+            if self._deadline is None:
+                self._wait(HEAD_S, self._head_is_late)
+        super().data_received(data)
+        if not self._reads_head or self.transport.is_closing():
+            return
+        if len(getattr(self, "url", b"")) > MAX_TARGET:
+            self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
+        elif self._head > MAX_HEAD:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        """Take the request, or say that there are too many."""
+        self._reads_head = False
+        self._head = 0
+        self._wait_no_more()
+        self.door.spoke(self)
+        if len(self.url) > MAX_TARGET:
+            self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
+            return
+        refusal = None if self.url.partition(b"?")[0] in ALWAYS else self.door.refusal(self)
+        if refusal is not None:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, refusal)
+            return
+        super().on_headers_complete()
+        self._wait(BODY_S, self._body_is_late)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        if self._is_over:
+            return
+        self._wait(BODY_S, self._body_is_late)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for the next request, once this one is answered."""
+        self._wait_no_more()
+        self._reads_head = True
+        if not self._is_over:
+            super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection to a WebSocket."""
+        if self._is_over:
+            return
+        self._wait_no_more()
+        super().handle_websocket_upgrade()
+        self.door.became(self, cast(Guest, self.transport.get_protocol()))
+
+    def _wait(self, seconds: float, late: Any) -> None:
+        self._wait_no_more()
+        self._deadline = self.loop.call_later(seconds, late)
+
+    def _wait_no_more(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _head_is_late(self) -> None:
+        self._deadline = None
+        if self._head:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        else:
+            self.transport.close()
+
+    def _body_is_late(self) -> None:
+        self._deadline = None
+        if self.flow.read_paused or self.cycle.response_started:
+            # The app has not asked for the rest yet, or is answering without it.
+            self._wait(BODY_S, self._body_is_late)
+        else:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+
+    def _refuse(self, status: HTTPStatus, why: str = "") -> None:
+        """Answer without the app, and read nothing more."""
+        self._is_over = True
+        body = (why or f"{status.phrase}.").encode()
+        more = "retry-after: 5\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+            "content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\n"
+            f"content-length: {len(body)}\r\n{more}connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
