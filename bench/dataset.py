@@ -24,6 +24,7 @@ from bench.saving import connected
 from bench.sizes import Sizes
 from bench.stage import AGENT, Stage, set_up
 from models import ids
+from models.search_index import FILL, with_tokens
 from resolvers.viewer import TokenScope, Viewer
 
 RARE: Final = "marmalade"
@@ -51,7 +52,6 @@ INSERT INTO utterances (
     id, session_id, key, agent_revision, revision, ceiling, seq, role, source, text, is_final,
     is_interrupted, position, started_at, awaits_agent
 ) VALUES (?, ?, ?, 9, 10, 10, ?, ?, 'SPEECH', ?, 1, 0, ?, ?, 0)"""
-_FILL: Final = "INSERT INTO utterance_search(utterance_search) VALUES ('rebuild')"
 
 
 def large_history(sizes: Sizes, cache: Path, console: Console) -> Stage:
@@ -93,7 +93,8 @@ def _fill(stage: Stage, sizes: Sizes, console: Console) -> None:
             _write(conn, stage.viewer.user_id, numbers, sizes, rng)
         conn.execute("COMMIT")
         with console.status("filling its search index"):
-            conn.execute(_FILL)
+            with_tokens(conn)
+            conn.execute(FILL, (0, 2**62))
             conn.execute("ANALYZE")
 
 

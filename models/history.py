@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 from models.bulk import hydrated
 from models.database import Connection
-from models.search import MATCHING_SESSIONS, Search
+from models.search import MATCHING_SESSIONS, TITLED_SESSIONS, Search
 from models.session import Session, SessionStatus
 
 # Newest first, walked along the index sessions_history. The position is written `a <= x AND
@@ -80,8 +81,14 @@ class HistoryQuery:
         if self.agent_name is not None:
             add("agent_name = ?", self.agent_name)
         if self.search is not None:
-            for word in self.search.each:
-                add(f"id IN ({MATCHING_SESSIONS})", word)
+            for query, word in zip(self.search.each, self.search.words, strict=True):
+                titled = self.search.in_titles(word)
+                in_title = " INTERSECT ".join([TITLED_SESSIONS] * len(titled))
+                add(
+                    f"id IN ({MATCHING_SESSIONS} UNION ALL SELECT * FROM ({in_title}))",  # noqa: S608
+                    query,
+                    *chain.from_iterable(titled),
+                )
             if not self.search.words:
                 add("0")
         return " AND ".join(terms), values

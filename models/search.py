@@ -1,14 +1,15 @@
 """Searching what was said: any string that a person can type is a valid search."""
 
 import html
-import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from models import ids
+from models.bulk import hydrated
 from models.database import Connection
+from models.tokens import Token, is_unspaced, tokens
 from models.utterance import Utterance
 
 MARK: Final = ("<mark>", "</mark>")
@@ -25,27 +26,31 @@ LOOKED_AT: Final = 10_000
 WORD_LENGTH: Final = 100
 """Characters of a word that are looked for: every word is a prefix anyway."""
 SNIPPET_WORDS: Final = 24
+SNIPPET_BEFORE: Final = 6
+"""Words before the first that was found, where a text is cut."""
 
 MATCHING_SESSIONS: Final = """
 SELECT u.session_id FROM utterance_search JOIN utterances u ON u.number = utterance_search.rowid
 WHERE utterance_search MATCH ?"""
 """The ids of the sessions in which one word was said; its parameter is one of `Search.each`."""
+TITLED_SESSIONS: Final = """
+SELECT session_id FROM title_search WHERE user_id = ? AND token >= ? AND token < ?"""
+"""The ids of the sessions whose title has a token; its parameters are of `Search.in_titles`."""
 
 # The best utterance of each session: the one with the most and rarest of the words, then the
-# earliest. The weight of the second column is 0: its only token, the owner, is in every row.
+# earliest. The weight of the last column is 0: its only token, the owner, is in every row.
 _BEST: Final = """
 SELECT session_id, number FROM (
     SELECT u.session_id, u.number, row_number() OVER (
         PARTITION BY u.session_id
-        ORDER BY bm25(utterance_search, 1.0, 0.0), u.position, u.id
+        ORDER BY bm25(utterance_search, 1.0, 0.5, 0.0), u.position, u.id
     ) AS place
     FROM utterance_search JOIN utterances u ON u.number = utterance_search.rowid
     WHERE utterance_search MATCH ? AND u.session_id IN ({marks})
 ) WHERE place = 1"""
-
-_SNIPPETS: Final = """
-SELECT rowid AS number, snippet(utterance_search, 0, ?, ?, '…', ?) AS snippet
-FROM utterance_search WHERE utterance_search MATCH ? AND rowid IN ({marks})"""
+_FOUND: Final = "SELECT * FROM utterances WHERE number IN ({marks})"
+_END: Final = "\U0010ffff"
+"""Sorts after every character that a token has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,83 +63,139 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Words that must all have been said in a session, in any order, by whomever."""
+    """Words that must all have been said in a session, in any order, by whomever, or be its title.
+
+    Each word is a sequence of tokens, of which the last may go on.
+    """
 
     owner_id: str
-    words: tuple[str, ...]
+    words: tuple[tuple[str, ...], ...]
     """Without any, nothing is found: somebody looked for "?!"."""
 
     @property
     def each(self) -> list[str]:
         """One FTS5 query a word, to be intersected by session."""
-        return [f"{self._owner} AND text : {_prefix(word)}" for word in self.words]
+        return [f"{self._owner} AND {_query(word)}" for word in self.words]
 
     @property
     def any(self) -> str:
         """The FTS5 query for utterances with at least one of the words."""
-        return f"{self._owner} AND text : ({' OR '.join(map(_prefix, self.words))})"
+        return f"{self._owner} AND ({' OR '.join(map(_query, self.words))})"
+
+    def in_titles(self, word: tuple[str, ...]) -> list[list[object]]:
+        """Return the parameters of `TITLED_SESSIONS` for each token of a word."""
+        ends = [*(f"{token} " for token in word[:-1]), word[-1] + _END]
+        return [[self.owner_id, token, end] for token, end in zip(word, ends, strict=True)]
 
     @property
     def _owner(self) -> str:
-        # The index holds the identifier without its prefix, as one token: see migration 0002.
+        # The index holds the identifier without its prefix, as one token.
         return f'owner : "{self.owner_id.removeprefix(ids.USER + "_")}"'
 
 
 def parse(text: str, owner_id: str) -> Search | None:
     """Cut what a person typed into words; None if it is blank, which is no search at all.
 
-    A word may hold punctuation ("o'clock", "3.5"): its parts must then stand side by side. Every
-    word also finds longer ones that begin with it. Case and accents don't matter.
+    A word may have several tokens ("o'clock", "3.5", or a word in a script without spaces): they
+    must then stand side by side. Every word also finds longer ones that begin with it.
     """
     # What UTF-8 or SQLite can't hold was never said.
     seen = text[:LOOKED_AT]
     text = "".join(" " if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in seen)
     if not text.strip():
         return None
-    # A word without a letter or digit has no token to be found by; it would match nothing.
-    words = (word[:WORD_LENGTH] for word in text.split() if any(c.isalnum() for c in word))
-    distinct = dict.fromkeys(word for word in words if any(c.isalnum() for c in word))
+    words = (tuple(t.text for t in tokens(word[:WORD_LENGTH])) for word in text.split())
+    distinct = dict.fromkeys(word for word in words if word)
     return Search(owner_id, tuple(islice(distinct, WORDS)))
 
 
 async def best_matches(
     conn: Connection, search: Search, session_ids: Sequence[str]
 ) -> dict[str, Found]:
-    """Find the best utterance of each of these sessions, by session id, in three queries."""
+    """Find the best utterance of each of these sessions, by session id, in two queries.
+
+    One that is found by its title alone has none.
+    """
     if not search.words or not session_ids:
         return {}
     rows = await conn.execute_query_dict(
         _BEST.format(marks=_marks(session_ids)), [search.any, *session_ids]
     )
-    best: dict[int, str] = {row["number"]: row["session_id"] for row in rows}
-    # Characters that nobody can have said, for their number is drawn now.
-    nonce = secrets.token_hex(8)
-    opening, closing = f"\x02{nonce}", f"\x03{nonce}"
-    snippets = await conn.execute_query_dict(
-        _SNIPPETS.format(marks=_marks(list(best))),
-        [opening, closing, SNIPPET_WORDS, search.any, *best],
-    )
-    utterances = await Utterance.filter(number__in=list(best)).using_db(conn)
-    by_number = {utterance.number: utterance for utterance in utterances}
-    return {
-        best[row["number"]]: Found(
-            by_number[row["number"]], _marked(row["snippet"], opening, closing)
-        )
-        for row in snippets
-        # Each query sees the newest commit: what was deleted between two of them is left out.
-        if row["number"] in by_number
-    }
+    best = [row["number"] for row in rows]
+    found = await conn.execute_query_dict(_FOUND.format(marks=_marks(best)), best)
+    utterances = [hydrated(Utterance, row) for row in found]
+    return {one.session_id: Found(one, snippet_of(one.text, search.words)) for one in utterances}
 
 
-def _prefix(word: str) -> str:
-    # Inside of double quotes FTS5 knows no operators; a double quote is written twice.
-    return '"' + word.replace('"', '""') + '" *'
+def snippet_of(text: str, words: Sequence[tuple[str, ...]]) -> str:
+    """Return the part of a text where most of the words are, as HTML, with each of them marked."""
+    found = tokens(text)
+    spans = sorted(span for word in words for span in _spans(found, word))
+    begin, end = _window(found, spans)
+    start = 0 if begin == 0 else found[begin].start
+    stop = len(text) if end >= len(found) else found[end - 1].end
+    shown = [(max(a, start), min(b, stop)) for a, b in _joined(spans) if a < stop and b > start]
+    parts, at = ["" if start == 0 else "…"], start
+    for a, b in shown:
+        parts += [html.escape(text[at:a], quote=False), MARK[0]]
+        parts += [html.escape(text[a:b], quote=False), MARK[1]]
+        at = b
+    parts += [html.escape(text[at:stop], quote=False), "" if stop == len(text) else "…"]
+    return "".join(parts)
+
+
+def _window(found: Sequence[Token], spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the tokens to show: all, or so many around as much as can be of what was found."""
+    if len(found) <= SNIPPET_WORDS:
+        return 0, len(found)
+    starts = [token.start for token in found]
+    best, most = 0, -1
+    for begin, _ in spans:
+        first = max(0, starts.index(begin) - SNIPPET_BEFORE) if begin in starts else 0
+        first = min(first, len(found) - SNIPPET_WORDS)
+        last = found[first + SNIPPET_WORDS - 1].end
+        inside = len({a for a, b in spans if starts[first] <= a and b <= last})
+        if inside > most:
+            best, most = first, inside
+    return best, best + SNIPPET_WORDS
+
+
+def _spans(found: Sequence[Token], word: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Yield where in the text a word is."""
+    *firsts, last = word
+    for index in range(len(found) - len(firsts)):
+        end = found[index + len(firsts)]
+        if end.text.startswith(last) and all(
+            found[index + at].text == first for at, first in enumerate(firsts)
+        ):
+            is_half = end.split is not None and len(last) == 1
+            yield found[index].start, end.split if is_half and end.split else end.end
+    if not firsts and len(last) == 1 and is_unspaced(last):
+        # The last character of a run begins no token.
+        for token in found:
+            if token.split is not None and token.text.endswith(last):
+                yield token.split, token.end
+
+
+def _joined(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Make one of those that touch."""
+    begin, end = -1, -1
+    for a, b in spans:
+        if a > end:
+            if end >= 0:
+                yield begin, end
+            begin, end = a, b
+        end = max(end, b)
+    if end >= 0:
+        yield begin, end
+
+
+def _query(word: tuple[str, ...]) -> str:
+    # A token has no quote in it; inside of quotes FTS5 knows no operators.
+    query = f'tokens : "{" ".join(word)}" *'
+    is_single = len(word) == 1 and len(word[0]) == 1 and is_unspaced(word[0])
+    return f'({query} OR last : "{word[0]}")' if is_single else f"({query})"
 
 
 def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _marked(snippet: str, opening: str, closing: str) -> str:
-    escaped = html.escape(snippet, quote=False)
-    return escaped.replace(opening, MARK[0]).replace(closing, MARK[1])

@@ -26,6 +26,7 @@ from tortoise.backends.sqlite.client import (
 from tortoise.connection import get_connections
 from tortoise.exceptions import IntegrityError, OperationalError, TransactionManagementError
 
+from models.search_index import with_tokens
 from models.storage import writes
 
 T = TypeVar("T")
@@ -61,6 +62,9 @@ class Client(SqliteClient):
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         await super().create_connection(with_db)
+        # On the connection's own thread, like everything else that is done with it.
+        raw: Any = self._connection
+        await raw._execute(with_tokens, raw._conn)
 
     def _in_transaction(self) -> SqliteTransactionContext:
         return _Context(_Transaction(self), self._lock)

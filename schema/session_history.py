@@ -33,7 +33,8 @@ class DateTimeRange:
 class SessionFilter:
     search: str | None = strawberry.field(
         default=strawberry.UNSET,
-        description="Words or beginnings of words that were said; accents and case don't matter.",
+        description="Words or beginnings of words that were said, or are in the title; accents and "
+        "case don't matter.",
     )
     status: list[SessionStatus] | None = strawberry.field(
         default=strawberry.UNSET, description="In one of these; none is no filter."
@@ -75,7 +76,7 @@ class SessionEdge:
     cursor: str = strawberry.field(description=CURSOR)
     node: Session = strawberry.field(description="The session.")
     match: SearchMatch | None = strawberry.field(
-        description="Where it was found; null without a search."
+        description="Where it was found; null without a search, and where only the title has it."
     )
 
 

@@ -15,7 +15,7 @@ async def dump() -> Dump:
     conn = reader()
     tables = await conn.execute_query_dict(
         "SELECT name FROM sqlite_master WHERE type = 'table' "
-        "AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'utterance_search%' ORDER BY name"
+        "AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '%_search%' ORDER BY name"
     )
     return {
         table["name"]: await conn.execute_query_dict(f'SELECT * FROM "{table["name"]}" ORDER BY 1')

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import WebSocketException
 
+from models.search_index import with_tokens
 from tests.agent_bridge.wire import Wire
 from tests.faults.account import DELETE
 from tests.faults.server import CrashingServer
@@ -47,6 +48,7 @@ async def talking(agent: Agent, per_second: float) -> AsyncIterator[None]:
 def fill(database: Path, session: str, count: int) -> None:
     """Put so many utterances into a session at once, as if they had been said."""
     with closing(sqlite3.connect(database)) as connection, connection:
+        with_tokens(connection)
         connection.executemany(
             "INSERT INTO utterances (id, session_id, key, agent_revision, revision, ceiling, seq,"
             " role, source, text, is_final, is_interrupted, position, started_at, awaits_agent)"

@@ -16,7 +16,12 @@ from models.database import database_url, migrate, opened
 from tests.dump import dump
 from tests.rows import add_session, add_user
 
-ALL = ["0001_initial", "0002_search", "0003_places_by_time"]
+ALL = [
+    "0001_initial",
+    "0002_search",
+    "0003_places_by_time",
+    "0004_search_in_every_script",
+]
 
 
 def _schema(path: Path) -> dict[str, object]:
@@ -38,7 +43,7 @@ def _schema(path: Path) -> dict[str, object]:
     return {
         name: made
         for name, made in found.items()
-        if not name.startswith(("utterance_search", "sqlite_", "tortoise_"))
+        if not name.startswith(("utterance_search", "title_search", "sqlite_", "tortoise_"))
     }
 
 

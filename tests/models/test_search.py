@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from models import Session, User, Utterance, search
 from models.database import Connection, reader, transact
 from models.history import HistoryQuery
-from tests.rows import add_session, add_user, utterance
+from models.session import NEW_CONVERSATION
+from models.tokens import indexed, last_of_runs
+from tests.rows import START, add_session, add_user, utterance
 
 MARK, UNMARK = search.MARK
 _numbers = count(1)
@@ -27,8 +29,29 @@ async def _snippet(user: User, text: str, session: Session) -> str:
 
 
 async def _assert_index_is_whole() -> None:
-    check = "INSERT INTO utterance_search(utterance_search, rank) VALUES ('integrity-check', 1)"
+    """The tokens of every final text and every title, and nothing else, are in the index."""
+    check = "INSERT INTO utterance_search(utterance_search) VALUES ('integrity-check')"
     await transact(lambda conn: conn.execute_query(check))
+    held = await reader().execute_query_dict(
+        "SELECT rowid, tokens, last, owner FROM utterance_search ORDER BY rowid"
+    )
+    finals = await Utterance.filter(is_final=True).order_by("number").select_related("session")
+    assert held == [
+        {
+            "rowid": row.number,
+            "tokens": indexed(row.text),
+            "last": last_of_runs(row.text),
+            "owner": row.session.user_id.removeprefix("usr_"),
+        }
+        for row in finals
+    ]
+    titles = await reader().execute_query_dict("SELECT * FROM title_search")
+    assert {tuple(row.values()) for row in titles} == {
+        (one.user_id, token, one.id)
+        for one in await Session.filter(deleted_at=None)
+        if one.title != NEW_CONVERSATION
+        for token in f"{indexed(one.title)} {last_of_runs(one.title)}".split()
+    }
 
 
 @pytest.fixture
@@ -228,10 +251,53 @@ async def test_a_session_that_changes_hands_is_found_by_its_new_owner(user: User
 async def test_a_damaged_index_would_be_noticed(user: User) -> None:
     """The check that the other tests end with does compare the index with the texts."""
     await add_session(user, "hello")
-    ghost = "INSERT INTO utterance_search(rowid, text, owner) VALUES (999, 'ghost', 'nobody')"
+    ghost = "INSERT INTO utterance_search(rowid, tokens, owner) VALUES (999, 'ghost', 'nobody')"
     await transact(lambda conn: conn.execute_query(ghost))
-    with pytest.raises(Exception, match="damaged"):
+    with pytest.raises(AssertionError):
         await _assert_index_is_whole()
+
+
+async def _rename(session: Session, title: str) -> None:
+    renamed = Session.filter(id=session.id)
+    await transact(lambda conn: renamed.using_db(conn).update(title=title))
+
+
+async def test_a_title_is_found_like_words_that_were_said(user: User) -> None:
+    """By beginnings, in any script, together with what was said; without a match to show."""
+    session = await add_session(user, "hello")
+    await _rename(session, "Café plans 今天天气")
+    for text in ("cafe", "plan", "天气", "气", "hello plans", "今天"):
+        assert await _found(user, text) == [session.id], text
+    for text in ("conversation", "lans", "天今", "hello nothing"):
+        assert await _found(user, text) == [], text
+    wanted = search.parse("plans", user.id)
+    assert wanted is not None
+    assert await search.best_matches(reader(), wanted, [session.id]) == {}
+    await _assert_index_is_whole()
+
+
+async def test_a_title_goes_with_its_session(user: User) -> None:
+    """Renamed, moved, deleted: nobody finds it by what it is not called any more."""
+    other = await add_user()
+    session = await add_session(user, "hello")
+    await _rename(session, "Old name")
+    await _rename(session, "New name")
+    assert await _found(user, "old") == []
+    assert await _found(user, "new") == [session.id]
+    move = Session.filter(id=session.id)
+    await transact(lambda conn: move.using_db(conn).update(user_id=other.id))
+    assert (await _found(user, "new"), await _found(other, "new")) == ([], [session.id])
+    await _assert_index_is_whole()
+    await transact(lambda conn: move.using_db(conn).update(deleted_at=START))
+    assert await reader().execute_query_dict("SELECT * FROM title_search") == []
+    await transact(lambda conn: move.using_db(conn).delete())
+    await _assert_index_is_whole()
+
+
+async def test_a_new_conversation_is_not_found_by_that_name(user: User) -> None:
+    """That is what it is called until somebody names it."""
+    await add_session(user, "hello")
+    assert await _found(user, "new") == []
 
 
 async def test_everybody_finds_only_their_own(user: User) -> None:

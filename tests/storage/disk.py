@@ -75,7 +75,7 @@ def contents(
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         tables = connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' "
-            "AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'utterance_search%' ORDER BY name"
+            "AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '%_search%' ORDER BY name"
         ).fetchall()
         found = {}
         for (name,) in tables:

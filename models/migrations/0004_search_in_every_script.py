@@ -1,0 +1,15 @@
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+
+from models.search_index import DROP_OLD, MAKE, UNDO, fill
+
+
+class Migration(migrations.Migration):
+    dependencies = [("models", "0003_places_by_time")]
+    # Tortoise's own transaction would cut the triggers in two; the run as a whole is one.
+    atomic = False
+
+    operations = [
+        ops.RunSQL([*DROP_OLD, *MAKE], reverse_sql=UNDO),
+        ops.RunPython(fill, ops.RunPython.noop),
+    ]
