@@ -12,6 +12,7 @@ import pytest
 
 from tests.ports import free_port
 from tests.said import Program
+from tests.scheduling import hurry
 from tests.server_process import ROOT
 from tests.shared import Shared, State, started
 
@@ -134,6 +135,7 @@ class LiveKitServer(Program):
                 stderr=subprocess.STDOUT,
                 text=True,
             )
+            hurry(self._process.pid)
             self.listen(self._process)
         self.wait_until(self._is_open, START_WITHIN_S)
         if not self._is_open() or self._process.poll() is not None:

@@ -11,6 +11,7 @@ import psutil
 
 from tests.forked import IS_POSSIBLE, Forked
 from tests.said import Program
+from tests.scheduling import hurry
 from tests.shared import Shared, State, started
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,6 +98,7 @@ class ServerProcess(Program):
                 stderr=subprocess.STDOUT,
                 text=True,
             )
+            hurry(self._process.pid)
         self.listen(self._process)
         self._opened()
         return self

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.said import Program
+from tests.scheduling import hurry
 
 GUARD: Final = Path(__file__).with_name("guard.py")
 """Runs a program until the run of tests has ended, however that ends."""
@@ -95,6 +96,7 @@ def started(
             text=True,
             start_new_session=True,
         )
+    hurry(process.pid)
     program.follow(log, lambda: process.poll() is None)
     return process
 

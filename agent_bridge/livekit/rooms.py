@@ -30,11 +30,14 @@ SWEEP_S: Final = 60.0
 """Seconds between two searches for rooms that nobody has deleted: after a crash, mostly."""
 PAUSE_S: Final = 0.1
 """Seconds in which further hints are gathered before all of them are followed."""
+LEAVES_S: Final = 3.0
+"""Seconds that an agent has to leave a room whose conversation is over."""
 AT_ONCE: Final = 8
 """Calls under way at the same time."""
 PREFIX: Final = "voxql-"
 """What the names of our rooms begin with (resolvers/chats.py)."""
 
+_AGENT: Final = api.ParticipantInfo.Kind.AGENT
 _THERE: Final = (api.ParticipantInfo.State.JOINED, api.ParticipantInfo.State.ACTIVE)
 
 
@@ -73,8 +76,8 @@ class Rooms:
         self._sweep_s = sweep_s
         self._present: dict[str, _Admission] = {}
         """Sessions whose person was there at the last look, and may be."""
-        self._over: set[str] = set()
-        """Rooms that are to be deleted."""
+        self._over: dict[str, float] = {}
+        """Rooms that are to be deleted, and until when an agent may still leave by itself."""
         self._hints: set[str] = set()
         """Rooms to be looked into before it is their turn."""
         self._refused: set[str] = set()
@@ -83,8 +86,11 @@ class Rooms:
         self._is_reached = True
 
     def end(self, room: str) -> None:
-        """Delete this room soon; again and again, until it is gone."""
-        self._over.add(room)
+        """Delete this room soon; again and again, until it is gone.
+
+        Its agent may leave first: a job whose room is taken away stands as failed in LiveKit.
+        """
+        self._over.setdefault(room, asyncio.get_running_loop().time() + LEAVES_S)
         self._wake.set()
 
     def look_soon(self, room: str) -> None:
@@ -124,7 +130,7 @@ class Rooms:
         """Do what is to be done now; return whether forgotten rooms were searched for."""
         try:
             await self._look(is_whole=is_whole)
-            await self._for_each(list(self._over), self._delete)
+            await self._for_each(list(self._over), self._delete_when_left)
             if with_sweep:
                 await self._sweep()
         except LiveKitTrouble as trouble:
@@ -143,10 +149,19 @@ class Rooms:
             self._is_reached = True
         return with_sweep
 
+    async def _delete_when_left(self, room: str) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._over.get(room, 0.0):
+            people = await self._control.participants(room)
+            if any(one.kind == _AGENT and one.state in _THERE for one in people):
+                loop.call_later(PAUSE_S, self._wake.set)
+                return
+        await self._delete(room)
+
     async def _delete(self, room: str) -> None:
         with suppress(RoomGone):
             await self._control.delete(room)
-        self._over.discard(room)
+        self._over.pop(room, None)
         self._refused.discard(room)
 
     async def _look(self, *, is_whole: bool) -> None:

@@ -236,6 +236,18 @@ describe("the line for sound", () => {
     expect(lost).toEqual(["1006"]);
   });
 
+  it("sends nothing to a socket that was closed right after its welcome", () => {
+    const waiting = new Held();
+    waiting.add(new ArrayBuffer(BLOCK));
+    const { socket } = scene(waiting);
+    socket.readyState = 2;
+
+    socket.open();
+
+    expect(socket.sound).toEqual([]);
+    expect(waiting.takeAll()).toHaveLength(1);
+  });
+
   it("is lost when no welcome comes, without waiting for an answer to that", () => {
     const { socket, lost } = scene();
     socket.onopen?.();

@@ -13,6 +13,7 @@ import psutil
 
 from tests.livekit_server import LiveKitServer
 from tests.said import Program
+from tests.scheduling import hurry
 from tests.server_process import MANY_PLACES, ROOT, is_setting
 from tests.shared import Shared, State, started
 
@@ -39,6 +40,7 @@ class AgentProgram(Program):
             text=True,
             start_new_session=True,
         )
+        hurry(self._process.pid)
         self.listen(self._process)
 
     def wait_for(self, words: str, timeout: float = 90, *, after: int = 0) -> None:

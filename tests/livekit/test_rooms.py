@@ -1,5 +1,6 @@
 """A conversation over LiveKit: its room, its agent, its tokens, from the beginning to the end."""
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -299,3 +300,33 @@ def _end_behind_its_back(server: ServerProcess, session: str) -> None:
             (session,),
         )
         database.commit()
+
+
+async def test_an_agent_may_leave_before_its_room_is_deleted(on: Hall) -> None:
+    """Else LiveKit would count its job as one that failed; then the room goes."""
+    session, agent, connection, job = await on.talk(await on.worker())
+    inside = await on.enter(job.url, job.token)
+    await on.save(session)
+    await agent.bye("STOPPED")
+    await on.becomes(session, "ENDED")
+    assert await on.rooms(connection["roomName"]) != []
+    assert inside.isconnected()
+
+    await inside.disconnect()
+
+    await on.is_deleted(connection["roomName"])
+
+
+async def test_an_agent_that_does_not_leave_is_sent_out(on: Hall) -> None:
+    """After three seconds the room is deleted with it."""
+    session, agent, connection, job = await on.talk(await on.worker())
+    inside = await on.enter(job.url, job.token)
+    gone = asyncio.Event()
+    inside.on("disconnected", lambda *_: gone.set())
+    await on.save(session)
+    await agent.bye("STOPPED")
+
+    await on.is_deleted(connection["roomName"])
+
+    async with asyncio.timeout(30):
+        await gone.wait()

@@ -66,6 +66,8 @@ export function openLink(
     listener.lost(BROKEN, false);
   };
   const patience = setTimeout(lose, WELCOME_WITHIN_MS);
+  // A socket that the other side has closed says so a moment later than it stops taking anything.
+  const takes = () => isUp && socket.readyState === WebSocket.OPEN;
 
   socket.onopen = () =>
     socket.send(JSON.stringify({ type: "hello", token, reportsPlayed: reportsPlayed() }));
@@ -77,7 +79,8 @@ export function openLink(
         clearTimeout(patience);
         isUp = true;
         listener.connected();
-        for (const pcm of waiting.takeAll()) socket.send(pcm);
+        // It may be closed already when its welcome is read.
+        if (takes()) for (const pcm of waiting.takeAll()) socket.send(pcm);
         buffered = socket.bufferedAmount;
         return;
       case "begin":
@@ -93,8 +96,6 @@ export function openLink(
     listener.lost(code, !NOT_TERMINAL.has(code));
   };
 
-  // A socket that the other side has closed says so a moment later than it stops taking anything.
-  const takes = () => isUp && socket.readyState === WebSocket.OPEN;
   return {
     send(pcm) {
       waiting.add(pcm);
