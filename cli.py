@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 users = typer.Typer(help="Look after accounts.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(users, name="user")
+tokens = typer.Typer(help="Look after API tokens.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(tokens, name="token")
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -217,6 +219,58 @@ def delete_user(
         typer.confirm(f"Delete {email} and all of its conversations?", abort=True)
     _with_accounts(lambda accounts, backend: accounts.delete_user(backend, email))
     print(f"{email} is deleted.")
+
+
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option("--scope", help="What it may do; give it again for more. All scopes by default."),
+]
+
+
+@tokens.command("create")
+def create_token(
+    email: Email,
+    name: Annotated[str, typer.Option(help="What its owner calls it.")] = "voxql token create",
+    scope: Scopes = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Good for so many days.")] = None,
+) -> None:
+    """Make an API token for an account, and print its secret: this once."""
+    from datetime import timedelta
+
+    from resolvers.api_tokens import create_token_of
+    from resolvers.viewer import TokenScope
+
+    known = {one.value: one for one in TokenScope}
+    if unknown := [one for one in scope or () if one not in known]:
+        _fail(f"There is no scope {unknown[0]}; there are {', '.join(known)}.")
+    scopes = [known[one] for one in scope or known]
+
+    def create(_: Any, backend: Any) -> Awaitable[Any]:
+        expires_at = None if days is None else backend.clock() + timedelta(days=days)
+        return create_token_of(backend, email, name=name, scopes=scopes, expires_at=expires_at)
+
+    made = _with_accounts(create)
+    _say(f"{made.api_token.id} acts for {email}; its secret is not shown again.")
+    print(made.secret)
+
+
+@tokens.command("list")
+def list_tokens(email: Email) -> None:
+    """List the API tokens of an account, the newest first."""
+    from resolvers.api_tokens import tokens_of
+
+    for token in _with_accounts(lambda *_: tokens_of(email)):
+        end = f"until {token.expires_at:%Y-%m-%d}" if token.expires_at else "no end"
+        print(f"{token.created_at:%Y-%m-%d}  {token.id}  {token.prefix}…  {end}  {token.name}")
+
+
+@tokens.command("revoke")
+def revoke_token(id: Annotated[str, typer.Argument(help="The token's id, `tok_…`.")]) -> None:
+    """Make an API token worthless; what it has opened ends within a second."""
+    from resolvers import api_tokens
+
+    _with_accounts(lambda _, backend: api_tokens.revoke_token(backend, id))
+    print(f"{id} is revoked.")
 
 
 def main() -> None:

@@ -243,7 +243,7 @@ async def reset_password(backend: Backend, email: str, password: str) -> None:
     password_hash = await credentials.hash_of(check_password(password, ["password"]))
 
     async def work(conn: Connection) -> list[str]:
-        user = await _user_by_email(conn, email)
+        user = await user_by_email(conn, email)
         user.password_hash = password_hash
         await user.save(using_db=conn, update_fields=["password_hash"])
         logins = Login.filter(user_id=user.id).using_db(conn)
@@ -264,7 +264,7 @@ async def delete_user(backend: Backend, email: str) -> None:
     """
 
     async def close(conn: Connection) -> tuple[str, list[str]]:
-        user = await _user_by_email(conn, email)
+        user = await user_by_email(conn, email)
         logins, tokens = (each.filter(user_id=user.id).using_db(conn) for each in (Login, ApiToken))
         access_ids = [
             *await logins.values_list("id", flat=True),
@@ -323,7 +323,7 @@ async def _claim_email(conn: Connection, user: User, email: str, password_hash: 
     return user
 
 
-async def _user_by_email(conn: Connection, email: str) -> User:
+async def user_by_email(conn: Connection, email: str) -> User:
     user = await User.filter(email=check_email(email, ["email"])).using_db(conn).get_or_none()
     if user is None:
         raise NotFound("There is no account with this e-mail.", field=["email"])

@@ -1,6 +1,6 @@
 """The keys with which programs act for a person; only the person makes, sees and revokes them."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,6 +10,7 @@ from models.api_token import TokenQuery
 from models.database import Connection, reader, transact
 from resolvers import credentials
 from resolvers.access import check_id, person
+from resolvers.accounts import user_by_email
 from resolvers.backend import Backend
 from resolvers.entrance import publish_revoked
 from resolvers.limits import fault_of_name
@@ -42,6 +43,51 @@ async def create_api_token(
 ) -> CreatedToken:
     """Make a token for the viewer's own account."""
     owner = person(viewer)
+    return await _create(backend, lambda conn: _id_of(owner), name, scopes, expires_at)
+
+
+async def create_token_of(
+    backend: Backend,
+    email: str,
+    *,
+    name: str,
+    scopes: Sequence[TokenScope],
+    expires_at: datetime | None = None,
+) -> CreatedToken:
+    """Make a token for an account, as the operator of the server."""
+
+    async def owner(conn: Connection) -> str:
+        return (await user_by_email(conn, email)).id
+
+    return await _create(backend, owner, name, scopes, expires_at)
+
+
+async def tokens_of(email: str) -> list[ApiToken]:
+    """Return the tokens of an account, newest first."""
+    user = await user_by_email(reader(), email)
+    return await ApiToken.filter(user_id=user.id).using_db(reader()).order_by("-created_at", "-id")
+
+
+async def revoke_token(backend: Backend, token_id: str) -> None:
+    """Make anybody's token worthless, as the operator of the server."""
+    check_id(token_id, ids.API_TOKEN, "an API token", ["id"])
+    token = ApiToken.filter(id=token_id)
+    if not await transact(lambda conn: token.using_db(conn).delete()):
+        raise NotFound("There is no such API token; it may be revoked already.", field=["id"])
+    publish_revoked(backend, token_id)
+
+
+async def _id_of(owner: Viewer) -> str:
+    return owner.user_id
+
+
+async def _create(
+    backend: Backend,
+    owner: Callable[[Connection], Awaitable[str]],
+    name: str,
+    scopes: Sequence[TokenScope],
+    expires_at: datetime | None,
+) -> CreatedToken:
     name = _check_name(name)
     if not scopes:
         raise BadUserInput("Give the token at least one scope.", field=["scopes"])
@@ -51,12 +97,13 @@ async def create_api_token(
     secret = credentials.new_token_secret()
 
     async def work(conn: Connection) -> ApiToken:
-        if await ApiToken.filter(user_id=owner.user_id).using_db(conn).count() >= TOKENS:
+        user_id = await owner(conn)
+        if await ApiToken.filter(user_id=user_id).using_db(conn).count() >= TOKENS:
             raise QuotaExceeded(
                 f"There are {TOKENS} tokens already. Revoke one that is no longer used."
             )
         return await ApiToken.create(
-            user_id=owner.user_id,
+            user_id=user_id,
             name=name,
             secret_hash=credentials.digest(secret),
             prefix=secret[: credentials.SHOWN],

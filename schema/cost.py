@@ -43,7 +43,7 @@ MAX_COST: Final = 12_000
 """A page of 500 utterances with all of their fields costs 10,000."""
 REQUEST: Final = 100
 """Reading, checking and answering a request, whatever it asks for."""
-READ: Final = 50
+READ: Final = 100
 """A field that asks the database."""
 ROW: Final = 5
 """A row of the database."""

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -151,6 +152,34 @@ def test_an_operator_looks_after_accounts(here: Here) -> None:
     assert again.stderr.startswith("voxql: There is an account with this e-mail already")
     assert listed.stdout.count(ada) == 1
     assert gone.stderr.startswith("voxql: There is no account with this e-mail")
+
+
+def test_an_operator_looks_after_api_tokens(here: Here) -> None:
+    """The secret stands alone on standard output; scopes, an end, a list, and the way back."""
+    ada = "ada@example.org"
+    here("user", "create", ada, stdin="correct horse\n")
+
+    made = here("token", "create", ada, "--name", "mine", "--scope", "SESSIONS_READ", "--days", "7")
+    other = here("token", "create", ada)
+    listed = here("token", "list", ada)
+    token_id = made.stderr.split()[1]
+    revoked = here("token", "revoke", token_id)
+    again = here("token", "revoke", token_id)
+    left = here("token", "list", ada)
+    wrong = here("token", "create", ada, "--scope", "EVERYTHING")
+    nobody = here("token", "create", "nobody@example.org")
+
+    assert (made.returncode, other.returncode, revoked.returncode) == (0, 0, 0)
+    assert re.fullmatch(r"vox_\S+\n", made.stdout)
+    assert token_id.startswith("tok_")
+    newest, oldest = listed.stdout.splitlines()
+    assert newest.endswith("no end  voxql token create")
+    assert re.search(rf"{token_id}  {made.stdout[:8]}\S*…  until 2\d{{3}}-\d\d-\d\d  mine$", oldest)
+    assert left.stdout.splitlines() == [newest]
+    assert (again.returncode, wrong.returncode, nobody.returncode) == (1, 1, 1)
+    assert "no such API token" in again.stderr
+    assert "There is no scope EVERYTHING; there are SESSIONS_READ" in wrong.stderr
+    assert "no account with this e-mail" in nobody.stderr
 
 
 def test_migrate_and_backup_work_beside_a_server(server: ServerProcess, tmp_path: Path) -> None:

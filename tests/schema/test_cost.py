@@ -43,22 +43,22 @@ def documents() -> Documents:
     ("query", "variables", "points"),
     [
         ("{ __typename }", {}, 101),
-        ("{ viewer { id } }", {}, 152),
-        ('{ session(id: "ses_x") { id title } }', {}, 153),
-        # A request, a connection (1 + 50), and 20 rows (5 + 1) in a list.
-        ("{ sessionHistory { nodes { id } } }", {}, 100 + 51 + 1 + 20 * 6),
-        ("{ sessionHistory(first: 3) { nodes { id } } }", {}, 100 + 51 + 1 + 3 * 6),
-        ("{ sessionHistory(last: 3) { nodes { id } totalCount } }", {}, 100 + 51 + 1 + 18 + 51),
-        (NESTED, {"sessions": 2, "utterances": 3}, 100 + 51 + 1 + 2 * (5 + 51 + 1 + 3 * 6)),
-        (NESTED, {"sessions": 1}, 100 + 51 + 1 + 5 + 51 + 1 + 500 * 6),
-        (NESTED, {"sessions": None, "utterances": 1.0}, 100 + 51 + 1 + 20 * (5 + 51 + 1 + 6)),
-        (BY_IDS % "id", {"ids": ["a", "b"]}, 100 + 51 + 2 * 2),
-        (BY_IDS % "id", {}, 100 + 51 + 100 * 2),
+        ("{ viewer { id } }", {}, 202),
+        ('{ session(id: "ses_x") { id title } }', {}, 203),
+        # A request, a connection (1 + 100), and 20 rows (5 + 1) in a list.
+        ("{ sessionHistory { nodes { id } } }", {}, 100 + 101 + 1 + 20 * 6),
+        ("{ sessionHistory(first: 3) { nodes { id } } }", {}, 100 + 101 + 1 + 3 * 6),
+        ("{ sessionHistory(last: 3) { nodes { id } totalCount } }", {}, 100 + 101 + 1 + 18 + 101),
+        (NESTED, {"sessions": 2, "utterances": 3}, 100 + 101 + 1 + 2 * (5 + 101 + 1 + 3 * 6)),
+        (NESTED, {"sessions": 1}, 100 + 101 + 1 + 5 + 101 + 1 + 500 * 6),
+        (NESTED, {"sessions": None, "utterances": 1.0}, 100 + 101 + 1 + 20 * (5 + 101 + 1 + 6)),
+        (BY_IDS % "id", {"ids": ["a", "b"]}, 100 + 101 + 2 * 2),
+        (BY_IDS % "id", {}, 100 + 101 + 100 * 2),
         (EVENTS % "text", {}, 1 + 1 + 250 * 6),
     ],
 )
 def test_points(documents: Documents, query: str, variables: dict[str, Any], points: int) -> None:
-    """A field counts one, a row five, a read fifty, a request a hundred; lists multiply."""
+    """A field counts one, a row five, a read and a request a hundred; lists multiply."""
     for _ in range(2):
         assert documents.operation(query, None, variables).cost == points
 
@@ -126,7 +126,7 @@ def test_a_fragment_counts_each_time_it_is_used(documents: Documents) -> None:
     fragment Page on SessionConnection { nodes { ...Id } }
     fragment Id on Session { id }"""
 
-    assert documents.operation(query).cost == 100 + 2 * 52 + 6 + 60
+    assert documents.operation(query).cost == 100 + 2 * 102 + 6 + 60
 
 
 def test_every_list_of_the_schema_has_a_length() -> None:

@@ -14,7 +14,7 @@ from tests.rows import add_session
 from tests.schema.clients import Http, Socket
 
 HISTORY = "{ sessionHistory(first: 100) { nodes { id title status preview version } } }"
-"""1,152 points."""
+"""1,202 points."""
 TRANSCRIPT = "query($id: ID!) { session(id: $id) { utterances { nodes { %s } } } }"
 
 
@@ -39,9 +39,9 @@ async def test_who_has_asked_for_too_much_is_told_when_to_go_on(
 
     [error] = refused.json()["errors"]
     assert refused.status_code == 429
-    assert error["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 19}
-    assert error["message"] == "You have asked for too much at once. Go on in 19 seconds."
-    assert refused.headers["retry-after"] == "19"
+    assert error["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 25}
+    assert error["message"] == "You have asked for too much at once. Go on in 25 seconds."
+    assert refused.headers["retry-after"] == "25"
     await guest.data("{ viewer { id } }")
     await stranger.data(HISTORY)
 

@@ -1,0 +1,1 @@
+"""The clients of docs/clients, each run as its page has it."""

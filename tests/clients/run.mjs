@@ -1,0 +1,32 @@
+// Runs the block of a page of docs/clients: node run.mjs PAGE URL TOKEN SESSION
+// Prints each utterance as it is shown, one JSON object a line.
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { WebSocket } from "ws";
+
+// Browsers have both; Node 20 has neither.
+globalThis.WebSocket ??= WebSocket;
+globalThis.CloseEvent ??= class CloseEvent extends Event {};
+
+const [page, url, token, id] = process.argv.slice(2);
+const block = /```js\n(.*?)```/s.exec(await readFile(page, "utf8"))[1];
+// Beside the packages, so that it finds them.
+const folder = new URL("./node_modules/.pages/", import.meta.url);
+const file = new URL(`${process.pid}.mjs`, folder);
+await mkdir(folder, { recursive: true });
+await writeFile(file, block);
+const client = await import(file).finally(() => rm(file));
+
+const show = (utterances) => utterances.forEach((one) => console.log(JSON.stringify(one)));
+if (client.watch) await client.watch({ url, token, id, show });
+else {
+  const text = `subscription ($id: ID!, $after: String) { transcripts(sessionId: $id, after: $after) {
+    cursor isCaughtUp utterances { id revision role text isFinal position } end { reason mayResume } } }`;
+  const request = { text, id: null, name: "Watch", operationKind: "subscription", metadata: {} };
+  await new Promise((complete, error) => {
+    const network = client.environment({ url, token }).getNetwork();
+    const next = ({ data }) => show(data.transcripts.utterances);
+    network.execute(request, { id }, { force: true }).subscribe({ next, error, complete });
+  });
+}
+console.log(JSON.stringify("over"));
+process.exit(0);

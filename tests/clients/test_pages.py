@@ -1,0 +1,222 @@
+"""Each page of docs/clients holds what it promises: resume, stop, back off."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.agent_bridge.wire import Wire
+from tests.faults.account import BEGIN, Account
+from tests.faults.stage import Stage, stage
+from tests.server_process import ROOT
+from tests.shared import Shared, State
+
+PAGES: Final = ROOT / "docs" / "clients"
+HERE: Final = Path(__file__).parent
+GQL: Final = "4.4.0"
+WITHIN_S: Final = 60.0
+NOBODYS: Final = "ses_01kaaaaaaaaaaaaaaaaaaaaaaa"
+SAVE: Final = """mutation($input: SaveSessionInput!) { saveSession(input: $input) {
+  session { id } } }"""
+RUN_GQL: Final = """
+import json, sys
+{block}
+def show(utterances):
+    for one in utterances:
+        print(json.dumps(one), flush=True)
+asyncio.run(watch(*sys.argv[1:], show))
+print(json.dumps("over"))
+"""
+
+
+def block(page: str, language: str, number: int = 0) -> str:
+    found = re.findall(rf"```{language}\n(.*?)```", (PAGES / page).read_text(), re.DOTALL)
+    return str(found[number])
+
+
+@pytest.fixture(scope="session")
+def with_gql(shared: Shared) -> Path:
+    """A Python that has gql, which needs another graphql-core than the server."""
+    folder = ROOT / ".cache" / "clients" / f"gql-{GQL}"
+    python = folder / "bin" / "python"
+
+    def install(_: Path) -> State:
+        if not (folder / "installed").exists():
+            uv = [sys.executable, str(ROOT / "scripts" / "uv.py")]
+            packages = ["pip", "install", "--quiet", "--python", str(python)]
+            for command in (
+                [*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
+                [*uv, *packages, f"gql[websockets]=={GQL}"],
+            ):
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                assert done.returncode == 0, done.stderr
+            (folder / "installed").touch()
+        return {"python": str(python)}
+
+    return Path(shared.once("gql", install)["python"])
+
+
+class Program:
+    """A client in a process of its own, and what it has shown."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._changed = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.lines.append(line.decode().rstrip("\n"))
+            self._changed.set()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(WITHIN_S):
+            status = await self.process.wait()
+            await self._reading
+        return status
+
+    @property
+    def finals(self) -> list[str]:
+        """The texts that it holds finally, by its one rule, in their order."""
+        held: dict[str, Any] = {}
+        for one in map(json.loads, self.lines):
+            if one != "over" and one["revision"] > held.get(one["id"], {"revision": 0})["revision"]:
+                held[one["id"]] = one
+        finals = [one for one in held.values() if one["isFinal"]]
+        return [one["text"] for one in sorted(finals, key=lambda one: (one["position"], one["id"]))]
+
+
+@asynccontextmanager
+async def program(*command: str, **environment: str) -> AsyncIterator[Program]:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
+        cwd=HERE,
+        limit=1024 * 1024,
+    )
+    try:
+        yield Program(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def command_of(page: str, url: str, token: str, session: str, python: Path) -> list[str]:
+    address = url.replace("http", "ws", 1) + "/graphql"
+    if page == "gql.md":
+        code = RUN_GQL.replace("{block}", block(page, "python"))
+        return [str(python), "-c", code, address, token, session]
+    return ["node", "run.mjs", str(PAGES / page), address, token, session]
+
+
+CLIENTS = ["graphql-ws.md", "urql.md", "apollo.md", "relay.md", "gql.md"]
+
+
+@pytest.mark.parametrize("page", CLIENTS)
+async def test_a_client_that_is_cut_off_misses_nothing(
+    tmp_path: Path, page: str, with_gql: Path
+) -> None:
+    """Cut in mid-sentence it comes back after its cursor, and stops when all is over."""
+    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+        session, agent = await on.conversation()
+        command = command_of(page, wire.url, on.account.token, session, with_gql)
+        async with program(*command) as client:
+            agent.say("one")
+            segment = agent.say("tw", final=False)
+            await agent.answered()
+            await client.until(lambda: any('"tw"' in line for line in client.lines))
+            before = wire.connections
+
+            wire.cut()
+            agent.say("two", segment=segment)
+            for number in range(20):
+                agent.say(f"said while it was away {number}")
+            await agent.settled()
+            await client.until(lambda: len(client.finals) == 22)
+            agent.say("and after")
+            await agent.settled()
+            await client.until(lambda: "and after" in client.finals)
+            await on.account.ask(SAVE, {"sessionId": session, "messages": []})
+            await agent.bye("STOPPED")
+
+            assert await client.ended() == 0
+            assert client.lines[-1] == '"over"'
+            assert client.finals == list(agent.promised.values())
+            assert wire.connections > before
+
+
+@pytest.mark.parametrize("page", CLIENTS)
+async def test_a_client_that_is_refused_does_not_try_again(
+    tmp_path: Path, page: str, with_gql: Path
+) -> None:
+    """Nobody's session: it says so, and ends."""
+    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+        command = command_of(page, wire.url, on.account.token, NOBODYS, with_gql)
+        async with program(*command) as client:
+            assert await client.ended() != 0
+            assert client.lines == []
+            assert wire.connections == 1
+
+
+async def test_curl_gets_a_token_and_reads_on(tmp_path: Path) -> None:
+    """The recipe as it stands; then what is said, over a cut, until the session is over."""
+    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+        recipe = ["bash", "-euc", block("curl.md", "sh")]
+        async with program(*recipe, VOXQL_URL=on.server.url) as getting:
+            assert await getting.ended() == 0
+        [token] = getting.lines
+        assert re.fullmatch(r"vox_\S+", token)
+        person = Account(on.server.url, on.journal, token=token)
+        person.http = on.account.http
+        job = await begun_by(person, on)
+        agent = await on.agent(job)
+        agent.say('one "quoted"')
+        await agent.settled()
+        reading = ["bash", "-eu", "-c", block("curl.md", "sh", 1)]
+        given = {"VOXQL_URL": wire.url, "VOXQL_TOKEN": token, "SESSION": job.session}
+        async with program(*reading, **given) as client:
+            await client.until(lambda: client.lines)
+            wire.is_refusing = True
+            wire.cut()
+            await wire.refuse(1)
+            agent.say("two")
+            await agent.settled()
+            wire.is_refusing = False
+            await client.until(lambda: len(client.lines) == 2)
+            await person.ask(SAVE, {"sessionId": job.session, "messages": []})
+            await agent.bye("STOPPED")
+
+            assert await client.ended() == 0
+            assert client.lines == ['"text":"one \\"quoted\\""', '"text":"two"']
+
+
+async def begun_by(person: Account, on: Stage) -> Any:
+    await person.ask(BEGIN, {})
+    async with asyncio.timeout(10):
+        return await on.jobs.get()
+
+
+def test_every_page_is_in_the_list() -> None:
+    """And each has a block that is run."""
+    listed = re.findall(r"\]\(([\w-]+\.md)\)", (PAGES / "README.md").read_text())
+    assert set(listed) == {*CLIENTS, "curl.md"}
+    assert {path.name for path in PAGES.glob("*.md")} == {*listed, "README.md"}
