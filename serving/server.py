@@ -17,7 +17,7 @@ from websockets.protocol import OPEN
 from agent_bridge.hub import ReaderTooSlow
 from schema.websocket import NEVER, WAITING, WHILE_TAKEN
 from serving import address
-from serving.door import Door, Http, door_for
+from serving.connections import ConnectionLimits, Http, limits_for
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
@@ -44,7 +44,7 @@ class Socket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it no more."""
-        cast(Config, self.config).door.left(self)
+        cast(Config, self.config).limits.closed(self)
         super().connection_lost(exc)
 
     async def send(self, message: "ASGISendEvent") -> None:
@@ -97,9 +97,9 @@ class Socket(WebSocketsSansIOProtocol):
 
 
 class Config(uvicorn.Config):
-    """uvicorn's, with a door."""
+    """uvicorn's, with limits on connections."""
 
-    door: Door
+    limits: ConnectionLimits
 
 
 def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> Config:
@@ -126,7 +126,7 @@ def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> Config:
         # Compression costs 10-80 µs a message and doubles the memory of an idle connection.
         ws_per_message_deflate=False,
     )
-    config.door = door_for(proxies)
+    config.limits = limits_for(proxies)
     return config
 
 

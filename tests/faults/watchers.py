@@ -173,6 +173,11 @@ class Watcher:
         if step > 0 and self.is_caught_up and event["isCaughtUp"]:
             # What is held already in a newer state need not come again; it is not final then.
             may_lack = sum(not held.state["isFinal"] for held in self.held.values())
+            # What was committed twice since, and is read from the database, comes once.
+            may_lack += sum(
+                state["id"] not in self.held and state["revision"] > 1
+                for state in event["utterances"]
+            )
             if step > len(event["utterances"]) + may_lack:
                 self.journal.violated(
                     Kind.HOLE,

@@ -39,14 +39,14 @@ LOGGED_EVERY_S: Final = 60.0
 log = structlog.get_logger(__name__)
 
 
-class Guest(Protocol):
-    """A connection, as the door sees it."""
+class Connection(Protocol):
+    """A connection, as it is counted."""
 
     transport: asyncio.Transport
     client: tuple[str, int] | None
 
 
-class Door:
+class ConnectionLimits:
     """Counts the connections of one server.
 
     Args:
@@ -60,54 +60,51 @@ class Door:
         self.silent = silent
         self._proxies = [ip_network(each, strict=False) for each in proxies if each != "*"]
         self._trusts_all = "*" in proxies
-        self._waiting: dict[Guest, None] = {}
-        self._speaking: set[Guest] = set()
+        self._waiting: dict[Connection, None] = {}
+        self._counted: set[Connection] = set()
         self._by_address: Counter[str] = Counter()
-        self._open = 0
         self._logged: dict[str, float] = {}
 
-    def came(self, guest: Guest) -> None:
+    def opened(self, connection: Connection) -> None:
         """Count a connection; it has said nothing yet."""
-        self._waiting[guest] = None
+        self._waiting[connection] = None
         if len(self._waiting) > self.silent:
             oldest = next(iter(self._waiting))
-            self._note("silent connections were closed", limit=self.silent)
+            self._note("silent_connections_closed", limit=self.silent)
             self._waiting.pop(oldest)
             oldest.transport.abort()
 
-    def spoke(self, guest: Guest) -> None:
+    def began(self, connection: Connection) -> None:
         """Note that its header is complete; from now on it counts as open."""
-        if guest in self._waiting:
-            del self._waiting[guest]
-            self._speaking.add(guest)
-            self._open += 1
-            self._by_address[_address(guest)] += 1
+        if connection in self._waiting:
+            del self._waiting[connection]
+            self._counted.add(connection)
+            self._by_address[_address(connection)] += 1
 
-    def became(self, guest: Guest, other: Guest) -> None:
+    def upgraded(self, connection: Connection, other: Connection) -> None:
         """Go on counting a connection that another protocol has taken over."""
-        self._speaking.discard(guest)
-        self._speaking.add(other)
+        self._counted.discard(connection)
+        self._counted.add(other)
 
-    def left(self, guest: Guest) -> None:
+    def closed(self, connection: Connection) -> None:
         """Count a connection that is gone no more."""
-        self._waiting.pop(guest, None)
-        if guest in self._speaking:
-            self._speaking.remove(guest)
-            self._open -= 1
-            address = _address(guest)
+        self._waiting.pop(connection, None)
+        if connection in self._counted:
+            self._counted.remove(connection)
+            address = _address(connection)
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]
 
-    def refusal(self, guest: Guest) -> str | None:
+    def refusal(self, connection: Connection) -> str | None:
         """Return why a request can't be taken, None if it can."""
-        address = _address(guest)
-        if self._open > self.most:
-            self._note("there are too many connections", limit=self.most)
+        address = _address(connection)
+        if len(self._counted) > self.most:
+            self._note("too_many_connections", limit=self.most)
             return "There are too many connections. Try again in a moment."
         share = max(1, self.most // SHARE)
         if self._by_address[address] > share and not self._is_trusted(address):
-            self._note("there are too many connections from one address", limit=share)
+            self._note("too_many_connections_from_one_address", limit=share)
             return f"There are more than {share} connections from your address."
         return None
 
@@ -124,15 +121,15 @@ class Door:
             log.warning(what, **facts)
 
 
-def _address(guest: Guest) -> str:
-    return guest.client[0] if guest.client else ""
+def _address(connection: Connection) -> str:
+    return connection.client[0] if connection.client else ""
 
 
-def door_for(proxies: Sequence[str] = ()) -> Door:
-    """Return a door for as many as this process may have descriptors for."""
+def limits_for(proxies: Sequence[str] = ()) -> ConnectionLimits:
+    """Return limits for as many as this process may have descriptors for."""
     limit = open_files()
     silent = min(SILENT, limit // 8)
-    return Door(max(1, min(MOST, limit - silent - RESERVE)), silent, proxies)
+    return ConnectionLimits(max(1, min(MOST, limit - silent - RESERVE)), silent, proxies)
 
 
 def open_files() -> int:
@@ -154,7 +151,7 @@ class Http(HttpToolsProtocol):
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, **options: Any) -> None:
         super().__init__(config, server_state, app_state, **options)
-        self.door: Door = config.door
+        self.limits: ConnectionLimits = config.limits
         self._deadline: asyncio.TimerHandle | None = None
         self._reads_head = True
         self._head = 0
@@ -163,13 +160,13 @@ class Http(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self.door.came(self)
+        self.limits.opened(self)
         self._wait(HEAD_S, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it no more, unless it is a WebSocket's by now."""
         self._wait_no_more()
-        self.door.left(self)
+        self.limits.closed(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -193,11 +190,11 @@ class Http(HttpToolsProtocol):
         self._reads_head = False
         self._head = 0
         self._wait_no_more()
-        self.door.spoke(self)
+        self.limits.began(self)
         if len(self.url) > MAX_TARGET:
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
             return
-        refusal = None if self.url.partition(b"?")[0] in ALWAYS else self.door.refusal(self)
+        refusal = None if self.url.partition(b"?")[0] in ALWAYS else self.limits.refusal(self)
         if refusal is not None:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, refusal)
             return
@@ -224,7 +221,7 @@ class Http(HttpToolsProtocol):
             return
         self._wait_no_more()
         super().handle_websocket_upgrade()
-        self.door.became(self, cast(Guest, self.transport.get_protocol()))
+        self.limits.upgraded(self, cast(Connection, self.transport.get_protocol()))
 
     def _wait(self, seconds: float, late: Any) -> None:
         self._wait_no_more()

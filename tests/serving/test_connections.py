@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from serving import door
+from serving import connections
 from serving.address import listening_socket, local_address
-from serving.door import Door
+from serving.connections import ConnectionLimits
 from serving.server import Config, Server, configured
 
 WITHIN_S = 20.0
@@ -87,7 +87,7 @@ class Place:
     async def until_open(self, count: int) -> None:
         async with asyncio.timeout(WITHIN_S):
             while True:
-                if self.config.door._open == count:
+                if len(self.config.limits._counted) == count:
                     return
                 await asyncio.sleep(0.01)
 
@@ -96,7 +96,7 @@ class Place:
 async def serving(most: int = 100, silent: int = 100) -> AsyncIterator[Place]:
     with listening_socket("127.0.0.1", 0) as sock:
         config = configured(APP)
-        config.door = Door(most, silent)
+        config.limits = ConnectionLimits(most, silent)
         server = Server(config, [])
         task = asyncio.create_task(server.serve(sockets=[sock]))
         await server.opened.wait()
@@ -115,9 +115,9 @@ async def test_silent_connections_lock_nobody_out() -> None:
 
             assert await asking.status() == 200
             assert await silent[0].rest() == b""
-            assert len(place.config.door._waiting) <= 10
-    assert [log for log in logs if log["event"] == "silent connections were closed"] == [
-        {"event": "silent connections were closed", "limit": 10, "log_level": "warning"}
+            assert len(place.config.limits._waiting) <= 10
+    assert [log for log in logs if log["event"] == "silent_connections_closed"] == [
+        {"event": "silent_connections_closed", "limit": 10, "log_level": "warning"}
     ]
 
 
@@ -126,7 +126,7 @@ async def test_a_request_that_is_not_completed_is_given_up(
     said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With 408 where something of it came; a connection that says nothing is just closed."""
-    monkeypatch.setattr(door, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
     async with serving() as place:
         line = await place.line(said)
 
@@ -137,7 +137,7 @@ async def test_a_request_that_is_not_completed_is_given_up(
 
 async def test_a_second_request_has_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a connection that is kept alive."""
-    monkeypatch.setattr(door, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
     async with serving() as place:
         line = await place.line(GET % b"/")
         assert await line.status() == 200
@@ -148,7 +148,7 @@ async def test_a_second_request_has_a_deadline_too(monkeypatch: pytest.MonkeyPat
 
 async def test_a_body_that_stops_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its length was promised; the rest does not come."""
-    monkeypatch.setattr(door, "BODY_S", 0.2)
+    monkeypatch.setattr(connections, "BODY_S", 0.2)
     async with serving() as place:
         head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
         line = await place.line(head, b"12345")
@@ -158,7 +158,7 @@ async def test_a_body_that_stops_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_a_body_may_come_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then is enough."""
-    monkeypatch.setattr(door, "BODY_S", 1.0)
+    monkeypatch.setattr(connections, "BODY_S", 1.0)
     async with serving() as place:
         head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n"
         line = await place.line(head)
@@ -211,7 +211,7 @@ async def test_past_the_bound_only_probes_are_answered(monkeypatch: pytest.Monke
 
 async def test_one_address_can_not_have_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """A quarter; but this machine, on which a proxy may be, and proxies that are trusted."""
-    monkeypatch.setattr(Door, "_is_trusted", lambda self, address: False)
+    monkeypatch.setattr(ConnectionLimits, "_is_trusted", lambda self, address: False)
     async with serving(most=8) as place:
         url = f"ws://127.0.0.1:{place.port}/socket"
         async with connect(url), connect(url):
@@ -222,24 +222,24 @@ async def test_one_address_can_not_have_them_all(monkeypatch: pytest.MonkeyPatch
 
 def test_who_is_trusted() -> None:
     """This machine, and what VOXQL_TRUSTED_PROXIES names: addresses and networks."""
-    some = Door(8, 8, ["203.0.113.7", "198.51.100.0/24"])
+    some = ConnectionLimits(8, 8, ["203.0.113.7", "198.51.100.0/24"])
     trusted = ["127.0.0.1", "::1", "", "203.0.113.7", "198.51.100.9"]
     assert all(some._is_trusted(address) for address in trusted)
     assert not some._is_trusted("203.0.113.8")
-    assert Door(8, 8, ["*"])._is_trusted("203.0.113.8")
+    assert ConnectionLimits(8, 8, ["*"])._is_trusted("203.0.113.8")
 
 
 @pytest.mark.parametrize(
     ("limits", "raised", "most"),
     [
-        ((1_024, 4_096), (4_096, 4_096), 4_096 - 256 - door.RESERVE),
-        ((1_024, 1_024), None, 1_024 - 128 - door.RESERVE),
-        ((1_024, resource.RLIM_INFINITY), (10_384, resource.RLIM_INFINITY), door.MOST),
-        ((20_000, 20_000), None, door.MOST),
+        ((1_024, 4_096), (4_096, 4_096), 4_096 - 256 - connections.RESERVE),
+        ((1_024, 1_024), None, 1_024 - 128 - connections.RESERVE),
+        ((1_024, resource.RLIM_INFINITY), (10_384, resource.RLIM_INFINITY), connections.MOST),
+        ((20_000, 20_000), None, connections.MOST),
         ((64, 64), None, 1),
     ],
 )
-def test_a_door_is_as_wide_as_the_system_lets_it_be(
+def test_there_may_be_as_many_as_the_system_has_descriptors_for(
     monkeypatch: pytest.MonkeyPatch,
     limits: tuple[int, int],
     raised: tuple[int, int] | None,
@@ -250,5 +250,5 @@ def test_a_door_is_as_wide_as_the_system_lets_it_be(
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: told.append(wanted))
 
-    assert door.door_for().most == most
+    assert connections.limits_for().most == most
     assert told == ([raised] if raised else [])
