@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -27,6 +28,7 @@ from resolvers.rate_limits import Budgets, RateLimits
 from resolvers.reaper import Reaper, recover
 from resolvers.records import SERVER_TOPIC, ServerStopping
 from schema.app import graphql_app
+from serving.base_path import BasePath
 from serving.headers import SecurityHeaders
 from serving.hosts import TrustedHosts, our_names
 from serving.measures import Measures
@@ -63,6 +65,7 @@ def build_app(settings: Settings) -> Starlette:
     bridge = bridge_endpoint(agent_events, tokens, hub, workers, settings.worker_secret())
     venue.attend(MediaEvents(backend))
     backend.ledger.on_ended.append(venue.end)
+    base_path = urlsplit(settings.public_url).path
     folder = settings.sqlite_file.parent if settings.sqlite_file else None
     stopping = asyncio.Event()
 
@@ -101,6 +104,7 @@ def build_app(settings: Settings) -> Starlette:
             *app_page(settings.public_url, media_urls=[settings.livekit_url]),
         ],
         middleware=[
+            *([Middleware(BasePath, path=base_path)] if base_path else []),
             Middleware(SecurityHeaders, is_https=settings.public_url.startswith("https:")),
             Middleware(
                 TrustedHosts,

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +22,10 @@ SHORTEST_KEY: Final = 16
 
 AgentMode = Literal["local", "external", "livekit", "none"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+_PUBLIC_PATH: Final = re.compile(r"([\w.~-]+(/[\w.~-]+)*)?", re.ASCII)
+"""What may follow the slash after the host in VOXQL_PUBLIC_URL."""
 
 
 class SettingsError(Exception):
@@ -60,8 +65,8 @@ class Settings(BaseSettings):
     )
     public_url: str = Field(
         default="",
-        description="Where people and agents reach the server, with http or https. "
-        "When empty: made of host and port.",
+        description="Where people and agents reach the server, with http or https; it may have a "
+        "path. When empty: made of host and port.",
     )
     allowed_hosts: str = Field(
         default="",
@@ -175,7 +180,12 @@ class Settings(BaseSettings):
             path = quote(str(self.data_dir / "voxql.db"))
             self.__dict__["database_url"] = f"sqlite://{path}"
         self.__dict__["public_url"] = self.public_url.rstrip("/") or self._address()
-        _check_url("VOXQL_PUBLIC_URL", self.public_url, {"http", "https"}, may_have_path=False)
+        _check_url("VOXQL_PUBLIC_URL", self.public_url, {"http", "https"})
+        if not _PUBLIC_PATH.fullmatch(self.public_url.partition("://")[2].partition("/")[2]):
+            raise ValueError(
+                "VOXQL_PUBLIC_URL: expected a plain path or none, as in "
+                "https://talk.example.org or https://example.org/voice"
+            )
         for proxy in self.proxies:
             _check_network("VOXQL_TRUSTED_PROXIES", proxy)
         if self.metrics_token and len(self.metrics_token.get_secret_value()) < SHORTEST_KEY:
@@ -327,7 +337,7 @@ def _check_network(name: str, value: str) -> None:
         ) from None
 
 
-def _check_url(name: str, value: str, schemes: set[str], *, may_have_path: bool = True) -> None:
+def _check_url(name: str, value: str, schemes: set[str]) -> None:
     if not value:
         return
     try:
@@ -338,8 +348,6 @@ def _check_url(name: str, value: str, schemes: set[str], *, may_have_path: bool 
     if not is_complete:
         expected = " or ".join(f"{scheme}://…" for scheme in sorted(schemes))
         raise ValueError(f"{name}: expected {expected}")
-    if not may_have_path and (parts.path or parts.query or parts.fragment):
-        raise ValueError(f"{name}: expected no path, as in https://talk.example.org")
 
 
 def _check_together(purpose: str, values: Mapping[str, object], *, needed: bool) -> None:

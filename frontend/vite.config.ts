@@ -10,6 +10,8 @@ const server = `http://127.0.0.1:${process.env["VOXQL_PORT"] || "8000"}`;
 const proxied = { target: server, headers: { origin: server }, ws: true, changeOrigin: true };
 
 export default defineConfig({
+  // Of the page's <base>: the server may live under a path.
+  base: "./",
   plugins: [react(), compressed()],
   server: {
     proxy: { "/graphql": proxied, "/audio": proxied },

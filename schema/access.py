@@ -1,7 +1,7 @@
 """Who sends a request: cookies count only from our own pages, bearer tokens from anywhere."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -44,8 +44,12 @@ class Access:
         own = (origin_of(url) for url in (public_url, *other_origins))
         self._own = frozenset(origin for origin in own if origin is not None)
         self._is_secure = public_url.startswith("https:")
-        self.cookie = "__Host-voxql_login" if self._is_secure else "voxql_login"
-        self.browser_cookie = "__Host-voxql_browser" if self._is_secure else "voxql_browser"
+        self._path = urlsplit(public_url).path or "/"
+        # https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes
+        strict = "__Host-" if self._path == "/" else "__Secure-"
+        prefix = strict if self._is_secure else ""
+        self.cookie = f"{prefix}voxql_login"
+        self.browser_cookie = f"{prefix}voxql_browser"
 
     def is_foreign(self, headers: Mapping[str, str]) -> bool:
         """Return whether a page of another origin sent this.
@@ -91,24 +95,20 @@ class Access:
     def set_cookie(self, response: Response, entrance: Entrance) -> None:
         """Let a browser keep its login."""
         lifetime = entrance.expires_at - datetime.now(UTC)
+        self._set(response, self.cookie, entrance.secret, lifetime)
+        if entrance.browser is not None:
+            self._set(response, self.browser_cookie, *entrance.browser)
+
+    def _set(self, response: Response, name: str, value: str, lifetime: timedelta) -> None:
         response.set_cookie(
-            self.cookie,
-            entrance.secret,
+            name,
+            value,
             max_age=int(lifetime.total_seconds()),
+            path=self._path,
             secure=self._is_secure,
             httponly=True,
             samesite="lax",
         )
-        if entrance.browser is not None:
-            token, known_for = entrance.browser
-            response.set_cookie(
-                self.browser_cookie,
-                token,
-                max_age=int(known_for.total_seconds()),
-                secure=self._is_secure,
-                httponly=True,
-                samesite="lax",
-            )
 
     def browser(self, connection: HTTPConnection) -> KnownBrowser | None:
         """Return whose browser this is known as; it opens nothing by itself."""
@@ -117,7 +117,9 @@ class Access:
 
     def clear_cookie(self, response: Response) -> None:
         """Let a browser forget its login."""
-        response.delete_cookie(self.cookie, secure=self._is_secure, httponly=True, samesite="lax")
+        response.delete_cookie(
+            self.cookie, path=self._path, secure=self._is_secure, httponly=True, samesite="lax"
+        )
 
 
 def _host(name: str) -> str:

@@ -1,5 +1,6 @@
 """The single-page app in `frontend/dist`: its files, and its page for every address of its own."""
 
+import gzip
 import hashlib
 import mimetypes
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ def app_page(
     """
     if not (built / INDEX).is_file():
         return [home(public_url)]
-    files = dict(_read(built))
+    files = dict(_read(built, urlsplit(public_url).path))
     headers = _headers(media_urls)
 
     async def show(request: Request) -> Response:
@@ -92,19 +93,23 @@ def _is_for_a_person(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and "." not in name
 
 
-def _read(built: Path) -> list[tuple[str, _File]]:
+def _read(built: Path, base: str) -> list[tuple[str, _File]]:
     suffixes = {suffix for _, suffix in COMPRESSED}
     return [
-        (path.relative_to(built).as_posix(), _file(built, path))
+        (path.relative_to(built).as_posix(), _file(built, path, base))
         for path in sorted(built.rglob("*"))
         if path.is_file() and path.suffix not in suffixes
     ]
 
 
-def _file(built: Path, path: Path) -> _File:
+def _file(built: Path, path: Path, base: str) -> _File:
     plain = path.read_bytes()
     bodies = {"": plain}
-    for name, suffix in COMPRESSED:
+    if base and path.name == INDEX:
+        # Everything in the page is relative to this.
+        plain = plain.replace(b'<base href="/"', f'<base href="{base}/"'.encode())
+        bodies = {"": plain, "gzip": gzip.compress(plain)}
+    for name, suffix in COMPRESSED if len(bodies) == 1 else ():
         packed = path.with_name(path.name + suffix)
         if packed.is_file():
             bodies[name] = packed.read_bytes()
@@ -129,7 +134,7 @@ def _headers(media_urls: Sequence[str]) -> dict[str, str]:
         "media-src 'self'",
         "worker-src 'self'",
         f"connect-src {connect}",
-        "base-uri 'none'",
+        "base-uri 'self'",
         "form-action 'none'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",

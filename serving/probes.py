@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -129,7 +130,7 @@ PAGE: Final = """<!doctype html>
 <h1>VoxQL</h1>
 <p>This server keeps conversations with voice agents, word by word.</p>
 <ul>
-  <li><a href="/graphql">Playground</a>: try the API, subscriptions included</li>
+  <li><a href="{base}/graphql">Playground</a>: try the API, subscriptions included</li>
   <li><a href="/readyz">Ready?</a> What this server can do right now</li>
   <li><code>voxql talk --url {url}</code>: talk from a terminal</li>
 </ul>
@@ -138,7 +139,7 @@ PAGE: Final = """<!doctype html>
 
 def home(public_url: str) -> Route:
     """Return the page at `/` that points to what there is."""
-    page = PAGE.format(url=public_url)
+    page = PAGE.format(url=public_url, base=urlsplit(public_url).path)
     headers = {
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
         "X-Content-Type-Options": "nosniff",

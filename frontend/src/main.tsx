@@ -10,11 +10,12 @@ import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 
 import { App } from "./app/app.ts";
+import { BASE } from "./app/base.ts";
 import { Boundary } from "./app/boundary.tsx";
 import { AppContext } from "./app/context.ts";
 import { Pages } from "./app/pages.tsx";
 
-const app = new App(location.origin);
+const app = new App(location.origin + BASE);
 void app.look();
 
 const root = document.getElementById("root");
@@ -23,7 +24,7 @@ createRoot(root).render(
   <StrictMode>
     <Boundary onBroken={() => app.silence()}>
       <AppContext value={app}>
-        <BrowserRouter>
+        <BrowserRouter basename={BASE || "/"}>
           <Pages />
         </BrowserRouter>
       </AppContext>

@@ -148,9 +148,9 @@ def test_the_page_that_was_built_loads_only_what_is_there() -> None:
     """Each script, style and icon of the real page is a file of the build, named by its hash."""
     with served(BUILT) as client:
         html = client.get("/", headers=PAGE).text
-        wanted = re.findall(r'(?:src|href)="(/[^"]+)"', html)
+        wanted = re.findall(r'(?:src|href)="(\./[^"]+)"', html)
 
-        assert len([path for path in wanted if path.startswith("/assets/")]) >= 2
-        assert {client.get(path).status_code for path in wanted} == {200}
+        assert len([path for path in wanted if path.startswith("./assets/")]) >= 2
+        assert {client.get(path.removeprefix(".")).status_code for path in wanted} == {200}
     assert "<style" not in html
     assert re.findall(r"<script(?![^>]*src=)", html) == []

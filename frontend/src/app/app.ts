@@ -16,6 +16,7 @@ import { type Connection, isOver, type Session } from "../conversation/state.ts"
 import { History } from "../history/history.ts";
 import type { LineListener } from "../sound/line.ts";
 import { Sound } from "../sound/sound.ts";
+import { isAt } from "./base.ts";
 import { Drafts } from "./drafts.ts";
 import { recall, remember } from "./storage.ts";
 import { Store } from "./store.ts";
@@ -64,7 +65,7 @@ export class App {
         this.navigate(`/c/${id}`);
       },
       // Somebody who looks at something else meanwhile goes on looking at it.
-      hide: (id) => void (location.pathname === `/c/${id}` && this.navigate("/")),
+      hide: (id) => void (isAt(`/c/${id}`) && this.navigate("/")),
       remember: (id) => remember("talking", id),
       tellSaved: ({ isSaved, session }) => {
         this.history.take(session);
@@ -192,7 +193,7 @@ export class App {
       if (isOver(session)) {
         remember("talking", null);
         // Its own page hands them in by itself, and shows them.
-        if (location.pathname !== `/c/${id}`) await this.handIn(id);
+        if (!isAt(`/c/${id}`)) await this.handIn(id);
       } else if (this.driver.state.session === null) this.takeUp(session, true);
     } catch (error) {
       // Its own page says why, to whoever opens it. What is gone for good leaves nothing here.

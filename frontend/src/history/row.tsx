@@ -3,6 +3,7 @@ import { type FormEvent, useRef, useState } from "react";
 import { NavLink } from "react-router";
 
 import { failureOf } from "../api/client.ts";
+import { isAt } from "../app/base.ts";
 import { useApp } from "../app/context.ts";
 import { isBusy } from "../conversation/state.ts";
 import { nameOf, problem } from "../conversation/words.ts";
@@ -148,7 +149,7 @@ function Delete({ entry, backTo, onClose }: DeleteProps) {
       const isHere = driver.state.session?.id === session.id;
       if (isHere && !isBusy(driver.state)) driver.dispatch({ type: "leave" });
       // By now this row is gone, and somebody may be on another page than at the click.
-      if (location.pathname === `/c/${session.id}`) app.navigate("/");
+      if (isAt(`/c/${session.id}`)) app.navigate("/");
       toasts.tell("Conversation deleted");
     } catch (error) {
       toasts.tell(`Not deleted. ${problem(failureOf(error))}`, {

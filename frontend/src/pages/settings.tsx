@@ -2,6 +2,7 @@
 import { useState } from "react";
 
 import { failureOf } from "../api/client.ts";
+import { BASE } from "../app/base.ts";
 import { useApp, useViewer } from "../app/context.ts";
 import { problem } from "../conversation/words.ts";
 import { AccountForm } from "../ui/account-form.tsx";
@@ -26,8 +27,8 @@ export default function Settings() {
           <section>
             <h2>For developers</h2>
             <p>
-              <a href="/graphql">Open the playground</a> and try every operation of the API, with
-              the login of this page.
+              <a href={`${BASE}/graphql`}>Open the playground</a> and try every operation of the
+              API, with the login of this page.
             </p>
           </section>
         </div>

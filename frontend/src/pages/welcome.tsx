@@ -1,6 +1,7 @@
 /** For somebody who is not signed in: one click as a guest, or an account. */
 import { type FormEvent, useState } from "react";
 import { failureOf } from "../api/client.ts";
+import { BASE } from "../app/base.ts";
 import { useApp } from "../app/context.ts";
 import { problem } from "../conversation/words.ts";
 import { AccountForm } from "../ui/account-form.tsx";
@@ -85,7 +86,7 @@ export function Welcome({ wasHere }: { wasHere: boolean }) {
         </p>
         <p className="welcome-foot muted small">
           For developers: all of it is one GraphQL API, and this page uses nothing else.{" "}
-          <a href="/graphql">Try it in the playground.</a>
+          <a href={`${BASE}/graphql`}>Try it in the playground.</a>
         </p>
       </div>
     </main>

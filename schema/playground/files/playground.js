@@ -1,7 +1,7 @@
 "use strict";
 // GraphiQL on our own endpoint, over HTTP and graphql-transport-ws, with the cookie of this origin.
 
-const url = location.origin + "/graphql";
+const url = location.origin + location.pathname;
 const send = GraphiQL.createFetcher({
   url,
   subscriptionUrl: url.replace(/^http/, "ws"),
