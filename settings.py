@@ -24,6 +24,8 @@ AgentMode = Literal["local", "external", "livekit", "none"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+MIN_POINTS: Final = 12_000
+"""Points that the largest operation costs (`schema.cost.MAX_COST`); a budget holds one."""
 _PUBLIC_PATH: Final = re.compile(r"([\w.~-]+(/[\w.~-]+)*)?", re.ASCII)
 """What may follow the slash after the host in VOXQL_PUBLIC_URL."""
 
@@ -185,6 +187,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 "VOXQL_PUBLIC_URL: expected a plain path or none, as in "
                 "https://talk.example.org or https://example.org/voice"
+            )
+        if 0 < self.points_per_minute < MIN_POINTS:
+            raise ValueError(
+                f"VOXQL_POINTS_PER_MINUTE: expected 0 or at least {MIN_POINTS}, which one "
+                "operation may cost"
             )
         for proxy in self.proxies:
             _check_network("VOXQL_TRUSTED_PROXIES", proxy)

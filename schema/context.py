@@ -13,7 +13,7 @@ from resolvers.entrance import Entrance
 from resolvers.refusals import BadUserInput, Forbidden
 from resolvers.viewer import Viewer
 from schema.loaders import Loaders
-from schema.weight import Weight
+from schema.texts import TextBudget
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Context:
         """Who asks; None when nobody is signed in. Changes when the operation signs in or out."""
         self.document = document
         self._remember = remember
-        self.weight = Weight() if is_answer else None
+        self.texts = TextBudget() if is_answer else None
         """None for a subscription: how much an event carries is limited where it is made."""
         self.entrance: Entrance | None = None
         self.has_left = False
@@ -72,7 +72,7 @@ class Context:
         """Batched reads. Only a query's remember: a mutation or an event changes what was read."""
         return Loaders(self.backend, self.viewer, remember=self._remember)
 
-    def viewer_at_the_door(self) -> Viewer | None:
+    def viewer_signing_in(self) -> Viewer | None:
         """Return who asks to sign in.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What an operation may cost, told from its document and its variables before it runs.
+"""What an operation may cost, computed from its document and its variables before it runs.
 
 A point is what one plain field costs: 4 to 7 µs of one processor. Neither depth nor the number of
 fields or objects alone bounds the work: 45 aliases of a session with 14 fields, in a list of 100
@@ -12,6 +12,7 @@ from math import ceil, isfinite
 from typing import Any, Final
 
 from graphql import (
+    GRAPHQL_MAX_INT,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -37,6 +38,7 @@ from graphql import (
     is_leaf_type,
 )
 
+from resolvers.nodes import NODES
 from resolvers.streams import PAGE
 
 MAX_COST: Final = 12_000
@@ -47,8 +49,6 @@ READ: Final = 100
 """A field that asks the database."""
 ROW: Final = 5
 """A row of the database."""
-NODES: Final = 100
-"""Ids that `nodes` takes at once."""
 CONFLICTS: Final = 1_000
 """A save may meet 10,000, but then its client has to know them all."""
 
@@ -181,21 +181,21 @@ class _Reader:
             return Cost(1)
         place = (getattr(parent, "name", ""), name)
         kind = get_named_type(found.type)
-        is_page = place in _PAGES
-        inner = (
-            Cost()
-            if is_leaf_type(kind)
-            else self.of(
-                node.selection_set, kind, self._page_size(node, place) if is_page else None
-            )
-        )
+        page = self._page_size(node, place) if place in _PAGES else None
+        inner = Cost() if is_leaf_type(kind) else self.of(node.selection_set, kind, page)
         length = self._length(node, place, found, size)
         own = Cost(1 + self._read(place))
+        if page is not None:
+            # They are read, whatever is asked of them.
+            own.add(Cost(ROW).times(page))
         if length is None:
             # Of two types one is wrapped, about.
             own.add(Cost(inner.fixed // 2) if place == ("__Type", "ofType") else inner)
             return own
-        inner.fixed += ROW if kind.name in _ROWS else 1
+        if kind.name not in _ROWS:
+            inner.fixed += 1
+        elif size is None:
+            inner.fixed += ROW
         own.add(inner.times(length))
         return own
 
@@ -270,9 +270,16 @@ def _longest(found: Iterable[int | None], default: int) -> int:
 
 def _number(value: object) -> int | None:
     if isinstance(value, IntValueNode):
-        return max(0, int(value.value))
-    # As JSON has it, 5.0 is an Int, too.
-    return max(0, int(value)) if isinstance(value, int | float) and isfinite(value) else None
+        # Python refuses to read very long ones.
+        return _bounded(int(value.value[:20]))
+    if isinstance(value, float):
+        # As JSON has it, 5.0 is an Int, too.
+        return _bounded(int(value)) if isfinite(value) else None
+    return _bounded(value) if isinstance(value, int) else None
+
+
+def _bounded(number: int) -> int:
+    return max(0, min(number, GRAPHQL_MAX_INT))
 
 
 def _count(value: object) -> int | None:

@@ -1,4 +1,4 @@
-"""How an operation is executed, while others have their turn."""
+"""Executes operations, and yields to the event loop in long lists."""
 
 import asyncio
 import time
@@ -9,6 +9,7 @@ from typing import Any, Final, TypeGuard, cast
 from graphql import (
     ExecutionResult,
     GraphQLError,
+    GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
     GraphQLSchema,
@@ -19,19 +20,20 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema.context import Context
 from schema.documents import Operation
+from schema.texts import TEXTS, TextBudget
 from schema.variables import check
 
-LONG: Final = 20
-"""Items of a list that may be told without looking at the time."""
-TURN_S: Final = 0.003
-"""Seconds after which others have their turn."""
+YIELD_ABOVE: Final = 20
+"""Lists of more items look at the time."""
+YIELD_AFTER_S: Final = 0.003
+"""Seconds after which the event loop goes on with others."""
 MANY: Final = 1_000
 """Values in variables that are read in one go; more are read beside the event loop."""
 _AWAITABLE: Final = (CoroutineType, asyncio.Future)
 
 
 class Execution(StrawberryGraphQLCoreExecutionContext):
-    """graphql-core's execution, which by itself tells a list of any length in one go."""
+    """graphql-core's execution, which by itself completes a list of any length in one go."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -47,20 +49,20 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         items: Iterable[Any],
         position_context: Any,
     ) -> Any:
-        """Tell a list; see there."""
+        """Complete a list; see there."""
         found = items if isinstance(items, list | tuple) else list(items)
-        if len(found) <= LONG:
+        if len(found) <= YIELD_ABOVE:
             return super().complete_iterable_value(
                 item_type, field_details_list, info, path, found, position_context
             )
         return self.complete_async_iterator_value(
-            item_type, field_details_list, info, path, self._by_turns(found), position_context
+            item_type, field_details_list, info, path, self._yielding(found), position_context
         )
 
-    async def _by_turns(self, items: Iterable[Any]) -> AsyncIterator[Any]:
+    async def _yielding(self, items: Iterable[Any]) -> AsyncIterator[Any]:
         for item in items:
             yield item
-            if time.perf_counter() - self._turn_began > TURN_S:
+            if time.perf_counter() - self._turn_began > YIELD_AFTER_S:
                 await self._next_turn()
 
     async def _next_turn(self) -> None:
@@ -68,13 +70,35 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         if self._waiting is None:
             loop = asyncio.get_running_loop()
             self._waiting = loop.create_future()
-            loop.call_soon(self._begin_turn, self._waiting)
-        await asyncio.shield(self._waiting)
+            loop.call_soon(self._waiting.set_result, None)
+        waiting = self._waiting
+        await asyncio.shield(waiting)
+        if self._waiting is waiting:
+            # The first list to go on: others may have had long turns since the result was set.
+            self._waiting = None
+            self._turn_began = time.perf_counter()
 
-    def _begin_turn(self, waiting: asyncio.Future[None]) -> None:
-        self._waiting = None
-        self._turn_began = time.perf_counter()
-        waiting.set_result(None)
+    def complete_object_value(
+        self,
+        return_type: GraphQLObjectType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        """Complete an object, once its text is counted.
+
+        Raises:
+            BadUserInput: the response would hold too much text.
+        """
+        if (field := TEXTS.get(return_type.name)) is not None:
+            budget: TextBudget | None = info.context.texts
+            if budget is not None:
+                budget.add(getattr(result, field), field, info)
+        return super().complete_object_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
 
 
 def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:

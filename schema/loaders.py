@@ -12,9 +12,6 @@ from resolvers.pages import Page, Slice
 from resolvers.refusals import NotFound
 from resolvers.viewer import Viewer
 
-_BATCH = 100
-"""Ids that `resolvers.nodes.nodes` takes at once."""
-
 
 class Loaders:
     """The loaders of one operation."""
@@ -30,7 +27,7 @@ class Loaders:
     @cached_property
     def session(self) -> DataLoader[str, models.Session]:
         """Sessions by id; one that is gone or somebody else's is an error."""
-        return DataLoader(load_fn=self._sessions, max_batch_size=_BATCH, cache=self._remember)
+        return DataLoader(load_fn=self._sessions, max_batch_size=nodes.NODES, cache=self._remember)
 
     async def _sessions(self, ids: Sequence[str]) -> list[models.Session | BaseException]:
         # Without its cache the loader hands over an id as often as it was asked for.

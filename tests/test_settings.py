@@ -62,6 +62,7 @@ def test_a_public_url_that_was_given_stays() -> None:
         ({"agent_name": "two words"}, "VOXQL_AGENT_NAME: string should match pattern"),
         ({"grace_s": 0}, "VOXQL_GRACE_S: input should be greater than 0"),
         ({"worker_key": "short"}, "VOXQL_WORKER_KEY: needs at least 16 characters"),
+        ({"points_per_minute": 11_999}, "VOXQL_POINTS_PER_MINUTE: expected 0 or at least 12000"),
         ({"public_url": "talk.example.org"}, "VOXQL_PUBLIC_URL: expected http://"),
         ({"public_url": "https://a.example/b?c"}, "VOXQL_PUBLIC_URL: expected a plain path"),
         ({"public_url": "https://a.example//b"}, "VOXQL_PUBLIC_URL: expected a plain path"),

@@ -46,7 +46,7 @@ class AccountMutations:
         description="Make an account. A guest's conversations stay. A taken e-mail is a CONFLICT.",
     )
     async def sign_up(self, info: Info, input: Given[SignUpInput]) -> Entrance:
-        viewer = info.context.viewer_at_the_door()
+        viewer = info.context.viewer_signing_in()
         return await info.context.enter(
             await accounts.sign_up(
                 info.context.backend,
@@ -59,7 +59,7 @@ class AccountMutations:
 
     @strawberry.mutation(graphql_type=AuthPayload | None, description="Sign in with a password.")
     async def sign_in(self, info: Info, input: Given[SignInInput]) -> Entrance:
-        viewer = info.context.viewer_at_the_door()
+        viewer = info.context.viewer_signing_in()
         return await info.context.enter(
             await accounts.sign_in(
                 info.context.backend,
@@ -77,7 +77,7 @@ class AccountMutations:
         description="Begin without an account; signing up later keeps everything.",
     )
     async def sign_in_as_guest(self, info: Info) -> Entrance:
-        viewer = info.context.viewer_at_the_door()
+        viewer = info.context.viewer_signing_in()
         return await info.context.enter(
             await accounts.sign_in_as_guest(
                 info.context.backend, viewer, address=info.context.request.address

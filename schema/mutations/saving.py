@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import strawberry
 from strawberry.types import get_object_definition
@@ -14,6 +14,9 @@ from schema.enums import Role
 from schema.node import Given
 from schema.session import Session
 from schema.utterance import Utterance
+
+CONFLICT_TEXT: Final = 2 * 1024 * 1024
+"""Characters of texts in the conflicts of one save."""
 
 
 @strawberry.input(
@@ -53,9 +56,21 @@ class SaveSessionPayload:
         description="False for a conversation in which nothing was said."
     )
     created_count: int = strawberry.field(description="Messages the server had not known.")
-    conflicts: list[MessageConflict] = strawberry.field(
-        description="Messages whose text lost and differs."
+
+    @strawberry.field(
+        graphql_type=list[MessageConflict],
+        description="Messages whose text lost and differs, until their texts come to 2 Mi "
+        "characters. Save those after the last of them again for the rest.",
     )
+    @staticmethod
+    def conflicts(root: strawberry.Parent[saving.Saved]) -> list[saving.Conflict]:
+        # What is saved can't be refused any more for the size of the response.
+        length = 0
+        for index, each in enumerate(root.conflicts):
+            length += len(each.submitted_text) + len(each.kept.text)
+            if length > CONFLICT_TEXT:
+                return root.conflicts[:index]
+        return root.conflicts
 
 
 def messages_from(given_messages: Sequence[MessageInput]) -> list[saving.Message]:

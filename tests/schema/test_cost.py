@@ -17,6 +17,7 @@ from resolvers.rate_limits import SMALL
 from schema import cost
 from schema.documents import DocumentRefused, Documents
 from schema.executable import EXECUTABLE
+from settings import MIN_POINTS
 
 UTTERANCE = (
     "id key revision role speaker source text isFinal isInterrupted position language confidence "
@@ -52,6 +53,9 @@ def documents() -> Documents:
         (NESTED, {"sessions": 2, "utterances": 3}, 100 + 101 + 1 + 2 * (5 + 101 + 1 + 3 * 6)),
         (NESTED, {"sessions": 1}, 100 + 101 + 1 + 5 + 101 + 1 + 500 * 6),
         (NESTED, {"sessions": None, "utterances": 1.0}, 100 + 101 + 1 + 20 * (5 + 101 + 1 + 6)),
+        # The rows of a page are read, whatever is asked of it.
+        ("{ sessionHistory(first: 3) { pageInfo { hasNextPage } } }", {}, 100 + 101 + 15 + 2),
+        ("{ sessionHistory(first: 3) { edges { cursor } } }", {}, 100 + 101 + 15 + 1 + 3 * 2),
         (BY_IDS % "id", {"ids": ["a", "b"]}, 100 + 101 + 2 * 2),
         (BY_IDS % "id", {}, 100 + 101 + 100 * 2),
         (EVENTS % "text", {}, 1 + 1 + 250 * 6),
@@ -91,6 +95,8 @@ def test_what_an_app_asks_for_is_given(
     [
         (NESTED, {}),
         (NESTED, {"sessions": 100}),
+        (NESTED, {"sessions": 1, "utterances": 10**400}),
+        (NESTED.replace("nodes { id }", "pageInfo { hasNextPage }"), {"sessions": 100}),
         (NESTED, {"sessions": None, "utterances": None}),
         # The same conversation again and again, in a list of its own utterances.
         (f'{{ session(id: "s") {{ utterances(first: 100) {{ nodes {{ {MANY} }} }} }} }}', {}),
@@ -142,6 +148,11 @@ def test_every_list_of_the_schema_has_a_length() -> None:
                 assert is_known or name.endswith("Connection"), f"{name}.{field}"
             if str(get_named_type(found.type)).endswith("Connection"):
                 assert (name, field) in cost._PAGES, f"{name}.{field}"
+
+
+def test_the_smallest_budget_holds_the_largest_operation() -> None:
+    """Else it would be told to come back later, for ever."""
+    assert MIN_POINTS == cost.MAX_COST
 
 
 def test_what_pages_ask_for_all_the_time_is_free(documents: Documents) -> None:

@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from models import User
+from models import User, Utterance
 from resolvers.backend import Backend
 from resolvers.rate_limits import Budgets
-from schema import execution, weight
+from schema import execution, texts
+from schema.mutations import saving
 from tests.rows import add_session
 from tests.schema.clients import Http, Socket
 
@@ -19,7 +20,8 @@ TRANSCRIPT = "query($id: ID!) { session(id: $id) { utterances { nodes { %s } } }
 
 
 def budget(backend: Backend, per_minute: int) -> None:
-    backend.budgets = Budgets(backend.clock, per_minute)
+    now = backend.clock()
+    backend.budgets = Budgets(lambda: now, per_minute)
 
 
 async def owner(guest: Http) -> User:
@@ -71,7 +73,7 @@ async def test_who_has_not_signed_in_spends_by_address(client: Http, backend: Ba
 
 async def test_an_answer_holds_so_much_text(guest: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted as often as it is selected, wherever an utterance is told, before it is built."""
-    monkeypatch.setattr(weight, "MAX_TEXT", 1_000)
+    monkeypatch.setattr(texts, "MAX_TEXT", 1_000)
     session = await add_session(await owner(guest), *["x" * 100] * 5)
     variables = {"id": session.id}
 
@@ -86,24 +88,72 @@ async def test_an_answer_holds_so_much_text(guest: Http, monkeypatch: pytest.Mon
         [error] = (await guest.post(query, variables)).json()["errors"]
         assert error["extensions"]["code"] == "BAD_USER_INPUT"
         assert "MiB of text" in error["message"]
-    # Without its text an utterance weighs nothing.
+    # By its id, too, where its type has to be found first, and in what a search found.
+    [one] = await Utterance.filter(session_id=session.id).limit(1)
+    by_id = "query($id: ID!) { node(id: $id) { ... on Utterance { %s } } }"
+    await guest.data(by_id % " ".join(f"t{n}: text" for n in range(10)), {"id": one.id})
+    snippets = " ".join(f"s{n}: snippet" for n in range(11))
+    filtered = 'sessionHistory(filter: {search: "xxx"})'
+    found = f"{{ {filtered} {{ edges {{ match {{ {snippets} }} }} }} }}"
+    assert "MiB of text" in (await guest.post(found)).json()["errors"][0]["message"]
+    # Without its text an utterance counts nothing.
     await guest.data(TRANSCRIPT % "id key role", variables)
+
+
+async def test_conflicts_end_before_they_are_too_long(
+    guest: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was saved is not refused for the size of the response."""
+    monkeypatch.setattr(texts, "MAX_TEXT", 500)
+    monkeypatch.setattr(saving, "CONFLICT_TEXT", 1_000)
+    session = await add_session(await owner(guest), *["x" * 200] * 5)
+    messages = [
+        {"key": f"key-{n}", "role": "AGENT", "text": "y" * 100, "timestamp": "2026-01-01T00:00:00Z"}
+        for n in range(5)
+    ]
+    query = """mutation($input: SaveSessionInput!) { saveSession(input: $input) {
+      isSaved conflicts { index submittedText kept { text } } } }"""
+
+    saved = await guest.data(query, {"input": {"sessionId": session.id, "messages": messages}})
+
+    assert saved["saveSession"]["isSaved"] is True
+    assert [each["index"] for each in saved["saveSession"]["conflicts"]] == [0, 1, 2]
+
+
+async def test_a_list_has_its_whole_turn_after_others_had_long_ones() -> None:
+    """Time counts from when it goes on, not from when it might have gone on."""
+    loop = asyncio.get_running_loop()
+    run = execution.Execution.__new__(execution.Execution)
+    run._waiting, run._turn_began = None, 0.0
+    waited = asyncio.create_task(run._next_turn())
+    await asyncio.sleep(0)
+    until = time.perf_counter() + 2 * execution.YIELD_AFTER_S
+
+    def others() -> None:
+        while time.perf_counter() < until:
+            pass
+
+    loop.call_soon(others)
+    await waited
+
+    assert run._turn_began >= until
 
 
 async def test_others_have_their_turn_while_long_lists_are_told(
     guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After so many milliseconds, however long they are; three lists share the time."""
-    now = itertools.count(step=execution.TURN_S / 10)
+    now = itertools.count(step=execution.YIELD_AFTER_S / 10)
     monkeypatch.setattr(time, "perf_counter", lambda: next(now))
     begun: list[int] = []
-    begin = execution.Execution._begin_turn
+    wait = execution.Execution._next_turn
 
-    def counted(self: execution.Execution, waiting: asyncio.Future[None]) -> None:
-        begun.append(1)
-        begin(self, waiting)
+    async def counted(self: execution.Execution) -> None:
+        if self._waiting is None:
+            begun.append(1)
+        await wait(self)
 
-    monkeypatch.setattr(execution.Execution, "_begin_turn", counted)
+    monkeypatch.setattr(execution.Execution, "_next_turn", counted)
     session = await add_session(await owner(guest), *["hello"] * 100)
     query = "query($id: ID!) { session(id: $id) { %s } }"
     lists = " ".join(f"l{n}: utterances(last: {90 + n}) {{ nodes {{ key }} }}" for n in range(3))
@@ -121,7 +171,7 @@ async def test_a_fault_in_a_long_list_names_its_place(
     guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a short one: the path of an error leads to the item."""
-    monkeypatch.setattr(weight, "MAX_TEXT", 100 * 30)
+    monkeypatch.setattr(texts, "MAX_TEXT", 100 * 30)
     session = await add_session(await owner(guest), *["x" * 100] * 40)
 
     [error] = (await guest.post(TRANSCRIPT % "text", {"id": session.id})).json()["errors"]

@@ -1,0 +1,74 @@
+"""How much text one response may hold: counted before it is built."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLResolveInfo,
+    InlineFragmentNode,
+    SelectionSetNode,
+)
+
+from resolvers.refusals import BadUserInput
+
+MAX_TEXT: Final = 4 * 1024 * 1024
+"""Characters of utterances in one response; JSON may make several bytes of each."""
+TEXTS: Final = {"Utterance": "text", "SearchMatch": "snippet"}
+"""Types that hold text of any length, and the field that does."""
+
+
+class TextBudget:
+    """The text of one response so far."""
+
+    def __init__(self) -> None:
+        self._length = 0
+        self._selected: dict[tuple[int, str], int] = {}
+
+    def add(self, text: str, field: str, info: GraphQLResolveInfo[Any]) -> None:
+        """Count an object's text as often as the operation selects it.
+
+        Args:
+            text: of the object.
+            field: that holds the text.
+            info: of the field whose value the object is.
+
+        Raises:
+            BadUserInput: the response would hold too much.
+        """
+        if info.parent_type.name == "MessageConflict":
+            return  # Limited in `SaveSessionPayload`: what was saved can't be refused any more.
+        key = id(info.field_nodes[0]), field
+        if key not in self._selected:
+            self._selected[key] = _count(info.field_nodes, info.fragments, field)
+        self._length += len(text) * self._selected[key]
+        if self._length > MAX_TEXT:
+            raise BadUserInput(
+                f"The response would hold more than {MAX_TEXT // 1024 // 1024} MiB of text. Ask "
+                "for shorter pages in `first` or `last`."
+            )
+
+
+def _count(
+    nodes: Sequence[FieldNode], fragments: Mapping[str, FragmentDefinitionNode], field: str
+) -> int:
+    return sum(_selected(node.selection_set, fragments, field) for node in nodes)
+
+
+def _selected(
+    selections: SelectionSetNode | None,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    field: str,
+) -> int:
+    """Count how often a field is selected here; what is deeper is counted there."""
+    count = 0
+    for each in selections.selections if selections else ():
+        if isinstance(each, FieldNode):
+            count += each.name.value == field
+        elif isinstance(each, InlineFragmentNode):
+            count += _selected(each.selection_set, fragments, field)
+        elif isinstance(each, FragmentSpreadNode):
+            count += _selected(fragments[each.name.value].selection_set, fragments, field)
+    return count
