@@ -232,7 +232,9 @@ def create_token(
     email: Email,
     name: Annotated[str, typer.Option(help="What its owner calls it.")] = "voxql token create",
     scope: Scopes = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Good for so many days.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Good for so many days.")
+    ] = None,
 ) -> None:
     """Make an API token for an account, and print its secret: this once."""
     from datetime import timedelta

@@ -4,7 +4,7 @@ import json
 import random
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ WORST: Final = Path(__file__).parent / "data" / "worst_operations.json"
 CPU_S: Final = 0.1
 """Processor time that one operation may take."""
 SEARCH_S: Final = 180.0
+SEARCHES: Final = ("number", "som wor", "a", "わた", "e é 1 said number")
 SIZES: Final = {"sessionHistory": 100, "utterances": 500, "apiTokens": 100}
 
 
@@ -36,10 +37,13 @@ class Part:
     kind: Any
     times: int = 1
     size: int | None = None
+    way: str = "first"
+    search: str | None = None
     parts: "list[Part]" = field(default_factory=list)
 
     def text(self, ids: dict[str, str]) -> str:
-        arguments = f"(first: {self.size})" if self.size is not None else ""
+        filtered = "" if self.search is None else f', filter: {{search: "{self.search}"}}'
+        arguments = f"({self.way}: {self.size}{filtered})" if self.size is not None else ""
         if self.name in ids:
             arguments = ids[self.name]
         inner = " ".join(part.text(ids) for part in self.parts)
@@ -65,6 +69,9 @@ def grown(rng: random.Random, kind: GraphQLOutputType, depth: int) -> list[Part]
         part = Part(name, of, times=rng.choice((1, 1, 1, 1, 2, 5, 12)))
         if name in SIZES:
             part.size = rng.randint(1, SIZES[name])
+            part.way = rng.choice(("first", "last"))
+        if name == "sessionHistory":
+            part.search = rng.choice((None, *SEARCHES))
         if isinstance(of, GraphQLObjectType):
             part.parts = grown(rng, of, depth - 1)
         parts.append(part)
@@ -86,16 +93,21 @@ def mutated(rng: random.Random, parts: list[Part], depth: int = 6) -> list[Part]
         if below:
             again = rng.random() < 0.1 and isinstance(part.kind, GraphQLObjectType)
             below = grown(rng, part.kind, depth - 1) if again else mutated(rng, below, depth - 1)
-        changed.append(Part(part.name, part.kind, times, size, below))
+        changed.append(replace(part, times=times, size=size, parts=below))
     return changed
 
 
-async def prepared(guest: Http, backend: Backend) -> dict[str, str]:
+async def prepared(guest: Http, backend: Backend, *, has_long: bool = False) -> dict[str, str]:
     """Make conversations to ask for; returns the arguments of fields that take an id."""
     backend.budgets = None
     viewer = await guest.data("{ viewer { id } }")
     user = await User.get(id=viewer["viewer"]["id"])
     said = [f"some words that were said as number {number}" for number in range(500)]
+    if has_long:
+        # As long as a text may be, with a hit in each word, and in a script without spaces.
+        said[::100] = [
+            text * (32_000 // len(text)) for text in ("a ", "number ", "words, ", "was", "わ")
+        ]
     sessions = await add_sessions(user, [said] * 40)
     ids = json.dumps([one.id for one in sessions])
     return {
@@ -112,7 +124,8 @@ async def seconds(guest: Http, query: str) -> float:
         began = time.process_time()
         answer = await guest.post(query)
         times.append(time.process_time() - began)
-        assert answer.status_code == 200, answer.text[:300]
+        # A response may be too long.
+        assert answer.status_code == 200 or "MiB of text" in answer.text, answer.text[:300]
     return min(times)
 
 
@@ -133,7 +146,7 @@ def with_ids(query: str, ids: dict[str, str]) -> str:
 @pytest.mark.timeout(600)
 async def test_no_operation_that_is_let_through_takes_long(guest: Http, backend: Backend) -> None:
     """Random ones, and changes of the worst of them, for three minutes."""
-    ids = await prepared(guest, backend)
+    ids = await prepared(guest, backend, has_long=True)
     # Only `session` has an argument that differs from run to run where it is nested.
     at_root = {"session": "(@)", "node": "(@)", "nodes": "(@)"}
     documents, rng = Documents(SCHEMA), random.Random(11)
@@ -182,18 +195,19 @@ def _rooted(part: Part, arguments: dict[str, str]) -> str:
     return " ".join(copies)
 
 
-@pytest.mark.parametrize("case", json.loads(WORST.read_text()), ids=lambda case: case["query"][:40])
 async def test_the_worst_that_were_found_are_counted_as_they_cost(
-    guest: Http, backend: Backend, case: dict[str, Any]
+    guest: Http, backend: Backend
 ) -> None:
     """They are let through for their points, or refused since; they never became cheaper."""
     ids = await prepared(guest, backend)
-    query = with_ids(case["query"], ids)
+    documents = Documents(SCHEMA)
+    for case in json.loads(WORST.read_text()):
+        query = with_ids(case["query"], ids)
 
-    found = points(Documents(SCHEMA), query)
+        found = points(documents, query)
 
-    assert found is None or found >= case["points"]
-    if found is not None:
-        assert found <= cost.MAX_COST
-        answer = await guest.post(query)
-        assert "errors" not in answer.json()
+        assert found is None or found >= case["points"], query
+        if found is not None:
+            assert found <= cost.MAX_COST
+            answer = await guest.post(query)
+            assert "errors" not in answer.json(), query
