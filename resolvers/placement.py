@@ -1,8 +1,7 @@
 """Where what comes late belongs among the utterances that are there."""
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -56,30 +55,26 @@ def place_missing(
     return positions
 
 
-def place_by_time(
-    began: datetime, told: Mapping[Place, datetime], rows: Sequence[Place]
-) -> float | None:
-    """Give a position to a segment of an agent, by when it began.
-
-    It goes after the last one of the same agent that did not begin later. Where all of them did, it
-    goes before the first.
+def between(before: float | None, after: float | None, index: int = 1, count: int = 1) -> float:
+    """Return the position of a new row that goes between two neighbours.
 
     Args:
-        began: when it did.
-        told: when the other segments of the same attempt began; times of one clock.
-        rows: the places of all rows of the session, in order.
-
-    Returns:
-        None when no segment of the same attempt comes after it: its place is the end.
+        before: the left neighbour's position; None where there is none.
+        after: the right neighbour's.
+        index: its number, from 1, among the new rows that go there.
+        count: how many these are.
     """
-    mine = sorted(told)
-    earlier = [index for index, place in enumerate(mine) if told[place] <= began]
-    if not mine or (earlier and earlier[-1] == len(mine) - 1):
-        return None
-    at = bisect_left(rows, mine[earlier[-1]]) + 1 if earlier else bisect_left(rows, mine[0])
-    positions: dict[str, float] = {}
-    _spread(list(rows), at, [""], positions)
-    return positions[""]
+    if before is None and after is None:
+        return float(index)
+    if after is None:
+        assert before is not None
+        return before + index
+    if before is None:
+        return after - (count + 1 - index)
+    # When the gap is used up the left neighbour's position is taken: then ids decide, and
+    # a new id sorts after the older ones. At the right one's it would come after that.
+    position = before + (after - before) * index / (count + 1)
+    return position if before <= position < after else before
 
 
 def _spread(order: list[Place], at: int, keys: Sequence[str], positions: dict[str, float]) -> None:
@@ -88,19 +83,7 @@ def _spread(order: list[Place], at: int, keys: Sequence[str], positions: dict[st
     after = order[at].position if at < len(order) else None
     count = len(keys)
     for index, key in enumerate(keys, start=1):
-        if before is None and after is None:
-            position = float(index)
-        elif after is None:
-            assert before is not None
-            position = before + index
-        elif before is None:
-            position = after - (count + 1 - index)
-        else:
-            # When the gap is used up the left neighbour's position is taken: then ids decide, and
-            # a new id sorts after the older ones. At the right one's it would come after that.
-            position = before + (after - before) * index / (count + 1)
-            if not before <= position < after:
-                position = before
+        position = between(before, after, index, count)
         positions[key] = position
         # The real id isn't known yet; a new one sorts after every id that is there.
         insort(order, Place(position, "~"))

@@ -1,18 +1,21 @@
 """One transaction's changes of sessions and their utterances, with the numbers clients rely on."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from models import Session, SessionStatus, Utterance, UtteranceSource, bulk
 from models.database import Connection
 from resolvers.merge import Claim, prevails
-from resolvers.placement import Place, place_by_time
+from resolvers.placement import Place, between
 
 RESERVE: Final = 64
 """Revisions that interims may use up before their row has to be written again."""
 PREVIEW_LENGTH: Final = 160
 """Characters of the first utterance that lists show."""
+AHEAD: Final = timedelta(seconds=5)
+"""How far an agent's clock may be before ours. One wrong time in the future would otherwise have
+all that is said until then placed before it."""
 
 # What a client sees of a session's row; a commit that changes one of them counts in `version`.
 _VISIBLE: Final = (
@@ -67,12 +70,14 @@ class SessionEdit:
         self,
         conn: Connection,
         session: Session,
+        now: datetime,
         *,
         is_new: bool = False,
         last_position: float | None = None,
     ) -> None:
         self._conn = conn
         self.session = session
+        self._now = now
         self.is_new = is_new
         self.is_visibly_changed = is_new
         self.changed: dict[str, Utterance] = {}
@@ -135,60 +140,89 @@ class SessionEdit:
         self.changed[key] = row
         return True
 
-    def _note_heard(self, claim: Claim) -> None:
+    def _note_heard(self, attempt: int, began: datetime) -> None:
         """Keep the latest time at which a segment of the newest attempt began."""
-        session, attempt = self.session, claim.attempt
-        if attempt is None or attempt < (session.heard_attempt or 0):
+        session = self.session
+        if attempt < (session.heard_attempt or 0):
             return
         if attempt != session.heard_attempt or session.heard_until is None:
-            session.heard_attempt, session.heard_until = attempt, claim.started_at
+            session.heard_attempt, session.heard_until = attempt, began
         else:
-            session.heard_until = max(session.heard_until, claim.started_at)
+            session.heard_until = max(session.heard_until, began)
 
     async def _made(self, claim: Claim, position: float | None) -> Utterance:
-        if position is None and self._is_early(claim):
-            position = await self._position_by_time(claim)
+        attempt = claim.attempt
+        began = None if attempt is None else min(claim.started_at, self._now + AHEAD)
+        if attempt is not None and began is not None:
+            if position is None and self._is_early(attempt, began):
+                position = await self._position_by_time(attempt, began)
+            self._note_heard(attempt, began)
         if position is None:
             position = await self._next_position()
         elif self._end is not None:
             self._end = max(self._end, position)
-        self._note_heard(claim)
         values = {name: getattr(claim, name) for name in _CLAIMED}
         return bulk.unwritten(
             self.session.id,
             claim.key,
             position,
-            attempt=claim.attempt,
-            began_at=None if claim.attempt is None else claim.started_at,
+            attempt=attempt,
+            began_at=began,
             revision=0,
             ceiling=0,
             seq=0,
             **values,
         )
 
-    def _is_early(self, claim: Claim) -> bool:
+    def _is_early(self, attempt: int, began: datetime) -> bool:
         """Whether something of the same attempt may have begun after it."""
-        attempt, newest = claim.attempt, self.session.heard_attempt
-        until = self.session.heard_until
-        if attempt is None or newest is None or until is None:
+        newest, until = self.session.heard_attempt, self.session.heard_until
+        if newest is None or until is None:
             return False
-        return attempt < newest or (attempt == newest and claim.started_at < until)
+        return attempt < newest or (attempt == newest and began < until)
 
-    async def _position_by_time(self, claim: Claim) -> float | None:
+    async def _position_by_time(self, attempt: int, began: datetime) -> float | None:
         """Return a position between what the same attempt began before it and after it.
 
-        Speech that is recognised late stands before its answer. None: it belongs at the end.
+        It goes after the last one that did not begin later. Where all of them did, it goes before
+        the first. So speech that is recognised late stands before its answer. None: nothing of the
+        attempt comes after it, and it belongs at the end.
         """
-        stored = (
-            await Utterance.filter(session_id=self.session.id, attempt=claim.attempt)
-            .using_db(self._conn)
-            .values_list("position", "id", "began_at")
+        # Each of these gets one row, from an end of the order: the session may be long, and
+        # everybody's words wait in this transaction.
+        last = await self._outermost("-", lambda row: row.attempt == attempt, attempt=attempt)
+        if last is None or _did_begin(last, began):
+            return None
+        left = await self._outermost(
+            "-",
+            lambda row: row.attempt == attempt and _did_begin(row, began),
+            attempt=attempt,
+            began_at__lte=began,
         )
-        told = {Place(position, id_): began for position, id_, began in stored}
-        for row in self.changed.values():
-            if row.attempt == claim.attempt and row.began_at is not None:
-                told[Place(row.position, row.id)] = row.began_at
-        return place_by_time(claim.started_at, told, await self.places())
+        if left is not None:
+            here = left.position
+            after = await self._outermost("", lambda row: row.position > here, position__gt=here)
+            return between(here, None if after is None else after.position)
+        right = await self._outermost("", lambda row: row.attempt == attempt, attempt=attempt)
+        assert right is not None, "The last one of this attempt is one of them."
+        here = right.position
+        before = await self._outermost("-", lambda row: row.position < here, position__lt=here)
+        return between(None if before is None else before.position, here)
+
+    async def _outermost(
+        self, sign: Literal["", "-"], is_one: Callable[[Utterance], bool], **filters: object
+    ) -> Utterance | None:
+        """Return the first row of these, or with "-" the last; those of this transaction count.
+
+        `is_one` says of a row that is not written yet what `filters` say to the database.
+        """
+        found = [row for row in self.changed.values() if is_one(row)]
+        if not self.is_new:
+            rows = Utterance.filter(session_id=self.session.id, **filters).using_db(self._conn)
+            stored = await rows.order_by(f"{sign}position", f"{sign}id").first()
+            found.extend([] if stored is None else [stored])
+        outermost = max if sign else min
+        return outermost(found, key=lambda row: (row.position, row.id), default=None)
 
     async def _next_position(self) -> float:
         if self._end is None:
@@ -261,6 +295,11 @@ class SessionEdit:
         return tuple(name for name, held in before if getattr(self.session, name) != held)
 
 
+def _did_begin(row: Utterance, by: datetime) -> bool:
+    """Whether what an agent told had begun at this time."""
+    return row.began_at is not None and row.began_at <= by
+
+
 def preview_of(text: str) -> str:
     """Return the beginning of a text, on one line."""
     line = " ".join(text[: 4 * PREVIEW_LENGTH].split())
@@ -292,17 +331,17 @@ class Transaction:
         for session, last_position in sessions:
             if session.deleted_at is None:
                 edit = self.edits[session.id] = SessionEdit(
-                    self.conn, session, last_position=last_position or 0.0
+                    self.conn, session, self.now, last_position=last_position or 0.0
                 )
                 edit.take_in(found.get(session.id, ()), wanted[session.id])
 
     def adopt(self, session: Session) -> SessionEdit:
         """Collect the changes of a session whose row is locked already."""
-        return self.edits.setdefault(session.id, SessionEdit(self.conn, session))
+        return self.edits.setdefault(session.id, SessionEdit(self.conn, session, self.now))
 
     def create(self, session: Session) -> SessionEdit:
         """Add a session that does not exist yet."""
-        edit = self.edits[session.id] = SessionEdit(self.conn, session, is_new=True)
+        edit = self.edits[session.id] = SessionEdit(self.conn, session, self.now, is_new=True)
         return edit
 
     async def write(self) -> None:

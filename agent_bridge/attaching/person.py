@@ -17,8 +17,20 @@ STALE_SECONDS: Final = 3.0
 
 _ANSWERED: Final = 8
 """Turns of the person's that may be answered before any of them is recognised."""
-_LATE: Final = timedelta(seconds=30)
-"""A voice that long ago has not been recognised at all."""
+_LATE: Final = timedelta(seconds=10)
+"""Words that come so long after an answer are not what it answered: that was no speech."""
+
+
+@dataclass
+class _Voice:
+    """A time at which the person began to make themselves heard; perhaps they said nothing."""
+
+    began: datetime
+    noted_at: float
+    """When that was noted, by the loop's clock."""
+    answered: datetime | None = None
+    is_passed_over: bool = False
+    """Whether words that came after it were taken for those of an older voice."""
 
 
 @dataclass
@@ -52,31 +64,45 @@ class PersonWords:
         self._unshown: deque[_Stretch] = deque()
         self._shown = ""
         self._shows = True
-        self._voice: datetime | None = None
-        self._answered: deque[datetime] = deque(maxlen=_ANSWERED)
+        self._voice: _Voice | None = None
+        self._answered: deque[_Voice] = deque(maxlen=_ANSWERED)
 
     def on_voice(self, at: datetime) -> None:
         """Note that the person began to speak."""
         if self._open is None:
-            self._voice = at
+            self._voice = _Voice(at, self._loop.time())
 
     def on_answer(self) -> None:
         """Note that the agent begins to speak: what the person said may be recognised after that.
 
-        Speech-to-speech models do so, and slow recognisers. The next words are those, then.
+        Speech-to-speech models do so, and slow recognisers. The next words are those, then, unless
+        they come too late for it.
         """
-        if self._open is None and self._voice is not None:
-            self._answered.append(self._voice)
+        if self._open is None and (voice := self._voice) is not None:
+            # By the clock that dates voices and words.
+            voice.answered = voice.began + timedelta(seconds=self._loop.time() - voice.noted_at)
+            self._answered.append(voice)
             self._voice = None
 
     def _began(self, at: datetime) -> datetime:
         """Return when the person began to say what is heard first now."""
         while self._answered:
-            began = self._answered.popleft()
-            if at - began < _LATE:
-                return began
+            older = self._answered.popleft()
+            if self._is_awaited(older, at):
+                if self._voice is not None:
+                    # It may be the newer one's words after all, and the older one a cough. Then
+                    # this turn alone has a wrong time: no later one shall take its predecessor's.
+                    self._answered.clear()
+                    self._voice.is_passed_over = True
+                return older.began
         voice, self._voice = self._voice, None
-        return min(voice or at, at)
+        return at if voice is None else min(voice.began, at)
+
+    def _is_awaited(self, older: _Voice, at: datetime) -> bool:
+        """Whether what is heard at this time may be what an answered voice said."""
+        if older.answered is None or at - older.answered > _LATE:
+            return False
+        return not (older.is_passed_over and self._voice is not None)
 
     def on_heard(
         self, text: str, final: bool, at: datetime, language: str | None, speaker: str | None

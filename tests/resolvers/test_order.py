@@ -1,10 +1,19 @@
 """Where what an agent tells stands: by when it began, by the clock of that agent alone."""
 
 import asyncio
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from models import Role, Session, UtteranceSource, sqlite_engine
+from models.database import Connection, transact
+from resolvers.merge import Claim
+from resolvers.transaction import AHEAD, Transaction
 from tests.resolvers.stage import Stage
+from tests.rows import START
 
 
 async def test_a_question_that_is_recognised_late_stands_before_its_answer(stage: Stage) -> None:
@@ -65,19 +74,19 @@ async def test_a_place_does_not_change_with_the_time(stage: Stage) -> None:
 async def test_the_clocks_of_two_agents_are_not_compared(stage: Stage) -> None:
     """A new attempt whose clock is behind speaks at the end; an old one drains among its own."""
     session, old = await stage.talk()
-    await old.say("Hello.", "SG_1", began=100)
-    await old.say("Good morning!", "SG_3", role="AGENT", began=102)
+    await old.say("Hello.", "SG_1", began=-102)
+    await old.say("Good morning!", "SG_3", role="AGENT", began=-100)
     await old.lose()
     await stage.pass_by(6)
     assert (await stage.read(session)).attempt == 2
     new = stage.talker(session, attempt=2, connection="con-2")
     await new.come()
-    await new.say("Hello again.", "SG_9", role="AGENT", began=-50)
-    await new.say("Where were we?", "SG_8", role="AGENT", began=-60)
+    await new.say("Hello again.", "SG_9", role="AGENT", began=-500)
+    await new.say("Where were we?", "SG_8", role="AGENT", began=-600)
 
     since = 6.0  # seconds since the old one said something
-    await old.say("How are you?", "SG_2", began=101 - since)
-    await old.say("Good bye.", "SG_4", began=103 - since)
+    await old.say("How are you?", "SG_2", began=-101 - since)
+    await old.say("Good bye.", "SG_4", began=-99 - since)
 
     assert await stage.texts(session) == [
         "Hello.",
@@ -111,3 +120,167 @@ async def test_after_a_restart_the_times_are_still_known(stage: Stage) -> None:
     await agent.say("What time is it?", "SG_1", began=4)
 
     assert await stage.texts(session) == ["What time is it?", "It is noon."]
+
+
+async def test_a_time_in_the_future_puts_nothing_above_it(stage: Stage) -> None:
+    """It counts as now; what is reported stays as it was told."""
+    session, agent = await stage.talk()
+    day = timedelta(days=1)
+    await agent.say("Hello.", "SG_1", began=day.total_seconds())
+    told_at = stage.clock()
+    stage.clock.pass_by(seconds=AHEAD.total_seconds())
+
+    await agent.say("Good morning!", "SG_2", role="AGENT", began=0)
+    stage.clock.pass_by(seconds=1)
+    await agent.say("What time is it?", "SG_3", began=0)
+    await agent.say("It is noon.", "SG_5", role="AGENT", began=0.5)
+    await agent.say("And the date?", "SG_4", began=0.25)
+
+    assert await stage.texts(session) == [
+        "Hello.",
+        "Good morning!",
+        "What time is it?",
+        "And the date?",
+        "It is noon.",
+    ]
+    rows = await stage.rows(session)
+    assert rows[0].started_at == told_at + day
+    assert rows[0].began_at == told_at + AHEAD
+    assert (await stage.read(session)).heard_until == stage.clock() + timedelta(seconds=0.5)
+
+
+# Each row: when it began, in seconds; None for what no agent of this attempt said.
+CASES = [
+    ([], 5, None),
+    ([None, None], 5, None),
+    ([1, 2], 5, None),
+    ([1, 5], 5, None),
+    ([1, 5], 3, (0, 1)),
+    ([1, 5, 3], 4, None),
+    ([1, None, 5], 3, (0, 1)),
+    ([1, 5, None], 3, (0, 1)),
+    ([5], 3, (-2, 0)),
+    ([None, 5, 7], 3, (0, 1)),
+    ([1, 9, 2, 8], 3, (2, 3)),
+]
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+@pytest.mark.parametrize(("rows", "began", "expected"), CASES)
+async def test_a_segment_goes_where_it_began(
+    stage: Stage,
+    is_written: bool,
+    rows: list[float | None],
+    began: float,
+    expected: tuple[int, int] | None,
+) -> None:
+    """After the last that did not begin later, else before the first; nobody else's time counts.
+
+    The others may be of the same transaction.
+    """
+    session = await stage.start()
+    if is_written:
+        await tell(session, rows)
+        key = (await tell(session, [began], places=False))[0]
+    else:
+        key = (await tell(session, rows, [began]))[-1]
+
+    position = {row.key: row.position for row in await stage.rows(session)}[key]
+
+    low, high = expected or (len(rows) - 1, len(rows) + 2)
+    assert low < position < high
+
+
+async def tell(
+    session: Session, rows: Sequence[float | None], more: Sequence[float] = (), places: bool = True
+) -> list[str]:
+    """Write these in one transaction, the first ones at the positions 0, 1 and so on."""
+    keys = []
+
+    async def work(conn: Connection) -> None:
+        transaction = Transaction(conn, START + timedelta(days=1))
+        edit = await transaction.edit(session.id)
+        assert edit is not None
+        for index, began in enumerate([*rows, *more]):
+            keys.append(f"{'row' if places else 'new'}-{index}")
+            claim = Claim(
+                key=keys[-1],
+                role=Role.USER,
+                source=UtteranceSource.SPEECH if began else UtteranceSource.CLIENT_REPORTED,
+                text="x",
+                is_final=True,
+                started_at=START + timedelta(seconds=began or 3),
+                attempt=1 if began else None,
+                agent_revision=1 if began else None,
+            )
+            has_place = places and index < len(rows)
+            await edit.merge(claim, float(index) if has_place else None)
+        await transaction.write()
+
+    await transact(work)
+    return keys
+
+
+@pytest.mark.parametrize("is_together", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+async def test_any_order_of_times_gives_the_places_of_the_rule(
+    stage: Stage, seed: int, is_together: bool
+) -> None:
+    """Equal times and parts of seconds too; committed one by one or many at once."""
+    chance = random.Random(seed)
+    session, agent = await stage.talk()
+    began_of: dict[str, float | None] = {}
+    waiting = []
+    order: list[str] = []
+    for index in range(30):
+        text = f"Line {index}."
+        is_typed = not is_together and chance.random() < 0.2
+        began = None if is_typed else chance.choice([-4, -3.5, -3, -2.25, -1])
+        began_of[text] = began
+        order.insert(place(order, began_of, began), text)
+        if began is None:
+            await stage.type(session, text)
+        elif is_together:
+            waiting.append(agent.report(text, f"SG_{index}", began=began, final=True))
+        else:
+            await agent.say(text, f"SG_{index}", began=began)
+    await asyncio.gather(*waiting)
+
+    assert await stage.texts(session) == order
+
+
+def place(order: list[str], began_of: dict[str, float | None], began: float | None) -> int:
+    """Return where the rule puts what began then, in a list."""
+    mine = [(at, time) for at, text in enumerate(order) if (time := began_of[text]) is not None]
+    if began is None or not mine:
+        return len(order)
+    earlier = [at for at, time in mine if time <= began]
+    if not earlier:
+        return mine[0][0]
+    return len(order) if earlier[-1] == mine[-1][0] else earlier[-1] + 1
+
+
+@pytest.mark.parametrize("began", [198.5, 100.5, 0.5])
+async def test_a_late_segment_reads_few_rows(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, began: float
+) -> None:
+    """However long the session is: everybody's words wait in the same transaction."""
+    session = await stage.start()
+    await tell(session, [float(index) for index in range(1, 200)])
+    read = 0
+    original = sqlite_engine._Transaction.execute_query
+
+    async def counted(self: Any, query: str, values: Any = None) -> Any:
+        nonlocal read
+        found = await original(self, query, values)
+        read += len(found[1])
+        return found
+
+    async def counted_dicts(self: Any, query: str, values: Any = None) -> Any:
+        return list(map(dict, (await counted(self, query, values))[1]))
+
+    monkeypatch.setattr(sqlite_engine._Transaction, "execute_query", counted)
+    monkeypatch.setattr(sqlite_engine._Transaction, "execute_query_dict", counted_dicts)
+    await tell(session, [began], places=False)
+
+    assert 0 < read < 10

@@ -1,14 +1,12 @@
 """Where what comes late belongs: beside its neighbours, and nothing moves."""
 
 import math
-from datetime import timedelta
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resolvers.placement import Place, place_by_time, place_missing
-from tests.rows import START
+from resolvers.placement import Place, between, place_missing
 
 KEYS = [f"k{index}" for index in range(8)]
 
@@ -124,37 +122,18 @@ def test_the_first_messages_of_all_keep_their_order(keys: list[str]) -> None:
     assert min(later.values()) > 41.5
 
 
-# Each row: when it began, in seconds; None for what no agent of this attempt said.
 @pytest.mark.parametrize(
-    ("rows", "began", "expected"),
+    ("before", "after", "expected"),
     [
-        ([], 5, None),
-        ([None, None], 5, None),
-        ([1, 2], 5, None),
-        ([1, 5], 5, None),
-        ([1, 5], 3, (0, 1)),
-        ([1, 5, 3], 4, None),
-        ([1, None, 5], 3, (0, 1)),
-        ([5], 3, (-2, 0)),
-        ([None, 5, 7], 3, (0, 1)),
-        ([1, 9, 2, 8], 3, (2, 3)),
+        (None, None, 1.0),
+        (3.0, None, 4.0),
+        (None, 3.0, 2.0),
+        (3.0, 4.0, 3.5),
+        (3.0, math.nextafter(3.0, 4.0), 3.0),
     ],
 )
-def test_a_segment_goes_where_it_began(
-    rows: list[float | None], began: float, expected: tuple[int, int] | None
+def test_one_row_goes_between_two(
+    before: float | None, after: float | None, expected: float
 ) -> None:
-    """After the last that did not begin later, else before the first; nobody else's time counts."""
-    places = [Place(float(index), f"id{index}") for index in range(len(rows))]
-    told = {
-        place: START + timedelta(seconds=seconds)
-        for place, seconds in zip(places, rows, strict=True)
-        if seconds is not None
-    }
-
-    position = place_by_time(START + timedelta(seconds=began), told, places)
-
-    if expected is None:
-        assert position is None
-    else:
-        assert position is not None
-        assert expected[0] < position < expected[1]
+    """Also where one of them is missing, and where no number is left."""
+    assert between(before, after) == expected
