@@ -1,5 +1,6 @@
 // Runs the block of a page of docs/clients: node run.mjs PAGE URL TOKEN SESSION
-// Prints each utterance as it is shown, one JSON object a line.
+// Prints each utterance as it is shown, one JSON object a line. With SHOW_FAILS, `show` throws.
+// Relay unsubscribes at SIGTERM; then the process ends when nothing of the page is left.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { WebSocket } from "ws";
 
@@ -16,7 +17,11 @@ await mkdir(folder, { recursive: true });
 await writeFile(file, block);
 const client = await import(file).finally(() => rm(file));
 
-const show = (utterances) => utterances.forEach((one) => console.log(JSON.stringify(one)));
+const show = (utterances) => {
+  if (process.env.SHOW_FAILS) throw new Error("the reader's own");
+  utterances.forEach((one) => console.log(JSON.stringify(one)));
+};
+let isDisposed = false;
 if (client.watch) await client.watch({ url, token, id, show });
 else {
   const text = `subscription ($id: ID!, $after: String) { transcripts(sessionId: $id, after: $after) {
@@ -25,8 +30,13 @@ else {
   await new Promise((complete, error) => {
     const network = client.environment({ url, token }).getNetwork();
     const next = ({ data }) => show(data.transcripts.utterances);
-    network.execute(request, { id }, { force: true }).subscribe({ next, error, complete });
+    const stream = network.execute(request, { id }, { force: true }).subscribe({ next, error, complete });
+    process.once("SIGTERM", () => {
+      isDisposed = true;
+      stream.unsubscribe();
+      complete();
+    });
   });
 }
 console.log(JSON.stringify("over"));
-process.exit(0);
+if (!isDisposed) process.exit(0);

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from tests.agent_bridge.wire import Wire
 from tests.faults.account import BEGIN, Account
@@ -23,13 +26,16 @@ PAGES: Final = ROOT / "docs" / "clients"
 HERE: Final = Path(__file__).parent
 GQL: Final = "4.4.0"
 WITHIN_S: Final = 60.0
+SOON_S: Final = 20.0
 NOBODYS: Final = "ses_01kaaaaaaaaaaaaaaaaaaaaaaa"
 SAVE: Final = """mutation($input: SaveSessionInput!) { saveSession(input: $input) {
   session { id } } }"""
 RUN_GQL: Final = """
-import json, sys
+import json, os, sys
 {block}
 def show(utterances):
+    if "SHOW_FAILS" in os.environ:
+        raise TimeoutError("the reader's own")
     for one in utterances:
         print(json.dumps(one), flush=True)
 asyncio.run(watch(*sys.argv[1:], show))
@@ -85,11 +91,16 @@ class Program:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def ended(self) -> int:
-        async with asyncio.timeout(WITHIN_S):
+    async def ended(self, within: float = WITHIN_S) -> int:
+        async with asyncio.timeout(within):
             status = await self.process.wait()
             await self._reading
         return status
+
+    async def complaint(self) -> str:
+        """Return what it wrote about its end."""
+        assert self.process.stderr is not None
+        return (await self.process.stderr.read()).decode()
 
     @property
     def finals(self) -> list[str]:
@@ -103,13 +114,13 @@ class Program:
 
 
 @asynccontextmanager
-async def program(*command: str, **environment: str) -> AsyncIterator[Program]:
+async def program(*command: str, folder: Path = HERE, **environment: str) -> AsyncIterator[Program]:
     process = await asyncio.create_subprocess_exec(
         *command,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **environment},
-        cwd=HERE,
+        cwd=folder,
         limit=1024 * 1024,
     )
     try:
@@ -128,6 +139,7 @@ def command_of(page: str, url: str, token: str, session: str, python: Path) -> l
     return ["node", "run.mjs", str(PAGES / page), address, token, session]
 
 
+READING: Final = ["bash", "-eu", "-c", block("curl.md", "sh", 1)]
 CLIENTS = ["graphql-ws.md", "urql.md", "apollo.md", "relay.md", "gql.md"]
 
 
@@ -177,8 +189,101 @@ async def test_a_client_that_is_refused_does_not_try_again(
             assert wire.connections == 1
 
 
+@pytest.mark.parametrize("page", CLIENTS)
+async def test_a_client_with_a_bad_token_does_not_try_again(
+    tmp_path: Path, page: str, with_gql: Path
+) -> None:
+    """Revoked or never valid: it says so, and ends."""
+    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+        session, _ = await on.conversation()
+        await on.account.in_browser(
+            f'mutation {{ revokeApiToken(input: {{id: "{on.account.token_id}"}}) '
+            "{ revokedApiTokenId } }"
+        )
+        for tries, token in enumerate((on.account.token, "vox_never"), 1):
+            command = command_of(page, wire.url, token, session, with_gql)
+            async with program(*command) as client:
+                assert await client.ended(SOON_S) != 0
+                assert client.lines == []
+                assert "4403" in await client.complaint()
+                assert wire.connections == tries
+
+
+@pytest.mark.parametrize("page", CLIENTS)
+@pytest.mark.parametrize("codes", [(4500, 4400), (4408, 4401), (1012, 4403)])
+async def test_a_client_knows_the_close_codes_that_are_final(
+    page: str, codes: tuple[int, int], with_gql: Path
+) -> None:
+    """It comes back after the first, and ends after the second."""
+    left = list(codes)
+
+    async def close(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.close(left.pop(0))
+
+    protocol = Subprotocol("graphql-transport-ws")
+    async with serve(close, "127.0.0.1", 0, subprotocols=[protocol]) as server:
+        [at] = server.sockets
+        url = f"http://127.0.0.1:{at.getsockname()[1]}"
+        async with program(*command_of(page, url, "vox_any", NOBODYS, with_gql)) as client:
+            assert await client.ended(SOON_S) != 0
+            assert str(codes[1]) in await client.complaint()
+            assert left == []
+
+
+@pytest.mark.parametrize("page", CLIENTS)
+async def test_an_exception_of_the_readers_own_is_not_a_lost_connection(
+    tmp_path: Path, page: str, with_gql: Path
+) -> None:
+    """It comes out, and nothing is tried again."""
+    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+        session, agent = await on.conversation()
+        agent.say("one")
+        await agent.settled()
+        command = command_of(page, wire.url, on.account.token, session, with_gql)
+        async with program(*command, SHOW_FAILS="1") as client:
+            assert await client.ended(SOON_S) != 0
+            assert "the reader's own" in await client.complaint()
+            assert wire.connections == 1
+
+
+async def test_relay_lets_go_of_a_stream_that_came_back(tmp_path: Path) -> None:
+    """Its socket closes, too: the process ends by itself."""
+    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+        session, agent = await on.conversation()
+        command = command_of("relay.md", wire.url, on.account.token, session, tmp_path)
+        async with program(*command) as client:
+            agent.say("one")
+            await client.until(lambda: client.finals == ["one"])
+            wire.cut()
+            agent.say("two")
+            await client.until(lambda: client.finals == ["one", "two"])
+            client.process.send_signal(signal.SIGTERM)
+            assert await client.ended(SOON_S) == 0
+
+
+async def test_relay_does_not_come_back_once_it_is_let_go(tmp_path: Path) -> None:
+    """A component that unmounts while the stream is cut off leaves nothing behind."""
+    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+        session, agent = await on.conversation()
+        command = command_of("relay.md", wire.url, on.account.token, session, tmp_path)
+        async with program(*command) as client:
+            agent.say("one")
+            await client.until(lambda: client.finals == ["one"])
+            wire.is_refusing = True
+            wire.cut()
+            await wire.refuse(1)
+            client.process.send_signal(signal.SIGTERM)
+            wire.is_refusing = False
+            assert await client.ended(SOON_S) == 0
+            assert client.lines[-1] == '"over"'
+
+
 async def test_curl_gets_a_token_and_reads_on(tmp_path: Path) -> None:
-    """The recipe as it stands; then what is said, over a cut, until the session is over."""
+    """The recipe as it stands; then what is said, over a cut, until the session is over.
+
+    A word that came late is in its place in the end.
+    """
     async with stage(tmp_path) as on, Wire(on.server.port) as wire:
         recipe = ["bash", "-euc", block("curl.md", "sh")]
         async with program(*recipe, VOXQL_URL=on.server.url) as getting:
@@ -191,9 +296,10 @@ async def test_curl_gets_a_token_and_reads_on(tmp_path: Path) -> None:
         agent = await on.agent(job)
         agent.say('one "quoted"')
         await agent.settled()
-        reading = ["bash", "-eu", "-c", block("curl.md", "sh", 1)]
+        late = agent.say("la", final=False)
+        await agent.answered()
         given = {"VOXQL_URL": wire.url, "VOXQL_TOKEN": token, "SESSION": job.session}
-        async with program(*reading, **given) as client:
+        async with program(*READING, folder=tmp_path, **given) as client:
             await client.until(lambda: client.lines)
             wire.is_refusing = True
             wire.cut()
@@ -202,11 +308,44 @@ async def test_curl_gets_a_token_and_reads_on(tmp_path: Path) -> None:
             await agent.settled()
             wire.is_refusing = False
             await client.until(lambda: len(client.lines) == 2)
+            agent.say("late", segment=late)
+            await agent.settled()
             await person.ask(SAVE, {"sessionId": job.session, "messages": []})
             await agent.bye("STOPPED")
 
             assert await client.ended() == 0
-            assert client.lines == ['"text":"one \\"quoted\\""', '"text":"two"']
+            one, two = '"text":"one \\"quoted\\""', '"text":"two"'
+            assert client.lines == [one, two]
+            assert written(tmp_path, job.session) == [one, '"text":"late"', two]
+
+
+async def test_curl_reads_all_pages_of_what_is_over(tmp_path: Path) -> None:
+    """Two full pages and one more."""
+    async with stage(tmp_path) as on:
+        session, agent = await on.conversation()
+        when = {"role": "USER", "timestamp": "2026-11-22T17:30:00Z"}
+        said = [{"key": f"k{n}", "text": f"line {n}", **when} for n in range(201)]
+        await on.account.ask(SAVE, {"sessionId": session, "messages": said})
+        await agent.bye("STOPPED")
+        given = {"VOXQL_URL": on.server.url, "VOXQL_TOKEN": on.account.token, "SESSION": session}
+        async with program(*READING, folder=tmp_path, **given) as client:
+            assert await client.ended() == 0
+        assert client.lines == [f'"text":"line {n}"' for n in range(201)]
+        assert written(tmp_path, session) == client.lines
+
+
+async def test_curl_with_a_bad_token_does_not_try_again(tmp_path: Path) -> None:
+    """It says so, and ends."""
+    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+        given = {"VOXQL_URL": wire.url, "VOXQL_TOKEN": "vox_never", "SESSION": NOBODYS}
+        async with program(*READING, folder=tmp_path, **given) as client:
+            assert await client.ended(SOON_S) != 0
+            assert "UNAUTHENTICATED" in await client.complaint()
+            assert wire.connections == 1
+
+
+def written(folder: Path, session: str) -> list[str]:
+    return (folder / f"{session}.txt").read_text().splitlines()
 
 
 async def begun_by(person: Account, on: Stage) -> Any:
