@@ -1,7 +1,9 @@
 """Searching what was said: any string that a person can type is a valid search."""
 
+import asyncio
 import html
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -9,7 +11,7 @@ from typing import Final
 from models import ids
 from models.bulk import hydrated
 from models.database import Connection
-from models.tokens import Token, is_unspaced, tokens
+from models.tokens import Token, ends_run, is_unspaced, tokens
 from models.utterance import Utterance
 
 MARK: Final = ("<mark>", "</mark>")
@@ -25,9 +27,19 @@ LOOKED_AT: Final = 10_000
 """Characters of a search in which words are looked for."""
 WORD_LENGTH: Final = 100
 """Characters of a word that are looked for: every word is a prefix anyway."""
+WORD_TOKENS: Final = 100
+"""Tokens of a word that are looked for: a character such as ㌖ has six (SQLite takes 500)."""
+TOKENS: Final = 500
+"""Tokens of a search that are looked for."""
 SNIPPET_WORDS: Final = 24
 SNIPPET_BEFORE: Final = 6
 """Words before the first that was found, where a text is cut."""
+SNIPPET_LENGTH: Final = 400
+"""Characters of a text that a snippet shows, before they are escaped: words may be far apart."""
+SNIPPET_LEAD: Final = 100
+"""Characters before the first that was found, where a snippet is cut to that length."""
+PLACES: Final = 1_000
+"""Places in a text, from its beginning, around which a snippet may be cut."""
 
 MATCHING_SESSIONS: Final = """
 SELECT u.session_id FROM utterance_search JOIN utterances u ON u.number = utterance_search.rowid
@@ -96,17 +108,29 @@ class Search:
 def parse(text: str, owner_id: str) -> Search | None:
     """Cut what a person typed into words; None if it is blank, which is no search at all.
 
-    A word may have several tokens ("o'clock", "3.5", or a word in a script without spaces): they
-    must then stand side by side. Every word also finds longer ones that begin with it.
+    What is beyond the limits above is not looked for. A word may have several tokens ("o'clock",
+    "3.5", or a word in a script without spaces): they must then stand side by side. Every word also
+    finds longer ones that begin with it.
     """
     # What UTF-8 or SQLite can't hold was never said.
     seen = text[:LOOKED_AT]
     text = "".join(" " if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in seen)
     if not text.strip():
         return None
-    words = (tuple(t.text for t in tokens(word[:WORD_LENGTH])) for word in text.split())
+    words = (
+        tuple(t.text for t in tokens(word[:WORD_LENGTH])[:WORD_TOKENS]) for word in text.split()
+    )
     distinct = dict.fromkeys(word for word in words if word)
-    return Search(owner_id, tuple(islice(distinct, WORDS)))
+    return Search(owner_id, tuple(_within(TOKENS, islice(distinct, WORDS))))
+
+
+def _within(limit: int, words: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """Yield words of so many tokens in all; the last is cut, and so finds what begins with it."""
+    for word in words:
+        if limit <= 0:
+            return
+        yield word[:limit]
+        limit -= len(word)
 
 
 async def best_matches(
@@ -124,16 +148,34 @@ async def best_matches(
     best = [row["number"] for row in rows]
     found = await conn.execute_query_dict(_FOUND.format(marks=_marks(best)), best)
     utterances = [hydrated(Utterance, row) for row in found]
-    return {one.session_id: Found(one, snippet_of(one.text, search.words)) for one in utterances}
+    # A long text takes milliseconds, and there may be a hundred: meanwhile others are served.
+    return await asyncio.to_thread(
+        lambda: {
+            one.session_id: Found(one, snippet_of(one.text, search.words)) for one in utterances
+        }
+    )
 
 
 def snippet_of(text: str, words: Sequence[tuple[str, ...]]) -> str:
-    """Return the part of a text where most of the words are, as HTML, with each of them marked."""
+    """Return the part of a text where most of the words are, as HTML, with each of them marked.
+
+    It has at most `SNIPPET_WORDS` tokens and `SNIPPET_LENGTH` characters of the text, with an
+    ellipsis where something is left out.
+    """
     found = tokens(text)
-    spans = sorted(span for word in words for span in _spans(found, word))
+    # Twice as many as are tried, so that all of them are marked around the last that is.
+    spans = sorted(islice(_spans(found, words), 2 * PLACES))
+    if not spans:
+        # The index has found the two parts of such a word apart: see `_query`.
+        rests = [word[1:] for word in words if _is_one(word[0]) and word[1:]]
+        spans = sorted(islice(_spans(found, rests), 2 * PLACES))
     begin, end = _window(found, spans)
     start = 0 if begin == 0 else found[begin].start
     stop = len(text) if end >= len(found) else found[end - 1].end
+    if stop - start > SNIPPET_LENGTH:
+        first = next((a for a, b in spans if a < stop and b > start), start)
+        start = max(start, min(first - SNIPPET_LEAD, stop - SNIPPET_LENGTH))
+        stop = min(stop, start + SNIPPET_LENGTH)
     shown = [(max(a, start), min(b, stop)) for a, b in _joined(spans) if a < stop and b > start]
     parts, at = ["" if start == 0 else "…"], start
     for a, b in shown:
@@ -149,32 +191,56 @@ def _window(found: Sequence[Token], spans: Sequence[tuple[int, int]]) -> tuple[i
     if len(found) <= SNIPPET_WORDS:
         return 0, len(found)
     starts = [token.start for token in found]
+    # Of the spans with one beginning, the first is the shortest.
+    ends = dict(reversed(spans))
+    begins = sorted(ends)
     best, most = 0, -1
-    for begin, _ in spans:
-        first = max(0, starts.index(begin) - SNIPPET_BEFORE) if begin in starts else 0
+    for begin in dict.fromkeys(begin for begin, _ in spans[:PLACES]):
+        # What ends a run begins no token: it is in the one before.
+        first = max(0, bisect_left(starts, begin) - SNIPPET_BEFORE)
         first = min(first, len(found) - SNIPPET_WORDS)
         last = found[first + SNIPPET_WORDS - 1].end
-        inside = len({a for a, b in spans if starts[first] <= a and b <= last})
+        near = begins[bisect_left(begins, starts[first]) : bisect_left(begins, last)]
+        inside = sum(ends[begin] <= last for begin in near)
         if inside > most:
             best, most = first, inside
     return best, best + SNIPPET_WORDS
 
 
-def _spans(found: Sequence[Token], word: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Yield where in the text a word is."""
+def _spans(found: Sequence[Token], words: Sequence[tuple[str, ...]]) -> Iterator[tuple[int, int]]:
+    """Yield where in the text the words are."""
+    texts = [token.text for token in found]
+    # Few tokens begin or end like one of the words; the others cost one look.
+    heads = tuple(word[0] for word in words)
+    tails = tuple(word[0] for word in words if _is_one(word[0]))
+    for index, token in enumerate(found):
+        if token.text.startswith(heads):
+            for word in words:
+                end = _end(found, texts, index, word)
+                if end is not None:
+                    yield token.start, end
+        # The last character of a run begins no token, and a word may begin with it.
+        if token.split is None or not token.text.endswith(tails):
+            continue
+        if not ends_run(token, found[index + 1] if index + 1 < len(found) else None):
+            continue
+        for word in words:
+            if word[0] == token.text[-1]:
+                end = _end(found, texts, index + 1, word[1:]) if word[1:] else token.end
+                if end is not None:
+                    yield token.split, end
+
+
+def _end(
+    found: Sequence[Token], texts: Sequence[str], index: int, word: Sequence[str]
+) -> int | None:
+    """Return where a word ends that begins with this token; None if it does not stand there."""
     *firsts, last = word
-    for index in range(len(found) - len(firsts)):
-        end = found[index + len(firsts)]
-        if end.text.startswith(last) and all(
-            found[index + at].text == first for at, first in enumerate(firsts)
-        ):
-            is_half = end.split is not None and len(last) == 1
-            yield found[index].start, end.split if is_half and end.split else end.end
-    if not firsts and len(last) == 1 and is_unspaced(last):
-        # The last character of a run begins no token.
-        for token in found:
-            if token.split is not None and token.text.endswith(last):
-                yield token.split, token.end
+    at = index + len(firsts)
+    if at >= len(found) or not texts[at].startswith(last) or texts[index:at] != firsts:
+        return None
+    split = found[at].split
+    return split if split and len(last) == 1 else found[at].end
 
 
 def _joined(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -192,9 +258,22 @@ def _joined(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 def _query(word: tuple[str, ...]) -> str:
     # A token has no quote in it; inside of quotes FTS5 knows no operators.
-    query = f'tokens : "{" ".join(word)}" *'
-    is_single = len(word) == 1 and len(word[0]) == 1 and is_unspaced(word[0])
-    return f'({query} OR last : "{word[0]}")' if is_single else f"({query})"
+    query = _phrase(word)
+    if not _is_one(word[0]):
+        return f"({query})"
+    # It may end a run, where no token begins with it. What follows it in the word is then asked for
+    # in the same utterance: FTS5 can't ask for the end of a token beside another.
+    last = f'last : "{word[0]}"'
+    return f"({query} OR ({last} AND {_phrase(word[1:])}))" if word[1:] else f"({query} OR {last})"
+
+
+def _phrase(word: tuple[str, ...]) -> str:
+    return f'tokens : "{" ".join(word)}" *'
+
+
+def _is_one(token: str) -> bool:
+    """Whether a token is a single character of a script without spaces."""
+    return len(token) == 1 and is_unspaced(token)
 
 
 def _marks(values: Sequence[object]) -> str:

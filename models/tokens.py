@@ -11,27 +11,37 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Final, NamedTuple
 
 _ASCII_WORD: Final = re.compile("[a-z0-9]+")
-_CHUNK: Final = re.compile(r"\S+")
+# No token reaches over a space, nor over a stop of Chinese or Japanese, where spaces are rare.
+_CHUNK: Final = re.compile(r"[^\s\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]+")
 _SHORT: Final = 32
-# What is normalised together: a character with the marks after it, Korean letters, and half-width
-# kana with their voicing mark.
+_FEW: Final = 4
+_CACHED: Final = 16_384
+# What is normalised together: a Korean syllable in letters, or a character with the marks after it,
+# half-width kana with their voicing mark among them. Of more than 30 marks the rest is left out:
+# Python sorts marks in quadratic time. A Korean syllable has three letters; a longer row of them is
+# cut where nothing is composed.
+_MARKS: Final = (
+    "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+    "\u093c\u3099\u309a\uff9e\uff9f\ufe00-\ufe0f\ufe20-\ufe2f\u200d\U0001f3fb-\U0001f3ff]"
+)
 _CLUSTER: Final = re.compile(
-    "[\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7fb]+"
-    "|.[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
-    "\u093c\u3099\u309a\uff9e\uff9f\ufe00-\ufe0f\ufe20-\ufe2f\u200d\U0001f3fb-\U0001f3ff]*",
+    "(?=[\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7fb])[\u1100-\u115f\ua960-\ua97c]{0,10}"
+    "[\u1160-\u11a7\ud7b0-\ud7ca]{0,10}[\u11a8-\u11ff\ud7cb-\ud7fb]{0,10}"
+    f"|(.{_MARKS}{{0,30}}){_MARKS}*",
     re.DOTALL,
 )
+_PLAIN: Final = re.compile("[\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff]+")
+"""Most Han and kana: folding changes none of them, if no mark follows."""
 _UNSPACED: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\ua9e0-\ua9ff\uaa60-\uaa7f"
     "\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
 )
 """Thai, Lao, Myanmar, Khmer, Han and kana: words of which no space tells the end."""
-_PERHAPS_UNSPACED: Final = re.compile("[\u0e00-\U0003ffff]")
 _POINTED: Final = re.compile("[\u0370-\u03ff\u0590-\u06ff\u0750-\u077f\u1f00-\u1fff]")
 """Greek, Hebrew and Arabic, beside Latin: accents and vowel points are left out."""
 _LETTERS: Final = str.maketrans(
@@ -98,6 +108,8 @@ def tokens(text: str) -> list[Token]:
 
 
 def _of_chunk(text: str) -> list[Token]:
+    if len(text) > 1 and _PLAIN.fullmatch(text):
+        return [Token(text[at : at + 2], at, at + 2, at + 1) for at in range(len(text) - 1)]
     found: list[Token] = []
     for kind, run in _runs(text):
         if kind == "unspaced":
@@ -109,13 +121,28 @@ def _of_chunk(text: str) -> list[Token]:
     return found
 
 
-# Most words are said again and again.
-_of_short = lru_cache(maxsize=16_384)(_of_chunk)
+_known: dict[str, list[Token]] = {}
+
+
+def _of_short(chunk: str) -> list[Token]:
+    """Look up what most words are: said again and again, and of few tokens.
+
+    A row of Chinese or of emoji has many tokens, and is hardly ever said again; so no more than
+    16,384 chunks of 4 tokens are held, in some 10 MB.
+    """
+    found = _known.get(chunk)
+    if found is None:
+        found = _of_chunk(chunk)
+        if len(found) <= _FEW:
+            if len(_known) >= _CACHED:
+                _known.clear()
+            _known[chunk] = found
+    return found
 
 
 def indexed(text: str) -> str:
     """Return the tokens as they are indexed, with a space between them."""
-    return " ".join(token.text for token in tokens(text))
+    return _columns(text)[0]
 
 
 def last_of_runs(text: str) -> str:
@@ -124,10 +151,30 @@ def last_of_runs(text: str) -> str:
     Of a run of two or more no token begins with its last character: who asks for that alone finds
     it here.
     """
-    if not _PERHAPS_UNSPACED.search(text):
-        return ""
-    runs = (run for kind, run in _runs(text) if kind == "unspaced" and len(run) > 1)
-    return " ".join(dict.fromkeys(run[-1].char for run in runs))
+    return _columns(text)[1]
+
+
+# The triggers ask for one column of a text, then for the other.
+@lru_cache(maxsize=1)
+def _columns(text: str) -> tuple[str, str]:
+    """Return the tokens of a text and what ends its runs, as they are indexed."""
+    found = tokens(text)
+    lasts = {token.text[-1]: None for token, then in _beside(found) if ends_run(token, then)}
+    return " ".join(token.text for token in found), " ".join(lasts)
+
+
+def _beside(found: list[Token]) -> Iterator[tuple[Token, Token | None]]:
+    """Yield each token with the next one."""
+    return zip_longest(found, found[1:])
+
+
+def ends_run(token: Token, then: Token | None) -> bool:
+    """Whether a token is the last of two or more characters of a script without spaces.
+
+    `then` is the next token of the text; in the same run it begins where this one is split.
+    """
+    is_pair = token.split is not None
+    return is_pair and (then is None or then.split is None or then.start != token.split)
 
 
 def is_unspaced(character: str) -> bool:
@@ -176,14 +223,15 @@ def _pieces(text: str) -> Iterator[_Piece]:
     flag: _Piece | None = None
     for match in _CLUSTER.finditer(text):
         start, end = match.span()
-        if _FLAG.match(match[0]):
+        cluster = match[1] or match[0]
+        if _FLAG.match(cluster):
             # Two of them are the flag of a country.
             if flag is not None:
-                yield _Piece(flag.char + match[0], flag.start, end)
-            flag = None if flag is not None else _Piece(match[0], start, end)
+                yield _Piece(flag.char + cluster, flag.start, end)
+            flag = None if flag is not None else _Piece(cluster, start, end)
             continue
         flag = None
-        for character in _folded(match[0]):
+        for character in _folded(cluster):
             yield _Piece(character, start, end)
 
 

@@ -40,7 +40,7 @@ class Utterance(Model):
     attempt = fields.IntField(null=True)
     """Which of the session's attempts told it first; null where no agent did."""
     began_at = fields.DatetimeField(null=True)
-    """When it began, as that attempt first reported it, at most 5 s in the future: that gave it its place."""
+    """When it began, as that attempt first reported it, at most 5 s in the future. It placed it."""
     agent_revision = fields.BigIntField(null=True)
     """The agent's own count inside the segment; null where no agent wrote this row."""
     revision = fields.BigIntField()

@@ -1,5 +1,8 @@
 """What a search finds, what it shows, and that no string breaks it."""
 
+import html
+import threading
+import time
 from itertools import count
 
 import pytest
@@ -132,6 +135,37 @@ async def test_an_essay_is_a_valid_search(user: User) -> None:
     assert await _found(user, "word1" * 100_000) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "㌖" * 100,
+        " ".join("㌖" * 50 + str(number) for number in range(40)),
+        " ".join(chr(0x4E00 + number) + "天" * 99 for number in range(40)),
+        "ﷺ" * 100,
+        "は" + "ﷺ" * 100,
+        "は" + '"*' * 40 + "x",
+        " ".join("は-x" + str(number) for number in range(40)),
+        "a-" * 50 + "b",
+        "a" + "\u0301\u0323" * 5000,
+        "\u1100" * 5000,
+        "🇩🇪" * 50,
+        "🙂" * 100,
+        "½" * 5000,
+    ],
+    ids=lambda text: text[:3],
+)
+async def test_a_search_of_very_many_tokens_is_valid(user: User, text: str) -> None:
+    """SQLite takes neither 500 selects at once nor any number of parameters."""
+    session = await add_session(user, text)
+    await _rename(session, text[:200])
+    assert await _found(user, text) == [session.id]
+    assert search.MARK[0] in await _snippet(user, text, session)
+    wanted = search.parse(text, user.id)
+    assert wanted is not None
+    assert max(map(len, wanted.words)) <= search.WORD_TOKENS
+    assert sum(map(len, wanted.words)) <= search.TOKENS
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -181,6 +215,75 @@ async def test_a_long_text_is_cut_around_the_place(user: User) -> None:
     assert snippet.startswith("…")
     assert snippet.endswith("…")
     assert len(snippet.split()) <= search.SNIPPET_WORDS
+
+
+def test_a_long_text_with_many_hits_is_cut_in_no_time() -> None:
+    """It took 8 s for each text, in which nobody else was served."""
+    began = time.thread_time()
+    snippet = search.snippet_of("a " * 16_384, [("a",)])
+    assert time.thread_time() - began < 1
+    assert snippet == " ".join([f"{MARK}a{UNMARK}"] * 24) + "…"
+
+
+def test_what_ends_a_run_is_shown_late_in_a_long_text() -> None:
+    """It begins no token, but the place is where it is."""
+    said = "今天 " * 100 + "我们去公园。" + "今天 " * 100
+    snippet = search.snippet_of(said, [("园",)])
+    assert "我们去公<mark>园</mark>。" in snippet
+    assert len(snippet) < 200
+
+
+def test_all_is_marked_around_the_last_place_that_is_tried() -> None:
+    """Places beyond it are not tried, but marked where they are shown."""
+    said = "a " * (search.PLACES - 1) + "x " * 40 + "a " + "b " * 30
+    assert search.snippet_of(said, [("a",), ("b",)]).count(MARK) == search.SNIPPET_WORDS
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("hi " + "&" * 32_000) * 24 + " end",
+        "&" * 32_000 + " hi " + "&" * 32_000,
+        "&" * 32_000 + " hi",
+        "hi" * 16_000,
+        "hi",
+    ],
+    ids=["apart", "amid", "last", "long", "short"],
+)
+def test_a_snippet_is_short_whatever_is_between_the_words(said: str) -> None:
+    """It shows the word and so many characters; an ellipsis stands for the rest."""
+    snippet = search.snippet_of(said, [("hi",)])
+    shown = html.unescape(snippet.replace(MARK, "").replace(UNMARK, ""))
+    assert MARK + "hi" in snippet
+    assert shown.strip("…") in said
+    assert len(shown.strip("…")) == min(search.SNIPPET_LENGTH, len(said))
+    assert shown.startswith("…") is not said.startswith("hi")
+    assert shown.endswith("…") is (said not in ("hi", "&" * 32_000 + " hi"))
+
+
+async def test_others_are_served_while_snippets_are_cut(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of long texts takes a while: not on the event loop."""
+    session = await add_session(user, "hello")
+    threads = []
+    snippet_of = search.snippet_of
+
+    def watched(text: str, words: list[tuple[str, ...]]) -> str:
+        threads.append(threading.get_ident())
+        return snippet_of(text, words)
+
+    monkeypatch.setattr(search, "snippet_of", watched)
+    assert await _snippet(user, "hello", session) == f"{MARK}hello{UNMARK}"
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_parts_of_a_word_that_stand_apart_are_marked(user: User) -> None:
+    """The index can't tell that no token ends beside another; what is shown is what it found."""
+    session = await add_session(user, "T着た、私は")
+    assert await _found(user, "はT") == [session.id]
+    assert await _snippet(user, "はT", session) == "<mark>T</mark>着た、私は"
 
 
 async def test_what_may_still_change_is_not_found(user: User) -> None:

@@ -2,6 +2,8 @@
 
 import html
 import json
+import time
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import search
+from models import tokens as rules
 from models.database import reader
 from models.history import HistoryQuery
 from models.tokens import indexed, last_of_runs, tokens
@@ -94,3 +97,54 @@ def test_a_character_that_ends_a_run_is_kept_apart() -> None:
     """No pair begins with it; runs of one need no such thing, nor do scripts with spaces."""
     assert last_of_runs("今天, 好 and カナ") == "天 ナ"
     assert last_of_runs("hello") == last_of_runs("héllo") == ""
+    assert last_of_runs("天天天 天x ㌖") == "天 ル"
+    assert last_of_runs("今天。天气") == "天 气"
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [
+        ("a" + "\u0301\u0323" * 8000 + "b", "ab"),
+        ("\u0439" + "\u0301" * 16_000 + "\u0442", "йт"),
+        ("\u05d0" + "\u05b8\u05bc" * 8000 + "\u05d1", "אב"),
+    ],
+    ids=["Latin", "Cyrillic", "Hebrew"],
+)
+def test_thousands_of_marks_are_left_out_in_no_time(text: str, token: str) -> None:
+    """Sorting them takes quadratic time, and all of the program waits; the letters are found."""
+    began = time.thread_time()
+    assert indexed(text) == token
+    assert time.thread_time() - began < 0.05
+
+
+@given(
+    st.text(st.sampled_from("\u1100\u1112\u1161\u1175\u11a8\u11ab\ua960\ud7b0\ud7cb"), max_size=99)
+)
+def test_korean_letters_are_composed_as_ever(text: str) -> None:
+    """Whatever the row of them: it is cut only where nothing is composed."""
+    assert indexed(text) == unicodedata.normalize("NFKC", text)
+    assert indexed(text * 30) == unicodedata.normalize("NFKC", text * 30)
+
+
+def test_both_columns_of_a_text_are_cut_once() -> None:
+    """A trigger asks for one, then for the other."""
+    indexed("今天天气 1")
+    before = rules._columns.cache_info()
+    assert last_of_runs("今天天气 1") == "气"
+    assert rules._columns.cache_info() == before._replace(hits=before.hits + 1)
+
+
+def test_what_is_held_of_words_is_bounded() -> None:
+    """Rows of Chinese and of emoji have many tokens and are hardly said again."""
+    for number in range(100):
+        tokens(f"今天天气很好{chr(0x4E00 + number)}x🙂🙂🙂 ñandú{number}")
+    held = list(rules._known.values())
+    assert 0 < len(held) <= rules._CACHED
+    assert max(map(len, held)) <= rules._FEW
+
+
+def test_plain_characters_are_those_that_folding_leaves_alone() -> None:
+    """So that the short way for Han and kana gives what the long way gives."""
+    plain = [one for one in map(chr, range(0x110000)) if rules._PLAIN.fullmatch(one)]
+    assert len(plain) > 20_000
+    assert all(rules._folded(one) == one and rules._kind(one) == "unspaced" for one in plain)
