@@ -131,15 +131,15 @@ class Budgets:
     def spend_from(self, points: int, address: str | None) -> None:
         """Do the same for somebody who has not signed in, by network address; see `spend`."""
         if address is not None:
-            self.spend(points, _place_of(address))
+            self.spend(points, place_of(address))
 
 
 def _from(address: str | None, who: str) -> str:
-    place = "" if address is None else _place_of(address)
+    place = "" if address is None else place_of(address)
     return f"{place} {who}" if who else place
 
 
-def _place_of(address: str) -> str:
+def place_of(address: str) -> str:
     """Return what one subscriber has at least: an IPv4 address, or a /64 of IPv6 (RFC 6177)."""
     try:
         parsed = ip_address(address)

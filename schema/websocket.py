@@ -47,7 +47,7 @@ WAITING: Final = "voxql.waiting"
 
 By default it waits as long as the connection lives.
 """
-WHILE_TAKEN: Final = "while taken"
+WHILE_READING: Final = "while taken"
 """The message waits while the client takes something; then the server raises `ReaderTooSlow`."""
 NEVER: Final = "never"
 """Nothing waits for the message: it is the last of a stream, and small."""
@@ -132,7 +132,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
             WebSocketDisconnected: nobody gets it any more.
             ReaderTooSlow: the client takes nothing; the event was not sent.
         """
-        waiting = NEVER if is_last else WHILE_TAKEN
+        waiting = NEVER if is_last else WHILE_READING
         await self._send({"type": "websocket.send", "text": text, WAITING: waiting})
 
     async def _send(self, message: dict[str, str]) -> None:

@@ -10,11 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final, Protocol, cast
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from resolvers.rate_limits import place_of
 
 HEAD_S: Final = 20.0
 """Seconds for the header of a request, from the connection or from its first byte."""
@@ -24,16 +26,18 @@ MAX_HEAD: Final = 64 * 1024
 """Bytes of a header, or a little more: what came in one piece is read."""
 MAX_TARGET: Final = 16 * 1024
 """Bytes of a path with its query string."""
-MOST: Final = 10_000
+MAX_CONNECTIONS: Final = 10_000
 """Connections in all, where the system gives so many descriptors."""
-SILENT: Final = 256
+MAX_WITHOUT_REQUEST: Final = 256
 """Connections that have not sent a whole header; past it the oldest is closed."""
 RESERVE: Final = 128
 """Descriptors for the database, logs, and what else the server opens."""
-SHARE: Final = 4
-"""One address has a quarter of all connections; this machine, and trusted proxies, have all."""
-ALWAYS: Final = frozenset({b"/healthz", b"/readyz", b"/metrics"})
-"""Paths that are answered when there are too many."""
+ADDRESS_FRACTION: Final = 1 / 4
+"""What one address may have of all connections; this machine, and trusted proxies, have all."""
+PROBES: Final = frozenset({b"/healthz", b"/readyz", b"/metrics"})
+"""Paths that are answered when there are too many; then the connection is closed."""
+MAX_PROBES: Final = 16
+"""Connections of such probes at once; their descriptors come out of `RESERVE`."""
 LOGGED_EVERY_S: Final = 60.0
 
 log = structlog.get_logger(__name__)
@@ -61,8 +65,10 @@ class ConnectionLimits:
         self._proxies = [ip_network(each, strict=False) for each in proxies if each != "*"]
         self._trusts_all = "*" in proxies
         self._waiting: dict[Connection, None] = {}
-        self._counted: set[Connection] = set()
-        self._by_address: Counter[str] = Counter()
+        self._counted: dict[Connection, str] = {}
+        """Where each is from; "" where it may have as many as there are."""
+        self._by_place: Counter[str] = Counter()
+        self._probes: set[Connection] = set()
         self._logged: dict[str, float] = {}
 
     def opened(self, connection: Connection) -> None:
@@ -78,40 +84,58 @@ class ConnectionLimits:
         """Note that its header is complete; from now on it counts as open."""
         if connection in self._waiting:
             del self._waiting[connection]
-            self._counted.add(connection)
-            self._by_address[_address(connection)] += 1
+            address = connection.client[0] if connection.client else ""
+            place = "" if self._is_trusted(address) else place_of(address)
+            self._counted[connection] = place
+            self._by_place[place] += 1
 
     def upgraded(self, connection: Connection, other: Connection) -> None:
         """Go on counting a connection that another protocol has taken over."""
-        self._counted.discard(connection)
-        self._counted.add(other)
+        self._counted[other] = self._counted.pop(connection)
 
     def closed(self, connection: Connection) -> None:
         """Count a connection that is gone no more."""
         self._waiting.pop(connection, None)
-        if connection in self._counted:
-            self._counted.remove(connection)
-            address = _address(connection)
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
+        self._probes.discard(connection)
+        self._leave(connection)
 
     def refusal(self, connection: Connection) -> str | None:
         """Return why a request can't be taken, None if it can."""
-        address = _address(connection)
         if len(self._counted) > self.most:
             self._note("too_many_connections", limit=self.most)
             return "There are too many connections. Try again in a moment."
-        share = max(1, self.most // SHARE)
-        if self._by_address[address] > share and not self._is_trusted(address):
+        place = self._counted.get(connection, "")
+        share = max(1, int(self.most * ADDRESS_FRACTION))
+        if place and self._by_place[place] > share:
             self._note("too_many_connections_from_one_address", limit=share)
             return f"There are more than {share} connections from your address."
         return None
+
+    def takes_probe(self, connection: Connection) -> bool:
+        """Say whether a probe is answered although there are too many connections.
+
+        If so, its connection counts among the probes from now on, and must be closed after it.
+        """
+        if len(self._probes) >= MAX_PROBES:
+            return False
+        self._leave(connection)
+        self._probes.add(connection)
+        return True
+
+    def _leave(self, connection: Connection) -> None:
+        place = self._counted.pop(connection, None)
+        if place is not None:
+            self._by_place[place] -= 1
+            if not self._by_place[place]:
+                del self._by_place[place]
 
     def _is_trusted(self, address: str) -> bool:
         if self._trusts_all or not address:
             return True
         parsed = ip_address(address)
+        if isinstance(parsed, IPv6Address):
+            # What listens for both kinds sees IPv4 in this form.
+            parsed = parsed.ipv4_mapped or parsed
         return parsed.is_loopback or any(parsed in network for network in self._proxies)
 
     def _note(self, what: str, **facts: int) -> None:
@@ -121,20 +145,20 @@ class ConnectionLimits:
             log.warning(what, **facts)
 
 
-def _address(connection: Connection) -> str:
-    return connection.client[0] if connection.client else ""
-
-
 def limits_for(proxies: Sequence[str] = ()) -> ConnectionLimits:
     """Return limits for as many as this process may have descriptors for."""
     limit = open_files()
-    silent = min(SILENT, limit // 8)
-    return ConnectionLimits(max(1, min(MOST, limit - silent - RESERVE)), silent, proxies)
+    silent = min(MAX_WITHOUT_REQUEST, limit // 8)
+    most = max(1, min(MAX_CONNECTIONS, limit - silent - RESERVE))
+    return ConnectionLimits(most, silent, proxies)
 
 
 def open_files() -> int:
-    """Raise the soft limit of open files to the hard one, as far as it helps; return it."""
-    enough = MOST + SILENT + RESERVE
+    """Raise the soft limit of open files to the hard one, as far as it helps; return it.
+
+    Where the system does not let it be raised, the old one stays.
+    """
+    enough = MAX_CONNECTIONS + MAX_WITHOUT_REQUEST + RESERVE
     if sys.platform == "win32":
         return enough
     import resource
@@ -142,7 +166,11 @@ def open_files() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = enough if hard == resource.RLIM_INFINITY else min(enough, hard)
     if soft != resource.RLIM_INFINITY and soft < highest:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+        except (OSError, ValueError):  # macOS, sandboxes: less than the hard limit says
+            log.warning("open_files_not_raised", limit=soft, wanted=highest)
+            return soft
     return highest if soft == resource.RLIM_INFINITY else max(soft, highest)
 
 
@@ -155,6 +183,8 @@ class Http(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._reads_head = True
         self._head = 0
+        self._is_last = False
+        """Whether the connection is closed after the request that was taken."""
         self._is_over = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -187,18 +217,25 @@ class Http(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Take the request, or say that there are too many."""
+        self._is_over = self._is_over or self._is_last
+        if self._is_over:
+            return
         self._reads_head = False
         self._head = 0
         self._wait_no_more()
+        self._unset_keepalive_if_required()
         self.limits.began(self)
         if len(self.url) > MAX_TARGET:
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
             return
-        refusal = None if self.url.partition(b"?")[0] in ALWAYS else self.limits.refusal(self)
-        if refusal is not None:
+        refusal = self.limits.refusal(self)
+        if refusal is not None and not (self._is_probe() and self.limits.takes_probe(self)):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, refusal)
             return
         super().on_headers_complete()
+        if refusal is not None:
+            self.cycle.keep_alive = False
+            self._is_last = True
         self._wait(BODY_S, self._body_is_late)
 
     def on_body(self, body: bytes) -> None:
@@ -212,8 +249,17 @@ class Http(HttpToolsProtocol):
         """Wait for the next request, once this one is answered."""
         self._wait_no_more()
         self._reads_head = True
-        if not self._is_over:
-            super().on_message_complete()
+        if self._is_over:
+            return
+        super().on_message_complete()
+        newest = self._newest()
+        if newest is not None and newest.response_complete and newest.more_body:
+            # It was answered before its body was complete. The body has stopped uvicorn's timer,
+            # which starts with an answer only.
+            newest.more_body = False
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection to a WebSocket."""
@@ -222,6 +268,14 @@ class Http(HttpToolsProtocol):
         self._wait_no_more()
         super().handle_websocket_upgrade()
         self.limits.upgraded(self, cast(Connection, self.transport.get_protocol()))
+
+    def _newest(self) -> RequestResponseCycle | None:
+        # uvicorn's annotation says that there is always one.
+        return self.cycle
+
+    def _is_probe(self) -> bool:
+        is_upgrade = self.parser.should_upgrade() and self._should_upgrade()
+        return self.url.partition(b"?")[0] in PROBES and not is_upgrade
 
     def _wait(self, seconds: float, late: Any) -> None:
         self._wait_no_more()
@@ -234,22 +288,37 @@ class Http(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._deadline = None
-        if self._head:
+        newest = self._newest()
+        if newest is not None and not newest.response_complete:
+            # The request before it is not answered yet.
+            self._wait(HEAD_S, self._head_is_late)
+        elif self._head:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()
 
     def _body_is_late(self) -> None:
         self._deadline = None
-        if self.flow.read_paused or self.cycle.response_started:
-            # The app has not asked for the rest yet, or is answering without it.
+        if self.cycle.response_complete:
+            self.transport.close()
+        elif self.flow.read_paused or self.pipeline or self.cycle.response_started:
+            # The app has not asked for the rest yet, has not come to this request, or is
+            # answering without the rest.
             self._wait(BODY_S, self._body_is_late)
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def _refuse(self, status: HTTPStatus, why: str = "") -> None:
-        """Answer without the app, and read nothing more."""
+        """Answer without the app, and read nothing more.
+
+        Requests before it that are not answered yet are answered, and then the connection is
+        closed: an answer of ours would stand in the middle of theirs.
+        """
         self._is_over = True
+        before = self._newest()
+        if before is not None and not before.more_body and not before.response_complete:
+            before.keep_alive = False
+            return
         body = (why or f"{status.phrase}.").encode()
         more = "retry-after: 5\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
         head = (

@@ -15,7 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import OPEN
 
 from agent_bridge.hub import ReaderTooSlow
-from schema.websocket import NEVER, WAITING, WHILE_TAKEN
+from schema.websocket import NEVER, WAITING, WHILE_READING
 from serving import address
 from serving.connections import ConnectionLimits, Http, limits_for
 
@@ -57,8 +57,10 @@ class Socket(WebSocketsSansIOProtocol):
         if not self.writable.is_set():
             event = cast(dict[str, str], message)
             waiting = event.get(WAITING)
-            if waiting == WHILE_TAKEN:
-                await self._while_taken()
+            if waiting == WHILE_READING:
+                # Of those that wait, all wake up; the first may have filled the buffer again.
+                while not self.writable.is_set():
+                    await self._while_taken()
             elif waiting == NEVER and self.conn.state is OPEN:
                 # The transport keeps what is written to it while it is paused.
                 self.conn.send_text(event["text"].encode())

@@ -2,13 +2,13 @@
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from structlog.testing import capture_logs
@@ -28,6 +28,21 @@ async def _echo(request: Request) -> Response:
     return PlainTextResponse(str(len(await request.body())))
 
 
+class Slow:
+    """Answers in two parts; a test says when the second comes."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+
+    async def answer(self, request: Request) -> Response:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"one "
+            await self.go_on.wait()
+            yield b"two"
+
+        return StreamingResponse(parts(), headers={"content-length": "7"})
+
+
 async def _socket(websocket: WebSocket) -> None:
     await websocket.accept()
     await websocket.receive()
@@ -40,6 +55,12 @@ APP = Starlette(
         WebSocketRoute("/socket", _socket),
     ]
 )
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while not is_so():  # noqa: ASYNC110 - the server has no event for it
+            await asyncio.sleep(0.01)
 
 
 class Line:
@@ -56,6 +77,10 @@ class Line:
         async with asyncio.timeout(WITHIN_S):
             head = await self._reader.readuntil(b"\r\n\r\n")
         return int(head.split()[1])
+
+    async def until(self, end: bytes) -> bytes:
+        async with asyncio.timeout(WITHIN_S):
+            return await self._reader.readuntil(end)
 
     async def rest(self) -> bytes:
         """Read until the server closes it."""
@@ -85,17 +110,16 @@ class Place:
         return line
 
     async def until_open(self, count: int) -> None:
-        async with asyncio.timeout(WITHIN_S):
-            while True:
-                if len(self.config.limits._counted) == count:
-                    return
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self.config.limits._counted) == count)
+
+    async def until_probes(self, count: int) -> None:
+        await until(lambda: len(self.config.limits._probes) == count)
 
 
 @asynccontextmanager
-async def serving(most: int = 100, silent: int = 100) -> AsyncIterator[Place]:
+async def serving(most: int = 100, silent: int = 100, app: Starlette = APP) -> AsyncIterator[Place]:
     with listening_socket("127.0.0.1", 0) as sock:
-        config = configured(APP)
+        config = configured(app)
         config.limits = ConnectionLimits(most, silent)
         server = Server(config, [])
         task = asyncio.create_task(server.serve(sockets=[sock]))
@@ -158,15 +182,117 @@ async def test_a_body_that_stops_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_a_body_may_come_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then is enough."""
-    monkeypatch.setattr(connections, "BODY_S", 1.0)
+    monkeypatch.setattr(connections, "BODY_S", 4.0)
     async with serving() as place:
         head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n"
         line = await place.line(head)
         for _ in range(6):
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.8)
             line.say(b"x")
 
         assert await line.status() == 200
+
+
+async def test_a_body_that_comes_after_its_answer_does_not_keep_the_connection() -> None:
+    """A refused upload that is sent to its end; then the connection is idle like any other."""
+    async with serving() as place:
+        place.config.timeout_keep_alive = 1
+        line = await place.line(b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        await line.until(b"\r\n\r\nNot Found")
+        line.say(b"ab")
+
+        assert await line.rest() == b""
+
+
+async def test_a_body_that_stops_after_its_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is said about it: the request has its answer."""
+    monkeypatch.setattr(connections, "BODY_S", 1.0)
+    async with serving() as place:
+        line = await place.line(b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        await line.until(b"\r\n\r\nNot Found")
+        line.say(b"ab")
+
+        assert await line.rest() == b""
+
+
+async def test_a_request_after_a_late_body_is_not_cut_off() -> None:
+    """The timer of the idle connection ends with the next request, in whatever piece it came."""
+    slow = Slow()
+    async with serving(app=Starlette(routes=[Route("/slow", slow.answer)])) as place:
+        line = await place.line(b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        await line.until(b"\r\n\r\nNot Found")
+        line.say(b"ab" + GET % b"/slow")
+        await line.until(b"one ")
+
+        [connection] = place.config.limits._counted
+        assert isinstance(connection, connections.Http)
+        assert connection.timeout_keep_alive_task is None
+        slow.go_on.set()
+        assert await line.until(b"two") == b"two"
+
+
+async def test_what_follows_a_request_is_not_late_before_its_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An empty line that a client appends: a 408 would stand in the middle of the answer."""
+    late = asyncio.Event()
+
+    class Watched(connections.Http):
+        def _head_is_late(self) -> None:
+            super()._head_is_late()
+            late.set()
+
+    slow = Slow()
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
+    async with serving(app=Starlette(routes=[Route("/slow", slow.answer)])) as place:
+        place.config.http = place.config.http_protocol_class = Watched
+        line = await place.line(GET % b"/slow")
+        await line.until(b"one ")
+        line.say(b"\r\n")
+        async with asyncio.timeout(WITHIN_S):
+            await late.wait()
+        slow.go_on.set()
+
+        assert await line.until(b"two") == b"two"
+
+
+@pytest.mark.parametrize(
+    "refused", [GET % (b"/" + b"a" * 20_000), b"GET / HTTP/1.1\r\nX-Long: " + b"a" * 2_000]
+)
+async def test_a_refusal_does_not_stand_in_the_answer_before(
+    refused: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked before is answered; then the connection is closed."""
+    # So short that it comes in one piece: nothing is unread when the connection is closed.
+    monkeypatch.setattr(connections, "MAX_HEAD", 1_024)
+    slow = Slow()
+    async with serving(app=Starlette(routes=[Route("/slow", slow.answer)])) as place:
+        line = await place.line(GET % b"/slow")
+        await line.until(b"one ")
+        [connection] = place.config.limits._counted
+        assert isinstance(connection, connections.Http)
+        line.say(refused)
+        await until(lambda: connection._is_over)
+        slow.go_on.set()
+
+        assert await line.rest() == b"two"
+
+
+async def test_nothing_is_taken_after_a_refusal() -> None:
+    """A request that came in one piece with the refused one."""
+    asked: list[str] = []
+
+    async def note(request: Request) -> Response:
+        asked.append(request.url.path)
+        return PlainTextResponse("")
+
+    async with serving(app=Starlette(routes=[Route("/{path:path}", note)])) as place:
+        line = await place.line(GET % (b"/" + b"a" * 20_000) + GET % b"/second")
+
+        assert (await line.rest()).startswith(b"HTTP/1.1 414 ")
+        assert asked == []
 
 
 @pytest.mark.parametrize(
@@ -186,7 +312,7 @@ async def test_what_is_too_long_is_refused_before_it_is_complete(said: bytes, st
         assert await line.status() == status
 
 
-async def test_past_the_bound_only_probes_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_past_the_bound_only_probes_are_answered() -> None:
     """With 503 and when to come again; WebSockets count, and are refused, like requests."""
     async with serving(most=3) as place:
         url = f"ws://127.0.0.1:{place.port}/socket"
@@ -199,14 +325,41 @@ async def test_past_the_bound_only_probes_are_answered(monkeypatch: pytest.Monke
                 await connect(url)
             assert status.value.response.status_code == 503
             assert status.value.response.headers["Retry-After"] == "5"
-            probe = await place.line(GET % b"/healthz")
-            assert await probe.status() == 200
-            probe.close()
+            probe = await place.line(GET % b"/healthz" + GET % b"/")
+            answer = await probe.rest()
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert answer.count(b"HTTP/1.1 ") == 1
+            assert b"\r\nconnection: close\r\n" in answer
+            with pytest.raises(InvalidStatus, match="503"):
+                await connect(f"ws://127.0.0.1:{place.port}/healthz")
             await place.until_open(3)
 
             await one.close()
             await place.until_open(2)
             assert await (await place.line(GET % b"/")).status() == 200
+
+
+async def test_probes_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not counted with the others, and end with their answer."""
+    monkeypatch.setattr(connections, "MAX_PROBES", 2)
+    half = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1"
+    async with serving(most=1) as place:
+        async with connect(f"ws://127.0.0.1:{place.port}/socket"):
+            await place.until_open(1)
+            probes = [await place.line(half), await place.line(half)]
+            await place.until_probes(2)
+            refused = await place.line(GET % b"/healthz")
+            assert await refused.status() == 503
+            await refused.rest()
+            assert len(place.config.limits._counted) <= 2
+
+            for probe in probes:
+                probe.say(b"2")
+                assert (await probe.rest()).startswith(b"HTTP/1.1 200 ")
+            await place.until_probes(0)
+            assert await (await place.line(GET % b"/healthz")).status() == 200
+        await place.until_open(0)
+        assert await (await place.line(GET % b"/")).status() == 200
 
 
 async def test_one_address_can_not_have_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,13 +382,55 @@ def test_who_is_trusted() -> None:
     assert ConnectionLimits(8, 8, ["*"])._is_trusted("203.0.113.8")
 
 
+class Peer:
+    """A connection from somewhere."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, host: str) -> None:
+        self.client: tuple[str, int] | None = (host, 1)
+
+
+def refusals(limits: ConnectionLimits, *hosts: str) -> list[bool]:
+    """Open a connection from each; return which are refused."""
+    found = []
+    for host in hosts:
+        peer = Peer(host)
+        limits.opened(peer)
+        limits.began(peer)
+        found.append(limits.refusal(peer) is not None)
+    return found
+
+
+def test_a_network_of_one_subscriber_is_one_address() -> None:
+    """A /64 of IPv6 (RFC 6177); an IPv4 address, in whatever form it is written."""
+    limits = ConnectionLimits(8, 8)
+    one, other = "2001:db8:0:1::%x", "2001:db8:0:2::%x"
+    assert refusals(limits, one % 1, one % 2, one % 3) == [False, False, True]
+    assert refusals(limits, other % 1) == [False]
+    mapped = ["203.0.113.8", "::ffff:203.0.113.8", "::ffff:203.0.113.8"]
+    assert refusals(limits, *mapped) == [False, False, True]
+
+
+def test_this_machine_and_proxies_have_all_where_one_socket_listens_for_both_kinds() -> None:
+    """VOXQL_HOST=:: sees their IPv4 as IPv6; a neighbour of a proxy has its own quarter."""
+    limits = ConnectionLimits(8, 8, ["10.0.0.0/8", "2001:db8::1"])
+    trusted = ["::ffff:127.0.0.1", "::ffff:127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1"]
+    assert not any(refusals(limits, *trusted))
+    assert not any(refusals(limits, *["2001:db8::1"] * 3, "2001:db8::2"))
+
+
 @pytest.mark.parametrize(
     ("limits", "raised", "most"),
     [
         ((1_024, 4_096), (4_096, 4_096), 4_096 - 256 - connections.RESERVE),
         ((1_024, 1_024), None, 1_024 - 128 - connections.RESERVE),
-        ((1_024, resource.RLIM_INFINITY), (10_384, resource.RLIM_INFINITY), connections.MOST),
-        ((20_000, 20_000), None, connections.MOST),
+        (
+            (1_024, resource.RLIM_INFINITY),
+            (10_384, resource.RLIM_INFINITY),
+            connections.MAX_CONNECTIONS,
+        ),
+        ((20_000, 20_000), None, connections.MAX_CONNECTIONS),
         ((64, 64), None, 1),
     ],
 )
@@ -252,3 +447,18 @@ def test_there_may_be_as_many_as_the_system_has_descriptors_for(
 
     assert connections.limits_for().most == most
     assert told == ([raised] if raised else [])
+
+
+@pytest.mark.parametrize("error", [OSError(1, "no"), ValueError("no")])
+def test_a_limit_that_can_not_be_raised_is_used_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Some systems take less than the hard limit that they tell; the server starts all the same."""
+
+    def refuse(what: int, wanted: tuple[int, int]) -> None:
+        raise error
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1_024, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+
+    assert connections.limits_for().most == 1_024 - 128 - connections.RESERVE

@@ -4,19 +4,27 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.server import ServerState
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.protocol import OPEN
 
+from agent_bridge.hub import ReaderTooSlow
+from schema.websocket import WAITING, WHILE_READING
+from serving import server as server_module
 from serving.address import listening_socket, local_address
 from serving.refusal import CannotServe
 from serving.server import Hook, Server, Socket, configured
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 CLOSE_FRAME: Final = bytes([0x88, 0x80, 0, 0, 0, 0])
 """A client's, masked and empty: RFC 6455, section 5.2."""
@@ -142,3 +150,46 @@ async def test_a_refused_handshake_is_no_fault(caplog: pytest.LogCaptureFixture)
 
     assert refused.value.response.body == b"no"
     assert [record for record in caplog.records if record.name == "uvicorn.error"] == []
+
+
+class FullSoon(asyncio.Transport):
+    """A client that takes nothing: after one message there is no room for the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.socket: Socket | None = None
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+        if self.socket is not None:
+            self.socket.pause_writing()
+
+    def get_write_buffer_size(self) -> int:
+        return sum(map(len, self.written))
+
+
+async def test_of_two_streams_that_wait_for_room_both_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both wake up when there is room; the first takes it, and the second has its limit still."""
+    monkeypatch.setattr(server_module, "STUCK_READER_S", 0.2)
+    transport = FullSoon()
+    config = configured(Starlette())
+    socket = Socket(config, ServerState(), {})
+    socket.connection_made(transport)
+    socket.handshake_complete = True
+    socket.conn.state = OPEN
+    transport.socket = socket
+    socket.pause_writing()
+    message = {"type": "websocket.send", "text": "x", WAITING: WHILE_READING}
+    sends = [asyncio.create_task(socket.send(cast("ASGISendEvent", message))) for _ in range(2)]
+    await asyncio.sleep(0)  # both have begun to wait
+    socket.resume_writing()
+
+    async with asyncio.timeout(20):
+        told = await asyncio.gather(*sends, return_exceptions=True)
+
+    assert told[0] is None
+    assert isinstance(told[1], ReaderTooSlow)
+    assert len(transport.written) == 1
