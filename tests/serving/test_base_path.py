@@ -1,6 +1,8 @@
-"""Under a path, behind nginx with the configuration of docs/deployment.md."""
+"""Under a path, behind nginx and Caddy with the configurations of docs/deployment.md."""
 
+import asyncio
 import json
+import os
 import re
 import shutil
 import socket
@@ -21,7 +23,9 @@ from websockets.typing import Subprotocol
 from tests.ports import free_port
 from tests.server_process import ROOT, ServerProcess
 
-NGINX: Final = shutil.which("nginx", path="/usr/sbin:/sbin:/usr/bin:/usr/local/sbin") or "nginx"
+PATHS: Final = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+IDLE_S: Final = 21
+"""Seconds without a byte after which nginx closes a socket; the server pings every 20 s."""
 GUEST: Final = "mutation { signInAsGuest { viewer { id } } }"
 TOKEN: Final = """mutation { createApiToken(input: {name: "t", scopes: [SESSIONS_READ]}) {
   secret } }"""
@@ -30,8 +34,9 @@ WITHIN_S: Final = 20.0
 
 @dataclass
 class Site:
-    """What people reach: nginx, and VoxQL behind it."""
+    """What people reach: a proxy, and VoxQL behind it."""
 
+    proxy: str
     url: str
     server: ServerProcess
     trust: ssl.SSLContext
@@ -54,22 +59,49 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return pem, key
 
 
-def configuration(folder: Path, listen: int, port: int) -> Path:
-    """Return the page's own, with this machine's ports and files."""
+def documented(language: str, changes: dict[str, str]) -> str:
+    """Return the page's own configuration, with this machine's ports and files."""
     page = (ROOT / "docs" / "deployment.md").read_text()
-    found = re.search(r"```nginx\n(.*?)```", page, re.DOTALL)
+    found = re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)
     assert found is not None
-    pem, key = certificate(folder)
     site = found[1]
-    for old, new in (
-        ("listen 443 ssl", f"listen 127.0.0.1:{listen} ssl"),
-        ("server_name example.org", "server_name localhost"),
-        ("/etc/ssl/example.org.pem", str(pem)),
-        ("/etc/ssl/example.org.key", str(key)),
-        ("127.0.0.1:8000", f"127.0.0.1:{port}"),
-    ):
+    for old, new in changes.items():
         assert old in site
         site = site.replace(old, new)
+    return site
+
+
+def caddy(folder: Path, listen: int, port: int) -> list[str]:
+    """Return the command that starts it."""
+    pem, key = certificate(folder)
+    site = documented(
+        "caddy",
+        {
+            "example.org {": f"https://localhost:{listen} {{\nbind 127.0.0.1\ntls {pem} {key}\n",
+            "127.0.0.1:8000": f"127.0.0.1:{port}",
+        },
+    )
+    path = folder / "Caddyfile"
+    options = f"admin off\nauto_https disable_redirects\nstorage file_system {folder}/caddy\n"
+    path.write_text(f"{{\n{options}}}\n{site}")
+    program = shutil.which("caddy", path=PATHS) or "caddy"
+    return [program, "run", "--config", str(path), "--adapter", "caddyfile"]
+
+
+def nginx(folder: Path, listen: int, port: int) -> list[str]:
+    """Return the command that starts it."""
+    pem, key = certificate(folder)
+    site = documented(
+        "nginx",
+        {
+            "listen 443 ssl": f"listen 127.0.0.1:{listen} ssl",
+            "server_name example.org": "server_name localhost",
+            "/etc/ssl/example.org.pem": str(pem),
+            "/etc/ssl/example.org.key": str(key),
+            "127.0.0.1:8000": f"127.0.0.1:{port}",
+            "proxy_read_timeout 60s": f"proxy_read_timeout {IDLE_S}s",
+        },
+    )
     temporary = "".join(
         f"{name}_temp_path {folder}/{name};\n"
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -79,7 +111,8 @@ def configuration(folder: Path, listen: int, port: int) -> Path:
         f"daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
         f"events {{}}\nhttp {{ access_log off;\n{temporary}{site} }}\n"
     )
-    return path
+    program = shutil.which("nginx", path=PATHS) or "nginx"
+    return [program, "-c", str(path), "-e", str(folder / "error.log")]
 
 
 def until_open(port: int, process: "subprocess.Popen[bytes]", folder: Path) -> None:
@@ -88,12 +121,15 @@ def until_open(port: int, process: "subprocess.Popen[bytes]", folder: Path) -> N
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
     log = folder / "error.log"
-    pytest.fail(log.read_text() if log.exists() else "nginx did not start")
+    pytest.fail(log.read_text() if log.exists() else "The proxy did not start.")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("nginx")
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    proxy: str = request.param
+    folder = tmp_path_factory.mktemp(proxy)
     listen, port = free_port(), free_port()
     url = f"https://localhost:{listen}/voice"
     server = ServerProcess(
@@ -102,13 +138,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         VOXQL_PUBLIC_URL=url,
         VOXQL_TRUSTED_PROXIES="127.0.0.1",
     )
-    process = subprocess.Popen(
-        [NGINX, "-c", str(configuration(folder, listen, port)), "-e", str(folder / "error.log")]
-    )
+    command = {"nginx": nginx, "caddy": caddy}[proxy](folder, listen, port)
+    with (folder / "error.log").open("wb") as log:
+        process = subprocess.Popen(command, stderr=log)
     try:
         server.start()
         until_open(listen, process, folder)
-        yield Site(url, server, ssl.create_default_context(cafile=str(folder / "site.pem")))
+        yield Site(proxy, url, server, ssl.create_default_context(cafile=str(folder / "site.pem")))
     finally:
         process.terminate()
         process.wait(WITHIN_S)
@@ -150,22 +186,41 @@ async def test_a_login_is_kept_to_the_path(site: Site) -> None:
         assert cookie.startswith("__Secure-voxql_login=")
         assert "Path=/voice" in cookie
         assert "Secure" in cookie
+
+
+async def test_a_socket_is_kept_for_longer_than_the_proxy_waits(site: Site) -> None:
+    """The server pings in time; each side, while nothing is said."""
+    async with site.client(headers={"Origin": site.url.removesuffix("/voice")}) as client:
+        await client.post(f"{site.url}/graphql", json={"query": GUEST})
         made = (await client.post(f"{site.url}/graphql", json={"query": TOKEN})).json()
         secret = made["data"]["createApiToken"]["secret"]
     address = site.url.replace("https", "wss", 1) + "/graphql"
-    protocol = Subprotocol("graphql-transport-ws")
-    async with connect(address, ssl=site.trust, subprotocols=[protocol], proxy=None) as socket_:
+    async with connect(
+        address,
+        ssl=site.trust,
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        proxy=None,
+        ping_interval=None,
+    ) as line:
         payload = {"Authorization": f"Bearer {secret}"}
-        await socket_.send(json.dumps({"type": "connection_init", "payload": payload}))
-        assert json.loads(await socket_.recv())["type"] == "connection_ack"
+        await line.send(json.dumps({"type": "connection_init", "payload": payload}))
+        assert json.loads(await line.recv())["type"] == "connection_ack"
+        if site.proxy == "nginx":  # Caddy has no such limit.
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(line.recv(), IDLE_S + 2)
+        await line.send(json.dumps({"type": "ping"}))
+        assert json.loads(await line.recv())["type"] == "pong"
 
 
 async def test_limits_see_the_real_address(site: Site) -> None:
-    """What the trusted proxy says; nobody else's word."""
+    """What the trusted proxy says; nobody else's word.
+
+    nginx adds an address to those that came, and Caddy leaves out what came.
+    """
     async with site.client() as client:
         here = await client.get(f"{site.url}/metrics")
         far = await client.get(f"{site.url}/metrics", headers={"X-Forwarded-For": "203.0.113.9"})
-    assert (here.status_code, far.status_code) == (200, 403)
+    assert (here.status_code, far.status_code) == (200, {"nginx": 403, "caddy": 200}[site.proxy])
 
 
 async def test_a_proxy_may_take_the_path_away(site: Site) -> None:
