@@ -38,6 +38,9 @@ SNIPPET_LENGTH: Final = 400
 """Characters of a text that a snippet shows, before they are escaped: words may be far apart."""
 SNIPPET_LEAD: Final = 100
 """Characters before the first that was found, where a snippet is cut to that length."""
+SNIPPET_TEXT: Final = 100_000
+"""Characters of texts in which the snippets of a page are looked for, some 50 ms of a processor. Of
+texts beyond them, snippets show the beginning."""
 PLACES: Final = 1_000
 """Places in a text, from its beginning, around which a snippet may be cut."""
 
@@ -147,13 +150,23 @@ async def best_matches(
     )
     best = [row["number"] for row in rows]
     found = await conn.execute_query_dict(_FOUND.format(marks=_marks(best)), best)
-    utterances = [hydrated(Utterance, row) for row in found]
-    # A long text takes milliseconds, and there may be a hundred: meanwhile others are served.
-    return await asyncio.to_thread(
-        lambda: {
-            one.session_id: Found(one, snippet_of(one.text, search.words)) for one in utterances
-        }
-    )
+    utterances = {row["session_id"]: hydrated(Utterance, row) for row in found}
+    ordered = [utterances[id_] for id_ in session_ids if id_ in utterances]
+    # A long text takes milliseconds, and there may be several: meanwhile others are served.
+    return await asyncio.to_thread(_with_snippets, ordered, search.words)
+
+
+def _with_snippets(
+    utterances: Iterable[Utterance], words: Sequence[tuple[str, ...]]
+) -> dict[str, Found]:
+    found, left = {}, SNIPPET_TEXT
+    for one in utterances:
+        is_whole = len(one.text) <= left
+        text = one.text if is_whole else one.text[:SNIPPET_LENGTH]
+        left -= len(text)
+        snippet = snippet_of(text, words)
+        found[one.session_id] = Found(one, snippet if is_whole else snippet.rstrip("…") + "…")
+    return found
 
 
 def snippet_of(text: str, words: Sequence[tuple[str, ...]]) -> str:

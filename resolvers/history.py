@@ -10,6 +10,7 @@ from typing import Final
 from models import Session, SessionStatus, Utterance, search
 from models.database import reader
 from models.history import HistoryQuery
+from models.search import Found, Search, best_matches
 from models.transcript import (
     SESSIONS_AT_ONCE,
     TranscriptQuery,
@@ -44,19 +45,15 @@ class SessionFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchMatch:
-    """The utterance that answers the search best, and the place in it: see `models.search`."""
-
-    utterance: Utterance
-    snippet: str
-
-
-@dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One conversation; `match` is set when there is a search."""
+    """One conversation, and what a search found in it."""
 
     session: Session
-    match: SearchMatch | None
+    _matches: "_Matches | None"
+
+    async def match(self) -> Found | None:
+        """Return the utterance that answers the search best; None where only the title does."""
+        return None if self._matches is None else await self._matches.of(self.session.id)
 
 
 async def session_history(
@@ -88,27 +85,15 @@ async def session_history(
         lambda session: cursors.encode((session.created_at, session.id)),
         lambda: query.count(reader()),
     )
-    entries = await _entries(query, found.items)
+    matches = None
+    if query.search is not None:
+        matches = _Matches(query.search, [session.id for session in found.items])
+    entries = [HistoryEntry(session, matches) for session in found.items]
     return Slice(entries, found.cursors, found.has_next, found.has_previous, found.count)
 
 
 def _agent_name(name: str | None) -> str | None:
     return None if name is None else limits.check_agent_name(name, ("filter", "agentName"))
-
-
-async def _entries(query: HistoryQuery, sessions: list[Session]) -> list[HistoryEntry]:
-    if query.search is None:
-        return [HistoryEntry(session, None) for session in sessions]
-    found = await search.best_matches(reader(), query.search, [session.id for session in sessions])
-    return [
-        HistoryEntry(
-            session,
-            SearchMatch(match.utterance, match.snippet)
-            if (match := found.get(session.id))
-            else None,
-        )
-        for session in sessions
-    ]
 
 
 async def session_utterances(
@@ -166,6 +151,22 @@ async def session_utterances_of_many(
         )
         for id_ in owned
     ]
+
+
+class _Matches:
+    """What a search found in the sessions of a page, looked for when the first is asked for."""
+
+    def __init__(self, wanted: Search, session_ids: Sequence[str]) -> None:
+        self._wanted = wanted
+        self._session_ids = session_ids
+        self._found: dict[str, Found] | None = None
+        self._turn = asyncio.Lock()
+
+    async def of(self, session_id: str) -> Found | None:
+        async with self._turn:
+            if self._found is None:
+                self._found = await best_matches(reader(), self._wanted, self._session_ids)
+        return self._found.get(session_id)
 
 
 class _Counts:

@@ -1,5 +1,6 @@
 """Pages of lists: what is asked for, what comes back, and the cursors in between."""
 
+import asyncio
 import hashlib
 import json
 import math
@@ -58,7 +59,7 @@ class Slice(Generic[T]):
     has_next: bool
     has_previous: bool
     count: Callable[[], Awaitable[int]]
-    """Counts the whole list; costs a query each time it is called, and none until then."""
+    """Counts the whole list, once; costs a query when it is called first, and none until then."""
 
 
 def sliced(
@@ -84,8 +85,23 @@ def sliced(
         cursors=[cursor(row) for row in shown],
         has_next=page.before is not None or (has_more and not page.is_backward),
         has_previous=page.after is not None or (has_more and page.is_backward),
-        count=count,
+        count=_Once(count).value,
     )
+
+
+class _Once:
+    """The result of a call that is made once, when it is first asked for."""
+
+    def __init__(self, call: Callable[[], Awaitable[int]]) -> None:
+        self._call = call
+        self._result: int | None = None
+        self._turn = asyncio.Lock()
+
+    async def value(self) -> int:
+        async with self._turn:
+            if self._result is None:
+                self._result = await self._call()
+        return self._result
 
 
 class Cursors:

@@ -27,6 +27,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SchemaMetaFieldDef,
@@ -47,6 +48,8 @@ REQUEST: Final = 100
 """Reading, checking and answering a request, whatever it asks for."""
 READ: Final = 100
 """A field that asks the database."""
+SEARCH: Final = 3_000
+"""A search: it may look through all that somebody said for its page, its count, and its matches."""
 ROW: Final = 5
 """A row of the database."""
 CONFLICTS: Final = 1_000
@@ -188,6 +191,7 @@ class _Reader:
         if page is not None:
             # They are read, whatever is asked of them.
             own.add(Cost(ROW).times(page))
+            own.add(Cost(SEARCH).times(self._searches(node)))
         if length is None:
             # Of two types one is wrapped, about.
             own.add(Cost(inner.fixed // 2) if place == ("__Type", "ofType") else inner)
@@ -224,6 +228,21 @@ class _Reader:
 
     def _page_size(self, node: FieldNode, place: tuple[str, str]) -> "int | Size":
         return self._given(node, ("first", "last"), _number, _PAGES[place])
+
+    def _searches(self, node: FieldNode) -> "int | Size":
+        """Return 1 where a page is searched, else 0."""
+        given = next((a.value for a in node.arguments or () if a.name.value == "filter"), None)
+        if isinstance(given, ObjectValueNode):
+            given = next((f.value for f in given.fields if f.name.value == "search"), None)
+        if not isinstance(given, VariableNode):
+            return int(given is not None)
+        variable = given
+
+        def count(variables: Variables) -> int:
+            value = self._value(variable, variables)
+            return int(bool(value.get("search") if isinstance(value, dict) else value))
+
+        return count
 
     def _given(
         self,

@@ -7,9 +7,9 @@ from typing import Any
 import strawberry
 
 import models
+from models.search import Found
 from resolvers import history
 from resolvers.history import HistoryEntry
-from resolvers.history import SearchMatch as FoundMatch
 from resolvers.pages import Slice
 from schema import pages
 from schema.enums import SessionStatus
@@ -75,9 +75,14 @@ class SearchMatch:
 class SessionEdge:
     cursor: str = strawberry.field(description=CURSOR)
     node: Session = strawberry.field(description="The session.")
-    match: SearchMatch | None = strawberry.field(
-        description="Where it was found; null without a search, and where only the title has it."
+
+    @strawberry.field(
+        graphql_type=SearchMatch | None,
+        description="Where it was found; null without a search, and where only the title has it.",
     )
+    @staticmethod
+    async def match(root: strawberry.Parent["MatchingEdge"]) -> Found | None:
+        return await root.entry.match()
 
 
 @strawberry.type(description="A page of the history, newest first.")
@@ -86,7 +91,7 @@ class SessionConnection:
     @staticmethod
     def edges(root: strawberry.Parent[Slice[HistoryEntry]]) -> list[Any]:
         pairs = zip(root.cursors, root.items, strict=True)
-        return [MatchingEdge(cursor, entry.session, entry.match) for cursor, entry in pairs]
+        return [MatchingEdge(cursor, entry.session, entry) for cursor, entry in pairs]
 
     @strawberry.field(graphql_type=list[Session], description=NODES)
     @staticmethod
@@ -99,8 +104,8 @@ class SessionConnection:
 
 @dataclass(slots=True)
 class MatchingEdge:
-    """A session of the history, its place, and what the search found in it."""
+    """A session of the history, and its place."""
 
     cursor: str
     node: models.Session
-    match: FoundMatch | None
+    entry: HistoryEntry

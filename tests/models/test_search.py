@@ -279,6 +279,20 @@ async def test_others_are_served_while_snippets_are_cut(
     assert threading.get_ident() not in threads
 
 
+async def test_snippets_of_a_page_look_through_so_much_text(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond it they show the beginning; the newest, which come first, are looked through."""
+    monkeypatch.setattr(search, "SNIPPET_TEXT", 1_100)
+    late = "word " * 200 + "hello"
+    sessions = [await add_session(user, late) for _ in range(2)]
+    wanted = search.parse("hello", user.id)
+    assert wanted is not None
+    found = await search.best_matches(reader(), wanted, [one.id for one in sessions[::-1]])
+    assert f"{MARK}hello{UNMARK}" in found[sessions[1].id].snippet
+    assert found[sessions[0].id].snippet == "word " * 23 + "word…"
+
+
 async def test_parts_of_a_word_that_stand_apart_are_marked(user: User) -> None:
     """The index can't tell that no token ends beside another; what is shown is what it found."""
     session = await add_session(user, "T着た、私は")

@@ -59,7 +59,7 @@ async def test_every_page_of_the_history(backend: Backend, ada: Viewer, bob: Vie
     first = await session_history(backend, ada, Page(first=3))
     assert (first.has_previous, first.has_next, await first.count()) == (False, True, 7)
     assert len(first.cursors) == 3
-    assert {entry.match for entry in first.items} == {None}
+    assert {await entry.match() for entry in first.items} == {None}
     last = await session_history(backend, ada, Page(first=3, after=first.cursors[2]))
     last = await session_history(backend, ada, Page(first=3, after=last.cursors[2]))
     assert (last.has_previous, last.has_next, await last.count()) == (True, False, 7)
@@ -115,7 +115,7 @@ async def test_a_search_shows_where_it_was_said(backend: Backend, ada: Viewer) -
     await _add(ada, "tea")
     page = await session_history(backend, ada, Page(first=2), SessionFilter(search="cafe"))
     assert [entry.session.id for entry in page.items] == [hits[4].id, hits[3].id]
-    match = page.items[0].match
+    match = await page.items[0].match()
     assert match is not None
     assert match.utterance.text == "The Café 4"
     assert match.snippet == "The <mark>Café</mark> 4"

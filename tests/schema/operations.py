@@ -45,7 +45,7 @@ fragment P on SaveSessionPayload {
 """
 
 QUERIES = {
-    "history": "query($f: SessionFilter) { sessionHistory(filter: $f) { edges { cursor "
+    "history": "query($f: SessionFilter) { sessionHistory(first: 10, filter: $f) { edges { cursor "
     "node { ...S } match { utterance { id } snippet } } nodes { id } pageInfo { endCursor } "
     "totalCount } }" + SESSION + UTTERANCE,
     "viewer": "{ viewer { ...A } }" + USER,

@@ -28,6 +28,7 @@ query($sessions: Int, $utterances: Int = 500) {
   sessionHistory(first: $sessions) { nodes { utterances(last: $utterances) { nodes { id } } } }
 }
 """
+SEARCHED = "query%s { sessionHistory(filter: %s) { nodes { id } } }"
 BY_IDS = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Session { %s } } }"
 EVENTS = "subscription($id: ID!) { transcripts(sessionId: $id) { utterances { %s } } }"
 SAVED = "mutation($i: SaveSessionInput!) { saveSession(input: $i) { conflicts { kept { %s } } } }"
@@ -56,6 +57,25 @@ def documents() -> Documents:
         # The rows of a page are read, whatever is asked of it.
         ("{ sessionHistory(first: 3) { pageInfo { hasNextPage } } }", {}, 100 + 101 + 15 + 2),
         ("{ sessionHistory(first: 3) { edges { cursor } } }", {}, 100 + 101 + 15 + 1 + 3 * 2),
+        (SEARCHED % ("", '{search: "x"}'), {}, 100 + 101 + 3_000 + 20 * 5 + 1 + 20),
+        (SEARCHED % ("", "{status: ENDED}"), {}, 100 + 101 + 20 * 5 + 1 + 20),
+        (
+            SEARCHED % ("($f: SessionFilter)", "$f"),
+            {"f": {"search": "x"}},
+            100 + 101 + 3_000 + 20 * 5 + 1 + 20,
+        ),
+        (
+            SEARCHED % ("($s: String)", "{search: $s}"),
+            {"s": "x"},
+            100 + 101 + 3_000 + 20 * 5 + 1 + 20,
+        ),
+        (SEARCHED % ("($s: String)", "{search: $s}"), {"s": ""}, 100 + 101 + 20 * 5 + 1 + 20),
+        (
+            SEARCHED % ("($f: SessionFilter)", "$f"),
+            {"f": {"search": None}},
+            100 + 101 + 20 * 5 + 1 + 20,
+        ),
+        (SEARCHED % ("($f: SessionFilter)", "$f"), {}, 100 + 101 + 20 * 5 + 1 + 20),
         (BY_IDS % "id", {"ids": ["a", "b"]}, 100 + 101 + 2 * 2),
         (BY_IDS % "id", {}, 100 + 101 + 100 * 2),
         (EVENTS % "text", {}, 1 + 1 + 250 * 6),

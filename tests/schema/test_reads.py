@@ -55,6 +55,24 @@ async def test_a_page_of_the_history_costs_the_same_however_long_it_is(
     assert len(statements) == 2, statements
 
 
+@pytest.mark.parametrize(("what", "more"), [("cursor", 0), ("match { snippet }", 2)])
+async def test_what_a_search_found_is_looked_for_when_it_is_shown(
+    guest: Http, spoken: tuple[str, Agent], what: str, more: int
+) -> None:
+    """Which conversations it finds is one statement; where in them, two for the page."""
+    edges = f"edges {{ {what} }}"
+    query = f"query($f: SessionFilter) {{ sessionHistory(filter: $f) {{ {edges} }} }}"
+    text = (await models.Utterance.filter(session_id=spoken[0]).first().values("text"))["text"]
+
+    async with read_statements() as statements:
+        data = await guest.data(query, {"f": {"search": text}})
+    # FTS5 looks at its own tables, too.
+    ours = [one for one in statements if "data_version" not in one and "_config" not in one]
+
+    assert len(data["sessionHistory"]["edges"]) == 1
+    assert len(ours) == 2 + more, ours
+
+
 async def test_utterances_cost_one_statement_with_their_sessions_one_more(
     guest: Http, spoken: tuple[str, Agent]
 ) -> None:
