@@ -87,6 +87,15 @@ def error_rate(spoken: Iterable[str], understood: Iterable[str]) -> float:
     )
 
 
+def letter_error_rate(spoken: str, understood: str) -> float:
+    """Return how many letters are wrong, whatever words they were taken for.
+
+    Where no word tells the next, "letter" is heard as "let our": two words wrong in one.
+    """
+    said, heard = (normal(text).replace(" ", "") for text in (spoken, understood))
+    return float(jiwer.cer(said, heard))
+
+
 def _spelt(word: str) -> list[str]:
     if word.isdigit():
         return _number(word)
