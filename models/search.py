@@ -78,7 +78,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Words that must all have been said in a session, in any order, by whomever, or be its title.
+    """Words to find: a session must have all of them, in any of its utterances or in its title.
 
     Each word is a sequence of tokens, of which the last may go on.
     """

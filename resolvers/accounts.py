@@ -324,6 +324,11 @@ async def _claim_email(conn: Connection, user: User, email: str, password_hash: 
 
 
 async def user_by_email(conn: Connection, email: str) -> User:
+    """Return the user with this e-mail.
+
+    Raises:
+        NotFound: there is none.
+    """
     user = await User.filter(email=check_email(email, ["email"])).using_db(conn).get_or_none()
     if user is None:
         raise NotFound("There is no account with this e-mail.", field=["email"])

@@ -1,6 +1,5 @@
 """What was said: the viewer's conversations, and the utterances of one."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Final
 from models import Session, SessionStatus, Utterance, search
 from models.database import reader
 from models.history import HistoryQuery
-from models.search import Found, Search, best_matches
+from models.search import Found
 from models.transcript import (
     SESSIONS_AT_ONCE,
     TranscriptQuery,
@@ -20,7 +19,7 @@ from models.transcript import (
 from resolvers import limits
 from resolvers.access import own, require
 from resolvers.backend import Backend
-from resolvers.pages import Cursors, Page, Slice, sliced
+from resolvers.pages import Cursors, Once, Page, Slice, sliced
 from resolvers.viewer import TokenScope, Viewer
 
 SESSIONS_PAGE: Final = 100
@@ -49,11 +48,12 @@ class HistoryEntry:
     """One conversation, and what a search found in it."""
 
     session: Session
-    _matches: "_Matches | None"
+    _matches: Once[dict[str, Found]] | None
+    """Of all sessions of the page, by session."""
 
     async def match(self) -> Found | None:
         """Return the utterance that answers the search best; None where only the title does."""
-        return None if self._matches is None else await self._matches.of(self.session.id)
+        return (await self._matches.value()).get(self.session.id) if self._matches else None
 
 
 async def session_history(
@@ -87,7 +87,8 @@ async def session_history(
     )
     matches = None
     if query.search is not None:
-        matches = _Matches(query.search, [session.id for session in found.items])
+        shown = [session.id for session in found.items]
+        matches = Once(partial(search.best_matches, reader(), query.search, shown))
     entries = [HistoryEntry(session, matches) for session in found.items]
     return Slice(entries, found.cursors, found.has_next, found.has_previous, found.count)
 
@@ -140,49 +141,21 @@ async def session_utterances_of_many(
         found |= await pages_of_many(
             reader(), some, size + 1, is_final=is_final, backward=page.is_backward
         )
-    counts = _Counts(distinct, is_final)
+    counts = Once(partial(counts_of_many, reader(), distinct, is_final))
     return [
         sliced(
             found[id_],
             _fitting(found[id_], size, backward=page.is_backward),
             page,
             partial(_cursor, _utterance_cursors(id_, is_final)),
-            partial(counts.of, id_),
+            partial(_count_of, counts, id_),
         )
         for id_ in owned
     ]
 
 
-class _Matches:
-    """What a search found in the sessions of a page, looked for when the first is asked for."""
-
-    def __init__(self, wanted: Search, session_ids: Sequence[str]) -> None:
-        self._wanted = wanted
-        self._session_ids = session_ids
-        self._found: dict[str, Found] | None = None
-        self._turn = asyncio.Lock()
-
-    async def of(self, session_id: str) -> Found | None:
-        async with self._turn:
-            if self._found is None:
-                self._found = await best_matches(reader(), self._wanted, self._session_ids)
-        return self._found.get(session_id)
-
-
-class _Counts:
-    """The lengths of several transcripts, counted when the first of them is asked for."""
-
-    def __init__(self, session_ids: Sequence[str], is_final: bool | None) -> None:
-        self._session_ids = session_ids
-        self._is_final = is_final
-        self._counts: dict[str, int] | None = None
-        self._turn = asyncio.Lock()
-
-    async def of(self, session_id: str) -> int:
-        async with self._turn:
-            if self._counts is None:
-                self._counts = await counts_of_many(reader(), self._session_ids, self._is_final)
-        return self._counts[session_id]
+async def _count_of(counts: Once[dict[str, int]], session_id: str) -> int:
+    return (await counts.value())[session_id]
 
 
 def _utterance_cursors(session_id: str, is_final: bool | None) -> Cursors:

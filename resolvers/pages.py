@@ -85,19 +85,20 @@ def sliced(
         cursors=[cursor(row) for row in shown],
         has_next=page.before is not None or (has_more and not page.is_backward),
         has_previous=page.after is not None or (has_more and page.is_backward),
-        count=_Once(count).value,
+        count=Once(count).value,
     )
 
 
-class _Once:
+class Once(Generic[T]):
     """The result of a call that is made once, when it is first asked for."""
 
-    def __init__(self, call: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, call: Callable[[], Awaitable[T]]) -> None:
         self._call = call
-        self._result: int | None = None
+        self._result: T | None = None
         self._turn = asyncio.Lock()
 
-    async def value(self) -> int:
+    async def value(self) -> T:
+        """Return it; the call is made again after one that failed."""
         async with self._turn:
             if self._result is None:
                 self._result = await self._call()

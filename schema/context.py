@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import strawberry
-from graphql import DocumentNode
 
 from agent_bridge.tokens import KnownBrowser
 from resolvers import accounts
@@ -51,7 +50,6 @@ class Context:
         self,
         backend: Backend,
         request: Request,
-        document: DocumentNode,
         *,
         remember: bool = False,
         is_answer: bool = True,
@@ -60,7 +58,6 @@ class Context:
         self.request = request
         self.viewer = request.viewer
         """Who asks; None when nobody is signed in. Changes when the operation signs in or out."""
-        self.document = document
         self._remember = remember
         self.texts = TextBudget() if is_answer else None
         """None for a subscription: how much an event carries is limited where it is made."""

@@ -158,7 +158,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         scopes.check(asks.viewer, operation.needs)
         spend(self.backend, asks, operation.cost)
         is_query = operation.type is OperationType.QUERY
-        context = Context(self.backend, asks, operation.document, remember=is_query)
+        context = Context(self.backend, asks, remember=is_query)
         result = await execute(EXECUTABLE._schema, operation, asked.variables, context)
         response = _result(media_type, result)
         if context.entrance is not None:

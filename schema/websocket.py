@@ -47,7 +47,7 @@ WAITING: Final = "voxql.waiting"
 
 By default it waits as long as the connection lives.
 """
-WHILE_READING: Final = "while taken"
+WHILE_READING: Final = "while reading"
 """The message waits while the client takes something; then the server raises `ReaderTooSlow`."""
 NEVER: Final = "never"
 """Nothing waits for the message: it is the last of a stream, and small."""
@@ -230,7 +230,6 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
         context = Context(
             self.context.backend,
             request,
-            found.document,
             remember=is_query,
             is_answer=not is_watched,
         )

@@ -104,15 +104,14 @@ def _read(built: Path, base: str) -> list[tuple[str, _File]]:
 
 def _file(built: Path, path: Path, base: str) -> _File:
     plain = path.read_bytes()
-    bodies = {"": plain}
     if base and path.name == INDEX:
         # Everything in the page is relative to this.
         plain = plain.replace(b'<base href="/"', f'<base href="{base}/"'.encode())
         bodies = {"": plain, "gzip": gzip.compress(plain)}
-    for name, suffix in COMPRESSED if len(bodies) == 1 else ():
-        packed = path.with_name(path.name + suffix)
-        if packed.is_file():
-            bodies[name] = packed.read_bytes()
+    else:
+        packed = {name: path.with_name(path.name + suffix) for name, suffix in COMPRESSED}
+        found = {name: file.read_bytes() for name, file in packed.items() if file.is_file()}
+        bodies = {"": plain, **found}
     media_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return _File(
         bodies,

@@ -131,7 +131,7 @@ PAGE: Final = """<!doctype html>
 <p>This server keeps conversations with voice agents, word by word.</p>
 <ul>
   <li><a href="{base}/graphql">Playground</a>: try the API, subscriptions included</li>
-  <li><a href="/readyz">Ready?</a> What this server can do right now</li>
+  <li><a href="{base}/readyz">Ready?</a> What this server can do right now</li>
   <li><code>voxql talk --url {url}</code>: talk from a terminal</li>
 </ul>
 """

@@ -1,6 +1,7 @@
 """When what the person says began, also where a sound had no words or words come late."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,6 +44,22 @@ class Talk:
 async def talk() -> Talk:
     """A session that has told nothing yet."""
     return Talk()
+
+
+@dataclass
+class Clock:
+    """The loop's clock, which goes on when a test says so."""
+
+    now: float
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """It stands still until then."""
+    loop = asyncio.get_running_loop()
+    clock = Clock(loop.time())
+    monkeypatch.setattr(loop, "time", lambda: clock.now)
+    return clock
 
 
 async def test_a_cough_does_not_misdate_the_turns_after_it(talk: Talk) -> None:
@@ -119,14 +136,11 @@ async def test_words_after_a_newer_voice_began_with_their_own(talk: Talk) -> Non
 
 
 async def test_a_long_question_is_still_recognised_after_its_answer(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch
+    talk: Talk, clock: Clock
 ) -> None:
     """The time is counted from the answer on, not from the voice."""
-    loop = asyncio.get_running_loop()
-    now = loop.time()
-    monkeypatch.setattr(loop, "time", lambda: now)
     talk.voice(0)
-    now += 40
+    clock.now += 40
     talk.answer()
     talk.heard(44)
 
@@ -134,14 +148,11 @@ async def test_a_long_question_is_still_recognised_after_its_answer(
 
 
 async def test_words_long_after_the_answer_are_not_what_it_answered(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch
+    talk: Talk, clock: Clock
 ) -> None:
     """No voice was noticed for them: they begin when they are heard."""
-    loop = asyncio.get_running_loop()
-    now = loop.time()
-    monkeypatch.setattr(loop, "time", lambda: now)
     talk.voice(0)
-    now += 1
+    clock.now += 1
     talk.answer()
     talk.heard(12)
 

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from tests.agent_bridge.wire import Wire
 from tests.faults.account import BEGIN, Account
-from tests.faults.stage import Stage, stage
+from tests.faults.stage import Agent, Stage, stage
 from tests.server_process import ROOT
 from tests.shared import Shared, State
 
@@ -247,36 +247,38 @@ async def test_an_exception_of_the_readers_own_is_not_a_lost_connection(
             assert wire.connections == 1
 
 
-async def test_relay_lets_go_of_a_stream_that_came_back(tmp_path: Path) -> None:
-    """Its socket closes, too: the process ends by itself."""
-    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
+@asynccontextmanager
+async def relay_that_watches(folder: Path) -> AsyncIterator[tuple[Wire, Agent, Program]]:
+    """Run Relay's client until it has shown the first final."""
+    async with stage(folder) as on, Wire(on.server.port) as wire:
         session, agent = await on.conversation()
-        command = command_of("relay.md", wire.url, on.account.token, session, tmp_path)
+        command = command_of("relay.md", wire.url, on.account.token, session, folder)
         async with program(*command) as client:
             agent.say("one")
             await client.until(lambda: client.finals == ["one"])
-            wire.cut()
-            agent.say("two")
-            await client.until(lambda: client.finals == ["one", "two"])
-            client.process.send_signal(signal.SIGTERM)
-            assert await client.ended(SOON_S) == 0
+            yield wire, agent, client
+
+
+async def test_relay_lets_go_of_a_stream_that_came_back(tmp_path: Path) -> None:
+    """Its socket closes, too: the process ends by itself."""
+    async with relay_that_watches(tmp_path) as (wire, agent, client):
+        wire.cut()
+        agent.say("two")
+        await client.until(lambda: client.finals == ["one", "two"])
+        client.process.send_signal(signal.SIGTERM)
+        assert await client.ended(SOON_S) == 0
 
 
 async def test_relay_does_not_come_back_once_it_is_let_go(tmp_path: Path) -> None:
     """A component that unmounts while the stream is cut off leaves nothing behind."""
-    async with stage(tmp_path) as on, Wire(on.server.port) as wire:
-        session, agent = await on.conversation()
-        command = command_of("relay.md", wire.url, on.account.token, session, tmp_path)
-        async with program(*command) as client:
-            agent.say("one")
-            await client.until(lambda: client.finals == ["one"])
-            wire.is_refusing = True
-            wire.cut()
-            await wire.refuse(1)
-            client.process.send_signal(signal.SIGTERM)
-            wire.is_refusing = False
-            assert await client.ended(SOON_S) == 0
-            assert client.lines[-1] == '"over"'
+    async with relay_that_watches(tmp_path) as (wire, _, client):
+        wire.is_refusing = True
+        wire.cut()
+        await wire.refuse(1)
+        client.process.send_signal(signal.SIGTERM)
+        wire.is_refusing = False
+        assert await client.ended(SOON_S) == 0
+        assert client.lines[-1] == '"over"'
 
 
 async def test_curl_gets_a_token_and_reads_on(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
 
+import aiohttp
 import pytest
 from starlette.applications import Starlette
 
@@ -90,9 +91,27 @@ async def test_one_that_is_away_for_half_a_minute_is_told_so(tmp_path: Path) -> 
         sock = narrow_socket(on.server.port, kept=64 * 1024)
         slow = await Reader.begin(on.server.url, on.account.token, session, sock)
         on.exits.push_async_callback(slow.close)
-        await asyncio.sleep(45)
+        await _until_pinged(on, 2)
 
         await _is_told_and_resumes(on, slow, session, agent)
+
+
+async def _until_pinged(on: Stage, times: int) -> None:
+    """Wait until the server has pinged another line so often; it does so every 20 s."""
+    url = f"{on.server.url}/graphql"
+    async with (
+        asyncio.timeout(30 * times),
+        aiohttp.ClientSession() as http,
+        http.ws_connect(url, protocols=["graphql-transport-ws"], autoping=False) as line,
+    ):
+        token = f"Bearer {on.account.token}"
+        await line.send_json({"type": "connection_init", "payload": {"Authorization": token}})
+        while times:
+            message = await line.receive()
+            assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.PING), message
+            if message.type is aiohttp.WSMsgType.PING:
+                await line.pong(message.data)
+                times -= 1
 
 
 async def _is_told_and_resumes(on: Stage, slow: Reader, session: str, agent: Agent) -> None:

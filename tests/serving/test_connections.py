@@ -181,13 +181,23 @@ async def test_a_body_that_stops_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_a_body_may_come_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A byte now and then is enough."""
-    monkeypatch.setattr(connections, "BODY_S", 4.0)
+    """Each byte gives it the whole time again."""
+    deadlines: list[float] = []
+    wait = connections.Http._wait
+
+    def watched(self: connections.Http, seconds: float, late: object) -> None:
+        wait(self, seconds, late)
+        if late == self._body_is_late:
+            assert self._deadline is not None
+            deadlines.append(self._deadline.when())
+
+    monkeypatch.setattr(connections.Http, "_wait", watched)
     async with serving() as place:
         head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n"
         line = await place.line(head)
-        for _ in range(6):
-            await asyncio.sleep(0.8)
+        for count in range(1, 7):
+            await until(lambda count=count: len(deadlines) >= count)  # type: ignore[misc]
+            assert deadlines == sorted(set(deadlines))
             line.say(b"x")
 
         assert await line.status() == 200
