@@ -23,7 +23,7 @@ from bench.processes import ROOT
 from bench.saving import connected
 from bench.sizes import Sizes
 from bench.stage import AGENT, Stage, set_up
-from models import ids
+from models import ids, sort_keys
 from models.search_index import FILL, with_tokens
 from resolvers.viewer import TokenScope, Viewer
 
@@ -45,13 +45,13 @@ _VOCABULARY: Final = _WORDS.split()
 _SESSION: Final = """
 INSERT INTO sessions (
     id, user_id, title, status, agent_name, created_at, started_at, ended_at, end_reason,
-    utterance_count, preview, preview_position, version, last_seq, room_name, attempt
-) VALUES (?, ?, ?, 'ENDED', ?, ?, ?, ?, 'SAVED', ?, ?, 1, 3, ?, ?, 1)"""
+    utterance_count, preview, preview_sort_key, version, last_seq, room_name, attempt
+) VALUES (?, ?, ?, 'ENDED', ?, ?, ?, ?, 'SAVED', ?, ?, '8000000001', 3, ?, ?, 1)"""
 _UTTERANCE: Final = """
 INSERT INTO utterances (
     id, session_id, key, agent_revision, revision, ceiling, seq, role, source, text, is_final,
-    is_interrupted, position, started_at, awaits_agent
-) VALUES (?, ?, ?, 9, 10, 10, ?, ?, 'SPEECH', ?, 1, 0, ?, ?, 0)"""
+    is_interrupted, sort_key, position, started_at, awaits_agent
+) VALUES (?, ?, ?, 9, 10, 10, ?, ?, 'SPEECH', ?, 1, 0, ?, ?, ?, 0)"""
 
 
 def large_history(sizes: Sizes, cache: Path, console: Console) -> Stage:
@@ -131,6 +131,7 @@ def _write(
                 place + 1,
                 "AGENT" if place % 2 else "USER",
                 text,
+                sort_keys.key_of(place + 1),
                 float(place + 1),
                 moment,
             )

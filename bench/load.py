@@ -29,7 +29,7 @@ subscription Transcripts($id: ID!, $after: String) {
     cursor
     isCaughtUp
     utterances {
-      id key revision role source text isFinal isInterrupted position startedAt
+      id key revision role source text isFinal isInterrupted sortKey startedAt
     }
     end { reason mayResume }
   }

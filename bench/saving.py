@@ -15,7 +15,7 @@ from bench.figures import Aim, Figure
 from bench.processes import served
 from bench.sizes import Sizes
 from bench.stage import Stage, set_up
-from models import Role, ids
+from models import Role, ids, sort_keys
 from models.database import opened
 from resolvers.backend import Backend
 from resolvers.saving import Message, save_session
@@ -34,11 +34,11 @@ _BEGAN: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
 _INSERT: Final = """
 INSERT INTO utterances (
     id, session_id, key, revision, ceiling, seq, role, source, text, is_final, is_interrupted,
-    position, started_at, awaits_agent
-) VALUES (?, ?, ?, 1, 1, ?, ?, 'CLIENT_REPORTED', ?, 1, 0, ?, ?, 0)"""
+    sort_key, position, started_at, awaits_agent
+) VALUES (?, ?, ?, 1, 1, ?, ?, 'CLIENT_REPORTED', ?, 1, 0, ?, ?, ?, 0)"""
 _FINISH: Final = """
 UPDATE sessions SET status = 'ENDED', end_reason = 'SAVED', ended_at = ?, utterance_count = ?,
-    last_seq = ?, preview = ?, preview_position = 1, version = version + 1
+    last_seq = ?, preview = ?, preview_sort_key = '8000000001', version = version + 1
 WHERE id = ?"""
 
 
@@ -101,6 +101,7 @@ def _insert(conn: sqlite3.Connection, session_id: str, count: int) -> float:
             number + 1,
             "AGENT" if number % 2 else "USER",
             f"{_TEXT} {number}",
+            sort_keys.key_of(number + 1),
             float(number + 1),
             (_BEGAN + timedelta(seconds=number)).isoformat(" ", "microseconds"),
         )

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from tortoise.fields import DatetimeField
 from tortoise.models import Model
 
-from models import ids
+from models import ids, sort_keys
 from models.database import Connection
 from models.session import Session
 from models.sqlite_engine import Query, queried
@@ -45,7 +45,16 @@ _UPDATED: Final = (
     "ended_at",
     "awaits_agent",
 )
-_COLUMNS: Final = ("id", "session_id", "key", "attempt", "began_at", "position", *_UPDATED)
+_COLUMNS: Final = (
+    "id",
+    "session_id",
+    "key",
+    "attempt",
+    "began_at",
+    "sort_key",
+    "position",
+    *_UPDATED,
+)
 _UPSERT: Final = (
     f"INSERT INTO utterances ({', '.join(_COLUMNS)}) "  # noqa: S608 - the names are those above
     f"VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (session_id, key) DO UPDATE SET "
@@ -55,12 +64,11 @@ _UPSERT: Final = (
 _BY_KEY: Final = """
 WITH wanted(session_id, key) AS (VALUES {marks})
 SELECT u.* FROM wanted w JOIN utterances u ON u.session_id = w.session_id AND u.key = w.key"""
-# The last position is found at the end of the index utterances_order, however long a session is.
+# The last sort key is found at the end of the index utterances_order, however long a session is.
 _LOCKED: Final = """
 SELECT *, (
-    SELECT position FROM utterances WHERE session_id = sessions.id
-    ORDER BY position DESC, id DESC LIMIT 1
-) AS last_position
+    SELECT sort_key FROM utterances WHERE session_id = sessions.id ORDER BY sort_key DESC LIMIT 1
+) AS last_sort_key
 FROM sessions WHERE id IN ({marks})"""
 
 # The enums by their value: sqlite3 would first ask every adapter about their own type.
@@ -77,14 +85,15 @@ def hydrated(model: type[M], row: dict[str, Any]) -> M:
     return model._init_from_db(**row)
 
 
-def unwritten(session_id: str, key: str, position: float, **values: Any) -> Utterance:
+def unwritten(session_id: str, key: str, sort_key: str, **values: Any) -> Utterance:
     """Make an utterance that is in no database yet; `values` are all its other columns."""
     row = Utterance._init_from_db(
         number=None,
         id=ids.new_utterance(),
         session_id=session_id,
         key=key,
-        position=position,
+        sort_key=sort_key,
+        position=sort_keys.number_of(sort_key),
         **values,
     )
     row._saved_in_db = False
@@ -100,10 +109,10 @@ async def with_keys(
 
 async def locked_with_keys(
     conn: Connection, wanted: Mapping[str, Iterable[str]]
-) -> tuple[list[tuple[Session, float | None]], dict[str, list[Utterance]]]:
+) -> tuple[list[tuple[Session, str | None]], dict[str, list[Utterance]]]:
     """Read sessions that nobody else changes before `conn` commits, and utterances of theirs.
 
-    Returns the sessions, tombstones included, each with the position of its last utterance, and the
+    Returns the sessions, tombstones included, each with the sort key of its last utterance, and the
     utterances with these keys as `with_keys` does. SQLite has no row locks and needs none: its
     transactions take the write lock as they begin.
     """
@@ -125,11 +134,11 @@ def _by_key(wanted: Mapping[str, Iterable[str]]) -> list[Query]:
     ]
 
 
-def _sessions(found: Iterable[list[dict[str, Any]]]) -> list[tuple[Session, float | None]]:
+def _sessions(found: Iterable[list[dict[str, Any]]]) -> list[tuple[Session, str | None]]:
     sessions = []
     for row in chain.from_iterable(found):
-        last_position = row.pop("last_position")
-        sessions.append((hydrated(Session, row), last_position))
+        last_sort_key = row.pop("last_sort_key")
+        sessions.append((hydrated(Session, row), last_sort_key))
     return sessions
 
 

@@ -58,7 +58,7 @@ _BEST: Final = """
 SELECT session_id, number FROM (
     SELECT u.session_id, u.number, row_number() OVER (
         PARTITION BY u.session_id
-        ORDER BY bm25(utterance_search, 1.0, 0.5, 0.0), u.position, u.id
+        ORDER BY bm25(utterance_search, 1.0, 0.5, 0.0), u.sort_key
     ) AS place
     FROM utterance_search JOIN utterances u ON u.number = utterance_search.rowid
     WHERE utterance_search MATCH ? AND u.session_id IN ({marks})

@@ -48,8 +48,8 @@ class Session(Model):
     end_reason = fields.CharEnumField(EndReason, max_length=16, null=True)
     utterance_count = fields.IntField(default=0)
     preview = fields.CharField(max_length=200, null=True)
-    preview_position = fields.FloatField(null=True)
-    """Position of the utterance that the preview is of: one that sorts before it replaces it."""
+    preview_sort_key: str | None = fields.TextField(null=True)
+    """Sort key of the utterance that the preview is of: one that sorts before it replaces it."""
     version = fields.IntField(default=1)
     """Counts the committed changes of what a client sees of this row."""
     last_seq = fields.BigIntField(default=0)

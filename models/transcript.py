@@ -8,15 +8,8 @@ from models.bulk import hydrated
 from models.database import Connection
 from models.utterance import Utterance
 
-Position = tuple[float, str]
-"""(position, id) of an utterance beside which a page begins or ends."""
-
-# Written `a >= x AND (a > x OR b > y)` because SQLite seeks to the first half along the index
-# utterances_order, and scans for `a > x OR (a = x AND b > y)`.
-_AFTER: Final = "position >= ? AND (position > ? OR id > ?)"
-_BEFORE: Final = "position <= ? AND (position < ? OR id < ?)"
 _PAGE: Final = """
-SELECT * FROM utterances WHERE {where} {finality} ORDER BY position {way}, id {way} LIMIT ?"""
+SELECT * FROM utterances WHERE {where} {finality} ORDER BY sort_key {way} LIMIT ?"""
 _BY_NUMBER: Final = "SELECT * FROM utterances WHERE number IN ({marks})"
 
 # One of these for each session, joined by UNION ALL: each stops at its limit along the index
@@ -24,7 +17,7 @@ _BY_NUMBER: Final = "SELECT * FROM utterances WHERE number IN ({marks})"
 _ONE: Final = """
 SELECT number FROM (
     SELECT number FROM utterances WHERE session_id = ? {finality}
-    ORDER BY position {way}, id {way} LIMIT ?
+    ORDER BY sort_key {way} LIMIT ?
 ) AS one"""
 _COUNTS: Final = """
 SELECT session_id, count(*) AS number FROM utterances
@@ -54,20 +47,20 @@ class TranscriptQuery:
     async def page(
         self,
         conn: Connection,
-        after: Position | None,
-        before: Position | None,
+        after: str | None,
+        before: str | None,
         limit: int,
         *,
         backward: bool = False,
     ) -> list[Utterance]:
-        """Read the first `limit` between the two positions, or the last ones, in order."""
+        """Read the first `limit` between two sort keys, or the last ones, in order."""
         terms, values = ["session_id = ?"], list[object]([self.session_id])
         if after is not None:
-            terms.append(_AFTER)
-            values += [after[0], after[0], after[1]]
+            terms.append("sort_key > ?")
+            values.append(after)
         if before is not None:
-            terms.append(_BEFORE)
-            values += [before[0], before[0], before[1]]
+            terms.append("sort_key < ?")
+            values.append(before)
         page = _PAGE.format(
             where=" AND ".join(terms),
             finality=_finality(self.is_final),
@@ -105,7 +98,7 @@ async def pages_of_many(
         for row in found:
             pages[row["session_id"]].append(hydrated(Utterance, row))
     for page in pages.values():
-        page.sort(key=lambda utterance: (utterance.position, utterance.id))
+        page.sort(key=lambda utterance: utterance.sort_key)
     return pages
 
 

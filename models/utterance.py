@@ -55,8 +55,10 @@ class Utterance(Model):
     text = fields.TextField()
     is_final = fields.BooleanField()
     is_interrupted = fields.BooleanField(default=False)
+    sort_key = fields.TextField(db_default="")
+    """Order inside the session, where it is unique; never changes (models.sort_keys)."""
     position = fields.FloatField()
-    """Order inside the session, ties by id; never changes."""
+    """The same as a number, as far as a float can tell two apart."""
     language = fields.CharField(max_length=35, null=True)
     confidence = fields.FloatField(null=True)
     started_at = fields.DatetimeField()
@@ -71,5 +73,5 @@ class Utterance(Model):
         unique_together = (("session", "key"),)
         indexes = (
             Index(fields=("session_id", "seq"), name="utterances_replay"),
-            Index(fields=("session_id", "position", "id"), name="utterances_order"),
+            Index(fields=("session_id", "sort_key"), name="utterances_order"),
         )

@@ -253,7 +253,7 @@ async def _unacknowledged(
     waiting = Utterance.filter(session_id=binding.session, awaits_agent=True).using_db(
         transaction.conn
     )
-    rows = await waiting.order_by("position", "id")
+    rows = await waiting.order_by("sort_key")
     given_up = {
         row.key for row in rows if not presence.may_take(binding.session, row.key, binding.attempt)
     }

@@ -109,8 +109,8 @@ async def session_utterances(
     size = page.size(UTTERANCES_PAGE, UTTERANCES_PAGE)
     cursors = _utterance_cursors(session.id, is_final)
     query = TranscriptQuery(session.id, is_final)
-    after = cursors.number(page.after, "after")
-    before = cursors.number(page.before, "before")
+    after = cursors.sort_key(page.after, "after")
+    before = cursors.sort_key(page.before, "before")
     rows = await query.page(reader(), after, before, size + 1, backward=page.is_backward)
     size = _fitting(rows, size, backward=page.is_backward)
     return sliced(rows, size, page, partial(_cursor, cursors), lambda: query.count(reader()))
@@ -173,4 +173,4 @@ def _fitting(rows: Sequence[Utterance], size: int, *, backward: bool) -> int:
 
 
 def _cursor(cursors: Cursors, utterance: Utterance) -> str:
-    return cursors.encode((utterance.position, utterance.id))
+    return cursors.encode((utterance.sort_key, utterance.id))

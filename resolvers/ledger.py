@@ -276,7 +276,7 @@ class Ledger:
             known = memory.open.get(row.key)
             if known is None:
                 known = memory.open[row.key] = Open(
-                    row.id, row.position, claim_of(row), row.revision, row.ceiling
+                    row.id, row.sort_key, row.position, claim_of(row), row.revision, row.ceiling
                 )
             known.revision, known.ceiling = row.revision, row.ceiling
             if (known.claim.agent_revision or 0) > (row.agent_revision or 0):

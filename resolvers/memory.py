@@ -17,6 +17,7 @@ class Open:
     """An agent's utterance that may still change: what was published of it last."""
 
     id: str
+    sort_key: str
     position: float
     claim: Claim
     revision: int
@@ -37,6 +38,7 @@ class Open:
             claim.text,
             claim.is_final,
             claim.is_interrupted,
+            self.sort_key,
             self.position,
             claim.language,
             claim.confidence,

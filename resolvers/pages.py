@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-import math
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ T = TypeVar("T")
 
 _VERSION: Final = 1
 
-Key = tuple[datetime | float, str]
+_SORT_KEY: Final = re.compile("[0-9a-f]{10,}")
+
+Key = tuple[datetime | str, str]
 """Where a row stands in its list: what the list is ordered by, then the row's id."""
 
 
@@ -137,13 +139,13 @@ class Cursors:
             pass
         raise _refusal(field)
 
-    def number(self, cursor: str | None, field: str) -> tuple[float, str] | None:
-        """Read a cursor of a list that is ordered by a number."""
+    def sort_key(self, cursor: str | None, field: str) -> str | None:
+        """Read a cursor of a list that is ordered by a sort key."""
         if cursor is None:
             return None
-        place, row_id = self._decode(cursor, field)
-        if isinstance(place, float) and math.isfinite(place):
-            return place, row_id
+        place, _ = self._decode(cursor, field)
+        if isinstance(place, str) and _SORT_KEY.fullmatch(place):
+            return place
         raise _refusal(field)
 
     def _decode(self, cursor: str, field: str) -> tuple[object, str]:

@@ -20,6 +20,7 @@ class UtteranceState:
     text: str
     is_final: bool
     is_interrupted: bool
+    sort_key: str
     position: float
     language: str | None
     confidence: float | None
@@ -40,6 +41,7 @@ def state_of(row: Utterance) -> UtteranceState:
         row.text,
         row.is_final,
         row.is_interrupted,
+        row.sort_key,
         row.position,
         row.language,
         row.confidence,

@@ -13,7 +13,7 @@ from resolvers import lifecycle, limits
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
 from resolvers.merge import Claim
-from resolvers.placement import Place, place_missing
+from resolvers.placement import place_missing
 from resolvers.records import agent_topic
 from resolvers.refusals import BadUserInput
 from resolvers.transaction import SessionEdit, Transaction
@@ -142,16 +142,16 @@ async def save(
 
 async def _merge(edit: SessionEdit, messages: Sequence[Message]) -> None:
     rows = await edit.load(message.key for message in messages)
-    known = {key: Place(row.position, row.id) for key, row in rows.items()}
+    known = {key: row.sort_key for key, row in rows.items()}
     keys = [message.key for message in messages]
     missing = [key for key in keys if key not in known]
-    positions: dict[str, float] = {}
+    placed: dict[str, str] = {}
     if missing:
-        positions = place_missing(known, await edit.places(), keys)
+        placed = place_missing(known, await edit.sort_keys(), keys)
     for index, message in enumerate(messages):
         if index % AT_ONCE == 0:
             await asyncio.sleep(0)
-        await edit.merge(_claim(message), positions.get(message.key))
+        await edit.merge(_claim(message), placed.get(message.key))
 
 
 def _claim(message: Message) -> Claim:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from models import Session, SessionStatus, Utterance, UtteranceSource, bulk
+from models import Session, SessionStatus, Utterance, UtteranceSource, bulk, sort_keys
 from models.database import Connection
 from resolvers.merge import Claim, prevails
-from resolvers.placement import Place, between
 
 RESERVE: Final = 64
 """Revisions that interims may use up before their row has to be written again."""
@@ -33,7 +32,7 @@ _INTERNAL: Final = (
     "user_id",
     "version",
     "last_seq",
-    "preview_position",
+    "preview_sort_key",
     "attempt",
     "heard_attempt",
     "heard_until",
@@ -73,7 +72,7 @@ class SessionEdit:
         now: datetime,
         *,
         is_new: bool = False,
-        last_position: float | None = None,
+        last_sort_key: str | None = None,
     ) -> None:
         self._conn = conn
         self.session = session
@@ -87,7 +86,7 @@ class SessionEdit:
         self._rows: dict[str, Utterance] = {}
         self._new: set[str] = set()
         self._loaded: set[str] = set()
-        self._end = last_position
+        self._end = last_sort_key
         self._before = self._values(_VISIBLE)
         self._before_internal = self._values(_INTERNAL)
 
@@ -110,27 +109,23 @@ class SessionEdit:
             self._loaded.add(row.key)
         self._loaded.update(keys)
 
-    async def places(self) -> list[Place]:
-        """Return the places of all rows in order, those of this transaction included."""
-        rows = (
-            await Utterance.filter(session_id=self.session.id)
-            .using_db(self._conn)
-            .values_list("position", "id")
-        )
-        stored = {Place(position, id_) for position, id_ in rows}
-        return sorted(stored | {Place(row.position, row.id) for row in self.changed.values()})
+    async def sort_keys(self) -> list[str]:
+        """Return the sort keys of all rows in order, those of this transaction included."""
+        rows = Utterance.filter(session_id=self.session.id).using_db(self._conn)
+        stored: set[str] = set(await rows.values_list("sort_key", flat=True))  # type: ignore[arg-type]
+        return sorted(stored | {row.sort_key for row in self.changed.values()})
 
-    async def merge(self, claim: Claim, position: float | None = None) -> bool:
+    async def merge(self, claim: Claim, sort_key: str | None = None) -> bool:
         """Let the claim take its key if the rules give it to it; return whether they do.
 
-        A new key gets the given position, or the one that its time gives it.
+        A new key gets the given sort key, or the one that its time gives it.
         """
         key = claim.key
         if key not in self._loaded:
             await self.load([key])
         row = self._rows.get(key)
         if row is None:
-            row = self._rows[key] = await self._made(claim, position)
+            row = self._rows[key] = await self._made(claim, sort_key)
             self._new.add(key)
             self.created_count += 1
         elif prevails(claim, row.source, row.is_final, row.agent_revision):
@@ -150,22 +145,22 @@ class SessionEdit:
         else:
             session.heard_until = max(session.heard_until, began)
 
-    async def _made(self, claim: Claim, position: float | None) -> Utterance:
+    async def _made(self, claim: Claim, sort_key: str | None) -> Utterance:
         attempt = claim.attempt
         began = None if attempt is None else min(claim.started_at, self._now + AHEAD)
         if attempt is not None and began is not None:
-            if position is None and self._is_early(attempt, began):
-                position = await self._position_by_time(attempt, began)
+            if sort_key is None and self._is_early(attempt, began):
+                sort_key = await self._sort_key_by_time(attempt, began)
             self._note_heard(attempt, began)
-        if position is None:
-            position = await self._next_position()
+        if sort_key is None:
+            sort_key = await self._next_sort_key()
         elif self._end is not None:
-            self._end = max(self._end, position)
+            self._end = max(self._end, sort_key)
         values = {name: getattr(claim, name) for name in _CLAIMED}
         return bulk.unwritten(
             self.session.id,
             claim.key,
-            position,
+            sort_key,
             attempt=attempt,
             began_at=began,
             revision=0,
@@ -181,8 +176,8 @@ class SessionEdit:
             return False
         return attempt < newest or (attempt == newest and began < until)
 
-    async def _position_by_time(self, attempt: int, began: datetime) -> float | None:
-        """Return a position between what the same attempt began before it and after it.
+    async def _sort_key_by_time(self, attempt: int, began: datetime) -> str | None:
+        """Return a key between what the same attempt began before it and after it.
 
         It goes after the last one that did not begin later. Where all of them did, it goes before
         the first. So speech that is recognised late stands before its answer. None: nothing of the
@@ -200,14 +195,14 @@ class SessionEdit:
             began_at__lte=began,
         )
         if left is not None:
-            here = left.position
-            after = await self._outermost("", lambda row: row.position > here, position__gt=here)
-            return between(here, None if after is None else after.position)
+            here = left.sort_key
+            after = await self._outermost("", lambda row: row.sort_key > here, sort_key__gt=here)
+            return sort_keys.between(here, None if after is None else after.sort_key)[0]
         right = await self._outermost("", lambda row: row.attempt == attempt, attempt=attempt)
         assert right is not None, "The last one of this attempt is one of them."
-        here = right.position
-        before = await self._outermost("-", lambda row: row.position < here, position__lt=here)
-        return between(None if before is None else before.position, here)
+        here = right.sort_key
+        before = await self._outermost("-", lambda row: row.sort_key < here, sort_key__lt=here)
+        return sort_keys.between(None if before is None else before.sort_key, here)[0]
 
     async def _outermost(
         self, sign: Literal["", "-"], is_one: Callable[[Utterance], bool], **filters: object
@@ -219,22 +214,16 @@ class SessionEdit:
         found = [row for row in self.changed.values() if is_one(row)]
         if not self.is_new:
             rows = Utterance.filter(session_id=self.session.id, **filters).using_db(self._conn)
-            stored = await rows.order_by(f"{sign}position", f"{sign}id").first()
+            stored = await rows.order_by(f"{sign}sort_key").first()
             found.extend([] if stored is None else [stored])
         outermost = max if sign else min
-        return outermost(found, key=lambda row: (row.position, row.id), default=None)
+        return outermost(found, key=lambda row: row.sort_key, default=None)
 
-    async def _next_position(self) -> float:
+    async def _next_sort_key(self) -> str:
         if self._end is None:
-            last = (
-                await Utterance.filter(session_id=self.session.id)
-                .using_db(self._conn)
-                .order_by("-position")
-                .first()
-            )
-            here = [row.position for row in self.changed.values()]
-            self._end = max([0.0, *here] if last is None else [last.position, *here])
-        self._end += 1.0
+            last = await self._outermost("-", lambda row: True)
+            self._end = None if last is None else last.sort_key
+        self._end = sort_keys.after(self._end)
         return self._end
 
     async def recommit_unfinished(self) -> None:
@@ -281,12 +270,10 @@ class SessionEdit:
         if not self.changed:
             return
         session = self.session
-        first = min(self.changed.values(), key=lambda row: (row.position, row.id))
-        held = session.preview_position
-        # A new row at the same position has a newer id: it comes after the one that is shown.
-        is_same = first.position == held and first.key not in self._new
-        if held is None or first.position < held or is_same:
-            session.preview_position = first.position
+        first = min(self.changed.values(), key=lambda row: row.sort_key)
+        held = session.preview_sort_key
+        if held is None or first.sort_key <= held:
+            session.preview_sort_key = first.sort_key
             session.preview = preview_of(first.text)
 
     def changed_columns(self) -> tuple[str, ...]:
@@ -328,10 +315,10 @@ class Transaction:
     async def lock(self, wanted: Mapping[str, Sequence[str]]) -> None:
         """Lock the rows of these sessions, as far as they are there, and read those of the keys."""
         sessions, found = await bulk.locked_with_keys(self.conn, wanted)
-        for session, last_position in sessions:
+        for session, last_sort_key in sessions:
             if session.deleted_at is None:
                 edit = self.edits[session.id] = SessionEdit(
-                    self.conn, session, self.now, last_position=last_position or 0.0
+                    self.conn, session, self.now, last_sort_key=last_sort_key
                 )
                 edit.take_in(found.get(session.id, ()), wanted[session.id])
 

@@ -40,8 +40,14 @@ class Utterance(Node):
     is_interrupted: bool = strawberry.field(
         description="Whether the person cut the agent short; `text` ends where its voice did."
     )
+    sort_key: str = strawberry.field(
+        description="Order inside the session, where it is unique: compare as text, by code units "
+        "(`<` in most languages). Never changes. Usually 10 characters; it grows where many are "
+        "inserted at one place."
+    )
     position: float = strawberry.field(
-        description="Order inside the session, ties by id; never changes."
+        description="The same order as a number. After some 50 insertions at one place a float "
+        "can't tell neighbours apart: then only `sortKey` does."
     )
     language: str | None = strawberry.field(description="BCP 47, where the agent knows it.")
     confidence: float | None = strawberry.field(

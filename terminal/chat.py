@@ -43,7 +43,7 @@ _UTTERANCES = """
 query ($id: ID!, $first: Int!, $after: String) {
   session(id: $id) { utterances(first: $first, after: $after) {
     pageInfo { hasNextPage endCursor }
-    nodes { key revision role text isFinal isInterrupted position startedAt source }
+    nodes { key revision role text isFinal isInterrupted sortKey startedAt source }
   } }
 }"""
 

@@ -28,7 +28,7 @@ subscription ($session: ID!, $after: String) {
   transcripts(sessionId: $session, after: $after) {
     cursor
     isCaughtUp
-    utterances { key revision role text isFinal isInterrupted position startedAt source }
+    utterances { key revision role text isFinal isInterrupted sortKey startedAt source }
     end { reason mayResume }
   }
 }"""

@@ -17,7 +17,7 @@ class Line:
     text: str
     is_final: bool
     is_interrupted: bool
-    position: float
+    sort_key: str
     started_at: str
     source: str
 
@@ -52,7 +52,7 @@ class Transcript:
     @property
     def lines(self) -> list[Line]:
         """Everything, in the server's order."""
-        return sorted(self._lines.values(), key=lambda line: line.position)
+        return sorted(self._lines.values(), key=lambda line: line.sort_key)
 
     @property
     def messages(self) -> list[dict[str, object]]:
@@ -89,7 +89,7 @@ def read(utterance: Mapping[str, Any]) -> Line:
         text=utterance["text"],
         is_final=utterance["isFinal"],
         is_interrupted=utterance["isInterrupted"],
-        position=utterance["position"],
+        sort_key=utterance["sortKey"],
         started_at=utterance["startedAt"],
         source=utterance["source"],
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from models import Role, Session, SessionStatus, User, Utterance, UtteranceSource
+from models import Role, Session, SessionStatus, User, Utterance, UtteranceSource, sort_keys
 from models.database import Connection, database_url, migrate, opened, transact
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -105,6 +105,7 @@ def utterance(session: Session, place: int, text: str, *, is_final: bool = True)
         source=UtteranceSource.SPEECH,
         text=text,
         is_final=is_final,
+        sort_key=sort_keys.key_of(place),
         position=float(place),
         started_at=session.created_at + timedelta(seconds=place),
     )

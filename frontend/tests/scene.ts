@@ -42,10 +42,15 @@ export function utterance(key: string, changes: Partial<Utterance> = {}): Uttera
     text: `words of ${key}`,
     isFinal: true,
     isInterrupted: false,
-    position: Number(key.replace(/\D/g, "")) || 0,
+    sortKey: sortKey(Number(key.replace(/\D/g, ""))),
     startedAt: "2026-11-22T10:00:01.000000Z",
     ...changes,
   };
+}
+
+/** Returns the key of a whole number, as the server makes it. */
+export function sortKey(place: number): string {
+  return (0x8000000000 + place).toString(16);
 }
 
 export function connection(token: string): Connection {

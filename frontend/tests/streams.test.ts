@@ -4,7 +4,7 @@ import { messages } from "../src/conversation/handover.ts";
 import { isReady, isRunning, isSpoken, pendingStep } from "../src/conversation/state.ts";
 import { NOTHING_SAID, take } from "../src/conversation/transcript.ts";
 import { status } from "../src/conversation/words.ts";
-import { failure, Scene, session, utterance } from "./scene.ts";
+import { failure, Scene, session, sortKey, utterance } from "./scene.ts";
 
 describe("an interim", () => {
   it("is replaced in place, never a second line", () => {
@@ -108,13 +108,18 @@ describe("half a sentence", () => {
 });
 
 describe("the order", () => {
-  it("is the server's: by position, ties by id", () => {
-    const at = (id: string, position: number) => utterance(id, { id, position });
+  it("is the server's: by sort key, as text", () => {
+    const at = (id: string, sortKey: string) => utterance(id, { id, sortKey });
 
     const event = {
       cursor: "c",
       isCaughtUp: true,
-      utterances: [at("d", 2), at("b", 1), at("a", 1), at("c", 1.5)],
+      utterances: [
+        at("d", "8000000002"),
+        at("b", "80000000010000000000000001"),
+        at("a", "8000000001"),
+        at("c", "800000000100000000000000a"),
+      ],
     };
 
     expect(take(NOTHING_SAID, event).lines.map((line) => line.id)).toEqual(["a", "b", "c", "d"]);
@@ -299,7 +304,7 @@ describe("the session", () => {
 describe("what is handed over when it is saved", () => {
   it("leaves out what has no words, and holds the last 10,000", () => {
     const lines = Array.from({ length: 10_002 }, (_, i) =>
-      utterance(`a${i}`, { position: i, text: i === 3 ? "  " : `t${i}` }),
+      utterance(`a${i}`, { sortKey: sortKey(i), text: i === 3 ? "  " : `t${i}` }),
     );
 
     const given = messages({ lines, cursor: null, isCaughtUp: true }, []);

@@ -25,7 +25,7 @@ let isDisposed = false;
 if (client.watch) await client.watch({ url, token, id, show });
 else {
   const text = `subscription ($id: ID!, $after: String) { transcripts(sessionId: $id, after: $after) {
-    cursor isCaughtUp utterances { id revision role text isFinal position } end { reason mayResume } } }`;
+    cursor isCaughtUp utterances { id revision role text isFinal sortKey } end { reason mayResume } } }`;
   const request = { text, id: null, name: "Watch", operationKind: "subscription", metadata: {} };
   await new Promise((complete, error) => {
     const network = client.environment({ url, token }).getNetwork();

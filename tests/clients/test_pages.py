@@ -110,7 +110,7 @@ class Program:
             if one != "over" and one["revision"] > held.get(one["id"], {"revision": 0})["revision"]:
                 held[one["id"]] = one
         finals = [one for one in held.values() if one["isFinal"]]
-        return [one["text"] for one in sorted(finals, key=lambda one: (one["position"], one["id"]))]
+        return [one["text"] for one in sorted(finals, key=lambda one: one["sortKey"])]
 
 
 @asynccontextmanager

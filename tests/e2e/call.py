@@ -201,7 +201,7 @@ class Call:
     @property
     def utterances(self) -> list[Json]:
         """The newest state of everything, in the server's order."""
-        return sorted(self.held.values(), key=lambda utterance: utterance["position"])
+        return sorted(self.held.values(), key=lambda utterance: utterance["sortKey"])
 
     @property
     def messages(self) -> list[Json]:

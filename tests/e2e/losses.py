@@ -22,7 +22,7 @@ AFTER: Final = "0880"
 WITHIN_S: Final = 60.0
 _HAS_LEFT: Final = "SELECT person_back_by IS NOT NULL FROM sessions WHERE id = ?"
 _SPOKEN: Final = """
-SELECT role, text, is_final FROM utterances WHERE session_id = ? ORDER BY position"""
+SELECT role, text, is_final FROM utterances WHERE session_id = ? ORDER BY sort_key"""
 _STATE: Final = """
 SELECT status, end_reason, agent_back_by IS NOT NULL FROM sessions WHERE id = ?"""
 

@@ -23,14 +23,14 @@ SEND: Final = """
 mutation ($input: SendMessageInput!) { sendMessage(input: $input) { utterance { key } } }"""
 UTTERANCES: Final = """
 query ($id: ID!) { session(id: $id) { status utterances(first: 500) { nodes {
-  key revision role source text isFinal isInterrupted position startedAt endedAt
+  key revision role source text isFinal isInterrupted sortKey startedAt endedAt
 } } } }"""
 HISTORY: Final = """
 { sessionHistory(first: 10) { totalCount nodes { id status utteranceCount preview } } }"""
 TRANSCRIPTS: Final = """
 subscription ($id: ID!, $after: String) { transcripts(sessionId: $id, after: $after) {
   cursor isCaughtUp end { reason mayResume }
-  utterances { key revision role source text isFinal isInterrupted position startedAt }
+  utterances { key revision role source text isFinal isInterrupted sortKey startedAt }
 } }"""
 UPDATES: Final = """
 subscription ($id: ID!) { sessionUpdates(sessionId: $id) {

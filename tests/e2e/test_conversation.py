@@ -42,8 +42,8 @@ def test_words_arrive_while_they_are_spoken(story: Story) -> None:
 
 def test_every_clip_is_answered_in_turn(story: Story) -> None:
     """The transcript is in order: what the person said, then one answer, again and again."""
-    positions = [utterance["position"] for utterance in story.kept]
-    assert positions == sorted(set(positions))
+    sort_keys = [utterance["sortKey"] for utterance in story.kept]
+    assert sort_keys == sorted(set(sort_keys))
     places = {utterance["key"]: place for place, utterance in enumerate(story.kept)}
     for spoken in story.clips:
         of_clip = sorted(places[seen.key] for seen in spoken.finals)

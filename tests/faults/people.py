@@ -166,7 +166,7 @@ class Person:
         assert self.watcher is not None
         # By key, because a broken server may show two utterances under one.
         states = {held.state["key"]: held.state for held in self.watcher.held.values()}
-        held = sorted(states.values(), key=lambda state: (state["position"], state["id"]))
+        held = sorted(states.values(), key=lambda state: state["sortKey"])
         start = self.rng.randint(0, max(0, len(held) - 40))
         now = datetime.now(UTC).isoformat()
         messages = [

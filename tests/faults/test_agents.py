@@ -26,7 +26,7 @@ def stored(server: CrashingServer, session: str) -> list[tuple[str, str, int]]:
     """Return (key, text, is_final) of a session as the database has it, in order."""
     with closing(sqlite3.connect(f"file:{server.database}?mode=ro", uri=True)) as database:
         return database.execute(
-            "SELECT key, text, is_final FROM utterances WHERE session_id = ? ORDER BY position, id",
+            "SELECT key, text, is_final FROM utterances WHERE session_id = ? ORDER BY sort_key",
             (session,),
         ).fetchall()
 

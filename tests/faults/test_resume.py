@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import WebSocketException
 
+from models import sort_keys
 from models.search_index import with_tokens
 from tests.agent_bridge.wire import Wire
 from tests.faults.account import DELETE
@@ -51,8 +52,9 @@ def fill(database: Path, session: str, count: int) -> None:
         with_tokens(connection)
         connection.executemany(
             "INSERT INTO utterances (id, session_id, key, agent_revision, revision, ceiling, seq,"
-            " role, source, text, is_final, is_interrupted, position, started_at, awaits_agent)"
-            " VALUES (?, ?, ?, 1, 1, 1, ?, 'USER', 'SPEECH', ?, 1, 0, ?, ?, 0)",
+            " role, source, text, is_final, is_interrupted, sort_key, position,"
+            " started_at, awaits_agent)"
+            " VALUES (?, ?, ?, 1, 1, 1, ?, 'USER', 'SPEECH', ?, 1, 0, ?, ?, ?, 0)",
             [
                 (
                     f"utt_{number:026d}",
@@ -60,6 +62,7 @@ def fill(database: Path, session: str, count: int) -> None:
                     f"old-{number}",
                     number,
                     f"what was said as number {number} of many, long ago",
+                    sort_keys.key_of(number),
                     float(number),
                     "2026-11-22 12:00:00.000000+00:00",
                 )
@@ -67,8 +70,8 @@ def fill(database: Path, session: str, count: int) -> None:
             ],
         )
         connection.execute(
-            "UPDATE sessions SET last_seq = ?, utterance_count = ?, preview_position = 1.0,"
-            " preview = 'what was said' WHERE id = ?",
+            "UPDATE sessions SET last_seq = ?, utterance_count = ?, "
+            " preview_sort_key = '8000000001', preview = 'what was said' WHERE id = ?",
             (count, count, session),
         )
 

@@ -26,7 +26,7 @@ class Stored:
                 row["id"]: dict(row) for row in connection.execute("SELECT * FROM sessions")
             }
             self.utterances: dict[str, list[Row]] = {session: [] for session in self.sessions}
-            for row in connection.execute("SELECT * FROM utterances ORDER BY position, id"):
+            for row in connection.execute("SELECT * FROM utterances ORDER BY sort_key"):
                 self.utterances.setdefault(row["session_id"], []).append(dict(row))
             self.problems = [
                 str(tuple(row))
@@ -178,7 +178,7 @@ def _client_texts(conversation: Conversation, key: str) -> set[str]:
 
 def _judge_places(conversation: Conversation, rows: list[Row], journal: Journal) -> None:
     """What one agent began, and what one client showed, stands in that order."""
-    place = {row["key"]: (row["position"], row["id"]) for row in rows}
+    place = {row["key"]: row["sort_key"] for row in rows}
     sequences = [
         [segment for segment, spoken in conversation.segments.items() if spoken.attempt == attempt]
         for attempt in {spoken.attempt for spoken in conversation.segments.values()}
@@ -258,6 +258,7 @@ def _is_same(state: Row, row: Row) -> bool:
         "speaker": "speaker",
         "source": "source",
         "text": "text",
+        "sortKey": "sort_key",
         "position": "position",
         "language": "language",
         "confidence": "confidence",

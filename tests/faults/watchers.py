@@ -18,7 +18,7 @@ subscription Watch($session: ID!, $after: String) {
   transcripts(sessionId: $session, after: $after) {
     cursor isCaughtUp end { reason mayResume }
     utterances {
-      id key revision role speaker source text isFinal isInterrupted position
+      id key revision role speaker source text isFinal isInterrupted sortKey position
       language confidence startedAt endedAt
     }
   }

@@ -10,7 +10,7 @@ from tests.faults.journal import Journal
 from tests.hostile.conftest import Scene
 from tests.storage.disk import rows
 
-SPOKEN = "SELECT key, text FROM utterances WHERE session_id = ? ORDER BY position, id"
+SPOKEN = "SELECT key, text FROM utterances WHERE session_id = ? ORDER BY sort_key"
 
 
 def told(key: str, text: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from models import Role, Session, SessionStatus, Utterance, UtteranceSource, bulk, ids
 from models.database import Connection, reader, transact
+from models.sort_keys import key_of
 from tests.rows import add_session, add_user
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -31,7 +32,7 @@ def made(session: Session, key: str, text: str, **other: Any) -> Utterance:
         "awaits_agent": False,
         **other,
     }
-    return bulk.unwritten(session.id, key, 4.5, **values)
+    return bulk.unwritten(session.id, key, "80000000048", **values)
 
 
 def columns(row: Utterance | Session) -> dict[str, object]:
@@ -64,7 +65,7 @@ async def test_a_row_whose_key_is_there_is_updated(url: str) -> None:
     await transact(lambda conn: bulk.write(conn, [second]))
 
     [stored] = await Utterance.filter(session_id=session.id)
-    assert (stored.id, stored.position) == (first.id, 4.5)
+    assert (stored.id, stored.sort_key, stored.position) == (first.id, "80000000048", 4.5)
     assert (stored.text, stored.is_final, stored.revision) == ("good evening", True, 66)
     assert stored.ended_at == NOON
 
@@ -104,7 +105,7 @@ async def test_sessions_are_locked_with_the_place_of_their_last_words(url: str) 
 
     assert {id_: [row.text for row in some] for id_, some in rows.items()} == {spoken.id: ["b"]}
     places = {session.id: place for session, place in found}
-    assert places == {spoken.id: 2.0, silent.id: None}
+    assert places == {spoken.id: key_of(2), silent.id: None}
     [read] = [session for session, _ in found if session.id == spoken.id]
     assert columns(read) == columns(await Session.get(id=spoken.id))
 

@@ -1,5 +1,6 @@
 """The history's pages cost the same everywhere and stay in place while rows come and go."""
 
+import math
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from models import Session, SessionStatus, User, search
 from models.database import Connection, reader, transact
 from models.history import HistoryQuery, Position
+from models.sort_keys import between, key_of, number_of
 from models.transcript import TranscriptQuery
 from tests.rows import START, add_session, add_sessions, add_user, utterance
 
@@ -70,27 +72,29 @@ async def test_an_utterance_deep_down_costs_what_the_first_one_does(user: User) 
     query = TranscriptQuery(session.id)
     rows = await query.page(reader(), None, None, 5000)
     first = await _steps(reader(), lambda: query.page(reader(), None, None, 20))
-    place = (rows[4900].position, rows[4900].id)
+    place = rows[4900].sort_key
     deep = await _steps(reader(), lambda: query.page(reader(), place, None, 20))
-    place = (rows[100].position, rows[100].id)
+    place = rows[100].sort_key
     last = await _steps(reader(), lambda: query.page(reader(), None, place, 20, backward=True))
     assert max(deep, last) < first * 1.5
 
 
-async def test_equal_positions_are_ordered_by_id(user: User) -> None:
-    """Pages of one over rows that stand at the same place show each of them once."""
+async def test_rows_at_one_place_are_told_apart_however_many_they_are(user: User) -> None:
+    """Pages of one over rows whose positions are one float show each of them once, in order."""
     session = await add_session(user)
     rows = [utterance(session, place, "hello") for place in range(6)]
-    for row in rows:
-        row.position = 1.0
-    for row in rows:
+    sort_keys = between(key_of(1.0), key_of(math.nextafter(1.0, 2.0)), 2 * len(rows) + 2)
+    for row, sort_key in zip(rows, sort_keys, strict=False):
+        row.sort_key = sort_key
+        row.position = number_of(row.sort_key)
+        assert row.position == 1.0
         await transact(row.save)
     query = TranscriptQuery(session.id)
     seen, after = [], None
     while page := await query.page(reader(), after, None, 1):
         seen.append(page[0].id)
-        after = (page[0].position, page[0].id)
-    assert seen == sorted(row.id for row in rows)
+        after = page[0].sort_key
+    assert seen == [row.id for row in rows]
 
 
 async def test_somebody_elses_conversations_do_not_slow_a_search(user: User) -> None:

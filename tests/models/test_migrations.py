@@ -11,8 +11,10 @@ from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from tortoise.transactions import in_transaction
 from tortoise.utils import generate_schema_for_client
 
-from models import database
+from models import Session, Utterance, database
 from models.database import database_url, migrate, opened
+from models.search_index import with_tokens
+from models.sort_keys import number_of
 from tests.dump import dump
 from tests.rows import add_session, add_user
 
@@ -21,6 +23,7 @@ ALL = [
     "0002_search",
     "0003_places_by_time",
     "0004_search_in_every_script",
+    "0005_sort_keys",
 ]
 
 
@@ -48,16 +51,33 @@ def _schema(path: Path) -> dict[str, object]:
 
 
 def _copy_rows(newest: Path, old: Path) -> None:
-    """Fill a database of an older version with the rows of a new one, as far as it has columns."""
+    """Fill a database of an older version with the rows of a new one, as far as both have it."""
     with sqlite3.connect(old) as connection:
+        with_tokens(connection)
         connection.execute("ATTACH ? AS newest", [str(newest)])
         for table in ("users", "sessions", "utterances"):
-            columns = connection.execute(f"PRAGMA main.table_info({table})").fetchall()
-            names = ", ".join(column[1] for column in columns)
+            names = ", ".join(
+                row[0]
+                for row in connection.execute(
+                    "SELECT name FROM pragma_table_info(:table, 'main')"
+                    " INTERSECT SELECT name FROM pragma_table_info(:table, 'newest')",
+                    {"table": table},
+                ).fetchall()
+            )
             connection.execute(
                 f"INSERT INTO main.{table} ({names}) SELECT {names} FROM newest.{table}"
             )
     connection.close()
+
+
+async def migrated_to(url: str, name: str) -> None:
+    """Make a database of an older version."""
+    with TortoiseContext() as context:
+        config = database._config(url)
+        await context.init(config)
+        async with in_transaction("default") as conn:
+            await MigrationExecutor(conn, config["apps"]).migrate([MigrationTarget("models", name)])
+        await context.close_connections()
 
 
 def _columns(connection: sqlite3.Connection, index: str) -> list[str]:
@@ -91,14 +111,7 @@ async def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
 async def test_what_was_said_before_there_was_a_search_is_found_by_it(tmp_path: Path) -> None:
     """The migration that makes the index fills it, and touches no row."""
     url = database_url(tmp_path)
-    with TortoiseContext() as context:
-        config = database._config(url)
-        await context.init(config)
-        async with in_transaction("default") as conn:
-            await MigrationExecutor(conn, config["apps"]).migrate(
-                [MigrationTarget("models", "0001_initial")]
-            )
-        await context.close_connections()
+    await migrated_to(url, "0001_initial")
     other = database_url(tmp_path / "newest")
     await migrate(other)
     async with opened(other):
@@ -113,10 +126,47 @@ async def test_what_was_said_before_there_was_a_search_is_found_by_it(tmp_path: 
             "SELECT rowid FROM utterance_search WHERE utterance_search MATCH 'morning'"
         )
     for table in ("users", "sessions", "utterances"):
-        # Columns that came later are empty.
+        # Columns that came later are empty; one went.
         rows = zip(before[table], after[table], strict=True)
-        assert all({**new, **old} == new for old, new in rows)
+        kept = ({name: old[name] for name in old.keys() & new.keys()} for old, new in rows)
+        assert all(old.items() <= new.items() for old, new in zip(kept, after[table], strict=True))
     assert [row["rowid"] for row in found] == [2]
+
+
+async def test_places_stay_when_they_become_keys(tmp_path: Path) -> None:
+    """Rows are in the order that they had: by position, ties by id; and so is the preview's."""
+    url = database_url(tmp_path)
+    await migrated_to(url, "0004_search_in_every_script")
+    other = database_url(tmp_path / "newest")
+    await migrate(other)
+    async with opened(other):
+        user = await add_user()
+        sessions = [await add_session(user, *["Hello."] * 40) for _ in range(3)]
+    _copy_rows(tmp_path / "newest" / "voxql.db", tmp_path / "voxql.db")
+    with sqlite3.connect(tmp_path / "voxql.db") as connection:
+        connection.execute("UPDATE utterances SET position = (number * 7 % 13) / 4.0 - 1")
+        order = connection.execute(
+            "SELECT session_id, id FROM utterances ORDER BY session_id, position, id"
+        ).fetchall()
+        connection.execute(
+            "UPDATE sessions SET preview_position ="
+            " (SELECT min(position) FROM utterances WHERE session_id = sessions.id) WHERE id <> ?",
+            [sessions[0].id],
+        )
+    connection.close()
+
+    assert await migrate(url) == ["0005_sort_keys"]
+
+    async with opened(url):
+        rows = await Utterance.all().order_by("session_id", "sort_key")
+        assert [(row.session_id, row.id) for row in rows] == order
+        assert len({(row.session_id, row.sort_key) for row in rows}) == len(rows)
+        assert all(number_of(row.sort_key) == row.position for row in rows)
+        silent, *others = [await Session.get(id=session.id) for session in sessions]
+        assert silent.preview_sort_key is None
+        for session in others:
+            first = next(row for row in rows if row.session_id == session.id)
+            assert session.preview_sort_key == first.sort_key
 
 
 async def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ async def test_the_five_operations_run_as_printed(echoing_server: ServerProcess)
                 finals = [u for u in said.values() if u["isFinal"]]
                 if len(finals) == 2:
                     break
-        spoken = sorted(said.values(), key=lambda u: u["position"])
+        spoken = sorted(said.values(), key=lambda u: u["sortKey"])
         assert [(u["role"], u["text"]) for u in spoken] == [
             ("USER", "Good morning to you"),
             ("AGENT", "Good morning to you"),

@@ -183,7 +183,7 @@ class Reading(Watcher[streams.TranscriptEvent]):
 
     @property
     def texts(self) -> list[str]:
-        ordered = sorted(self.held.values(), key=lambda state: (state.position, state.id))
+        ordered = sorted(self.held.values(), key=lambda state: state.sort_key)
         return [state.text for state in ordered]
 
 
@@ -234,7 +234,7 @@ class Stage:
 
     async def rows(self, session: Session) -> list[Utterance]:
         rows = Utterance.filter(session_id=session.id).using_db(reader())
-        return await rows.order_by("position", "id")
+        return await rows.order_by("sort_key")
 
     async def texts(self, session: Session) -> list[str]:
         return [row.text for row in await self.rows(session)]

@@ -165,7 +165,7 @@ class Conversation:
     said: dict[str, dict[int, bool]] = field(default_factory=lambda: defaultdict(dict))
     """By segment and revision: whether it was a final. The same revision says the same."""
     acked: list[tuple[str, int]] = field(default_factory=list)
-    positions: dict[str, float] = field(default_factory=dict)
+    sort_keys: dict[str, str] = field(default_factory=dict)
     finals: set[str] = field(default_factory=set)
 
     def take(self, claim: Claim) -> None:
@@ -629,7 +629,7 @@ class Histories(RuleBasedStateMachine):
             assert max(seqs, default=0) == session.last_seq
             by_key = {row.key: row for row in rows}
             for row in rows:
-                assert talk.positions.setdefault(row.id, row.position) == row.position
+                assert talk.sort_keys.setdefault(row.id, row.sort_key) == row.sort_key
                 assert row.is_final or row.id not in talk.finals
                 assert row.revision <= row.ceiling
                 if row.is_final:

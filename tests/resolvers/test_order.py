@@ -10,6 +10,7 @@ import pytest
 
 from models import Role, Session, UtteranceSource, sqlite_engine
 from models.database import Connection, transact
+from models.sort_keys import key_of
 from resolvers.merge import Claim
 from resolvers.transaction import AHEAD, Transaction
 from tests.resolvers.stage import Stage
@@ -24,7 +25,7 @@ async def test_a_question_that_is_recognised_late_stands_before_its_answer(stage
     await agent.say("Hello.", "SG_1", began=1)
     await agent.say("Good morning!", "SG_2", role="AGENT", began=2)
     await agent.say("It is noon.", "SG_4", role="AGENT", began=5)
-    before = {row.key: row.position for row in await stage.rows(session)}
+    before = {row.key: row.sort_key for row in await stage.rows(session)}
 
     await agent.say("What time is it?", "SG_3", began=4)
 
@@ -33,7 +34,7 @@ async def test_a_question_that_is_recognised_late_stands_before_its_answer(stage
     while len(watcher.held) < len(expected):
         await watcher.next()
     assert watcher.texts == expected
-    after = {row.key: row.position for row in await stage.rows(session)}
+    after = {row.key: row.sort_key for row in await stage.rows(session)}
     assert before.items() <= after.items()
 
 
@@ -185,16 +186,16 @@ async def test_a_segment_goes_where_it_began(
     else:
         key = (await tell(session, rows, [began]))[-1]
 
-    position = {row.key: row.position for row in await stage.rows(session)}[key]
+    sort_key = {row.key: row.sort_key for row in await stage.rows(session)}[key]
 
     low, high = expected or (len(rows) - 1, len(rows) + 2)
-    assert low < position < high
+    assert key_of(low) < sort_key < key_of(high)
 
 
 async def tell(
     session: Session, rows: Sequence[float | None], more: Sequence[float] = (), places: bool = True
 ) -> list[str]:
-    """Write these in one transaction, the first ones at the positions 0, 1 and so on."""
+    """Write these in one transaction, the first ones at the places 0, 1 and so on."""
     keys = []
 
     async def work(conn: Connection) -> None:
@@ -214,7 +215,7 @@ async def tell(
                 agent_revision=1 if began else None,
             )
             has_place = places and index < len(rows)
-            await edit.merge(claim, float(index) if has_place else None)
+            await edit.merge(claim, key_of(index) if has_place else None)
         await transaction.write()
 
     await transact(work)

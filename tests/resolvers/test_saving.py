@@ -293,14 +293,39 @@ async def test_missed_messages_go_beside_their_neighbours(stage: Stage) -> None:
     await agent.say("B", "B")
     await agent.say("D", "D")
     await agent.say("only here", "X")
-    before = {row.key: row.position for row in await stage.rows(session)}
+    before = {row.key: row.sort_key for row in await stage.rows(session)}
     keys = ["A1", "A2", "B", "C1", "C2", "D", "E1"]
 
     await save(stage, session, *(message(key) for key in keys))
 
     rows = await stage.rows(session)
     assert [row.key for row in rows] == ["A1", "A2", "B", "C1", "C2", "D", "E1", "X"]
-    assert {row.key: row.position for row in rows if row.key in before} == before
+    assert {row.key: row.sort_key for row in rows if row.key in before} == before
+
+
+async def test_one_place_takes_any_number_of_messages(stage: Stage) -> None:
+    """300 saves put theirs right after the first message; nothing moves, pages show each once."""
+    session = await stage.start()
+    await save(stage, session, message("first"), message("last"))
+    for index in range(300):
+        await save(stage, session, message("first"), message(f"n{index}"), message("last"))
+
+    newest_first = [f"n{index}" for index in reversed(range(300))]
+    rows = await stage.rows(session)
+    assert [row.key for row in rows] == ["first", *newest_first, "last"]
+    positions = [row.position for row in rows]
+    assert positions == sorted(positions)
+    paged: list[str] = []
+    after = None
+    while True:
+        page = await history.session_utterances(
+            stage.backend, stage.viewer, session, Page(first=7, after=after)
+        )
+        paged += [row.key for row in page.items]
+        if not page.has_next:
+            break
+        after = page.cursors[-1]
+    assert paged == [row.key for row in rows]
 
 
 async def test_clocks_do_not_decide_the_order(stage: Stage) -> None:

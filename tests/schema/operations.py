@@ -13,8 +13,8 @@ fragment S on Session {
 """
 ONE_UTTERANCE = """
 fragment U on Utterance {
-  id key revision role speaker source text isFinal isInterrupted position language confidence
-  startedAt endedAt session { id }
+  id key revision role speaker source text isFinal isInterrupted sortKey position language
+  confidence startedAt endedAt session { id }
 }
 """
 UTTERANCE = (

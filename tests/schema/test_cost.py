@@ -20,8 +20,8 @@ from schema.executable import EXECUTABLE
 from settings import MIN_POINTS
 
 UTTERANCE = (
-    "id key revision role speaker source text isFinal isInterrupted position language confidence "
-    "startedAt endedAt"
+    "id key revision role speaker source text isFinal isInterrupted sortKey position language "
+    "confidence startedAt endedAt"
 )
 NESTED = """
 query($sessions: Int, $utterances: Int = 500) {

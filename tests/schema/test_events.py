@@ -51,6 +51,7 @@ def state(text: str) -> UtteranceState:
         text,
         False,
         False,
+        "8000000001",
         1.0,
         None,
         None,
@@ -184,8 +185,8 @@ EVENTS = [
     [
         "{ transcripts(sessionId: 1) { a: cursor b: cursor cursor cursor } }",
         "{ heard: transcripts(sessionId: 1) { isCaughtUp end { reason } end { mayResume } } }",
-        "{ transcripts(sessionId: 1) { utterances { confidence position revision endedAt language "
-        "speaker isInterrupted source key } } }",
+        "{ transcripts(sessionId: 1) { utterances { confidence sortKey position revision endedAt "
+        "language speaker isInterrupted source key } } }",
         "{ transcripts(sessionId: 1) { utterances { id } utterances { text id ...Some } "
         "end { ... on StreamEnd { reason } } } }" + SOME,
         "{ transcripts(sessionId: 1) { ...Top __typename cursor } }" + SOME + TOP,

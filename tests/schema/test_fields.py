@@ -55,6 +55,7 @@ async def test_a_session_and_its_utterances(
         "text": "Is there any green tea?",
         "isFinal": True,
         "isInterrupted": False,
+        "sortKey": "8000000001",
         "position": 1.0,
         "language": None,
         "confidence": None,

@@ -47,8 +47,8 @@ NO_WORDS = {
     "StreamEnd": "reason mayResume",
     "TranscriptEvent": "cursor isCaughtUp end",
     "User": "id email isGuest createdAt apiTokens",
-    "Utterance": "id key revision role source isFinal isInterrupted position language confidence "
-    "startedAt endedAt session",
+    "Utterance": "id key revision role source isFinal isInterrupted sortKey position language "
+    "confidence startedAt endedAt session",
     "UtteranceConnection": "edges nodes pageInfo totalCount",
     "UtteranceEdge": "cursor node",
 }

@@ -27,7 +27,7 @@ def test_a_pipe_gets_each_line_once_when_it_is_settled() -> None:
         transcript.take(utterance("a", 2, text=long))
         screen.show(transcript)
         transcript.take(
-            utterance("b", role="AGENT", position=2.0, text="I see", isInterrupted=True)
+            utterance("b", role="AGENT", sortKey="8000000002", text="I see", isInterrupted=True)
         )
         screen.show(transcript)
         screen.show(transcript)
@@ -40,7 +40,7 @@ def test_a_line_waits_for_those_before_it() -> None:
     transcript = Transcript()
     screen = PlainScreen(console)
     transcript.take(utterance("a", 1, text="One", isFinal=False))
-    transcript.take(utterance("b", 1, role="AGENT", position=2.0, text="Two."))
+    transcript.take(utterance("b", 1, role="AGENT", sortKey="8000000002", text="Two."))
     screen.show(transcript)
     assert out.getvalue() == ""
     transcript.take(utterance("a", 2, text="One."))
@@ -75,7 +75,7 @@ def test_what_is_typed_is_not_printed_again() -> None:
     transcript = Transcript()
     transcript.take(utterance("a", source="TYPED", text="Hello."))
     transcript.take(
-        utterance("b", role="AGENT", source="TYPED", position=2.0, text="Good evening!")
+        utterance("b", role="AGENT", source="TYPED", sortKey="8000000002", text="Good evening!")
     )
     screen.show(transcript)
     assert "Hello." not in out.getvalue()

@@ -13,7 +13,7 @@ def utterance(key: str, revision: int = 1, **given: Any) -> dict[str, Any]:
         "text": "Hello.",
         "isFinal": True,
         "isInterrupted": False,
-        "position": 1.0,
+        "sortKey": "8000000001",
         "startedAt": "2026-11-22T17:30:00Z",
         "source": "SPEECH",
     } | given
@@ -31,10 +31,10 @@ def test_a_higher_revision_is_news() -> None:
 
 
 def test_lines_are_in_the_servers_order() -> None:
-    """The position decides, not when something came."""
+    """The sort key decides, not when something came."""
     transcript = Transcript()
-    transcript.take(utterance("b", role="AGENT", position=2.0, text="Second."))
-    transcript.take(utterance("a", position=1.0, text="First."))
+    transcript.take(utterance("b", role="AGENT", sortKey="8000000002", text="Second."))
+    transcript.take(utterance("a", sortKey="8000000001", text="First."))
     assert [line.text for line in transcript.lines] == ["First.", "Second."]
     assert transcript.is_answered
 
@@ -44,7 +44,7 @@ def test_an_agent_that_spoke_first_has_not_answered() -> None:
     transcript = Transcript()
     transcript.take(utterance("a", role="AGENT", text="Good evening!"))
     assert not transcript.is_answered
-    transcript.take(utterance("b", position=2.0))
+    transcript.take(utterance("b", sortKey="8000000002"))
     assert not transcript.is_answered
 
 

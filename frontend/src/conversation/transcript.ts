@@ -62,8 +62,8 @@ function withAll(
 }
 
 function byPlace(a: Utterance, b: Utterance): number {
-  if (a.position !== b.position) return a.position - b.position;
-  return a.id < b.id ? -1 : 1;
+  // By code units, as the server compares: a locale's order is another.
+  return a.sortKey < b.sortKey ? -1 : 1;
 }
 
 function isOrdered(lines: readonly Utterance[]): boolean {
