@@ -26,7 +26,7 @@ class Loudness:
 
 
 class Bench:
-    """An ear whose decoder answers with the seconds of sound it was given, or with `text`."""
+    """An ear whose decoder counts the quarters of a second that it was given, or says `text`."""
 
     def __init__(self, text: str | None = None) -> None:
         self.events: list[Event] = []
@@ -37,7 +37,8 @@ class Bench:
     async def _decode(self, pcm: Pcm, urgent: bool) -> str:
         self.decoded.append(len(pcm))
         await asyncio.sleep(0)
-        return f"{len(pcm) / SAMPLE_RATE:.2f} seconds." if self.text is None else self.text
+        counted = " ".join(map(str, range(4 * len(pcm) // SAMPLE_RATE))) + "."
+        return counted if self.text is None else self.text
 
     async def hear(self, *stretches: float) -> None:
         """Hear speech of so many seconds, or silence of as many where the number is negative."""
@@ -59,15 +60,31 @@ class Bench:
 
 
 async def test_a_sentence_has_interims_and_one_final() -> None:
-    """They come about every half second, the final once, and then the turn is over."""
+    """They come about every quarter of a second, the final once; then the turn is over."""
     bench = Bench()
     await bench.hear(-0.5, 3, -1)
     assert isinstance(bench.events[0], SpeechBegan)
-    assert 5 <= len(bench.words) - 1 <= 8
+    assert 9 <= len(bench.words) - 1 <= 15
     assert [words.final for words in bench.words] == [False] * (len(bench.words) - 1) + [True]
     assert isinstance(bench.events[-1], TurnEnded)
     assert bench.finals[0].began == pytest.approx(0.2 * SAMPLE_RATE, abs=2 * WINDOW)
     assert bench.finals[0].ended == pytest.approx(3.5 * SAMPLE_RATE, abs=2 * WINDOW)
+
+
+async def test_words_wait_for_the_next_hypothesis_but_not_long() -> None:
+    """Half a word is not shown; when the decoder has no time, what there is must do."""
+    bench = Bench(text="I am hung")
+    while not bench.words:
+        await bench.hear(0.032)
+    bench.text = "I am hungry, very"
+    while len(bench.words) < 2:
+        await bench.hear(0.032)
+    assert [words.text for words in bench.words] == ["I", "I am"]
+    bench.ear._interval = SAMPLE_RATE
+    await bench.hear(0.4)
+    assert len(bench.words) == 2
+    await bench.hear(0.1)
+    assert [words.text for words in bench.words][2:] == ["I am hungry, very"]
 
 
 async def test_a_final_comes_soon_after_the_voice() -> None:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from agent_bridge.agent.speech.agreement import Agreement
 from agent_bridge.agent.speech.wording import asks_for_more, has_words
 
 SAMPLE_RATE: Final = 16_000
@@ -48,6 +49,8 @@ _EARLY: Final = _windows(0.1)
 """While there are no words yet, interims are tried this often: they are what interrupts a reply."""
 _FIRST_LOOK: Final = _windows(0.16)
 _EARLY_UNTIL: Final = _windows(0.6)
+_HOLD: Final = _windows(0.45)
+"""Words on which hypotheses do not agree yet wait so long for the next one."""
 _BREATHER: Final = 1.5
 """How many times as long as the last interim took it must be until the next one is begun."""
 _LONGEST_BREATHER: Final = _windows(1.5)
@@ -102,6 +105,12 @@ class _Utterance:
         self.voice = len(windows)
         """Windows up to the last that was speech."""
         self.text = ""
+        """The newest hypothesis that has words."""
+        self.agreement = Agreement()
+        self.told = ""
+        """The interim that was told last."""
+        self.hypothesis_at = 0
+        """How much had been spoken when it came."""
         self.looked = 0
         """How much had been spoken when it was last decoded."""
         self.decoding: asyncio.Task[None] | None = None
@@ -141,7 +150,7 @@ class Ear:
         decode: Decode,
         tell: Callable[[Event], None],
         *,
-        interval: float = 0.5,
+        interval: float = 0.25,
     ) -> None:
         self._detector = detector
         self._decode = decode
@@ -234,6 +243,11 @@ class Ear:
             self._cut(utterance)
         elif self._silence == _PAUSE:
             self._guess(utterance)
+        elif (
+            utterance.spoken >= utterance.hypothesis_at + _HOLD and not utterance.agreement.is_whole
+        ):
+            utterance.agreement.show_all()
+            self._show(utterance)
         elif self._is_due(utterance) and (utterance.decoding is None or utterance.decoding.done()):
             utterance.looked = utterance.spoken
             utterance.decoding = asyncio.create_task(self._interim(utterance))
@@ -255,7 +269,7 @@ class Ear:
 
     async def _guessed(self, utterance: _Utterance) -> str:
         text = await self._decode(utterance.sound(), True)
-        self._show(utterance, text)
+        self._suppose(utterance, text)
         return text
 
     async def _interim(self, utterance: _Utterance) -> None:
@@ -264,11 +278,20 @@ class Ear:
         text = await self._decode(utterance.sound(), False)
         # A machine that is busy gets fewer interims to decode, so that finals stay quick.
         self._breather = min(_windows(_BREATHER * (loop.time() - began)), _LONGEST_BREATHER)
-        self._show(utterance, text)
+        self._suppose(utterance, text)
 
-    def _show(self, utterance: _Utterance, text: str) -> None:
-        if has_words(text) and text != utterance.text and utterance is self._utterance:
+    def _suppose(self, utterance: _Utterance, text: str) -> None:
+        """Take a hypothesis, and show what it agrees on with the one before."""
+        if has_words(text):
             utterance.text = text
+            utterance.hypothesis_at = utterance.spoken
+            utterance.agreement.take(text)
+            self._show(utterance)
+
+    def _show(self, utterance: _Utterance) -> None:
+        text = utterance.agreement.shown
+        if has_words(text) and text != utterance.told and utterance is self._utterance:
+            utterance.told = text
             self._tell(Words(text, False, utterance.began, utterance.ended))
 
     def _cut(self, utterance: _Utterance) -> None:

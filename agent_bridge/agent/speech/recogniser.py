@@ -49,7 +49,7 @@ class LocalRecogniser(stt.STT[str]):
         *,
         model: str,
         language: str,
-        interval: float = 0.5,
+        interval: float = 0.25,
     ) -> None:
         super().__init__(
             capabilities=stt.STTCapabilities(

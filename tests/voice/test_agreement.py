@@ -1,0 +1,125 @@
+"""Interims that can be read: words on which hypotheses agree, and few that are taken back."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from agent_bridge.agent.speech.agreement import Agreement
+from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from tests.speech import RATE, cards, plain, sentences, silence
+from tests.voice.test_recognition import KINDS, recognise
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "shown"),
+    [
+        (["And the."], ["And"]),
+        (["And the.", "And Mr. John."], ["And", "And"]),
+        (["And Mr.", "And Mr. John.", "and mr John Dashwood"], ["And", "And Mr", "and mr John"]),
+        (["How less", "I'd less to", "I'd less to be."], ["How", "How", "I'd less to"]),
+        (["I was there,", "I was there."], ["I", "I was there"]),
+        (["one two three", "one two three", "one"], ["one", "one two three", "one two three"]),
+        (["one two three", "one two three", "one TWO four", "one two four"],
+         ["one", "one two three", "one two three", "one two four"]),
+        (["今天 天气", "今天 天气 很好"], ["今天", "今天 天气"]),
+        (["— and", "and"], ["—", "—"]),
+    ],
+)  # fmt: skip
+def test_words_are_shown_on_which_two_hypotheses_agree(
+    hypotheses: list[str], shown: list[str]
+) -> None:
+    """Whatever their case and punctuation; of the first one a word, and what is shown stays."""
+    agreement, seen = Agreement(), []
+    for text in hypotheses:
+        agreement.take(text)
+        seen.append(agreement.shown)
+    assert seen == shown
+
+
+def test_the_rest_can_be_shown_without_agreement() -> None:
+    """When nothing else comes; what comes then still counts."""
+    agreement = Agreement()
+    agreement.take("I went to the market.")
+    before = agreement.is_whole
+    agreement.show_all()
+    assert (before, agreement.is_whole) == (False, True)
+    assert agreement.shown == "I went to the market."
+    agreement.take("I went to the meeting today")
+    assert agreement.shown == "I went to the market."
+    agreement.take("I went to the meeting today, and")
+    assert agreement.shown == "I went to the meeting today"
+
+
+@dataclass
+class Reading:
+    """What a reader saw of some recordings."""
+
+    taken_back: int
+    """Words that were shown and then changed or removed."""
+    lasting: list[list[float]]
+    """For each recording and word: seconds until it was shown and stayed."""
+
+
+async def read(recogniser: LocalRecogniser) -> Reading:
+    """Play all recordings to a recogniser, and follow what it shows."""
+    reading = Reading(0, [])
+    for clip in (*sentences(), *cards()):
+        events = await recognise(recogniser, np.concatenate([clip.pcm, silence(1)]))
+        settled: list[str] = []
+        shown: list[str] = []
+        since: list[float] = []
+        for at, event in events:
+            if not event.alternatives:
+                continue
+            words = settled + plain(event.alternatives[0].text).split()
+            stays = _alike(shown, words)
+            reading.taken_back += len(shown) - stays
+            shown, since = words, since[:stays] + [at] * (len(words) - stays)
+            if event.type is KINDS.FINAL_TRANSCRIPT:
+                settled = words
+        reading.lasting.append(since)
+    return reading
+
+
+def _alike(some: Sequence[str], others: Sequence[str]) -> int:
+    pairs = zip(some, others, strict=False)
+    return next(
+        (at for at, (one, other) in enumerate(pairs) if one != other), min(len(some), len(others))
+    )
+
+
+@pytest.mark.sample_clock
+@pytest.mark.usefixtures("clock")
+async def test_few_words_of_real_speech_are_taken_back(
+    recogniser: LocalRecogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of what it was when each hypothesis was shown, every 0.5 s; words come as early."""
+    parts = recogniser.decoders, recogniser.new_detector
+    steady = await read(LocalRecogniser(*parts, model="", language="en"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Agreement, "take", _shows_everything)
+        raw = await read(LocalRecogniser(*parts, model="", language="en", interval=0.5))
+
+    minutes = sum(len(clip.pcm) for clip in (*sentences(), *cards())) / RATE / 60
+    pairs = [
+        (new, old)
+        for news, olds in zip(steady.lasting, raw.lasting, strict=True)
+        if len(news) == len(olds)
+        for new, old in zip(news, olds, strict=True)
+    ]
+    delays = [new - old for new, old in pairs]
+    print(
+        f"Words taken back a minute: {raw.taken_back / minutes:.0f} before, "
+        f"{steady.taken_back / minutes:.0f} now; {len(delays)} words come "
+        f"{statistics.mean(delays) * 1e3:+.0f} ms on average."
+    )
+    assert len(delays) > 60
+    assert steady.taken_back <= raw.taken_back / 3
+    assert statistics.mean(delays) <= 0.15
+
+
+def _shows_everything(agreement: Agreement, text: str) -> None:
+    agreement.shown = agreement._newest = text
