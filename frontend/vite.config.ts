@@ -2,6 +2,7 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
 import { compressed } from "./scripts/compressed.ts";
+import { texts } from "./scripts/texts.ts";
 
 /** The server that `npm run dev` talks to: the one that `make dev` starts. */
 const server = `http://127.0.0.1:${process.env["VOXQL_PORT"] || "8000"}`;
@@ -12,7 +13,7 @@ const proxied = { target: server, headers: { origin: server }, ws: true, changeO
 export default defineConfig({
   // Of the page's <base>: the server may live under a path.
   base: "./",
-  plugins: [react(), compressed()],
+  plugins: [react(), texts(), compressed()],
   server: {
     proxy: { "/graphql": proxied, "/audio": proxied },
   },
@@ -21,6 +22,8 @@ export default defineConfig({
     // A data: URL would need a hole in the Content-Security-Policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Texts go to the chunk that shows them; their module would be in the first load, whole.
+    rolldownOptions: { optimization: { inlineConst: { mode: "all", pass: 3 } } },
     // LiveKit's client, which is fetched only where a connection goes through a room.
     chunkSizeWarningLimit: 600,
   },

@@ -264,15 +264,15 @@ describe("New Chat", () => {
       const [first] = scene.send({ type, key: "key-2" });
       scene.answer({ type: "requestFailed", failure: failure("signed-out") });
       scene.send({ type: "signedOut" });
-      expect(told(scene)).toContain("You are signed out.");
+      expect(told(scene)).toContain("You're signed out.");
 
       scene.send({ type: "signedIn" });
 
-      expect(told(scene)).toMatch(/^You were signed out, .* not saved yet/);
+      expect(told(scene)).toMatch(/^You were signed out, .* isn't saved yet/);
       expect(isBusy(scene.state)).toBe(false);
       expect(scene.send({ type: "retryRequest" })[0]).toEqual(first);
       scene.answer({ type: "requestFailed", failure: failure("signed-out") });
-      expect(told(scene)).toContain("You are signed out.");
+      expect(told(scene)).toContain("You're signed out.");
     },
   );
 

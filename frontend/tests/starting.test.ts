@@ -131,7 +131,7 @@ describe("an agent that does not come", () => {
     scene.answer(failed);
 
     expect(pendingStep(scene.state)).toBe("retry");
-    expect(status(scene.state)).toEqual({ tone: "problem", text: "Agent not available" });
+    expect(status(scene.state)).toEqual({ tone: "problem", text: "Agent unavailable" });
   });
 
   it("is asked for again once, however often Retry is clicked", () => {

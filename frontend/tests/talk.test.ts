@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 
 import { isReady, pendingStep, type Session } from "../src/conversation/state.ts";
 import { isTooLong } from "../src/conversation/transcript.ts";
-import { MICROPHONE, status } from "../src/conversation/words.ts";
+import { status } from "../src/conversation/words.ts";
+import * as texts from "../src/texts.ts";
 import { connection, failure, Scene, session, utterance } from "./scene.ts";
 
 const FENCED = 4409;
@@ -249,8 +250,8 @@ describe("the microphone", () => {
 
       scene.send({ type: "microphoneFailed", problem });
 
-      expect(MICROPHONE[problem].way).toMatch(/[Tt]yping works/);
-      expect(new Set(Object.values(MICROPHONE).map(({ what }) => what)).size).toBe(5);
+      expect(texts.microphone[problem].way).toMatch(/[Tt]yping works/);
+      expect(new Set(Object.values(texts.microphone).map(({ what }) => what)).size).toBe(5);
       expect(isReady(scene.state)).toBe(true);
       scene.send({ type: "retryMicrophone" });
       expect(scene.did).toEqual(["openMicrophone"]);

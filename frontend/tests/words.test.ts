@@ -76,7 +76,7 @@ describe("an agent that is gone", () => {
 
     expect(status(scene.state)).toEqual({ tone: "busy", text: "Waiting for the agent…" });
     expect(invitation(scene.state)).toBe("Type here meanwhile");
-    expect(nothingYet(scene.state).way).toBe("You can speak as soon as the agent is here.");
+    expect(nothingYet(scene.state).way).toBe("You can speak as soon as the agent joins.");
   });
 });
 
@@ -97,7 +97,7 @@ describe("an agent that can't be had", () => {
     const scene = new Scene().talking();
     scene.update({ status: "FAILED", version: 3, failure: NO_WORKER });
 
-    expect(status(scene.state).text).toBe("Agent not available");
+    expect(status(scene.state).text).toBe("Agent unavailable");
     expect(invitation(scene.state)).toBe("No agent yet");
     expect(nothingYet(scene.state).what).toBe("No agent yet");
   });
@@ -113,9 +113,9 @@ describe("a conversation on another page", () => {
     told.push(stillTalking(scene.state));
 
     expect(told).toEqual([
-      "You are still talking with the agent.",
-      "You are muted, and your conversation still goes on.",
-      "Your conversation still goes on.",
+      "You're still talking with the agent.",
+      "You're muted. Your conversation is still active.",
+      "Your conversation is still active.",
     ]);
   });
 });

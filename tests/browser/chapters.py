@@ -152,7 +152,7 @@ async def nothing_is_lost(person: Person, message: str, said: str = "young man")
     await expect(alert).to_contain_text("Nothing is lost")
     await expect(person.finals.filter(has_text=said)).to_have_count(1)
     await expect(person.new_chat).to_be_enabled()
-    return alert.get_by_role("button", name="Retry")
+    return alert.get_by_role("button", name="Try again")
 
 
 async def a_blocked_save_is_repeated(person: Person, said: str) -> str:
@@ -161,7 +161,7 @@ async def a_blocked_save_is_repeated(person: Person, said: str) -> str:
     asked = person.asked.count("StartNewChat")
     async with person.answered(blocked, operation="StartNewChat"):
         await person.new_chat.click()
-        retry = await nothing_is_lost(person, "The server can't be reached", said)
+        retry = await nothing_is_lost(person, "Can't reach the server", said)
         assert person.asked.count("StartNewChat") == asked + 3
     assert person.session_id == first
     await retry.click()
@@ -185,7 +185,7 @@ async def sees_one_notice(person: Person, text: str) -> None:
 async def a_microphone_that_is_unplugged_can_be_plugged_in_again(person: Person) -> None:
     """The page says so in mid-conversation, typing goes on, and "Try again" hears again."""
     await person.page.evaluate("window.unplug()")
-    await sees_one_notice(person, "The microphone was unplugged.")
+    await sees_one_notice(person, "Your microphone was unplugged.")
     await types_and_is_answered(person)
 
     await person.page.locator(".notice").get_by_role("button", name="Try again").click()
@@ -222,7 +222,9 @@ async def the_second_window_takes_over(person: Person, other: Person) -> None:
     """Sound belongs to the one that asked for it last; both show every word."""
     await other.page.get_by_role("button", name="Talk here", exact=True).click()
     await other.is_listened_to()
-    await expect(person.page.get_by_text("You talk in another window now.")).to_be_visible()
+    await expect(
+        person.page.get_by_text("This conversation is active in another window.")
+    ).to_be_visible()
     await other.page.get_by_label("Type instead of speaking").fill("from the other window")
     await other.page.keyboard.press("Enter")
     await expect(person.finals.filter(has_text="from the other window")).to_have_count(1)

@@ -74,7 +74,7 @@ class Person:
     async def comes_as_guest(self) -> None:
         """Open the page and enter with one click."""
         await self.page.goto(self.url)
-        await self.page.get_by_role("button", name="Continue as a guest").first.click()
+        await self.page.get_by_role("button", name="Continue as guest").first.click()
         await self.page.get_by_role("button", name="Start talking").wait_for()
 
     async def starts_talking(self) -> str:

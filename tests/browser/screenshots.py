@@ -47,7 +47,7 @@ async def _take(url: str, folder: Path, scratch: Path) -> None:
         page = person.page
         await page.set_viewport_size({"width": 1280, "height": 800})
         await page.goto(url)
-        await page.get_by_role("button", name="Continue as a guest").first.wait_for()
+        await page.get_by_role("button", name="Continue as guest").first.wait_for()
         await _shoot(page, folder, "welcome")
         await person.comes_as_guest()
         await _shoot(page, folder, "start")
@@ -78,7 +78,7 @@ async def _typed_conversations(person: Person) -> None:
     for number, title in enumerate(("Farewell", "Some arithmetic", "First words")):
         row = page.locator(".row").nth(number)
         await row.hover()
-        await row.get_by_role("button", name="More about").click()
+        await row.get_by_role("button", name="Options for").click()
         await page.get_by_role("menuitem", name="Rename").click()
         await expect(page.get_by_label("Title")).to_be_focused()
         await page.get_by_label("Title").fill(title)
@@ -95,7 +95,7 @@ async def _the_rest(person: Person, folder: Path) -> None:
     await page.get_by_role("button", name="Start talking").wait_for()
     await page.locator(".row-link").first.click()
     await page.get_by_text("End of the conversation").wait_for()
-    await page.get_by_label("Search what was said").fill("woman")
+    await page.get_by_label("Search conversations").fill("woman")
     await page.locator("mark").first.wait_for()
     await _shoot(page, folder, "search")
     await page.goto(f"{person.url}/settings")

@@ -54,10 +54,10 @@ async def test_no_page_keeps_anybody_out(
     person = await visit(answering.url, viewport={"width": width, "height": 800})
     page = person.page
     await page.goto(person.url)
-    await page.get_by_role("button", name="Create an account").click()
+    await page.get_by_role("button", name="Create account").click()
     await page.get_by_label("E-mail").wait_for()
     await is_fine(person)
-    await page.get_by_role("button", name="Continue as a guest").click()
+    await page.get_by_role("button", name="Continue as guest").click()
     await page.get_by_role("button", name="Start talking").wait_for()
     await is_fine(person)
     session = await person.starts_talking()
@@ -65,13 +65,13 @@ async def test_no_page_keeps_anybody_out(
     await expect(person.answers).to_have_count(1)
     await is_fine(person)
     await page.keyboard.press("Control+k")
-    await page.get_by_role("button", name="More about").first.click()
+    await page.get_by_role("button", name="Options for").first.click()
     await page.get_by_role("menuitem", name="Delete").click()
     await page.get_by_role("dialog").wait_for()
     await is_fine(person)
     await page.keyboard.press("Escape")
     await page.goto(f"{person.url}/settings")
-    await page.get_by_text("A program that sends one").wait_for()
+    await page.get_by_text("Programs use a token").wait_for()
     await page.get_by_role("region", name="Your conversation").wait_for()
     await is_fine(person)
     await page.keyboard.press("Control+/")
@@ -84,7 +84,7 @@ async def test_no_page_keeps_anybody_out(
     await person.reads(session)
     await is_fine(person)
     await page.goto(f"{person.url}/no/such/page")
-    await page.get_by_text("There is no such page").wait_for()
+    await page.get_by_text("This page doesn't exist").wait_for()
     await is_fine(person)
 
 
@@ -124,7 +124,7 @@ async def test_no_trouble_keeps_anybody_out(
         notice = page.get_by_role("alert").filter(has_text="Nothing is lost")
         await notice.wait_for()
     await is_fine(person)
-    await notice.get_by_role("button", name="Retry").click()
+    await notice.get_by_role("button", name="Try again").click()
     await person.is_listened_to(other_than=session)
 
     await page.keyboard.press("Control+k")
@@ -132,16 +132,16 @@ async def test_no_trouble_keeps_anybody_out(
     await page.locator("mark").first.wait_for()
     await is_fine(person)
 
-    await page.get_by_role("button", name="More about").click()
+    await page.get_by_role("button", name="Options for").click()
     await page.get_by_role("menuitem", name="Rename").click()
     await expect(page.get_by_label("Title")).to_be_focused()
     await is_fine(person)
-    note = page.locator(".toast").filter(has_text="Not renamed.")
+    note = page.locator(".toast").filter(has_text="Couldn't rename this.")
     async with person.answered(broken, operation="RenameSession"):
         await page.get_by_label("Title").fill("Not to be")
         await page.keyboard.press("Enter")
         await expect(note).to_have_count(1)
-    retry = note.get_by_role("button", name="Retry")
+    retry = note.get_by_role("button", name="Try again")
     await expect(retry).to_be_visible()
     await is_fine(person)
     # On a narrow page the history covers the rest; what is closed with it is not the note.
@@ -156,7 +156,7 @@ async def test_no_trouble_keeps_anybody_out(
 
     unknown = session[:-4] + ("aaaa" if not session.endswith("aaaa") else "bbbb")
     for address, title in (
-        (await of_somebody_else(person.url), "Not yours"),
+        (await of_somebody_else(person.url), "No access"),
         (unknown, "Not found"),
     ):
         await page.goto(f"{person.url}/c/{address}")
@@ -172,7 +172,7 @@ async def test_the_whole_way_can_be_gone_by_keys_alone(
     person = await visit(answering.url)
     page, keyboard = person.page, person.page.keyboard
     await page.goto(person.url)
-    await page.get_by_role("button", name="Continue as a guest").wait_for()
+    await page.get_by_role("button", name="Continue as guest").wait_for()
 
     async def tab_to(name: str) -> None:
         for _ in range(40):
@@ -184,7 +184,7 @@ async def test_the_whole_way_can_be_gone_by_keys_alone(
             await keyboard.press("Tab")
         raise AssertionError(f"Tab does not lead to {name!r}")
 
-    await tab_to("Continue as a guest")
+    await tab_to("Continue as guest")
     await keyboard.press("Enter")
     await page.get_by_role("button", name="Start talking").wait_for()
     await tab_to("Start talking")
@@ -201,12 +201,12 @@ async def test_the_whole_way_can_be_gone_by_keys_alone(
     await keyboard.type("alone")
     await expect(page.locator("mark").first).to_have_text("alone")
     # A piece of the page that comes later, and lies on the way.
-    await expect(page.get_by_role("button", name="More about")).to_have_count(1)
+    await expect(page.get_by_role("button", name="Options for")).to_have_count(1)
     await keyboard.press("Tab")
     await keyboard.press("Enter")
     await page.wait_for_url(f"**/c/{first}")
     await page.get_by_text("End of the conversation").wait_for()
-    await tab_to("More about")
+    await tab_to("Options for")
     await keyboard.press("Enter")
     await expect(page.get_by_role("menuitem", name="Rename")).to_be_focused()
     await keyboard.press("Enter")
@@ -227,7 +227,7 @@ async def test_the_whole_way_can_be_gone_by_keys_alone(
     await keyboard.press("Enter")
     await page.get_by_role("button", name="Start talking").wait_for()
     await keyboard.press("Control+k")
-    await tab_to("More about By keys")
+    await tab_to("Options for By keys")
     await keyboard.press("Enter")
     await expect(page.get_by_role("menuitem", name="Rename")).to_be_focused()
     await keyboard.press("ArrowDown")
@@ -235,6 +235,6 @@ async def test_the_whole_way_can_be_gone_by_keys_alone(
     await keyboard.press("Enter")
     await page.get_by_role("dialog").wait_for()
     await tab_to("Delete")
-    await expect(page.get_by_role("button", name="Delete", exact=True)).to_be_focused()
+    await expect(page.get_by_role("button", name="Delete conversation")).to_be_focused()
     await keyboard.press("Enter")
     await expect(person.rows).to_have_count(0)

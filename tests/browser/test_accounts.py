@@ -46,7 +46,7 @@ async def test_a_guest_who_signs_up_keeps_everything(
     page = person.page
     session = await has_typed(person, "said as a guest")
     await page.get_by_role("link", name="Guest", exact=True).click()
-    await page.get_by_role("button", name="Create an account").click()
+    await page.get_by_role("button", name="Create account").click()
     await fills_in(person, email, "Create account")
     await expect(page.get_by_text(f"Signed in as {email}.")).to_be_visible()
     await expect(person.focused).to_have_count(1)
@@ -54,14 +54,14 @@ async def test_a_guest_who_signs_up_keeps_everything(
 
     await page.goto(f"{person.url}/settings")
     await page.get_by_role("button", name="Sign out").click()
-    await expect(page.get_by_role("status").filter(has_text="You are signed out.")).to_be_visible()
+    await expect(page.get_by_role("status").filter(has_text="You're signed out.")).to_be_visible()
     await expect(person.focused).to_have_id("main")
     await expect(person.rows).to_have_count(0)
     await page.get_by_role("button", name="Sign in", exact=True).click()
     await fills_in(person, email, "Sign in")
 
     await expect(person.rows).to_have_count(1)
-    await expect(page.get_by_text("You are signed out.")).to_have_count(0)
+    await expect(page.get_by_text("You're signed out.")).to_have_count(0)
     await expect(person.focused).to_have_accessible_name("Start talking")
 
 
@@ -73,14 +73,14 @@ async def test_a_guest_who_signs_in_brings_the_conversations_along(
     owner = await visit(answering.url)
     await has_typed(owner, "said at home")
     await owner.page.get_by_role("link", name="Guest", exact=True).click()
-    await owner.page.get_by_role("button", name="Create an account").click()
+    await owner.page.get_by_role("button", name="Create account").click()
     await fills_in(owner, email, "Create account")
     await expect(owner.page.get_by_text(f"Signed in as {email}.")).to_be_visible()
 
     guest = await visit(answering.url)
     await has_typed(guest, "said on the way")
     await guest.page.get_by_role("link", name="Guest", exact=True).click()
-    await guest.page.get_by_role("button", name="I have one").click()
+    await guest.page.get_by_role("button", name="Sign in").click()
     await fills_in(guest, email, "Sign in")
 
     await expect(guest.page.get_by_text(f"Signed in as {email}.")).to_be_visible()
@@ -111,18 +111,18 @@ async def test_what_is_deleted_is_gone_everywhere(answering: ServerProcess, visi
 
     async def ask() -> None:
         await page.locator(".row").hover()
-        await page.get_by_role("button", name="More about to be deleted").click()
+        await page.get_by_role("button", name="Options for to be deleted").click()
         await page.get_by_role("menuitem", name="Delete").click()
 
     await ask()
     dialog = page.get_by_role("dialog", name="Delete this conversation?")
-    await expect(dialog).to_contain_text("“to be deleted” with")
-    await dialog.get_by_role("button", name="Keep it").click()
+    await expect(dialog).to_contain_text("“to be deleted” (2 lines)")
+    await dialog.get_by_role("button", name="Cancel").click()
     await expect(dialog).to_have_count(0)
-    await expect(person.focused).to_have_accessible_name("More about to be deleted")
+    await expect(person.focused).to_have_accessible_name("Options for to be deleted")
     await ask()
     await page.evaluate(NOTES)
-    await dialog.get_by_role("button", name="Delete", exact=True).click()
+    await dialog.get_by_role("button", name="Delete conversation").click()
 
     await expect(person.rows).to_have_count(0)
     await expect(other.rows).to_have_count(0)
@@ -155,12 +155,12 @@ async def test_the_focus_is_never_nowhere(answering: ServerProcess, visit: Visit
     await page.get_by_role("button", name="End", exact=True).click()
     await page.get_by_role("button", name="Start talking").wait_for()
     await expect(person.focused).to_have_accessible_name("Start talking")
-    await page.get_by_role("button", name="Close the history").first.click()
-    await expect(person.focused).to_have_accessible_name("Open the history")
+    await page.get_by_role("button", name="Close history").first.click()
+    await expect(person.focused).to_have_accessible_name("Open history")
     await page.keyboard.press("Enter")
-    await expect(person.focused).to_have_accessible_name("Close the history")
+    await expect(person.focused).to_have_accessible_name("Close history")
     await page.locator(".row").hover()
-    await page.get_by_role("button", name="More about").click()
+    await page.get_by_role("button", name="Options for").click()
     await page.get_by_role("menuitem", name="Rename").click()
     await expect(page.get_by_label("Title")).to_be_focused()
     await page.keyboard.type("Another name")

@@ -76,7 +76,7 @@ async def test_a_draft_is_not_found_by_whoever_comes_next(
 
     await page.get_by_role("link", name="Guest", exact=True).click()
     await page.get_by_role("button", name="Sign out").click()
-    await page.get_by_role("button", name="Continue as a guest").click()
+    await page.get_by_role("button", name="Continue as guest").click()
     await person.starts_talking()
 
     await expect(person.field).to_have_value("")

@@ -37,8 +37,8 @@ async def test_who_may_not_have_the_microphone_types(
     person = await visit("", may_use_microphone=False)
     for server in over_both:
         await moves_to(person, server)
-        await sees_one_notice(person, "The microphone is blocked for this page.")
-        await sees_one_notice(person, "Allow it in the browser")
+        await sees_one_notice(person, "Your microphone is blocked for this page.")
+        await sees_one_notice(person, "Allow it next to the address")
 
         await types_and_is_answered(person)
 
@@ -55,15 +55,15 @@ async def test_who_has_no_microphone_types(
     person = await visit("", has_microphone=False, flags=flags)
     for server in over_both:
         await moves_to(person, server)
-        await sees_one_notice(person, "No microphone was found.")
+        await sees_one_notice(person, "No microphone found.")
 
         await person.page.get_by_role("button", name="Try again").click()
-        await sees_one_notice(person, "No microphone was found.")
+        await sees_one_notice(person, "No microphone found.")
         await types_and_is_answered(person)
 
         await person.page.reload()
         await person.is_listened_to()
-        await sees_one_notice(person, "No microphone was found.")
+        await sees_one_notice(person, "No microphone found.")
 
 
 async def test_a_page_that_is_not_secure_is_typed_on(visit: Visit, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ async def test_a_page_that_is_not_secure_is_typed_on(visit: Visit, tmp_path: Pat
         assert not await person.page.evaluate("isSecureContext")
         await person.starts_talking()
 
-        await sees_one_notice(person, "This page is not secure")
+        await sees_one_notice(person, "This page isn't secure")
         await types_and_is_answered(person)
 
 
@@ -107,8 +107,8 @@ async def test_a_browser_that_wants_a_click_first_gets_one(
     await person.page.reload()
     await person.is_listened_to()
 
-    await sees_one_notice(person, "The browser waits for a click")
-    await person.page.get_by_role("button", name="Hear the agent").click()
+    await sees_one_notice(person, "Click to turn on sound.")
+    await person.page.get_by_role("button", name="Turn on sound").click()
 
     await expect(person.page.locator(".notice")).to_have_count(0)
     await person.page.evaluate("states.length = 0")
@@ -127,7 +127,7 @@ async def test_a_network_that_is_gone_is_said_and_goes_on_when_it_is_back(
     await person.types("before")
 
     await person.context.set_offline(True)
-    banner = person.page.get_by_text("You are offline.")
+    banner = person.page.get_by_text("You're offline.")
     await expect(banner).to_be_visible()
     await expect(person.finals).to_have_text("before")
 

@@ -38,7 +38,7 @@ async def test_a_save_that_fails_in_three_ways_is_repeated_until_it_works(
 
     async with person.answered(blocked, operation="StartNewChat"):
         await person.new_chat.click()
-        retry = await nothing_is_lost(person, "The server can't be reached")
+        retry = await nothing_is_lost(person, "Can't reach the server")
         assert person.asked.count("StartNewChat") == 1 + 3
 
     async with person.answered(broken, operation="StartNewChat"):
@@ -105,7 +105,7 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
         await person.hears_himself_say("young man")
         async with person.answered(killed, operation="StartNewChat"):
             await person.new_chat.click()
-            retry = await nothing_is_lost(person, "The server can't be reached")
+            retry = await nothing_is_lost(person, "Can't reach the server")
             assert why_ended(server) == (["SAVED", None] if is_done else [None])
 
             server.environment["VOXQL_PORT"] = str(urlsplit(server.url).port)
@@ -114,8 +114,8 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
             await retry.click()
             if is_done:
                 agent.comes = True
-                alert = person.page.get_by_role("alert").filter(has_text="The agent is not")
-                await alert.get_by_role("button", name="Retry").click()
+                alert = person.page.get_by_role("alert").filter(has_text="The agent couldn't")
+                await alert.get_by_role("button", name="Try again").click()
             await person.is_listened_to(other_than=first)
 
         assert len(keys) == 3 + 1
@@ -138,14 +138,14 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
         agent.comes = False
         await person.page.get_by_role("button", name="Start talking").click()
         await person.sees("Waiting for the agent…")
-        alert = person.page.get_by_role("alert").filter(has_text="The agent is not available.")
-        await expect(alert).to_contain_text("Try again, or in a while.")
+        alert = person.page.get_by_role("alert").filter(has_text="The agent couldn't join.")
+        await expect(alert).to_contain_text("Try again in a moment.")
         await expect(person.page.locator(".notice")).to_have_count(1)
         await expect(person.page.get_by_role("heading", name="No agent yet")).to_be_visible()
         await expect(person.page.get_by_label("Type instead of speaking")).not_to_be_editable()
 
         agent.comes = True
-        await alert.get_by_role("button", name="Retry").click()
+        await alert.get_by_role("button", name="Try again").click()
         session = await person.is_listened_to()
         await expect(alert).to_have_count(0)
         agent.hears(session, SAID)
@@ -162,9 +162,9 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
         await expect(line).to_have_attribute("data-final", "false")
         # The agent that is asked for next does not come either.
         await expect(alert).to_be_visible()
-        await expect(person.state).to_have_text("Agent not available")
+        await expect(person.state).to_have_text("Agent unavailable")
         agent.comes = True
-        await alert.get_by_role("button", name="Retry").click()
+        await alert.get_by_role("button", name="Try again").click()
         await expect(alert).to_have_count(0)
         assert await person.is_listened_to() == session
         agent.hears(session, "another listens")
@@ -181,16 +181,16 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
 async def test_nobody_reaches_another_persons_conversation_by_its_address(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """Somebody else sees "Not yours", a stranger the entrance, and a wrong address "Not found"."""
+    """Somebody else sees "No access", a stranger the entrance, and a wrong address "Not found"."""
     owner = await visit(answering.url)
     session = await has_typed(owner)
     other = await visit(answering.url)
 
     await other.page.goto(f"{other.url}/c/{session}")
-    await expect(other.page.get_by_role("button", name="Continue as a guest")).to_be_visible()
+    await expect(other.page.get_by_role("button", name="Continue as guest")).to_be_visible()
     await expect(other.page.get_by_text("young man")).to_have_count(0)
-    await other.page.get_by_role("button", name="Continue as a guest").click()
-    await expect(other.page.get_by_role("heading", name="Not yours").first).to_be_visible()
+    await other.page.get_by_role("button", name="Continue as guest").click()
+    await expect(other.page.get_by_role("heading", name="No access").first).to_be_visible()
     await expect(other.page.get_by_text("young man")).to_have_count(0)
 
     unknown = session[:-4] + ("aaaa" if not session.endswith("aaaa") else "bbbb")

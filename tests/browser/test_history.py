@@ -38,13 +38,13 @@ async def another_page(person: Person) -> Person:
 
 async def chooses(page: Page, way: str) -> None:
     await page.locator(".row").first.hover()
-    await page.get_by_role("button", name="More about").first.click()
+    await page.get_by_role("button", name="Options for").first.click()
     await page.get_by_role("menuitem", name=way).click()
 
 
 async def deletes(page: Page) -> None:
     await chooses(page, "Delete")
-    await page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete conversation").click()
 
 
 def heading(page: Page) -> Locator:
@@ -114,7 +114,7 @@ async def test_who_deletes_what_goes_on_can_begin_anew(
     await person.types("said once")
 
     await deletes(person.page)
-    await expect(heading(person.page)).to_have_text("New Conversation")
+    await expect(heading(person.page)).to_have_text("New conversation")
     await expect(person.page).to_have_url(f"{person.url}/")
     await person.page.get_by_role("button", name="Start talking").click()
 
@@ -134,7 +134,7 @@ async def test_a_window_notices_that_somebody_has_signed_out_in_another(
     await person.page.goto(f"{person.url}/settings")
     await person.page.get_by_role("button", name="Sign out").click()
 
-    await expect(other.page.get_by_role("button", name="Continue as a guest")).to_be_visible()
+    await expect(other.page.get_by_role("button", name="Continue as guest")).to_be_visible()
     await expect(other.page.get_by_text("said once")).to_have_count(0)
 
 
@@ -161,14 +161,14 @@ async def test_a_list_that_can_not_be_had_says_so(answering: ServerProcess, visi
         await page.goto(person.url)
         await expect(failed).to_contain_text("Something went wrong on the server.")
         await expect(person.rows).to_have_count(1)
-        await page.get_by_label("Search what was said").fill("something else")
+        await page.get_by_label("Search conversations").fill("something else")
         await expect(person.rows).to_have_count(0)
         await expect(failed).to_contain_text("Something went wrong on the server.")
-        await page.get_by_label("Search what was said").fill("")
+        await page.get_by_label("Search conversations").fill("")
         await expect(person.rows).to_have_count(1)
         await expect(failed).to_be_visible()
 
-    await failed.get_by_role("button", name="Retry").click()
+    await failed.get_by_role("button", name="Try again").click()
     await expect(failed).to_have_count(0)
     await expect(person.rows).to_have_count(1)
     await expect(person.focused).to_have_count(1)

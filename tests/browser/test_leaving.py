@@ -50,11 +50,11 @@ async def test_a_sign_out_in_another_window_turns_the_microphone_off(
 
     await other.get_by_role("button", name="Sign out").click()
 
-    await person.page.get_by_role("button", name="Continue as a guest").first.wait_for()
+    await person.page.get_by_role("button", name="Continue as guest").first.wait_for()
     assert not await is_heard(person)
     await expect(person.page.get_by_text("Before")).to_have_count(0)
     # The conversation is on the server, and nobody else's.
-    await person.page.get_by_role("button", name="Continue as a guest").first.click()
+    await person.page.get_by_role("button", name="Continue as guest").first.click()
     await person.page.get_by_role("button", name="Start talking").wait_for()
     assert await person.query(f'{{ session(id: "{session}") {{ id }} }}') == {"session": None}
     assert not await is_heard(person)
@@ -68,7 +68,7 @@ async def test_a_sign_out_that_fails_changes_nothing(
     async with person.answered(broken, operation="SignOut"):
         await person.page.get_by_role("link", name="Guest", exact=True).click()
         await person.page.get_by_role("button", name="Sign out").click()
-        await expect(person.page.get_by_role("alert")).to_contain_text("You are still signed in.")
+        await expect(person.page.get_by_role("alert")).to_contain_text("You're still signed in.")
 
     await person.page.go_back()
     assert await person.is_listened_to() == session
@@ -77,7 +77,7 @@ async def test_a_sign_out_that_fails_changes_nothing(
 
     await person.page.get_by_role("link", name="Guest", exact=True).click()
     await person.page.get_by_role("button", name="Sign out").click()
-    await person.page.get_by_role("button", name="Continue as a guest").first.wait_for()
+    await person.page.get_by_role("button", name="Continue as guest").first.wait_for()
     assert not await is_heard(person)
 
 

@@ -133,7 +133,7 @@ async def another_microphone_is_heard_in_the_place_of_the_first(
     person: Person, livekit: LiveKitServer
 ) -> None:
     """It is chosen in mid-conversation; what is said then is said into that one alone."""
-    await person.page.get_by_role("button", name="Choose the microphone").click()
+    await person.page.get_by_role("button", name="Choose microphone").click()
     other = person.page.get_by_role("menuitemradio").last
     name = await other.text_content()
     session = person.session_id
@@ -178,8 +178,8 @@ async def test_a_browser_that_wants_a_click_first_gets_one(
     await person.page.reload()
     await person.is_listened_to()
 
-    await sees_one_notice(person, "The browser waits for a click")
-    await person.page.get_by_role("button", name="Hear the agent").click()
+    await sees_one_notice(person, "Click to turn on sound.")
+    await person.page.get_by_role("button", name="Turn on sound").click()
 
     await expect(person.page.locator(".notice")).to_have_count(0)
     await watches(person)

@@ -73,7 +73,7 @@ async def test_whatever_happens_to_the_way_into_a_room_it_is_entered_again(
     await expect(person.finals.filter(has_text="young man")).to_have_count(1)
 
     await person.context.set_offline(True)
-    await expect(person.page.get_by_text("You are offline.")).to_be_visible()
+    await expect(person.page.get_by_text("You're offline.")).to_be_visible()
     await expect(person.state).to_have_text("Reconnecting…", timeout=IN_TIME_MS)
     await person.context.set_offline(False)
     await is_listened_to_again(livekit, room, person)
@@ -136,7 +136,9 @@ async def test_a_browser_that_forges_a_transcript_changes_nothing(
     await person.page.evaluate((ROOT / LIVEKIT_CLIENT).read_text() + ";0")
     await person.page.evaluate(FORGE, joined["joinSession"]["connection"])
 
-    await expect(person.page.get_by_text("You talk in another window now.")).to_be_visible()
+    await expect(
+        person.page.get_by_text("This conversation is active in another window.")
+    ).to_be_visible()
     await person.page.get_by_role("button", name="Talk here").click()
     await person.is_listened_to()
     await person.types("nothing but the truth")

@@ -51,7 +51,7 @@ class Outage:
 
     @property
     def no_agent(self) -> Locator:
-        return self.person.page.get_by_role("alert").filter(has_text="The agent is not available.")
+        return self.person.page.get_by_role("alert").filter(has_text="The agent couldn't join.")
 
     async def is_heard(self, clip: Clip, words: str) -> None:
         """Say something until it is understood: a room on a full machine may lose sound."""
@@ -102,15 +102,15 @@ async def without_a_worker_retry_brings_the_one_that_comes_late(outage: Outage) 
     await person.sees("Waiting for the agent…")
 
     alert = outage.no_agent
-    await expect(alert).to_contain_text("It did not come in time.", timeout=IN_TIME_MS)
+    await expect(alert).to_contain_text("It took too long.", timeout=IN_TIME_MS)
     await expect(person.page.locator(".notice")).to_have_count(1)
-    await expect(person.state).to_have_text("Agent not available")
+    await expect(person.state).to_have_text("Agent unavailable")
     await expect(person.page.get_by_role("heading", name="No agent yet")).to_be_visible()
     await expect(person.field).not_to_be_editable()
     session = person.session_id
 
     agent = await outage.another_agent()
-    await alert.get_by_role("button", name="Retry").click()
+    await alert.get_by_role("button", name="Try again").click()
     assert await person.is_listened_to() == session
     await expect(alert).to_have_count(0)
     await outage.is_heard(YOUNG_MAN, "young man")
@@ -172,7 +172,7 @@ async def livekit_down_at_new_chat_saves_what_was_said(outage: Outage, agent: Ag
     before = len(agent.lines)
     await asyncio.to_thread(outage.livekit.start)
     await asyncio.to_thread(agent.wait_for, "registered at LiveKit", after=before)
-    await alert.get_by_role("button", name="Retry").click()
+    await alert.get_by_role("button", name="Try again").click()
     await person.is_listened_to(other_than=first)
     await outage.is_heard(DASHWOOD, "Dashwood")
     assert "young man" in await person.reads(first)

@@ -61,9 +61,9 @@ async def test_a_conversation_that_is_out_of_sight_says_that_it_goes_on(
     await expect(bar).to_have_count(0)
 
     await page.locator(".row-link", has_text="the first line").click()
-    await expect(bar).to_contain_text("You are still talking with the agent.")
+    await expect(bar).to_contain_text("You're still talking with the agent.")
     await bar.get_by_role("button", name="Mute").click()
-    await expect(bar).to_contain_text("You are muted")
+    await expect(bar).to_contain_text("You're muted")
     await bar.get_by_role("link", name="Return").click()
     await expect(page).to_have_url(re.compile(f"/c/{second}$"))
     await expect(bar).to_have_count(0)
@@ -98,7 +98,7 @@ async def test_a_new_chat_can_be_begun_from_everywhere(
         await person.new_chat.click()
         alert = person.page.get_by_role("alert").filter(has_text="Nothing is lost")
         await expect(alert).to_be_visible()
-    await alert.get_by_role("button", name="Retry").click()
+    await alert.get_by_role("button", name="Try again").click()
 
     third = await person.is_listened_to(other_than=second if place == "the settings" else first)
     assert third not in (first, second)
@@ -153,21 +153,21 @@ async def test_the_drawer_of_a_narrow_page_closes_as_drawers_do(
 
     await page.set_viewport_size({"width": 360, "height": 740})
     await expect(drawer).to_have_count(0)
-    await page.get_by_role("button", name="Open the history").click()
+    await page.get_by_role("button", name="Open history").click()
     await expect(drawer).to_be_visible()
-    await expect(person.focused).to_have_accessible_name("Close the history")
+    await expect(person.focused).to_have_accessible_name("Close history")
     await expect(page.locator("#main")).to_have_js_property("inert", True)
     await page.keyboard.press("Escape")
     await expect(drawer).to_have_count(0)
-    await expect(person.focused).to_have_accessible_name("Open the history")
+    await expect(person.focused).to_have_accessible_name("Open history")
 
     await page.keyboard.press("Control+k")
     await page.keyboard.type("first")
     await expect(page.locator("mark")).to_have_text("first")
     await page.keyboard.press("Escape")
-    await expect(page.get_by_label("Search what was said")).to_have_value("")
+    await expect(page.get_by_label("Search conversations")).to_have_value("")
     await expect(drawer).to_be_visible()
-    await page.get_by_role("button", name="More about").click()
+    await page.get_by_role("button", name="Options for").click()
     await expect(page.get_by_role("menuitem")).to_have_count(2)
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("menuitem")).to_have_count(0)
@@ -181,13 +181,10 @@ async def test_the_drawer_of_a_narrow_page_closes_as_drawers_do(
 
 async def test_the_state_is_never_cut_off(answering: ServerProcess, visit: Visit) -> None:
     """Every sentence that the dock may say is there in full at 360 px."""
-    words = Path(__file__).resolve().parents[2] / "frontend/src/conversation/words.ts"
-    sentences = {
-        line.split('text: "')[1].split('"')[0]
-        for line in words.read_text().splitlines()
-        if 'text: "' in line
-    } | {"The agent has left", "Ended by itself", "Ended: no agent came"}
-    assert len(sentences) > 12
+    texts = Path(__file__).resolve().parents[2] / "frontend/src/texts.ts"
+    a_state = re.compile(r'^export const (?:status\w+|starting|saving) = "(.+)";$', re.MULTILINE)
+    sentences = set(a_state.findall(texts.read_text()))
+    assert len(sentences) > 18
     person = await visit(answering.url, viewport={"width": 360, "height": 740})
     await spoken_once(person)
 

@@ -18,9 +18,9 @@ FAULT = """() => Object.defineProperty(Intl.DateTimeFormat.prototype, 'format', 
 async def comes_without_pieces(person: Person) -> None:
     """Enter while none of them can be fetched; the page fetches them when it has been there."""
     await person.page.goto(person.url)
-    await person.page.get_by_role("button", name="Continue as a guest").wait_for()
+    await person.page.get_by_role("button", name="Continue as guest").wait_for()
     await person.page.route(PIECES, blocked)
-    await person.page.get_by_role("button", name="Continue as a guest").click()
+    await person.page.get_by_role("button", name="Continue as guest").click()
     await person.page.get_by_role("button", name="Start talking").wait_for()
 
 
@@ -31,7 +31,7 @@ async def test_what_cannot_be_fetched_comes_later(answering: ServerProcess, visi
     await person.starts_talking()
     await person.types("before")
     await expect(person.rows).to_have_count(1)
-    menu = person.page.get_by_role("button", name="More about")
+    menu = person.page.get_by_role("button", name="Options for")
     await menu.click()
     await expect(menu).to_have_attribute("aria-expanded", "true")
     await expect(person.page.get_by_role("menuitem")).to_have_count(0)
@@ -52,7 +52,7 @@ async def test_a_page_that_cannot_be_fetched_says_so(
 
     await person.page.get_by_role("link", name="Guest", exact=True).click()
 
-    await expect(person.page.get_by_text("This page could not be fetched")).to_be_visible()
+    await expect(person.page.get_by_text("Couldn't load this page")).to_be_visible()
     await person.page.unroute(PIECES, blocked)
     await expect(person.page.get_by_role("heading", name="Microphone")).to_be_visible()
 
@@ -71,7 +71,7 @@ async def test_a_fault_of_the_page_is_not_a_blank_page(
         await person.page.keyboard.press("Enter")
 
     await expect(person.page.get_by_role("alert")).to_contain_text("Something went wrong")
-    await person.page.get_by_role("button", name="Load again").click()
+    await person.page.get_by_role("button", name="Reload page").click()
 
     assert await person.is_listened_to() == session
     await expect(person.finals.filter(has_text="kept")).to_have_count(1)

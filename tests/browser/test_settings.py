@@ -28,10 +28,8 @@ async def test_the_chosen_theme_is_shown_and_kept(
     await person.comes_as_guest()
     await is_shown(person, system)
     await page.get_by_role("link", name="Guest", exact=True).click()
-    choices = {
-        name: page.get_by_role("radio", name=name) for name in ("As the system", "Light", "Dark")
-    }
-    await expect(choices["As the system"]).to_be_checked()
+    choices = {name: page.get_by_role("radio", name=name) for name in ("System", "Light", "Dark")}
+    await expect(choices["System"]).to_be_checked()
 
     await choices[other].check()
     await is_shown(person, other)
@@ -48,11 +46,11 @@ async def test_the_chosen_theme_is_shown_and_kept(
     await page.emulate_media(color_scheme="dark" if other == "Dark" else "light")
     await is_shown(person, system)
 
-    await choices["As the system"].check()
+    await choices["System"].check()
     await is_shown(person, other)
     await page.reload()
     await is_shown(person, other)
-    await expect(choices["As the system"]).to_be_checked()
+    await expect(choices["System"]).to_be_checked()
 
 
 async def test_the_chosen_theme_is_there_before_anything_is_drawn(
@@ -80,7 +78,7 @@ async def test_settings_make_a_token_once_and_take_it_back(
     page = person.page
     await person.comes_as_guest()
     await page.goto(f"{person.url}/settings")
-    await page.get_by_label("New token for").fill("my program")
+    await page.get_by_label("Token name").fill("my program")
     await page.get_by_role("button", name="Create token").click()
     secret = await page.locator(".secret").text_content()
     asks = {

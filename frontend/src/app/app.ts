@@ -16,6 +16,7 @@ import { type Connection, isOver, type Session } from "../conversation/state.ts"
 import { History } from "../history/history.ts";
 import type { LineListener } from "../sound/line.ts";
 import { Sound } from "../sound/sound.ts";
+import * as texts from "../texts.ts";
 import { isAt } from "./base.ts";
 import { Drafts } from "./drafts.ts";
 import { recall, remember } from "./storage.ts";
@@ -69,7 +70,7 @@ export class App {
       remember: (id) => remember("talking", id),
       tellSaved: ({ isSaved, session }) => {
         this.history.take(session);
-        if (isSaved) this.toasts.tell("Conversation saved");
+        if (isSaved) this.toasts.tell(texts.historySaved);
       },
       handedOver: (id) => this.unsent.drop(id),
       tellSignedOut: () => void this.look(),

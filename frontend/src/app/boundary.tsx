@@ -1,5 +1,6 @@
 /** What somebody sees when the page itself has a fault, instead of nothing at all. */
 import { Component, type ReactNode } from "react";
+import * as texts from "../texts.ts";
 
 interface Props {
   children: ReactNode;
@@ -23,13 +24,10 @@ export class Boundary extends Component<Props, { isBroken: boolean }> {
     return (
       <main>
         <div className="centred" role="alert">
-          <h1>Something went wrong on this page</h1>
-          <p className="muted">
-            The microphone is off. What was said and settled is kept by the server: load the page
-            again to go on.
-          </p>
+          <h1>{texts.brokenWhat}</h1>
+          <p className="muted">{texts.brokenWay}</p>
           <button type="button" className="button primary" onClick={() => location.reload()}>
-            Load again
+            {texts.reload}
           </button>
         </div>
       </main>

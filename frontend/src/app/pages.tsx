@@ -6,6 +6,7 @@ import { NotFound } from "../pages/not-found.tsx";
 import { SessionPage } from "../pages/session.tsx";
 import { Talk } from "../pages/talk.tsx";
 import { Welcome } from "../pages/welcome.tsx";
+import * as texts from "../texts.ts";
 import { useLanding } from "../ui/focus.ts";
 import { Head } from "../ui/head.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
@@ -22,16 +23,14 @@ const Settings = later(
 function Missing() {
   return (
     <>
-      <Head title="Settings">
+      <Head title={texts.settingsTitle}>
         <NewChat />
       </Head>
       <div className="centred" role="alert">
-        <h2>This page could not be fetched</h2>
-        <p className="muted">
-          It is tried again. Should it not come, the server may have a newer version: load again.
-        </p>
+        <h2>{texts.pieceMissingWhat}</h2>
+        <p className="muted">{texts.pieceMissingWay}</p>
         <button type="button" className="button" onClick={() => location.reload()}>
-          Load again
+          {texts.reload}
         </button>
       </div>
     </>
@@ -53,10 +52,10 @@ export function Pages() {
       {presence.is === "loading" && <div className="page-loading" aria-busy="true" />}
       {presence.is === "unknown" && (
         <main className="centred">
-          <h1>VoxQL does not answer</h1>
+          <h1>{texts.noAnswer}</h1>
           <p className="muted">{problem(presence.failure)}</p>
           <button type="button" className="button primary" onClick={() => void app.look()}>
-            Try again
+            {texts.tryAgain}
           </button>
         </main>
       )}

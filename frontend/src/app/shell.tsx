@@ -2,6 +2,7 @@
 import { type ReactNode, useEffect, useState } from "react";
 
 import { Sidebar } from "../history/sidebar.tsx";
+import * as texts from "../texts.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Shortcuts } from "../ui/shortcuts.tsx";
 import { StillTalking } from "../ui/still-talking.tsx";
@@ -25,7 +26,7 @@ export function Shell({ children }: { children: ReactNode }) {
   return (
     <ShellContext value={{ isSidebarOpen: isOpen, toggleSidebar: () => toggle(!isOpen) }}>
       <a className="skip" href="#main" inert={isDrawer}>
-        Skip to the conversation
+        {texts.shellSkip}
       </a>
       <div className="shell" data-sidebar={isOpen ? "open" : "closed"}>
         {isOpen && (
@@ -37,7 +38,7 @@ export function Shell({ children }: { children: ReactNode }) {
               type="button"
               className="veil"
               tabIndex={-1}
-              aria-label="Close the history"
+              aria-label={texts.shellCloseHistory}
               onClick={() => toggle(false)}
             />
           </>
@@ -46,7 +47,7 @@ export function Shell({ children }: { children: ReactNode }) {
           {!isOnline && (
             <p className="offline" role="status">
               <Icon name="warning" size={18} />
-              You are offline. What you see stays; the rest goes on when the network is back.
+              {texts.shellOffline}
             </p>
           )}
           <StillTalking />

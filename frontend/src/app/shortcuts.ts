@@ -1,16 +1,16 @@
 /** Keys that work everywhere. */
 import { useEffect, useRef } from "react";
-
+import * as texts from "../texts.ts";
 import { useApp } from "./context.ts";
 import { newKey } from "./keys.ts";
 
 export const SHORTCUTS: readonly (readonly [keys: string, what: string])[] = [
-  ["Ctrl+Shift+O", "New chat: save this conversation and begin the next"],
-  ["Ctrl+K", "Search the history"],
-  ["Ctrl+M", "Mute or unmute"],
-  ["Enter", "Send what you typed"],
-  ["Esc", "Close what is open"],
-  ["Ctrl+/", "This list"],
+  ["Ctrl+Shift+O", texts.shortcutsNewChat],
+  ["Ctrl+K", texts.shortcutsSearch],
+  ["Ctrl+M", texts.shortcutsMute],
+  ["Enter", texts.shortcutsSend],
+  ["Esc", texts.shortcutsClose],
+  ["Ctrl+/", texts.shortcutsHelp],
 ];
 
 interface Actions {

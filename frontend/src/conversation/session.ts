@@ -1,5 +1,6 @@
 /** The session itself: its state, its agent, and the streams that follow it. */
 import type { Failure } from "../api/failure.ts";
+import * as texts from "../texts.ts";
 import type { Answer, Effect, Step, StreamEnd } from "./events.ts";
 import {
   type Connection,
@@ -12,14 +13,7 @@ import {
   type Stream,
   switchedOff,
 } from "./state.ts";
-import {
-  NOT_SENT,
-  passedOver,
-  type Transcript,
-  take,
-  type Unsent,
-  unfinished,
-} from "./transcript.ts";
+import { passedOver, type Transcript, take, type Unsent, unfinished } from "./transcript.ts";
 
 const OPEN: Stream = { is: "open", tries: 0 };
 
@@ -76,7 +70,7 @@ export function attach(
     session,
     wasAnswered: session.agentState != null,
     // Should one have got through after all, its utterance comes with the past and takes its place.
-    pending: unsent.map((line) => ({ ...line, problem: NOT_SENT })),
+    pending: unsent.map((line) => ({ ...line, problem: texts.transcriptNotSent })),
     words: OPEN,
     updates: OPEN,
   };

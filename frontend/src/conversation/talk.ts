@@ -1,5 +1,6 @@
 /** Sound, typed lines and the agent: what this page sends into a conversation. */
 import type { Failure } from "../api/failure.ts";
+import * as texts from "../texts.ts";
 import type { Answer, Effect, Step } from "./events.ts";
 import { backoffMs, changed, talkHere } from "./session.ts";
 import {
@@ -10,7 +11,7 @@ import {
   type Media,
   switchedOff,
 } from "./state.ts";
-import { isTooLong, NOT_SENT, takeOne } from "./transcript.ts";
+import { isTooLong, takeOne } from "./transcript.ts";
 
 /** Close codes of docs/audio-protocol.md that this page has to tell apart. */
 const UNAUTHENTICATED = 4401;
@@ -169,7 +170,7 @@ export function said(state: Conversation, answer: Answer & { type: "said" }): St
 
 export function notSaid(state: Conversation, key: string, failure: Failure): Step {
   const isWorded = failure.kind !== "network" && failure.kind !== "signed-out";
-  const why = isWorded && failure.message ? failure.message : NOT_SENT;
+  const why = isWorded && failure.message ? failure.message : texts.transcriptNotSent;
   const effects: Effect[] = failure.kind === "signed-out" ? [{ do: "tellSignedOut" }] : [];
   return [{ ...state, pending: withProblem(state, key, why) }, effects];
 }

@@ -107,6 +107,3 @@ export function isTooLong(text: string): boolean {
   // A UTF-16 unit is three bytes at most: what is typed by hand need not be counted.
   return text.length * 3 > MOST_BYTES && new TextEncoder().encode(text).length > MOST_BYTES;
 }
-
-/** The problem of a line of which nothing better is known. */
-export const NOT_SENT = "Not sent.";

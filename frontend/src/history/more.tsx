@@ -3,6 +3,7 @@
 import { type KeyboardEvent, type PointerEvent, useEffect, useId, useRef, useState } from "react";
 
 import { later } from "../app/later.ts";
+import * as texts from "../texts.ts";
 import { Icon } from "../ui/icons.tsx";
 
 /** By what it was opened: keys go on in it where they are, a pointer finds its own way. */
@@ -46,7 +47,7 @@ export function More({ title, isNear, onRename, onDelete }: Props) {
         type="button"
         id={id}
         className="icon-button row-more"
-        aria-label={`More about ${title}`}
+        aria-label={texts.historyOptions(title)}
         aria-haspopup="menu"
         aria-expanded={opened !== null}
         data-state={opened === null ? "closed" : "open"}

@@ -1,7 +1,7 @@
 /** What else can be done with a conversation of the list. */
 import * as Menu from "@radix-ui/react-dropdown-menu";
 import { useCallback, useRef } from "react";
-
+import * as texts from "../texts.ts";
 import type { Opened } from "./more.tsx";
 
 interface Props {
@@ -44,10 +44,10 @@ export default function RowMenu(props: Props) {
           }}
         >
           <Menu.Item className="menu-item" ref={first} onSelect={props.onRename}>
-            Rename
+            {texts.historyRename}
           </Menu.Item>
           <Menu.Item className="menu-item danger" onSelect={props.onDelete}>
-            Delete…
+            {texts.historyDelete}
           </Menu.Item>
         </Menu.Content>
       </Menu.Portal>

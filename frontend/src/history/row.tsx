@@ -7,9 +7,10 @@ import { isAt } from "../app/base.ts";
 import { useApp } from "../app/context.ts";
 import { isBusy } from "../conversation/state.ts";
 import { nameOf, problem } from "../conversation/words.ts";
+import * as texts from "../texts.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { useFocusHandedOn } from "../ui/focus.ts";
-import { clock, count, duration } from "../ui/time.ts";
+import { clock, duration } from "../ui/time.ts";
 import type { Entry } from "./history.ts";
 import { More } from "./more.tsx";
 import { marked } from "./snippet.ts";
@@ -40,9 +41,13 @@ export function Row({ entry, isRunning }: { entry: Entry; isRunning: boolean }) 
             {snippet === null ? session.preview : <Snippet html={snippet} />}
           </span>
           <span className="row-facts">
-            {goesOn ? <span className="row-running">Now</span> : clock(session.createdAt)}
+            {goesOn ? (
+              <span className="row-running">{texts.historyNow}</span>
+            ) : (
+              clock(session.createdAt)
+            )}
             {session.durationMs != null && ` · ${duration(session.durationMs)}`}
-            {` · ${count(session.utteranceCount, "line", "lines")}`}
+            {` · ${texts.lines(session.utteranceCount)}`}
           </span>
         </NavLink>
       )}
@@ -96,8 +101,8 @@ function Rename({ entry, backTo, onDone }: RenameProps) {
     try {
       await history.rename(id, next);
     } catch (error) {
-      toasts.tell(`Not renamed. ${problem(failureOf(error))}`, {
-        label: "Retry",
+      toasts.tell(texts.historyNotRenamed(problem(failureOf(error))), {
+        label: texts.tryAgain,
         run: () => void save(value),
       });
     }
@@ -113,7 +118,7 @@ function Rename({ entry, backTo, onDone }: RenameProps) {
     >
       <input
         name="title"
-        aria-label="Title"
+        aria-label={texts.historyNewTitle}
         defaultValue={title}
         maxLength={200}
         ref={select}
@@ -150,24 +155,21 @@ function Delete({ entry, backTo, onClose }: DeleteProps) {
       if (isHere && !isBusy(driver.state)) driver.dispatch({ type: "leave" });
       // By now this row is gone, and somebody may be on another page than at the click.
       if (isAt(`/c/${session.id}`)) app.navigate("/");
-      toasts.tell("Conversation deleted");
+      toasts.tell(texts.historyDeleted);
     } catch (error) {
-      toasts.tell(`Not deleted. ${problem(failureOf(error))}`, {
-        label: "Retry",
+      toasts.tell(texts.historyNotDeleted(problem(failureOf(error))), {
+        label: texts.tryAgain,
         run: () => void remove(),
       });
       onClose();
     }
   };
   return (
-    <Dialog title="Delete this conversation?" onClose={onClose} backTo={backTo}>
-      <p>
-        “{nameOf(session)}” with {count(session.utteranceCount, "line", "lines")} will be gone for
-        good, everywhere and for everybody. This can't be undone.
-      </p>
+    <Dialog title={texts.historyDeleting} onClose={onClose} backTo={backTo}>
+      <p>{texts.historyAboutDeleting(nameOf(session), session.utteranceCount)}</p>
       <div className="dialog-ways">
         <button type="button" className="button" onClick={onClose}>
-          Keep it
+          {texts.cancel}
         </button>
         <button
           type="button"
@@ -175,7 +177,7 @@ function Delete({ entry, backTo, onClose }: DeleteProps) {
           aria-disabled={isDeleting}
           onClick={() => void remove()}
         >
-          Delete
+          {texts.historyDeleteConversation}
         </button>
       </div>
     </Dialog>

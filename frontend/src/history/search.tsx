@@ -2,6 +2,7 @@
 import { useRef } from "react";
 
 import { useApp, useHistory } from "../app/context.ts";
+import * as texts from "../texts.ts";
 import { Icon } from "../ui/icons.tsx";
 
 const PAUSE_MS = 180;
@@ -22,8 +23,8 @@ export function Search() {
         id="search"
         ref={field}
         type="search"
-        aria-label="Search what was said"
-        placeholder="Search what was said"
+        aria-label={texts.historySearch}
+        placeholder={texts.historySearch}
         defaultValue={search}
         onChange={(event) => typed(event.target.value)}
         onKeyDown={(event) => {

@@ -6,6 +6,7 @@ import type { Failure } from "../api/failure.ts";
 import { useApp, useConversationPart, useHistory, useViewer } from "../app/context.ts";
 import { isRunning } from "../conversation/state.ts";
 import { problem } from "../conversation/words.ts";
+import * as texts from "../texts.ts";
 import { useFocusHandedOn } from "../ui/focus.ts";
 import { Icon, Mark } from "../ui/icons.tsx";
 import { day } from "../ui/time.ts";
@@ -25,17 +26,17 @@ export function Sidebar({ onClose, onHelp, children }: Props) {
   const ref = useRef<HTMLElement>(null);
   useFocusHandedOn(ref);
   return (
-    <nav className="sidebar" ref={ref} aria-label="History">
+    <nav className="sidebar" ref={ref} aria-label={texts.historyTitle}>
       <header className="sidebar-head">
         <Link className="sidebar-name" to="/">
           <Mark />
-          VoxQL
+          {texts.product}
         </Link>
         <button
           type="button"
           className="icon-button"
           id="close-history"
-          aria-label="Close the history"
+          aria-label={texts.shellCloseHistory}
           onClick={onClose}
         >
           <Icon name="sidebar" />
@@ -47,12 +48,12 @@ export function Sidebar({ onClose, onHelp, children }: Props) {
       <footer className="sidebar-foot">
         <Link className="sidebar-who" to="/settings">
           <Icon name="settings" />
-          <span>{viewer?.email ?? "Guest"}</span>
+          <span>{viewer?.email ?? texts.historyGuest}</span>
         </Link>
         <button
           type="button"
           className="icon-button"
-          aria-label="Keyboard shortcuts"
+          aria-label={texts.shortcutsTitle}
           onClick={onHelp}
         >
           <Icon name="help" />
@@ -116,7 +117,7 @@ function Failed({ failure, isLoading, above }: FailedProps) {
         aria-busy={isLoading}
         onClick={() => void history.retry()}
       >
-        Retry
+        {texts.tryAgain}
       </button>
     </div>
   );
@@ -134,7 +135,7 @@ function Empty({ isLoading, search }: { isLoading: boolean; search: string }): R
   }
   return (
     <div className="list-message muted">
-      <p>{search ? `Nothing found for “${search}”.` : "Your conversations will be listed here."}</p>
+      <p>{search ? texts.historyNoResults(search) : texts.historyEmpty}</p>
     </div>
   );
 }

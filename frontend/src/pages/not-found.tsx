@@ -1,19 +1,19 @@
 import { Link } from "react-router";
-
+import * as texts from "../texts.ts";
 import { Head } from "../ui/head.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
 
 export function NotFound() {
   return (
     <>
-      <Head title="Nothing here">
+      <Head title={texts.notFoundTitle}>
         <NewChat />
       </Head>
       <div className="centred">
-        <h2>There is no such page</h2>
-        <p className="muted">The address may be mistyped, or what it led to is gone.</p>
+        <h2>{texts.notFoundWhat}</h2>
+        <p className="muted">{texts.notFoundWay}</p>
         <Link className="button" to="/">
-          To the first page
+          {texts.toStartPage}
         </Link>
       </div>
     </>

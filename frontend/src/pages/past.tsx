@@ -9,9 +9,10 @@ import { useStore } from "../app/store.ts";
 import { isOver, isRunning, newest, type Session } from "../conversation/state.ts";
 import { problem } from "../conversation/words.ts";
 import { type Past as PastWords, Reading } from "../history/reading.ts";
+import * as texts from "../texts.ts";
 import { Head, SessionId } from "../ui/head.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
-import { count, duration, moment } from "../ui/time.ts";
+import { duration, moment } from "../ui/time.ts";
 import { Transcript } from "../ui/transcript.tsx";
 import { Skeleton } from "./session.tsx";
 
@@ -48,7 +49,7 @@ export function Past({ id }: { id: string }) {
   return (
     <>
       <Head
-        title={session?.title ?? "Conversation"}
+        title={session?.title ?? texts.conversationTitle}
         detail={session && <PastDetail session={session} />}
       >
         <NewChat />
@@ -73,13 +74,15 @@ function Ending({ past }: { past: PastWords }) {
   if (isOver(session)) {
     const isEmpty = past.utterances.length === 0;
     return (
-      <p className="ending muted">{isEmpty ? "Nothing was said." : "End of the conversation"}</p>
+      <p className="ending muted">
+        {isEmpty ? texts.conversationNothingSaid : texts.conversationEnd}
+      </p>
     );
   }
   return (
     <p className="ending">
       <button type="button" className="button" onClick={() => app.takeUp(session, true)}>
-        This conversation still goes on: talk here
+        {texts.conversationJoinAgain}
       </button>
     </p>
   );
@@ -89,7 +92,7 @@ export function PastDetail({ session }: { session: Session }) {
   const parts = [
     moment(session.createdAt),
     session.durationMs == null ? null : duration(session.durationMs),
-    count(session.utteranceCount, "line", "lines"),
+    texts.lines(session.utteranceCount),
   ];
   return (
     <>
@@ -100,31 +103,30 @@ export function PastDetail({ session }: { session: Session }) {
 }
 
 const TITLES: Partial<Record<Failure["kind"], string>> = {
-  forbidden: "Not yours",
-  "not-found": "Not found",
-  invalid: "Not found",
-  "signed-out": "Signed out",
+  forbidden: texts.pastForbidden,
+  "not-found": texts.pastNotFound,
+  invalid: texts.pastNotFound,
+  "signed-out": texts.pastSignedOut,
 };
 
 function Refused({ failure, onRetry }: { failure: Failure; onRetry(): void }) {
   const title = TITLES[failure.kind];
-  const sentence =
-    failure.kind === "invalid" ? "That is no conversation's address." : problem(failure);
+  const sentence = failure.kind === "invalid" ? texts.pastBadLink : problem(failure);
   return (
     <>
-      <Head title={title ?? "Not loaded"}>
+      <Head title={title ?? texts.pastMissingTitle}>
         <NewChat />
       </Head>
       <div className="centred">
-        <h2>{title ?? "This could not be loaded"}</h2>
+        <h2>{title ?? texts.pastMissingWhat}</h2>
         <p className="muted">{sentence}</p>
         {title === undefined ? (
           <button type="button" className="button primary" onClick={onRetry}>
-            Retry
+            {texts.tryAgain}
           </button>
         ) : (
           <Link className="button primary" to="/">
-            Talk instead
+            {texts.toStartPage}
           </Link>
         )}
       </div>

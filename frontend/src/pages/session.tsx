@@ -4,6 +4,7 @@ import { useParams } from "react-router";
 import { useApp, useConversation, useHistory } from "../app/context.ts";
 import { type Conversation, isRunning, isSpoken, newest } from "../conversation/state.ts";
 import { nothingYet } from "../conversation/words.ts";
+import * as texts from "../texts.ts";
 import { Dock } from "../ui/dock.tsx";
 import { Head, SessionId } from "../ui/head.tsx";
 import { Notices } from "../ui/notices.tsx";
@@ -53,7 +54,7 @@ function Since({ state }: { state: Conversation }) {
   if (session === null) return null;
   return (
     <>
-      <span>{`Started ${clock(session.startedAt ?? session.createdAt)}`}</span>
+      <span>{texts.conversationStartedAt(clock(session.startedAt ?? session.createdAt))}</span>
       <SessionId session={session} />
     </>
   );

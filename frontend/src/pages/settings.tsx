@@ -5,6 +5,7 @@ import { failureOf } from "../api/client.ts";
 import { BASE } from "../app/base.ts";
 import { useApp, useViewer } from "../app/context.ts";
 import { problem } from "../conversation/words.ts";
+import * as texts from "../texts.ts";
 import { AccountForm } from "../ui/account-form.tsx";
 import { Head } from "../ui/head.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
@@ -15,7 +16,7 @@ import { Tokens } from "./settings/tokens.tsx";
 export default function Settings() {
   return (
     <>
-      <Head title="Settings">
+      <Head title={texts.settingsTitle}>
         <NewChat />
       </Head>
       <div className="scroll">
@@ -25,10 +26,10 @@ export default function Settings() {
           <Devices />
           <Tokens />
           <section>
-            <h2>For developers</h2>
+            <h2>{texts.developersTitle}</h2>
             <p>
-              <a href={`${BASE}/graphql`}>Open the playground</a> and try every operation of the
-              API, with the login of this page.
+              {texts.developersTryIt}{" "}
+              <a href={`${BASE}/graphql`}>{texts.developersOpenPlayground}</a>
             </p>
           </section>
         </div>
@@ -48,7 +49,7 @@ function SignOut() {
     try {
       await app.signOut();
     } catch (error) {
-      setComplaint(`You are still signed in. ${problem(failureOf(error))}`);
+      setComplaint(texts.accountStillSignedIn(problem(failureOf(error))));
       setBusy(false);
     }
   };
@@ -65,7 +66,7 @@ function SignOut() {
         aria-disabled={isBusy}
         onClick={() => void signOut()}
       >
-        Sign out
+        {texts.accountSignOut}
       </button>
     </>
   );
@@ -77,30 +78,25 @@ function Account() {
   if (viewer === null) return null;
   return (
     <section>
-      <h2>Account</h2>
+      <h2>{texts.accountTitle}</h2>
       {viewer.isGuest ? (
         <>
-          <p>
-            You are here as a guest. An account keeps your conversations when you leave this
-            browser.
-          </p>
+          <p>{texts.accountForGuests}</p>
           <div className="ways">
             <button type="button" className="button" onClick={() => setWay("sign-up")}>
-              Create an account
+              {texts.createAccount}
             </button>
             <button type="button" className="button" onClick={() => setWay("sign-in")}>
-              I have one
+              {texts.signIn}
             </button>
           </div>
           {way && <AccountForm key={way} kind={way} isGuest onDone={() => setWay(null)} />}
         </>
       ) : (
-        <p>Signed in as {viewer.email}.</p>
+        <p>{texts.accountSignedInAs(viewer.email ?? "")}</p>
       )}
       <SignOut />
-      {viewer.isGuest && (
-        <p className="muted small">A guest who signs out can't come back to what was said.</p>
-      )}
+      {viewer.isGuest && <p className="muted small">{texts.accountGuestsLose}</p>}
     </section>
   );
 }

@@ -4,6 +4,7 @@ import { Navigate } from "react-router";
 import { useApp, useConversation, useViewer } from "../app/context.ts";
 import { newKey } from "../app/keys.ts";
 import { isBusy, isRunning } from "../conversation/state.ts";
+import * as texts from "../texts.ts";
 import { Head } from "../ui/head.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { RequestFailed } from "../ui/notices.tsx";
@@ -22,7 +23,7 @@ export function Talk() {
   };
   return (
     <>
-      <Head title="New Conversation" />
+      <Head title={texts.startTitle} />
       <div className="centred start">
         <button
           type="button"
@@ -39,18 +40,14 @@ export function Talk() {
               <Icon name="microphone" size={40} />
             )}
           </span>
-          <span className="start-label">{isStarting ? "Starting…" : "Start talking"}</span>
+          <span className="start-label">{isStarting ? texts.starting : texts.startTalk}</span>
         </button>
         <p className="muted">
-          Your words appear here while you speak.
+          {texts.wordsAppear}
           <br />
-          You can type as well, and every word is kept.
+          {texts.startTypingWorks}
         </p>
-        {viewer?.isGuest && (
-          <p className="muted small">
-            You are here as a guest. Settings turns that into an account.
-          </p>
-        )}
+        {viewer?.isGuest && <p className="muted small">{texts.startGuests}</p>}
         <RequestFailed state={state} />
       </div>
     </>

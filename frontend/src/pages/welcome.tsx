@@ -4,6 +4,7 @@ import { failureOf } from "../api/client.ts";
 import { BASE } from "../app/base.ts";
 import { useApp } from "../app/context.ts";
 import { problem } from "../conversation/words.ts";
+import * as texts from "../texts.ts";
 import { AccountForm } from "../ui/account-form.tsx";
 import { Mark } from "../ui/icons.tsx";
 
@@ -30,31 +31,26 @@ export function Welcome({ wasHere }: { wasHere: boolean }) {
 
   return (
     <main className="welcome" id="main" tabIndex={-1}>
-      <title>VoxQL: talk with an agent, and every word is kept</title>
+      <title>{texts.welcomeDocumentTitle}</title>
       <div className="welcome-card">
-        {wasHere && <p role="status">You are signed out.</p>}
+        {wasHere && <p role="status">{texts.signedOut}</p>}
         <p className="welcome-name">
           <Mark size={40} />
-          VoxQL
+          {texts.product}
         </p>
-        <h1>Talk, and every word is kept.</h1>
-        <p className="muted">
-          VoxQL lets you talk with a voice agent in the browser. Your words appear while you speak,
-          the agent answers, and each conversation is there when you look for it.
-        </p>
+        <h1>{texts.welcomeTitle}</h1>
+        <p className="muted">{texts.welcomeAbout}</p>
         {way === "guest" ? (
           <form onSubmit={enter}>
             <button type="submit" className="button primary large" aria-disabled={isBusy}>
-              Continue as a guest
+              {texts.continueAsGuest}
             </button>
             {complaint && (
               <p className="complaint" role="alert">
                 {complaint}
               </p>
             )}
-            <p className="muted small">
-              No e-mail needed. An account can be made later, and your conversations move along.
-            </p>
+            <p className="muted small">{texts.welcomeGuests}</p>
           </form>
         ) : (
           <AccountForm kind={way} />
@@ -70,23 +66,22 @@ export function Welcome({ wasHere }: { wasHere: boolean }) {
                 void enter();
               }}
             >
-              Continue as a guest
+              {texts.continueAsGuest}
             </button>
           )}
           {way !== "sign-in" && (
             <button type="button" className="link" onClick={() => setWay("sign-in")}>
-              Sign in
+              {texts.signIn}
             </button>
           )}
           {way !== "sign-up" && (
             <button type="button" className="link" onClick={() => setWay("sign-up")}>
-              Create an account
+              {texts.createAccount}
             </button>
           )}
         </p>
         <p className="welcome-foot muted small">
-          For developers: all of it is one GraphQL API, and this page uses nothing else.{" "}
-          <a href={`${BASE}/graphql`}>Try it in the playground.</a>
+          {texts.developersAbout} <a href={`${BASE}/graphql`}>{texts.developersOpenPlayground}</a>
         </p>
       </div>
     </main>

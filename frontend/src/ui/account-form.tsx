@@ -3,6 +3,7 @@ import { type FormEvent, useId, useRef, useState } from "react";
 import { failureOf } from "../api/client.ts";
 import { useApp } from "../app/context.ts";
 import { problem } from "../conversation/words.ts";
+import * as texts from "../texts.ts";
 import { useFocusHandedOn } from "./focus.ts";
 
 interface Props {
@@ -43,9 +44,9 @@ export function AccountForm({ kind, isGuest = false, onDone }: Props) {
 
   return (
     <form className="account" ref={ref} onSubmit={submit}>
-      <label htmlFor={email}>E-mail</label>
+      <label htmlFor={email}>{texts.accountEmail}</label>
       <input id={email} name="email" type="email" autoComplete="email" required maxLength={254} />
-      <label htmlFor={password}>Password</label>
+      <label htmlFor={password}>{texts.accountPassword}</label>
       <input
         id={password}
         name="password"
@@ -58,7 +59,7 @@ export function AccountForm({ kind, isGuest = false, onDone }: Props) {
       />
       {kind === "sign-up" && (
         <p className="muted small" id={hint}>
-          At least 8 characters.
+          {texts.accountPasswordHint}
         </p>
       )}
       {complaint && (
@@ -67,7 +68,7 @@ export function AccountForm({ kind, isGuest = false, onDone }: Props) {
         </p>
       )}
       <button type="submit" className="button primary large" aria-disabled={isBusy}>
-        {kind === "sign-in" ? "Sign in" : "Create account"}
+        {kind === "sign-in" ? texts.signIn : texts.createAccount}
       </button>
     </form>
   );

@@ -1,7 +1,4 @@
-/** Copying, by each way that a browser may offer; and what to say when it offers none. */
-
-export const NOT_COPIED =
-  "The browser did not let this page copy it. It is selected now: press Ctrl+C, or ⌘C on a Mac.";
+/** Copying, by each way that a browser may offer. */
 
 /** To be called within a click; says whether it worked. */
 export async function copied(text: string): Promise<boolean> {

@@ -2,7 +2,8 @@
 import { type MouseEvent, type ReactNode, useState } from "react";
 
 import { useApp } from "../app/context.ts";
-import { copied, NOT_COPIED, select } from "./copy.ts";
+import * as texts from "../texts.ts";
+import { copied, select } from "./copy.ts";
 import { Icon } from "./icons.tsx";
 
 const SHOWN_MS = 1500;
@@ -25,14 +26,14 @@ export function Copying({ text, label, className, at, children }: Props) {
       setTimeout(() => setDone(false), SHOWN_MS);
     } else {
       select(at(currentTarget));
-      toasts.tell(NOT_COPIED);
+      toasts.tell(texts.notCopied);
     }
   };
   return (
     <button
       type="button"
       className={className}
-      aria-label={isDone ? "Copied" : label}
+      aria-label={isDone ? texts.copied : label}
       onClick={(event) => void copy(event)}
     >
       {children}

@@ -1,6 +1,6 @@
 /** A modal dialog: the browser's own, which traps the focus, takes Esc and covers the page. */
 import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
-
+import * as texts from "../texts.ts";
 import { useFocusHandedOn } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 
@@ -35,7 +35,12 @@ export function Dialog(props: Props) {
     >
       <header className="dialog-head">
         <h2 id={title}>{props.title}</h2>
-        <button type="button" className="icon-button" aria-label="Close" onClick={props.onClose}>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={texts.close}
+          onClick={props.onClose}
+        >
           <Icon name="close" />
         </button>
       </header>

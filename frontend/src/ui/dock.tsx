@@ -6,7 +6,8 @@ import { newKey } from "../app/keys.ts";
 import { later } from "../app/later.ts";
 import { type Conversation, isReady, isRunning } from "../conversation/state.ts";
 import { isTooLong } from "../conversation/transcript.ts";
-import { invitation, status, TOO_LONG, type Tone } from "../conversation/words.ts";
+import { invitation, status, type Tone } from "../conversation/words.ts";
+import * as texts from "../texts.ts";
 import { hasKeyboard, useFocusHandedOn } from "./focus.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { AgentVoice, OwnVoice } from "./levels.tsx";
@@ -67,8 +68,8 @@ function Following({ state }: { state: Conversation }) {
     <div className="dock-row dock-follow" ref={ref}>
       <p className="muted">
         {state.media.problem === "elsewhere"
-          ? "You talk in another window now."
-          : "This conversation is going on."}
+          ? texts.conversationElsewhere
+          : texts.conversationStillActive}
       </p>
       <button
         type="button"
@@ -77,7 +78,7 @@ function Following({ state }: { state: Conversation }) {
         onClick={() => driver.dispatch({ type: "talkHere" })}
       >
         <Icon name="microphone" size={18} />
-        Talk here
+        {texts.conversationTalkHere}
       </button>
     </div>
   );
@@ -118,7 +119,7 @@ function Talking({ state }: { state: Conversation }) {
     <form className="dock-row dock-talk" ref={form} onSubmit={send}>
       {isLong && (
         <p className="complaint" id={complaint} role="alert">
-          {TOO_LONG}
+          {texts.dockTooLong}
         </p>
       )}
       <MicrophoneButton state={state} />
@@ -127,7 +128,7 @@ function Talking({ state }: { state: Conversation }) {
         ref={field}
         className="field"
         rows={1}
-        aria-label="Type instead of speaking"
+        aria-label={texts.dockType}
         placeholder={invitation(state)}
         aria-invalid={isLong}
         aria-describedby={isLong ? complaint : undefined}
@@ -142,7 +143,12 @@ function Talking({ state }: { state: Conversation }) {
         data-landing={hasKeyboard() ? "" : undefined}
         onKeyDown={pressed}
       />
-      <button type="submit" className="icon-button send" aria-label="Send" disabled={!canSay}>
+      <button
+        type="submit"
+        className="icon-button send"
+        aria-label={texts.dockSend}
+        disabled={!canSay}
+      >
         <Icon name="send" />
       </button>
     </form>
@@ -158,7 +164,7 @@ export function MicrophoneButton({ state }: { state: Conversation }) {
         type="button"
         className="icon-button microphone"
         data-state="problem"
-        aria-label="Try the microphone again"
+        aria-label={texts.dockRetryMicrophone}
         onClick={() => driver.dispatch({ type: "retryMicrophone" })}
       >
         <Icon name="muted" />
@@ -171,7 +177,7 @@ export function MicrophoneButton({ state }: { state: Conversation }) {
       className="icon-button microphone"
       data-state={is === "asking" ? "asking" : isMuted ? "muted" : "on"}
       aria-pressed={isMuted}
-      aria-label="Mute"
+      aria-label={texts.dockMute}
       disabled={is === "asking"}
       onClick={() => driver.dispatch({ type: "mute", isMuted: !isMuted })}
     >

@@ -2,6 +2,7 @@
 import type { ReactNode } from "react";
 import { useShell } from "../app/shell-context.ts";
 import type { Session } from "../conversation/state.ts";
+import * as texts from "../texts.ts";
 import { Copying } from "./copying.tsx";
 import { Icon } from "./icons.tsx";
 
@@ -14,7 +15,7 @@ export function Head(props: { title: string; detail?: ReactNode; children?: Reac
           type="button"
           className="icon-button"
           id="open-history"
-          aria-label="Open the history"
+          aria-label={texts.shellOpenHistory}
           onClick={toggleSidebar}
         >
           <Icon name="sidebar" />
@@ -25,7 +26,7 @@ export function Head(props: { title: string; detail?: ReactNode; children?: Reac
         {props.detail && <div className="head-detail muted">{props.detail}</div>}
       </div>
       <div className="head-actions">{props.children}</div>
-      <title>{`${props.title} · VoxQL`}</title>
+      <title>{texts.titled(props.title)}</title>
     </header>
   );
 }
@@ -37,7 +38,7 @@ export function SessionId({ session }: { session: Session }) {
       className="session-id"
       text={session.id}
       at={(button) => button.querySelector(".session-id-text")}
-      label={`Copy the id of this conversation, ${session.id}`}
+      label={texts.conversationCopyId(session.id)}
     >
       <span className="session-id-text">{session.id}</span>
     </Copying>

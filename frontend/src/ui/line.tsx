@@ -2,6 +2,7 @@
 import { memo } from "react";
 
 import type { Pending, Utterance } from "../conversation/transcript.ts";
+import * as texts from "../texts.ts";
 import { Copying } from "./copying.tsx";
 import { clock, moment } from "./time.ts";
 
@@ -15,7 +16,7 @@ const words = (button: Element) => button.closest(".line")?.querySelector(".line
 
 export const Line = memo(function Line({ utterance, isSpoken }: Props) {
   const { role, text, isFinal, isInterrupted, startedAt } = utterance;
-  const who = role === "USER" ? "You" : "Agent";
+  const who = role === "USER" ? texts.transcriptYou : texts.transcriptAgent;
   return (
     <li
       className="line"
@@ -24,16 +25,16 @@ export const Line = memo(function Line({ utterance, isSpoken }: Props) {
       data-grows={isSpoken}
       data-key={utterance.key}
     >
-      <span className="unseen">{who}: </span>
+      <span className="unseen">{texts.transcriptSaidBy(who)}</span>
       <p className="line-text">{text}</p>
       <p className="line-foot">
         <time dateTime={startedAt} title={moment(startedAt)}>
           {clock(startedAt)}
         </time>
-        {isInterrupted && <span className="line-note">interrupted</span>}
-        {isSpoken && <span className="unseen">still speaking</span>}
-        {!isFinal && !isSpoken && <span className="line-note">unfinished</span>}
-        {!isSpoken && <Copying className="copy" text={text} label="Copy" at={words} />}
+        {isInterrupted && <span className="line-note">{texts.transcriptInterrupted}</span>}
+        {isSpoken && <span className="unseen">{texts.transcriptStillSpeaking}</span>}
+        {!isFinal && !isSpoken && <span className="line-note">{texts.transcriptUnfinished}</span>}
+        {!isSpoken && <Copying className="copy" text={text} label={texts.copy} at={words} />}
       </p>
     </li>
   );
@@ -50,16 +51,16 @@ export function PendingLine({ line, onAgain }: { line: Pending; onAgain(key: str
       data-pending=""
       data-key={line.key}
     >
-      <span className="unseen">You: </span>
+      <span className="unseen">{texts.transcriptSaidBy(texts.transcriptYou)}</span>
       <p className="line-text">{line.text}</p>
       <p className="line-foot">
         {line.problem === null ? (
-          <span>Sending…</span>
+          <span>{texts.transcriptSending}</span>
         ) : (
           <span role="alert">
             {line.problem}{" "}
             <button type="button" className="link" onClick={() => onAgain(line.key)}>
-              Send again
+              {texts.transcriptSendAgain}
             </button>
           </span>
         )}

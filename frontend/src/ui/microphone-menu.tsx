@@ -1,6 +1,6 @@
 /** Another microphone, in the middle of a conversation. */
 import * as Menu from "@radix-ui/react-dropdown-menu";
-
+import * as texts from "../texts.ts";
 import { Icon } from "./icons.tsx";
 import { useMicrophones } from "./use-microphones.ts";
 
@@ -9,18 +9,21 @@ export default function MicrophoneMenu() {
   if (devices.length < 2) return null;
   return (
     <Menu.Root modal={false}>
-      <Menu.Trigger className="icon-button microphone-choice" aria-label="Choose the microphone">
+      <Menu.Trigger
+        className="icon-button microphone-choice"
+        aria-label={texts.dockChooseMicrophone}
+      >
         <Icon name="choose" size={18} />
       </Menu.Trigger>
       <Menu.Portal>
         <Menu.Content className="menu" align="start" side="top" sideOffset={8}>
           <Menu.RadioGroup value={chosen ?? ""} onValueChange={choose}>
-            <Choice value="" label="The system's choice" />
+            <Choice value="" label={texts.microphoneSystemDefault} />
             {devices.map((device) => (
               <Choice
                 key={device.deviceId}
                 value={device.deviceId}
-                label={device.label || "Microphone"}
+                label={device.label || texts.microphoneUnnamed}
               />
             ))}
           </Menu.RadioGroup>

@@ -2,13 +2,14 @@
 import { useApp, useConversationPart } from "../app/context.ts";
 import { newKey } from "../app/keys.ts";
 import { isBusy, isSaving } from "../conversation/state.ts";
+import * as texts from "../texts.ts";
 import { Icon } from "./icons.tsx";
 
 export function NewChat({ isLanding = false }: { isLanding?: boolean }) {
   const { driver } = useApp();
   const isWaiting = useConversationPart(isBusy);
   const isKept = useConversationPart(isSaving);
-  const text = isKept ? "Saving…" : isWaiting ? "Starting…" : "New chat";
+  const text = isKept ? texts.saving : isWaiting ? texts.starting : texts.dockNewChat;
   return (
     <button
       type="button"
@@ -35,12 +36,12 @@ export function End() {
     <button
       type="button"
       className="button quiet end"
-      aria-label="End"
+      aria-label={texts.dockEnd}
       aria-disabled={isWaiting}
       onClick={() => driver.dispatch({ type: "end", key: newKey() })}
     >
       <Icon name="stop" size={18} />
-      <span className="end-label">End</span>
+      <span className="end-label">{texts.dockEnd}</span>
     </button>
   );
 }

@@ -3,13 +3,8 @@ import { type ReactNode, useRef } from "react";
 
 import { useApp } from "../app/context.ts";
 import { type Conversation, concern } from "../conversation/state.ts";
-import {
-  MICROPHONE,
-  NOTHING_LOST,
-  noAgent,
-  problem,
-  requestFailure,
-} from "../conversation/words.ts";
+import { noAgent, problem, requestFailure } from "../conversation/words.ts";
+import * as texts from "../texts.ts";
 import { useFocusHandedOn } from "./focus.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
@@ -49,7 +44,12 @@ export function Notice({ tone = "plain", title, children, action, onDismiss }: N
           </button>
         )}
         {onDismiss && (
-          <button type="button" className="icon-button" aria-label="Dismiss" onClick={onDismiss}>
+          <button
+            type="button"
+            className="icon-button"
+            aria-label={texts.dismiss}
+            onClick={onDismiss}
+          >
             <Icon name="close" size={18} />
           </button>
         )}
@@ -74,11 +74,7 @@ function Foremost({ state }: { state: Conversation }) {
       return <NoAgent state={state} />;
     case "agent-gone":
       // Without Retry: the server asks for it by itself, and says when that was in vain.
-      return (
-        <Notice title="The agent is gone for the moment.">
-          It is being called back. What was said is kept.
-        </Notice>
-      );
+      return <Notice title={texts.agentGone}>{texts.agentComingBack}</Notice>;
     case "line":
       return <NoLine state={state} />;
     case "microphone":
@@ -98,10 +94,13 @@ export function RequestFailed({ state }: { state: Conversation }) {
     <Notice
       tone="danger"
       title={requestFailure(request)}
-      action={{ label: "Retry", run: () => driver.dispatch({ type: "retryRequest" }) }}
+      action={{
+        label: texts.tryAgain,
+        run: () => driver.dispatch({ type: "retryRequest" }),
+      }}
       onDismiss={() => driver.dispatch({ type: "dismissFailure" })}
     >
-      {request.kind === "start" ? null : NOTHING_LOST}
+      {request.kind === "start" ? null : texts.nothingLost}
     </Notice>
   );
 }
@@ -112,9 +111,9 @@ function NoAgent({ state }: { state: Conversation }) {
   return (
     <Notice
       tone="danger"
-      title="The agent is not available."
+      title={texts.agentFailed}
       action={{
-        label: "Retry",
+        label: texts.tryAgain,
         isBusy: state.isRetryingAgent,
         run: () => driver.dispatch({ type: "retryAgent" }),
       }}
@@ -129,24 +128,27 @@ function NoLine({ state }: { state: Conversation }) {
   return (
     <Notice
       tone="danger"
-      title="The line for sound was refused."
-      action={{ label: "Connect again", run: () => driver.dispatch({ type: "talkHere" }) }}
+      title={texts.soundRefused}
+      action={{ label: texts.soundReconnect, run: () => driver.dispatch({ type: "talkHere" }) }}
     >
-      {state.problem ? problem(state.problem) : "What was said is kept."}
+      {state.problem ? problem(state.problem) : texts.isSaved}
     </Notice>
   );
 }
 
 function NoMicrophone({ state }: { state: Conversation }) {
   const { driver } = useApp();
-  const { what, way } = MICROPHONE[state.microphone.problem ?? "failed"];
+  const { what, way } = texts.microphone[state.microphone.problem ?? "failed"];
   return (
     <Notice
       title={what}
-      action={{ label: "Try again", run: () => driver.dispatch({ type: "retryMicrophone" }) }}
+      action={{
+        label: texts.tryAgain,
+        run: () => driver.dispatch({ type: "retryMicrophone" }),
+      }}
     >
       {way}
-      {state.isSilenced && " You hear the agent after a click, anywhere."}
+      {state.isSilenced && ` ${texts.soundClickAnywhere}`}
     </Notice>
   );
 }
@@ -155,8 +157,8 @@ function Silenced() {
   const { sound } = useApp();
   return (
     <Notice
-      title="The browser waits for a click before it lets you hear the agent."
-      action={{ label: "Hear the agent", icon: "wave", run: () => sound.unlock() }}
+      title={texts.soundSilenced}
+      action={{ label: texts.soundTurnOn, icon: "wave", run: () => sound.unlock() }}
     />
   );
 }

@@ -1,9 +1,10 @@
 import { SHORTCUTS } from "../app/shortcuts.ts";
+import * as texts from "../texts.ts";
 import { Dialog } from "./dialog.tsx";
 
 export function Shortcuts({ onClose }: { onClose(): void }) {
   return (
-    <Dialog title="Keyboard shortcuts" onClose={onClose}>
+    <Dialog title={texts.shortcutsTitle} onClose={onClose}>
       <dl className="shortcuts">
         {SHORTCUTS.map(([keys, what]) => (
           <div key={keys}>

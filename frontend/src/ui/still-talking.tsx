@@ -5,6 +5,7 @@ import { Link, useLocation } from "react-router";
 import { useConversation } from "../app/context.ts";
 import { type Conversation, isRunning } from "../conversation/state.ts";
 import { stillTalking } from "../conversation/words.ts";
+import * as texts from "../texts.ts";
 import { MicrophoneButton } from "./dock.tsx";
 import { useFocusHandedOn } from "./focus.ts";
 import { End } from "./new-chat.tsx";
@@ -32,13 +33,13 @@ function Bar({ state }: { state: Conversation }) {
   const ref = useRef<HTMLElement>(null);
   useFocusHandedOn(ref);
   return (
-    <section className="still-talking" ref={ref} aria-label="Your conversation">
+    <section className="still-talking" ref={ref} aria-label={texts.conversationYours}>
       <MicrophoneButton state={state} />
       <p role="status">{stillTalking(state)}</p>
       <div className="still-ways">
         <End />
         <Link className="button primary" to={`/c/${state.session?.id}`}>
-          Return
+          {texts.conversationGoBack}
         </Link>
       </div>
     </section>

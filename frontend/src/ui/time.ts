@@ -1,4 +1,5 @@
 /** Moments and durations as people read them. */
+import * as texts from "../texts.ts";
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
@@ -15,8 +16,8 @@ const midnight = (date: Date): number =>
 export function day(moment: string, now: Date): string {
   const date = new Date(moment);
   const days = Math.round((midnight(now) - midnight(date)) / 86_400_000);
-  if (days === 0) return "Today";
-  if (days === 1) return "Yesterday";
+  if (days === 0) return texts.today;
+  if (days === 1) return texts.yesterday;
   const name = DAY.format(date);
   return date.getFullYear() === now.getFullYear() ? name : `${name} ${date.getFullYear()}`;
 }
@@ -24,12 +25,8 @@ export function day(moment: string, now: Date): string {
 /** As in "45 s", "3 min", "1 h 20 min". */
 export function duration(ms: number): string {
   const seconds = Math.round(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 60) return texts.seconds(seconds);
   const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
-export function count(number: number, one: string, many: string): string {
-  return `${number} ${number === 1 ? one : many}`;
+  if (minutes < 60) return texts.minutes(minutes);
+  return texts.hours(Math.floor(minutes / 60), minutes % 60);
 }

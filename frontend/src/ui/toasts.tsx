@@ -3,6 +3,7 @@ import { useRef } from "react";
 
 import { useApp } from "../app/context.ts";
 import { useStore } from "../app/store.ts";
+import * as texts from "../texts.ts";
 import { Icon } from "./icons.tsx";
 
 function isFocused(): boolean {
@@ -17,7 +18,7 @@ export default function ToastRegion() {
   const isMeantForOthers = useRef(false);
   return (
     <div className="toasts-place">
-      <RadixToast.Provider swipeDirection="up" label="Note">
+      <RadixToast.Provider swipeDirection="up" label={texts.shellNotification}>
         {shown.map(({ id, text, action }) => (
           <RadixToast.Root
             key={id}
@@ -42,7 +43,7 @@ export default function ToastRegion() {
                 {action.label}
               </RadixToast.Action>
             )}
-            <RadixToast.Close className="icon-button" aria-label="Dismiss">
+            <RadixToast.Close className="icon-button" aria-label={texts.dismiss}>
               <Icon name="close" size={16} />
             </RadixToast.Close>
           </RadixToast.Root>

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "react";
 
 import type { Pending, Utterance } from "../conversation/transcript.ts";
+import * as texts from "../texts.ts";
 import { useFocusHandedOn } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 import { Line, PendingLine } from "./line.tsx";
@@ -27,7 +28,7 @@ export function Transcript(props: Props) {
   return (
     <div className="transcript" data-live={isLive}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
-      <section className="scroll" ref={scroll} tabIndex={0} aria-label="Conversation">
+      <section className="scroll" ref={scroll} tabIndex={0} aria-label={texts.conversationTitle}>
         <div className="column">
           {props.before}
           <ol className="lines">
@@ -53,7 +54,7 @@ function JumpToLatest({ onJump, backTo }: { onJump(): void; backTo(): Element | 
   return (
     <button type="button" className="button jump" ref={ref} onClick={onJump}>
       <Icon name="down" size={18} />
-      Jump to latest
+      {texts.transcriptJumpToLatest}
     </button>
   );
 }
@@ -78,10 +79,13 @@ function Announcer({ lines, isCaughtUp }: { lines: readonly Utterance[]; isCaugh
     setSaid((now) => [...now, ...fresh].slice(-KEPT));
   }, [lines, isCaughtUp]);
   return (
-    <div className="unseen" role="log" aria-label="Announcements">
+    <div className="unseen" role="log" aria-label={texts.transcriptAnnouncements}>
       {said.map((line) => (
         <p key={line.id}>
-          {line.role === "USER" ? "You" : "Agent"}: {line.text}
+          {texts.transcriptSaidBy(
+            line.role === "USER" ? texts.transcriptYou : texts.transcriptAgent,
+          )}
+          {line.text}
         </p>
       ))}
     </div>

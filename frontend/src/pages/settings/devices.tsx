@@ -1,23 +1,29 @@
 import { useId } from "react";
-
+import * as texts from "../../texts.ts";
 import { useMicrophones } from "../../ui/use-microphones.ts";
 
 export function Devices() {
-  const id = useId();
+  const title = useId();
+  const hint = useId();
   const { devices, chosen, choose } = useMicrophones();
   return (
     <section>
-      <h2>Microphone</h2>
-      <label htmlFor={id} className="muted">
-        {devices.length
-          ? "Used from now on"
-          : "The names appear once a page may use the microphone"}
-      </label>
-      <select id={id} value={chosen ?? ""} onChange={(event) => choose(event.target.value)}>
-        <option value="">The system's choice</option>
+      <h2 id={title}>{texts.microphoneTitle}</h2>
+      {devices.length === 0 && (
+        <p id={hint} className="muted">
+          {texts.microphoneNamesLater}
+        </p>
+      )}
+      <select
+        aria-labelledby={title}
+        aria-describedby={devices.length === 0 ? hint : undefined}
+        value={chosen ?? ""}
+        onChange={(event) => choose(event.target.value)}
+      >
+        <option value="">{texts.microphoneSystemDefault}</option>
         {devices.map((device) => (
           <option key={device.deviceId} value={device.deviceId}>
-            {device.label || "Microphone"}
+            {device.label || texts.microphoneUnnamed}
           </option>
         ))}
       </select>

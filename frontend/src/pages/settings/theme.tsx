@@ -2,11 +2,12 @@ import { useState } from "react";
 
 import { recall, remember } from "../../app/storage.ts";
 import { showTheme } from "../../app/theme.ts";
+import * as texts from "../../texts.ts";
 
 const CHOICES = [
-  ["system", "As the system"],
-  ["light", "Light"],
-  ["dark", "Dark"],
+  ["system", texts.themeSystem],
+  ["light", texts.themeLight],
+  ["dark", texts.themeDark],
 ] as const;
 
 export function Theme() {
@@ -18,9 +19,9 @@ export function Theme() {
   };
   return (
     <section>
-      <h2>Theme</h2>
+      <h2>{texts.themeTitle}</h2>
       <fieldset className="choices">
-        <legend className="unseen">Theme</legend>
+        <legend className="unseen">{texts.themeTitle}</legend>
         {CHOICES.map(([choice, label]) => (
           <label key={choice}>
             <input

@@ -9,15 +9,16 @@ import {
 } from "../../api/generated/graphql.ts";
 import { useApp } from "../../app/context.ts";
 import { problem } from "../../conversation/words.ts";
-import { copied, NOT_COPIED, select } from "../../ui/copy.ts";
+import * as texts from "../../texts.ts";
+import { copied, select } from "../../ui/copy.ts";
 import { Dialog } from "../../ui/dialog.tsx";
 import { moment } from "../../ui/time.ts";
 import { allTokens, type Token } from "./all-tokens.ts";
 
 const SCOPES: readonly (readonly [TokenScope, string])[] = [
-  ["SESSIONS_READ", "Read conversations"],
-  ["SESSIONS_WRITE", "Hold conversations"],
-  ["SESSIONS_DELETE", "Delete conversations"],
+  ["SESSIONS_READ", texts.tokensRead],
+  ["SESSIONS_WRITE", texts.tokensWrite],
+  ["SESSIONS_DELETE", texts.tokensDelete],
 ];
 
 function worded(error: unknown): string {
@@ -59,13 +60,13 @@ export function Tokens() {
 
   return (
     <section>
-      <h2>API tokens</h2>
-      <p className="muted">A program that sends one talks and reads in your name.</p>
+      <h2>{texts.tokensTitle}</h2>
+      <p className="muted">{texts.tokensAbout}</p>
       {complaint && (
         <p className="complaint" role="alert">
           {complaint}{" "}
           <button type="button" className="link" onClick={() => void load()}>
-            Retry
+            {texts.tryAgain}
           </button>
         </p>
       )}
@@ -76,12 +77,15 @@ export function Tokens() {
               <div>
                 <p className="token-name">{token.name}</p>
                 <p className="muted small">
-                  <code>{token.prefix}…</code> · made {moment(token.createdAt)} ·{" "}
-                  {token.lastUsedAt ? `last used ${moment(token.lastUsedAt)}` : "never used"}
+                  <code>{token.prefix}…</code> · {texts.tokensCreated(moment(token.createdAt))} ·{" "}
+                  {token.lastUsedAt
+                    ? texts.tokensLastUsed(moment(token.lastUsedAt))
+                    : texts.tokensNeverUsed}
                 </p>
               </div>
               <button type="button" className="button quiet" onClick={() => setRevoking(token)}>
-                Revoke<span className="unseen"> {token.name}</span>
+                {texts.tokensRevoke}
+                <span className="unseen"> {token.name}</span>
               </button>
             </li>
           ))}
@@ -90,14 +94,14 @@ export function Tokens() {
       <NewToken onCreate={create} />
       {secret !== null && <Secret secret={secret} onClose={() => setSecret(null)} />}
       {revoking !== null && (
-        <Dialog title={`Revoke “${revoking.name}”?`} onClose={() => setRevoking(null)}>
-          <p>Programs that use it are cut off at once. This can't be undone.</p>
+        <Dialog title={texts.tokensRevoking(revoking.name)} onClose={() => setRevoking(null)}>
+          <p>{texts.tokensAboutRevoking}</p>
           <div className="dialog-ways">
             <button type="button" className="button" onClick={() => setRevoking(null)}>
-              Keep it
+              {texts.cancel}
             </button>
             <button type="button" className="button danger" onClick={() => void revoke(revoking)}>
-              Revoke
+              {texts.tokensRevokeToken}
             </button>
           </div>
         </Dialog>
@@ -128,10 +132,10 @@ function NewToken({ onCreate }: { onCreate(name: string, scopes: TokenScope[]): 
   };
   return (
     <form className="new-token" onSubmit={submit}>
-      <label htmlFor={name}>New token for</label>
-      <input id={name} name="name" required maxLength={100} placeholder="my integration" />
+      <label htmlFor={name}>{texts.tokensName}</label>
+      <input id={name} name="name" required maxLength={100} placeholder={texts.tokensNameExample} />
       <fieldset className="choices">
-        <legend className="muted">It may</legend>
+        <legend className="muted">{texts.tokensPermissions}</legend>
         {SCOPES.map(([scope, label]) => (
           <label key={scope}>
             <input
@@ -150,7 +154,7 @@ function NewToken({ onCreate }: { onCreate(name: string, scopes: TokenScope[]): 
         </p>
       )}
       <button type="submit" className="button" aria-disabled={isBusy}>
-        Create token
+        {texts.tokensCreate}
       </button>
     </form>
   );
@@ -165,22 +169,22 @@ function Secret({ secret, onClose }: { secret: string; onClose(): void }) {
     if (!isCopied) select(words.current);
   };
   return (
-    <Dialog title="Your new token" onClose={onClose}>
-      <p>Copy it now: it is shown this once and never again.</p>
+    <Dialog title={texts.tokensNewTitle} onClose={onClose}>
+      <p>{texts.tokensCopyNow}</p>
       <output className="secret" ref={words}>
         {secret}
       </output>
       {is === "refused" && (
         <p className="complaint" role="alert">
-          {NOT_COPIED}
+          {texts.notCopied}
         </p>
       )}
       <div className="dialog-ways">
         <button type="button" className="button" onClick={() => void copy()}>
-          {is === "copied" ? "Copied" : "Copy"}
+          {is === "copied" ? texts.copied : texts.copy}
         </button>
         <button type="button" className="button primary" onClick={onClose}>
-          Done
+          {texts.done}
         </button>
       </div>
     </Dialog>

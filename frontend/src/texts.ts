@@ -1,0 +1,344 @@
+/** Every text of the page, to be read through in one place. A translation is one more file of this
+ * shape.
+ *
+ * The voice: plain and warm, short sentences in sentence case, verbs on buttons. A text says what
+ * happened and what to do next, and blames nobody.
+ */
+import type { FailureKind } from "./api/failure.ts";
+import type { MicrophoneProblem } from "./conversation/state.ts";
+
+const LANGUAGE = "en";
+const PLURALS = new Intl.PluralRules(LANGUAGE);
+
+/** What is counted, in the form that the number asks for. */
+function counted(count: number, forms: Partial<Record<Intl.LDMLPluralRule, string>>): string {
+  return `${count} ${forms[PLURALS.select(count)] ?? forms.other}`;
+}
+
+/** What many places say. */
+export const product = "VoxQL";
+export const titled = (title: string) => `${title} · ${product}`;
+export const lines = (count: number) => counted(count, { one: "line", other: "lines" });
+export const tryAgain = "Try again";
+export const cancel = "Cancel";
+export const close = "Close";
+export const copy = "Copy";
+export const copied = "Copied";
+export const notCopied = "Couldn't copy this. It's selected now: press Ctrl+C, or ⌘C on a Mac.";
+export const dismiss = "Dismiss";
+export const done = "Done";
+export const reload = "Reload page";
+export const starting = "Starting…";
+export const saving = "Saving…";
+export const signIn = "Sign in";
+export const createAccount = "Create account";
+export const continueAsGuest = "Continue as guest";
+export const signedOut = "You're signed out.";
+export const isSaved = "Your conversation is saved.";
+export const wordsAppear = "Your words appear here as you speak.";
+export const noAgentYet = "No agent yet";
+export const toStartPage = "Go to start page";
+
+/** For programs that are no browser, and for a browser before the page is there. */
+export const html = {
+  title: product,
+  description: "Talk with a voice agent. Every word is saved and easy to find again.",
+  noScript: "VoxQL needs JavaScript to hear you. Turn it on and reload the page.",
+};
+
+/** Moments and durations. */
+export const today = "Today";
+export const yesterday = "Yesterday";
+export const seconds = (seconds: number) => `${seconds} s`;
+export const minutes = (minutes: number) => `${minutes} min`;
+export const hours = (hours: number, minutes: number) => `${hours} h ${minutes} min`;
+
+/** The page for somebody who is not signed in. */
+export const welcomeDocumentTitle = `${product}: talk with a voice agent`;
+export const welcomeTitle = "Talk. Every word is saved.";
+export const welcomeAbout =
+  "Talk with a voice agent in your browser. Your words appear as you speak, the agent answers, " +
+  "and you can find every conversation again.";
+export const welcomeGuests =
+  "No e-mail needed. You can create an account later and keep your conversations.";
+
+/** The form for signing in and signing up. */
+export const accountEmail = "E-mail";
+export const accountPassword = "Password";
+export const accountPasswordHint = "At least 8 characters.";
+
+/** The way to the playground. */
+export const developersTitle = "For developers";
+export const developersAbout = "For developers: everything here runs on a GraphQL API.";
+export const developersTryIt = "Try the whole API with your own login.";
+export const developersOpenPlayground = "Open the playground";
+
+/** Settings, and in them: */
+export const settingsTitle = "Settings";
+export const accountTitle = "Account";
+export const accountForGuests =
+  "You're here as a guest. Create an account to keep your conversations when you leave this browser.";
+export const accountSignedInAs = (email: string) => `Signed in as ${email}.`;
+export const accountSignOut = "Sign out";
+export const accountStillSignedIn = (problem: string) => `You're still signed in. ${problem}`;
+export const accountGuestsLose =
+  "If you sign out as a guest, you can't get your conversations back.";
+export const themeTitle = "Theme";
+export const themeSystem = "System";
+export const themeLight = "Light";
+export const themeDark = "Dark";
+export const microphoneTitle = "Microphone";
+export const microphoneNamesLater =
+  "The names appear once you allow a page to use your microphone.";
+export const microphoneSystemDefault = "System default";
+export const microphoneUnnamed = "Microphone";
+export const tokensTitle = "API tokens";
+export const tokensAbout = "Programs use a token to act on your behalf.";
+export const tokensCreated = (moment: string) => `created ${moment}`;
+export const tokensLastUsed = (moment: string) => `last used ${moment}`;
+export const tokensNeverUsed = "never used";
+export const tokensRevoke = "Revoke";
+export const tokensRevoking = (name: string) => `Revoke “${name}”?`;
+export const tokensAboutRevoking =
+  "Programs that use this token lose access at once. You can't undo this.";
+export const tokensRevokeToken = "Revoke token";
+export const tokensName = "Token name";
+export const tokensNameExample = "My program";
+export const tokensPermissions = "Permissions";
+export const tokensRead = "Read conversations";
+export const tokensWrite = "Start and change conversations";
+export const tokensDelete = "Delete conversations";
+export const tokensCreate = "Create token";
+export const tokensNewTitle = "Your new token";
+export const tokensCopyNow = "Copy it now. You won't see it again.";
+
+/** What surrounds every page. */
+export const shellSkip = "Skip to main content";
+export const shellOpenHistory = "Open history";
+export const shellCloseHistory = "Close history";
+export const shellNotification = "Notification";
+export const shellOffline =
+  "You're offline. What you see stays, and the rest continues when you're back online.";
+
+/** The list of shortcuts: what each does. */
+export const shortcutsTitle = "Keyboard shortcuts";
+export const shortcutsNewChat = "Save this conversation and start the next";
+export const shortcutsSearch = "Search conversations";
+export const shortcutsMute = "Mute or unmute the microphone";
+export const shortcutsSend = "Send what you typed";
+export const shortcutsClose = "Close what's open";
+export const shortcutsHelp = "Show this list";
+
+/** The list of conversations, and what can be done with each. */
+export const historyTitle = "History";
+export const historyGuest = "Guest";
+export const historySearch = "Search conversations";
+export const historyNoResults = (search: string) => `No results for “${search}”.`;
+export const historyEmpty = "Your conversations will appear here.";
+export const historyNow = "Now";
+export const historyOptions = (name: string) => `Options for ${name}`;
+export const historyRename = "Rename";
+export const historyDelete = "Delete…";
+export const historyNewTitle = "Title";
+export const historyNotRenamed = (problem: string) => `Couldn't rename this. ${problem}`;
+export const historyNotDeleted = (problem: string) => `Couldn't delete this. ${problem}`;
+export const historyDeleted = "Conversation deleted";
+export const historySaved = "Conversation saved";
+export const historyDeleting = "Delete this conversation?";
+export const historyAboutDeleting = (name: string, count: number) =>
+  `“${name}” (${lines(count)}) will be deleted for everyone. You can't undo this.`;
+export const historyDeleteConversation = "Delete conversation";
+
+/** The page on which a conversation starts. */
+export const startTitle = "New conversation";
+export const startTalk = "Start talking";
+export const startTypingWorks = "You can also type. Every word is saved.";
+export const startGuests =
+  "You're here as a guest. Create an account in Settings to keep your conversations.";
+
+/** A conversation, of now or of the past. */
+export const conversationTitle = "Conversation";
+export const conversationYours = "Your conversation";
+export const conversationStartedAt = (clock: string) => `Started ${clock}`;
+export const conversationCopyId = (id: string) => `Copy the id of this conversation, ${id}`;
+export const conversationNothingSaid = "Nothing was said.";
+export const conversationEnd = "End of the conversation";
+export const conversationStillActive = "This conversation is still active.";
+export const conversationTalkHere = "Talk here";
+export const conversationJoinAgain = "Continue this conversation";
+export const conversationElsewhere = "This conversation is active in another window.";
+export const conversationGoBack = "Return";
+
+/** The lines of a conversation. */
+export const transcriptAnnouncements = "Announcements";
+export const transcriptJumpToLatest = "Jump to latest";
+export const transcriptYou = "You";
+export const transcriptAgent = "Agent";
+/** Before what they say, for those who hear the page. */
+export const transcriptSaidBy = (who: string) => `${who}: `;
+export const transcriptInterrupted = "interrupted";
+export const transcriptStillSpeaking = "still speaking";
+export const transcriptUnfinished = "unfinished";
+export const transcriptSending = "Sending…";
+export const transcriptSendAgain = "Send again";
+export const transcriptNotSent = "Not sent.";
+
+/** What a person talks with. */
+export const dockNewChat = "New chat";
+export const dockEnd = "End";
+export const dockMute = "Mute";
+export const dockRetryMicrophone = "Try the microphone again";
+export const dockChooseMicrophone = "Choose microphone";
+export const dockType = "Type instead of speaking";
+export const dockSend = "Send";
+export const dockTooLong =
+  "This is too long to send at once (over 32 kB). Send it in parts. Nothing is lost.";
+
+/** What is going on, in a few words. */
+export const statusNotStarted = "Not started";
+export const statusFollowing = "Following along";
+export const statusReconnecting = "Reconnecting…";
+export const statusAgentUnavailable = "Agent unavailable";
+export const statusLoading = "Loading conversation…";
+export const statusNoSound = "No sound";
+export const statusConnecting = "Connecting audio…";
+export const statusWaiting = "Waiting for the agent…";
+export const statusGettingReady = "Getting ready…";
+export const statusListening = "Listening";
+export const statusMuted = "Muted";
+export const statusThinking = "Thinking";
+export const statusSpeaking = "Speaking";
+export const statusDeleted = "Deleted";
+export const statusAgentLeft = "The agent left";
+export const statusAbandoned = "Ended automatically";
+export const statusStartFailed = "Ended: no agent joined";
+export const statusSaved = "Saved";
+
+/** What the text field says while it is empty. */
+export const inviteOneMoment = "Just a moment…";
+export const inviteOver = "This conversation has ended";
+export const inviteElsewhere = "Active in another window";
+export const inviteMeanwhile = "Type here meanwhile";
+export const inviteSpeakOrType = "Speak or type here";
+export const inviteType = "Type here";
+
+interface Told {
+  what: string;
+  /** What somebody can do about it. */
+  way: string;
+}
+
+/** What stands where nothing was said yet. */
+export const nothingYet = {
+  over: { what: "Nothing was said", way: "Start a new chat to talk again." },
+  elsewhere: { what: "Nothing said yet", way: "The conversation appears here, too." },
+  noAgent: { what: noAgentYet, way: "You can speak as soon as an agent joins." },
+  speak: { what: "Say something", way: wordsAppear },
+  type: { what: "Type something", way: "The agent reads it and answers." },
+  almost: { what: "Almost there", way: "You can speak as soon as the agent joins." },
+} satisfies Record<string, Told>;
+
+/** On another page: that the conversation has not ended. */
+export const stillTalkingAloud = "You're still talking with the agent.";
+export const stillTalkingMuted = "You're muted. Your conversation is still active.";
+export const stillTalkingSilent = "Your conversation is still active.";
+
+/** What went wrong with a request that no sentence of its own is for. */
+export const problems = {
+  network: "Can't reach the server.",
+  timeout: "The server took too long to answer.",
+  "signed-out": "You're signed out.",
+  forbidden: "This conversation belongs to someone else.",
+  "not-found": "This conversation doesn't exist. It may have been deleted.",
+  invalid: "The server couldn't accept this.",
+  conflict: "This isn't possible right now.",
+  busy: "The server is busy. Try again in a moment.",
+  server: "Something went wrong on the server.",
+} satisfies Record<FailureKind, string>;
+
+/** Why no conversation starts. */
+export const notStarted = {
+  network: "Can't reach the server.",
+  timeout: "The server took too long to answer.",
+  "signed-out": "You're signed out. Sign in again to start.",
+  forbidden: "You can't start a conversation here.",
+  "not-found": "The server couldn't find what you asked for.",
+  invalid: "The server couldn't accept this.",
+  conflict: "Another conversation is already starting.",
+  busy: "You can't start a conversation right now.",
+  server: "Something went wrong on the server.",
+} satisfies Record<FailureKind, string>;
+export const startNow = "You were signed out. You're back now, so you can start a conversation.";
+
+/** Why a conversation is not saved. */
+export const notSaved = {
+  network: "Can't reach the server, so this conversation isn't saved yet.",
+  timeout: "The server took too long to answer, so this conversation may not be saved yet.",
+  "signed-out": "You're signed out. Sign in again to save this conversation.",
+  forbidden: "This conversation belongs to someone else, so you can't save it.",
+  "not-found": "This conversation no longer exists on the server.",
+  invalid: "The server couldn't accept this conversation.",
+  conflict: "This conversation is already being changed. Try again in a moment.",
+  busy: "This conversation can't be saved right now.",
+  server: "Something went wrong on the server, so this conversation isn't saved yet.",
+} satisfies Record<FailureKind, string>;
+export const saveNow =
+  "You were signed out, so this conversation isn't saved yet. You can save it now.";
+export const nothingLost = "Nothing is lost. Everything stays here until it's saved.";
+
+/** Why nobody answers. */
+export const agentFailed = "The agent couldn't join.";
+export const agentTimeout = "It took too long. Try again in a moment.";
+export const agentUnavailable = "No agent is available. Try again in a moment.";
+export const agentUnknown = "Try again in a moment.";
+export const agentGone = "The agent was disconnected.";
+export const agentComingBack = `It's being called back. ${isSaved}`;
+
+/** Why nobody is heard. */
+export const soundRefused = "Couldn't connect audio.";
+export const soundReconnect = "Reconnect audio";
+export const soundSilenced = "Click to turn on sound.";
+export const soundTurnOn = "Turn on sound";
+export const soundClickAnywhere = "Click anywhere to turn on sound.";
+
+/** Why the person is not heard. */
+export const microphone = {
+  denied: {
+    what: "Your microphone is blocked for this page.",
+    way: "Allow it next to the address in your browser, then try again. Typing works without it.",
+  },
+  missing: {
+    what: "No microphone found.",
+    way: "Connect a microphone and try again. Typing works without it.",
+  },
+  unplugged: {
+    what: "Your microphone was unplugged.",
+    way: "Plug it in or choose another in Settings, then try again. Typing works meanwhile.",
+  },
+  insecure: {
+    what: "This page isn't secure, so your browser blocks microphone and sound.",
+    way: "Open it with https or as localhost. Typing works here, too.",
+  },
+  failed: {
+    what: "Couldn't open your microphone.",
+    way: "Another program may be using it. Close that and try again. Typing works meanwhile.",
+  },
+} satisfies Record<MicrophoneProblem, Told>;
+
+/** Pages that can't be shown. */
+export const noAnswer = "Can't reach VoxQL";
+export const notFoundTitle = "Page not found";
+export const notFoundWhat = "This page doesn't exist";
+export const notFoundWay = "The address may be mistyped, or the page is gone.";
+export const pieceMissingWhat = "Couldn't load this page";
+export const pieceMissingWay =
+  "It keeps trying. If that doesn't help, reload: the server may have a newer version.";
+export const pastMissingTitle = "Not loaded";
+export const pastMissingWhat = "Couldn't load this conversation";
+export const pastForbidden = "No access";
+export const pastNotFound = "Not found";
+export const pastSignedOut = "Signed out";
+export const pastBadLink = "This link isn't valid.";
+export const brokenWhat = "Something went wrong on this page";
+export const brokenWay =
+  "Your microphone is off. Finished lines are saved on the server. Reload to continue.";
