@@ -61,12 +61,12 @@ async def owned_session(
     else:
         session = await locked_session(conn, session_id)
     if session is None or session.deleted_at is not None:
-        raise NotFound("There is no such session; it may have been deleted.", field=field)
+        raise NotFound("This session doesn't exist. It may have been deleted.", field=field)
     return own(viewer, session, field)
 
 
 def own(viewer: Viewer, session: Session, field: Field = ("sessionId",)) -> Session:
     """Return the session if it is the viewer's."""
     if session.user_id != viewer.user_id:
-        raise Forbidden("That session is somebody else's.", field=field)
+        raise Forbidden("This session belongs to someone else.", field=field)
     return session

@@ -317,7 +317,7 @@ async def _claim_email(conn: Connection, user: User, email: str, password_hash: 
         await user.save(using_db=conn)
     except IntegrityError:
         raise Conflict(
-            "There is an account with this e-mail already. Sign in, or use another e-mail.",
+            "An account with this e-mail already exists. Sign in, or use another e-mail.",
             field=["email"],
         ) from None
     return user
@@ -331,7 +331,7 @@ async def user_by_email(conn: Connection, email: str) -> User:
     """
     user = await User.filter(email=check_email(email, ["email"])).using_db(conn).get_or_none()
     if user is None:
-        raise NotFound("There is no account with this e-mail.", field=["email"])
+        raise NotFound("No account has this e-mail.", field=["email"])
     return user
 
 
@@ -352,7 +352,7 @@ def _touch(token_id: str, now: datetime) -> None:
 
 def _wrong() -> Unauthenticated:
     # The same for an unknown e-mail as for a wrong password: who has an account is not said.
-    return Unauthenticated("This e-mail and password don't belong together. Check both.")
+    return Unauthenticated("Wrong e-mail or password.")
 
 
 def _refuse_token(viewer: Viewer | None) -> None:

@@ -73,7 +73,7 @@ async def revoke_token(backend: Backend, token_id: str) -> None:
     check_id(token_id, ids.API_TOKEN, "an API token", ["id"])
     token = ApiToken.filter(id=token_id)
     if not await transact(lambda conn: token.using_db(conn).delete()):
-        raise NotFound("There is no such API token; it may be revoked already.", field=["id"])
+        raise NotFound("This API token doesn't exist. It may have been revoked.", field=["id"])
     publish_revoked(backend, token_id)
 
 
@@ -90,17 +90,19 @@ async def _create(
 ) -> CreatedToken:
     name = _check_name(name)
     if not scopes:
-        raise BadUserInput("Give the token at least one scope.", field=["scopes"])
+        raise BadUserInput("Give the token at least one permission (scope).", field=["scopes"])
     now = backend.clock()
     if expires_at is not None and expires_at <= now:
-        raise BadUserInput("That moment is in the past.", field=["expiresAt"])
+        raise BadUserInput(
+            "This moment is in the past. Choose one in the future.", field=["expiresAt"]
+        )
     secret = credentials.new_token_secret()
 
     async def work(conn: Connection) -> ApiToken:
         user_id = await owner(conn)
         if await ApiToken.filter(user_id=user_id).using_db(conn).count() >= TOKENS:
             raise QuotaExceeded(
-                f"There are {TOKENS} tokens already. Revoke one that is no longer used."
+                f"You already have {TOKENS} tokens. Revoke one that you no longer use."
             )
         return await ApiToken.create(
             user_id=user_id,
@@ -142,9 +144,9 @@ async def revoke_api_token(backend: Backend, viewer: Viewer | None, token_id: st
     async def work(conn: Connection) -> None:
         token = await ApiToken.filter(id=token_id).using_db(conn).get_or_none()
         if token is None:
-            raise NotFound("There is no such API token; it may be revoked already.", field=["id"])
+            raise NotFound("This API token doesn't exist. It may have been revoked.", field=["id"])
         if token.user_id != owner.user_id:
-            raise Forbidden("That API token is somebody else's.", field=["id"])
+            raise Forbidden("This API token belongs to someone else.", field=["id"])
         await token.delete(using_db=conn)
 
     await transact(work, after=lambda _: publish_revoked(backend, token_id))

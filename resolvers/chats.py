@@ -194,7 +194,7 @@ async def _create(
     )
     if running >= config.running_sessions:
         raise QuotaExceeded(
-            f"{running} conversations of yours are still going; end one before you begin another."
+            f"You already have {running} active conversations. End one before you start another."
         )
     session = Session(
         user_id=viewer.user_id,
@@ -279,11 +279,12 @@ async def join_session(backend: Backend, viewer: Viewer | None, session_id: str)
     session = await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_WRITE)
     if session.status is SessionStatus.FAILED:
         raise AgentUnavailable(
-            "Its agent is not available; ask for it again with retryAgent.", field=("sessionId",)
+            "The agent isn't available. Ask for it again with retryAgent.", field=("sessionId",)
         )
     if session.ended_at is not None:
         raise ConflictRefusal(
-            "This conversation has ended; begin another with startNewChat.", field=("sessionId",)
+            "This conversation has ended. Start another with startNewChat.",
+            field=("sessionId",),
         )
     return Joined(session, connection_for(backend, allowed, session))
 
@@ -301,9 +302,9 @@ async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) 
         is_lost = session.status is SessionStatus.ACTIVE and not has_agent
         if session.status is not SessionStatus.FAILED and not is_lost:
             raise ConflictRefusal(
-                "This conversation has ended; begin another with startNewChat."
+                "This conversation has ended. Start another with startNewChat."
                 if session.ended_at is not None
-                else "This session has its agent, or is about to get it.",
+                else "The agent is already here, or about to join.",
                 field=("sessionId",),
             )
         lifecycle.ask(session, transaction.now, backend.config)
@@ -354,17 +355,17 @@ async def send_message(
 def _same_line(held: Utterance, text: str) -> Utterance:
     if not is_typed_by_person(held) or held.text != text:
         raise ConflictRefusal(
-            "Another line was sent under this key; make a new key for a new line.", field=("key",)
+            "Another line was sent under this key. Make a new key for a new line.", field=("key",)
         )
     return held
 
 
 def _not_active(status: SessionStatus) -> str:
     if status is SessionStatus.STARTING:
-        return "The agent is not ready yet; send this when the session is ACTIVE."
+        return "The agent isn't ready yet. Send this when it is."
     if status is SessionStatus.FAILED:
-        return "The agent is not available; ask for it again with retryAgent, then send this."
-    return "This conversation has ended; begin another with startNewChat."
+        return "The agent isn't available. Ask for it again with retryAgent, then send this."
+    return "This conversation has ended. Start another with startNewChat."
 
 
 def _typed(key: str, text: str, now: datetime) -> Claim:

@@ -59,7 +59,9 @@ def check_line() -> None:
         RateLimited: too many wait already to have a password made or checked.
     """
     if len(_in_line) >= IN_LINE:
-        raise RateLimited("Too many people are signing in just now. Try again in a few seconds.", 3)
+        raise RateLimited(
+            "Too many people are signing in right now. Try again in a few seconds.", 3
+        )
 
 
 async def _in_turn(work: Callable[..., T], *given: object) -> T:

@@ -114,7 +114,7 @@ def check_email(value: str, field: Field) -> str:
         or any(c.isspace() for c in email)
     ):
         raise BadUserInput(
-            f"That is not an e-mail address of at most {EMAIL_LENGTH} characters.", field=field
+            f"Enter a valid e-mail address of up to {EMAIL_LENGTH} characters.", field=field
         )
     return email
 
@@ -123,5 +123,5 @@ def check_password(value: str, field: Field) -> str:
     """Return the password as it came, or refuse it."""
     low, high = PASSWORD_LENGTHS
     if not low <= len(value) <= high or fault_of_text(value):
-        raise BadUserInput(f"A password is {low} to {high} characters.", field=field)
+        raise BadUserInput(f"Use a password of {low} to {high} characters.", field=field)
     return value

@@ -61,7 +61,7 @@ class RateLimits:
         while tries and tries[0] <= now - rate.per:
             tries.popleft()
         if len(tries) >= rate.count:
-            raise _refused("Too many tries. Try again", tries[0] + rate.per - now)
+            raise _refused("Too many attempts. Try again", tries[0] + rate.per - now)
         tries.append(now)
         if len(self._tries) > KEYS:
             del self._tries[next(iter(self._tries))]
@@ -126,7 +126,7 @@ class Budgets:
             del self._left[next(iter(self._left))]
         if points > left:
             missing = timedelta(minutes=(points - left) / self._per_minute)
-            raise _refused("You have asked for too much at once. Go on", missing)
+            raise _refused("Too many requests at once. Try again", missing)
 
     def spend_from(self, points: int, address: str | None) -> None:
         """Do the same for somebody who has not signed in, by network address; see `spend`."""

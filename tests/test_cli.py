@@ -149,9 +149,9 @@ def test_an_operator_looks_after_accounts(here: Here) -> None:
 
     assert (created.returncode, reset.returncode, deleted.returncode) == (0, 0, 0)
     assert (again.returncode, unanswered.returncode, gone.returncode) == (1, 1, 1)
-    assert again.stderr.startswith("voxql: There is an account with this e-mail already")
+    assert again.stderr.startswith("voxql: An account with this e-mail already exists")
     assert listed.stdout.count(ada) == 1
-    assert gone.stderr.startswith("voxql: There is no account with this e-mail")
+    assert gone.stderr.startswith("voxql: No account has this e-mail")
 
 
 def test_an_operator_looks_after_api_tokens(here: Here) -> None:
@@ -177,9 +177,9 @@ def test_an_operator_looks_after_api_tokens(here: Here) -> None:
     assert re.search(rf"{token_id}  {made.stdout[:8]}\S*…  until 2\d{{3}}-\d\d-\d\d  mine$", oldest)
     assert left.stdout.splitlines() == [newest]
     assert (again.returncode, wrong.returncode, nobody.returncode) == (1, 1, 1)
-    assert "no such API token" in again.stderr
+    assert "This API token doesn't exist" in again.stderr
     assert "There is no scope EVERYTHING; there are SESSIONS_READ" in wrong.stderr
-    assert "no account with this e-mail" in nobody.stderr
+    assert "No account has this e-mail" in nobody.stderr
 
 
 def test_migrate_and_backup_work_beside_a_server(server: ServerProcess, tmp_path: Path) -> None:

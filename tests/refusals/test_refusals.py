@@ -126,7 +126,7 @@ async def test_trying_too_often_is_rate_limited(
     """The message says when the next try may come."""
 
     def never(rate: Rate, who: str) -> None:
-        raise RateLimited("Too many tries. Try again in 5 minutes.", 300)
+        raise RateLimited("Too many attempts. Try again in 5 minutes.", 300)
 
     monkeypatch.setattr(backend.limiter, "take", never)
     given = {"email": "new@example.com", "password": "long enough"}

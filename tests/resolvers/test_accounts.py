@@ -151,9 +151,9 @@ async def test_signing_in_needs_the_password(backend: Backend) -> None:
     ada = await _ada(backend)
     entrance = await accounts.sign_in(backend, None, email=" Ada@EXAMPLE.com", password=PASSWORD)
     assert entrance.user.id == ada.user_id
-    async with refused(Unauthenticated, says="don't belong together"):
+    async with refused(Unauthenticated, says="Wrong e-mail or password."):
         await accounts.sign_in(backend, None, email=EMAIL, password="wrong horse")
-    async with refused(Unauthenticated, says="don't belong together"):
+    async with refused(Unauthenticated, says="Wrong e-mail or password."):
         await accounts.sign_in(backend, None, email="bob@example.com", password=PASSWORD)
 
 

@@ -177,7 +177,7 @@ async def test_only_so_many_conversations_run_at_once(backend: Backend, clock: C
     async with staged(backend, clock, running_sessions=2) as stage:
         first = await stage.start()
         await stage.start()
-        async with refused(QuotaExceeded, None, "end one"):
+        async with refused(QuotaExceeded, None, "End one"):
             await stage.start()
 
         await sessions.delete_session(backend, stage.viewer, first.id)
@@ -407,7 +407,7 @@ async def test_a_retry_that_finds_nobody_fails_again(stage: Stage) -> None:
 async def test_an_active_session_is_retried_only_without_its_agent(stage: Stage) -> None:
     """With its agent: CONFLICT. When that is gone: another attempt."""
     session, agent = await stage.talk()
-    async with refused(Conflict, ["sessionId"], "has its agent"):
+    async with refused(Conflict, ["sessionId"], "already here"):
         await chats.retry_agent(stage.backend, stage.viewer, session.id)
 
     await agent.lose()
@@ -510,7 +510,7 @@ async def test_concurrent_duplicates_are_one_line(stage: Stage) -> None:
 async def test_typing_needs_an_active_session(stage: Stage) -> None:
     """Before the agent is ready, without it, and after the end: CONFLICT, with what to do."""
     session = await stage.start()
-    async with refused(Conflict, ["sessionId"], "not ready yet"):
+    async with refused(Conflict, ["sessionId"], "isn't ready yet"):
         await stage.type(session, "a")
     await stage.pass_by(5)
     async with refused(Conflict, ["sessionId"], "retryAgent"):

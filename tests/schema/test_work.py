@@ -42,7 +42,7 @@ async def test_who_has_asked_for_too_much_is_told_when_to_go_on(
     [error] = refused.json()["errors"]
     assert refused.status_code == 429
     assert error["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 25}
-    assert error["message"] == "You have asked for too much at once. Go on in 25 seconds."
+    assert error["message"] == "Too many requests at once. Try again in 25 seconds."
     assert refused.headers["retry-after"] == "25"
     await guest.data("{ viewer { id } }")
     await stranger.data(HISTORY)
