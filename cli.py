@@ -26,9 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # a frame around the help costs a quarter of a second
 )
-users = typer.Typer(help="Look after accounts.", no_args_is_help=True, rich_markup_mode=None)
+users = typer.Typer(help="Manage accounts.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(users, name="user")
-tokens = typer.Typer(help="Look after API tokens.", no_args_is_help=True, rich_markup_mode=None)
+tokens = typer.Typer(help="Manage API tokens.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(tokens, name="token")
 
 
@@ -80,7 +80,7 @@ def agent(
         str | None, typer.Option(envvar="VOXQL_URL", help="The server (default: the local one).")
     ] = None,
     livekit: Annotated[
-        bool, typer.Option("--livekit", help="Be a worker of LiveKit (LIVEKIT_...) instead.")
+        bool, typer.Option("--livekit", help="Run as a LiveKit worker (LIVEKIT_...).")
     ] = False,
     end_with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
@@ -178,7 +178,7 @@ def backup(
     """Copy the database into a file, while the server runs."""
     settings = _settings()
     if settings.sqlite_file is None:
-        _fail("This database is a server's; use its own tool, such as pg_dump.")
+        _fail("This database runs on a server. Use its own tool, such as pg_dump.")
     from serving.backup import copy_database
 
     size = copy_database(settings.sqlite_file, file)
@@ -190,7 +190,7 @@ Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
 
 @users.command("create")
 def create_user(email: Email) -> None:
-    """Make an account; the password is asked for."""
+    """Create an account. Asks for its password."""
     _with_accounts(lambda accounts, backend: accounts.create_user(backend, email, _password()))
     print(f"{email} can sign in now.")
 
@@ -204,15 +204,15 @@ def list_users() -> None:
 
 @users.command("reset-password")
 def reset_password(email: Email) -> None:
-    """Give an account another password, and sign it out everywhere."""
+    """Change an account's password, and sign it out everywhere."""
     _with_accounts(lambda accounts, backend: accounts.reset_password(backend, email, _password()))
-    print(f"{email} has a new password; its browsers are signed out.")
+    print(f"{email} has a new password and is signed out everywhere.")
 
 
 @users.command("delete")
 def delete_user(
     email: Email,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask whether it is meant.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
 ) -> None:
     """Delete an account with all of its conversations."""
     if not yes:
@@ -223,20 +223,20 @@ def delete_user(
 
 Scopes = Annotated[
     list[str] | None,
-    typer.Option("--scope", help="What it may do; give it again for more. All scopes by default."),
+    typer.Option("--scope", help="What it may do. Repeat for more; all scopes by default."),
 ]
 
 
 @tokens.command("create")
 def create_token(
     email: Email,
-    name: Annotated[str, typer.Option(help="What its owner calls it.")] = "voxql token create",
+    name: Annotated[str, typer.Option(help="Name of the token.")] = "voxql token create",
     scope: Scopes = None,
     days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="Good for so many days.")
+        int | None, typer.Option(min=1, max=36_500, help="Days until it expires (default: never).")
     ] = None,
 ) -> None:
-    """Make an API token for an account, and print its secret: this once."""
+    """Create an API token for an account, and print its secret once."""
     from datetime import timedelta
 
     from resolvers.api_tokens import create_token_of
@@ -252,7 +252,7 @@ def create_token(
         return create_token_of(backend, email, name=name, scopes=scopes, expires_at=expires_at)
 
     made = _with_accounts(create)
-    _say(f"{made.api_token.id} acts for {email}; its secret is not shown again.")
+    _say(f"{made.api_token.id} acts for {email}. Its secret isn't shown again.")
     print(made.secret)
 
 
@@ -268,7 +268,7 @@ def list_tokens(email: Email) -> None:
 
 @tokens.command("revoke")
 def revoke_token(id: Annotated[str, typer.Argument(help="The token's id, `tok_…`.")]) -> None:
-    """Make an API token worthless; what it has opened ends within a second."""
+    """Revoke an API token. Its connections end within a second."""
     from resolvers import api_tokens
 
     _with_accounts(lambda _, backend: api_tokens.revoke_token(backend, id))

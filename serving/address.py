@@ -24,7 +24,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise CannotServe(f"VOXQL_HOST={host} is no address of this machine.") from error
+        raise CannotServe(f"VOXQL_HOST={host} isn't an address of this machine.") from error
     family, kind, protocol, _, address = found[0]
     sock = socket.socket(family, kind, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -80,7 +80,7 @@ def app_page(
         found = files.get(request.url.path.removeprefix("/") or INDEX)
         if found is None:
             if not _is_for_a_person(request):
-                return PlainTextResponse("There is nothing here.", status_code=404)
+                return PlainTextResponse("This page doesn't exist.", status_code=404)
             found = files[INDEX]
         return found.answer(request, headers)
 

@@ -109,7 +109,7 @@ def test_a_port_in_use_is_refused_with_a_way_out() -> None:
 
 def test_a_host_that_is_none_is_refused() -> None:
     """A misspelt host is told apart from a port that is taken."""
-    with pytest.raises(CannotServe, match="no address of this machine"):
+    with pytest.raises(CannotServe, match="isn't an address of this machine"):
         listening_socket("no such host", 0)
 
 
