@@ -2,7 +2,7 @@
 
 # In the wheel `voxql-bridge` this file is `voxql_bridge/__init__.py` (clients/python).
 
-from .attaching import Attachment, attach
+from .attaching import Attachment, announce, attach
 from .client import BridgeClient, new_segment
 from .client_inbox import Command, InputCommand, StopCommand
 from .client_link import Backoff, BridgeClosed, socket_url
@@ -25,6 +25,7 @@ __all__ = [
     "Unacceptable",
     "Utterance",
     "Worker",
+    "announce",
     "attach",
     "new_segment",
     "socket_url",

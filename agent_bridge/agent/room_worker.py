@@ -27,6 +27,7 @@ from agent_bridge.agent.conversation import Conversation, ConversationFailed, Mi
 from agent_bridge.agent.places import Places
 from agent_bridge.agent.process import PLACES_A_CORE, cores, keep_words_out_of_logs, load_minds
 from agent_bridge.agent.room_line import RoomLine
+from agent_bridge.attaching.announcing import announce
 from agent_bridge.attaching.dispatch import Dispatch, read_dispatch
 from agent_bridge.audio_protocol import INPUT_SAMPLE_RATE
 from agent_bridge.client_link import BridgeClosed
@@ -128,6 +129,8 @@ class RoomWorker:
                 on_registered()
 
         server.on("worker_registered", registered)
+        secrets = {"api_key": livekit.api_key, "api_secret": livekit.api_secret}
+        announce(server, agent_name, url=livekit.url, **secrets)
         log.info("registering at LiveKit, %s", livekit.url)
         serving = asyncio.create_task(server.run())
         try:

@@ -4,6 +4,7 @@ What comes from livekit-agents is told by its shape, never imported: this become
 `voxql-bridge`, which is installed beside whatever version of it an agent uses.
 """
 
+from .announcing import announce
 from .attachment import Attachment, attach
 
-__all__ = ["Attachment", "attach"]
+__all__ = ["Attachment", "announce", "attach"]

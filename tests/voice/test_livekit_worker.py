@@ -4,15 +4,19 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import pytest
+from livekit import api
 from typer.testing import CliRunner
 
 import cli
 from agent_bridge.agent.answers import Responder
 from agent_bridge.agent.conversation import Minds
 from agent_bridge.agent.room_worker import LiveKitSettings, RoomWorker
+from agent_bridge.attaching.announcing import STANDS_S, notice_of
 from tests.conftest import StartLiveKit
+from tests.livekit.hall import until
 from tests.livekit_server import KEY, SECRET, LiveKitServer
 
 WITHIN_S = 60.0
@@ -49,6 +53,26 @@ async def test_a_livekit_that_is_away_is_waited_for(
         await asyncio.to_thread(livekit.restart)
         await registered.acquire()
     assert registered.locked()
+
+
+async def test_a_worker_says_that_it_has_come(livekit: LiveKitServer) -> None:
+    """By a room, for which no worker is asked; it is made only once LiveKit has taken it."""
+    name = f"announced-{uuid4().hex}"
+
+    async with api.LiveKitAPI(livekit.http_url, KEY, SECRET) as control:
+
+        async def look() -> list[api.Room]:
+            wanted = api.ListRoomsRequest(names=[notice_of(name)])
+            return list((await control.room.list_rooms(wanted)).rooms)
+
+        assert await look() == []
+        async with registering(livekit, name, 1) as registered:
+            await asyncio.wait_for(registered.acquire(), WITHIN_S)
+            [room] = await until(look)
+        asked = await control.agent_dispatch.list_dispatch(room.name)
+
+    assert room.empty_timeout == STANDS_S
+    assert [one.agent_name for one in asked] == ["voxql-nobody"]
 
 
 async def test_a_place_costs_nothing_while_nobody_has_it(livekit: LiveKitServer) -> None:
