@@ -14,6 +14,7 @@ from agent_bridge.workers import StartRequest
 __all__ = [
     "AccessEnded",
     "Attendance",
+    "Awaited",
     "Condition",
     "MediaConnection",
     "NotNow",
@@ -55,6 +56,18 @@ class Traffic:
     """Calls to another server, by name and outcome."""
 
 
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """An agent that was asked for, and has not come to the server yet."""
+
+    session: str
+    attempt: int
+    agent_name: str
+    room: str
+    is_being_asked: bool = False
+    """Whether the asking itself is still under way."""
+
+
 class Attendance(Protocol):
     """Who wants to know which people can be heard, and knows which conversations there are."""
 
@@ -87,6 +100,21 @@ class Attendance(Protocol):
 
     async def ended_among(self, rooms: Iterable[str]) -> set[str]:
         """Return which of these rooms were those of conversations that are over."""
+
+    async def awaited(self) -> Sequence[Awaited]:
+        """Return the agents that are waited for."""
+
+    async def ask_anew(self, session_id: str, attempt: int) -> int | None:
+        """Ask for the agent once more, by a new attempt: nobody has taken this one on.
+
+        Who comes with the older attempt after all is fenced off. Returns once it is asked for.
+
+        Returns:
+            The new attempt; None when there is nothing to ask for any more, or it has come.
+
+        Raises:
+            NotNow: see there.
+        """
 
 
 class Venue(Protocol):

@@ -16,12 +16,20 @@ from resolvers.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 
-def ask_for_agent(backend: Backend, session: Session) -> asyncio.Task[Session]:
+def ask_for_agent(
+    backend: Backend, session: Session, *, is_repeated: bool = False
+) -> asyncio.Task[Session]:
     """Fence older attempts off, and ask for the agent of the session's newest.
 
     To be called right after the commit, so that nobody takes an older agent for the session's.
     Asking may take seconds, and goes on whether or not anybody waits for it: hence a task, which
     returns the session, FAILED if nobody can be asked. Who waits for it must shield it.
+
+    Args:
+        backend: Whose agents.
+        session: As it was committed.
+        is_repeated: Whether it is asked for once more, by itself: then nothing fails, for as long
+            as there is time somebody asks again.
     """
     backend.presence.attempts[session.id] = session.attempt
     # An agent of an older attempt may drain what it has, but nobody waits for it any more.
@@ -30,13 +38,13 @@ def ask_for_agent(backend: Backend, session: Session) -> asyncio.Task[Session]:
         backend.hub.publish(session_topic(session.id), changed)
         backend.hub.publish(user_topic(session.user_id), changed)
     backend.hub.publish(agent_topic(session.id), Fence(session.attempt))
-    task = asyncio.create_task(_ask(backend, session))
-    backend.asking.add(task)
+    task = asyncio.create_task(_ask(backend, session, is_repeated=is_repeated))
+    backend.asking[task] = session.id
     task.add_done_callback(partial(_after_asking, backend))
     return task
 
 
-async def _ask(backend: Backend, session: Session) -> Session:
+async def _ask(backend: Backend, session: Session, *, is_repeated: bool) -> Session:
     attempt, tokens = session.attempt, backend.tokens
     agent_media, _ = tokens.media(session.id, "agent", attempt)
     try:
@@ -51,6 +59,9 @@ async def _ask(backend: Backend, session: Session) -> Session:
             )
         )
     except NoAgent as refusal:
+        if is_repeated:
+            log.info("agent_not_asked_anew", session=session.id, attempt=attempt)
+            return session
         if isinstance(refusal, NoWorker) and backend.may_get_workers(backend.clock()):
             return await _ask_again_later(backend, session)
         failed = await fail_attempt(backend, session.id, attempt, "AGENT_UNAVAILABLE", str(refusal))
@@ -73,10 +84,40 @@ async def _ask_again_later(backend: Backend, session: Session) -> Session:
 
 
 def _after_asking(backend: Backend, task: asyncio.Task[Session]) -> None:
-    backend.asking.discard(task)
+    backend.asking.pop(task, None)
     if not task.cancelled() and (error := task.exception()) is not None:
         # Its start time-out runs: the session will be FAILED, and can be tried again.
         log.error("agent_not_asked", exc_info=error)
+
+
+async def ask_anew(backend: Backend, session_id: str, attempt: int) -> int | None:
+    """Ask by a new attempt, unless this one's agent has come or another one was made.
+
+    Returns:
+        The new attempt, once it is asked for; None when none was made.
+    """
+    asking: list[asyncio.Task[Session]] = []
+
+    async def work(transaction: Transaction) -> Session | None:
+        edit = await transaction.edit(session_id)
+        # Under the row's lock: an agent that comes after this finds itself fenced off.
+        if edit is None or session_id in backend.presence.agents:
+            return None
+        session = edit.session
+        if session.attempt != attempt or not lifecycle.awaits_agent(session):
+            return None
+        lifecycle.ask_anew(session)
+        return session
+
+    def after(session: Session | None) -> None:
+        if session is not None:
+            asking.append(ask_for_agent(backend, session, is_repeated=True))
+
+    session = await backend.ledger.transaction(work, after)
+    if session is None:
+        return None
+    await asyncio.wait(asking)
+    return session.attempt
 
 
 async def fail_attempt(

@@ -6,17 +6,21 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from agent_bridge.hub import Subscription
-from agent_bridge.venue import AccessEnded, NotNow, SessionGone
+from agent_bridge.venue import AccessEnded, Awaited, NotNow, SessionGone
 from models import Session, SessionStatus
 from models.database import NotStored, reader
 from models.ownership import moved_among
 from models.running import RUNNING
 from resolvers import lifecycle
 from resolvers.accounts import user_by_access
+from resolvers.asking import ask_anew
 from resolvers.backend import Backend
 from resolvers.records import access_topic, ownership_topic
 from resolvers.transaction import Transaction
 
+WAITING: Final = (SessionStatus.STARTING, SessionStatus.FAILED)
+"""In which an agent may be waited for."""
+AWAITED: Final = ("id", "attempt", "agent_name", "room_name", "status", "failure_code")
 AT_ONCE: Final = 500
 """Names in one query: databases limit how many values one may have."""
 
@@ -114,6 +118,28 @@ class MediaEvents:
             )
             over.update(row.room_name for row in rows if _is_over(row))
         return over
+
+    async def awaited(self) -> list[Awaited]:
+        """Return the agents that are waited for, those whose time is up included."""
+        backend = self._backend
+        waiting = Session.filter(status__in=WAITING, deleted_at=None).using_db(reader())
+        asking = set(backend.asking.values())
+        return [
+            Awaited(row.id, row.attempt, row.agent_name, row.room_name, row.id in asking)
+            for row in await waiting.only(*AWAITED)
+            if lifecycle.awaits_agent(row) and row.id not in backend.presence.agents
+        ]
+
+    async def ask_anew(self, session_id: str, attempt: int) -> int | None:
+        """Ask by a new attempt; see `agent_bridge.venue.Attendance`.
+
+        Raises:
+            NotNow: the database takes nothing.
+        """
+        try:
+            return await ask_anew(self._backend, session_id, attempt)
+        except NotStored as error:
+            raise NotNow from error
 
 
 async def _first_of(subscription: Subscription, then: Callable[[], None]) -> None:

@@ -83,8 +83,8 @@ class Backend:
     budgets: Budgets | None = None
     """How much work each viewer may ask for; None: any."""
     presence: Presence = field(default_factory=Presence)
-    asking: set[asyncio.Task[Session]] = field(default_factory=set)
-    """What asks for agents just now; see `resolvers.asking`."""
+    asking: dict[asyncio.Task[Session], str] = field(default_factory=dict)
+    """What asks for agents just now, and for which session; see `resolvers.asking`."""
     clock: Callable[[], datetime] = now
     workers_back_by: datetime | None = None
     """Until then workers may still be reconnecting after this server's start."""

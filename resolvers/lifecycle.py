@@ -4,11 +4,14 @@ These functions only change the row that they are handed; whoever calls them hol
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from models import EndReason, Session, SessionStatus
 from models.deadlines import COLUMNS
 from resolvers.backend import Config
+
+TOO_LATE: Final = "AGENT_TIMEOUT"
+"""The failure of who was asked for and has not come in time."""
 
 
 def ask(session: Session, now: datetime, config: Config) -> None:
@@ -24,6 +27,18 @@ def ask_again(session: Session, at: datetime) -> None:
     """The same attempt is asked for once more then, unless its agent comes before."""
     if session.status is SessionStatus.STARTING:
         session.agent_retry_by = at
+
+
+def awaits_agent(session: Session) -> bool:
+    """Whether an agent that comes is still wanted, although its time may be up."""
+    is_too_late = session.status is SessionStatus.FAILED and session.failure_code == TOO_LATE
+    return session.status is SessionStatus.STARTING or is_too_late
+
+
+def ask_anew(session: Session) -> None:
+    """A new attempt in the same time: nobody has taken on the one before."""
+    session.attempt += 1
+    session.agent_retry_by = None
 
 
 def go_on_starting(session: Session, now: datetime, config: Config) -> None:

@@ -165,7 +165,7 @@ class Reaper:
         if _is_past(session.start_by, now):
             seconds = config.start_timeout.total_seconds()
             message = f"The agent was not ready within {seconds:g} seconds. Please try again."
-            lifecycle.fail(session, "AGENT_TIMEOUT", message, now, config)
+            lifecycle.fail(session, lifecycle.TOO_LATE, message, now, config)
             return "start_timeout"
         if _is_past(session.retry_by, now):
             lifecycle.end(session, EndReason.START_FAILED, now, config, may_write=may_write)

@@ -1,5 +1,6 @@
 """What is asked of a LiveKit server; every call is bounded in time and counted."""
 
+import json
 from collections import Counter
 from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -201,6 +202,15 @@ class LiveKitControl:
             raise LiveKitTrouble(f"{name}: {type(error).__name__}") from error
         finally:
             self.calls[name, outcome] += 1
+
+
+def job_of(dispatch: api.AgentDispatch) -> tuple[str, int] | None:
+    """Return the session and attempt that a dispatch is for, None when it is not one of ours."""
+    try:
+        told = json.loads(dispatch.metadata)["voxql"]
+        return str(told["session"]), int(told["attempt"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _with_scheme(url: str, schemes: dict[str, str]) -> str:

@@ -10,8 +10,15 @@ import structlog
 from livekit import api
 from starlette.routing import BaseRoute, Route
 
-from agent_bridge.livekit.control import CALL_S, LiveKitControl, LiveKitTrouble, RoomGone
+from agent_bridge.livekit.control import (
+    CALL_S,
+    LiveKitControl,
+    LiveKitTrouble,
+    RoomGone,
+    job_of,
+)
 from agent_bridge.livekit.rooms import EVERY_S, Rooms, person_identity
+from agent_bridge.livekit.unanswered import Unanswered
 from agent_bridge.livekit.webhooks import Webhooks
 from agent_bridge.venue import Attendance, Condition, MediaConnection, Traffic
 from agent_bridge.workers import StartRequest
@@ -55,6 +62,7 @@ class LiveKitVenue:
         self._call_s = call_s
         self._every_s = every_s
         self._rooms: Rooms | None = None
+        self._unanswered: Unanswered | None = None
         self._condition: tuple[float, asyncio.Task[Condition]] | None = None
 
     @property
@@ -66,6 +74,7 @@ class LiveKitVenue:
     def attend(self, attendance: Attendance) -> None:
         """Let somebody know who comes and goes."""
         self._rooms = Rooms(self._control, attendance, every_s=self._every_s)
+        self._unanswered = Unanswered(self._control, attendance)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return where LiveKit's webhooks are taken."""
@@ -78,9 +87,12 @@ class LiveKitVenue:
         return [Route(WEBHOOK_PATH, webhooks.endpoint, methods=["POST"])]
 
     async def run(self) -> None:
-        """Look into the rooms, and delete those that are over."""
+        """Look into the rooms, delete those that are over, and ask again where nobody came."""
+        assert self._unanswered is not None, "attend() comes first"
         try:
-            await self.rooms.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.rooms.run())
+                group.create_task(self._unanswered.run())
         finally:
             await self._control.close()
 
@@ -195,12 +207,3 @@ class LiveKitVenue:
         except (LiveKitTrouble, TimeoutError):
             return Condition(False, {"livekit": "not ready"})
         return Condition(True, {"livekit": "ready"})
-
-
-def job_of(dispatch: api.AgentDispatch) -> tuple[str, int] | None:
-    """Return the session and attempt that a dispatch is for, None when it is not one of ours."""
-    try:
-        told = json.loads(dispatch.metadata)["voxql"]
-        return str(told["session"]), int(told["attempt"])
-    except (ValueError, KeyError, TypeError):
-        return None

@@ -97,9 +97,10 @@ class Hall:
 
     # ------------------------------------------------------------------ rooms
 
-    async def worker(self) -> Worker:
+    async def worker(self, *, announces: bool = False) -> Worker:
         """Let a worker come, until the test ends."""
-        return await self.exits.enter_async_context(Worker(self.livekit.url, self.agent_name))
+        worker = Worker(self.livekit.url, self.agent_name, announces=announces)
+        return await self.exits.enter_async_context(worker)
 
     async def agent(self, job: Job) -> Agent:
         """Let a job's agent come to the bridge, with what the job was told."""

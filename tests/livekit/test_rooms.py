@@ -183,7 +183,7 @@ async def test_rooms_of_others_on_the_same_livekit_are_left_alone(
 
 
 async def test_without_a_worker_the_agent_times_out_and_a_retry_works(on: Hall) -> None:
-    """FAILED when its time is up; the worker that has come since gets one job, of attempt 2."""
+    """FAILED when its time is up; the worker that has come since gets one job, of the newest."""
     started = await on.start()
     session, room = started["session"]["id"], started["connection"]["roomName"]
     failed = await on.becomes(session, "FAILED")
@@ -199,9 +199,9 @@ async def test_without_a_worker_the_agent_times_out_and_a_retry_works(on: Hall) 
     assert retried["session"]["status"] == "STARTING"
     assert retried["connection"]["roomName"] == room
     job = await worker.job()
-    assert job.told["attempt"] == 2
+    assert job.told["attempt"] >= 2
     [dispatch] = await on.api.agent_dispatch.list_dispatch(room)
-    assert json.loads(dispatch.metadata)["voxql"]["attempt"] == 2
+    assert json.loads(dispatch.metadata)["voxql"]["attempt"] == job.told["attempt"]
     await on.agent(job)
     await on.becomes(session, "ACTIVE")
 

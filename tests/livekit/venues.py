@@ -22,7 +22,7 @@ from agent_bridge.livekit.venue import LiveKitVenue
 from agent_bridge.local_venue import LocalVenue
 from agent_bridge.protocol import Start
 from agent_bridge.tokens import Tokens
-from agent_bridge.venue import MediaConnection, SessionGone, Venue
+from agent_bridge.venue import Awaited, MediaConnection, SessionGone, Venue
 from agent_bridge.workers import ConnectedWorker, StartRequest, Workers
 from tests.accesses import LOGIN, Accesses
 from tests.livekit.hall import until
@@ -44,6 +44,7 @@ class Notes:
     told: list[tuple[str, str]] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     over: set[str] = field(default_factory=set)
+    waiting: dict[str, Awaited] = field(default_factory=dict)
     accesses: Accesses = field(default_factory=Accesses)
 
     def admitted(
@@ -64,6 +65,12 @@ class Notes:
 
     async def ended_among(self, rooms: Iterable[str]) -> set[str]:
         return self.over & set(rooms)
+
+    async def awaited(self) -> list[Awaited]:
+        return list(self.waiting.values())
+
+    async def ask_anew(self, session_id: str, attempt: int) -> int | None:
+        return None
 
     async def have(self, told: tuple[str, str]) -> None:
         """Wait until this event has been reported, in any order."""

@@ -9,6 +9,7 @@ from uuid import uuid4
 import aiohttp
 from livekit import api
 
+from agent_bridge.attaching.announcing import give_notice
 from tests.livekit_server import KEY, SECRET
 
 
@@ -38,10 +39,12 @@ class Worker:
     Args:
         url: LiveKit's address.
         name: The agent that it runs.
+        announces: Whether it tells VoxQL that it has come, as `voxql_bridge.announce` does.
     """
 
-    def __init__(self, url: str, name: str = "voxql") -> None:
+    def __init__(self, url: str, name: str = "voxql", *, announces: bool = False) -> None:
         self._url = url
+        self._announces = announces
         self._name = name
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self.taken: dict[str, Job] = {}
@@ -75,6 +78,8 @@ class Worker:
         await self._send(ping=api.WorkerPing(timestamp=1))
         async with asyncio.timeout(30):
             await self._known.wait()
+        if self._announces:
+            await give_notice(self._name, self._url, KEY, SECRET)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,0 +1,197 @@
+"""Asks anew for agents that nobody has taken on; never while somebody may have.
+
+LiveKit (1.13.5) keeps no job for later: what was asked for while no worker had a place is lost, and
+LiveKit does not say so. It lists the job of what was taken, but up to five seconds late: after a
+worker has registered, or a minute without jobs, it gathers for so long which workers there are, and
+notes no job before that is over (pkg/agent/client.go: CheckEnabledTimeout; docs/decisions/0020).
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from livekit import api
+
+from agent_bridge.attaching.announcing import notice_of
+from agent_bridge.livekit.control import (
+    LiveKitControl,
+    LiveKitRefused,
+    LiveKitTrouble,
+    RoomGone,
+    job_of,
+)
+from agent_bridge.venue import Attendance, Awaited, NotNow
+
+log = structlog.get_logger(__name__)
+
+EVERY_S: Final = 1.0
+"""Seconds between two looks at who waits."""
+LISTED_S: Final = 6.0
+"""Seconds after which LiveKit has listed every job that was taken: five, and one to be sure."""
+SPREAD_S: Final = 1.0
+"""Up to so many seconds later: who began to wait together does not ask together."""
+BEFORE_S: Final = 0.3
+"""Seconds from LiveKit's taking of a worker until its notice stands. What was asked for so shortly
+before the notice may have been given to that worker."""
+AT_ONCE: Final = 8
+"""Conversations that are looked after at the same time."""
+A_ROUND: Final = 50
+"""Conversations that are looked after in one look at the most; the others come next."""
+
+_AGENT: Final = api.ParticipantInfo.Kind.AGENT
+
+
+@dataclass(slots=True)
+class _Wait:
+    """One attempt to get an agent, as long as none has come."""
+
+    awaited: Awaited
+    listed_by: float
+    """When LiveKit lists its job, if it has one."""
+    may_hurry: bool
+    """Whether a worker that comes is a reason to ask anew. Not when that was the reason to ask: the
+    job may be with the first of two workers that came together."""
+    heeded: str = ""
+    """The notice that was compared with what was asked for."""
+
+
+class Unanswered:
+    """Who waits for an agent, and since when; belongs to one event loop.
+
+    Args:
+        control: The way to LiveKit.
+        attendance: Who knows who waits, and asks anew.
+        every_s: Seconds between two looks.
+        listed_s: See `LISTED_S`.
+    """
+
+    def __init__(
+        self,
+        control: LiveKitControl,
+        attendance: Attendance,
+        *,
+        every_s: float = EVERY_S,
+        listed_s: float = LISTED_S,
+    ) -> None:
+        self._control = control
+        self._attendance = attendance
+        self._every_s = every_s
+        self._listed_s = listed_s
+        self._waits: dict[str, _Wait] = {}
+
+    async def run(self) -> None:
+        """Go on for as long as the server lives."""
+        while True:
+            try:
+                await self.look()
+            except (LiveKitTrouble, NotNow):
+                pass  # who looks into the rooms says so; what was not answered is not known
+            except Exception:  # a task boundary: one fault must not end the looking
+                log.exception("unanswered_not_looked_at")
+            await asyncio.sleep(self._every_s)
+
+    async def look(self) -> None:
+        """Ask anew where it is known that nobody has taken on what was asked for.
+
+        Raises:
+            LiveKitTrouble, NotNow: see there.
+        """
+        await self._note_who_waits()
+        notices = await self._notices()
+        now = asyncio.get_running_loop().time()
+        due = [wait for wait in self._waits.values() if self._is_due(wait, notices, now)]
+        due.sort(key=lambda wait: wait.listed_by)
+        await self._for_each(deque(due[:A_ROUND]), notices)
+
+    async def _note_who_waits(self) -> None:
+        now = asyncio.get_running_loop().time()
+        waits: dict[str, _Wait] = {}
+        for awaited in await self._attendance.awaited():
+            wait = self._waits.get(awaited.session)
+            if wait is None or wait.awaited.attempt != awaited.attempt:
+                wait = _Wait(awaited, now + self._patience(), may_hurry=True)
+            elif awaited.is_being_asked:
+                wait.listed_by = now + self._patience()
+            wait.awaited = awaited
+            waits[awaited.session] = wait
+        self._waits = waits
+
+    def _patience(self) -> float:
+        return self._listed_s + random.uniform(0.0, SPREAD_S)  # noqa: S311 - nobody guesses it
+
+    async def _notices(self) -> dict[str, api.Room]:
+        """Return the rooms in which workers say that they have come, by agent: one call for all."""
+        names = {notice_of(wait.awaited.agent_name) for wait in self._waits.values()}
+        if not names:
+            return {}
+        return {room.name: room for room in await self._control.rooms(names)}
+
+    def _is_due(self, wait: _Wait, notices: dict[str, api.Room], now: float) -> bool:
+        if wait.awaited.is_being_asked:
+            return False
+        notice = notices.get(notice_of(wait.awaited.agent_name))
+        is_news = notice is not None and wait.may_hurry and wait.heeded != notice.sid
+        return is_news or now >= wait.listed_by
+
+    async def _for_each(self, due: deque[_Wait], notices: dict[str, api.Room]) -> None:
+        async def worker() -> None:
+            while due:
+                wait = due.popleft()
+                with suppress(LiveKitRefused):  # another room may fare better
+                    await self._attend(wait, notices.get(notice_of(wait.awaited.agent_name)))
+
+        tasks = [asyncio.create_task(worker()) for _ in range(min(AT_ONCE, len(due)))]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _attend(self, wait: _Wait, notice: api.Room | None) -> None:
+        awaited = wait.awaited
+        is_listed = asyncio.get_running_loop().time() >= wait.listed_by
+        asked, people = await self._asked(awaited)
+        if any(_is_taken(one, people) for one in asked):
+            wait.listed_by = asyncio.get_running_loop().time() + self._patience()
+            return
+        was_before = notice is not None and all(_was_before(one, notice) for one in asked)
+        if notice is not None:
+            wait.heeded = notice.sid
+        if not is_listed and not (wait.may_hurry and was_before):
+            return
+        attempt = await self._attendance.ask_anew(awaited.session, awaited.attempt)
+        if attempt is not None:
+            log.info("agent_asked_anew", session=awaited.session, attempt=attempt)
+            wait.awaited = Awaited(awaited.session, attempt, awaited.agent_name, awaited.room)
+            wait.listed_by = asyncio.get_running_loop().time() + self._patience()
+            wait.may_hurry = is_listed
+
+    async def _asked(
+        self, awaited: Awaited
+    ) -> tuple[list[api.AgentDispatch], Sequence[api.ParticipantInfo]]:
+        """Return what was asked for by this attempt, and who is in its room."""
+        key = awaited.session, awaited.attempt
+        try:
+            asked = [o for o in await self._control.dispatches(awaited.room) if job_of(o) == key]
+        except RoomGone:
+            return [], []
+        return asked, await self._control.participants(awaited.room)
+
+
+def _is_taken(dispatch: api.AgentDispatch, people: Sequence[api.ParticipantInfo]) -> bool:
+    """Whether it has a job, or an agent has come into the room since: that is sooner seen."""
+    # Seconds are all that older servers tell of when somebody came.
+    since = dispatch.state.created_at // 1_000_000_000
+    came = any(one.kind == _AGENT and one.joined_at >= since for one in people)
+    return came or len(dispatch.state.jobs) > 0
+
+
+def _was_before(dispatch: api.AgentDispatch, notice: api.Room) -> bool:
+    """Whether it was asked for before that worker had come; both times are of LiveKit's clock."""
+    return dispatch.state.created_at / 1e9 + BEFORE_S < notice.creation_time_ms / 1e3

@@ -1,0 +1,187 @@
+"""Workers that come when somebody waits already are asked; there is never a second agent."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from livekit import api
+
+from tests.conftest import StartServer
+from tests.livekit.hall import Hall, hall, until
+from tests.livekit.worker import Job, Worker
+from tests.livekit_server import LiveKitServer
+
+SOON_S = 3.0
+"""Seconds: a look each second, four calls to LiveKit, and what a full machine adds."""
+
+
+async def _asked_for(on: Hall, room: str) -> list[api.AgentDispatch]:
+    return list(await on.api.agent_dispatch.list_dispatch(room))
+
+
+async def _is_later_than(on: Hall, room: str, seconds: float) -> None:
+    """Wait until what was asked for in this room is so old: only then a worker is late."""
+
+    async def look() -> bool:
+        asked = [one.state.created_at / 1e9 for one in await _asked_for(on, room)]
+        return bool(asked) and max(asked) + seconds < time.time()
+
+    await until(look)
+
+
+async def _listed(on: Hall, room: str) -> list[str]:
+    """Wait until LiveKit lists the job of what was asked for; return the ids of all."""
+
+    async def look() -> list[str]:
+        return [job.id for asked in await _asked_for(on, room) for job in asked.state.jobs]
+
+    jobs: list[str] = await until(look)
+    return jobs
+
+
+async def test_a_worker_that_says_it_has_come_is_asked_at_once(on: Hall) -> None:
+    """One second late, and asked about a second later; nothing of the older wish is left."""
+    started = await on.start()
+    room = started["connection"]["roomName"]
+    await _is_later_than(on, room, 1.0)
+    worker = await on.worker(announces=True)
+
+    job = await worker.job(SOON_S)
+
+    assert job.told["session"] == started["session"]["id"]
+    [asked] = await _asked_for(on, room)
+    assert json.loads(asked.metadata)["voxql"]["attempt"] == job.told["attempt"] == 2
+    await on.agent(job)
+    await on.becomes(started["session"]["id"], "ACTIVE")
+
+
+async def test_a_worker_that_says_nothing_is_asked_within_seconds(on: Hall) -> None:
+    """LiveKit lists jobs five seconds late: so long nobody knows that there is none.
+
+    The time of the start is over by then, and the conversation goes on after all.
+    """
+    started = await on.start()
+    session = started["session"]["id"]
+    await _is_later_than(on, started["connection"]["roomName"], 0.5)
+    worker = await on.worker()
+
+    job = await worker.job(12.0)
+
+    await on.agent(job)
+    await on.becomes(session, "ACTIVE")
+    assert len(worker.taken) == 1
+
+
+async def test_a_slow_start_and_a_second_worker_make_no_second_agent(on: Hall) -> None:
+    """LiveKit does not list the job of the first yet when the second says that it has come."""
+    started = await on.start()
+    session, room = started["session"]["id"], started["connection"]["roomName"]
+    await _is_later_than(on, room, 1.0)
+    first = await on.worker(announces=True)
+    job = await first.job(SOON_S)
+    second = await on.worker(announces=True)
+
+    jobs = await _listed(on, room)
+    await _is_later_than(on, room, 8.0)
+
+    assert jobs == await _listed(on, room) == [job.id]
+    assert list(first.taken) == [job.id]
+    assert not second.taken
+    assert not job.is_terminated.is_set()
+    await on.agent(job)
+    await on.becomes(session, "ACTIVE")
+
+
+async def test_two_workers_that_come_at_once_make_one_agent(on: Hall) -> None:
+    """Either of them."""
+    started = await on.start()
+    session, room = started["session"]["id"], started["connection"]["roomName"]
+    await _is_later_than(on, room, 1.0)
+
+    workers = await asyncio.gather(*(on.worker(announces=True) for _ in range(2)))
+
+    job = await _first_job(workers)
+    assert await _listed(on, room) == [job.id]
+    await on.agent(job)
+    await on.becomes(session, "ACTIVE")
+    assert sum(len(worker.taken) for worker in workers) == 1
+
+
+async def test_a_single_worker_that_dies_gets_its_conversation_back(on: Hall) -> None:
+    """It comes back after the one attempt that was made without it."""
+    dying = await on.worker()
+    session, agent, connection, _ = await on.talk(dying)
+    agent.say("Said before the end.")
+    await agent.settled()
+    await agent.vanish()
+    await dying.vanish()
+    await on.becomes(session, "STARTING")
+    await _is_later_than(on, connection["roomName"], 1.0)
+
+    job = await (await on.worker(announces=True)).job(SOON_S)
+
+    again = await on.agent(job)
+    await on.becomes(session, "ACTIVE")
+    again.say("And after it.")
+    await again.settled()
+    assert await on.texts(session) == ["Said before the end.", "And after it."]
+    assert len(await _asked_for(on, connection["roomName"])) == 1
+
+
+async def test_an_agent_that_comes_by_an_older_wish_is_fenced_off(on: Hall) -> None:
+    """What was withdrawn while a worker took it: nothing of that agent's is heard or stored."""
+    started = await on.start()
+    session, room = started["session"]["id"], started["connection"]["roomName"]
+    [asked] = await _asked_for(on, room)
+    await _is_later_than(on, room, 1.0)
+    worker = await on.worker(announces=True)
+    job = await worker.job(SOON_S)
+    late = Job("", "", room, "", asked.metadata, on.livekit.url, "")
+
+    older = await on.bridge(late)
+    older.say("I am the first.", final=False)
+    await older.answered()
+
+    agent = await on.agent(job)
+    await on.becomes(session, "ACTIVE")
+    agent.say("I am the only one.")
+    await agent.settled()
+    assert await on.texts(session) == ["I am the only one."]
+
+
+async def test_a_restarted_server_knows_who_has_a_job_and_who_waits(
+    start_server: StartServer, livekit: LiveKitServer
+) -> None:
+    """One agent is slow, of another there was no worker; the process that asked is gone."""
+    server = start_server(VOXQL_AGENT="livekit", VOXQL_START_TIMEOUT_S="60", **livekit.settings)
+    async with hall(server, livekit) as on:
+        slow = await on.worker()
+        taken = await on.start()
+        job = await slow.job()
+        on.agent_name = f"late-{on.agent_name}"
+        waiting = await on.start()
+        server.environment["VOXQL_PORT"] = server.url.rpartition(":")[2]
+        server.kill()
+        await _is_later_than(on, waiting["connection"]["roomName"], 1.0)
+        server.start()
+        late = await on.worker(announces=True)
+
+        await on.agent(await late.job(SOON_S))
+
+        await on.becomes(waiting["session"]["id"], "ACTIVE")
+        await _is_later_than(on, taken["connection"]["roomName"], 9.0)
+        assert list(slow.taken) == await _listed(on, taken["connection"]["roomName"]) == [job.id]
+        await on.agent(job)
+        await on.becomes(taken["session"]["id"], "ACTIVE")
+
+
+async def _first_job(workers: list[Worker]) -> Job:
+    waiting = [asyncio.create_task(worker.job(SOON_S)) for worker in workers]
+    done, others = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in others:
+        one.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    job: Any = done.pop().result()
+    assert isinstance(job, Job)
+    return job
