@@ -24,6 +24,7 @@ from livekit.agents.voice import ModelSettings
 from agent_bridge.agent.hearing import Heard, Hearing, PersonInput
 from agent_bridge.agent.line import AudioLine, Line, Listener
 from agent_bridge.agent.output import LAST_FRAME, PersonOutput, ReplyText, Said
+from agent_bridge.agent.spoken import Spoken
 from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Peer, Played
 from agent_bridge.client import BridgeClient, InputCommand, StopCommand, new_segment
 from agent_bridge.client_answers import Answers
@@ -85,12 +86,15 @@ class _VoiceAgent(Agent):
     async def tts_node(
         self, text: AsyncIterable[str], model_settings: ModelSettings
     ) -> AsyncIterator[rtc.AudioFrame]:
-        """Speak; a last, silent frame says that nothing was left out."""
-        async for frame in Agent.default.tts_node(self, text, model_settings):
+        """Speak the words of what is Markdown; a last, silent frame says that all was said."""
+        spoken = Spoken()
+        async for frame in Agent.default.tts_node(self, spoken.plain(text), model_settings):
+            spoken.align(frame)
             yield frame
         samples = OUTPUT_SAMPLE_RATE // 100
         last = rtc.AudioFrame(bytes(2 * samples), OUTPUT_SAMPLE_RATE, 1, samples)
         last.userdata[LAST_FRAME] = True
+        spoken.finish(last)
         yield last
 
 
@@ -196,6 +200,8 @@ class Conversation:
             aec_warmup_duration=None,
             user_away_timeout=None,
             use_tts_aligned_transcript=True,
+            # `Spoken` does it; livekit's filters leave no trace of what they took away.
+            tts_text_transforms=None,
             session_close_transcript_timeout=0.1,
             stt=self._minds.recogniser or NOT_GIVEN,
             tts=self._minds.voice or NOT_GIVEN,

@@ -154,6 +154,7 @@ class PersonOutput(io.AudioOutput):
         if frame.userdata.get(LAST_FRAME):
             self._playout.is_whole = True
         self._playout.waiting += bytes(frame.data)
+        self._playout.made += frame.samples_per_channel
         self._changed.set()
 
     def flush(self) -> None:
@@ -247,8 +248,7 @@ class PersonOutput(io.AudioOutput):
 
     def _finish(self, playout: Playout) -> None:
         played = playout.played(_now(), reports=self._reports)
-        total = playout.sent + len(playout.waiting) // SAMPLE_WIDTH
-        words = self._text.take(total)
+        words = self._text.take(playout.made)
         everything = words.text
         text = words.heard(played) if played < playout.sent or playout.is_cleared else everything
         # Who hears all words but not the silence after them has not been deprived of anything.

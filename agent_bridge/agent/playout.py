@@ -3,6 +3,7 @@
 import secrets
 from typing import Final
 
+from agent_bridge.agent.spoken import words_of
 from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE
 
 _HEARD: Final = 0.35
@@ -37,14 +38,13 @@ class Words:
         return "".join(heard).strip()
 
     def spread(self, text: str, samples: int) -> None:
-        """Take words without times as spread evenly over samples, for voices that tell none."""
-        words = text.split()
-        length = sum(len(word) + 1 for word in words) or 1
+        """Take Markdown without times as spread evenly over samples, for voices that tell none."""
+        words = words_of(text)
+        total = sum(length + 1 for _, length in words)
         at = 0
-        for word in words:
-            began, at = at, at + len(word) + 1
-            place = (samples * began // length, samples * at // length)
-            self._words.append((word + " ", *place))
+        for word, length in words:
+            began, at = at, at + length + 1
+            self.add(word, samples * began // total, samples * at // total)
 
 
 class Playout:
@@ -54,6 +54,8 @@ class Playout:
         self.id = f"ply_{secrets.token_hex(12)}"
         self.waiting = bytearray()
         """Samples that have not been sent."""
+        self.made = 0
+        """How many samples the voice has made of it."""
         self.is_complete = False
         """No more samples will come."""
         self.is_whole = False

@@ -34,6 +34,7 @@ class Api:
         self.holds: asyncio.Event | None = None
         """Set where it sends comments, and nothing more, until that happens."""
         self.url = ""
+        self.pieces: tuple[str, ...] = ("The answer", " is", " forty-two.")
 
     async def complete(self, request: Request) -> Response:
         self.requests.append(await request.json())
@@ -43,7 +44,7 @@ class Api:
         return StreamingResponse(self._events(), media_type="text/event-stream")
 
     async def _events(self) -> AsyncIterator[str]:
-        for piece in ("The answer", " is", " forty-two."):
+        for piece in self.pieces:
             yield _event({"role": "assistant", "content": piece}, None)
             if self.breaks_off:
                 raise ConnectionAbortedError

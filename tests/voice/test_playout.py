@@ -45,3 +45,12 @@ def test_words_without_times_are_spread_over_the_sound() -> None:
     assert reply.heard(200) == "one two"
     assert reply.heard(400) == "one two three four"
     assert reply.heard(0) == ""
+
+
+def test_markdown_without_times_is_spread_by_what_is_said_of_it() -> None:
+    """An address takes no time, and no mark is lost or doubled."""
+    text = "**one** [two](https://example.com/a/long/address)\n- three four"
+    reply = Words()
+    reply.spread(text, 400)
+    assert reply.heard(200) == "**one** [two](https://example.com/a/long/address)"
+    assert reply.text == text
