@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,11 @@ class Scripted:
     def hears(self, session: str, text: str, *, is_final: bool = True) -> None:
         """Tell the server that the person has said this, or begins to say it."""
         self.bridges[session].utter(_utterance("USER", text, is_final=is_final))
+
+    def says(self, session: str, text: str, segment: str, *, is_final: bool = True) -> None:
+        """Say this, or begin to say it; what begins is ended in the same segment."""
+        said = _utterance("AGENT", text, is_final=is_final)
+        self.bridges[session].utter(replace(said, segment=segment))
 
     def dies(self, session: str) -> None:
         """Let its connection end without a word."""

@@ -1,8 +1,9 @@
-/** One utterance: the person's in a soft bubble, the agent's as plain text. */
+/** One utterance: the person's as plain text in a soft bubble, the agent's as formatted text. */
 import { memo } from "react";
 
 import type { Pending, Utterance } from "../conversation/transcript.ts";
 import * as texts from "../texts.ts";
+import { Answer } from "./answer.tsx";
 import { Copying } from "./copying.tsx";
 import { clock, moment } from "./time.ts";
 
@@ -26,7 +27,11 @@ export const Line = memo(function Line({ utterance, isSpoken }: Props) {
       data-key={utterance.key}
     >
       <span className="unseen">{texts.transcriptSaidBy(who)}</span>
-      <p className="line-text">{text}</p>
+      {role === "USER" ? (
+        <p className="line-text">{text}</p>
+      ) : (
+        <Answer text={text} isWhole={isFinal && !isInterrupted} />
+      )}
       <p className="line-foot">
         <time dateTime={startedAt} title={moment(startedAt)}>
           {clock(startedAt)}

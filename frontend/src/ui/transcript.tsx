@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "react";
 
 import type { Pending, Utterance } from "../conversation/transcript.ts";
 import * as texts from "../texts.ts";
+import { announced } from "./answer.tsx";
 import { useFocusHandedOn } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 import { Line, PendingLine } from "./line.tsx";
@@ -61,10 +62,24 @@ function JumpToLatest({ onJump, backTo }: { onJump(): void; backTo(): Element | 
 
 const KEPT = 20;
 
+interface Said {
+  id: string;
+  words: string;
+}
+
+async function toSay({ id, role, text }: Utterance): Promise<Said> {
+  const words =
+    role === "USER"
+      ? texts.transcriptSaidBy(texts.transcriptYou) + text
+      : texts.transcriptSaidBy(texts.transcriptAgent) + (await announced(text));
+  return { id, words };
+}
+
 /** Says every final once and no interim ever: a log of its own, because the visible lines change. */
 function Announcer({ lines, isCaughtUp }: { lines: readonly Utterance[]; isCaughtUp: boolean }) {
   const known = useRef<Set<string> | null>(null);
-  const [said, setSaid] = useState<readonly Utterance[]>([]);
+  const queue = useRef(Promise.resolve());
+  const [said, setSaid] = useState<readonly Said[]>([]);
   useEffect(() => {
     if (!isCaughtUp) return;
     const finals = lines.filter((line) => line.isFinal);
@@ -76,17 +91,16 @@ function Announcer({ lines, isCaughtUp }: { lines: readonly Utterance[]; isCaugh
     const fresh = finals.filter((line) => !before.has(line.id));
     if (fresh.length === 0) return;
     for (const line of fresh) before.add(line.id);
-    setSaid((now) => [...now, ...fresh].slice(-KEPT));
+    // One after the other: what reads Markdown may still have to be fetched.
+    queue.current = queue.current.then(async () => {
+      const more = await Promise.all(fresh.map(toSay));
+      setSaid((now) => [...now, ...more].slice(-KEPT));
+    });
   }, [lines, isCaughtUp]);
   return (
     <div className="unseen" role="log" aria-label={texts.transcriptAnnouncements}>
       {said.map((line) => (
-        <p key={line.id}>
-          {texts.transcriptSaidBy(
-            line.role === "USER" ? texts.transcriptYou : texts.transcriptAgent,
-          )}
-          {line.text}
-        </p>
+        <p key={line.id}>{line.words}</p>
       ))}
     </div>
   );

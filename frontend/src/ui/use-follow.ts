@@ -28,6 +28,8 @@ export function useFollow(ref: RefObject<HTMLElement | null>, changed: unknown) 
     // A window or keyboard that takes its place must not hide the newest line either.
     const observer = new ResizeObserver(() => isFollowing.current && toEnd());
     observer.observe(element);
+    // Nor may a line that is formatted a moment after it came.
+    if (element.firstElementChild) observer.observe(element.firstElementChild);
     return () => {
       element.removeEventListener("scroll", scrolled);
       observer.disconnect();
