@@ -7,7 +7,7 @@ from typing import Final
 
 from agent_bridge.tokens import KnownBrowser
 from models import ApiToken, Login, Session, SessionStatus, User
-from models.database import Connection, IntegrityError, reader, transact, transact_later
+from models.database import Connection, reader, transact, transact_later
 from models.running import RUNNING
 from models.transcript import delete_some_of_user
 from resolvers import credentials, lifecycle
@@ -22,8 +22,9 @@ from resolvers.entrance import (
     publish_revoked,
     user_of,
 )
-from resolvers.limits import check_email, check_password
-from resolvers.refusals import Conflict, Forbidden, NotFound, Unauthenticated
+from resolvers.limits import check_known_email, check_new_email, check_password
+from resolvers.refusals import Forbidden, Unauthenticated
+from resolvers.registration import account_of, claim_email, hash_of_new, user_by_email
 from resolvers.sessions import WORDS_AT_ONCE
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 
@@ -64,15 +65,15 @@ async def sign_up(
 ) -> Entrance:
     """Make an account; a guest's own row becomes it, with everything that it has."""
     _refuse_token(viewer)
-    email = check_email(email, ["email"])
+    emails = check_new_email(email, ["email"])
     password = check_password(password, ["password"])
     credentials.check_line()
     backend.limiter.take_from(backend.limiter.rates.sign_up_per_address, address)
-    password_hash = await credentials.hash_of(password)
+    password_hash = await hash_of_new(password, emails[0])
 
     async def work(conn: Connection) -> Arrival:
         user = await guest_of(conn, viewer) or User(created_at=backend.clock())
-        return Arrival(await _claim_email(conn, user, email, password_hash))
+        return Arrival(await claim_email(conn, user, emails, password_hash))
 
     return await enter(backend, viewer, work)
 
@@ -93,12 +94,14 @@ async def sign_in(
     signed in to before is counted apart: wrong passwords from elsewhere lock nobody out of it.
     """
     _refuse_token(viewer)
-    email = check_email(email, ["email"])
+    emails = check_known_email(email, ["email"])
+    # However an address is written, its tries are counted together.
+    email = emails[0]
     password = check_password(password, ["password"])
     credentials.check_line()
     limiter = backend.limiter
     limiter.take_from(limiter.rates.sign_in_per_address, address)
-    known = await User.filter(email=email).using_db(reader()).get_or_none()
+    known = await account_of(reader(), emails)
     by_browser = known is not None and browser is not None and browser.user_id == known.id
     if by_browser and browser is not None:
         limiter.take(limiter.rates.sign_in_per_browser, browser.id)
@@ -227,10 +230,10 @@ async def delete_expired_logins(backend: Backend) -> int:
 
 async def create_user(backend: Backend, email: str, password: str) -> User:
     """Make an account on an operator's word, without signing anybody in."""
-    email = check_email(email, ["email"])
-    password_hash = await credentials.hash_of(check_password(password, ["password"]))
+    emails = check_new_email(email, ["email"])
+    password_hash = await hash_of_new(check_password(password, ["password"]), emails[0])
     user = User(created_at=backend.clock())
-    return await transact(lambda conn: _claim_email(conn, user, email, password_hash))
+    return await transact(lambda conn: claim_email(conn, user, emails, password_hash))
 
 
 async def list_users(backend: Backend) -> list[User]:
@@ -240,7 +243,7 @@ async def list_users(backend: Backend) -> list[User]:
 
 async def reset_password(backend: Backend, email: str, password: str) -> None:
     """Give an account another password and end all of its logins; API tokens stay good."""
-    password_hash = await credentials.hash_of(check_password(password, ["password"]))
+    password_hash = await hash_of_new(check_password(password, ["password"]), email)
 
     async def work(conn: Connection) -> list[str]:
         user = await user_by_email(conn, email)
@@ -309,30 +312,6 @@ async def _bury_all(conn: Connection, user_id: str, now: datetime) -> None:
     grave = {**lifecycle.tombstone(now), "retry_by": now + WORDS_LEFT_AFTER}
     await alive.filter(status__in=RUNNING).update(**{**grave, "drain_by": now})
     await alive.update(**{**grave, "status": SessionStatus.ENDING})
-
-
-async def _claim_email(conn: Connection, user: User, email: str, password_hash: str) -> User:
-    user.email, user.password_hash = email, password_hash
-    try:
-        await user.save(using_db=conn)
-    except IntegrityError:
-        raise Conflict(
-            "An account with this e-mail already exists. Sign in, or use another e-mail.",
-            field=["email"],
-        ) from None
-    return user
-
-
-async def user_by_email(conn: Connection, email: str) -> User:
-    """Return the user with this e-mail.
-
-    Raises:
-        NotFound: there is none.
-    """
-    user = await User.filter(email=check_email(email, ["email"])).using_db(conn).get_or_none()
-    if user is None:
-        raise NotFound("No account has this e-mail.", field=["email"])
-    return user
 
 
 def _touch(token_id: str, now: datetime) -> None:

@@ -10,12 +10,12 @@ from models.api_token import TokenQuery
 from models.database import Connection, reader, transact
 from resolvers import credentials
 from resolvers.access import check_id, person
-from resolvers.accounts import user_by_email
 from resolvers.backend import Backend
 from resolvers.entrance import publish_revoked
 from resolvers.limits import fault_of_name
 from resolvers.pages import Cursors, Page, Slice, sliced
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, QuotaExceeded
+from resolvers.registration import user_by_email
 from resolvers.viewer import TokenScope, Viewer
 
 TOKENS: Final = 100

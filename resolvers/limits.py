@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import email_validator
+
 from resolvers.refusals import BadUserInput
 
 MESSAGES: Final = 10_000
@@ -101,9 +103,9 @@ def check_timestamp(value: datetime, now: datetime, field: Field) -> datetime:
 
 
 def check_email(value: str, field: Field) -> str:
-    """Return the address as it is compared and kept, or refuse it.
+    """Return the address as it is compared, or refuse it.
 
-    Only the form `something@something` is checked: whether an address works, only a mail tells.
+    Only the form `something@something` is checked, so that every account there is can sign in.
     """
     email = value.strip().casefold()
     name, at, host = email.rpartition("@")
@@ -117,6 +119,42 @@ def check_email(value: str, field: Field) -> str:
             f"Enter a valid e-mail address of up to {EMAIL_LENGTH} characters.", field=field
         )
     return email
+
+
+# Companies have mail under .local, and trials have accounts under .test.
+for _allowed in ("local", "test"):
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_allowed)
+
+
+def check_new_email(value: str, field: Field) -> list[str]:
+    """Return under which addresses a new account would be known, or refuse it. No server is asked.
+
+    The first is the one to keep: however its host is written (capitals, `xn--…`), it is the same.
+    The second, if there is one, is what was typed: an account from before addresses were checked
+    may have that. International addresses are allowed. Whether somebody reads what is sent there,
+    only a mail tells.
+    """
+    as_typed = check_email(value, field)
+    try:
+        found = email_validator.validate_email(value.strip(), check_deliverability=False)
+    except email_validator.EmailNotValidError:
+        raise BadUserInput(
+            "Enter a valid e-mail address. Check this one for typos.", field=field
+        ) from None
+    # Case folding may leave what NFC writes otherwise.
+    kept = check_email(unicodedata.normalize("NFC", found.normalized.casefold()), field)
+    return list(dict.fromkeys((kept, as_typed)))
+
+
+def check_known_email(value: str, field: Field) -> list[str]:
+    """Return under which addresses the account that somebody means may be known, or refuse it.
+
+    What would be no address for a new account may be that of one from before they were checked.
+    """
+    try:
+        return check_new_email(value, field)
+    except BadUserInput:
+        return [check_email(value, field)]
 
 
 def check_password(value: str, field: Field) -> str:

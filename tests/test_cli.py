@@ -141,6 +141,8 @@ def test_an_operator_looks_after_accounts(here: Here) -> None:
 
     created = here("user", "create", ada, stdin="correct horse\n")
     again = here("user", "create", ada, stdin="correct horse\n")
+    guessable = here("user", "create", "bob@example.org", stdin="12345678\n")
+    nowhere = here("user", "create", "bob@example", stdin="correct horse\n")
     unanswered = here("user", "delete", ada)
     listed = here("user", "list")
     reset = here("user", "reset-password", ada, stdin="battery staple\n")
@@ -150,7 +152,10 @@ def test_an_operator_looks_after_accounts(here: Here) -> None:
     assert (created.returncode, reset.returncode, deleted.returncode) == (0, 0, 0)
     assert (again.returncode, unanswered.returncode, gone.returncode) == (1, 1, 1)
     assert again.stderr.startswith("voxql: An account with this e-mail already exists")
-    assert listed.stdout.count(ada) == 1
+    assert (guessable.returncode, nowhere.returncode) == (1, 1)
+    assert guessable.stderr.startswith("voxql: This password is easy to guess. Use a longer one")
+    assert nowhere.stderr.startswith("voxql: Enter a valid e-mail address. Check this one")
+    assert listed.stdout.count("@") == listed.stdout.count(ada) == 1
     assert gone.stderr.startswith("voxql: No account has this e-mail")
 
 

@@ -11,8 +11,12 @@ from schema.user import User
 
 @strawberry.input(description="The account to make; a guest who signs up keeps everything.")
 class SignUpInput:
-    email: str = strawberry.field(description="At most 254 characters.")
-    password: str = strawberry.field(description="8 to 256 characters.")
+    email: str = strawberry.field(
+        description="An e-mail address of at most 254 characters; international ones, too."
+    )
+    password: str = strawberry.field(
+        description="8 to 256 characters. One that is easy to guess is refused."
+    )
 
 
 @strawberry.input(description="The account to sign in to.")

@@ -247,6 +247,11 @@ def _accounts() -> Iterator[Row]:
             given = {"email": "bob@example.com", "password": password}
             yield Row(of, f"with a password {when}", given, "BAD_USER_INPUT", ("password",), NOBODY)
         yield Row(of, "by a program", ADA, "FORBIDDEN", who=PROGRAM)
+    nowhere = {"email": "ada@example", "password": "long enough"}
+    yield Row("signUp", "at a host without a dot", nowhere, "BAD_USER_INPUT", ("email",), NOBODY)
+    guessed = {"email": "bob@example.com", "password": "12345678"}
+    when = "with a password that others would guess"
+    yield Row("signUp", when, guessed, "BAD_USER_INPUT", ("password",), NOBODY)
     yield Row("signUp", "with a taken e-mail", ADA, "CONFLICT", ("email",), NOBODY)
     yield Row("signUp", "of a guest with a taken e-mail", ADA, "CONFLICT", ("email",), OWNER)
     for email in (ADA["email"], "nobody@example.com"):

@@ -25,7 +25,7 @@ from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused
-from tests.rows import add_session
+from tests.rows import add_session, add_user
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
@@ -96,6 +96,7 @@ async def test_of_two_who_sign_up_at_once_one_is_refused(backend: Backend) -> No
         ("a@b\0", PASSWORD, "email"),
         ("a@b\ud800", PASSWORD, "email"),
         ("a" * 250 + "@b.example", PASSWORD, "email"),
+        ("a@" + "b" * 250 + ".example", PASSWORD, "email"),
         (EMAIL, "short", "password"),
         (EMAIL, "x" * 257, "password"),
         (EMAIL, "        ", "password"),
@@ -110,6 +111,102 @@ async def test_what_is_no_email_or_password(
         await accounts.sign_up(backend, None, email=email, password=password)
     async with refused(BadUserInput, [field]):
         await accounts.sign_in(backend, None, email=email, password=password)
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        *("a@b", "ada@localhost", "ada@example", "ada@127.0.0.1", "ada@[127.0.0.1]"),
+        *("ada@-b.example", "ada@b..example", "ada@b.example.", "ada@b_c.example", "ada@b.invalid"),
+        *("a..da@b.example", ".ada@b.example", '"a da"@b.example', "<ada@b.example>"),
+        *("Ada <ada@b.example>", "ada@b@c.example", "ada\u200b@b.example", "ada@xn--zz.example"),
+    ],
+)
+async def test_what_can_be_nobodys_address_gets_no_account(backend: Backend, email: str) -> None:
+    """People and operators are told to look at it again; signing in only finds nobody."""
+    async with refused(BadUserInput, ["email"], "Enter a valid e-mail address"):
+        await accounts.sign_up(backend, None, email=email, password=PASSWORD)
+    async with refused(BadUserInput, ["email"], "Enter a valid e-mail address"):
+        await accounts.create_user(backend, email, PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("email", "kept", "other"),
+    [
+        ("O'Hara+tag@B.example", "o'hara+tag@b.example", "O'HARA+TAG@b.EXAMPLE"),
+        ("ada@corp.local", "ada@corp.local", "Ada@Corp.local"),
+        ("ada@trial.test", "ada@trial.test", "ADA@trial.test"),
+        ("Jürgen@MÜLLER.example", "jürgen@müller.example", "ju\u0308rgen@xn--mller-kva.example"),
+        ("用户@例え.example", "用户@例え.example", "用户@xn--r8jz45g.example"),
+        ("Δοκιμή@παράδειγμα.example", "δοκιμή@παράδειγμα.example", "ΔΟΚΙΜΉ@ΠΑΡΆΔΕΙΓΜΑ.example"),
+    ],
+)
+async def test_an_address_has_one_account_however_it_is_written(
+    backend: Backend, email: str, kept: str, other: str
+) -> None:
+    """International addresses, too: capitals, composed letters, and hosts in Punycode."""
+    entrance = await accounts.sign_up(backend, None, email=email, password=PASSWORD)
+    assert entrance.user.email == kept
+    for written in (email, kept, other):
+        again = await accounts.sign_in(backend, None, email=written, password=PASSWORD)
+        assert again.user.id == entrance.user.id
+        async with refused(Conflict, ["email"]):
+            await accounts.sign_up(backend, None, email=written, password=PASSWORD)
+
+
+@pytest.mark.parametrize("email", ["a@b", "ada@xn--mller-kva.example", "ju\u0308rgen@b.example"])
+async def test_accounts_from_before_addresses_were_checked_stay_good(
+    backend: Backend, email: str
+) -> None:
+    """Their addresses and passwords would be refused today, and still open them."""
+    user = await add_user(email, await credentials.hash_of("12345678"))
+    entrance = await accounts.sign_in(backend, None, email=email.upper(), password="12345678")
+    assert entrance.user.id == user.id
+    await accounts.reset_password(backend, email, PASSWORD)
+    again = await accounts.sign_in(backend, None, email=email, password=PASSWORD)
+    assert (again.user.id, again.user.email) == (user.id, email)
+
+
+async def test_nobody_takes_the_address_of_an_account_from_before(backend: Backend) -> None:
+    """What was typed then names the same mailbox as what is kept now."""
+    await add_user("ada@xn--mller-kva.example", await credentials.hash_of(PASSWORD))
+    async with refused(Conflict, ["email"]):
+        await accounts.sign_up(backend, None, email="ada@XN--mller-kva.example", password=PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("12345678", "password", "Password2024", "P4$$w0rd", "qwertyuiop", "iloveyou2"),
+        *("aaaaaaaaaaaaaaaa", "abcabcabcabc", "19870213", "密码密码密码密码"),
+        *("a" * 256, "password" * 32, "ada@example.com", "example.com", "voxqlvoxql"),
+    ],
+)
+async def test_a_password_that_others_would_guess_is_refused(
+    backend: Backend, password: str
+) -> None:
+    """Whoever wants it, a person or an operator, is told what would be better."""
+    better = "This password is easy to guess. Use a longer one, or a few unrelated words."
+    async with refused(BadUserInput, ["password"], better):
+        await accounts.sign_up(backend, None, email=EMAIL, password=password)
+    async with refused(BadUserInput, ["password"], better):
+        await accounts.create_user(backend, EMAIL, password)
+    await accounts.create_user(backend, EMAIL, PASSWORD)
+    async with refused(BadUserInput, ["password"], better):
+        await accounts.reset_password(backend, EMAIL, password)
+    await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["correct horse battery staple", "zebra teapot 94", "Tr0ub4dor&3", "дождь чайник лестница"],
+)
+async def test_a_password_that_takes_long_to_guess_is_taken(
+    backend: Backend, password: str
+) -> None:
+    """Length and unrelated words are enough; no kinds of characters are asked for."""
+    await accounts.sign_up(backend, None, email=EMAIL, password=password)
+    await accounts.sign_in(backend, None, email=EMAIL, password=password)
 
 
 async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
@@ -380,10 +477,12 @@ async def test_a_crowd_costs_nobody_a_try(
                 )
             async with refused(RateLimited, says="a few seconds"):
                 await accounts.sign_up(
-                    backend, None, email="b@b", password=PASSWORD, address="192.0.2.1"
+                    backend, None, email="b@b.example", password=PASSWORD, address="192.0.2.1"
                 )
     await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.1")
-    await accounts.sign_up(backend, None, email="b@b", password=PASSWORD, address="192.0.2.1")
+    await accounts.sign_up(
+        backend, None, email="b@b.example", password=PASSWORD, address="192.0.2.1"
+    )
 
 
 async def test_an_address_is_slowed_down_whomever_it_tries(backend: Backend) -> None:
@@ -391,15 +490,15 @@ async def test_an_address_is_slowed_down_whomever_it_tries(backend: Backend) -> 
     for number in range(100):
         async with refused(Unauthenticated):
             await accounts.sign_in(
-                backend, None, email=f"{number}@b", password=PASSWORD, address="192.0.2.1"
+                backend, None, email=f"{number}@b.example", password=PASSWORD, address="192.0.2.1"
             )
     async with refused(RateLimited):
         await accounts.sign_in(
-            backend, None, email="last@b", password=PASSWORD, address="192.0.2.1"
+            backend, None, email="last@b.example", password=PASSWORD, address="192.0.2.1"
         )
     async with refused(Unauthenticated):
         await accounts.sign_in(
-            backend, None, email="last@b", password=PASSWORD, address="192.0.2.2"
+            backend, None, email="last@b.example", password=PASSWORD, address="192.0.2.2"
         )
 
 
@@ -414,11 +513,11 @@ async def test_an_address_makes_so_many_guests_and_accounts(backend: Backend) ->
     await accounts.sign_in_as_guest(backend, guest, address="192.0.2.1")
     for number in range(rates.sign_up_per_address.count):
         await accounts.sign_up(
-            backend, None, email=f"{number}@b", password=PASSWORD, address="192.0.2.1"
+            backend, None, email=f"{number}@b.example", password=PASSWORD, address="192.0.2.1"
         )
     async with refused(RateLimited):
         await accounts.sign_up(
-            backend, None, email="last@b", password=PASSWORD, address="192.0.2.1"
+            backend, None, email="last@b.example", password=PASSWORD, address="192.0.2.1"
         )
 
 

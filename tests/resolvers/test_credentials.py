@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -85,6 +86,8 @@ async def test_only_so_many_wait_to_have_a_password_hashed(held_up: threading.Ev
     with pytest.raises(RateLimited):
         await credentials.is_password("one too many", None)
     with pytest.raises(RateLimited):
+        await credentials.is_guessable("one too many")
+    with pytest.raises(RateLimited):
         credentials.check_line()
 
     held_up.set()
@@ -104,3 +107,15 @@ async def test_who_goes_away_leaves_the_line(held_up: threading.Event) -> None:
     last = await _wait_in_line(credentials.IN_LINE - 2)
     held_up.set()
     await asyncio.gather(*tasks[:2], *last)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["4@8({<63901!|17$5+2%" * 12, "p4$$w0rd1!|7+6({<2%" * 13, "19870213" * 32, "ab12" * 64],
+)
+async def test_judging_a_password_takes_a_bounded_time(password: str) -> None:
+    """The worst there are: of 256 such characters, zxcvbn would have for a minute and a half."""
+    await credentials.is_guessable("its word lists are loaded")
+    began = time.process_time()
+    await credentials.is_guessable(password)
+    assert time.process_time() - began < 1.0

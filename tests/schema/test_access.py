@@ -60,7 +60,8 @@ async def test_signing_up_keeps_who_one_was_and_changes_the_cookie(guest: Http) 
     [was] = (await guest.data(VIEWER)).values()
 
     await guest.data(
-        'mutation { signUp(input: {email: "A@b.example", password: "12345678"}) { viewer { id } } }'
+        'mutation { signUp(input: {email: "A@b.example", password: "long enough"}) '
+        "{ viewer { id } } }"
     )
 
     [now] = (await guest.data(VIEWER)).values()
@@ -72,7 +73,7 @@ async def test_after_signing_in_the_rest_of_the_operation_is_the_new_viewers(
     guest: Http, client: Http
 ) -> None:
     """What is asked of the account, and what is done next, in the same request."""
-    account = '(input: {email: "ann@tea.example", password: "12345678"})'
+    account = '(input: {email: "ann@tea.example", password: "long enough"})'
     await guest.data(f"mutation {{ signUp{account} {{ viewer {{ id }} }} }}")
     await made_token(guest)
 
@@ -91,7 +92,8 @@ async def test_after_signing_in_the_rest_of_the_operation_is_the_new_viewers(
 async def test_a_refused_sign_in_sets_no_cookie(client: Http) -> None:
     """Nor does it take one away."""
     response = await client.post(
-        'mutation { signIn(input: {email: "a@b.example", password: "12345678"}) { viewer { id } } }'
+        'mutation { signIn(input: {email: "a@b.example", password: "long enough"}) '
+        "{ viewer { id } } }"
     )
 
     assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"

@@ -22,7 +22,7 @@ async def failing(*_: object) -> Any:
 async def test_a_refusal_says_its_code_its_field_and_what_to_do(guest: Http) -> None:
     """In one place for all of them, with the path of the root field."""
     refusal = await guest.refusal(
-        'mutation { signUp(input: {email: "nobody", password: "12345678"}) { viewer { id } } }'
+        'mutation { signUp(input: {email: "nobody", password: "long enough"}) { viewer { id } } }'
     )
 
     assert refusal["extensions"] == {"code": "BAD_USER_INPUT", "field": ["email"]}

@@ -239,8 +239,8 @@ async def test_what_can_not_be_executed_is_an_error_of_its_operation(
     "query",
     [
         "mutation { signInAsGuest { viewer { id } } }",
-        'mutation { signIn(input: {email: "a@b.c", password: "12345678"}) { viewer { id } } }',
-        'mutation { signUp(input: {email: "a@b.c", password: "12345678"}) { viewer { id } } }',
+        'mutation { signIn(input: {email: "a@b.c", password: "long enough"}) { viewer { id } } }',
+        'mutation { signUp(input: {email: "a@b.c", password: "long enough"}) { viewer { id } } }',
     ],
 )
 async def test_signing_in_needs_http(ws: Socket, query: str) -> None:
