@@ -38,6 +38,7 @@ class Session(Model):
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", "sessions")
     user_id: str
     title = fields.CharField(max_length=200, default=NEW_CONVERSATION)
+    """The name that somebody gave it; the default stands for none."""
     status = fields.CharEnumField(SessionStatus, max_length=16, default=SessionStatus.STARTING)
     agent_name = fields.CharField(max_length=128)
     failure_code = fields.CharField(max_length=32, null=True)
@@ -50,6 +51,10 @@ class Session(Model):
     preview = fields.CharField(max_length=200, null=True)
     preview_sort_key: str | None = fields.TextField(null=True)
     """Sort key of the utterance that the preview is of: one that sorts before it replaces it."""
+    opening = fields.CharField(max_length=200, null=True)
+    """The first words of the person that are settled; a session without a name is called so."""
+    opening_sort_key: str | None = fields.TextField(null=True)
+    """Sort key of the utterance that the opening is of: one that sorts before it replaces it."""
     version = fields.IntField(default=1)
     """Counts the committed changes of what a client sees of this row."""
     last_seq = fields.BigIntField(default=0)
@@ -79,6 +84,11 @@ class Session(Model):
 
     deleted_at = fields.DatetimeField(null=True)
     """Set for a tombstone: nobody can read it, what its agent still sends is refused."""
+
+    @property
+    def shown_title(self) -> str:
+        """What people see as its name: the one that somebody gave it, else its first words."""
+        return (self.title == NEW_CONVERSATION and self.opening) or self.title
 
     class Meta:
         """Where the rows are kept, and how they are found."""

@@ -121,6 +121,7 @@ def tombstone(now: datetime) -> dict[str, Any]:
         "deleted_at": now,
         "title": "Deleted",
         "preview": None,
+        "opening": None,
         "utterance_count": 0,
         **nothing_due,
     }

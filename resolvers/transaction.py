@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from models import Session, SessionStatus, Utterance, UtteranceSource, bulk, sort_keys
 from models.database import Connection
+from resolvers import openings
 from resolvers.merge import Claim, prevails
 
 RESERVE: Final = 64
@@ -33,6 +34,8 @@ _INTERNAL: Final = (
     "version",
     "last_seq",
     "preview_sort_key",
+    "opening",
+    "opening_sort_key",
     "attempt",
     "heard_attempt",
     "heard_until",
@@ -88,6 +91,7 @@ class SessionEdit:
         self._loaded: set[str] = set()
         self._end = last_sort_key
         self._before = self._values(_VISIBLE)
+        self._title_before = session.shown_title
         self._before_internal = self._values(_INTERNAL)
 
     def _values(self, names: Iterable[str]) -> list[object]:
@@ -254,10 +258,14 @@ class SessionEdit:
             row.ceiling = row.revision if row.is_final else row.revision + RESERVE
         session.utterance_count += self.created_count
         self._preview()
-        if not self.is_new and (self._values(_VISIBLE) != self._before or self._is_late()):
+        is_seen = self._values(_VISIBLE) != self._before
+        if not self.is_new and (is_seen or self._is_renamed() or self._is_late()):
             session.version += 1
             self.is_visibly_changed = True
         return list(self.changed.values())
+
+    def _is_renamed(self) -> bool:
+        return self.session.shown_title != self._title_before
 
     def _is_late(self) -> bool:
         """Whether words are written after the end, when no stream brings them any more.
@@ -275,6 +283,10 @@ class SessionEdit:
         if held is None or first.sort_key <= held:
             session.preview_sort_key = first.sort_key
             session.preview = preview_of(first.text)
+
+    async def note_opening(self) -> None:
+        """Keep what a session without a name is called."""
+        await openings.note(self._conn, self.session, self.changed)
 
     def changed_columns(self) -> tuple[str, ...]:
         """Return the columns of the session's row that are to be written."""
@@ -336,6 +348,7 @@ class Transaction:
         rows: list[Utterance] = []
         changes: list[tuple[Session, tuple[str, ...]]] = []
         for edit in self.edits.values():
+            await edit.note_opening()
             rows.extend(edit.number())
             if edit.is_new:
                 await edit.session.save(using_db=self.conn, force_create=True)

@@ -31,7 +31,11 @@ class AgentFailure:
 
 @strawberry.type(description="One conversation between a person and an agent.")
 class Session(Node):
-    title: str = words(description="'New Conversation' until named.")
+    shown_title: str = words(
+        name="title",
+        description="The name that somebody gave it, else the first words of the person, else "
+        "'New Conversation'.",
+    )
     status: SessionStatus = strawberry.field(description="Where it is in its life.")
     agent_name: str = strawberry.field(description="Which agent was asked for.")
 

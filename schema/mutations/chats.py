@@ -20,7 +20,8 @@ class StartNewChatInput:
         default=strawberry.UNSET, description="The conversation to save first."
     )
     title: str | None = strawberry.field(
-        default=strawberry.UNSET, description="1 to 200 characters; 'New Conversation' without."
+        default=strawberry.UNSET,
+        description="1 to 200 characters; without, the session is called by its first words.",
     )
     agent_name: str | None = strawberry.field(
         default=strawberry.UNSET, description="Another agent than the server's default."

@@ -12,7 +12,9 @@ from schema.session import Session
 @strawberry.input(description="A session's new name.")
 class RenameSessionInput:
     session_id: strawberry.ID = strawberry.field(description="The session's id, `ses_…`.")
-    title: str = strawberry.field(description="1 to 200 characters.")
+    title: str = strawberry.field(
+        description="1 to 200 characters; 'New Conversation' takes the name away again."
+    )
 
 
 @strawberry.type(description="The session with its new name.")

@@ -116,10 +116,10 @@ async def test_what_is_deleted_is_gone_everywhere(answering: ServerProcess, visi
 
     await ask()
     dialog = page.get_by_role("dialog", name="Delete this conversation?")
-    await expect(dialog).to_contain_text("“to be deleted” (2 lines)")
+    await expect(dialog).to_contain_text("“To be deleted” (2 lines)")
     await dialog.get_by_role("button", name="Cancel").click()
     await expect(dialog).to_have_count(0)
-    await expect(person.focused).to_have_accessible_name("Options for to be deleted")
+    await expect(person.focused).to_have_accessible_name("Options for To be deleted")
     await ask()
     await page.evaluate(NOTES)
     await dialog.get_by_role("button", name="Delete conversation").click()

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from models.titles import title_of
 from resolvers.transaction import preview_of
 from tests.faults.journal import Conversation, Journal, Kind, Spoken, moment
 from tests.faults.watchers import Watcher
@@ -204,6 +205,9 @@ def _judge_counters(session: Row | None, rows: list[Row], journal: Journal) -> N
     preview = preview_of(rows[0]["text"]) if rows else None
     if session["preview"] != preview:
         journal.violated(Kind.COUNTERS, f"{here}: the preview is not that of the first words")
+    settled = (row["text"] for row in rows if row["role"] == "USER" and row["is_final"])
+    if session["opening"] != next(filter(None, map(title_of, settled)), None):
+        journal.violated(Kind.COUNTERS, f"{here}: the opening is not what the person said first")
     seqs = [row["seq"] for row in rows]
     if len(set(seqs)) != len(seqs):
         journal.violated(Kind.DOUBLED, f"{here}: one seq for two utterances")

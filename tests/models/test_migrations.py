@@ -16,7 +16,7 @@ from models.database import database_url, migrate, opened
 from models.search_index import with_tokens
 from models.sort_keys import number_of
 from tests.dump import dump
-from tests.rows import add_session, add_user
+from tests.rows import add_session, add_sessions, add_user
 
 ALL = [
     "0001_initial",
@@ -24,6 +24,7 @@ ALL = [
     "0003_places_by_time",
     "0004_search_in_every_script",
     "0005_sort_keys",
+    "0006_titles",
 ]
 
 
@@ -155,7 +156,7 @@ async def test_places_stay_when_they_become_keys(tmp_path: Path) -> None:
         )
     connection.close()
 
-    assert await migrate(url) == ["0005_sort_keys"]
+    assert await migrate(url) == ALL[4:]
 
     async with opened(url):
         rows = await Utterance.all().order_by("session_id", "sort_key")
@@ -167,6 +168,38 @@ async def test_places_stay_when_they_become_keys(tmp_path: Path) -> None:
         for session in others:
             first = next(row for row in rows if row.session_id == session.id)
             assert session.preview_sort_key == first.sort_key
+
+
+async def test_conversations_from_before_get_titles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the first settled words of the person, in however many steps; deleted ones get none."""
+    monkeypatch.setattr("models.openings.AT_ONCE", 2)
+    url, other = database_url(tmp_path), database_url(tmp_path / "newest")
+    await migrated_to(url, "0004_search_in_every_script")
+    await migrate(other)
+    async with opened(other):
+        user = await add_user()
+        conversations: list[list[str]] = [
+            ["what time is it?", "Half past five."],
+            ["…", "Good morning.", "is it raining?", "No.", "thank you"],
+            ["?!", "Pardon?"],
+            [],
+            ["a private word"],
+        ]
+        sessions = await add_sessions(user, conversations)
+        await Session.filter(id=sessions[-1].id).update(deleted_at=sessions[-1].created_at)
+    _copy_rows(tmp_path / "newest" / "voxql.db", tmp_path / "voxql.db")
+
+    await migrate(url)
+
+    async with opened(url):
+        rows = {row.id: row for row in await Session.all()}
+        given = await Utterance.filter(text__in=["what time is it?", "is it raining?"])
+    found = [(rows[one.id].shown_title, rows[one.id].opening_sort_key) for one in sessions]
+    first, second = sorted(row.sort_key for row in given)
+    assert found[:2] == [("What time is it?", first), ("Is it raining?", second)]
+    assert found[2:] == [("New Conversation", None)] * 3
 
 
 async def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:

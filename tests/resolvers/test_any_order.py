@@ -28,8 +28,9 @@ from agent_bridge.local_venue import LocalVenue
 from agent_bridge.protocol import Ack
 from agent_bridge.tokens import Tokens
 from agent_bridge.workers import Workers
-from models import Session, UtteranceSource, database
+from models import Role, Session, UtteranceSource, database
 from models.database import Connection, NotStored
+from models.titles import title_of
 from resolvers import ledger, memory, streams, transaction
 from resolvers.backend import Backend, Config
 from resolvers.ledger import Ledger
@@ -624,6 +625,8 @@ class Histories(RuleBasedStateMachine):
             session = await self.stage.read(talk.session)
             assert session.utterance_count == len(rows)
             assert session.preview == (preview_of(rows[0].text) if rows else None)
+            settled = [row.text for row in rows if row.role is Role.USER and row.is_final]
+            assert session.opening == next(filter(None, map(title_of, settled)), None)
             seqs = [row.seq for row in rows]
             assert len(set(seqs)) == len(seqs)
             assert max(seqs, default=0) == session.last_seq

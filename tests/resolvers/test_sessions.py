@@ -122,9 +122,10 @@ async def test_whose_session_it_is_decides_who_renames_and_deletes(stage: Stage)
 
 
 async def test_deleting_leaves_no_word(stage: Stage) -> None:
-    """Utterances, preview and title are gone from the file; only a tombstone stays."""
+    """Utterances, preview, opening and title are gone from the file; only a tombstone stays."""
     session, agent = await stage.talk()
     await agent.say("a very private word")
+    assert "private" in (await stage.read(session)).shown_title
     await stage.type(session, "another private word")
     await sessions.rename_session(stage.backend, stage.viewer, session.id, "private title")
 

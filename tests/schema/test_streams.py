@@ -197,7 +197,7 @@ async def test_streams_of_one_event_ask_the_database_once(
     )
 
     replay = (await ws.next())["transcripts"]["utterances"]
-    assert replay == [{"session": {"title": "New Conversation"}}] * 10
+    assert replay == [{"session": {"title": "Line 0"}}] * 10
     assert asked == [[session_id]]
     await ws.next()
     await guest.data(

@@ -142,7 +142,7 @@ async def test_typed_lines_are_saved_and_read_back(server: ServerProcess) -> Non
     live, _, back = out.partition("Read back from the history:")
     assert _said(live) == expected
     assert _said(back) == expected
-    assert "New Conversation, 4 utterances" in live
+    assert "Hello there, 4 utterances" in live
 
 
 async def test_a_recording_is_saved_and_read_back(server: ServerProcess, tmp_path: Path) -> None:

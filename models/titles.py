@@ -1,0 +1,54 @@
+"""What a conversation is called that nobody has named: the first words of the person."""
+
+import re
+import unicodedata
+from typing import Final
+
+TITLE_LENGTH: Final = 60
+"""Characters of a title made of what was said, the ellipsis included."""
+SHORTEST: Final = 40
+"""A title that is cut is cut between two words, if that leaves as much."""
+LOOKED_AT: Final = 1_000
+"""Characters of an utterance of which a title is made."""
+
+_STOPS: Final = ".,:;\u3001\u3002\uff0c\uff0e\u060c\u0964 "
+"""What a title does not end with; question and exclamation marks stay."""
+# Marks that turn the direction of what follows: cut, they would turn the rest of the page, too.
+_TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_JOINER: Final = "\u200d"
+_COLOURS: Final = ("\U0001f3fb", "\U0001f3ff")
+
+
+def title_of(text: str) -> str | None:
+    """Return the beginning of what was said, as a title on one line; None if it has no word."""
+    line = _TURNS.sub("", " ".join(_shown(text.lstrip()[:LOOKED_AT]).split()))
+    first = next((at for at, character in enumerate(line) if character.isalnum()), None)
+    if first is None:
+        return None
+    # The titlecase of a letter is not always its capital: "ß" is "Ss", Georgian letters stay.
+    line = line[:first] + line[first].title() + line[first + 1 :]
+    if len(line) <= TITLE_LENGTH:
+        return line.rstrip(_STOPS) or line
+    return line[: _end(line)].rstrip(_STOPS) + "…"
+
+
+def _shown(text: str) -> str:
+    """Put a space for each control character, and for halves of surrogate pairs."""
+    return "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
+
+
+def _end(line: str) -> int:
+    """Return where a long line is cut: behind a word, else behind a whole character."""
+    end = TITLE_LENGTH - 1
+    behind_word = line.rfind(" ", SHORTEST, end + 1)
+    if behind_word >= 0:
+        return behind_word
+    # A character may be of several code points: letters with marks, and joined emoji.
+    while end > SHORTEST and (_goes_on(line[end]) or line[end - 1] == _JOINER):
+        end -= 1
+    return end
+
+
+def _goes_on(character: str) -> bool:
+    is_colour = _COLOURS[0] <= character <= _COLOURS[1]
+    return is_colour or character == _JOINER or unicodedata.category(character)[0] == "M"
