@@ -22,17 +22,25 @@ async def test_its_examples_run_in_a_browser_which_asks_nobody_else(
 ) -> None:
     """Sign in, start a chat, watch it, type, save, look it up: all from this origin alone."""
     process = await asyncio.create_subprocess_exec(
-        "node", "playground.mjs", url, CHROMIUM, cwd=BROWSER, stdout=asyncio.subprocess.PIPE
+        *("node", "playground.mjs", url, CHROMIUM),
+        cwd=BROWSER,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
+    assert process.stdin is not None
     async with asyncio.timeout(90):
-        first = json.loads(await process.stdout.readline())
-        if "watching" in first:
+        outcome = json.loads(await process.stdout.readline())
+        if "watching" in outcome:
             session = await models.Session.get()
             agent = Agent(backend, session.id)
             await agent.come()
             await agent.say("spoken while you watch")
-        outcome = json.loads(await process.stdout.readline() or json.dumps(first))
+            outcome = json.loads(await process.stdout.readline())
+        if "left" in outcome:
+            await agent.say("spoken when nobody watched", segment="SG_2")
+            process.stdin.write(b"go on\n")
+            outcome = json.loads(await process.stdout.readline())
         await process.wait()
 
     assert outcome.get("error") is None
@@ -45,6 +53,12 @@ async def test_its_examples_run_in_a_browser_which_asks_nobody_else(
         "History",
     ]
     assert outcome["steps"] == outcome["tabs"]
+    stop, run = outcome["watching"], outcome["added"]
+    assert stop[:2] == ["Stop query (Ctrl-Enter)", '"Stop"']
+    assert run[:2] == ["Execute query (Ctrl-Enter)", "none"], "in a new tab nothing runs"
+    assert stop[2] != run[2]
+    assert "isGuest" in outcome["ofAdded"]
+    assert "spoken" not in outcome["ofAdded"]
     assert set(outcome["origins"]) == {url, url.replace("http", "ws", 1)}
     assert outcome["problems"] == []
 

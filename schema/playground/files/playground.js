@@ -43,18 +43,45 @@ function upToDate(request, options) {
   return [{ ...request, operationName }, { ...options, documentAST }];
 }
 
-async function fetcher(...given) {
+async function answer(...given) {
   const [request, options] = upToDate(...given);
   const variables = filledIn(request.variables);
   if (variables.sessionId === null) {
     return { errors: [{ message: "Start a chat first: run the tab StartChat." }] };
   }
-  const answer = await send({ ...request, variables }, options);
-  const started = answer?.data?.startNewChat?.session?.id;
+  const answered = await send({ ...request, variables }, options);
+  const started = answered?.data?.startNewChat?.session?.id;
   if (started) {
     localStorage.setItem(STARTED, started);
   }
-  return answer;
+  return answered;
+}
+
+// When a tab is added, GraphiQL leaves the operation of the tab before running: the new tab would
+// get its answers, and a button that stops it where people look for the one that runs theirs. So
+// what belongs to a tab that is left ends here; for GraphiQL, it ends without an answer.
+const NOTHING = { async *[Symbol.asyncIterator]() {} };
+let inFront = null;
+let leave = () => {};
+
+function onTabChange({ tabs, activeTabIndex }) {
+  const { id } = tabs[activeTabIndex];
+  if (id !== inFront) {
+    inFront = id;
+    leave();
+  }
+}
+
+function fetcher(request, options) {
+  if (request.operationName === "IntrospectionQuery") {
+    return answer(request, options);
+  }
+  const left = new Promise((resolve) => {
+    leave = resolve;
+  });
+  const answered = answer(request, options);
+  left.then(() => answered).then((stream) => stream?.return?.(), () => {});
+  return Promise.race([answered, left.then(() => NOTHING)]);
 }
 
 const tabs = EXAMPLES.map((example) => ({
@@ -66,6 +93,7 @@ ReactDOM.createRoot(document.getElementById("playground")).render(
   React.createElement(GraphiQL, {
     fetcher,
     defaultTabs: tabs,
+    onTabChange,
     defaultEditorToolsVisibility: "variables",
     inputValueDeprecation: true,
     // A token typed into Headers is gone with the page.
