@@ -282,9 +282,16 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise
-        _fail(str(error))
+        _fail(_sentence(error))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what went wrong, without the numbers that the system has for it."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}."
+    return str(error)
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

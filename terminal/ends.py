@@ -2,10 +2,10 @@
 
 import asyncio
 import secrets
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol, Self
 
 from terminal.chat import Chat
-from terminal.keyboard import Keyboard
 from terminal.line import AudioLine
 from terminal.refusal import RefusedByServer
 from terminal.source import Playback
@@ -20,6 +20,26 @@ UNANSWERED_S: Final = 10.0
 _LOOK_S: Final = 0.1
 
 
+class Typing(Protocol):
+    """Gives typed lines, while it is entered."""
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether somebody sits there who reads an answer before going on."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Begin to read."""
+        ...
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop reading."""
+
+    async def next(self) -> str | None:
+        """Wait for a line that isn't blank; None at the end."""
+        ...
+
+
 async def answered(chat: Chat, line: AudioLine, speaker: Speaker, playback: Playback) -> None:
     """Play a recording and return when the agent has answered it, or obviously won't."""
     await _greeted(chat, line, speaker)
@@ -28,8 +48,13 @@ async def answered(chat: Chat, line: AudioLine, speaker: Speaker, playback: Play
     await _settled(chat, speaker)
 
 
-async def typed_out(chat: Chat, keyboard: Keyboard, speaker: Speaker) -> None:
-    """Send what is typed, and return when the last line has been answered."""
+async def typed_out(
+    chat: Chat, keyboard: Typing, speaker: Speaker, note: Callable[[str], None]
+) -> None:
+    """Send what is typed, and return when the last line has been answered.
+
+    `note` shows the person a sentence: why a line could not be sent.
+    """
     key = None
     while (text := await keyboard.next()) is not None:
         try:
@@ -37,11 +62,13 @@ async def typed_out(chat: Chat, keyboard: Keyboard, speaker: Speaker) -> None:
             await chat.type(key, text)
             if not keyboard.is_interactive:
                 await _settled(chat, speaker, key)
-        except RefusedByServer:
+        except RefusedByServer as refused:
             # It ended by itself: what was said until then can still be saved.
             if chat.ended.is_set():
                 return
-            raise
+            if refused.code != "BAD_USER_INPUT":
+                raise
+            note(f"Not sent. {refused.message}")
     if any(line.role == "USER" for line in chat.transcript.lines):
         await _settled(chat, speaker, key)
 

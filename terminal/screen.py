@@ -12,7 +12,7 @@ from rich.text import Text
 from terminal.transcript import Line, Transcript
 
 _COLOURS = {"USER": "bold cyan", "AGENT": "bold green"}
-_STATES = {
+STATES = {
     "INITIALIZING": "The agent is getting ready",
     "LISTENING": "The agent is listening",
     "THINKING": "The agent is thinking",
@@ -44,12 +44,22 @@ class Screen(Protocol):
     def note(self, text: str) -> None:
         """Say something about the conversation."""
 
+    def has_shown(self, line: Line) -> bool:
+        """Whether this line has been printed just so."""
+        ...
 
-def screen_for(console: Console, *, types: bool) -> Screen:
-    """Return the screen that fits: what is typed and what is redrawn would overwrite each other."""
+
+def screen_for(console: Console, *, types: bool, echoes: bool = False) -> Screen:
+    """Return the screen that fits where there is no prompt.
+
+    Args:
+        console: where to print.
+        types: whether the person types: what is typed and what is redrawn would mix.
+        echoes: whether that terminal echoes what is typed.
+    """
     if console.is_terminal and not types:
         return LiveScreen(console)
-    return PlainScreen(console, hides_typed=types and console.is_terminal)
+    return PlainScreen(console, hides_typed=types and echoes)
 
 
 class _Latched:
@@ -76,13 +86,23 @@ class _Latched:
         self._printed |= {line.key: line for line in ready}
         return ready
 
+    def has(self, line: Line) -> bool:
+        """Whether this line has been printed, and is as it was then."""
+        before = self._printed.get(line.key)
+        return before is not None and (before.role, before.shown) == (line.role, line.shown)
+
     def rest(self, lines: Iterable[Line]) -> list[Line]:
         """Return what has not been printed."""
         return [line for line in lines if line.key not in self._printed]
 
 
 class PlainScreen:
-    """Prints each line when its words are settled."""
+    """Prints each line when its words are settled.
+
+    Args:
+        console: where to.
+        hides_typed: what the person types is there already: the terminal has echoed it.
+    """
 
     def __init__(self, console: Console, *, hides_typed: bool = False) -> None:
         self._console = console
@@ -112,6 +132,10 @@ class PlainScreen:
     def note(self, text: str) -> None:
         """Print it."""
         self._console.print(Text(text, style="dim"))
+
+    def has_shown(self, line: Line) -> bool:
+        """Whether this line has been printed just so."""
+        return self._latched.has(line)
 
 
 class LiveScreen:
@@ -155,8 +179,12 @@ class LiveScreen:
         """Print it above what may still change."""
         self._live.console.print(Text(text, style="dim"))
 
+    def has_shown(self, line: Line) -> bool:
+        """Whether this line has been printed just so."""
+        return self._latched.has(line)
+
     def _draw(self) -> None:
-        state = _STATES.get(self._state or "", "The agent is away")
+        state = STATES.get(self._state or "", "The agent is away")
         status = Text(f"({state}. Ctrl-C ends and saves.)", style="dim italic")
         self._live.update(Group(*map(row, self._open), status), refresh=True)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import ssl
 from collections.abc import Mapping
 from http.client import HTTPException
 from http.cookiejar import CookieJar
@@ -9,6 +11,8 @@ from typing import Any, Final, Literal
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_opener
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from terminal.refusal import CannotTalk, RefusedByServer
 
@@ -33,7 +37,10 @@ class Server:
         self.url = f"{parts.scheme}://{parts.netloc}"
         self.is_here = parts.hostname in _LOOPBACK
         """Whether it is on this machine, which no proxy leads to."""
-        self._port = parts.port
+        try:
+            self._port = parts.port
+        except ValueError:
+            raise CannotTalk(f"{url!r} has no valid port; expected http://host:port.") from None
         self._token = token
         self._cookies = CookieJar()
         handlers = [HTTPCookieProcessor(self._cookies)]
@@ -107,16 +114,36 @@ class Server:
 
     def unreachable(self, error: Exception) -> CannotTalk:
         """Say that nobody answers, and what helps."""
-        reason = getattr(error, "reason", None) or error
+        failed = f"Can't reach the server at {self.url}: {_why(error)}."
         if not self.is_here:
             return CannotTalk(
-                f"No VoxQL server can be reached at {self.url} ({reason}). Is the address right? "
-                "Give another with --url, or set VOXQL_URL."
+                f"{failed} Check the address (--url or VOXQL_URL) and your network, then try again."
             )
         port = "" if self._port in (None, 8000) else f"VOXQL_PORT={self._port} "
-        return CannotTalk(
-            f"No VoxQL server answers at {self.url} ({reason}). Start one with:  {port}make serve"
-        )
+        return CannotTalk(f"{failed} Start it with:  {port}make serve")
+
+
+def _why(error: Exception) -> str:
+    """Say in words what went wrong; what the system says of it has numbers for programs."""
+    reason = getattr(error, "reason", error)
+    match reason:
+        case ConnectionRefusedError():
+            return "nothing listens there"
+        case socket.gaierror():
+            return "there is no host of this name"
+        case TimeoutError():
+            return "it does not answer"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not valid ({reason.verify_message})"
+        case ssl.SSLError():
+            return "it does not speak TLS; is it http:// and not https://?"
+        case InvalidStatus():
+            return f"it answers with HTTP status {reason.response.status_code}"
+        case ConnectionError() | ConnectionClosed() | HTTPException() | WebSocketException():
+            return "the connection is lost"
+        case OSError() if reason.strerror:
+            return reason.strerror[0].lower() + reason.strerror[1:]
+    return str(reason) or type(reason).__name__
 
 
 def _answer(content: bytes, url: str) -> Json:

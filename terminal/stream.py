@@ -80,7 +80,11 @@ async def _subscribed(
         except (ConnectionClosed, OSError, InvalidHandshake) as error:
             code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else None
             if code in _FATAL:
-                raise CannotTalk(f"The server closed the transcript's stream: {error}.") from None
+                why = (
+                    error.rcvd.reason if isinstance(error, ConnectionClosed) and error.rcvd else ""
+                )
+                told = why.removesuffix(".") or f"code {code}"
+                raise CannotTalk(f"The server closed the transcript's stream: {told}.") from None
             if failures >= _TRIES:
                 raise server.unreachable(error) from None
         except WebSocketException as error:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -18,10 +18,13 @@ from terminal.ends import answered, typed_out
 from terminal.keyboard import Keyboard
 from terminal.line import AudioLine
 from terminal.refusal import CannotTalk, RefusedByServer
-from terminal.screen import print_line, screen_for
+from terminal.screen import Screen, print_line, screen_for
 from terminal.server import Server
 from terminal.source import Nothing, Playback, Source, open_microphone
 from terminal.speaker import open_speaker
+
+if TYPE_CHECKING:
+    from terminal.prompt import Prompt
 
 OK: Final = 0
 FAILED: Final = 1
@@ -60,7 +63,7 @@ async def _talk(console: Console, url: str, file: Path | None, loading_s: float)
         await conversation.hold()
     finally:
         conversation.close()
-    return await _saved(console, conversation.chat)
+    return await _saved(console, conversation)
 
 
 class _Conversation:
@@ -75,13 +78,24 @@ class _Conversation:
         loading_s: float,
     ) -> None:
         self.chat = chat
+        self.types = source is None
         self._loading_s = loading_s
-        self._types = source is None
         self._source: Source = source or Nothing()
         self._speaker = open_speaker()
         self._line = AudioLine(server, self._source, self._speaker, chat.join)
-        self._screen = screen_for(console, types=self._types)
         self._stop = asyncio.Event()
+        self._prompt = self._prompt_on(console)
+        self.screen: Screen = self._prompt or screen_for(
+            console, types=self.types, echoes=_types_on(console)
+        )
+
+    def _prompt_on(self, console: Console) -> "Prompt | None":
+        """Return a prompt, where somebody types on a terminal that can have one."""
+        if not self.types or not _types_on(console) or console.is_dumb_terminal:
+            return None
+        from terminal.prompt import Prompt
+
+        return Prompt(console, self._stop)
 
     def close(self) -> None:
         """Let the devices go."""
@@ -99,16 +113,16 @@ class _Conversation:
             asyncio.create_task(one)
             for one in (self.chat.watch_state(), self.chat.watch_transcript(), self._talk())
         ]
-        with self._screen, _interrupts(self._stop):
+        with self.screen, _interrupts(self._stop):
             showing = asyncio.create_task(self._show())
             try:
                 await _first(stopping, *work[:2], work[2])
             finally:
                 await _cancel(showing, stopping, *work)
-                self._screen.show(self.chat.transcript)
+                self.screen.show(self.chat.transcript)
 
     async def _talk(self) -> None:
-        await with_agent(self.chat, self._screen.note, self._loading_s)
+        await with_agent(self.chat, self.screen.note, self._loading_s)
         assert self.chat.media is not None
         carrying = asyncio.create_task(self._line.run(self.chat.media))
         talking = asyncio.create_task(self._person())
@@ -122,24 +136,30 @@ class _Conversation:
         await self._line.connected.wait()
         if isinstance(self._source, Playback):
             await answered(self.chat, self._line, self._speaker, self._source)
-        elif self._types:
-            self._screen.note("Type what you want to say; Ctrl-D ends and saves.")
-            async with Keyboard() as keyboard:
-                await typed_out(self.chat, keyboard, self._speaker)
+        elif self.types:
+            self.screen.note("Type what you want to say. Ctrl-D ends and saves.")
+            async with self._prompt or Keyboard() as keyboard:
+                await typed_out(self.chat, keyboard, self._speaker, self.screen.note)
         else:
-            self._screen.note("Speak; Ctrl-C ends and saves.")
+            self.screen.note("Speak. Ctrl-C ends and saves.")
             await self.chat.ended.wait()
 
     async def _show(self) -> None:
         while True:
             self.chat.changed.clear()
-            self._screen.state(self.chat.agent_state)
-            self._screen.show(self.chat.transcript)
+            self.screen.state(self.chat.agent_state)
+            self.screen.show(self.chat.transcript)
             await self.chat.changed.wait()
 
 
-async def _saved(console: Console, chat: Chat) -> int:
+def _types_on(console: Console) -> bool:
+    """Whether what is typed appears on the same terminal as what is printed."""
+    return console.is_terminal and sys.stdin.isatty()
+
+
+async def _saved(console: Console, conversation: _Conversation) -> int:
     """Save, wait for the agent's last words, and print what the history holds then."""
+    chat = conversation.chat
     if not await chat.save():
         console.print("Nothing was said, so there is nothing to save.")
         return OK
@@ -159,9 +179,14 @@ async def _saved(console: Console, chat: Chat) -> int:
     if chat.is_guests:
         hint = "Each run is a new guest's. With VOXQL_TOKEN=vox_… it is kept under your account."
         console.print(Text(hint, style="dim"))
-    console.print(Text("\nRead back from the history:", style="bold"))
     lines = await chat.read_back()
-    for line in lines:
+    # What was typed and answered stands above as it is; what was spoken may have been drawn over.
+    new = [
+        line for line in lines if not (conversation.types and conversation.screen.has_shown(line))
+    ]
+    what = "" if new else f" all {len(lines)} lines, as they stand above."
+    console.print(Text(f"\nRead back from the history:{what}", style="bold"))
+    for line in new:
         print_line(console, line)
     kept = {(line.key, line.text) for line in lines}
     lost = [line for line in chat.transcript.lines if (line.key, line.text) not in kept]

@@ -68,10 +68,10 @@ def test_a_terminal_shows_interims_dimmed_and_replaces_them() -> None:
     assert "\x1b[1A" in after, "the cursor went up to draw over the interim"
 
 
-def test_what_is_typed_is_not_printed_again() -> None:
-    """On a terminal the person's own typing is there already."""
+def test_what_a_terminal_has_echoed_is_not_printed_again() -> None:
+    """Where there can be no prompt, the person's own typing is there already, and counts."""
     console, out = _console(is_terminal=True)
-    screen = screen_for(console, types=True)
+    screen = screen_for(console, types=True, echoes=True)
     transcript = Transcript()
     transcript.take(utterance("a", source="TYPED", text="Hello."))
     transcript.take(
@@ -80,6 +80,31 @@ def test_what_is_typed_is_not_printed_again() -> None:
     screen.show(transcript)
     assert "Hello." not in out.getvalue()
     assert "Good evening!" in out.getvalue()
+    assert all(map(screen.has_shown, transcript.lines))
+
+
+def test_what_a_pipe_brings_is_printed_on_a_terminal() -> None:
+    """Nothing echoes the lines of a file, so they would be nowhere."""
+    console, out = _console(is_terminal=True)
+    screen = screen_for(console, types=True)
+    transcript = Transcript()
+    transcript.take(utterance("a", source="TYPED", text="Hello."))
+    screen.show(transcript)
+    assert "Hello." in out.getvalue()
+
+
+def test_only_what_stands_there_as_it_is_has_been_shown() -> None:
+    """Neither what is still open, nor what was another when it was printed."""
+    console, _ = _console(is_terminal=False)
+    screen = PlainScreen(console)
+    transcript = Transcript()
+    transcript.take(utterance("a", 1, text="One."))
+    transcript.take(utterance("b", 1, position=2.0, text="Two", isFinal=False))
+    screen.show(transcript)
+    one, two = transcript.lines
+    assert (screen.has_shown(one), screen.has_shown(two)) == (True, False)
+    transcript.take(utterance("a", 2, text="One.", isInterrupted=True))
+    assert not screen.has_shown(transcript.lines[0])
 
 
 def test_a_line_that_was_corrected_is_printed_again() -> None:

@@ -1,16 +1,21 @@
 """`voxql talk` as a program, against a real server with an agent that follows a script."""
 
 import asyncio
+import fcntl
 import os
 import pty
+import re
 import signal
+import struct
 import sys
+import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyte
 import pytest
 
 from agent_bridge.client import BridgeClient, InputCommand, new_segment
@@ -139,10 +144,9 @@ async def test_typed_lines_are_saved_and_read_back(server: ServerProcess) -> Non
         status, out = await talk.end("Hello there.\n\n  Oh, never mind")
 
     assert status == 0, out
-    live, _, back = out.partition("Read back from the history:")
-    assert _said(live) == expected
-    assert _said(back) == expected
-    assert "Hello there, 4 utterances" in live
+    assert _said(out) == expected, "each line is there once"
+    assert "Read back from the history: all 4 lines, as they stand above." in out
+    assert "Hello there, 4 utterances" in out
 
 
 async def test_a_recording_is_saved_and_read_back(server: ServerProcess, tmp_path: Path) -> None:
@@ -157,6 +161,15 @@ async def test_a_recording_is_saved_and_read_back(server: ServerProcess, tmp_pat
     assert _said(live) == _said(back) == expected
 
 
+async def test_a_line_that_is_refused_ends_nothing(server: ServerProcess) -> None:
+    """The reason is told, and the next line is sent."""
+    async with _agent(server, _echoes):
+        status, out = await (await _talk(server.url)).end("x" * 40_000 + "\nHello there.\n")
+    assert status == 0, out
+    assert "Not sent. The text must be at most 32,768 bytes of UTF-8" in out
+    assert _said(out) == ["You    Hello there.", "Agent  You typed Hello there."]
+
+
 async def test_ctrl_c_saves(server: ServerProcess) -> None:
     """Whoever has had enough loses nothing."""
     async with _agent(server, _echoes):
@@ -168,10 +181,8 @@ async def test_ctrl_c_saves(server: ServerProcess) -> None:
         status, out = await talk.end()
 
     assert status == 0, out
-    assert _said(out.partition("Read back")[2]) == [
-        "You    Hello there.",
-        "Agent  You typed Hello there.",
-    ]
+    assert _said(out) == ["You    Hello there.", "Agent  You typed Hello there."]
+    assert "Read back from the history: all 2 lines" in out
 
 
 async def test_nothing_said_is_nothing_saved(server: ServerProcess) -> None:
@@ -221,8 +232,10 @@ async def test_without_a_server_it_says_how_to_start_one() -> None:
     """Nobody answers at this port: it is 1, which needs rights that nobody gives a server."""
     status, out = await (await _talk("http://127.0.0.1:1")).end("")
     assert status == 1
-    assert "No VoxQL server answers at http://127.0.0.1:1" in out
-    assert "VOXQL_PORT=1 make serve" in out
+    assert out == (
+        "voxql: Can't reach the server at http://127.0.0.1:1: nothing listens there. "
+        "Start it with:  VOXQL_PORT=1 make serve\n"
+    )
 
 
 async def test_a_token_that_is_not_good_is_told(server: ServerProcess) -> None:
@@ -283,6 +296,138 @@ async def test_a_terminal_shows_words_while_they_are_spoken(
     assert screen.index("\x1b[2mWhat is") < screen.index("What is the time?")
     assert "\x1b[2mWhat is the time?" not in screen
     assert "Read back from the history:" in screen
+
+
+async def test_on_a_terminal_there_is_a_prompt(server: ServerProcess, tmp_path: Path) -> None:
+    """An answer comes while somebody types on: nothing mixes, and each line is there once."""
+    is_half_typed = asyncio.Event()
+    segment, now = new_segment(), datetime.now(UTC)
+
+    async def answers_late(bridge: BridgeClient) -> None:
+        await bridge.ready()
+        bridge.state("LISTENING")
+        async for command in bridge.commands():
+            if not isinstance(command, InputCommand):
+                return
+            if command.text == "Hello there.":
+                first = Utterance(
+                    segment=segment, role="AGENT", text="Good", final=False, started_at=now
+                )
+                bridge.utter(first)
+                await is_half_typed.wait()
+                bridge.utter(replace(first, text="Good morning!", final=True))
+            else:
+                _say(bridge, "AGENT", f"You typed {command.text}")
+
+    async with _agent(server, answers_late), _typing(server, tmp_path) as terminal:
+        await terminal.until(r"^You    $")
+        terminal.types("Hello there.\r")
+        await terminal.until(r"^You    Hello there\.$", r"^Agent  Good$", r"^You    $")
+        terminal.types("And then")
+        await terminal.until(r"^Agent  Good$", r"^You    And then$")
+        is_half_typed.set()
+        await terminal.until(r"^Agent  Good morning!$", r"^You    And then$")
+        terminal.types(" more\r")
+        await terminal.until(r"^Agent  You typed And then more$", r"^You    $")
+        terminal.types("\x04")
+        assert await terminal.ended() == 0, terminal.lines
+
+    said = [line for line in terminal.lines if line.startswith(("You", "Agent"))]
+    assert said == [
+        "You    Hello there.",
+        "Agent  Good morning!",
+        "You    And then more",
+        "Agent  You typed And then more",
+    ]
+    assert "Read back from the history: all 4 lines, as they stand above." in terminal.lines
+
+
+async def test_ctrl_c_at_the_prompt_saves(server: ServerProcess, tmp_path: Path) -> None:
+    """What was typed and not sent is not said."""
+    async with _agent(server, _echoes), _typing(server, tmp_path, NO_COLOR="1") as terminal:
+        await terminal.until(r"^You    $")
+        terminal.types("Hello there.\r")
+        await terminal.until(r"^Agent  You typed Hello there\.$", r"^You    $")
+        terminal.types("never mi")
+        await terminal.until(r"^You    never mi$")
+        terminal.types("\x03")
+        assert await terminal.ended() == 0, terminal.lines
+    said = [line for line in terminal.lines if line.startswith(("You", "Agent"))]
+    assert said == ["You    Hello there.", "Agent  You typed Hello there."]
+    assert not re.search(r"\x1b\[[0-9;]*3[1-7]m", terminal.raw), "NO_COLOR"
+
+
+class _Terminal:
+    """A terminal with the command in it, as somebody sees it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
+        self._process = process
+        self._master = master
+        self._screen = pyte.Screen(80, 40)
+        self._stream = pyte.ByteStream(self._screen)
+        self.raw = ""
+        self._drawn = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+
+    @property
+    def lines(self) -> list[str]:
+        """What stands there; of the last line, a space at its end counts."""
+        return [
+            re.sub(r"^(You|Agent) *$", r"\1    ", line.rstrip())
+            for line in self._screen.display
+            if line.strip()
+        ]
+
+    def types(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    async def until(self, *patterns: str) -> None:
+        """Wait until the last lines are these."""
+        async with asyncio.timeout(20):
+            while not self._shows(patterns):
+                self._drawn.clear()
+                await self._drawn.wait()
+
+    def _shows(self, patterns: tuple[str, ...]) -> bool:
+        last = self.lines[-len(patterns) :]
+        return len(last) == len(patterns) and all(map(re.search, patterns, last))
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(40):
+            await self._reading
+            return await self._process.wait()
+
+    async def _read(self) -> None:
+        while data := await asyncio.to_thread(_read, self._master):
+            self.raw += data
+            self._stream.feed(data.encode())
+            self._drawn.set()
+
+
+@asynccontextmanager
+async def _typing(
+    server: ServerProcess, folder: Path, **environment: str
+) -> AsyncIterator[_Terminal]:
+    """Talk by typing, on a terminal of a machine without a microphone."""
+    (folder / "sounddevice.py").write_text("raise ImportError('no sound here')\n")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(ROOT / "cli.py"), "talk", "--url", server.url),
+        env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(folder), **environment},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        yield _Terminal(process, ours)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        os.close(ours)
 
 
 def _read(terminal: int) -> str:

@@ -1,0 +1,112 @@
+"""Where lines are typed on a terminal: below what was said, while more is said above."""
+
+import asyncio
+import os
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Final, Self
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.patch_stdout import patch_stdout
+from rich.console import Console
+
+from terminal.screen import STATES, PlainScreen
+from terminal.transcript import SPEAKERS, Line, Transcript
+
+_STYLES: Final = {"USER": "bold ansicyan", "AGENT": "bold ansigreen"}
+
+
+class Prompt(PlainScreen):
+    """A screen with a prompt at its bottom: what is printed and what is typed don't mix.
+
+    The prompt reads like a line of the person's. What was typed goes from it when it is sent, and
+    is printed as soon as the server tells it: so each line is there once, and in its order.
+
+    Args:
+        console: the terminal.
+        stop: set by Ctrl-C, which ends the conversation and saves it.
+    """
+
+    is_interactive = True
+
+    def __init__(self, console: Console, stop: asyncio.Event) -> None:
+        super().__init__(console)
+        self._stop = stop
+        self._typed: asyncio.Queue[str | None] = asyncio.Queue()
+        self._open: list[Line] = []
+        self._state: str | None = None
+        self._stack = ExitStack()
+        # Else it would ask the terminal where its cursor is, and warn if that does not answer.
+        os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
+        self._session: PromptSession[str] = PromptSession(
+            self._message, erase_when_done=True, key_bindings=self._keys()
+        )
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(patch_stdout(raw=True))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    async def __aenter__(self) -> Self:
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def next(self) -> str | None:
+        """Wait for a line that isn't blank; None at the end (Ctrl-D)."""
+        return await self._typed.get()
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                text = (await self._session.prompt_async(handle_sigint=False)).strip()
+            except EOFError:
+                self._typed.put_nowait(None)
+                return
+            if text:
+                self._typed.put_nowait(text)
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+
+        @keys.add("c-c")
+        def _(_event: KeyPressEvent) -> None:
+            self._stop.set()
+
+        return keys
+
+    def show(self, transcript: Transcript) -> None:
+        """Print what is settled; what is still being said stands above the prompt."""
+        super().show(transcript)
+        self._open = self._latched.rest(transcript.lines)
+        self._session.app.invalidate()
+
+    def state(self, state: str | None) -> None:
+        """Show above the prompt that an answer is on its way."""
+        self._state = state
+        self._session.app.invalidate()
+
+    def _message(self) -> StyleAndTextTuples:
+        shown: StyleAndTextTuples = []
+        for line in self._open:
+            shown += [(_STYLES.get(line.role, "bold"), _label(line.speaker))]
+            shown += [("ansibrightblack", f"{line.shown}\n")]
+        if self._state == "THINKING" and not self._open:
+            shown += [("italic ansibrightblack", f"({STATES[self._state]}.)\n")]
+        return [*shown, (_STYLES["USER"], _label(SPEAKERS["USER"]))]
+
+
+def _label(speaker: str) -> str:
+    return f"{speaker:5}  "
