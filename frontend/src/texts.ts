@@ -79,6 +79,11 @@ export const accountTitle = "Account";
 export const accountForGuests =
   "You're here as a guest. Create an account to keep your conversations when you leave this browser.";
 export const accountSignedInAs = (email: string) => `Signed in as ${email}.`;
+export const accountHas = (count: number) =>
+  counted(count, {
+    one: "conversation is now in your account.",
+    other: "conversations are now in your account.",
+  });
 export const accountSignOut = "Sign out";
 export const accountStillSignedIn = (problem: string) => `You're still signed in. ${problem}`;
 export const accountGuestsLose =

@@ -132,5 +132,9 @@ describe("the texts of the page", () => {
 
   it("count in the form that the number asks for", () => {
     expect([0, 1, 2, 21].map(texts.lines)).toEqual(["0 lines", "1 line", "2 lines", "21 lines"]);
+    expect([1, 3].map(texts.accountHas)).toEqual([
+      "1 conversation is now in your account.",
+      "3 conversations are now in your account.",
+    ]);
   });
 });

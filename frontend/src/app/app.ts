@@ -3,6 +3,7 @@ import type { NavigateFunction } from "react-router";
 import { type Api, createApi, failureOf } from "../api/client.ts";
 import type { Failure } from "../api/failure.ts";
 import {
+  HistoryCountDocument,
   SessionDocument,
   SignInAsGuestDocument,
   SignInDocument,
@@ -136,14 +137,35 @@ export class App {
   }
 
   async signIn(email: string, password: string, claimGuestSessions: boolean): Promise<void> {
+    const count = claimGuestSessions ? await this.#countOfGuest() : 0;
     await this.api.mutate(SignInDocument, { input: { email, password, claimGuestSessions } });
     this.#movesAlong = claimGuestSessions;
     await this.#changed();
+    this.#tellMoved(count);
   }
 
   async signUp(email: string, password: string): Promise<void> {
+    const count = await this.#countOfGuest();
     await this.api.mutate(SignUpDocument, { input: { email, password } });
     await this.#changed();
+    this.#tellMoved(count);
+  }
+
+  /** How many conversations the guest has who is here; 0 for anybody else, and if nobody can tell. */
+  async #countOfGuest(): Promise<number> {
+    const { value } = this.presence;
+    if (value.is !== "here" || !value.viewer.isGuest) return 0;
+    try {
+      const { sessionHistory } = await this.api.query(HistoryCountDocument, {});
+      return sessionHistory?.totalCount ?? 0;
+    } catch (error) {
+      this.#log("the guest's conversations were not counted", failureOf(error));
+      return 0;
+    }
+  }
+
+  #tellMoved(count: number): void {
+    if (count > 0) this.toasts.tell(texts.accountHas(count));
   }
 
   /** Ends this login. When that fails, nothing has changed, and the failure is thrown. */
