@@ -5,7 +5,6 @@ collected for as long as the subscription runs: a third of an event's cost, and 
 event that is not given back.
 """
 
-import json
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from schema.context import Context
 from schema.documents import DocumentRefused, Operation
 from schema.executable import EXECUTABLE
 from schema.execution import execution_of
+from schema.long_json import encode
 
 _SELECTIONS: Final = 64
 """Selections that are remembered for the next who subscribes with the same document."""
@@ -40,8 +40,6 @@ _PAYLOADS: Final = 256
 """Payloads of one selection that are remembered for the other viewers of the same event."""
 _LONGEST: Final = 8 * 1024
 """Characters of a payload that is: a page of a replay is read by one viewer."""
-
-write_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class EventFailed(Exception):
@@ -113,7 +111,7 @@ class SharedSelection(Selection):
 
     def _told(self, event: TranscriptEvent) -> str | Awaitable[str]:
         try:
-            return write_json({"data": self._read(event)})
+            return encode({"data": self._read(event)})
         except Exception:  # whatever it is, graphql-core meets it too, and says so by its rules
             return super().payload(event)
 
@@ -178,9 +176,9 @@ async def _awaited(executor: Executor[Any], data: Awaitable[dict[str, Any]]) -> 
 
 def _written(executor: Executor[Any], data: dict[str, Any]) -> str:
     if not executor.collected_errors.errors:
-        return write_json({"data": data})
+        return encode({"data": data})
     told = errors.present_all(executor.collected_errors.errors)
-    return write_json({"errors": told, "data": data})
+    return encode({"errors": told, "data": data})
 
 
 def _failed(executor: Executor[Any], error: GraphQLError) -> EventFailed:

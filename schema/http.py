@@ -1,6 +1,5 @@
 """GraphQL over HTTP, by the draft specification of 2025, and over WebSocket on the same path."""
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -17,7 +16,7 @@ from strawberry.types.unset import UNSET
 
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, RateLimited, Refusal
-from schema import errors, limits, negotiation, playground, scopes
+from schema import errors, limits, long_json, negotiation, playground, scopes
 from schema.access import Access
 from schema.context import Context, Request, spend
 from schema.documents import DocumentRefused, Documents
@@ -160,7 +159,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         is_query = operation.type is OperationType.QUERY
         context = Context(self.backend, asks, remember=is_query)
         result = await execute(EXECUTABLE._schema, operation, asked.variables, context)
-        response = _result(media_type, result)
+        response = await _result(media_type, result)
         if context.entrance is not None:
             self.access.set_cookie(response, context.entrance)
         elif context.has_left:
@@ -184,14 +183,14 @@ def _is_for_a_person(request: HTTPRequest) -> bool:
 
 async def _read(request: HTTPRequest) -> GraphQLRequest:
     if request.method == "GET":
-        return from_query_string(request.query_params)
+        return await from_query_string(request.query_params)
     if request.method != "POST":
         raise _HTTPRefusal(405, "Use GET for queries, POST for everything.", Allow="GET, POST")
     kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
     charset = parameters.replace(" ", "").replace('"', "")
     if kind.strip() != negotiation.JSON or charset not in ("", "charset=utf-8"):
         raise _HTTPRefusal(415, "The body must be `Content-Type: application/json` in UTF-8.")
-    return from_mapping(read_json(await _body(request)))
+    return from_mapping(await read_json(await _body(request)))
 
 
 async def _body(request: HTTPRequest) -> bytes:
@@ -223,14 +222,14 @@ def _check_type(method: str, operation: OperationType) -> None:
         raise _HTTPRefusal(405, "A mutation must be sent by POST.", Allow="POST")
 
 
-def _result(media_type: str, result: ExecutionResult) -> Response:
+async def _result(media_type: str, result: ExecutionResult) -> Response:
     told = errors.present_all(result.errors or [])
     if is_request_error(result):
         return _request_error(media_type, told)
     body: dict[str, Any] = {"data": result.data}
     if told:
         body = {"errors": told, **body}
-    return _response(media_type, 200, body)
+    return _response(media_type, 200, await long_json.write(body))
 
 
 def _request_error(media_type: str, told: Sequence[errors.FormattedError]) -> Response:
@@ -238,20 +237,21 @@ def _request_error(media_type: str, told: Sequence[errors.FormattedError]) -> Re
     status = 400 if media_type == negotiation.GRAPHQL else 200
     if any(error["extensions"]["code"] == "INTERNAL" for error in told):
         status = 500
-    return _response(media_type, status, {"errors": told})
+    return _response(media_type, status, long_json.encode({"errors": told}))
 
 
 def _refused(
     media_type: str | None, status: int, told: errors.FormattedError, headers: dict[str, str]
 ) -> Response:
-    response = _response(media_type or negotiation.JSON, status, {"errors": [told]})
+    text = long_json.encode({"errors": [told]})
+    response = _response(media_type or negotiation.JSON, status, text)
     response.headers.update(headers)
     return response
 
 
-def _response(media_type: str, status: int, body: dict[str, Any]) -> Response:
+def _response(media_type: str, status: int, text: str) -> Response:
     return Response(
-        json.dumps(body, separators=(",", ":")),
+        text,
         status_code=status,
         headers={**_HEADERS, "Content-Type": f"{media_type}; charset=utf-8"},
     )

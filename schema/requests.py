@@ -1,11 +1,11 @@
 """What a client asks for, read from a body or a query string, or refused with what is wrong."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from resolvers.refusals import BadUserInput
+from schema import long_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +17,20 @@ class GraphQLRequest:
     operation_name: str | None = None
 
 
-def read_json(data: str | bytes) -> object:
+async def read_json(data: str | bytes) -> object:
     """Decode JSON.
 
     Raises:
-        BadUserInput: it isn't JSON, or nests too deeply to be read.
+        BadUserInput: it isn't JSON, nests too deeply to be read, or holds too much.
     """
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
+        return await long_json.read(data)
     except RecursionError:
         raise BadUserInput("The JSON is nested too deeply.") from None
+    except long_json.TooManyValues:
+        raise BadUserInput(
+            f"The JSON holds more than {long_json.VALUES:,} values. Ask for less at once."
+        ) from None
     # Broken JSON, broken UTF-8, numbers of thousands of digits: all of these are ValueErrors.
     except ValueError:
         raise BadUserInput("This is not JSON in UTF-8.") from None
@@ -56,7 +60,7 @@ def from_mapping(data: object) -> GraphQLRequest:
     )
 
 
-def from_query_string(parameters: Mapping[str, str]) -> GraphQLRequest:
+async def from_query_string(parameters: Mapping[str, str]) -> GraphQLRequest:
     """Read a request from a URL, where variables and extensions are JSON.
 
     Raises:
@@ -65,7 +69,7 @@ def from_query_string(parameters: Mapping[str, str]) -> GraphQLRequest:
     data: dict[str, object] = dict(parameters)
     for name in ("variables", "extensions"):
         if parameters.get(name):
-            data[name] = read_json(parameters[name])
+            data[name] = await read_json(parameters[name])
         else:
             data.pop(name, None)
     return from_mapping({**data, "operationName": data.get("operationName") or None})
@@ -76,7 +80,3 @@ def _optional(data: Mapping[str, Any], name: str, kind: type, told: str) -> Any:
     if value is not None and not isinstance(value, kind):
         raise BadUserInput(f"`{name}` must be {told} or null.", field=[name])
     return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)

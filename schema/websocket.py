@@ -28,11 +28,11 @@ from agent_bridge.protocol import close_reason
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, QuotaExceeded, Refusal
 from resolvers.viewer import Viewer
-from schema import errors, limits, scopes
+from schema import errors, limits, long_json, scopes
 from schema.access import Access
 from schema.context import Context, Request, spend
 from schema.documents import DocumentRefused, Documents, Operation
-from schema.events import EventFailed, Selections, watch, write_json
+from schema.events import EventFailed, Selections, watch
 from schema.executable import EXECUTABLE
 from schema.execution import execute, is_request_error
 from schema.requests import read_json
@@ -114,12 +114,13 @@ class SocketAdapter(ASGIWebSocketAdapter):
                 await self.close(TOO_LARGE, "A message may have 1 MiB at most")
                 return
             try:
-                yield read_json(text)
+                read = await read_json(text)
             except BadUserInput as refusal:
                 raise NonJsonMessageReceived from refusal
+            yield read
 
     async def send_json(self, message: Mapping[str, object]) -> None:
-        await self._send({"type": "websocket.send", "text": write_json(message)})
+        await self._send({"type": "websocket.send", "text": await long_json.write(message)})
 
     async def send_event(self, text: str, *, is_last: bool) -> None:
         """Send an event of a subscription, which is JSON already.
@@ -247,7 +248,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
         it. As `next` it would be taken for one.
         """
         watched = await watch(found, operation.variables, context, self.context.selections)
-        before = f'{{"id":{write_json(operation.id)},"type":"next","payload":'
+        before = f'{{"id":{long_json.encode(operation.id)},"type":"next","payload":'
 
         async def send(event: Any) -> None:
             payload = watched.selection.payload(event)

@@ -13,8 +13,9 @@ from resolvers.records import UtteranceState
 from resolvers.streams import StreamEnd, TranscriptEvent
 from schema.context import Context
 from schema.documents import Documents
-from schema.events import EventFailed, Selection, Selections, SharedSelection, write_json
+from schema.events import EventFailed, Selection, Selections, SharedSelection
 from schema.executable import EXECUTABLE
+from schema.long_json import encode
 
 SCHEMA: GraphQLSchema = EXECUTABLE._schema
 PLAIN = """
@@ -198,7 +199,7 @@ def test_the_short_way_says_what_the_long_way_says(query: str, event: Transcript
     shared = selection("subscription " + query, Selections())
 
     assert isinstance(shared, SharedSelection)
-    assert write_json({"data": shared._read(event)}) == Selection.payload(shared, event)
+    assert encode({"data": shared._read(event)}) == Selection.payload(shared, event)
 
 
 def test_what_does_not_fit_the_schema_is_an_error_as_ever() -> None:

@@ -1,0 +1,186 @@
+"""JSON of any length that a request or an answer may have, read and written in turns.
+
+`json` does either in one go, and holds Python's lock meanwhile, so that a thread would not help: a
+save of 8 MiB would keep everybody waiting for 40 ms, and lists in lists for a second.
+"""
+
+import json
+import re
+from json import JSONDecoder, JSONEncoder
+from typing import Any, Final, Never
+
+from models.turns import Turns
+
+WINDOW: Final = 32 * 1024
+"""Characters that are read in one go: 4 ms at most, of the worst."""
+VALUES: Final = 100_000
+"""Values in one request; the largest save has 60,010."""
+LEVELS: Final = 8
+"""Of values that are longer than a window. A save by `startNewChat` has six."""
+
+
+class TooManyValues(Exception):
+    """There are more than `VALUES`; the rest was not read."""
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(name)
+
+
+_BROKEN: Final = "surrogatepass"
+"""Halves of pairs of surrogates are refused where they are used, with the place."""
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_decoder: Final = JSONDecoder(parse_constant=_refuse_constant)
+encode: Final = JSONEncoder(separators=(",", ":")).encode
+
+
+async def read(data: str | bytes) -> object:
+    """Decode JSON; the same as `json.loads`, but NaN and the infinities are refused.
+
+    Raises:
+        ValueError: It isn't JSON, or has numbers of thousands of digits.
+        RecursionError: It nests too deeply.
+        TooManyValues: see there.
+    """
+    turns = Turns()
+    # Bytes as `json.loads` takes them.
+    text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), _BROKEN)
+    if len(text) <= WINDOW:
+        return _decoder.decode(text)
+    if turns.is_over():
+        await turns.next()
+    reader = _Reader(text, turns)
+    value, end = await reader.value(reader.after_space(0), 0)
+    if reader.after_space(end) != len(text):
+        raise ValueError("Something follows the value.")
+    return value
+
+
+class _Reader:
+    """Reads what is short with `json`, and the outer levels of what is long itself."""
+
+    def __init__(self, text: str, turns: Turns) -> None:
+        self._text = text
+        self._begin = 0
+        self._window = ""
+        self._values = 0
+        self._turns = turns
+
+    async def value(self, at: int, level: int) -> tuple[object, int]:
+        """Return the value that begins here, and where it ends."""
+        kind = self._text[at : at + 1]
+        if kind not in ("{", "["):
+            value, end = _decoder.raw_decode(self._text, at)
+            self._count(value)
+        elif (short := self._short(at)) is not None:
+            value, end = short
+        elif level == LEVELS:
+            raise RecursionError
+        else:
+            read = self._object if kind == "{" else self._array
+            value, end = await read(at + 1, level + 1)
+        if self._turns.is_over():
+            await self._turns.next()
+        return value, end
+
+    def _short(self, at: int) -> tuple[object, int] | None:
+        """Return the object or array that begins here; None where it is longer than a window."""
+        while True:
+            is_fresh = at >= self._begin + len(self._window) or at == self._begin
+            if is_fresh:
+                self._begin, self._window = at, self._text[at : at + WINDOW]
+            try:
+                value, end = _decoder.raw_decode(self._window, at - self._begin)
+            except ValueError:
+                # Not JSON, or cut off by the end of the window.
+                if is_fresh:
+                    return None
+                self._window = ""
+            else:
+                self._count(value)
+                return value, self._begin + end
+
+    async def _object(self, at: int, level: int) -> tuple[dict[str, object], int]:
+        found: dict[str, object] = {}
+        at = self.after_space(at)
+        if self._text.startswith("}", at):
+            return found, at + 1
+        while True:
+            if not self._text.startswith('"', at):
+                raise ValueError("A name was expected.")
+            name, at = _decoder.raw_decode(self._text, at)
+            at = self._after(":", self.after_space(at))
+            found[name], at = await self.value(at, level)
+            at = self.after_space(at)
+            if self._text.startswith("}", at):
+                return found, at + 1
+            at = self._after(",", at)
+
+    async def _array(self, at: int, level: int) -> tuple[list[object], int]:
+        found: list[object] = []
+        at = self.after_space(at)
+        if self._text.startswith("]", at):
+            return found, at + 1
+        while True:
+            value, at = await self.value(at, level)
+            found.append(value)
+            at = self.after_space(at)
+            if self._text.startswith("]", at):
+                return found, at + 1
+            at = self._after(",", at)
+
+    def after_space(self, at: int) -> int:
+        """Return where the next token begins."""
+        found = _SPACE.match(self._text, at)
+        assert found is not None, "It matches nothing, too."
+        return found.end()
+
+    def _after(self, mark: str, at: int) -> int:
+        if not self._text.startswith(mark, at):
+            raise ValueError(f"{mark!r} was expected.")
+        return self.after_space(at + 1)
+
+    def _count(self, value: object) -> None:
+        self._values += _values(value)
+        if self._values > VALUES:
+            raise TooManyValues
+
+
+def _values(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + sum(map(_values, value.values()))
+    if isinstance(value, list):
+        return 1 + sum(map(_values, value))
+    return 1
+
+
+async def write(value: object) -> str:
+    """Encode as JSON."""
+    pieces: list[str] = []
+    await _write(value, pieces, Turns())
+    return "".join(pieces)
+
+
+async def _write(value: Any, pieces: list[str], turns: Turns) -> None:
+    """Write objects and arrays in objects and arrays one by one, and what they hold in one go."""
+    if isinstance(value, dict) and _is_outer(value.values()):
+        pieces.append("{")
+        for name, inner in value.items():
+            pieces.append(f"{encode(name)}:")
+            await _write(inner, pieces, turns)
+            pieces.append(",")
+        pieces[-1] = "}"
+    elif isinstance(value, list) and _is_outer(value):
+        pieces.append("[")
+        for inner in value:
+            await _write(inner, pieces, turns)
+            pieces.append(",")
+        pieces[-1] = "]"
+    else:
+        pieces.append(encode(value))
+    if turns.is_over():
+        await turns.next()
+
+
+def _is_outer(values: Any) -> bool:
+    return any(isinstance(each, dict | list) for each in values)
