@@ -20,13 +20,14 @@ from models import ids, sort_keys
 from models.database import Connection
 from models.session import Session
 from models.sqlite_engine import Query, queried
+from models.turns import Turns
 from models.utterance import Utterance
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 AT_ONCE: Final = 500
-"""Rows of one statement, after which others have their turn."""
+"""Rows of one statement."""
 
 _UPDATED: Final = (
     "agent_revision",
@@ -64,6 +65,7 @@ _UPSERT: Final = (
 _BY_KEY: Final = """
 WITH wanted(session_id, key) AS (VALUES {marks})
 SELECT u.* FROM wanted w JOIN utterances u ON u.session_id = w.session_id AND u.key = w.key"""
+_BY_ID: Final = "SELECT * FROM utterances WHERE id IN ({marks})"
 # The last sort key is found at the end of the index utterances_order, however long a session is.
 _LOCKED: Final = """
 SELECT *, (
@@ -104,7 +106,14 @@ async def with_keys(
     conn: Connection, wanted: Mapping[str, Iterable[str]]
 ) -> dict[str, list[Utterance]]:
     """Read the utterances with these keys, by the session that they are wanted of."""
-    return _utterances(await queried(conn, _by_key(wanted)))
+    return await _utterances(await queried(conn, _by_key(wanted)))
+
+
+async def with_ids(conn: Connection, wanted: Sequence[str]) -> dict[str, Utterance]:
+    """Read the utterances with these ids, as far as they are there."""
+    queries = [(_BY_ID.format(marks=", ".join("?" * len(some))), some) for some in _chunks(wanted)]
+    by_session = await _utterances(await queried(conn, queries))
+    return {row.id: row for rows in by_session.values() for row in rows}
 
 
 async def locked_with_keys(
@@ -120,7 +129,7 @@ async def locked_with_keys(
         (_LOCKED.format(marks=", ".join("?" * len(some))), some) for some in _chunks(list(wanted))
     ]
     found = await queried(conn, [*locks, *_by_key(wanted)])
-    return _sessions(found[: len(locks)]), _utterances(found[len(locks) :])
+    return _sessions(found[: len(locks)]), await _utterances(found[len(locks) :])
 
 
 def _by_key(wanted: Mapping[str, Iterable[str]]) -> list[Query]:
@@ -142,16 +151,16 @@ def _sessions(found: Iterable[list[dict[str, Any]]]) -> list[tuple[Session, str 
     return sessions
 
 
-def _utterances(found: Iterable[list[dict[str, Any]]]) -> dict[str, list[Utterance]]:
+async def _utterances(found: Iterable[list[dict[str, Any]]]) -> dict[str, list[Utterance]]:
     utterances: dict[str, list[Utterance]] = defaultdict(list)
-    for row in chain.from_iterable(found):
+    async for row in Turns().of(chain.from_iterable(found)):
         utterances[row["session_id"]].append(hydrated(Utterance, row))
     return utterances
 
 
 async def write(conn: Connection, rows: Sequence[Utterance]) -> None:
     """Insert these rows, or update those whose session and key are there."""
-    for some in _chunks(rows):
+    async for some in Turns().of(_chunks(rows)):
         await conn.execute_many(_UPSERT, [list(_values(row)) for row in some])
 
 

@@ -28,6 +28,7 @@ from tortoise.exceptions import IntegrityError, OperationalError, TransactionMan
 
 from models.search_index import with_tokens
 from models.storage import writes
+from models.turns import Turns
 
 T = TypeVar("T")
 _Step = Callable[[sqlite3.Connection], object]
@@ -155,7 +156,7 @@ class _Transaction(SqliteTransactionWrapper):
     async def execute_together(self, queries: Sequence[Query]) -> list[list[dict[str, Any]]]:
         async with self._lock:
             found = await self.run(partial(_fetched, queries))
-        return [list(map(dict, rows)) for rows in found]
+        return [list(map(dict, rows)) async for rows in Turns().of(found)]
 
     @translate_exceptions
     async def execute_many(self, query: str, values: list[list[Any]]) -> None:

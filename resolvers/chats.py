@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
 
 from agent_bridge.commands import Input
 from agent_bridge.venue import MediaConnection
-from models import Role, Session, SessionStatus, Utterance, UtteranceSource, ids
+from models import Role, Session, SessionStatus, Utterance, UtteranceSource, bulk, ids
 from models.session import NEW_CONVERSATION
 from resolvers import idempotency, lifecycle, limits
 from resolvers.access import check_id, owned_session, require
@@ -89,7 +89,7 @@ async def start_new_chat(
         Refusal: see `save_session`; the same key with another input is a Conflict.
     """
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
-    wish = _checked(backend, previous, title, agent_name, idempotency_key)
+    wish = await _checked(backend, previous, title, agent_name, idempotency_key)
 
     async def work(transaction: Transaction) -> tuple[Saved | None, Session, bool]:
         told = await _tell_again(backend, allowed, transaction, wish)
@@ -125,7 +125,7 @@ async def start_new_chat(
     return Started(saved, session, connection)
 
 
-def _checked(
+async def _checked(
     backend: Backend,
     previous: Previous | None,
     title: str | None,
@@ -133,15 +133,14 @@ def _checked(
     key: str | None,
 ) -> _Wish:
     if previous is not None:
-        check_messages(previous.messages, backend.clock(), ("previous", "messages"))
+        await check_messages(previous.messages, backend.clock(), ("previous", "messages"))
+    request_hash = ""
     if key is not None:
         limits.check_key(key, ("idempotencyKey",))
-    request = {
-        "previous": asdict(previous) if previous is not None else None,
-        "title": title,
-        "agent_name": agent_name,
-    }
-    request_hash = idempotency.fingerprint("startNewChat", request)
+        request_hash = await idempotency.fingerprint(
+            ["startNewChat", title, agent_name, previous and previous.session_id],
+            previous.messages if previous is not None else (),
+        )
     if title is not None:
         title = limits.check_title(title, ("title",))
     if agent_name is not None:
@@ -260,10 +259,7 @@ async def _saved_again(
         )
     except NotFound:
         return None
-    kept_ids = [id_ for _, id_ in told["conflicts"]]
-    kept = {
-        row.id: row for row in await Utterance.filter(id__in=kept_ids).using_db(transaction.conn)
-    }
+    kept = await bulk.with_ids(transaction.conn, [id_ for _, id_ in told["conflicts"]])
     # The submitted texts are those of the repeated request: its fingerprint is the same.
     conflicts = [
         Conflict(index, wish.previous.messages[index].text, kept[id_])

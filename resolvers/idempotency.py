@@ -2,21 +2,35 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from models import IdempotencyRecord
 from models.database import Connection
+from models.turns import Turns
 from resolvers.refusals import Conflict
 
 KEPT_FOR: Final = timedelta(hours=24)
 
 
-def fingerprint(operation: str, request: Mapping[str, object]) -> str:
-    """Return the SHA-256 of an operation and its input."""
-    canonical = json.dumps([operation, request], sort_keys=True, default=str)
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+async def fingerprint(request: Sequence[object], items: Sequence[Any] = ()) -> str:
+    """Return the SHA-256 of a request and of all that came with it, however much.
+
+    Args:
+        request: What was asked for, in JSON's types.
+        items: Objects of a data class; its values are of those types, enums or times.
+    """
+    found = hashlib.sha256(_line(request))
+    async for item in Turns().of(items):
+        found.update(_line([getattr(item, each.name) for each in fields(item)]))
+    return found.hexdigest()
+
+
+def _line(values: Sequence[object]) -> bytes:
+    # JSON has no line break in it, so two requests never come to the same lines.
+    return json.dumps(values, default=str).encode() + b"\n"
 
 
 async def recall(

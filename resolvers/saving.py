@@ -9,6 +9,7 @@ from typing import Final
 from agent_bridge.commands import Stop
 from agent_bridge.hub import Hub
 from models import EndReason, Role, Session, Utterance, UtteranceSource
+from models.turns import Turns
 from resolvers import lifecycle, limits
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
@@ -19,8 +20,8 @@ from resolvers.refusals import BadUserInput
 from resolvers.transaction import SessionEdit, Transaction
 from resolvers.viewer import TokenScope, Viewer
 
-AT_ONCE: Final = 250
-"""Messages that are merged before others have their turn."""
+BESIDE: Final = 500
+"""Messages whose places are looked for beside the event loop: that can't be cut into turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ async def save_session(
             written then.
     """
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
-    check_messages(messages, backend.clock(), ("messages",))
+    await check_messages(messages, backend.clock(), ("messages",))
 
     async def work(transaction: Transaction) -> Saved:
         return await save(backend, allowed, transaction, session_id, messages)
@@ -74,7 +75,7 @@ async def save_session(
     )
 
 
-def check_messages(
+async def check_messages(
     messages: Sequence[Message], now: datetime, field: tuple[str | int, ...]
 ) -> None:
     """Refuse messages that can't be kept, naming the index and field at fault."""
@@ -85,7 +86,7 @@ def check_messages(
             field=field,
         )
     seen: dict[str, int] = {}
-    for index, message in enumerate(messages):
+    async for index, message in Turns().of(enumerate(messages)):
         here = (*field, index)
         limits.check_key(message.key, (*here, "key"))
         limits.check_text(message.text, (*here, "text"))
@@ -125,7 +126,7 @@ async def save(
     rows = await edit.load(())
     conflicts = [
         Conflict(index, message.text, rows[message.key])
-        for index, message in enumerate(messages)
+        async for index, message in Turns().of(enumerate(messages))
         if rows[message.key].text != message.text
     ]
     lifecycle.end(
@@ -141,16 +142,20 @@ async def save(
 
 
 async def _merge(edit: SessionEdit, messages: Sequence[Message]) -> None:
+    turns = Turns()
     rows = await edit.load(message.key for message in messages)
-    known = {key: row.sort_key for key, row in rows.items()}
+    known = {key: row.sort_key async for key, row in turns.of(rows.items())}
     keys = [message.key for message in messages]
     missing = [key for key in keys if key not in known]
     placed: dict[str, str] = {}
     if missing:
-        placed = place_missing(known, await edit.sort_keys(), keys)
-    for index, message in enumerate(messages):
-        if index % AT_ONCE == 0:
-            await asyncio.sleep(0)
+        there = await edit.sort_keys()
+        placed = (
+            place_missing(known, there, keys)
+            if len(keys) + len(there) <= BESIDE
+            else await asyncio.to_thread(place_missing, known, there, keys)
+        )
+    async for message in turns.of(messages):
         await edit.merge(_claim(message), placed.get(message.key))
 
 

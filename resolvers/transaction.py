@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from models import Session, SessionStatus, Utterance, UtteranceSource, bulk, sort_keys
 from models.database import Connection
+from models.turns import Turns
 from resolvers import openings
 from resolvers.merge import Claim, prevails
 
@@ -248,10 +249,10 @@ class SessionEdit:
         """Write a loaded row again although no claim changed its words."""
         self.changed[key] = self._rows[key]
 
-    def number(self) -> list[Utterance]:
+    async def number(self) -> list[Utterance]:
         """Give every changed row its seq and revision, bring the counters up to date."""
         session = self.session
-        for row in self.changed.values():
+        async for row in Turns().of(self.changed.values()):
             session.last_seq += 1
             row.seq = session.last_seq
             row.revision = row.ceiling + 1
@@ -349,7 +350,7 @@ class Transaction:
         changes: list[tuple[Session, tuple[str, ...]]] = []
         for edit in self.edits.values():
             await edit.note_opening()
-            rows.extend(edit.number())
+            rows.extend(await edit.number())
             if edit.is_new:
                 await edit.session.save(using_db=self.conn, force_create=True)
             else:

@@ -1,8 +1,7 @@
 """Executes operations, and yields to the event loop in long lists."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from types import CoroutineType
 from typing import Any, Final, TypeGuard, cast
 
@@ -18,17 +17,14 @@ from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from models.turns import Turns
 from schema.context import Context
 from schema.documents import Operation
 from schema.texts import TEXTS, TextBudget
-from schema.variables import check
+from schema.variables import look, read_in_turns
 
 YIELD_ABOVE: Final = 20
 """Lists of more items look at the time."""
-YIELD_AFTER_S: Final = 0.003
-"""Seconds after which the event loop goes on with others."""
-MANY: Final = 1_000
-"""Values in variables that are read in one go; more are read beside the event loop."""
 _AWAITABLE: Final = (CoroutineType, asyncio.Future)
 
 
@@ -37,8 +33,7 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._turn_began = time.perf_counter()
-        self._waiting: asyncio.Future[None] | None = None
+        self._turns = Turns()
 
     def complete_iterable_value(
         self,
@@ -56,27 +51,8 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
                 item_type, field_details_list, info, path, found, position_context
             )
         return self.complete_async_iterator_value(
-            item_type, field_details_list, info, path, self._yielding(found), position_context
+            item_type, field_details_list, info, path, self._turns.of(found), position_context
         )
-
-    async def _yielding(self, items: Iterable[Any]) -> AsyncIterator[Any]:
-        for item in items:
-            yield item
-            if time.perf_counter() - self._turn_began > YIELD_AFTER_S:
-                await self._next_turn()
-
-    async def _next_turn(self) -> None:
-        """Wait until others have had theirs, together with the operation's other lists."""
-        if self._waiting is None:
-            loop = asyncio.get_running_loop()
-            self._waiting = loop.create_future()
-            loop.call_soon(self._waiting.set_result, None)
-        waiting = self._waiting
-        await asyncio.shield(waiting)
-        if self._waiting is waiting:
-            # The first list to go on: others may have had long turns since the result was set.
-            self._waiting = None
-            self._turn_began = time.perf_counter()
 
     def complete_object_value(
         self,
@@ -121,23 +97,34 @@ async def execution_of(
     Raises:
         BadUserInput: they are too many or too long.
     """
-    count = check(schema, operation.node, variables)
+    given = dict(variables or {})
+    long = (await look(schema, operation.node, given)).long
+    read = await read_in_turns(long)
+    if read is None:
+        # graphql-core says what is wrong with them.
+        return await asyncio.to_thread(_built, schema, operation, given, context)
+    for each in long:
+        given = each.emptied(given)
+    built = _built(schema, operation, given, context)
+    if isinstance(built, Execution):
+        for each, items in zip(long, read, strict=True):
+            each.fill(built.variable_values.coerced, items)
+    return built
+
+
+def _built(
+    schema: GraphQLSchema, operation: Operation, variables: dict[str, Any], context: Context
+) -> Execution | list[GraphQLError]:
     name = operation.node.name
-
-    def build() -> Any:
-        return Execution.build(
-            schema,
-            operation.document,
-            context_value=context,
-            raw_variable_values=dict(variables or {}),
-            is_awaitable=_is_awaitable,
-            operation_name=name.value if name is not None else None,
-        )
-
-    return cast(
-        Execution | list[GraphQLError],
-        build() if count <= MANY else await asyncio.to_thread(build),
+    built = Execution.build(
+        schema,
+        operation.document,
+        context_value=context,
+        raw_variable_values=variables,
+        is_awaitable=_is_awaitable,
+        operation_name=name.value if name is not None else None,
     )
+    return cast(Execution | list[GraphQLError], built)
 
 
 async def execute(

@@ -75,11 +75,12 @@ class SaveSessionPayload:
 
 def messages_from(given_messages: Sequence[MessageInput]) -> list[saving.Message]:
     """Return the use case's own form of the messages."""
-    # Strawberry has made them by `_message`; only the type checker can't know.
+    # graphql-core has made them by `message_from`; only the type checker can't know.
     return cast(list[saving.Message], given_messages)
 
 
-def _message(kind: type, given: Mapping[str, Any], context: object) -> saving.Message:
+def message_from(given: Mapping[str, Any]) -> saving.Message:
+    """Make a message of what graphql-core has read; `schema.executable` has it do so."""
     return saving.Message(
         key=given["key"],
         role=models.Role[given["role"].name],
@@ -89,9 +90,13 @@ def _message(kind: type, given: Mapping[str, Any], context: object) -> saving.Me
     )
 
 
-# Ten thousand come at once, and Strawberry's own way from an input to its object looks up the name
-# and the type of every field of each.
-get_object_definition(MessageInput, strict=True).from_input = _message
+def _input(kind: type, given: Mapping[str, Any], context: object) -> SaveSessionInput:
+    return SaveSessionInput(session_id=given["sessionId"], messages=given["messages"])
+
+
+# Ten thousand messages come at once, and Strawberry's own way from an input to its object looks up
+# the name and the type of every field of each.
+get_object_definition(SaveSessionInput, strict=True).from_input = _input
 
 
 @strawberry.type

@@ -135,7 +135,7 @@ def doubles_on_resend(settings: Settings) -> Settings:
 def keeps_what_it_refuses(settings: Settings) -> Settings:
     """Check a message only after it has been written."""
 
-    def unchecked(*_: object) -> None:
+    async def unchecked(*_: object) -> None:
         return None
 
     _patch(saving, check_messages=unchecked)

@@ -180,10 +180,10 @@ async def test_one_session_at_fault_does_not_hold_up_the_others(
     bad, victim = await still.talk()
     number = SessionEdit.number
 
-    def broken(edit: SessionEdit) -> list[Utterance]:
+    async def broken(edit: SessionEdit) -> list[Utterance]:
         if edit.session.id == bad.id:
             raise OperationalError("the disk is full")
-        return number(edit)
+        return await number(edit)
 
     with monkeypatch.context() as patch:
         patch.setattr(SessionEdit, "number", broken)

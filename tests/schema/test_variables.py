@@ -9,7 +9,7 @@ from resolvers.refusals import BadUserInput
 from schema import variables
 from schema.documents import Documents
 from schema.executable import EXECUTABLE
-from tests.schema.clients import Http
+from tests.schema.clients import Http, Socket
 
 SCHEMA = EXECUTABLE._schema
 HISTORY = "query($f: SessionFilter) { sessionHistory(filter: $f) { totalCount } }"
@@ -19,8 +19,9 @@ TOKEN = "mutation($i: CreateApiTokenInput!) { createApiToken(input: $i) { apiTok
 SAVE = "mutation($i: SaveSessionInput!) { saveSession(input: $i) { createdCount } }"
 
 
-def count(query: str, given: dict[str, Any]) -> int:
-    return variables.check(SCHEMA, Documents(SCHEMA).operation(query, None, {}).node, given)
+async def count(query: str, given: dict[str, Any]) -> int:
+    node = Documents(SCHEMA).operation(query, None, {}).node
+    return (await variables.look(SCHEMA, node, given)).values
 
 
 @pytest.mark.parametrize(
@@ -40,10 +41,12 @@ def count(query: str, given: dict[str, Any]) -> int:
         (SAVE, {"i": {"messages": [{"nonsense": 1}] * 10_000}}, ["messages", 5]),
     ],
 )
-def test_too_much_is_refused(query: str, given: dict[str, Any], field: list[str | int]) -> None:
+async def test_too_much_is_refused(
+    query: str, given: dict[str, Any], field: list[str | int]
+) -> None:
     """With the place of what is too much, and in few words."""
     with pytest.raises(BadUserInput) as refused:
-        count(query, given)
+        await count(query, given)
 
     assert refused.value.field == field
     assert len(refused.value.message) < 200
@@ -62,9 +65,11 @@ def test_too_much_is_refused(query: str, given: dict[str, Any], field: list[str 
         (SAVE, {"i": {"messages": [{"key": "k"}] * 10_000}}, 20_002),
     ],
 )
-def test_everything_else_is_only_counted(query: str, given: dict[str, Any], values: int) -> None:
+async def test_everything_else_is_only_counted(
+    query: str, given: dict[str, Any], values: int
+) -> None:
     """What may be too much to be read in one go; whether it fits is told by graphql-core."""
-    assert count(query, given) == values
+    assert await count(query, given) == values
 
 
 def test_every_list_of_an_input_has_a_length() -> None:
@@ -81,13 +86,29 @@ def test_every_list_of_an_input_has_a_length() -> None:
 
 
 async def test_what_is_refused_has_done_nothing(guest: Http) -> None:
-    """No token is made of 400,000 scopes."""
-    scopes = ["SESSIONS_READ"] * 400_000
+    """No token is made of 90,000 scopes."""
+    scopes = ["SESSIONS_READ"] * 90_000
 
     refusal = await guest.refusal(TOKEN, {"i": {"name": "a", "scopes": scopes}})
 
     assert refusal["extensions"] == {"code": "BAD_USER_INPUT", "field": ["scopes"]}
-    assert refusal["message"] == "`scopes` may have 20 items at most, not 400,000."
+    assert refusal["message"] == "`scopes` may have 20 items at most, not 90,000."
+    tokens = await guest.data("{ viewer { apiTokens { totalCount } } }")
+    assert tokens["viewer"]["apiTokens"]["totalCount"] == 0
+
+
+async def test_more_than_any_request_holds_is_not_even_read(guest: Http, ws: Socket) -> None:
+    """Over HTTP the request is refused, on a socket the connection ends."""
+    given = {"i": {"name": "a", "scopes": ["SESSIONS_READ"] * 400_000}}
+
+    refused = await guest.post(TOKEN, given, accept="application/graphql-response+json")
+
+    [error] = refused.json()["errors"]
+    assert refused.status_code == 400
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert error["message"] == "The JSON holds more than 100,000 values. Ask for less at once."
+    await ws.subscribe(BY_IDS, {"ids": [1] * 200_000})
+    assert (await ws.closed())[0] == 4400
     tokens = await guest.data("{ viewer { apiTokens { totalCount } } }")
     assert tokens["viewer"]["apiTokens"]["totalCount"] == 0
 
