@@ -110,10 +110,12 @@ class Budgets:
     def spend(self, points: int, who: str) -> None:
         """Take what an operation of so many points costs, of somebody's budget.
 
+        What costs more than a budget ever holds takes all of a full one.
+
         Raises:
             RateLimited: there is not so much left; nothing is taken.
         """
-        points = max(0, points - SMALL)
+        points = min(max(0, points - SMALL), self._per_minute)
         if not points:
             return
         now = self._clock()

@@ -33,6 +33,8 @@ class Operation:
     """The scopes of an API token that it needs."""
     cost: int
     """Points that it costs with its variables; of a subscription, those of one event."""
+    charge: int
+    """Points that it takes of a budget: those, and more for each message that it saves."""
 
     @property
     def type(self) -> OperationType:
@@ -97,9 +99,11 @@ class Documents:
         node = _chosen(known.document, name)
         chosen = _name_of(node)
         points = known.costs[chosen].of(variables or {})
-        if errors := cost.too_costly(points):
+        messages = known.costs[chosen].messages(variables or {})
+        if errors := cost.too_costly(points, messages):
             raise DocumentRefused(errors)
-        return Operation(known.document, node, known.needs[chosen], points)
+        charge = points + messages * cost.MESSAGE
+        return Operation(known.document, node, known.needs[chosen], points, charge)
 
     def _looked_at(self, query: str) -> _Known:
         document = self._checked(query)

@@ -155,7 +155,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
             return _request_error(media_type, errors.present_all(refused.errors))
         _check_type(request.method, operation.type)
         scopes.check(asks.viewer, operation.needs)
-        spend(self.backend, asks, operation.cost)
+        spend(self.backend, asks, operation.charge)
         is_query = operation.type is OperationType.QUERY
         context = Context(self.backend, asks, remember=is_query)
         result = await execute(EXECUTABLE._schema, operation, asked.variables, context)

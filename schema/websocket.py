@@ -225,7 +225,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
             operation.query, operation.operation_name, operation.variables
         )
         scopes.check(request.viewer, found.needs)
-        spend(self.context.backend, request, found.cost)
+        spend(self.context.backend, request, found.charge)
         is_query = found.type is OperationType.QUERY
         is_watched = found.type is OperationType.SUBSCRIPTION
         context = Context(
