@@ -40,7 +40,7 @@ class Served:
 
 
 @contextmanager
-def served(kind: Literal["voxql", "bare"], folder: Path) -> Iterator[Served]:
+def served(kind: Literal["voxql", "bare", "watched"], folder: Path) -> Iterator[Served]:
     """Start a server and end it afterwards, whatever happens in between."""
     ours = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     process = subprocess.Popen(

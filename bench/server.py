@@ -1,4 +1,8 @@
-"""The process that serves: `python -m bench.server voxql|bare FOLDER`, until its input closes."""
+"""The process that serves: `python -m bench.server KIND FOLDER`, until its input closes.
+
+`voxql` and `bare` (Starlette alone) are kinds; `watched` is VoxQL with one address more, /pauses,
+which tells how long its loop kept others waiting.
+"""
 
 import asyncio
 import os
@@ -8,7 +12,11 @@ from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
+from bench.watched import Pauses
 from serving.address import listening_socket, local_address
 from serving.logs import log_to_stderr
 from serving.server import Hook, Server, configured
@@ -29,6 +37,7 @@ async def _serve(kind: str, folder: Path) -> None:
     with listening_socket("127.0.0.1", 0) as sock:
         port = local_address(sock)[1]
         app, hooks = _bare() if kind == "bare" else _voxql(folder, port)
+        watching = _watch(app) if kind == "watched" else None
         server = Server(configured(app), hooks)
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         opened = asyncio.create_task(server.opened.wait())
@@ -38,6 +47,8 @@ async def _serve(kind: str, folder: Path) -> None:
             asyncio.get_running_loop().add_reader(0, _end, server)
         opened.cancel()
         await serving
+        if watching is not None:
+            watching.cancel()
 
 
 def _end(server: Server) -> None:
@@ -45,6 +56,17 @@ def _end(server: Server) -> None:
     if not os.read(0, 1):
         server.should_exit = True
         asyncio.get_running_loop().remove_reader(0)
+
+
+def _watch(app: Starlette) -> asyncio.Task[None]:
+    pauses = Pauses()
+
+    async def told(_: Request) -> JSONResponse:
+        return JSONResponse(pauses.told())
+
+    # First, because the page takes every address that is left.
+    app.router.routes.insert(0, Route("/pauses", told))
+    return asyncio.create_task(pauses.watch())
 
 
 def _bare() -> tuple[Starlette, list[Hook]]:

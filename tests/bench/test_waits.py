@@ -1,0 +1,30 @@
+"""Nobody waits for anybody's large request: `bench.waits`, with its limits."""
+
+from typing import Any
+
+import pytest
+
+from bench import waits
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
+
+ONE_GO_MS = 20.0
+"""Processor time that the loop's thread takes between two callbacks."""
+TEXT_MS = 60.0
+"""The same where all of a request is one text, which nothing but a search takes: it isn't cut."""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    measured = list(waits.waits(waits.CASES, tmp_path_factory.mktemp("waits")))
+    for each in measured:
+        print(each)
+    return {str(each["case"]): each for each in measured}
+
+
+@pytest.mark.parametrize("case", [case.name for case in waits.CASES])
+def test_the_loop_never_works_long_in_one_go(found: dict[str, Any], case: str) -> None:
+    """Whatever is saved, again and with other texts, and whatever is refused."""
+    limit = TEXT_MS if case.startswith("one text") else ONE_GO_MS
+    assert found[case]["turn_ms"] < limit, found[case]
+    assert found[case]["answer"]
