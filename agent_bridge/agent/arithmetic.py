@@ -1,59 +1,62 @@
 """Sums as people say them ("what is twelve times seven") or type them ("3.5 * (2 + 1)")."""
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Final
 
-UNITS: Final = {
-    word: number
-    for number, word in enumerate(
-        (
-            *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
-            *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen"),
-            *("seventeen", "eighteen", "nineteen"),
-        )
-    )
-}
-TENS: Final = {
-    word: 10 * (number + 2)
-    for number, word in enumerate(
-        ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-    )
-}
-_SCALES: Final = {
-    "thousand": 1_000,
-    "million": 1_000_000,
-    "billion": 1_000_000_000,
-    "trillion": 1_000_000_000_000,
-}
-_NUMBER_WORDS: Final = {*UNITS, *TENS, *_SCALES, "hundred"}
-_PHRASES: Final = (
+from text_to_num import alpha2digit
+
+_LONGEST: Final = 300
+"""Characters of a text that may be a sum; what is longer tells of something."""
+_LARGEST: Final = Decimal(10) ** 30
+_EVERY_NUMBER: Final = 0.0
+"""alpha2digit leaves numbers in words that stand alone and are not above this."""
+_SCALES: Final = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+"""How many zeros."""
+_SCALE: Final = rf"({'|'.join(_SCALES)})\b"
+_SCALED: Final = re.compile(rf"(?<![\d.])(\d+(?:\.\d+)?) {_SCALE}")
+
+_LEAD: Final = re.compile(
+    r"^(?:(?:ok|okay|so|and|please|hey|well|now|then|um|uh)\b[\s,]*)*"
+    r"(?:(?:can|could|would) you\s+)?(?:please\s+)?(?:tell me\s+)?"
+    r"(?:what(?:'s| is| are| does)?|what do you get if you (?:take|have)"
+    r"|how much (?:is|are)|calculate|compute|work out|solve)?\s+",
+)
+_NO_SUM: Final = re.compile(r"24/7|\d{3,}-\d{3,}(?:-\d+)*|\d+([-/])\d+\1\d+")
+"""What has signs and is none: telephone numbers and dates."""
+_ORDERS: Final = (
+    (r"^(?:the )?sum of (.+) and (.+)$", r"\1 + \2"),
+    (r"^(?:the )?difference (?:between|of) (.+) and (.+)$", r"\1 - \2"),
+    (r"^(?:the )?product of (.+) and (.+)$", r"\1 * \2"),
+    (r"^add (.+) (?:and|to) (.+)$", r"\1 + \2"),
+    (r"^subtract (.+) from (.+)$", r"\2 - \1"),
+    (r"^multiply (.+) (?:by|and|with) (.+)$", r"\1 * \2"),
+    (r"^divide (.+) by (.+)$", r"\1 / \2"),
+    (r"\b(?:a |one |1 )?half of\b", " 0.5 * "),
+    (r"\b(?:a |one |1 )?third of\b", " (1 / 3) * "),
+    (r"\b(?:a |one |1 )?quarter of\b", " 0.25 * "),
+    (r"\b(?:double|twice)\b", " 2 * "),
+    (rf"\ba (?=hundred\b|{_SCALE})", "one "),
+)
+"""What is put in order while numbers are still words."""
+_SIGNS: Final = (
     (r"\bmultiplied by\b|\btimes\b|(?<=[\d)])\s*[x\u00d7]\s*(?=[\d(])|\u00d7", " * "),
     (r"\bdivided by\b|\bover\b|\u00f7", " / "),
     (r"\bto the power of\b|\braised to(?: the)?\b|\*\*", " ^ "),
     (r"\bplus\b|\badded to\b", " + "),
-    (r"\bminus\b|\bless\b|\u2212", " - "),
+    (r"\bminus\b|\bless\b|\u2212|\bnegative\b", " - "),
     (r"\b(?:the )?square root of\b", " sqrt "),
     (r"\bsquared\b", " ^ 2 "),
     (r"\bcubed\b", " ^ 3 "),
     (r"\bper ?cent of\b|%\s*of\b", " % of "),
     (r"\bper ?cent\b", " % "),
-    (r"\b(?:a |one |1 )?half of\b", " 0.5 * "),
-    (r"\b(?:a |one |1 )?third of\b", " (1 / 3) * "),
-    (r"\b(?:a |one |1 )?quarter of\b", " 0.25 * "),
-    (r"\b(?:double|twice)\b", " 2 * "),
-    (r"\bnegative\b", " - "),
+    # "200 plus 10 percent" is 220, as every pocket calculator has it.
+    (r"^(.+) ([-+])\s*(\d+(?:\.\d+)?)\s*%\s*$", r"(\1) * (1 \2 \3 / 100)"),
 )
 _TOKEN: Final = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+|sqrt|of|[-+*/^%()])")
-_LEAD: Final = re.compile(
-    r"^(?:(?:ok|okay|so|and|please|hey|well|now|then|um|uh)\b[\s,]*)*"
-    r"(?:(?:can|could|would) you\s+)?(?:please\s+)?"
-    r"(?:tell me\s+)?(?:what(?:'s| is| are)|what do you get if you (?:take|have)"
-    r"|how much (?:is|are)|calculate|compute|work out|solve)?\s+",
-)
-_SIGNS: Final = frozenset({*"+-*/^%", "sqrt"})
-_LARGEST: Final = Decimal(10) ** 30
+_WORKS: Final = frozenset({*"+-*/^%", "sqrt"})
+_MOST_TOKENS: Final = 100
+"""The parser goes as deep as there are brackets and signs."""
 
 
 class Sum:
@@ -67,28 +70,27 @@ class Sum:
 
 def find_sum(text: str) -> Sum | None:
     """Return the sum that a text asks for, or None when it asks for something else."""
-    expression = _as_expression(text)
-    if expression is None:
-        return None
-    tokens = expression.split()
-    if not _SIGNS.intersection(tokens):
+    tokens = _tokens(_as_expression(text)) if len(text) <= _LONGEST else []
+    if not _WORKS.intersection(tokens) or len(tokens) > _MOST_TOKENS:
         return None
     try:
         with localcontext() as context:
             context.prec = 40
             value = _Parser(tokens).whole()
             if abs(value) > _LARGEST:
-                return Sum(None, "That number is too large for me to say.")
+                raise _TooLarge
             return Sum(value)
     except (DivisionByZero, ZeroDivisionError):
-        return Sum(None, "Nothing can be divided by zero.")
-    except (InvalidOperation, Overflow, _TooLarge):
-        return Sum(None, "I can't work that out: it has no answer that I could say.")
+        return Sum(None, "I can't divide by zero.")
+    except (Overflow, _TooLarge):
+        return Sum(None, "That number is too big for me.")
+    except InvalidOperation:
+        return Sum(None, "That sum has no answer.")
     except _NoSum:
         return None
 
 
-def in_words(value: Decimal) -> str:
+def in_digits(value: Decimal) -> str:
     """Return a number as it is read aloud: no exponent, at most four places, grouped by commas."""
     rounded = round(value, 4)
     text = f"{rounded:,f}"
@@ -100,79 +102,43 @@ def in_words(value: Decimal) -> str:
 
 def numbers_from_words(text: str) -> str:
     """Replace numbers in words ("two hundred and five point one") by digits."""
-    words = re.findall(r"\d[\d,]*\.?\d*|\w+(?:'\w+)?|[^\w\s]", text.replace("-", " - "))
-    return " ".join(_replaced(words))
+    # As it is, alpha2digit makes 2.5000000 of "two point five million"; "xmillion" it leaves.
+    text = re.sub(rf"(\bpoint (?:\w+ )+?){_SCALE}", r"\1x\2", text)
+    text = alpha2digit(_SCALED.sub(_unscaled, text), "en", _EVERY_NUMBER)
+    text = _SCALED.sub(_unscaled, re.sub(rf"\bx(?={_SCALE})", "", text))
+    return re.sub(r"(?<!\d )\bpoint (?=\d)", "0.", text)
 
 
-def _replaced(words: list[str]) -> Iterator[str]:
-    index = 0
-    while index < len(words):
-        taken, value = _number_at(words, index)
-        if taken:
-            index += taken
-            if index + 1 < len(words) and words[index].lower() == "point":
-                digits = ""
-                while index + 1 < len(words) and words[index + 1].lower() in UNITS:
-                    digits += str(UNITS[words[index + 1].lower()])
-                    index += 1
-                if digits:
-                    index += 1
-                    yield f"{value}.{digits}"
-                    continue
-            yield str(value)
-        else:
-            yield words[index]
-            index += 1
+def _unscaled(found: re.Match[str]) -> str:
+    """Write "3 million" out, and "2 trillion", as alpha2digit does not know that word."""
+    return f"{Decimal(found[1]).scaleb(_SCALES[found[2]]):f}"
 
 
-def _number_at(words: list[str], start: int) -> tuple[int, int]:
-    """Return how many words from `start` are one number, and which."""
-    total = group = 0
-    index, last = start, 10_000_000
-    while index < len(words):
-        word = words[index].lower()
-        follows = words[index + 1].lower() if index + 1 < len(words) else ""
-        if word in UNITS and last >= 20:
-            group, last = group + UNITS[word], UNITS[word]
-        elif word in TENS and last >= 100:
-            group, last = group + TENS[word], TENS[word]
-        elif word == "hundred" and 0 < group < 100:
-            group, last = group * 100, 100
-        elif word in _SCALES and group:
-            total, group, last = total + group * _SCALES[word], 0, _SCALES[word]
-        elif word == "-" and last in TENS.values() and 0 < UNITS.get(follows, 0) < 10:
-            pass  # "twenty-one"
-        elif not (word == "and" and last >= 100 and index > start and follows in _NUMBER_WORDS):
-            break
-        index += 1
-    return index - start, total + group
-
-
-def _as_expression(text: str) -> str | None:
+def _as_expression(text: str) -> str:
     text = text.lower().replace("\u2019", "'").strip().rstrip("?.!= ")
-    text = numbers_from_words(text)
-    text = _LEAD.sub("", f" {text}".replace(" ' ", "'").lstrip() + " ", count=1).strip()
+    text = re.sub(r"\s+(?:is|equals?|equal to)$", "", text)
+    if _NO_SUM.fullmatch(text):
+        return ""
+    text = _LEAD.sub("", f"{text} ", count=1).strip()
+    for pattern, order in _ORDERS:
+        text = re.sub(pattern, order, text)
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    text = re.sub(r"^(?:the )?sum of (.+) and (.+)$", r"\1 + \2", text)
-    text = re.sub(
-        r"^(?:the )?(?:difference between|difference of) (.+) and (.+)$", r"\1 - \2", text
-    )
-    text = re.sub(r"^(?:the )?product of (.+) and (.+)$", r"\1 * \2", text)
-    text = re.sub(r"^add (.+) (?:and|to) (.+)$", r"\1 + \2", text)
-    text = re.sub(r"^subtract (.+) from (.+)$", r"\2 - \1", text)
-    text = re.sub(r"^multiply (.+) (?:by|and|with) (.+)$", r"\1 * \2", text)
-    text = re.sub(r"^divide (.+) by (.+)$", r"\1 / \2", text)
-    for pattern, sign in _PHRASES:
+    text = numbers_from_words(text)
+    for pattern, sign in _SIGNS:
         text = re.sub(pattern, sign, text)
-    # "%" as percent, not as a remainder: people who say it mean the former.
+    return text.strip()
+
+
+def _tokens(expression: str) -> list[str]:
+    """Return its parts; none when something is no part of a sum."""
     tokens, at = [], 0
-    while at < len(text.rstrip()):
-        token = _TOKEN.match(text, at)
+    while at < len(expression):
+        token = _TOKEN.match(expression, at)
         if token is None:
-            return None
+            return []
         tokens.append(token[1])
         at = token.end()
-    return " ".join(tokens) if tokens else None
+    return tokens
 
 
 class _NoSum(Exception):

@@ -159,7 +159,7 @@ def test_a_typed_line_that_an_agent_died_over_is_answered_by_the_next(story: Sto
     lost = story.agent_lost
     first, answer, second, unfinished, again = lost.kept
     assert first["text"] == "What is seven times eight?"
-    assert answer["text"] == "That is 56."
+    assert answer["text"] == "That's 56."
     assert second["key"] == lost.key
     assert not unfinished["isFinal"]
     assert again["isFinal"]

@@ -163,4 +163,4 @@ async def test_a_line_that_is_held_open_without_a_word_is_given_up(api: Api) -> 
 async def test_without_a_model_the_responder_answers() -> None:
     """Word by word, like a model."""
     pieces = await ask(None, "What is twelve times seven?")
-    assert pieces == ["That", " is", " 84."]
+    assert pieces == ["That's", " 84."]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from agent_bridge.agent.conversation import Conversation, Minds
+from agent_bridge.agent.responder import ABLE
 from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE
 from agent_bridge.worker_client import StartJob
 from tests.voice.made_speech import WORD_S, spoken, words_in
@@ -18,21 +19,18 @@ pytestmark = pytest.mark.sample_clock
 SENTENCE = "the garden behind the old station is full of yellow flowers"
 SAID = f"repeat after me {SENTENCE}"
 ANSWER = "The garden behind the old station is full of yellow flowers."
-ABLE = (
-    "I can tell you the time and the date, do sums, repeat what you say, and sum up what I heard."
-)
 SESSION = "ses_a"
 
 
 class Call:
     """One conversation, whose agent is there."""
 
-    def __init__(self, server: Server, minds: Minds) -> None:
+    def __init__(self, server: Server, minds: Minds, attempt: int = 1) -> None:
         self.server = server
         self.notes = server.notebook.of(SESSION)
         self.cable = Cable()
-        token = server.tokens.bridge(SESSION, 1)
-        job = StartJob(server.url, SESSION, 1, "voxql", token, "")
+        token = server.tokens.bridge(SESSION, attempt)
+        job = StartJob(server.url, SESSION, attempt, "voxql", token, "")
         self.agent = asyncio.create_task(Conversation(job, minds, self.cable.line).run())
 
     async def replied(self, count: int = 1) -> None:
@@ -164,7 +162,7 @@ async def test_typed_lines_are_answered_in_writing_while_nobody_listens(call: Ca
     await call.replied(2)
     await call.server.notebook.until(lambda: len(call.notes.acknowledged) >= 2)
     assert [(said.text, said.source) for said in call.notes.finals("AGENT")] == [
-        ("That is 84.", "TYPED"),
+        ("That's 84.", "TYPED"),
         ("You're welcome.", "TYPED"),
     ]
     assert call.notes.finals("USER") == []
@@ -184,7 +182,7 @@ async def test_typed_lines_interrupt_and_are_answered_aloud(call: Call) -> None:
     assert cut.cleared_at is not None
     assert (first.text, first.interrupted) == (heard(cut), True)
     assert ABLE.startswith(first.text)
-    assert (second.text, second.source) == ("That is 4.", "SPEECH")
+    assert (second.text, second.source) == ("That's 4.", "SPEECH")
 
 
 async def test_a_line_whose_answer_is_cut_off_by_the_agents_end_is_not_acknowledged(
