@@ -103,15 +103,21 @@ def agent(
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
     model = LlmSettings(settings.llm_base_url, settings.llm_model, key)
     llm = model if settings.llm_model else None
-    name, places = settings.agent_name, settings.agent_places
-    recogniser, voice = settings.recogniser, settings.voice
+    name, places, greets = settings.agent_name, settings.agent_places, settings.greeting
+    hears, says = settings.recogniser, settings.voice
     if livekit and settings.livekit_api_secret:
         secret = settings.livekit_api_secret.get_secret_value()
         where = LiveKitSettings(settings.livekit_url, settings.livekit_api_key, secret)
-        work = run_livekit_agent(where, name, places, llm, recogniser=recogniser, voice=voice)
+        work = run_livekit_agent(
+            where, name, places, llm, recogniser=hears, voice=says, greets=greets
+        )
     else:
         server, key = url or settings.public_url, settings.worker_secret()
-        work = run_agent(server, key, [name], places, llm, recogniser=recogniser, voice=voice)
+        work = run_agent(
+            server, key, [name], places, llm, recogniser=hears, voice=says, greets=greets
+        )
+    if not end_with_parent:
+        _say(f"answers: {settings.mind()}")  # the server says so for the agent that it starts
     _until_stopped(work)
 
 

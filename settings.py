@@ -130,6 +130,10 @@ class Settings(BaseSettings):
         default="hibari",
         description="What the shipped agent speaks with: `hibari`, or `module:function`.",
     )
+    greeting: bool = Field(
+        default=True,
+        description="Whether the shipped agent speaks first when a conversation begins.",
+    )
     worker_key: SecretStr | None = Field(
         default=None,
         description="What a worker shows to be let in, at least 16 characters. "
@@ -138,12 +142,15 @@ class Settings(BaseSettings):
 
     llm_base_url: str = Field(
         default="",
-        description="An OpenAI-compatible API for the replies. When empty: a small responder.",
+        description="An OpenAI-compatible API for the replies, such as Ollama's "
+        "`http://localhost:11434/v1`. When empty: the built-in demo answers.",
     )
     llm_api_key: SecretStr | None = Field(
         default=None, description="The key of that API, if it wants one."
     )
-    llm_model: str = Field(default="", description="The model to ask there.")
+    llm_model: str = Field(
+        default="", description="The model to ask there, such as `llama3.2`; needed with an API."
+    )
 
     livekit_url: str = Field(
         default="",
@@ -251,6 +258,15 @@ class Settings(BaseSettings):
         """The database file, or None when the database is a server."""
         scheme, _, rest = self.database_url.partition("://")
         return Path(unquote(rest.partition("?")[0])) if scheme == "sqlite" else None
+
+    def mind(self) -> str:
+        """Say what gives the shipped agent's answers, without a secret: its URL may hold one."""
+        if not self.llm_base_url:
+            return (
+                "built-in demo. Set VOXQL_LLM_BASE_URL (for example http://localhost:11434/v1) and "
+                "VOXQL_LLM_MODEL to connect a model"
+            )
+        return f"{self.llm_model} at {urlsplit(self.llm_base_url).netloc.rpartition('@')[2]}"
 
     def worker_secret(self) -> str:
         """Return the key that workers show; makes it the first time, if none is set."""

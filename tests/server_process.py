@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 START_WITHIN_S = 120.0
 START_TIMEOUT_S = "25"
 """What agents get that may be late, as nothing is said about it: under the patience of a test."""
+UNGREETED = {"VOXQL_GREETING": "false"}
+"""Agents in tests speak when they are spoken to, unless the greeting is what is tested."""
 MANY_PLACES = "40"
 """For all who talk with a shared agent: who hangs up keeps a place for another minute."""
 
@@ -83,7 +85,7 @@ class ServerProcess(Program):
         """The environment in which it is started."""
         kept = {name: value for name, value in os.environ.items() if not is_setting(name)}
         ours = {"VOXQL_DATA_DIR": str(self.data_dir), "VOXQL_PORT": "0", "VOXQL_AGENT": "none"}
-        return {**kept, **ours, **self.environment}
+        return {**kept, **ours, **UNGREETED, **self.environment}
 
     def start(self) -> Self:
         """Start it and wait until it answers requests; `url` is then its address."""

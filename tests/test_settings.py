@@ -105,6 +105,22 @@ def test_a_complaint_never_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> No
     assert "hunter2" not in repr(settings.load(worker_key="hunter2hunter2hunter2"))
 
 
+@pytest.mark.parametrize(
+    ("url", "mind"),
+    [
+        ("http://localhost:11434/v1", "llama3.2 at localhost:11434"),
+        ("https://api.example.org/v1", "llama3.2 at api.example.org"),
+        ("https://user:hunter2@[::1]:99/v1?key=hunter2", "llama3.2 at [::1]:99"),
+    ],
+)
+def test_what_answers_is_said_without_a_secret(url: str, mind: str) -> None:
+    """`voxql serve` prints it."""
+    values = settings.load(llm_base_url=url, llm_model="llama3.2", llm_api_key="hunter2")
+
+    assert values.mind() == mind
+    assert settings.load().mind().startswith("built-in demo. Set VOXQL_LLM_BASE_URL")
+
+
 def test_a_misspelt_name_is_reported_with_the_nearest_one() -> None:
     """A misspelt setting would otherwise do nothing, in silence."""
     environ = {"VOXQL_PROT": "1", "VOXQL_PORT": "1", "VOXQL_URL": "", "LIVEKIT_X": "", "HOME": ""}

@@ -16,8 +16,10 @@ from livekit.agents.types import (
 )
 from livekit.agents.utils import shortuuid
 
-from agent_bridge.agent.responder import respond
+from agent_bridge.agent.responder import GREETING, respond
 
+GREETING_OF_A_MODEL: Final = "Hello! How can I help?"
+"""Said without asking the model: at once, and also while it can't be reached."""
 UNREACHABLE: Final = "I'm sorry, I can't reach my language model right now. Please try again."
 BROKEN_OFF: Final = " I'm sorry, I lost the connection to my language model."
 _REMEMBERED: Final = 40
@@ -38,7 +40,7 @@ class LlmSettings:
 
 
 class Responder(llm.LLM[Any]):
-    """The built-in responder as a language model; it needs neither network nor time."""
+    """The built-in demo as a language model; it needs neither network nor time."""
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now().astimezone()) -> None:
         super().__init__()
@@ -174,6 +176,11 @@ def new_llm(settings: LlmSettings | None) -> llm.LLM[Any]:
             api_key=settings.api_key or "none",
         )
     )
+
+
+def greeting(settings: LlmSettings | None) -> str:
+    """Return what the agent says first."""
+    return GREETING if settings is None else GREETING_OF_A_MODEL
 
 
 def _chunk(request: str, text: str) -> llm.ChatChunk:

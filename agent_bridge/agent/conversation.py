@@ -21,6 +21,7 @@ from livekit.agents import (
 from livekit.agents.types import NOT_GIVEN
 from livekit.agents.voice import ModelSettings
 
+from agent_bridge.agent.greeting import Greeting
 from agent_bridge.agent.hearing import Heard, Hearing, PersonInput
 from agent_bridge.agent.line import AudioLine, Line, Listener
 from agent_bridge.agent.output import LAST_FRAME, PersonOutput, ReplyText, Said
@@ -61,6 +62,8 @@ class Minds:
     """None: the person can only type."""
     voice: tts.TTS[Any] | None
     """None: the agent can only write."""
+    greeting: str = ""
+    """What it says first in a new conversation; empty: nothing."""
 
 
 class ConversationFailed(Exception):
@@ -125,6 +128,8 @@ class Conversation:
         self._is_hearing = False
         self._session: AgentSession[None] = self._new_session()
         self._answers = Answers(self._answered, lambda: self._output.cuts)
+        # Whoever continues a conversation does not greet again.
+        self._greeting = Greeting(minds.greeting if job.attempt == 1 else "", self._say_first)
 
     async def run(self) -> None:
         """Hold the conversation until the server says stop.
@@ -165,6 +170,8 @@ class Conversation:
     def on_peer(self, peer: Peer) -> None:
         """Speak while somebody is there to hear it, and write otherwise."""
         self._output.on_peer(peer)
+        if peer.connected:
+            self._greeting.person_came()
         self._session.output.set_audio_enabled(peer.connected and self._minds.voice is not None)
 
     def on_played(self, played: Played) -> None:
@@ -237,10 +244,20 @@ class Conversation:
             await asyncio.gather(opening, obeying, lost, return_exceptions=True)
 
     async def _open_ears(self) -> None:
-        """Say that the agent listens once it does: somebody may begin to speak at that."""
+        """Say that the agent listens once it does: somebody may begin to speak at that.
+
+        Then greet, unless somebody does.
+        """
         await self._line.hears()
         self._is_hearing = True
         self._show_state(self._session.agent_state)
+        await self._greeting.said()
+
+    def _say_first(self, text: str) -> None:
+        # livekit waits while the person makes a sound, and drops this if that turns into words.
+        # Not for a model to read: some refuse a conversation that the person did not begin.
+        speech = self._session.say(text, add_to_chat_ctx=False)
+        speech.add_done_callback(lambda _: self._text.settle())
 
     async def _obey(self, bridge: BridgeClient) -> str:
         async for command in bridge.commands(auto_ack=False):
@@ -261,6 +278,7 @@ class Conversation:
 
     async def _typed(self, line: InputCommand) -> None:
         """Take a typed line as the person's turn; it interrupts like a spoken one."""
+        self._greeting.person_spoke()
         await self._session.interrupt()
         speech = self._session.generate_reply(user_input=line.text, input_modality="text")
         self._answers.expect(line.key, speech)
@@ -270,6 +288,7 @@ class Conversation:
             self._bridge.acknowledge(key)
 
     def _heard(self, heard: Heard) -> None:
+        self._greeting.person_spoke()
         self._user_segment = self._user_segment or new_segment()
         self._utter(
             Utterance(

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from livekit.agents import stt, tts
 
-from agent_bridge.agent.answers import LlmSettings, new_llm
+from agent_bridge.agent.answers import LlmSettings, greeting, new_llm
 from agent_bridge.agent.conversation import Conversation, Minds
 from agent_bridge.agent.speech import SpeechMissing, load_recogniser, load_voice
 from agent_bridge.client_link import BridgeClosed
@@ -50,7 +50,9 @@ def keep_memory_flat() -> None:
         mallopt(_M_ARENA_MAX, 2)
 
 
-async def load_minds(llm: LlmSettings | None, *, recogniser: str, voice: str) -> Minds:
+async def load_minds(
+    llm: LlmSettings | None, *, recogniser: str, voice: str, greets: bool
+) -> Minds:
     """Load the models that all conversations share; takes a second or two.
 
     Where a speech package is missing the log says so, and the agent does without.
@@ -58,7 +60,7 @@ async def load_minds(llm: LlmSettings | None, *, recogniser: str, voice: str) ->
     # livekit-agents takes its plugins from the main thread only.
     answers = new_llm(llm)
     hears, says = await asyncio.to_thread(_load_speech, recogniser, voice)
-    return Minds(answers, hears, says)
+    return Minds(answers, hears, says, greeting(llm) if greets else "")
 
 
 def _load_speech(recogniser: str, voice: str) -> tuple[stt.STT[Any] | None, tts.TTS[Any] | None]:
@@ -86,6 +88,7 @@ async def run_agent(
     *,
     recogniser: str = "moonshine",
     voice: str = "hibari",
+    greets: bool = True,
 ) -> None:
     """Serve conversations until cancelled; models are loaded before the first place is offered.
 
@@ -94,15 +97,16 @@ async def run_agent(
         worker_key: What the server knows its workers by.
         agent_names: The names under which clients ask for this agent.
         places: How many conversations at once; by default `PLACES_A_CORE` for each core.
-        llm: The model that answers; None for the built-in responder.
+        llm: The model that answers; None for the built-in demo.
         recogniser: A name of `agent_bridge.agent.speech.RECOGNISERS`, or `module:function`.
         voice: The same of `VOICES`.
+        greets: Whether the agent speaks first in a new conversation.
 
     Raises:
         BridgeClosed: The server doesn't want this worker: its key is wrong, for example.
     """
     keep_words_out_of_logs()
-    minds = await load_minds(llm, recogniser=recogniser, voice=voice)
+    minds = await load_minds(llm, recogniser=recogniser, voice=voice, greets=greets)
     log.info("the agent's models are loaded")
     try:
         await serve(url, worker_key, agent_names, minds, places)

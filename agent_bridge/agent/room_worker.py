@@ -70,6 +70,7 @@ async def run_livekit_agent(
     *,
     recogniser: str = "moonshine",
     voice: str = "hibari",
+    greets: bool = True,
     on_registered: Callable[[], None] | None = None,
 ) -> None:
     """Serve conversations in LiveKit's rooms until cancelled; see `run_agent` for the rest.
@@ -81,14 +82,15 @@ async def run_livekit_agent(
         livekit: The server to register at.
         agent_name: The name under which VoxQL asks for this agent.
         places: How many conversations at once; by default `PLACES_A_CORE` for each core.
-        llm: The model that answers; None for the built-in responder.
+        llm: The model that answers; None for the built-in demo.
         recogniser: See `run_agent`.
         voice: See `run_agent`.
+        greets: See `run_agent`.
         on_registered: Called whenever LiveKit has taken this worker.
     """
     keep_words_out_of_logs()
     os.environ.setdefault(*_NO_WATCH)
-    minds = await load_minds(llm, recogniser=recogniser, voice=voice)
+    minds = await load_minds(llm, recogniser=recogniser, voice=voice, greets=greets)
     log.info("the agent's models are loaded")
     worker = RoomWorker(minds, PLACES_A_CORE * cores() if places is None else places)
     try:

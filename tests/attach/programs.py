@@ -14,7 +14,7 @@ import psutil
 from tests.livekit_server import LiveKitServer
 from tests.said import Program
 from tests.scheduling import hurry
-from tests.server_process import MANY_PLACES, ROOT, is_setting
+from tests.server_process import MANY_PLACES, ROOT, UNGREETED, is_setting
 from tests.shared import Shared, State, started
 
 OLDEST: Final = "1.2.0"
@@ -91,7 +91,8 @@ def agent_in_rooms(shared: Shared, livekit: LiveKitServer) -> Program:
 
 def _variables(livekit: LiveKitServer, **environment: str) -> dict[str, str]:
     outside = {name: value for name, value in os.environ.items() if not is_setting(name)}
-    return {**outside, **livekit.settings, "PYTHONUNBUFFERED": "1", **environment}
+    ours = {"PYTHONUNBUFFERED": "1", **UNGREETED}
+    return {**outside, **livekit.settings, **ours, **environment}
 
 
 def _wait_for(program: Program, words: str, timeout: float, after: int = 0) -> None:

@@ -32,6 +32,12 @@ def start_speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSp
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def greeting(start_speaking: StartSpeaking) -> ServerProcess:
+    """A server whose agent speaks first, as it does unless it is told otherwise."""
+    return start_speaking(VOXQL_GREETING="true")
+
+
 @pytest.fixture(scope="session", params=["local", "livekit"])
 def transport(request: pytest.FixtureRequest) -> str:
     """Either way for sound: what is said and stored is the same."""

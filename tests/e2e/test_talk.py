@@ -29,6 +29,19 @@ def test_a_recording_is_talked_over(speaking: ServerProcess, tmp_path: Path) -> 
     assert [line for line in back.splitlines() if line] == lines
 
 
+def test_the_greeting_is_heard_out(greeting: ServerProcess, tmp_path: Path) -> None:
+    """The recording waits for its end, and is answered after that."""
+    clip = recording("0880")
+    result = _talk(greeting, write_wav(tmp_path / "clip.wav", _doubled(clip), 2 * RATE))
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    live = result.stdout.partition("Read back from the history:")[0]
+    lines = [line for line in live.splitlines() if line.startswith(("You", "Agent"))]
+    assert [line.split()[0] for line in lines] == ["Agent", "You", "Agent"]
+    assert lines[0].split(maxsplit=1)[1].startswith("Hello! I'm the built-in demo")
+    assert "language model." in live, "all of it was said"
+
+
 def test_typed_lines_are_answered(speaking: ServerProcess) -> None:
     """Without a file and a microphone, lines are typed; each is answered before the next."""
     result = _talk(speaking, typed="What is two plus five?\nThank you.\n")

@@ -38,8 +38,8 @@ def no_network() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def minds() -> Iterator[Minds]:
-    """Recogniser, voice and responder, loaded and warm."""
-    minds = asyncio.run(load_minds(None, recogniser="moonshine", voice="hibari"))
+    """Recogniser, voice and the built-in demo, loaded and warm; it doesn't speak first."""
+    minds = asyncio.run(load_minds(None, recogniser="moonshine", voice="hibari", greets=False))
     yield minds
     for part in (minds.recogniser, minds.voice):
         assert part is not None

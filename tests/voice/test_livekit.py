@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,7 +11,7 @@ import jiwer
 import pytest
 from livekit import rtc
 
-from agent_bridge.agent.responder import respond
+from agent_bridge.agent.responder import ABLE, GREETING
 from agent_bridge.agent.speech.recogniser import LocalRecogniser
 from tests.attach.people import (
     HEARD_RATE,
@@ -34,7 +33,6 @@ pytestmark = pytest.mark.timeout(300)
 CLIP = sentences()[1]
 LONG = sentences()[0]
 SHARED = "voxql"
-ABLE = respond(["What can you do?"], datetime.now(UTC))
 
 
 @contextmanager
@@ -206,7 +204,7 @@ async def test_a_job_that_is_not_ours_is_left(worker: Program, livekit: LiveKitS
 async def test_the_example_holds_a_conversation(
     server: Server, livekit: LiveKitServer, tmp_path: Path
 ) -> None:
-    """The same agent, from a program."""
+    """The same agent, from a program: it greets, is interrupted, and answers."""
     command = [sys.executable, "-P", str(ROOT / "examples" / "livekit_shipped.py")]
     more = {"VOXQL_AGENT_NAME": "example", "PYTHONPATH": str(ROOT)}
     with AgentProgram(command, livekit, **more) as program:
@@ -215,10 +213,14 @@ async def test_the_example_holds_a_conversation(
         async with person(livekit, talk.room, talk.identity) as someone:
             # LiveKit's SDK logs a fault of its own when it is ended while it publishes the voice.
             await someone.until(lambda: someone.heard)
+            await talk.until(lambda: talk.notes.utterances)
             server.type(talk.session, "line-1", "What is twelve times seven?")
-            await talk.replied()
+            await talk.replied(2)
+            greeting, answer = talk.notes.finals("AGENT")
+            assert GREETING.startswith(greeting.text)
+            assert greeting.interrupted
+            assert (answer.text, answer.source) == ("That's 84.", "SPEECH")
         assert await asyncio.to_thread(program.terminate) == 0
         await talk.until(lambda: talk.notes.byes)
         assert "Traceback" not in program.log, program.log
-    assert "84" in talk.notes.finals("AGENT")[0].text
     assert talk.notes.byes == ["RESTARTING"]

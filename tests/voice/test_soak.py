@@ -20,7 +20,7 @@ MINUTES = 10
 PROGRAM = """
 import asyncio, sys
 from agent_bridge.agent import run_agent
-asyncio.run(run_agent(sys.argv[1], sys.argv[2], ["voxql"], 3))
+asyncio.run(run_agent(sys.argv[1], sys.argv[2], ["voxql"], 3, greets=False))
 """
 
 

@@ -1,0 +1,38 @@
+"""The shipped agent greets once in a conversation, whatever is lost in the middle of it."""
+
+import psutil
+import pytest
+
+from agent_bridge.agent.responder import GREETING
+from tests.e2e.hearing import understood
+from tests.e2e.person import Person
+from tests.e2e.words import error_rate
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.timeout(180)
+
+
+async def test_a_person_is_greeted_once(greeting: ServerProcess) -> None:
+    """Aloud and in text; neither a new connection nor another agent greets again."""
+    async with Person(greeting.url) as person, await person.talk() as call:
+        await call.until(lambda: call.finals("AGENT"))
+        (said,) = call.finals("AGENT")
+        (reply,) = call.replies
+        assert said.text == GREETING
+        assert error_rate([GREETING], [understood(reply.heard)]) <= 0.2
+
+        await call.drop()
+        await call.rejoin()
+        statuses = len(call.statuses)
+        for process in psutil.Process(greeting.process.pid).children():
+            process.kill()
+        await call.until(lambda: call.statuses[statuses:] == ["STARTING", "ACTIVE"])
+        await person.types(call.id, "What is two plus two?")
+        await call.until(lambda: len(call.finals("AGENT")) > 1)
+
+        kept = await person.utterances(call.id)
+        assert [(one["role"], one["text"]) for one in kept] == [
+            ("AGENT", GREETING),
+            ("USER", "What is two plus two?"),
+            ("AGENT", "That's 4."),
+        ]
