@@ -110,6 +110,8 @@ async def _announce(server: Server, settings: Settings, address: Address, steps:
     steps.done("open", f"{settings.public_url}/ (GraphQL: /graphql)", since=steps.began)
     if settings.agent == "none":
         return
+    if settings.agent == "local":
+        print(f"  answers   {settings.mind()}", flush=True)
     if settings.agent == "external":
         key = "VOXQL_WORKER_KEY" if settings.worker_key else f"in {settings.data_dir}/worker.key"
         print(f"  agent     waiting for a worker; its key: {key}", flush=True)

@@ -62,6 +62,8 @@ def test_make_serve_says_what_it_does_and_ctrl_c_ends_it_all(environment: dict[s
         is_printed(program, "ready: conversations can begin")
         steps = [found[1] for line in program.lines if (found := STEP.match(line))]
         assert steps == ["command", "port", "agent", "app", "database", "open", "agent"]
+        (mind,) = [line for line in program.lines if line.startswith("  answers ")]
+        assert "built-in demo. Set VOXQL_LLM_BASE_URL (for example http://localhost:11434" in mind
 
         # As a terminal does it: to everybody who was started from there.
         os.killpg(process.pid, signal.SIGINT)

@@ -32,6 +32,7 @@ async def test_the_model_answers_what_is_typed(start_server: StartServer) -> Non
             VOXQL_LLM_MODEL="tiny",
         )
         await asyncio.to_thread(server.wait_for, "ready: conversations can begin")
+        assert f"  answers   tiny at {api.url.split('/')[2]}" in server.lines
 
         async with asyncio.timeout(WITHIN_S):
             assert await answer_of(server) == "The answer is forty-two."
