@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -185,6 +185,12 @@ class Client:
         self._port, self._secret = port, secret
         self._connection = HTTPConnection("127.0.0.1", port, timeout=120.0)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
     def post(self, body: bytes) -> bytes:
         """Send a request's body."""
         headers = {"Authorization": f"Bearer {self._secret}", "Content-Type": "application/json"}
@@ -220,8 +226,13 @@ class Client:
 
 def measured(case: Case, server: Served, stage: Stage, number: int) -> dict[str, object]:
     """Send the case's request while somebody else asks for something small again and again."""
-    session_id = stage.session_ids[number]
-    sender, other = (Client(server.port, stage.secret) for _ in range(2))
+    with Client(server.port, stage.secret) as sender, Client(server.port, stage.secret) as other:
+        return _measured(case, server, stage.session_ids[number], sender, other)
+
+
+def _measured(
+    case: Case, server: Served, session_id: str, sender: Client, other: Client
+) -> dict[str, object]:
     if case.before is not None:
         sender.post(case.before(session_id))
     body, answer = case.body(session_id), b""
@@ -261,7 +272,8 @@ def waits(cases: Sequence[Case], folder: Path) -> Iterator[dict[str, object]]:
     stage = asyncio.run(set_up(folder, len(cases) + 1))
     with served("watched", stage.folder) as server:
         # The first of all warms up.
-        Client(server.port, stage.secret).post(_save(_short, 10)(stage.session_ids[-1]))
+        with Client(server.port, stage.secret) as client:
+            client.post(_save(_short, 10)(stage.session_ids[-1]))
         for number, case in enumerate(cases):
             yield measured(case, server, stage, number)
 
