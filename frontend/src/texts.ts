@@ -187,6 +187,12 @@ export const transcriptUnfinished = "unfinished";
 export const transcriptSending = "Sending…";
 export const transcriptSendAgain = "Send again";
 export const transcriptNotSent = "Not sent.";
+export const transcriptSendsOnline = "Sends when you're back online.";
+export const transcriptSendsConnected = "Sends when you're connected again.";
+export const transcriptSendsToAgent = "Sends when the agent is here.";
+export const transcriptSendsWithSound = "Sends when audio is connected.";
+export const transcriptEdit = "Edit";
+export const transcriptTakeBack = "Remove";
 
 /** What a person talks with. */
 export const dockNewChat = "New chat";
@@ -203,6 +209,9 @@ export const dockTooLong =
 export const statusNotStarted = "Not started";
 export const statusFollowing = "Following along";
 export const statusReconnecting = "Reconnecting…";
+export const statusOffline = "Offline, reconnecting…";
+export const statusAllowMicrophone = "Allow the microphone…";
+export const statusMicrophoneOff = "Microphone off";
 export const statusAgentUnavailable = "Agent unavailable";
 export const statusLoading = "Loading conversation…";
 export const statusNoSound = "No sound";
@@ -238,9 +247,11 @@ export const nothingYet = {
   over: { what: "Nothing was said", way: "Start a new chat to talk again." },
   elsewhere: { what: "Nothing said yet", way: "The conversation appears here, too." },
   noAgent: { what: noAgentYet, way: "You can speak as soon as an agent joins." },
+  offline: { what: "You're offline", way: "You can type now. It sends when you're back online." },
+  allow: { what: "Allow your microphone", way: "Your browser is asking. You can also type." },
   speak: { what: "Say something", way: wordsAppear },
   type: { what: "Type something", way: "The agent reads it and answers." },
-  almost: { what: "Almost there", way: "You can speak as soon as the agent joins." },
+  almost: { what: "Almost there", way: "You can type now, and speak as soon as the agent joins." },
 } satisfies Record<string, Told>;
 
 /** On another page: that the conversation has not ended. */

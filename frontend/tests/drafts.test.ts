@@ -50,6 +50,19 @@ describe("a draft", () => {
     expect(drafts.of("ses_3")).toBe("half a line");
   });
 
+  it("is gone on with behind a line that is put back, which the field is told of", () => {
+    const drafts = written();
+    let told = 0;
+    drafts.putBacks.watch(() => told++);
+
+    drafts.putBack("ses_1", "a line");
+    drafts.putBack("ses_2", "another");
+
+    expect(drafts.of("ses_1")).toBe("a line\nhalf a li");
+    expect(drafts.of("ses_2")).toBe("another");
+    expect(told).toBe(2);
+  });
+
   it("leaves no trace once it is sent", () => {
     const drafts = written();
 

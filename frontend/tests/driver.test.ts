@@ -100,6 +100,51 @@ describe("what was said between the click and its answer", () => {
   });
 });
 
+describe("a typed line that was still waiting when its conversation ended", () => {
+  /** A page that hands it in, and how that goes. */
+  async function handedIn(kind: FailureKind | null) {
+    const streams: unknown[] = [];
+    const mutate = vi.fn(async (document: unknown) => {
+      if (document === StartNewChatDocument)
+        return { startNewChat: { saved: null, session: session("ses_1"), connection: null } };
+      if (kind) throw new Failed(failure(kind));
+      return { saveSession: saved("ses_1") };
+    });
+    const stream = (document: unknown, variables: unknown) => {
+      if (document === TranscriptsDocument) streams.push(variables);
+      return nothing;
+    };
+    const driver = new Driver({ mutate, stream } as unknown as Api, { ...SOUND }, NOBODY);
+    driver.dispatch({ type: "start", key: "key-1" });
+    await vi.advanceTimersByTimeAsync(0);
+    const { epoch } = driver.state;
+    driver.dispatch({ type: "say", key: "t1", text: "hello", at: "2026-11-22T10:00:05Z" });
+    const over = session("ses_1", { status: "ENDED", endReason: "START_FAILED", version: 9 });
+    driver.dispatch({ epoch, type: "update", session: over, isDeleted: false, end: null });
+    const end = { reason: "SESSION_ENDED", mayResume: false };
+    const event = { cursor: "c1", isCaughtUp: true, utterances: [] };
+    driver.dispatch({ epoch, type: "words", event, end });
+    await vi.advanceTimersByTimeAsync(60_000);
+    return { driver, streams };
+  }
+
+  it("is looked for among the words once it is in", async () => {
+    const { streams } = await handedIn(null);
+
+    expect(streams).toEqual([
+      { id: "ses_1", after: null },
+      { id: "ses_1", after: "c1" },
+    ]);
+  });
+
+  it("says that it is not sent when that fails", async () => {
+    const { driver, streams } = await handedIn("server");
+
+    expect(streams).toHaveLength(1);
+    expect(driver.state.pending[0]).toMatchObject({ isSending: false, problem: "Not sent." });
+  });
+});
+
 describe("a stream of words that breaks", () => {
   /** A page that reads one, and how it was asked for. */
   async function reading() {

@@ -2,11 +2,16 @@
 import { describe, expect, it } from "vitest";
 
 import { messages } from "../src/conversation/handover.ts";
-import { NOTHING_SAID, type Pending, type Utterance } from "../src/conversation/transcript.ts";
+import { NOTHING_SAID, type Unsent, type Utterance } from "../src/conversation/transcript.ts";
 import { Scene, saved, utterance } from "./scene.ts";
 
 const LIMIT = 8 * 1024 * 1024;
-const PENDING: Pending = { key: "t1", text: "typed", typedAt: "2026-11-22T10:00:05Z", problem: "" };
+const PENDING: Unsent = {
+  key: "t1",
+  text: "typed",
+  typedAt: "2026-11-22T10:00:05Z",
+  isTried: true,
+};
 const held = (lines: Utterance[]) => ({ ...NOTHING_SAID, lines });
 const keys = (lines: Utterance[], pending = [PENDING]) =>
   messages(held(lines), pending).map(({ key }) => key);

@@ -1,7 +1,7 @@
 /** What becomes of what the microphone hears while a conversation is saved. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { hearing } from "../src/conversation/driver.ts";
+import { hearing } from "../src/conversation/state.ts";
 import { Sound } from "../src/sound/sound.ts";
 import {
   FakeContext,
@@ -64,7 +64,12 @@ describe("the microphone", () => {
 describe("what is heard while a conversation is saved", () => {
   /** A page that talks over its own line; `speaks` is a block of 20 ms of the microphone. */
   async function talking() {
-    const sound = new Sound({ microphoneOn() {}, microphoneFailed() {}, silenced() {} });
+    const sound = new Sound({
+      microphoneAsked() {},
+      microphoneOn() {},
+      microphoneFailed() {},
+      silenced() {},
+    });
     const told = { connected() {}, interrupted() {}, lost() {} };
     sound.openLine(connection("token"), "https://voxql.test", told);
     const [socket] = FakeSocket.all;

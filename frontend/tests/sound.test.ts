@@ -394,10 +394,57 @@ describe("the loudspeaker", () => {
   });
 });
 
+describe("the microphone that is asked for", () => {
+  /** What the page is told of it while the browser knows this about the person's permission. */
+  async function asks(query: (() => Promise<{ state: string }>) | undefined) {
+    const permissions = query && { query };
+    vi.stubGlobal("navigator", { mediaDevices: navigator.mediaDevices, permissions });
+    const told: boolean[] = [];
+    const sound = new Sound({
+      microphoneAsked: (isPrompting) => told.push(isPrompting),
+      microphoneOn() {},
+      microphoneFailed() {},
+      silenced() {},
+    });
+    void sound.openMicrophone();
+    return { told, sound, answer: () => vi.advanceTimersByTimeAsync(0) };
+  }
+
+  it.each([
+    ["prompt", [false, true]],
+    ["granted", [false]],
+    ["denied", [false]],
+  ])("is up to the person only where nothing is decided: %s", async (state, expected) => {
+    const { told, answer } = await asks(async () => ({ state }));
+
+    await answer();
+
+    expect(told).toEqual(expected);
+  });
+
+  it("may be up to the person where the browser can't tell", async () => {
+    const { told, answer } = await asks(undefined);
+
+    await answer();
+
+    expect(told).toEqual([false, true]);
+  });
+
+  it("is nothing that the page waits for any more when it is closed first", async () => {
+    const { told, sound, answer } = await asks(async () => ({ state: "prompt" }));
+
+    sound.closeMicrophone();
+    await answer();
+
+    expect(told).toEqual([false]);
+  });
+});
+
 describe("the sound of a page", () => {
   function scene() {
     const told: string[] = [];
     const sound = new Sound({
+      microphoneAsked() {},
       microphoneOn: () => told.push("on"),
       microphoneFailed: (problem) => told.push(problem),
       silenced() {},

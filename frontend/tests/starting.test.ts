@@ -89,7 +89,7 @@ describe("input", () => {
     ["media", (scene: Scene) => scene.answer({ type: "mediaConnected" })],
     ["the past", (scene: Scene) => scene.hear([])],
     ["the agent", (scene: Scene) => scene.answer(active())],
-  ])("stays closed while only %s is missing", (missing, _) => {
+  ])("keeps what is typed while only %s is missing, and sends it then", (missing, _) => {
     const steps = {
       media: (scene: Scene) => scene.answer({ type: "mediaConnected" }),
       "the past": (scene: Scene) => scene.hear([]),
@@ -101,8 +101,10 @@ describe("input", () => {
     expect(isReady(scene.state)).toBe(false);
     scene.send({ type: "say", key: "t1", text: "too early", at: "" });
 
-    expect(scene.state.pending).toEqual([]);
+    expect(scene.state.pending).toHaveLength(1);
     expect(scene.effects).toEqual([]);
+    steps[missing as keyof typeof steps](scene);
+    expect(scene.did).toEqual(["send"]);
   });
 
   it("works without a microphone", () => {

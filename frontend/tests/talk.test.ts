@@ -193,8 +193,8 @@ describe("a typed line", () => {
     expect(scene.texts).toEqual(["hello"]);
   });
 
-  it.each(["network", "timeout", "server", "conflict", "invalid", "busy"] as const)(
-    "stays, with a way to send it again under its key, when sending fails: %s",
+  it.each(["server", "invalid", "busy", "forbidden"] as const)(
+    "stays, with a way to send it again under its key, when it is refused: %s",
     (kind) => {
       const scene = new Scene().talking();
       scene.send({ type: "say", key: "t1", text: "hello", at: "" });

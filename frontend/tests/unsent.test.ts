@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Api, Failed } from "../src/api/client.ts";
 import { UnsentLines } from "../src/app/unsent.ts";
 import { FakeStorage } from "./equipment.ts";
-import { failure, Scene, saved, session, utterance } from "./scene.ts";
+import { connection, failure, Scene, saved, session, utterance } from "./scene.ts";
 
 let storage: FakeStorage;
 beforeEach(() => {
@@ -14,7 +14,9 @@ beforeEach(() => {
 afterEach(() => vi.unstubAllGlobals());
 
 const AT = "2026-11-22T10:00:05Z";
-const LINE = { key: "t1", text: "hello", typedAt: AT };
+const LINE = { key: "t1", text: "hello", typedAt: AT, isTried: true };
+
+const RUNNING = session("ses_1", { status: "ACTIVE", agentState: "LISTENING", version: 2 });
 
 /** A conversation in which a line was typed, on a page that keeps what it could not send. */
 function typed(): { scene: Scene; lines: UnsentLines } {
@@ -34,22 +36,24 @@ function reloaded(owner = "usr_1"): UnsentLines {
 
 function joinedAgain(lines: UnsentLines): Scene {
   const scene = new Scene();
-  const running = session("ses_1", { status: "ACTIVE", agentState: "LISTENING", version: 2 });
   const unsent = lines.of("ses_1");
-  scene.send({ type: "attach", session: running, isTalking: true, unsent });
+  scene.send({ type: "attach", session: RUNNING, isTalking: true, unsent });
   return scene;
 }
 
 describe("a typed line that could not be sent", () => {
-  it("is there after a reload, and is sent again under its own key", () => {
+  it("is there after a reload, and goes by itself then, under its own key", () => {
     const { scene, lines } = typed();
     scene.answer({ type: "notSaid", key: "t1", failure: failure("network") });
     lines.follow(scene.state);
 
     const again = joinedAgain(reloaded());
 
-    expect(again.state.pending).toEqual([{ ...LINE, problem: "Not sent." }]);
-    again.send({ type: "sayAgain", key: "t1" });
+    expect(again.state.pending).toEqual([{ ...LINE, isSending: false, problem: null }]);
+    again.answer({ type: "joined", session: RUNNING, connection: connection("token-2") });
+    again.answer({ type: "mediaConnected" });
+    expect(again.did).toEqual([]);
+    again.hear([]);
     expect(again.find("send")).toMatchObject({ sessionId: "ses_1", key: "t1", text: "hello" });
   });
 
@@ -70,6 +74,35 @@ describe("a typed line that could not be sent", () => {
 
     expect(scene.state.pending).toEqual([]);
     expect(scene.texts).toEqual(["hello"]);
+    expect(storage.items.size).toBe(0);
+  });
+
+  it("keeps whether it may have arrived, so that it can be taken back only before", () => {
+    const lines = new UnsentLines();
+    lines.belongTo("usr_1");
+    const scene = new Scene().talking();
+    scene.send({ type: "offline" });
+    scene.send({ type: "say", key: "t1", text: "hello", at: AT });
+    lines.follow(scene.state);
+    expect(reloaded().of("ses_1")).toEqual([{ ...LINE, isTried: false }]);
+
+    scene.send({ type: "online" });
+    lines.follow(scene.state);
+
+    expect(reloaded().of("ses_1")).toEqual([LINE]);
+  });
+
+  it("leaves no trace once it is taken back", () => {
+    const lines = new UnsentLines();
+    lines.belongTo("usr_1");
+    const scene = new Scene().talking();
+    scene.send({ type: "offline" });
+    scene.send({ type: "say", key: "t1", text: "hello", at: AT });
+    lines.follow(scene.state);
+
+    scene.send({ type: "takeBack", key: "t1" });
+    lines.follow(scene.state);
+
     expect(storage.items.size).toBe(0);
   });
 
@@ -147,7 +180,13 @@ describe("a typed line that could not be sent", () => {
     expect(storage.items.size).toBe(0);
   });
 
-  it.each(["7", '[{"key": "t1"}]', "[null]", '"hello"'])("of another form is none: %s", (kept) => {
+  it.each([
+    "7",
+    '[{"key": "t1"}]',
+    '[{"key": "t1", "text": "hello", "typedAt": "2026-11-22T10:00:05Z"}]',
+    "[null]",
+    '"hello"',
+  ])("of another form is none: %s", (kept) => {
     const all = `{"owner": "usr_1", "texts": {"ses_1": ${kept}}}`;
     storage.items.set("voxql.unsent", all);
 

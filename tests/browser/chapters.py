@@ -145,11 +145,13 @@ async def a_reload_in_mid_sentence_loses_nothing(person: Person) -> None:
     await person.sees_what_is_stored(session)
 
 
-async def nothing_is_lost(person: Person, message: str, said: str = "young man") -> Locator:
+async def nothing_is_lost(
+    person: Person, message: str, said: str = "young man", comfort: str = "Nothing is lost"
+) -> Locator:
     """Wait until it says so beside what went wrong; return its button."""
     alert = person.page.get_by_role("alert").filter(has_text=message)
     await expect(alert).to_be_visible()
-    await expect(alert).to_contain_text("Nothing is lost")
+    await expect(alert).to_contain_text(comfort)
     await expect(person.finals.filter(has_text=said)).to_have_count(1)
     await expect(person.new_chat).to_be_enabled()
     return alert.get_by_role("button", name="Try again")

@@ -37,3 +37,9 @@ new MutationObserver(() => {
   if (state && state !== states.at(-1)) states.push(state)
 }).observe(document, {subtree: true, childList: true, characterData: true})
 """
+
+# A browser whose question about the microphone nobody has answered yet.
+NO_ANSWER: Final = """
+navigator.permissions.query = async () => ({state: 'prompt'})
+navigator.mediaDevices.getUserMedia = () => new Promise(() => {})
+"""

@@ -31,6 +31,8 @@ PATIENCE_MS: Final = 30_000
 LEAD_S: Final = 6.0
 """Silence before somebody speaks whose sound begins with the click: the server gives an agent 5 s
 to be ready. A busy machine may need longer; where that matters, somebody `speaks_on_demand`."""
+LISTENS: Final = re.compile("^(Listening|Muted|Microphone off)$")
+"""What the dock says while the agent listens, to somebody who is heard or only types."""
 SESSION: Final = re.compile(r"/c/(ses_\w+)$")
 
 # What a browser logs about requests that a test has made fail on purpose, a page without https, or
@@ -87,7 +89,7 @@ class Person:
         await self.page.wait_for_url(
             lambda url: SESSION.search(url) is not None and not (other_than and other_than in url)
         )
-        await expect(self.state).to_have_text("Listening")
+        await expect(self.state).to_have_text(LISTENS)
         return self.session_id
 
     @property

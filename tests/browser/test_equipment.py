@@ -147,7 +147,7 @@ async def test_a_server_that_is_down_is_reconnected_to(visit: Visit, tmp_path: P
 
         server.kill()
         await expect(person.state).to_have_text("Reconnecting…")
-        await expect(person.field).to_have_attribute("placeholder", "Reconnecting…")
+        await expect(person.field).to_have_attribute("placeholder", "Type here meanwhile")
 
         server.environment["VOXQL_PORT"] = str(urlsplit(person.url).port)
         await asyncio.to_thread(server.start)

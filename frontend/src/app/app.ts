@@ -12,14 +12,16 @@ import {
   ViewerDocument,
   type ViewerQuery,
 } from "../api/generated/graphql.ts";
-import { Driver, type Hearing } from "../conversation/driver.ts";
-import { type Connection, isOver, type Session } from "../conversation/state.ts";
+import { Driver } from "../conversation/driver.ts";
+import { type Connection, type Hearing, isOver, type Session } from "../conversation/state.ts";
+import type { Unsent } from "../conversation/transcript.ts";
 import { History } from "../history/history.ts";
 import type { LineListener } from "../sound/line.ts";
 import { Sound } from "../sound/sound.ts";
 import * as texts from "../texts.ts";
 import { isAt } from "./base.ts";
 import { Drafts } from "./drafts.ts";
+import { Online, reaches } from "./online.ts";
 import { recall, remember } from "./storage.ts";
 import { Store } from "./store.ts";
 import { Toasts } from "./toasts.ts";
@@ -43,6 +45,7 @@ export class App {
   readonly unsent = new UnsentLines();
   /** The microphone that was chosen; null is the system's choice. */
   readonly microphone = new Store<string | null>(recall("microphone"));
+  readonly online: Online;
   readonly presence = new Store<Presence>({ is: "loading" });
   #lastId: string | null = null;
   /** Counts questions about who is here: the end of an old login is told while a new one begins,
@@ -50,6 +53,7 @@ export class App {
   #looks = 0;
   /** A guest signs in to an account, and the conversations become that account's. */
   #movesAlong = false;
+  readonly #copies = new BroadcastChannel("voxql.takenBack");
   /** Set by the router as soon as it is there. */
   navigate: NavigateFunction = () => {};
 
@@ -57,6 +61,8 @@ export class App {
     this.api = createApi(origin, fetch, () => this.sound.loseLine());
     this.history = new History(this.api, () => void this.look());
     this.sound = new Sound({
+      microphoneAsked: (isPrompting) =>
+        this.driver.dispatch({ type: "microphoneAsked", isPrompting }),
       microphoneOn: () => this.driver.dispatch({ type: "microphoneOn" }),
       microphoneFailed: (problem) => this.driver.dispatch({ type: "microphoneFailed", problem }),
       silenced: (isSilenced) => this.driver.dispatch({ type: "silenced", isSilenced }),
@@ -69,9 +75,9 @@ export class App {
       // Somebody who looks at something else meanwhile goes on looking at it.
       hide: (id) => void (isAt(`/c/${id}`) && this.navigate("/")),
       remember: (id) => remember("talking", id),
-      tellSaved: ({ isSaved, session }) => {
+      tellSaved: ({ isSaved, session }, wasUsed) => {
         this.history.take(session);
-        if (isSaved) this.toasts.tell(texts.historySaved);
+        if (isSaved && wasUsed) this.toasts.tell(texts.historySaved);
       },
       handedOver: (id) => this.unsent.drop(id),
       tellSignedOut: () => void this.look(),
@@ -79,7 +85,16 @@ export class App {
     });
     this.driver.watch(() => this.unsent.follow(this.driver.state));
     this.sound.choose(this.microphone.value);
-    addEventListener("online", () => this.driver.dispatch({ type: "online" }));
+    this.online = new Online(() => reaches(origin));
+    this.online.watch(() => this.#networkChanged(this.online.value));
+    // In a copy of this tab, which holds the same lines and must not send them then.
+    this.#copies.onmessage = ({ data }) => this.driver.dispatch({ type: "takeBack", key: data });
+  }
+
+  #networkChanged(isOnline: boolean): void {
+    this.driver.dispatch({ type: isOnline ? "online" : "offline" });
+    // What is connected may seem so for a while yet; streams come back by their cursor.
+    if (!isOnline) this.api.reconnect();
   }
 
   #soundSystem(origin: string) {
@@ -231,6 +246,15 @@ export class App {
   takeUp(session: Session, isTalking: boolean): void {
     const unsent = this.unsent.of(session.id);
     this.driver.dispatch({ type: "attach", session, isTalking, unsent });
+  }
+
+  /** Takes back a typed line that was never sent; to be changed, it goes back into the field. */
+  takeBack({ key, text }: Unsent, isToChange: boolean): void {
+    const { pending, session } = this.driver.state;
+    this.driver.dispatch({ type: "takeBack", key });
+    if (session === null || this.driver.state.pending === pending) return;
+    this.#copies.postMessage(key);
+    if (isToChange) this.drafts.putBack(session.id, text);
   }
 
   /** Puts what could not be sent into a conversation that is over; says whether there was any. */

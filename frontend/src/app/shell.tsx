@@ -11,7 +11,6 @@ import { fetchPieces, later } from "./later.ts";
 import { ShellContext } from "./shell-context.ts";
 import { useShortcuts } from "./shortcuts.ts";
 import { useStore } from "./store.ts";
-import { useOnline } from "./use-online.ts";
 import { useSidebar } from "./use-sidebar.ts";
 
 const ToastRegion = later(() => import("../ui/toasts.tsx"));
@@ -19,7 +18,7 @@ const ToastRegion = later(() => import("../ui/toasts.tsx"));
 export function Shell({ children }: { children: ReactNode }) {
   const { isOpen, isDrawer, toggle, search } = useSidebar();
   const [isHelping, setHelping] = useState(false);
-  const isOnline = useOnline();
+  const isOnline = useStore(useApp().online);
   useShortcuts({ search, showHelp: () => setHelping(true) });
   useEffect(fetchPieces, []);
 

@@ -26,7 +26,12 @@ export class UnsentLines extends Owned<readonly Unsent[]> {
     if (isDeleted) return this.drop(session.id);
     if (pending === this.#taken) return;
     this.#taken = pending;
-    const kept = pending.map(({ key, text, typedAt }) => ({ key, text, typedAt }));
+    const kept = pending.map(({ key, text, typedAt, isTried }) => ({
+      key,
+      text,
+      typedAt,
+      isTried,
+    }));
     this.set(session.id, kept.length === 0 ? null : kept);
   }
 
@@ -42,7 +47,7 @@ export class UnsentLines extends Owned<readonly Unsent[]> {
    * @throws Failed: The server did not take them; they are kept.
    */
   async handIn(api: Api, sessionId: string): Promise<boolean> {
-    const lines = this.of(sessionId).map((line) => ({ ...line, problem: null }));
+    const lines = this.of(sessionId);
     if (lines.length === 0) return false;
     const input = { sessionId, messages: messages(NOTHING_SAID, lines) };
     await api.mutate(SaveSessionDocument, { input });
@@ -52,5 +57,6 @@ export class UnsentLines extends Owned<readonly Unsent[]> {
 }
 
 function isUnsent(line: Partial<Unsent> | null): line is Unsent {
-  return [line?.key, line?.text, line?.typedAt].every((part) => typeof part === "string");
+  const isWhole = [line?.key, line?.text, line?.typedAt].every((part) => typeof part === "string");
+  return isWhole && typeof line?.isTried === "boolean";
 }

@@ -13,10 +13,7 @@ import {
 } from "../api/generated/graphql.ts";
 import type { Answer, Effect, Event, Previous, Saved } from "./events.ts";
 import { step } from "./machine.ts";
-import { type Connection, type Conversation, empty, isSaving } from "./state.ts";
-
-/** What becomes of what the microphone hears: nothing, or it waits until that is known. */
-export type Hearing = "no" | "later" | "now";
+import { type Connection, type Conversation, empty, type Hearing, hearing } from "./state.ts";
 
 /** The part of the sound that the conversation commands; a fake of it needs no browser. */
 export interface SoundSystem {
@@ -39,7 +36,8 @@ export interface Surroundings {
   show(sessionId: string): void;
   hide(sessionId: string | null): void;
   remember(sessionId: string | null): void;
-  tellSaved(saved: Saved, then: "next" | "end"): void;
+  /** `wasUsed`: The person said something in it. */
+  tellSaved(saved: Saved, wasUsed: boolean): void;
   /** The server has all that this page showed of a conversation that is saved. */
   handedOver(sessionId: string): void;
   tellSignedOut(): void;
@@ -94,7 +92,7 @@ export class Driver {
       case "saveSession":
         return this.#save(effect.epoch, effect.previous);
       case "saveMore":
-        void this.#saveMore(effect.previous);
+        void this.#saveMore(effect.epoch, effect.previous);
         return;
       case "join":
         return this.#join(effect.epoch, effect.sessionId);
@@ -134,7 +132,7 @@ export class Driver {
       case "hide":
         return this.#around.hide(effect.sessionId);
       case "tellSaved":
-        this.#around.tellSaved(effect.saved, effect.then);
+        this.#around.tellSaved(effect.saved, effect.wasUsed);
         return this.#handOver(effect.saved.session.id);
       case "tellSignedOut":
         return this.#around.tellSignedOut();
@@ -190,18 +188,22 @@ export class Driver {
     if (!this.#unfinished.has(sessionId)) this.#around.handedOver(sessionId);
   }
 
-  async #saveMore(previous: Previous): Promise<void> {
+  async #saveMore(epoch: number, previous: Previous): Promise<void> {
     const { sessionId } = previous;
     this.#unfinished.add(sessionId);
     for (let tries = 1; ; tries++) {
       try {
         await this.#api.mutate(SaveSessionDocument, { input: previous });
         this.#unfinished.delete(sessionId);
-        return this.#handOver(sessionId);
+        this.#handOver(sessionId);
+        return this.#answer(epoch, { type: "handedIn" });
       } catch (error) {
         const failure = failureOf(error);
         const mayPass = failure.kind === "network" || failure.kind === "timeout";
-        if (!mayPass || tries === MOST_TRIES_MORE) return this.#around.log("late words", failure);
+        if (!mayPass || tries === MOST_TRIES_MORE) {
+          this.#around.log("late words", failure);
+          return this.#answer(epoch, { type: "notHandedIn" });
+        }
         await new Promise((resolve) => setTimeout(resolve, 1000 * 2 ** tries));
       }
     }
@@ -297,14 +299,6 @@ export class Driver {
       setTimeout(() => this.#answer(epoch, { type: "time", timer }), pause),
     );
   }
-}
-
-/** Whether what the microphone hears belongs to the conversation; also while the line is away,
- * because then it is kept and sent later. While the conversation is saved it may turn out to. */
-export function hearing(state: Conversation): Hearing {
-  const { isTalking, session, transcript } = state;
-  if (!isTalking || session?.status !== "ACTIVE" || !transcript.isCaughtUp) return "no";
-  return isSaving(state) ? "later" : "now";
 }
 
 /** A root field is null only beside an error, which has been thrown already. */

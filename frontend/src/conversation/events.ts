@@ -32,6 +32,7 @@ export type Wish =
   | { type: "talkHere" }
   | { type: "say"; key: string; text: string; at: string }
   | { type: "sayAgain"; key: string }
+  | { type: "takeBack"; key: string }
   | { type: "mute"; isMuted: boolean }
   | { type: "retryMicrophone" }
   /** Somebody is signed in (again); what access was lost to is opened anew. */
@@ -51,6 +52,8 @@ export type Answer = { epoch: number } & (
   | { type: "agentRefused"; failure: Failure }
   | { type: "said"; key: string; utterance: Utterance }
   | { type: "notSaid"; key: string; failure: Failure }
+  | { type: "handedIn" }
+  | { type: "notHandedIn" }
   | { type: "words"; event: TranscriptEvent; end: StreamEnd | null }
   | { type: "wordsLost"; failure: Failure | null }
   | { type: "update"; session: Session | null; isDeleted: boolean; end: StreamEnd | null }
@@ -63,20 +66,23 @@ export type Answer = { epoch: number } & (
 );
 
 export type Occurrence =
+  /** `isPrompting`: The browser asks the person for it. */
+  | { type: "microphoneAsked"; isPrompting: boolean }
   | { type: "microphoneOn" }
   | { type: "microphoneFailed"; problem: MicrophoneProblem }
   | { type: "silenced"; isSilenced: boolean }
-  | { type: "online" };
+  | { type: "online" }
+  | { type: "offline" };
 
 export type Event = Wish | Answer | Occurrence;
 
-export type Timer = "request" | "words" | "updates" | "media" | "agent";
+export type Timer = "request" | "words" | "updates" | "media" | "agent" | "lines";
 
 export type Effect =
   | { do: "startNewChat"; epoch: number; key: string; previous: Previous | null }
   | { do: "saveSession"; epoch: number; previous: Previous }
-  /** What was said between the click and the answer, handed in afterwards. */
-  | { do: "saveMore"; previous: Previous }
+  /** What the server may lack of a conversation that is over. */
+  | { do: "saveMore"; epoch: number; previous: Previous }
   | { do: "join"; epoch: number; sessionId: string }
   | { do: "retryAgent"; epoch: number; sessionId: string }
   | { do: "send"; epoch: number; sessionId: string; key: string; text: string }
@@ -95,7 +101,8 @@ export type Effect =
   | { do: "show"; sessionId: string }
   /** The conversation is not on this page any more. */
   | { do: "hide"; sessionId: string | null }
-  | { do: "tellSaved"; saved: Saved; then: "next" | "end" }
+  /** `wasUsed`: The person said something in it. */
+  | { do: "tellSaved"; saved: Saved; then: "next" | "end"; wasUsed: boolean }
   | { do: "tellSignedOut" }
   | { do: "log"; what: string; failure: Failure };
 

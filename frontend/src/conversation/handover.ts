@@ -1,6 +1,6 @@
 /** What this page hands to the server when a conversation is saved. */
 import type { MessageInput } from "../api/generated/graphql.ts";
-import type { Pending, Transcript } from "./transcript.ts";
+import type { Transcript, Unsent } from "./transcript.ts";
 
 /** The most that the server takes in one request. */
 const MOST_MESSAGES = 10_000;
@@ -13,7 +13,7 @@ const MOST_BYTES = 8 * 1024 * 1024 - 64 * 1024;
  * If that is more than a request may hold, what the server has said itself is left out: a save that
  * is refused would be refused for ever.
  */
-export function messages(transcript: Transcript, pending: readonly Pending[]): MessageInput[] {
+export function messages(transcript: Transcript, pending: readonly Unsent[]): MessageInput[] {
   const shown = transcript.lines
     .filter((line) => line.text.trim() !== "")
     .map((line) => ({

@@ -1,8 +1,9 @@
 /** The conversation as one function: a state and an event give the next state and what to do. */
 import type { Answer, Event, Occurrence, Step, Wish } from "./events.ts";
+import * as lines from "./lines.ts";
 import * as request from "./request.ts";
 import * as session from "./session.ts";
-import type { Conversation } from "./state.ts";
+import { type Conversation, isAsked } from "./state.ts";
 import * as talk from "./talk.ts";
 
 /** Takes one event. The same state comes back when the event changes nothing. */
@@ -10,9 +11,15 @@ export function step(state: Conversation, event: Event): Step {
   if ("epoch" in event) {
     // An answer to a conversation that is not on the screen any more.
     if (event.epoch !== state.epoch) return [state, []];
-    return answered(state, event);
+    return withLines(answered(state, event));
   }
-  return happened(state, event);
+  return withLines(happened(state, event));
+}
+
+/** Whatever has happened may be what a typed line has waited for. */
+function withLines([state, effects]: Step): Step {
+  const [next, sending] = lines.sendNext(state);
+  return [next, [...effects, ...sending]];
 }
 
 function happened(state: Conversation, event: Wish | Occurrence): Step {
@@ -39,9 +46,11 @@ function happened(state: Conversation, event: Wish | Occurrence): Step {
     case "retryAgent":
       return talk.retryAgent(state);
     case "say":
-      return talk.say(state, event.key, event.text, event.at);
+      return lines.say(state, event.key, event.text, event.at);
     case "sayAgain":
-      return talk.sayAgain(state, event.key);
+      return lines.sayAgain(state, event.key);
+    case "takeBack":
+      return lines.takeBack(state, event.key);
     default:
       return equipment(state, event);
   }
@@ -64,6 +73,8 @@ function equipment(
         { ...state, microphone: { ...microphone, is: "asking", problem: null } },
         [{ do: "openMicrophone" }],
       ];
+    case "microphoneAsked":
+      return microphoneAsked(state, event.isPrompting);
     case "microphoneOn":
       return [{ ...state, microphone: { ...microphone, is: "on", problem: null } }, []];
     case "microphoneFailed":
@@ -75,12 +86,23 @@ function equipment(
       return [{ ...state, isSilenced: event.isSilenced }, []];
     case "online":
       return online(state);
+    case "offline":
+      return [{ ...state, isOnline: false }, []];
   }
+}
+
+/** Also where the person has chosen another one. The prompt is told late, perhaps after its end. */
+function microphoneAsked(state: Conversation, isPrompting: boolean): Step {
+  const { microphone } = state;
+  const is = isPrompting ? "prompting" : "asking";
+  const isStale = isPrompting ? microphone.is !== "asking" : isAsked(microphone);
+  return [isStale ? state : { ...state, microphone: { ...microphone, is, problem: null } }, []];
 }
 
 /** The network is back: what waits need not wait any longer. */
 function online(state: Conversation): Step {
-  const [withWords, words] = session.resume(state, "words");
+  const back = lines.goOn(state.isOnline ? state : { ...state, isOnline: true });
+  const [withWords, words] = session.resume(back, "words");
   const [withUpdates, updates] = session.resume(withWords, "updates");
   const [next, media] = talk.joinAgain(withUpdates);
   return [next, [...words, ...updates, ...media]];
@@ -120,9 +142,13 @@ function answered(state: Conversation, answer: Answer): Step {
     case "agentRefused":
       return talk.agentRefused(state, answer.failure);
     case "said":
-      return talk.said(state, answer);
+      return lines.said(state, answer);
     case "notSaid":
-      return talk.notSaid(state, answer.key, answer.failure);
+      return lines.notSaid(state, answer.key, answer.failure);
+    case "handedIn":
+      return lines.handedIn(state);
+    case "notHandedIn":
+      return lines.notHandedIn(state);
     case "mediaConnected":
       return talk.mediaConnected(state);
     case "mediaInterrupted":
@@ -153,5 +179,7 @@ function timeIsUp(state: Conversation, timer: (Answer & { type: "time" })["timer
       return talk.joinAgain(state);
     case "agent":
       return session.agentIsLate(state);
+    case "lines":
+      return [lines.goOn(state), []];
   }
 }

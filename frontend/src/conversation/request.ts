@@ -3,7 +3,15 @@ import type { Failure } from "../api/failure.ts";
 import type { Answer, Effect, Previous, Saved, Step } from "./events.ts";
 import { messages } from "./handover.ts";
 import { ended, fromStart } from "./session.ts";
-import { type Conversation, empty, isBusy, isRunning, type Request, switchedOff } from "./state.ts";
+import {
+  type Conversation,
+  empty,
+  isAsked,
+  isBusy,
+  isRunning,
+  type Request,
+  switchedOff,
+} from "./state.ts";
 
 /** Tries of one request before the person is told. */
 export const MOST_TRIES = 3;
@@ -46,7 +54,7 @@ function send(state: Conversation, request: Request): Step {
       : { do: "startNewChat", epoch, key, previous };
   const effects: Effect[] = [effect];
   // Within the click, which is what allows a page to make sound and to ask for the microphone.
-  if (kind !== "start" || state.microphone.is === "on" || state.microphone.is === "asking")
+  if (kind !== "start" || state.microphone.is === "on" || isAsked(state.microphone))
     return [{ ...state, request }, effects];
   const microphone = { ...state.microphone, is: "asking" as const, problem: null };
   return [{ ...state, request, microphone }, [...effects, { do: "openMicrophone" }]];
@@ -56,7 +64,9 @@ function send(state: Conversation, request: Request): Step {
 export function failed(state: Conversation, failure: Failure): Step {
   const { request } = state;
   if (request === null || !isBusy(state)) return [state, []];
-  if (failure.kind === "network" && request.tries < MOST_TRIES) {
+  // The stream has told that it is over: nothing is asked for any more.
+  const isDone = request.kind === "end" && !isRunning(state);
+  if (failure.kind === "network" && request.tries < MOST_TRIES && !isDone) {
     const again = { ...request, tries: request.tries + 1 };
     const atMostMs = pauseMs(request.tries);
     return [
@@ -96,7 +106,7 @@ export function started(state: Conversation, answer: Answer & { type: "chatStart
       ...saidMeanwhile(state, request.previous, answer.saved),
       { do: "closeStreams" },
       { do: "closeMedia" },
-      ...told(answer.saved, "next"),
+      ...told(state, answer.saved, "next"),
       ...begin,
     ],
   ];
@@ -107,14 +117,14 @@ export function saved(state: Conversation, answer: Answer & { type: "chatSaved" 
   if (state.request === null || !isBusy(state)) return [state, []];
   const more = saidMeanwhile(state, state.request.previous, answer.saved);
   const [next, effects] = leave(state);
-  return [next, [...more, ...told(answer.saved, "end"), ...effects]];
+  return [next, [...more, ...told(state, answer.saved, "end"), ...effects]];
 }
 
 /** Lets go of the conversation on this page; on the server it stays as it is. */
 export function leave(state: Conversation): Step {
   const microphone = switchedOff(state.microphone);
   return [
-    empty(state.epoch + 1, microphone),
+    empty(state.epoch + 1, { ...state, microphone }),
     [
       { do: "closeStreams" },
       { do: "closeMedia" },
@@ -125,8 +135,13 @@ export function leave(state: Conversation): Step {
   ];
 }
 
-function told(saved: Saved | null, then: "next" | "end"): Effect[] {
-  return saved === null ? [] : [{ do: "tellSaved", saved, then }];
+function told(state: Conversation, saved: Saved | null, then: "next" | "end"): Effect[] {
+  if (saved === null) return [];
+  const { lines, isCaughtUp } = state.transcript;
+  const isUnknown = !isCaughtUp || state.pending.length > 0;
+  const wasUsed =
+    isUnknown || lines.some(({ role, text }) => role === "USER" && text.trim() !== "");
+  return [{ do: "tellSaved", saved, then, wasUsed }];
 }
 
 /** What the screen got after the click on it is handed in too; the server sorts out what it has. */
@@ -144,5 +159,6 @@ function saidMeanwhile(
   });
   if (more.length === 0) return [];
   // All of them: a message finds its place by its neighbours.
-  return [{ do: "saveMore", previous: { sessionId: previous.sessionId, messages: now } }];
+  const { sessionId } = previous;
+  return [{ do: "saveMore", epoch: state.epoch, previous: { sessionId, messages: now } }];
 }

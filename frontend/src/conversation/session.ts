@@ -1,11 +1,13 @@
 /** The session itself: its state, its agent, and the streams that follow it. */
 import type { Failure } from "../api/failure.ts";
-import * as texts from "../texts.ts";
+import { backoffMs } from "./backoff.ts";
 import type { Answer, Effect, Step, StreamEnd } from "./events.ts";
+import { handIn } from "./lines.ts";
 import {
   type Connection,
   type Conversation,
   empty,
+  isAsked,
   isBusy,
   isOver,
   isRunning,
@@ -19,10 +21,6 @@ const OPEN: Stream = { is: "open", tries: 0 };
 
 /** The server gives up on an agent after 5 s; should that not arrive here, we ask again. */
 export const AGENT_LATE_MS = 6_500;
-const LONGEST_PAUSE_MS = 5_000;
-
-export const backoffMs = (tries: number): number =>
-  Math.min(LONGEST_PAUSE_MS, 200 * 2 ** Math.min(tries, 10));
 
 /** A fresh conversation around a session that has just been made. */
 export function fromStart(
@@ -32,7 +30,7 @@ export function fromStart(
 ): Step {
   const epoch = state.epoch + 1;
   const fresh = {
-    ...empty(epoch, state.microphone),
+    ...empty(epoch, state),
     session,
     isTalking: true,
     words: OPEN,
@@ -45,7 +43,7 @@ export function fromStart(
     { do: "show", sessionId: session.id },
     ...noted(session),
   ];
-  if (state.microphone.is !== "on" && state.microphone.is !== "asking") {
+  if (state.microphone.is !== "on" && !isAsked(state.microphone)) {
     effects.push({ do: "openMicrophone" });
     fresh.microphone = { ...state.microphone, is: "asking", problem: null };
   }
@@ -66,11 +64,11 @@ export function attach(
   if (isBusy(state)) return [state, []];
   const epoch = state.epoch + 1;
   const attached: Conversation = {
-    ...empty(epoch, state.microphone),
+    ...empty(epoch, state),
     session,
     wasAnswered: session.agentState != null,
     // Should one have got through after all, its utterance comes with the past and takes its place.
-    pending: unsent.map((line) => ({ ...line, problem: texts.transcriptNotSent })),
+    pending: unsent.map((line) => ({ ...line, isSending: false, problem: null })),
     words: OPEN,
     updates: OPEN,
   };
@@ -124,10 +122,12 @@ export function changed(state: Conversation, session: Session): Step {
   const isNew = held.agentState == null && session.agentState != null;
   const wasAnswered = state.wasAnswered || session.agentState != null;
   const cutOff = isNew ? unfinished(state.transcript) : state.cutOff;
-  const next = { ...state, session, wasAnswered, cutOff };
+  const isBack = held.status === "FAILED" && session.status !== "FAILED";
+  // That it could not be asked for does not matter any more.
+  const problem = isBack ? null : state.problem;
+  const next = { ...state, session, wasAnswered, cutOff, problem };
   if (isOver(session) && !isOver(held)) return ended(next);
   // Somebody else asked for the agent again; this page had no media while it was missing.
-  const isBack = held.status === "FAILED" && session.status !== "FAILED";
   if (isBack && state.isTalking && state.media.is === "off" && !state.isRetryingAgent)
     return talkHere(next);
   return [next, held.status === "FAILED" ? [] : noted(session)];
@@ -141,10 +141,17 @@ export function ended(state: Conversation): Step {
   if (isOurs) return [state, closing];
   const microphone = switchedOff(state.microphone);
   const media = { is: "off" as const, tries: 0, problem: null };
-  return [
-    { ...state, media, microphone, isTalking: false },
-    [...closing, { do: "remember", sessionId: null }],
-  ];
+  const over = { ...settled(state), media, microphone, isTalking: false };
+  const [next, handing] = handIn(over);
+  return [next, [...closing, { do: "remember", sessionId: null }, ...handing]];
+}
+
+/** Whether it was saved, or ended in another way, is not a question any more. */
+function settled(state: Conversation): Conversation {
+  const { request, isDeleted } = state;
+  const isMet =
+    request !== null && (request.kind === "end" || (isDeleted && request.kind === "next"));
+  return isMet ? { ...state, request: null } : state;
 }
 
 /** Takes words as they are said. */

@@ -47,7 +47,8 @@ export interface Media {
 export type MicrophoneProblem = "denied" | "missing" | "unplugged" | "insecure" | "failed";
 
 export interface Microphone {
-  readonly is: "off" | "asking" | "on" | "problem";
+  /** "prompting": the browser asks the person whether this page may use it. */
+  readonly is: "off" | "asking" | "prompting" | "on" | "problem";
   readonly problem: MicrophoneProblem | null;
   readonly isMuted: boolean;
 }
@@ -62,6 +63,7 @@ export interface Conversation {
   /** Lines in the middle of which their agent went away: only a newer revision goes on with one. */
   readonly cutOff: Revisions;
   readonly pending: readonly Pending[];
+  readonly sending: Sending;
   readonly request: Request | null;
   readonly words: Stream;
   readonly updates: Stream;
@@ -75,19 +77,40 @@ export interface Conversation {
   /** Something that could not be done, and that nobody waits for any more. */
   readonly problem: Failure | null;
   readonly isDeleted: boolean;
+  /** Whether the server can be reached, as far as the browser knows. */
+  readonly isOnline: boolean;
+}
+
+/** How the sending of typed lines goes, which is done one by one to keep their order. */
+export interface Sending {
+  /** Failures in a row after which it is tried again. */
+  readonly tries: number;
+  /** It waits before the next try. */
+  readonly isPausing: boolean;
 }
 
 const OFF: Stream = { is: "off", tries: 0 };
 export const NO_MEDIA: Media = { is: "off", tries: 0, problem: null };
 export const NO_MICROPHONE: Microphone = { is: "off", problem: null, isMuted: false };
+export const NOT_TRIED: Sending = { tries: 0, isPausing: false };
 
 /** The microphone is closed; whether it was muted stays as it was. */
 export function switchedOff(microphone: Microphone): Microphone {
   return { ...microphone, is: "off", problem: null };
 }
 
+/** Whether it was asked for and may still come. */
+export function isAsked({ is }: Microphone): boolean {
+  return is === "asking" || is === "prompting";
+}
+
+/** What one conversation of a page hands to the next. */
+type Lasting = Pick<Conversation, "microphone" | "isOnline">;
+
+const AT_FIRST: Lasting = { microphone: NO_MICROPHONE, isOnline: true };
+
 /** A page on which nothing was said yet. */
-export function empty(epoch = 0, microphone: Microphone = NO_MICROPHONE): Conversation {
+export function empty(epoch = 0, { microphone, isOnline } = AT_FIRST): Conversation {
   return {
     epoch,
     session: null,
@@ -95,6 +118,7 @@ export function empty(epoch = 0, microphone: Microphone = NO_MICROPHONE): Conver
     wasAnswered: false,
     cutOff: new Map(),
     pending: [],
+    sending: NOT_TRIED,
     request: null,
     words: OFF,
     updates: OFF,
@@ -105,6 +129,7 @@ export function empty(epoch = 0, microphone: Microphone = NO_MICROPHONE): Conver
     isRetryingAgent: false,
     problem: null,
     isDeleted: false,
+    isOnline,
   };
 }
 
@@ -137,12 +162,39 @@ export function isAgentGone({ session, wasAnswered }: Conversation): boolean {
   return session.status === "ACTIVE" || session.status === "STARTING";
 }
 
+/** Whether what is said now reaches the agent: the microphone is open, and so is the way to it. */
+export function isHeard(state: Conversation): boolean {
+  const { microphone, media, session, isOnline } = state;
+  const isOpen = microphone.is === "on" && !microphone.isMuted;
+  const isOnItsWay = isOnline && media.is === "connected" && hearing(state) === "now";
+  return isOpen && isOnItsWay && session?.agentState != null;
+}
+
+/** What becomes of what the microphone hears: nothing, or it waits until that is known. */
+export type Hearing = "no" | "later" | "now";
+
+/** Whether what the microphone hears belongs to the conversation; also while the line is away,
+ * because then it is kept and sent later. While the conversation is saved it may turn out to. */
+export function hearing(state: Conversation): Hearing {
+  const { isTalking, session, transcript } = state;
+  if (!isTalking || session?.status !== "ACTIVE" || !transcript.isCaughtUp) return "no";
+  return isSaving(state) ? "later" : "now";
+}
+
 /** Whether more of a line may come. */
 export function isSpoken(state: Conversation, line: Utterance): boolean {
   if (line.isFinal || !isRunning(state) || isAgentGone(state)) return false;
   if (state.session?.status === "FAILED") return false;
   const cutOff = state.cutOff.get(line.id);
   return cutOff === undefined || line.revision > cutOff;
+}
+
+/** What failed and is still open: what a stream has told needs no answer any more. */
+export function openFailure({ request, session }: Conversation): Request | null {
+  if (!request?.failure) return null;
+  // The conversation before is kept; only the next one is missing.
+  const isKept = session !== null && isOver(session);
+  return request.kind === "next" && isKept ? { ...request, kind: "start" } : request;
 }
 
 /** What somebody has to be told beside the words. */
@@ -175,7 +227,7 @@ export function pendingStep(state: Conversation): Step | null {
   if (session === null) return "session";
   if (!isRunning(state)) return "over";
   // A stream that was lost is back only when something has come on it.
-  if (state.words.is !== "open" || state.words.tries > 0) return "reconnect";
+  if (!state.isOnline || state.words.is !== "open" || state.words.tries > 0) return "reconnect";
   if (!state.isTalking) return "follow";
   if (session.status === "FAILED") return "retry";
   if (!state.transcript.isCaughtUp) return "transcript";
@@ -184,7 +236,12 @@ export function pendingStep(state: Conversation): Step | null {
   return null;
 }
 
-/** Whether speech and typed lines are taken. */
+/** Whether speech is taken, and what is typed goes at once. */
 export function isReady(state: Conversation): boolean {
   return pendingStep(state) === null && !isSaving(state);
+}
+
+/** Whether lines can be typed; they may have to wait. */
+export function canType(state: Conversation): boolean {
+  return isRunning(state) && state.isTalking && !isSaving(state);
 }

@@ -1,17 +1,9 @@
-/** Sound, typed lines and the agent: what this page sends into a conversation. */
+/** Sound and the agent: the line that carries the one to the other. */
 import type { Failure } from "../api/failure.ts";
-import * as texts from "../texts.ts";
+import { backoffMs } from "./backoff.ts";
 import type { Answer, Effect, Step } from "./events.ts";
-import { backoffMs, changed, talkHere } from "./session.ts";
-import {
-  type Connection,
-  type Conversation,
-  isReady,
-  isRunning,
-  type Media,
-  switchedOff,
-} from "./state.ts";
-import { isTooLong, takeOne } from "./transcript.ts";
+import { changed, talkHere } from "./session.ts";
+import { type Connection, type Conversation, isRunning, type Media, switchedOff } from "./state.ts";
 
 /** Close codes of docs/audio-protocol.md that this page has to tell apart. */
 const UNAUTHENTICATED = 4401;
@@ -135,48 +127,6 @@ export function agentRefused(state: Conversation, failure: Failure): Step {
   if (failure.kind === "conflict") return [refused, []];
   if (failure.kind === "signed-out") return [refused, [{ do: "tellSignedOut" }]];
   return [{ ...refused, problem: failure }, [{ do: "log", what: "retry of the agent", failure }]];
-}
-
-export function say(state: Conversation, key: string, text: string, at: string): Step {
-  if (!isReady(state) || state.session === null) return [state, []];
-  if (text.trim() === "" || isTooLong(text)) return [state, []];
-  const line = { key, text, typedAt: at, problem: null };
-  return [
-    { ...state, pending: [...state.pending, line] },
-    [{ do: "send", epoch: state.epoch, sessionId: state.session.id, key, text }],
-  ];
-}
-
-/** Under the same key: if it got through after all, it is not said twice. */
-export function sayAgain(state: Conversation, key: string): Step {
-  const line = state.pending.find((held) => held.key === key);
-  if (!line?.problem || state.session === null) return [state, []];
-  return [
-    { ...state, pending: withProblem(state, key, null) },
-    [{ do: "send", epoch: state.epoch, sessionId: state.session.id, key, text: line.text }],
-  ];
-}
-
-export function said(state: Conversation, answer: Answer & { type: "said" }): Step {
-  return [
-    {
-      ...state,
-      transcript: takeOne(state.transcript, answer.utterance),
-      pending: state.pending.filter((line) => line.key !== answer.key),
-    },
-    [],
-  ];
-}
-
-export function notSaid(state: Conversation, key: string, failure: Failure): Step {
-  const isWorded = failure.kind !== "network" && failure.kind !== "signed-out";
-  const why = isWorded && failure.message ? failure.message : texts.transcriptNotSent;
-  const effects: Effect[] = failure.kind === "signed-out" ? [{ do: "tellSignedOut" }] : [];
-  return [{ ...state, pending: withProblem(state, key, why) }, effects];
-}
-
-function withProblem(state: Conversation, key: string, problem: string | null) {
-  return state.pending.map((line) => (line.key === key ? { ...line, problem } : line));
 }
 
 function off(): Media {

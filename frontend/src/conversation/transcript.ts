@@ -91,12 +91,19 @@ export interface Unsent {
   readonly key: string;
   readonly text: string;
   readonly typedAt: string;
+  /** It was sent, and may have arrived. */
+  readonly isTried: boolean;
 }
 
-/** A typed line that the server has not confirmed yet. */
+/** A typed line that the server has not confirmed yet: it waits, is on its way, or was refused. */
 export interface Pending extends Unsent {
-  /** Why it could not be sent; null while it is on its way. */
+  readonly isSending: boolean;
+  /** Why it was refused. */
   readonly problem: string | null;
+}
+
+export function isWaiting({ isSending, problem }: Pending): boolean {
+  return !isSending && problem === null;
 }
 
 /** Bytes of UTF-8 in one line, at most; the server refuses more. */

@@ -1,9 +1,13 @@
 /** Which text says what goes on in a conversation; the texts themselves are in `texts.ts`. */
 import type { Failure } from "../api/failure.ts";
 import * as texts from "../texts.ts";
+import { waitsFor } from "./lines.ts";
 import {
   type Conversation,
   isAgentGone,
+  isAsked,
+  isHeard,
+  isRunning,
   isSaving,
   pendingStep,
   type Request,
@@ -27,18 +31,30 @@ export function problem(failure: Failure): string {
   return isWorded && failure.message ? failure.message : texts.problems[failure.kind];
 }
 
-export type Tone = "idle" | "busy" | "listening" | "thinking" | "speaking" | "problem";
+export type Tone =
+  | "idle"
+  | "busy"
+  | "asking"
+  | "off"
+  | "listening"
+  | "thinking"
+  | "speaking"
+  | "problem";
 
 export interface Status {
   tone: Tone;
   text: string;
 }
 
-/** What is going on, in words. */
+/** What is going on, in words: first what keeps the person from being heard, then the agent. */
 export function status(state: Conversation): Status {
+  const step = pendingStep(state);
+  if (!state.isOnline && isRunning(state)) return { tone: "busy", text: texts.statusOffline };
   if (isSaving(state)) return { tone: "busy", text: texts.saving };
-  const { session } = state;
-  switch (pendingStep(state)) {
+  const isOurs = step !== "session" && step !== "over" && step !== "reconnect" && step !== "follow";
+  if (isOurs && state.microphone.is === "prompting")
+    return { tone: "asking", text: texts.statusAllowMicrophone };
+  switch (step) {
     case "session":
       return state.request && !state.request.failure
         ? { tone: "busy", text: texts.starting }
@@ -62,16 +78,14 @@ export function status(state: Conversation): Status {
     case "agent":
       return { tone: "busy", text: texts.statusWaiting };
     case null:
-      return agent(state, session);
+      return agent(state);
   }
 }
 
-function agent(state: Conversation, session: Session | null): Status {
-  switch (session?.agentState) {
+function agent(state: Conversation): Status {
+  switch (state.session?.agentState) {
     case "LISTENING":
-      if (state.microphone.is === "on" && state.microphone.isMuted)
-        return { tone: "idle", text: texts.statusMuted };
-      return { tone: "listening", text: texts.statusListening };
+      return listening(state);
     case "THINKING":
       return { tone: "thinking", text: texts.statusThinking };
     case "SPEAKING":
@@ -83,8 +97,34 @@ function agent(state: Conversation, session: Session | null): Status {
   }
 }
 
+/** The agent listens; whether it hears the person is another question. */
+function listening(state: Conversation): Status {
+  const { microphone } = state;
+  if (isHeard(state)) return { tone: "listening", text: texts.statusListening };
+  if (isAsked(microphone)) return { tone: "busy", text: texts.statusGettingReady };
+  const isMuted = microphone.is === "on" && microphone.isMuted;
+  return { tone: "off", text: isMuted ? texts.statusMuted : texts.statusMicrophoneOff };
+}
+
+/** When a typed line goes that was not sent yet. */
+export function waiting(state: Conversation): string {
+  switch (waitsFor(state)) {
+    case "network":
+      return texts.transcriptSendsOnline;
+    case "connection":
+      return texts.transcriptSendsConnected;
+    case "agent":
+      return texts.transcriptSendsToAgent;
+    case "sound":
+      return texts.transcriptSendsWithSound;
+    default:
+      return texts.transcriptSending;
+  }
+}
+
 /** What the text field says while it is empty. */
 export function invitation(state: Conversation): string {
+  if (isSaving(state)) return texts.saving;
   switch (pendingStep(state)) {
     case "session":
       return texts.inviteOneMoment;
@@ -92,20 +132,21 @@ export function invitation(state: Conversation): string {
       return texts.inviteOver;
     case "follow":
       return texts.inviteElsewhere;
-    case "retry":
-      return texts.noAgentYet;
     case null:
-      if (isSaving(state)) return texts.saving;
       if (isAgentGone(state)) return texts.inviteMeanwhile;
       return state.microphone.is === "on" ? texts.inviteSpeakOrType : texts.inviteType;
     default:
-      return status(state).text;
+      return texts.inviteMeanwhile;
   }
 }
 
 /** What stands where nothing was said yet. */
 export function nothingYet(state: Conversation): { what: string; way: string } {
-  switch (pendingStep(state)) {
+  const step = pendingStep(state);
+  if (!state.isOnline && isRunning(state)) return texts.nothingYet.offline;
+  if (step !== "over" && step !== "follow" && state.microphone.is === "prompting")
+    return texts.nothingYet.allow;
+  switch (step) {
     case "over":
       return texts.nothingYet.over;
     case "follow":
@@ -122,8 +163,8 @@ export function nothingYet(state: Conversation): { what: string; way: string } {
 }
 
 /** On another page: that the conversation has not ended. */
-export function stillTalking({ microphone }: Conversation): string {
-  if (microphone.is !== "on") return texts.stillTalkingSilent;
+export function stillTalking({ microphone, isOnline }: Conversation): string {
+  if (microphone.is !== "on" || !isOnline) return texts.stillTalkingSilent;
   return microphone.isMuted ? texts.stillTalkingMuted : texts.stillTalkingAloud;
 }
 

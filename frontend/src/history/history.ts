@@ -10,7 +10,7 @@ import {
   type SessionFieldsFragment,
   SessionUpdatesDocument,
 } from "../api/generated/graphql.ts";
-import { backoffMs } from "../conversation/session.ts";
+import { backoffMs } from "../conversation/backoff.ts";
 
 export interface Entry {
   session: SessionFieldsFragment;

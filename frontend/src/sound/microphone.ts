@@ -74,6 +74,16 @@ export async function openMicrophone(
   }
 }
 
+/** Whether a browser that is asked for the microphone asks the person; one that can't tell may. */
+export async function isPrompting(): Promise<boolean> {
+  try {
+    const { state } = await navigator.permissions.query({ name: "microphone" });
+    return state === "prompt";
+  } catch {
+    return window.isSecureContext;
+  }
+}
+
 async function capture(deviceId: string | null): Promise<MediaStream> {
   if (!window.isSecureContext || !navigator.mediaDevices) throw new NoMicrophone("insecure");
   try {

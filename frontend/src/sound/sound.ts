@@ -1,12 +1,13 @@
 /** Everything that sounds: the line, the microphone and the loudspeaker, wired together. */
-import type { Hearing } from "../conversation/driver.ts";
-import type { Connection, MicrophoneProblem } from "../conversation/state.ts";
+import type { Connection, Hearing, MicrophoneProblem } from "../conversation/state.ts";
 import { BROKEN, type Line, type LineListener, openLater } from "./line.ts";
 import { Held, type Link, openLink } from "./link.ts";
-import { NoMicrophone, type OpenMicrophone, openMicrophone } from "./microphone.ts";
+import { isPrompting, NoMicrophone, type OpenMicrophone, openMicrophone } from "./microphone.ts";
 import { Speaker } from "./speaker.ts";
 
 export interface SoundListener {
+  /** It is asked for; `isPrompting` if the browser asks the person. */
+  microphoneAsked(isPrompting: boolean): void;
   microphoneOn(): void;
   microphoneFailed(problem: MicrophoneProblem): void;
   silenced(isSilenced: boolean): void;
@@ -100,6 +101,10 @@ export class Sound {
     this.#dropMicrophone();
     this.#isWanted = true;
     const opening = this.#opening;
+    this.#listener.microphoneAsked(false);
+    void isPrompting().then((isIt) => {
+      if (isIt && opening === this.#opening) this.#listener.microphoneAsked(true);
+    });
     try {
       const microphone = await openMicrophone(this.#deviceId, {
         heard: (pcm, level) => this.#heard(pcm, level),

@@ -4,13 +4,14 @@ import { type FormEvent, type KeyboardEvent, useEffect, useId, useRef, useState 
 import { useApp, useConversation } from "../app/context.ts";
 import { newKey } from "../app/keys.ts";
 import { later } from "../app/later.ts";
-import { type Conversation, isReady, isRunning } from "../conversation/state.ts";
+import { useStore } from "../app/store.ts";
+import { type Conversation, canType, isAsked, isHeard, isRunning } from "../conversation/state.ts";
 import { isTooLong } from "../conversation/transcript.ts";
 import { invitation, status, type Tone } from "../conversation/words.ts";
 import * as texts from "../texts.ts";
 import { hasKeyboard, useFocusHandedOn } from "./focus.ts";
 import { Icon, type IconName } from "./icons.tsx";
-import { AgentVoice, OwnVoice } from "./levels.tsx";
+import { OwnVoice, Voice } from "./levels.tsx";
 import { End, NewChat } from "./new-chat.tsx";
 
 const MicrophoneMenu = later(() => import("./microphone-menu.tsx"));
@@ -32,31 +33,33 @@ export function Dock() {
   );
 }
 
-const ICONS: Record<Tone, IconName | null> = {
-  idle: null,
-  busy: null,
-  listening: "ear",
-  thinking: "thought",
-  speaking: "wave",
+const ICONS: Partial<Record<Tone, IconName>> = {
+  asking: "microphone",
+  off: "muted",
   problem: "warning",
 };
 
 function StatusLine({ state }: { state: Conversation }) {
   const { tone, text } = status(state);
-  const icon = ICONS[tone];
   return (
     <p className="status" data-tone={tone}>
-      {tone === "busy" ? (
-        <span className="spinner" aria-hidden="true" />
-      ) : (
-        <AgentVoice tone={tone} />
-      )}
+      <Sign tone={tone} />
       <span className="status-text" role="status">
         {text}
       </span>
-      {icon && tone !== "speaking" && <Icon name={icon} size={18} />}
+      {tone === "listening" && <Icon name="ear" size={18} />}
+      {tone === "thinking" && <Icon name="thought" size={18} />}
     </p>
   );
+}
+
+/** A meter only where somebody can be heard: the person while the agent listens, else the agent. */
+function Sign({ tone }: { tone: Tone }) {
+  const icon = ICONS[tone];
+  if (tone === "busy") return <span className="spinner" aria-hidden="true" />;
+  if (icon) return <Icon name={icon} />;
+  if (tone === "idle") return null;
+  return <Voice tone={tone} side={tone === "listening" ? "person" : "agent"} />;
 }
 
 /** Another window talks; this one shows the same words. */
@@ -95,14 +98,21 @@ function Talking({ state }: { state: Conversation }) {
     const end = field.current?.value.length ?? 0;
     field.current?.setSelectionRange(end, end);
   }, []);
-  const canSay = isReady(state);
+  const canSay = canType(state);
+  const putBacks = useStore(drafts.putBacks);
+  useEffect(() => {
+    if (putBacks === 0 || !field.current) return;
+    field.current.value = drafts.of(id);
+    setLong(isTooLong(field.current.value));
+    field.current.focus();
+  }, [putBacks, drafts, id]);
   const [isLong, setLong] = useState(() => isTooLong(drafts.of(id)));
   const complaint = useId();
 
   const send = (event?: FormEvent) => {
     event?.preventDefault();
     const text = field.current?.value ?? "";
-    if (!field.current || text.trim() === "" || !isReady(driver.state)) return;
+    if (!field.current || text.trim() === "" || !canType(driver.state)) return;
     if (isTooLong(text)) return field.current.focus();
     driver.dispatch({ type: "say", key: newKey(), text, at: new Date().toISOString() });
     field.current.value = "";
@@ -175,13 +185,13 @@ export function MicrophoneButton({ state }: { state: Conversation }) {
     <button
       type="button"
       className="icon-button microphone"
-      data-state={is === "asking" ? "asking" : isMuted ? "muted" : "on"}
+      data-state={isAsked(state.microphone) ? "asking" : isMuted ? "muted" : "on"}
       aria-pressed={isMuted}
       aria-label={texts.dockMute}
-      disabled={is === "asking"}
+      disabled={isAsked(state.microphone)}
       onClick={() => driver.dispatch({ type: "mute", isMuted: !isMuted })}
     >
-      {!isMuted && is === "on" && <OwnVoice />}
+      {isHeard(state) && <OwnVoice />}
       <Icon name={isMuted ? "muted" : "microphone"} />
     </button>
   );

@@ -34,9 +34,9 @@ function drawBars(element: HTMLElement, level: number): void {
   }
 }
 
-/** The agent's voice: five bars. */
-export function AgentVoice({ tone }: { tone: string }) {
-  const ref = useLevel("agent", drawBars);
+/** Five bars: the voice of the agent, or of the person whom it hears. */
+export function Voice({ side, tone }: { side: keyof Levels; tone: string }) {
+  const ref = useLevel(side, drawBars);
   return (
     <span className="voice" ref={ref} data-tone={tone} aria-hidden="true">
       {SHAPE.map((height) => (

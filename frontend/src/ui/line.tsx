@@ -1,7 +1,7 @@
 /** One utterance: the person's as plain text in a soft bubble, the agent's as formatted text. */
 import { memo } from "react";
 
-import type { Pending, Utterance } from "../conversation/transcript.ts";
+import type { Utterance } from "../conversation/transcript.ts";
 import * as texts from "../texts.ts";
 import { Answer } from "./answer.tsx";
 import { Copying } from "./copying.tsx";
@@ -44,32 +44,3 @@ export const Line = memo(function Line({ utterance, isSpoken }: Props) {
     </li>
   );
 });
-
-/** A typed line that is on its way, or could not be sent. */
-export function PendingLine({ line, onAgain }: { line: Pending; onAgain(key: string): void }) {
-  return (
-    <li
-      className="line"
-      data-role="USER"
-      data-final="false"
-      data-grows={line.problem === null}
-      data-pending=""
-      data-key={line.key}
-    >
-      <span className="unseen">{texts.transcriptSaidBy(texts.transcriptYou)}</span>
-      <p className="line-text">{line.text}</p>
-      <p className="line-foot">
-        {line.problem === null ? (
-          <span>{texts.transcriptSending}</span>
-        ) : (
-          <span role="alert">
-            {line.problem}{" "}
-            <button type="button" className="link" onClick={() => onAgain(line.key)}>
-              {texts.transcriptSendAgain}
-            </button>
-          </span>
-        )}
-      </p>
-    </li>
-  );
-}

@@ -2,7 +2,7 @@
 import { type ReactNode, useRef } from "react";
 
 import { useApp } from "../app/context.ts";
-import { type Conversation, concern } from "../conversation/state.ts";
+import { type Conversation, concern, openFailure } from "../conversation/state.ts";
 import { noAgent, problem, requestFailure } from "../conversation/words.ts";
 import * as texts from "../texts.ts";
 import { useFocusHandedOn } from "./focus.ts";
@@ -88,8 +88,10 @@ function Foremost({ state }: { state: Conversation }) {
 
 export function RequestFailed({ state }: { state: Conversation }) {
   const { driver } = useApp();
-  const { request } = state;
-  if (!request?.failure) return null;
+  const request = openFailure(state);
+  if (request === null) return null;
+  const isStart = request.kind === "start";
+  const comfort = state.transcript.lines.length > 0 ? texts.isSaved : null;
   return (
     <Notice
       tone="danger"
@@ -100,7 +102,7 @@ export function RequestFailed({ state }: { state: Conversation }) {
       }}
       onDismiss={() => driver.dispatch({ type: "dismissFailure" })}
     >
-      {request.kind === "start" ? null : texts.nothingLost}
+      {isStart ? comfort : texts.nothingLost}
     </Notice>
   );
 }

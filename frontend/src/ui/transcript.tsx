@@ -6,7 +6,8 @@ import * as texts from "../texts.ts";
 import { announced } from "./answer.tsx";
 import { useFocusHandedOn } from "./focus.ts";
 import { Icon } from "./icons.tsx";
-import { Line, PendingLine } from "./line.tsx";
+import { Line } from "./line.tsx";
+import { PendingLine } from "./pending-line.tsx";
 import { useFollow } from "./use-follow.ts";
 
 interface Props {

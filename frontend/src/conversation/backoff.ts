@@ -1,0 +1,7 @@
+/** How long something waits before it is tried again. */
+
+const LONGEST_PAUSE_MS = 5_000;
+
+/** Longest pause after so many failures in a row, in ms. */
+export const backoffMs = (tries: number): number =>
+  Math.min(LONGEST_PAUSE_MS, 200 * 2 ** Math.min(tries, 10));
