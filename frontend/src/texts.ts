@@ -284,7 +284,6 @@ export const notStarted = {
   busy: "You can't start a conversation right now.",
   server: "Something went wrong on the server.",
 } satisfies Record<FailureKind, string>;
-export const startNow = "You were signed out. You're back now, so you can start a conversation.";
 
 /** Why a conversation is not saved. */
 export const notSaved = {
@@ -298,8 +297,17 @@ export const notSaved = {
   busy: "This conversation can't be saved right now.",
   server: "Something went wrong on the server, so this conversation isn't saved yet.",
 } satisfies Record<FailureKind, string>;
-export const saveNow =
-  "You were signed out, so this conversation isn't saved yet. You can save it now.";
+
+/** What kept it from that is not there any more. */
+export const signedInAgain = {
+  start: "You were signed out. You're back now, so you can start a conversation.",
+  save: "You were signed out, so this conversation isn't saved yet. You can save it now.",
+};
+export const connectedAgain = {
+  start: "You're connected again, so you can start a conversation.",
+  save: "You're connected again. This conversation isn't saved yet, and you can save it now.",
+};
+
 export const nothingLost = "Nothing is lost. Everything stays here until it's saved.";
 
 /** Why nobody answers. */

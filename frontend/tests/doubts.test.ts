@@ -115,6 +115,50 @@ describe("an End whose answer did not come", () => {
   });
 });
 
+describe("a request that the network has failed", () => {
+  const clears = {
+    "is back": (scene: Scene) => void scene.send({ type: "online" }),
+    "brings the stream back": (scene: Scene) => {
+      scene.answer({ type: "updatesLost", failure: null });
+      scene.answer({ type: "time", timer: "updates" });
+      scene.update({ status: "ACTIVE", agentState: "LISTENING", version: 5 });
+    },
+  };
+  it.each(Object.entries(clears))("does not say so any more when it %s", (_, happen) => {
+    const scene = spoken();
+    const [first] = scene.send({ type: "newChat", key: "key-2" });
+    fails(scene, "network");
+    expect(told(scene)).toMatch(/^Can't reach the server/);
+
+    happen(scene);
+
+    expect(told(scene)).toMatch(/connected again.* isn't saved yet/);
+    expect(scene.send({ type: "retryRequest" })).toEqual([first]);
+    scene.answer({ type: "requestFailed", failure: failure("server") });
+    expect(told(scene)).toMatch(/^Something went wrong on the server/);
+  });
+
+  it("says so while the stream only goes on beside it", () => {
+    const scene = spoken();
+    scene.send({ type: "newChat", key: "key-2" });
+    fails(scene, "network");
+
+    scene.update({ status: "ACTIVE", agentState: "THINKING", version: 5 });
+
+    expect(told(scene)).toMatch(/^Can't reach the server/);
+  });
+
+  it("can be asked for again at the start, too", () => {
+    const scene = new Scene();
+    scene.send({ type: "start", key: "key-1" });
+    fails(scene, "network");
+
+    scene.send({ type: "online" });
+
+    expect(told(scene)).toMatch(/connected again.* start/);
+  });
+});
+
 describe("a New chat whose answer did not come", () => {
   it.each(CASES)(
     "says only what is still missing, once the one before is saved: %s, told %s",

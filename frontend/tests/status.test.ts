@@ -213,6 +213,15 @@ describe("the status", () => {
     expect(nothingYet(scene.state).what).toBe("Almost there");
   });
 
+  it("invites nobody to speak who is muted", () => {
+    const scene = new Scene().talking();
+    expect(invitation(scene.state)).toBe("Speak or type here");
+
+    scene.send({ type: "mute", isMuted: true });
+
+    expect(invitation(scene.state)).toBe("Type here");
+  });
+
   it("takes no prompt for open that was answered before it was told", () => {
     const scene = new Scene().talking();
 

@@ -48,6 +48,7 @@ class Studio:
         async with self._somebody("asked") as person:
             await person.page.add_init_script(NO_ANSWER)
             await self._starts(person, "Allow the microphone…")
+            await person.page.get_by_role("heading", name="Allow your microphone").wait_for()
             await self._shoot(person, "allow")
 
     async def refused(self) -> None:
@@ -107,6 +108,7 @@ class Studio:
 
     async def _shoot(self, person: Person, name: str) -> None:
         page: Page = person.page
+        await page.mouse.move(640, 5)
         for scheme, width, height in VIEWS:
             await page.set_viewport_size({"width": width, "height": height})
             await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")

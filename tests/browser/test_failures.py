@@ -107,17 +107,21 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
             await person.new_chat.click()
             # What was done, the stream has told before the server died.
             comfort = "Your conversation is saved." if is_done else "Nothing is lost"
-            retry = await nothing_is_lost(person, "Can't reach the server", comfort=comfort)
+            await nothing_is_lost(person, "Can't reach the server", comfort=comfort)
             assert why_ended(server) == (["SAVED", None] if is_done else [None])
 
             server.environment["VOXQL_PORT"] = str(urlsplit(server.url).port)
             await asyncio.to_thread(server.start)
             await asyncio.to_thread(server.wait_for, "worker connected", READY_WITHIN_S)
-            await retry.click()
+            alert = person.page.get_by_role("alert")
+            if not is_done:
+                # The stream is back, and tells that the conversation goes on.
+                await expect(alert).to_contain_text("You're connected again.")
+            await alert.get_by_role("button", name="Try again").click()
             if is_done:
                 agent.comes = True
-                alert = person.page.get_by_role("alert").filter(has_text="The agent couldn't")
-                await alert.get_by_role("button", name="Try again").click()
+                missing = alert.filter(has_text="The agent couldn't")
+                await missing.get_by_role("button", name="Try again").click()
             await person.is_listened_to(other_than=first)
 
         assert len(keys) == 3 + 1

@@ -54,6 +54,7 @@ async def test_nobody_is_said_to_be_heard_while_the_browser_still_asks(
     await expect(person.state).to_have_text("Allow the microphone…")
     assert "Listening" not in await person.page.evaluate("states")
     await expect(person.page.locator(".voice, .own-voice")).to_have_count(0)
+    assert await person.axe() == []
 
 
 async def test_the_level_of_a_voice_is_shown_while_it_is_heard_and_not_while_muted(
@@ -88,6 +89,7 @@ async def test_lines_typed_offline_go_by_themselves_in_order_and_once(
     await expect(person.state).to_have_text("Offline, reconnecting…")
     await types_without_waiting(person, "first", "second", "thrid", "fourth")
     await expect(waiting(person, "first")).to_contain_text("Sends when you're back online.")
+    assert await person.axe() == []
     await waiting(person, "second").get_by_role("button", name="Remove").click()
     await expect(waiting(person, "second")).to_have_count(0)
     await expect(person.focused).to_have_count(1)

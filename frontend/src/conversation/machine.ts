@@ -3,7 +3,7 @@ import type { Answer, Event, Occurrence, Step, Wish } from "./events.ts";
 import * as lines from "./lines.ts";
 import * as request from "./request.ts";
 import * as session from "./session.ts";
-import { type Conversation, isAsked } from "./state.ts";
+import { type Conversation, cleared, isAsked } from "./state.ts";
 import * as talk from "./talk.ts";
 
 /** Takes one event. The same state comes back when the event changes nothing. */
@@ -101,8 +101,9 @@ function microphoneAsked(state: Conversation, isPrompting: boolean): Step {
 
 /** The network is back: what waits need not wait any longer. */
 function online(state: Conversation): Step {
-  const back = lines.goOn(state.isOnline ? state : { ...state, isOnline: true });
-  const [withWords, words] = session.resume(back, "words");
+  const back = cleared(lines.goOn(state), "network", "timeout");
+  const isNews = !back.isOnline;
+  const [withWords, words] = session.resume(isNews ? { ...back, isOnline: true } : back, "words");
   const [withUpdates, updates] = session.resume(withWords, "updates");
   const [next, media] = talk.joinAgain(withUpdates);
   return [next, [...words, ...updates, ...media]];
@@ -110,7 +111,7 @@ function online(state: Conversation): Step {
 
 /** Access is back: the streams that ended with it go on, and sound is joined again. */
 function back(state: Conversation): Step {
-  const [withWords, words] = session.reopen(request.cleared(state), "words");
+  const [withWords, words] = session.reopen(cleared(state, "signed-out"), "words");
   const [withUpdates, updates] = session.reopen(withWords, "updates");
   const { isTalking, media: line, microphone } = withUpdates;
   const isCut = isTalking && (line.is === "stopped" || microphone.is === "off");

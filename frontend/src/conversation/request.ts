@@ -80,13 +80,6 @@ export function failed(state: Conversation, failure: Failure): Step {
   return [next, effects];
 }
 
-/** Somebody is signed in again: the request waits for "Retry" alone. */
-export function cleared(state: Conversation): Conversation {
-  const { request } = state;
-  if (request?.failure?.kind !== "signed-out") return state;
-  return { ...state, request: { ...request, isClear: true } };
-}
-
 /** Without a conversation that goes on nobody listens, and no button would show it or end it. */
 function unheard(state: Conversation): Step {
   if (isRunning(state)) return [state, []];

@@ -6,6 +6,7 @@ import { handIn } from "./lines.ts";
 import {
   type Connection,
   type Conversation,
+  cleared,
   empty,
   isAsked,
   isBusy,
@@ -174,7 +175,9 @@ function cutOffBefore({ transcript, cutOff }: Conversation, now: Transcript) {
 
 /** Takes a change of the session. */
 export function updated(state: Conversation, answer: Answer & { type: "update" }): Step {
-  const open = { ...state, updates: OPEN };
+  // The server can be reached again.
+  const reached = state.updates.tries > 0 ? cleared(state, "network", "timeout") : state;
+  const open = { ...reached, updates: OPEN };
   if (answer.isDeleted) {
     const [next, effects] = ended({ ...open, isDeleted: true });
     return [next, effects];

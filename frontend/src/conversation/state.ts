@@ -1,5 +1,5 @@
 /** What a conversation is to this page. Nothing here knows React, the network or the clock. */
-import type { Failure } from "../api/failure.ts";
+import type { Failure, FailureKind } from "../api/failure.ts";
 import type {
   ConnectionFieldsFragment,
   MessageInput,
@@ -25,7 +25,7 @@ export interface Request {
   readonly tries: number;
   /** Null while it is on its way; afterwards the request waits for "Retry". */
   readonly failure: Failure | null;
-  /** What was in its way is not there any more: somebody has signed in again. */
+  /** What was in its way is not there any more: it waits for "Try again" alone. */
   readonly isClear?: boolean;
 }
 
@@ -187,6 +187,13 @@ export function isSpoken(state: Conversation, line: Utterance): boolean {
   if (state.session?.status === "FAILED") return false;
   const cutOff = state.cutOff.get(line.id);
   return cutOff === undefined || line.revision > cutOff;
+}
+
+/** What kept a request from being done is over, if it was one of these. */
+export function cleared(state: Conversation, ...kinds: FailureKind[]): Conversation {
+  const { request } = state;
+  if (!request?.failure || request.isClear || !kinds.includes(request.failure.kind)) return state;
+  return { ...state, request: { ...request, isClear: true } };
 }
 
 /** What failed and is still open: what a stream has told needs no answer any more. */

@@ -20,7 +20,10 @@ type FailedRequest = Pick<Request, "kind" | "failure" | "isClear">;
 export function requestFailure({ kind, failure, isClear }: FailedRequest): string {
   if (failure === null) return "";
   const isStart = kind === "start";
-  if (isClear) return isStart ? texts.startNow : texts.saveNow;
+  if (isClear) {
+    const now = failure.kind === "signed-out" ? texts.signedInAgain : texts.connectedAgain;
+    return isStart ? now.start : now.save;
+  }
   const sentence = (isStart ? texts.notStarted : texts.notSaved)[failure.kind];
   const hasOwnWords = failure.kind === "busy" || failure.kind === "invalid";
   return hasOwnWords && failure.message ? `${sentence} ${failure.message}` : sentence;
@@ -122,6 +125,8 @@ export function waiting(state: Conversation): string {
   }
 }
 
+const isOpen = ({ microphone }: Conversation) => microphone.is === "on" && !microphone.isMuted;
+
 /** What the text field says while it is empty. */
 export function invitation(state: Conversation): string {
   if (isSaving(state)) return texts.saving;
@@ -134,7 +139,7 @@ export function invitation(state: Conversation): string {
       return texts.inviteElsewhere;
     case null:
       if (isAgentGone(state)) return texts.inviteMeanwhile;
-      return state.microphone.is === "on" ? texts.inviteSpeakOrType : texts.inviteType;
+      return isOpen(state) ? texts.inviteSpeakOrType : texts.inviteType;
     default:
       return texts.inviteMeanwhile;
   }
@@ -155,9 +160,7 @@ export function nothingYet(state: Conversation): { what: string; way: string } {
       return texts.nothingYet.noAgent;
     case null:
       if (isAgentGone(state)) break;
-      return state.microphone.is === "on" && !state.microphone.isMuted
-        ? texts.nothingYet.speak
-        : texts.nothingYet.type;
+      return isOpen(state) ? texts.nothingYet.speak : texts.nothingYet.type;
   }
   return texts.nothingYet.almost;
 }
