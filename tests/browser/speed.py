@@ -34,7 +34,7 @@ WATCH: Final = """() => {
   }).observe({type: 'layout-shift'})
   new MutationObserver(() => {
     const number = document.querySelector('.lines').lastElementChild
-      .querySelector('.line-text').textContent.match(/^#(\\d+) /)?.[1]
+      .querySelector('.line:last-child .line-text').textContent.match(/^#(\\d+) /)?.[1]
     if (number === undefined || number in window.shown) return
     window.shown[number] = 0
     requestAnimationFrame(() => {

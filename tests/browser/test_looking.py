@@ -244,7 +244,7 @@ async def test_who_scrolls_up_is_left_alone_until_he_jumps_to_the_latest(
     await expect(person.focused).to_have_count(1)
 
 
-async def test_a_line_and_the_id_can_be_copied(answering: ServerProcess, visit: Visit) -> None:
+async def test_a_turn_and_the_id_can_be_copied(answering: ServerProcess, visit: Visit) -> None:
     """One click each; the clipboard holds the words, or the id."""
     person = await visit(answering.url, permissions=["clipboard-read", "clipboard-write"])
     session = await spoken_once(person)
@@ -255,7 +255,7 @@ async def test_a_line_and_the_id_can_be_copied(answering: ServerProcess, visit: 
         await person.page.wait_for_function("() => window.hasCopied")
         return str(await person.page.evaluate("navigator.clipboard.readText()"))
 
-    line = person.page.locator(".line", has_text="the first line").first
-    await line.hover()
-    assert await copies(line.get_by_role("button", name="Copy")) == "the first line"
+    turn = person.page.locator(".turn", has_text="the first line").first
+    await turn.hover()
+    assert await copies(turn.get_by_role("button", name="Copy")) == "the first line"
     assert await copies(person.page.get_by_role("button", name="Copy the id")) == session

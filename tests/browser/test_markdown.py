@@ -66,7 +66,8 @@ async def test_an_answer_is_formatted_while_it_is_said_and_afterwards(
         await expect(log).to_contain_text(ANNOUNCED)
         await expect(log).not_to_contain_text(re.compile(r"[*`|#\[]"))
 
-        await line.locator("xpath=..").get_by_role("button", name="Copy").click()
+        turn = person.page.locator(".turn").filter(has=line)
+        await turn.get_by_role("button", name="Copy").click()
         copied = await person.page.evaluate("navigator.clipboard.readText()")
         assert copied == ANSWER
         await is_legible(person, tmp_path)

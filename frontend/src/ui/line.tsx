@@ -1,11 +1,9 @@
-/** One utterance: the person's as plain text in a soft bubble, the agent's as formatted text. */
+/** One utterance within a turn: the person's as plain text, the agent's as formatted text. */
 import { memo } from "react";
 
 import type { Utterance } from "../conversation/transcript.ts";
 import * as texts from "../texts.ts";
 import { Answer } from "./answer.tsx";
-import { Copying } from "./copying.tsx";
-import { clock, moment } from "./time.ts";
 
 interface Props {
   utterance: Utterance;
@@ -13,10 +11,8 @@ interface Props {
   isSpoken: boolean;
 }
 
-const words = (button: Element) => button.closest(".line")?.querySelector(".line-text") ?? null;
-
 export const Line = memo(function Line({ utterance, isSpoken }: Props) {
-  const { role, text, isFinal, isInterrupted, startedAt } = utterance;
+  const { role, text, isFinal, isInterrupted } = utterance;
   const who = role === "USER" ? texts.transcriptYou : texts.transcriptAgent;
   return (
     <li
@@ -31,16 +27,10 @@ export const Line = memo(function Line({ utterance, isSpoken }: Props) {
         <p className="line-text">{text}</p>
       ) : (
         <Answer text={text} isWhole={isFinal && !isInterrupted} />
-      )}
-      <p className="line-foot">
-        <time dateTime={startedAt} title={moment(startedAt)}>
-          {clock(startedAt)}
-        </time>
-        {isInterrupted && <span className="line-note">{texts.transcriptInterrupted}</span>}
-        {isSpoken && <span className="unseen">{texts.transcriptStillSpeaking}</span>}
-        {!isFinal && !isSpoken && <span className="line-note">{texts.transcriptUnfinished}</span>}
-        {!isSpoken && <Copying className="copy" text={text} label={texts.copy} at={words} />}
-      </p>
+      )}{" "}
+      {isInterrupted && <span className="line-note">{texts.transcriptInterrupted}</span>}
+      {isSpoken && <span className="unseen">{texts.transcriptStillSpeaking}</span>}
+      {!isFinal && !isSpoken && <span className="line-note">{texts.transcriptUnfinished}</span>}
     </li>
   );
 });

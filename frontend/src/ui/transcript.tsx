@@ -6,8 +6,9 @@ import * as texts from "../texts.ts";
 import { announced } from "./answer.tsx";
 import { useFocusHandedOn } from "./focus.ts";
 import { Icon } from "./icons.tsx";
-import { Line } from "./line.tsx";
 import { PendingLine } from "./pending-line.tsx";
+import { asked, Page, TurnFrame } from "./turn.tsx";
+import { NO_TURNS, turnsOf } from "./turns.ts";
 import { useFollow } from "./use-follow.ts";
 
 interface Props {
@@ -26,6 +27,9 @@ interface Props {
 export function Transcript(props: Props) {
   const { lines, pending, isLive, isCaughtUp } = props;
   const scroll = useRef<HTMLDivElement>(null);
+  const held = useRef(NO_TURNS);
+  held.current = turnsOf(lines, held.current);
+  const { pages } = held.current;
   const { isAway, toEnd } = useFollow(scroll, [lines, pending, props.after]);
   return (
     <div className="transcript" data-live={isLive}>
@@ -34,11 +38,13 @@ export function Transcript(props: Props) {
         <div className="column">
           {props.before}
           <ol className="lines">
-            {lines.map((line) => (
-              <Line key={line.id} utterance={line} isSpoken={props.isSpoken(line)} />
+            {pages.map((page, number) => (
+              <Page key={number} turns={page} isSpoken={asked(page, props.isSpoken)} />
             ))}
             {pending.map((line) => (
-              <PendingLine key={line.key} line={line} onAgain={props.onAgain} />
+              <TurnFrame key={line.key} speaker="USER">
+                <PendingLine line={line} onAgain={props.onAgain} />
+              </TurnFrame>
             ))}
           </ol>
           {props.after}
