@@ -55,11 +55,12 @@ function firstLoad(bundle: Rollup.OutputBundle): string[] {
     const chunk = bundle[name];
     if (names.has(name) || chunk?.type !== "chunk") return;
     names.add(name);
+    for (const style of chunk.viteMetadata?.importedCss ?? []) names.add(style);
     chunk.imports.forEach(add);
   };
   for (const [name, part] of Object.entries(bundle)) {
     if (part.type === "chunk" && part.isEntry) add(name);
-    if (part.type === "asset" && /\.css$|latin-wght-normal.*woff2$/.test(name)) names.add(name);
+    if (part.type === "asset" && /latin-wght-normal.*woff2$/.test(name)) names.add(name);
   }
   return [...names];
 }

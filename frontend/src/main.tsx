@@ -3,7 +3,6 @@ import "./styles/tokens.css";
 import "./styles/page.css";
 import "./styles/controls.css";
 import "./styles/talk.css";
-import "./styles/markdown.css";
 import "./styles/history.css";
 
 import { StrictMode } from "react";

@@ -2,6 +2,8 @@
  * An agent's Markdown as elements of the page. No HTML is ever made of it: what is HTML in it is
  * shown as text, an address leads somewhere only if it is one of `SCHEMES`, and nothing is loaded.
  */
+import "../styles/markdown.css";
+
 import { Marked, type MarkedToken, type Token, type Tokens } from "marked";
 import { Fragment, type ReactNode, useMemo } from "react";
 import remend from "remend";
