@@ -24,7 +24,7 @@ export const cancel = "Cancel";
 export const close = "Close";
 export const copy = "Copy";
 export const copied = "Copied";
-export const notCopied = "Couldn't copy this. It's selected now: press Ctrl+C, or ⌘C on a Mac.";
+export const notCopied = (keys: string) => `Couldn't copy this. It's selected now: press ${keys}.`;
 export const dismiss = "Dismiss";
 export const done = "Done";
 export const reload = "Reload page";

@@ -26,7 +26,7 @@ const HAS_WORDS = /\p{L}/u;
 /** Something that begins like a sentence, outside of what is shown at once: a note, a complaint. */
 const SENTENCE = /^\p{Lu}\p{Ll}+(?=$|[\s…,.:;!?])/u;
 /** What begins like one, and is none: names of keys, and the title that the server gives. */
-const NO_SENTENCES = new Set(["Enter", "Escape", "Esc", "New Conversation"]);
+const NO_SENTENCES = new Set(["Control", "Ctrl", "Enter", "Escape", "Esc", "New Conversation"]);
 
 /** Where in a file texts stand that people read. */
 function found(source: string, name: string): string[] {

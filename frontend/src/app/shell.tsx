@@ -4,7 +4,6 @@ import { type ReactNode, useEffect, useState } from "react";
 import { Sidebar } from "../history/sidebar.tsx";
 import * as texts from "../texts.ts";
 import { Icon } from "../ui/icons.tsx";
-import { Shortcuts } from "../ui/shortcuts.tsx";
 import { StillTalking } from "../ui/still-talking.tsx";
 import { useApp } from "./context.ts";
 import { fetchPieces, later } from "./later.ts";
@@ -13,6 +12,7 @@ import { useShortcuts } from "./shortcuts.ts";
 import { useStore } from "./store.ts";
 import { useSidebar } from "./use-sidebar.ts";
 
+const Shortcuts = later(() => import("../ui/shortcuts.tsx"));
 const ToastRegion = later(() => import("../ui/toasts.tsx"));
 
 export function Shell({ children }: { children: ReactNode }) {

@@ -1,17 +1,7 @@
 /** Keys that work everywhere. */
 import { useEffect, useRef } from "react";
-import * as texts from "../texts.ts";
 import { useApp } from "./context.ts";
 import { newKey } from "./keys.ts";
-
-export const SHORTCUTS: readonly (readonly [keys: string, what: string])[] = [
-  ["Ctrl+Shift+O", texts.shortcutsNewChat],
-  ["Ctrl+K", texts.shortcutsSearch],
-  ["Ctrl+M", texts.shortcutsMute],
-  ["Enter", texts.shortcutsSend],
-  ["Esc", texts.shortcutsClose],
-  ["Ctrl+/", texts.shortcutsHelp],
-];
 
 interface Actions {
   search(): void;
@@ -44,6 +34,8 @@ export function useShortcuts(actions: Actions): void {
     };
     const pressed = (event: KeyboardEvent) => {
       if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
+      // A Mac puts its windows away with these.
+      if (event.metaKey && event.key.toLowerCase() === "m") return;
       const act = action(event);
       if (act === null) return;
       event.preventDefault();

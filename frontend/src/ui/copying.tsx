@@ -2,6 +2,7 @@
 import { type MouseEvent, type ReactNode, useState } from "react";
 
 import { useApp } from "../app/context.ts";
+import { shortcut } from "../app/system.ts";
 import * as texts from "../texts.ts";
 import { copied, select } from "./copy.ts";
 import { Icon } from "./icons.tsx";
@@ -26,7 +27,7 @@ export function Copying({ text, label, className, at, children }: Props) {
       setTimeout(() => setDone(false), SHOWN_MS);
     } else {
       select(at(currentTarget));
-      toasts.tell(texts.notCopied);
+      toasts.tell(texts.notCopied(shortcut("Ctrl+C")));
     }
   };
   return (

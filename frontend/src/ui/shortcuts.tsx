@@ -1,15 +1,24 @@
-import { SHORTCUTS } from "../app/shortcuts.ts";
+import { keysOf } from "../app/system.ts";
 import * as texts from "../texts.ts";
 import { Dialog } from "./dialog.tsx";
 
-export function Shortcuts({ onClose }: { onClose(): void }) {
+const SHORTCUTS = [
+  ["Ctrl+Shift+O", texts.shortcutsNewChat],
+  ["Ctrl+K", texts.shortcutsSearch],
+  ["Control+M", texts.shortcutsMute],
+  ["Enter", texts.shortcutsSend],
+  ["Esc", texts.shortcutsClose],
+  ["Ctrl+/", texts.shortcutsHelp],
+] as const;
+
+export default function Shortcuts({ onClose }: { onClose(): void }) {
   return (
     <Dialog title={texts.shortcutsTitle} onClose={onClose}>
       <dl className="shortcuts">
         {SHORTCUTS.map(([keys, what]) => (
           <div key={keys}>
             <dt>
-              {keys.split("+").map((key) => (
+              {keysOf(keys).map((key) => (
                 <kbd key={key}>{key}</kbd>
               ))}
             </dt>

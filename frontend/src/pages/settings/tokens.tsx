@@ -8,6 +8,7 @@ import {
   type TokenScope,
 } from "../../api/generated/graphql.ts";
 import { useApp } from "../../app/context.ts";
+import { shortcut } from "../../app/system.ts";
 import { problem } from "../../conversation/words.ts";
 import * as texts from "../../texts.ts";
 import { copied, select } from "../../ui/copy.ts";
@@ -176,7 +177,7 @@ function Secret({ secret, onClose }: { secret: string; onClose(): void }) {
       </output>
       {is === "refused" && (
         <p className="complaint" role="alert">
-          {texts.notCopied}
+          {texts.notCopied(shortcut("Ctrl+C"))}
         </p>
       )}
       <div className="dialog-ways">
