@@ -51,6 +51,7 @@ export const today = "Today";
 export const yesterday = "Yesterday";
 export const seconds = (seconds: number) => `${seconds} s`;
 export const minutes = (minutes: number) => `${minutes} min`;
+export const percent = (percent: number) => `${percent}%`;
 export const hours = (hours: number, minutes: number) => `${hours} h ${minutes} min`;
 
 /** The page for somebody who is not signed in. */
@@ -200,6 +201,8 @@ export const dockEnd = "End";
 export const dockMute = "Mute";
 export const dockRetryMicrophone = "Try the microphone again";
 export const dockChooseMicrophone = "Choose microphone";
+export const dockAgentVoice = "Agent's voice";
+export const dockVolume = "Volume of the agent's voice";
 export const dockType = "Type instead of speaking";
 export const dockSend = "Send";
 export const dockTooLong =

@@ -65,6 +65,7 @@ export class FakeContext extends EventTarget {
   close = vi.fn(async () => {
     this.state = "closed";
   });
+  currentTime = 0;
   createMediaStreamSource = () => ({ connect() {} });
 
   constructor() {
@@ -84,10 +85,23 @@ Object.defineProperty(FakeContext.prototype, "audioWorklet", { writable: true, v
 export class FakeNode {
   static readonly all: FakeNode[] = [];
   port = { postMessage: vi.fn(), onmessage: null as ((event: { data: unknown }) => void) | null };
-  connect = vi.fn();
+  connect = vi.fn((to: unknown) => to);
 
   constructor() {
     FakeNode.all.push(this);
+  }
+}
+
+/** What makes sound louder and softer, and what it was set to, one after the other. */
+export class FakeGain {
+  static readonly all: FakeGain[] = [];
+  readonly values: number[];
+  gain = { setTargetAtTime: (value: number) => void this.values.push(value) };
+  connect = vi.fn();
+
+  constructor(_: unknown, { gain }: { gain: number }) {
+    this.values = [gain];
+    FakeGain.all.push(this);
   }
 }
 
@@ -117,10 +131,12 @@ const mediaDevices = {
 
 /** Puts all of it in the browser's place; `vi.unstubAllGlobals` takes it away. */
 export function installed(): void {
-  for (const list of [FakeSocket.all, FakeContext.all, FakeNode.all, microphones]) list.length = 0;
+  for (const list of [FakeSocket.all, FakeContext.all, FakeNode.all, FakeGain.all, microphones])
+    list.length = 0;
   vi.stubGlobal("WebSocket", FakeSocket);
   vi.stubGlobal("AudioContext", FakeContext);
   vi.stubGlobal("AudioWorkletNode", FakeNode);
+  vi.stubGlobal("GainNode", FakeGain);
   vi.stubGlobal("window", { isSecureContext: true });
   vi.stubGlobal("navigator", { mediaDevices });
 }

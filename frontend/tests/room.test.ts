@@ -48,7 +48,13 @@ const microphone = () => ({ kind: "audio" }) as MediaStreamTrack;
 function scene() {
   const room = new FakeRoom();
   const heard: string[] = [];
-  const voices = { add: vi.fn(), remove: vi.fn(), unlock: vi.fn(), close: vi.fn() };
+  const voices = {
+    add: vi.fn(),
+    remove: vi.fn(),
+    unlock: vi.fn(),
+    setVolume: vi.fn(),
+    close: vi.fn(),
+  };
   const line = new RoomLine(room as unknown as Room, voices, {
     connected: () => heard.push("connected"),
     interrupted: () => heard.push("interrupted"),
@@ -215,7 +221,13 @@ describe("a line through a room", () => {
 });
 
 describe("a line whose program has to be fetched", () => {
-  const line = () => ({ send: vi.fn(), carry: vi.fn(), unlock: vi.fn(), close: vi.fn() });
+  const line = () => ({
+    send: vi.fn(),
+    carry: vi.fn(),
+    unlock: vi.fn(),
+    setVolume: vi.fn(),
+    close: vi.fn(),
+  });
 
   it("is given the microphone that there is then", async () => {
     const opened = line();

@@ -26,6 +26,7 @@ import { recall, remember } from "./storage.ts";
 import { Store } from "./store.ts";
 import { Toasts } from "./toasts.ts";
 import { UnsentLines } from "./unsent.ts";
+import { Voice } from "./voice.ts";
 
 export type Viewer = NonNullable<ViewerQuery["viewer"]>;
 
@@ -46,6 +47,7 @@ export class App {
   /** The microphone that was chosen; null is the system's choice. */
   readonly microphone = new Store<string | null>(recall("microphone"));
   readonly online: Online;
+  readonly voice = new Voice((gain) => this.sound.setVolume(gain));
   readonly presence = new Store<Presence>({ is: "loading" });
   #lastId: string | null = null;
   /** Counts questions about who is here: the end of an old login is told while a new one begins,
@@ -209,6 +211,7 @@ export class App {
     const before = this.presence.value;
     this.drafts.belongTo(viewer.id, this.#movesAlong);
     this.unsent.belongTo(viewer.id, this.#movesAlong);
+    this.voice.belongTo(viewer.id);
     this.presence.set({ is: "here", viewer });
     const isSame = before.is === "here" && before.viewer.id === viewer.id;
     if (!isSame) this.history.start();

@@ -3,7 +3,7 @@
 /** What is a matter of this tab alone: which session a reload joins again, and what was typed. */
 const BY_TAB = ["talking", "drafts", "unsent"] as const;
 
-export type Kept = "theme" | "microphone" | "sidebar" | (typeof BY_TAB)[number];
+export type Kept = "theme" | "microphone" | "sidebar" | "voice" | (typeof BY_TAB)[number];
 
 const area = (name: Kept): Storage =>
   BY_TAB.some((each) => each === name) ? sessionStorage : localStorage;

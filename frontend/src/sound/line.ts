@@ -19,6 +19,8 @@ export interface Line {
   carry(microphone: MediaStreamTrack | null): void;
   /** Called within a click, in case the browser wanted one before it lets the agent be heard. */
   unlock(): void;
+  /** How loud the agent is heard, from 0 to 1; for lines with a loudspeaker of their own. */
+  setVolume(volume: number): void;
   close(): void;
 }
 
@@ -32,11 +34,13 @@ export const RESTARTING = 1012;
 export function openLater(open: () => Promise<Line>, failed: () => void): Line {
   let line: Line | null = null;
   let microphone: MediaStreamTrack | null = null;
+  let volume = 1;
   let isClosed = false;
   open().then(
     (opened) => {
       if (isClosed) return opened.close();
       line = opened;
+      opened.setVolume(volume);
       opened.carry(microphone);
     },
     () => isClosed || failed(),
@@ -48,6 +52,10 @@ export function openLater(open: () => Promise<Line>, failed: () => void): Line {
       line?.carry(track);
     },
     unlock: () => line?.unlock(),
+    setVolume(wanted) {
+      volume = wanted;
+      line?.setVolume(wanted);
+    },
     close() {
       isClosed = true;
       line?.close();

@@ -32,7 +32,7 @@ export interface RoomListener extends LineListener {
 }
 
 /** What plays the agent; a test has none. */
-export type Playing = Pick<Voices, "add" | "remove" | "unlock" | "close">;
+export type Playing = Pick<Voices, "add" | "remove" | "unlock" | "setVolume" | "close">;
 
 /** How long LiveKit's client tries to go on by itself; then we join again, with a fresh token. */
 export const REPAIR_MS = 15_000;
@@ -150,6 +150,10 @@ export class RoomLine implements Line {
   unlock(): void {
     this.#voices.unlock();
     if (!this.#room.canPlaybackAudio) void this.#room.startAudio().catch(() => {});
+  }
+
+  setVolume(volume: number): void {
+    this.#voices.setVolume(volume);
   }
 
   close(): void {

@@ -39,6 +39,7 @@ export class Sound {
   #isMuted = false;
   #hearing: Hearing = "no";
   #deviceId: string | null = null;
+  #volume = 1;
 
   constructor(listener: SoundListener) {
     this.#listener = listener;
@@ -55,6 +56,13 @@ export class Sound {
   unlock(): void {
     this.#speaker.unlock();
     this.#line?.unlock();
+  }
+
+  /** How loud the agent is heard, from 0 to 1; what counts as played does not depend on it. */
+  setVolume(volume: number): void {
+    this.#volume = volume;
+    this.#speaker.setVolume(volume);
+    this.#line?.setVolume(volume);
   }
 
   /** Whether what the microphone hears is for the agent. "later" waits for "now", which sends it,
@@ -77,6 +85,7 @@ export class Sound {
     this.#line = this.#isPlayedElsewhere
       ? this.#openRoom(connection, listener)
       : this.#openLocal(lineUrl(connection, origin), connection.token, listener);
+    this.#line.setVolume(this.#volume);
     this.#line.carry(this.#microphone?.track ?? null);
   }
 
@@ -177,7 +186,7 @@ export class Sound {
       { waiting: this.#held, reportsPlayed: () => speaker.isReady },
     );
     this.#link = link;
-    return { send: link.send, carry() {}, unlock() {}, close: link.close };
+    return { send: link.send, carry() {}, unlock() {}, setVolume() {}, close: link.close };
   }
 
   /** LiveKit's client is as large as the rest of the page: who does not need it never gets it. */

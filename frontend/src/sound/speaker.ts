@@ -8,6 +8,8 @@ const RATE = 24_000;
 /** 5 s: what would begin later than that is no answer any more. */
 const MOST_WAITING = 5 * 2 * RATE;
 const LONGEST_PAUSE_MS = 10_000;
+/** A jump of the volume would be heard as a click. */
+const FADE_S = 0.015;
 
 export interface SpeakerListener {
   played(id: string, samples: number): void;
@@ -27,6 +29,8 @@ export class Speaker {
   readonly #reported = new Map<string, number>();
   #context: AudioContext | null = null;
   #node: AudioWorkletNode | null = null;
+  #gain: GainNode | null = null;
+  #volume = 1;
   #waiting: ToPlayback[] = [];
   #waitingBytes = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -55,6 +59,12 @@ export class Speaker {
     else this.#open();
   }
 
+  /** How loud it is, from 0 to 1. It plays in any case, and says what was played. */
+  setVolume(volume: number): void {
+    this.#volume = volume;
+    if (this.#context) this.#gain?.gain.setTargetAtTime(volume, this.#context.currentTime, FADE_S);
+  }
+
   send(message: ToPlayback): void {
     if (message.do === "reset") this.#reset();
     if (this.#node === null) this.#wait(message);
@@ -74,7 +84,8 @@ export class Speaker {
     await context.audioWorklet.addModule(worklet);
     const node = new AudioWorkletNode(context, "playback", { numberOfInputs: 0 });
     node.port.onmessage = ({ data }: MessageEvent<Report>) => this.#take(data);
-    node.connect(context.destination);
+    this.#gain = new GainNode(context, { gain: this.#volume });
+    node.connect(this.#gain).connect(context.destination);
     this.#node = node;
     this.#tries = 0;
     for (const message of this.#takeWaiting()) this.send(message);

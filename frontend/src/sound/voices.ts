@@ -13,6 +13,7 @@ export class Voices {
   readonly #analyser = this.#context.createAnalyser();
   readonly #samples = new Float32Array(this.#analyser.fftSize);
   readonly #timer: ReturnType<typeof setInterval>;
+  #volume = 1;
 
   constructor(tell: (level: number) => void) {
     this.#tell = tell;
@@ -22,7 +23,11 @@ export class Voices {
 
   add(track: RemoteTrack): void {
     // Chromium hands sound to an analyser only while an element plays it.
-    document.body.append(track.attach());
+    const element = track.attach();
+    this.#adjust(element);
+    // LiveKit's client takes `muted` away whenever it starts to play.
+    element.addEventListener("volumechange", () => this.#adjust(element));
+    document.body.append(element);
     const source = this.#context.createMediaStreamSource(new MediaStream([track.mediaStreamTrack]));
     source.connect(this.#analyser);
     this.#sources.set(track, source);
@@ -33,6 +38,19 @@ export class Voices {
     this.#sources.get(track)?.disconnect();
     this.#sources.delete(track);
   }
+
+  /** What is measured is the voice as it comes, however loud it is heard. */
+  setVolume(volume: number): void {
+    this.#volume = volume;
+    for (const track of this.#sources.keys()) track.attachedElements.forEach(this.#adjust);
+  }
+
+  /** Some systems leave the volume to the person's keys, and take `muted` alone. */
+  readonly #adjust = (element: HTMLMediaElement): void => {
+    const isMuted = this.#volume === 0;
+    if (element.volume !== this.#volume) element.volume = this.#volume;
+    if (element.muted !== isMuted) element.muted = isMuted;
+  };
 
   unlock(): void {
     void this.#context.resume();

@@ -14,6 +14,11 @@ import { Icon, type IconName } from "./icons.tsx";
 import { OwnVoice, Voice } from "./levels.tsx";
 import { End, NewChat } from "./new-chat.tsx";
 
+const AgentVolume = later(
+  () => import("./agent-volume.tsx"),
+  // Its place, so that nothing moves when it comes.
+  () => <span className="icon-button" />,
+);
 const MicrophoneMenu = later(() => import("./microphone-menu.tsx"));
 
 export function Dock() {
@@ -134,6 +139,7 @@ function Talking({ state }: { state: Conversation }) {
       )}
       <MicrophoneButton state={state} />
       {state.microphone.is === "on" && <MicrophoneMenu />}
+      <AgentVolume />
       <textarea
         ref={field}
         className="field"
