@@ -100,7 +100,12 @@ describe("the volume", () => {
 
 describe("the loudspeaker of this page", () => {
   const playing = async () => {
-    const sound = new Sound({ microphoneOn() {}, microphoneFailed() {}, silenced() {} });
+    const sound = new Sound({
+      microphoneAsked() {},
+      microphoneOn() {},
+      microphoneFailed() {},
+      silenced() {},
+    });
     const listener = { connected() {}, interrupted() {}, lost() {} };
     sound.setVolume(0.5);
     sound.openLine(connection("token"), "http://voxql", listener);
