@@ -7,7 +7,6 @@ import "./styles/history.css";
 
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { BrowserRouter } from "react-router";
 
 import { App } from "./app/app.ts";
 import { BASE } from "./app/base.ts";
@@ -24,9 +23,7 @@ createRoot(root).render(
   <StrictMode>
     <Boundary onBroken={() => app.silence()}>
       <AppContext value={app}>
-        <BrowserRouter basename={BASE || "/"}>
-          <Pages />
-        </BrowserRouter>
+        <Pages />
       </AppContext>
     </Boundary>
   </StrictMode>,

@@ -1,5 +1,4 @@
 /** What lives as long as the page: the connection, the conversation, the history, and who is here. */
-import type { NavigateFunction } from "react-router";
 import { type Api, createApi, failureOf } from "../api/client.ts";
 import type { Failure } from "../api/failure.ts";
 import {
@@ -22,6 +21,7 @@ import * as texts from "../texts.ts";
 import { isAt } from "./base.ts";
 import { Drafts } from "./drafts.ts";
 import { Online, reaches } from "./online.ts";
+import type { NavigateFunction } from "./router.tsx";
 import { recall, remember } from "./storage.ts";
 import { Store } from "./store.ts";
 import { Toasts } from "./toasts.ts";

@@ -1,6 +1,5 @@
 /** Which page an address shows, and to whom. */
 import { useEffect } from "react";
-import { Route, Routes, useLocation, useNavigate } from "react-router";
 import { problem } from "../conversation/words.ts";
 import { NotFound } from "../pages/not-found.tsx";
 import { SessionPage } from "../pages/session.tsx";
@@ -12,6 +11,7 @@ import { Head } from "../ui/head.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
 import { useApp } from "./context.ts";
 import { later } from "./later.ts";
+import { navigate, useLocation } from "./router.tsx";
 import { Shell } from "./shell.tsx";
 import { useStore } from "./store.ts";
 
@@ -37,15 +37,23 @@ function Missing() {
   );
 }
 
+function Page({ pathname }: { pathname: string }) {
+  // A slash at the end makes no other page.
+  const [page, id, ...more] = pathname.replace(/\/$/, "").slice(1).split("/");
+  if (!page) return <Talk />;
+  if (page === "c" && id && more.length === 0) return <SessionPage id={id} />;
+  if (page === "settings" && id === undefined) return <Settings />;
+  return <NotFound />;
+}
+
 export function Pages() {
   const app = useApp();
   const presence = useStore(app.presence);
-  const navigate = useNavigate();
   const { pathname } = useLocation();
   useLanding(`${presence.is} ${pathname}`, presence.is === "loading");
   useEffect(() => {
     app.navigate = navigate;
-  }, [app, navigate]);
+  }, [app]);
 
   return (
     <>
@@ -62,12 +70,7 @@ export function Pages() {
       {presence.is === "away" && <Welcome wasHere={presence.wasHere} />}
       {presence.is === "here" && (
         <Shell>
-          <Routes>
-            <Route path="/" element={<Talk />} />
-            <Route path="/c/:id" element={<SessionPage />} />
-            <Route path="/settings" element={<Settings />} />
-            <Route path="*" element={<NotFound />} />
-          </Routes>
+          <Page pathname={pathname} />
         </Shell>
       )}
     </>

@@ -1,10 +1,10 @@
 /** One conversation in the list: open, rename in place, delete. */
 import { type FormEvent, useRef, useState } from "react";
-import { NavLink } from "react-router";
 
 import { failureOf } from "../api/client.ts";
 import { isAt } from "../app/base.ts";
 import { useApp } from "../app/context.ts";
+import { NavLink } from "../app/router.tsx";
 import { isBusy } from "../conversation/state.ts";
 import { nameOf, problem } from "../conversation/words.ts";
 import * as texts from "../texts.ts";

@@ -1,9 +1,9 @@
 /** The history, at the side: search, days, conversations. */
 import { type ReactNode, useEffect, useRef } from "react";
-import { Link } from "react-router";
 
 import type { Failure } from "../api/failure.ts";
 import { useApp, useConversationPart, useHistory, useViewer } from "../app/context.ts";
+import { Link } from "../app/router.tsx";
 import { isRunning } from "../conversation/state.ts";
 import { problem } from "../conversation/words.ts";
 import * as texts from "../texts.ts";

@@ -1,4 +1,4 @@
-import { Link } from "react-router";
+import { Link } from "../app/router.tsx";
 import * as texts from "../texts.ts";
 import { Head } from "../ui/head.tsx";
 import { NewChat } from "../ui/new-chat.tsx";

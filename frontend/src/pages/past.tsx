@@ -1,9 +1,9 @@
 /** A conversation of the past, with every word in order; or why it can't be shown. */
 import { useEffect, useMemo } from "react";
-import { Link } from "react-router";
 
 import type { Failure } from "../api/failure.ts";
 import { useApp, useHistory } from "../app/context.ts";
+import { Link } from "../app/router.tsx";
 import { recall } from "../app/storage.ts";
 import { useStore } from "../app/store.ts";
 import { isOver, isRunning, newest, type Session } from "../conversation/state.ts";

@@ -1,6 +1,4 @@
 /** One conversation: the one that runs on this page, or one of the past. */
-import { useParams } from "react-router";
-
 import { useApp, useConversation, useHistory } from "../app/context.ts";
 import { type Conversation, isRunning, isSpoken, newest } from "../conversation/state.ts";
 import { nothingYet } from "../conversation/words.ts";
@@ -12,8 +10,7 @@ import { clock } from "../ui/time.ts";
 import { Transcript } from "../ui/transcript.tsx";
 import { Past, PastDetail } from "./past.tsx";
 
-export function SessionPage() {
-  const { id = "" } = useParams();
+export function SessionPage({ id }: { id: string }) {
   const { history } = useApp();
   const state = useConversation();
   useHistory();

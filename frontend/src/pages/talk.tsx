@@ -1,8 +1,7 @@
 /** Nothing was said yet: one button. */
-import { Navigate } from "react-router";
-
 import { useApp, useConversation, useViewer } from "../app/context.ts";
 import { newKey } from "../app/keys.ts";
+import { Navigate } from "../app/router.tsx";
 import { isBusy, isRunning } from "../conversation/state.ts";
 import * as texts from "../texts.ts";
 import { Head } from "../ui/head.tsx";
@@ -13,8 +12,7 @@ export function Talk() {
   const { driver, sound } = useApp();
   const state = useConversation();
   const viewer = useViewer();
-  if (state.session !== null && isRunning(state))
-    return <Navigate to={`/c/${state.session.id}`} replace />;
+  if (state.session !== null && isRunning(state)) return <Navigate to={`/c/${state.session.id}`} />;
 
   const isStarting = isBusy(state);
   const start = () => {

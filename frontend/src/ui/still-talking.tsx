@@ -1,8 +1,8 @@
 /** On every page but the conversation's own: that it goes on, and what can be done about it. */
 import { useRef } from "react";
-import { Link, useLocation } from "react-router";
 
 import { useConversation } from "../app/context.ts";
+import { Link, useLocation } from "../app/router.tsx";
 import { type Conversation, isRunning } from "../conversation/state.ts";
 import { stillTalking } from "../conversation/words.ts";
 import * as texts from "../texts.ts";

@@ -1,0 +1,86 @@
+/** Which page is shown: addresses under the base path, links to them, and how to go there.
+ *
+ * Four pages need no more than the browser's history; react-router was 9 kB of the first load.
+ */
+import { type ComponentProps, type MouseEvent, useLayoutEffect, useSyncExternalStore } from "react";
+
+import { BASE } from "./base.ts";
+import { newKey } from "./keys.ts";
+
+export interface Place {
+  /** Below the base path; begins with a slash. */
+  pathname: string;
+  search: string;
+  /** Another one for each time that somebody goes somewhere, also to where they are. */
+  key: string;
+}
+
+/** An address below the base path, or only another query of the same page. */
+export type To = string | { search: string };
+
+const watchers = new Set<() => void>();
+let place: Place | null = null;
+
+function read(): Place {
+  const pathname = location.pathname.slice(BASE.length) || "/";
+  return { pathname, search: location.search, key: history.state?.key ?? "" };
+}
+
+function moved(): void {
+  place = read();
+  for (const watcher of watchers) watcher();
+}
+
+function watch(watcher: () => void): () => void {
+  if (watchers.size === 0) addEventListener("popstate", moved);
+  watchers.add(watcher);
+  return () => {
+    watchers.delete(watcher);
+    if (watchers.size === 0) removeEventListener("popstate", moved);
+  };
+}
+
+function here(): Place {
+  place ??= read();
+  return place;
+}
+
+/** Goes to a page; `replace` puts it in the place of this one in the history. */
+export function navigate(to: To, { replace = false } = {}): void {
+  const address = BASE + (typeof to === "string" ? to : here().pathname + to.search);
+  const state = { key: newKey() };
+  if (replace) history.replaceState(state, "", address);
+  else history.pushState(state, "", address);
+  moved();
+}
+
+export type NavigateFunction = typeof navigate;
+
+export const useNavigate = (): NavigateFunction => navigate;
+
+export const useLocation = (): Place => useSyncExternalStore(watch, here);
+
+export function Link({ to, onClick, ...rest }: ComponentProps<"a"> & { to: string }) {
+  const follow = (event: MouseEvent<HTMLAnchorElement>) => {
+    onClick?.(event);
+    const isForBrowser = event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
+    if (event.defaultPrevented || event.button !== 0 || isForBrowser) return;
+    event.preventDefault();
+    const { pathname, search } = here();
+    navigate(to, { replace: pathname + search === to });
+  };
+  return <a {...rest} href={BASE + to} onClick={follow} />;
+}
+
+/** A link that says when it leads to the page that is shown. */
+export function NavLink(props: ComponentProps<typeof Link>) {
+  const { pathname } = useLocation();
+  const isHere = props.to.split("?")[0] === pathname;
+  return <Link {...props} aria-current={isHere ? "page" : undefined} />;
+}
+
+/** Goes elsewhere instead of showing something. */
+export function Navigate({ to }: { to: string }) {
+  useLayoutEffect(() => navigate(to, { replace: true }), [to]);
+  return null;
+}
