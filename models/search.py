@@ -156,6 +156,12 @@ async def best_matches(
     return await asyncio.to_thread(_with_snippets, ordered, search.words)
 
 
+async def marked(texts: Sequence[str], words: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return whole texts as HTML, with each of the words marked."""
+    # Beside the event loop, as above.
+    return await asyncio.to_thread(lambda: [marked_text(text, words) for text in texts])
+
+
 def _with_snippets(
     utterances: Iterable[Utterance], words: Sequence[tuple[str, ...]]
 ) -> dict[str, Found]:
@@ -177,11 +183,7 @@ def snippet_of(text: str, words: Sequence[tuple[str, ...]]) -> str:
     """
     found = tokens(text)
     # Twice as many as are tried, so that all of them are marked around the last that is.
-    spans = sorted(islice(_spans(found, words), 2 * PLACES))
-    if not spans:
-        # The index has found the two parts of such a word apart: see `_query`.
-        rests = [word[1:] for word in words if _is_one(word[0]) and word[1:]]
-        spans = sorted(islice(_spans(found, rests), 2 * PLACES))
+    spans = _places(found, words, 2 * PLACES)
     begin, end = _window(found, spans)
     start = 0 if begin == 0 else found[begin].start
     stop = len(text) if end >= len(found) else found[end - 1].end
@@ -190,13 +192,36 @@ def snippet_of(text: str, words: Sequence[tuple[str, ...]]) -> str:
         start = max(start, min(first - SNIPPET_LEAD, stop - SNIPPET_LENGTH))
         stop = min(stop, start + SNIPPET_LENGTH)
     shown = [(max(a, start), min(b, stop)) for a, b in _joined(spans) if a < stop and b > start]
-    parts, at = ["" if start == 0 else "…"], start
+    snippet = _html(text, start, stop, shown)
+    return f"{'' if start == 0 else '…'}{snippet}{'' if stop == len(text) else '…'}"
+
+
+def marked_text(text: str, words: Sequence[tuple[str, ...]]) -> str:
+    """Return a whole text as HTML, with each of the words marked."""
+    return _html(text, 0, len(text), _joined(_places(tokens(text), words)))
+
+
+def _html(text: str, start: int, stop: int, shown: Iterable[tuple[int, int]]) -> str:
+    """Return a part of a text, escaped, with marks around these places in it."""
+    parts, at = list[str](), start
     for a, b in shown:
         parts += [html.escape(text[at:a], quote=False), MARK[0]]
         parts += [html.escape(text[a:b], quote=False), MARK[1]]
         at = b
-    parts += [html.escape(text[at:stop], quote=False), "" if stop == len(text) else "…"]
+    parts.append(html.escape(text[at:stop], quote=False))
     return "".join(parts)
+
+
+def _places(
+    found: Sequence[Token], words: Sequence[tuple[str, ...]], most: int | None = None
+) -> list[tuple[int, int]]:
+    """Return the first places in a text where the words are, in order."""
+    spans = sorted(islice(_spans(found, words), most))
+    if spans:
+        return spans
+    # The index has found the two parts of such a word apart: see `_query`.
+    rests = [word[1:] for word in words if _is_one(word[0]) and word[1:]]
+    return sorted(islice(_spans(found, rests), most))
 
 
 def _window(found: Sequence[Token], spans: Sequence[tuple[int, int]]) -> tuple[int, int]:

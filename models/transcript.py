@@ -6,10 +6,16 @@ from typing import Final
 
 from models.bulk import hydrated
 from models.database import Connection
+from models.search import Search
 from models.utterance import Utterance
 
 _PAGE: Final = """
 SELECT * FROM utterances WHERE {where} {finality} ORDER BY sort_key {way} LIMIT ?"""
+# The plus keeps SQLite from reading the rows of all matches, instead of the session's along its
+# index, until the page is full.
+_MATCHING: Final = """+number IN (
+    SELECT rowid FROM utterance_search WHERE utterance_search MATCH ?)"""
+_COUNT_MATCHING: Final = "SELECT count(*) AS number FROM utterances WHERE {where} {finality}"
 _BY_NUMBER: Final = "SELECT * FROM utterances WHERE number IN ({marks})"
 
 # One of these for each session, joined by UNION ALL: each stops at its limit along the index
@@ -43,6 +49,8 @@ class TranscriptQuery:
 
     session_id: str
     is_final: bool | None = None
+    search: Search | None = None
+    """Only those with at least one of its words."""
 
     async def page(
         self,
@@ -54,7 +62,7 @@ class TranscriptQuery:
         backward: bool = False,
     ) -> list[Utterance]:
         """Read the first `limit` between two sort keys, or the last ones, in order."""
-        terms, values = ["session_id = ?"], list[object]([self.session_id])
+        terms, values = self._terms()
         if after is not None:
             terms.append("sort_key > ?")
             values.append(after)
@@ -72,8 +80,24 @@ class TranscriptQuery:
 
     async def count(self, conn: Connection) -> int:
         """Count the utterances on all pages."""
+        if self.search is not None:
+            terms, values = self._terms()
+            count = _COUNT_MATCHING.format(
+                where=" AND ".join(terms), finality=_finality(self.is_final)
+            )
+            [row] = await conn.execute_query_dict(count, values)
+            return int(row["number"])
         counts = await counts_of_many(conn, [self.session_id], self.is_final)
         return counts[self.session_id]
+
+    def _terms(self) -> tuple[list[str], list[object]]:
+        """Return what has to hold, and its values."""
+        terms, values = ["session_id = ?"], list[object]([self.session_id])
+        if self.search is not None:
+            found = self.search.words
+            terms.append(_MATCHING if found else "false")
+            values += [self.search.any] if found else []
+        return terms, values
 
 
 async def pages_of_many(

@@ -1,6 +1,6 @@
 """What was said: the viewer's conversations, and the utterances of one."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,6 +20,7 @@ from resolvers import limits
 from resolvers.access import own, require
 from resolvers.backend import Backend
 from resolvers.pages import Cursors, Once, Page, Slice, sliced
+from resolvers.records import UtteranceState
 from resolvers.viewer import TokenScope, Viewer
 
 SESSIONS_PAGE: Final = 100
@@ -27,6 +28,8 @@ SESSIONS_DEFAULT: Final = 20
 UTTERANCES_PAGE: Final = 500
 PAGE_TEXT: Final = 2 * 1024 * 1024
 """Characters of the texts in a page, which is shorter than asked for where they are longer."""
+MARKED_TEXT: Final = search.SNIPPET_TEXT
+"""The same for a page that is searched: its texts are looked through again for what to mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,14 @@ class SessionFilter:
     created_from: datetime | None = None
     created_before: datetime | None = None
     """Half-open: from <= t < before."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingUtterances(Slice[Utterance]):
+    """A page of the utterances that a search found in one conversation."""
+
+    marked: Callable[[], Awaitable[list[str]]]
+    """Returns their texts as HTML, in the order of `items`, with what was found marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +114,41 @@ async def session_utterances(
     session: Session,
     page: Page,
     is_final: bool | None = None,
+    words: str | None = None,
 ) -> Slice[Utterance]:
-    """Return a page of one conversation, in its order; from its end with `last`."""
-    session = own(require(viewer, TokenScope.SESSIONS_READ), session)
+    """Return a page of one conversation, in its order; from its end with `last`.
+
+    With `words`, only the utterances in which a search for any of them finds something; blank is no
+    search. The cursors are the same with and without, so that the lines around a match can be read.
+    """
+    viewer = require(viewer, TokenScope.SESSIONS_READ)
+    session = own(viewer, session)
     size = page.size(UTTERANCES_PAGE, UTTERANCES_PAGE)
     cursors = _utterance_cursors(session.id, is_final)
-    query = TranscriptQuery(session.id, is_final)
+    wanted = search.parse(words or "", viewer.user_id)
+    query = TranscriptQuery(session.id, is_final, wanted)
     after = cursors.sort_key(page.after, "after")
     before = cursors.sort_key(page.before, "before")
     rows = await query.page(reader(), after, before, size + 1, backward=page.is_backward)
-    size = _fitting(rows, size, backward=page.is_backward)
-    return sliced(rows, size, page, partial(_cursor, cursors), lambda: query.count(reader()))
+    text = PAGE_TEXT if wanted is None else MARKED_TEXT
+    size = _fitting(rows, size, text, backward=page.is_backward)
+    found = sliced(rows, size, page, partial(_cursor, cursors), lambda: query.count(reader()))
+    if wanted is None:
+        return found
+    texts = [utterance.text for utterance in found.items]
+    return MatchingUtterances(
+        found.items,
+        found.cursors,
+        found.has_next,
+        found.has_previous,
+        found.count,
+        partial(search.marked, texts, wanted.words),
+    )
+
+
+def utterance_cursor(utterance: Utterance | UtteranceState) -> str:
+    """Return the place of an utterance in its session's `utterances`, final and other."""
+    return _cursor(_utterance_cursors(utterance.session_id, None), utterance)
 
 
 async def session_utterances_of_many(
@@ -145,7 +180,7 @@ async def session_utterances_of_many(
     return [
         sliced(
             found[id_],
-            _fitting(found[id_], size, backward=page.is_backward),
+            _fitting(found[id_], size, PAGE_TEXT, backward=page.is_backward),
             page,
             partial(_cursor, _utterance_cursors(id_, is_final)),
             partial(_count_of, counts, id_),
@@ -162,15 +197,15 @@ def _utterance_cursors(session_id: str, is_final: bool | None) -> Cursors:
     return Cursors("utterances", session_id, is_final)
 
 
-def _fitting(rows: Sequence[Utterance], size: int, *, backward: bool) -> int:
-    """Return how many of these one page may hold; one at least, whatever its length."""
+def _fitting(rows: Sequence[Utterance], size: int, text: int, *, backward: bool) -> int:
+    """Return how many of these one page may hold with so much text; one at least."""
     length = 0
     for count, row in enumerate(reversed(rows) if backward else rows):
         length += len(row.text)
-        if length > PAGE_TEXT and count > 0:
+        if length > text and count > 0:
             return min(size, count)
     return size
 
 
-def _cursor(cursors: Cursors, utterance: Utterance) -> str:
+def _cursor(cursors: Cursors, utterance: Utterance | UtteranceState) -> str:
     return cursors.encode((utterance.sort_key, utterance.id))

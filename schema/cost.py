@@ -43,7 +43,7 @@ from resolvers.nodes import NODES
 from resolvers.streams import PAGE
 
 MAX_COST: Final = 12_000
-"""A page of 500 utterances with all of their fields costs 10,000."""
+"""A page of 500 utterances with all of their fields costs 10,500."""
 REQUEST: Final = 100
 """Reading, checking and answering a request, whatever it asks for."""
 READ: Final = 100
@@ -255,7 +255,8 @@ class _Reader:
 
     def _searches(self, node: FieldNode) -> "int | Size":
         """Return 1 where a page is searched, else 0."""
-        given = next((a.value for a in node.arguments or () if a.name.value == "filter"), None)
+        names = ("filter", "search")
+        given = next((a.value for a in node.arguments or () if a.name.value in names), None)
         if isinstance(given, ObjectValueNode):
             given = next((f.value for f in given.fields if f.name.value == "search"), None)
         if not isinstance(given, VariableNode):

@@ -40,12 +40,12 @@ class Loaders:
         return [found.get(id_) or NotFound("This session has been deleted.") for id_ in ids]
 
     async def utterances(
-        self, session: models.Session, page: Page, is_final: bool | None
+        self, session: models.Session, page: Page, is_final: bool | None, search: str | None
     ) -> Slice[models.Utterance]:
         """Return a page of a session's utterances, read together with those of its neighbours."""
-        if page.after is not None or page.before is not None:
+        if page.after is not None or page.before is not None or search is not None:
             return await history.session_utterances(
-                self._backend, self._viewer, session, page, is_final
+                self._backend, self._viewer, session, page, is_final, search
             )
         loader = self._pages.get((page, is_final))
         if loader is None:

@@ -21,6 +21,14 @@ IsFinal = Annotated[
     bool | None, strawberry.argument(description="Only those that are settled, or only the others.")
 ]
 
+Search = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Only those with any of these words or beginnings of words, as in the search "
+        "of the history; what may still change is not found. The cursors are the same as without."
+    ),
+]
+
 
 @strawberry.type(description="Why the agent is not there, in words for the person.")
 class AgentFailure:
@@ -104,9 +112,10 @@ class Session(Node):
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
         is_final: IsFinal = strawberry.UNSET,
+        search: Search = strawberry.UNSET,
     ) -> Slice[models.Utterance]:
         page = Page(given(first), given(after), given(last), given(before))
-        return await info.context.loaders.utterances(root, page, given(is_final))
+        return await info.context.loaders.utterances(root, page, given(is_final), given(search))
 
     @classmethod
     def is_type_of(cls, obj: object, info: Any) -> bool:

@@ -16,7 +16,7 @@ from resolvers.refusals import BadUserInput
 
 MAX_TEXT: Final = 4 * 1024 * 1024
 """Characters of utterances in one response; JSON may make several bytes of each."""
-TEXTS: Final = {"Utterance": "text", "SearchMatch": "snippet"}
+TEXTS: Final = {"Utterance": "text", "UtteranceEdge": "marked", "SearchMatch": "snippet"}
 """Types that hold text of any length, and the field that does."""
 
 
@@ -27,17 +27,19 @@ class TextBudget:
         self._length = 0
         self._selected: dict[tuple[int, str], int] = {}
 
-    def add(self, text: str, field: str, info: GraphQLResolveInfo[Any]) -> None:
+    def add(self, text: str | None, field: str, info: GraphQLResolveInfo[Any]) -> None:
         """Count an object's text as often as the operation selects it.
 
         Args:
-            text: of the object.
+            text: of the object, if it has any.
             field: that holds the text.
             info: of the field whose value the object is.
 
         Raises:
             BadUserInput: the response would hold too much.
         """
+        if text is None:
+            return
         if info.parent_type.name == "MessageConflict":
             return  # Limited in `SaveSessionPayload`: what was saved can't be refused any more.
         key = id(info.field_nodes[0]), field

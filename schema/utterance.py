@@ -1,11 +1,14 @@
 """What was said or typed."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 import strawberry
 
 import models
+from resolvers import history
+from resolvers.pages import Slice
 from resolvers.records import UtteranceState
 from schema import pages
 from schema.context import Info
@@ -58,6 +61,14 @@ class Utterance(Node):
     )
     ended_at: datetime | None = strawberry.field(description="When it was over; null until then.")
 
+    @strawberry.field(
+        description="Its place in its session's `utterances` (without `isFinal`): pass it there as "
+        "`after` or `before` to read what was said around it."
+    )
+    @staticmethod
+    def cursor(root: strawberry.Parent[models.Utterance | UtteranceState]) -> str:
+        return history.utterance_cursor(root)
+
     # Lazily, for the two types name each other.
     @strawberry.field(
         graphql_type=Annotated["Session", strawberry.lazy("schema.session")],  # noqa: F821
@@ -78,11 +89,33 @@ class Utterance(Node):
 class UtteranceEdge:
     cursor: str = strawberry.field(description=CURSOR)
     node: Utterance = strawberry.field(description="The utterance.")
+    marked: str | None = words(
+        description="The text as HTML, escaped as in a `snippet` and not cut, with "
+        "`<mark>…</mark>` around what `search` found; null without a search."
+    )
+
+
+async def _edges(root: strawberry.Parent[Slice[models.Utterance]]) -> Any:
+    """Return the items, each with its cursor, and marked if they were searched."""
+    marked: list[str] | list[None] = [None] * len(root.items)
+    if isinstance(root, history.MatchingUtterances):
+        marked = await root.marked()
+    found = zip(root.cursors, root.items, marked, strict=True)
+    return [MarkedEdge(*each) for each in found]
 
 
 @strawberry.type(description="A page of utterances, in the order they were said.")
 class UtteranceConnection:
-    edges: list[UtteranceEdge] = strawberry.field(resolver=pages.edges, description=EDGES)
+    edges: list[UtteranceEdge] = strawberry.field(resolver=_edges, description=EDGES)
     nodes: list[Utterance] = strawberry.field(resolver=pages.nodes, description=NODES)
     page_info: PageInfo = strawberry.field(resolver=pages.page_info, description=PAGE_INFO)
     total_count: int = strawberry.field(resolver=pages.total_count, description=pages.TOTAL_COUNT)
+
+
+@dataclass(slots=True)
+class MarkedEdge:
+    """An utterance, its place, and its text as HTML where it was searched."""
+
+    cursor: str
+    node: models.Utterance
+    marked: str | None

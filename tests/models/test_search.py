@@ -430,3 +430,23 @@ async def test_everybody_finds_only_their_own(user: User) -> None:
     for term in (*query.each, query.any):
         rows = await reader().execute_query_dict(search.MATCHING_SESSIONS, [term])
         assert [row["session_id"] for row in rows] == [mine.id]
+
+
+def test_a_whole_text_is_marked_at_every_place() -> None:
+    """In any script, without a cut, and what looks like HTML in it is escaped."""
+    cases = {
+        ("tea", "Tea & <b>teapots</b>"): "<mark>Tea</mark> &amp; &lt;b&gt;<mark>teapots</mark>"
+        "&lt;/b&gt;",
+        ("café", "CAFE\u0301 or cafe"): "<mark>CAFE\u0301</mark> or <mark>cafe</mark>",
+        ("京都", "今日は東京都です"): "今日は東<mark>京都</mark>です",
+        ("سلام", "قال: سَلَام"): "قال: <mark>سَلَام</mark>",
+        ("שלום", "אמר שָׁלוֹם"): "אמר <mark>שָׁלוֹם</mark>",
+        ("tea", "coffee"): "coffee",
+    }
+    for (words, text), marked in cases.items():
+        wanted = search.parse(words, "usr_x")
+        assert wanted is not None
+        assert search.marked_text(text, wanted.words) == marked
+    wanted = search.parse("a", "usr_x")
+    assert wanted is not None
+    assert search.marked_text("a " * 3_000, wanted.words).count("<mark>") == 3_000

@@ -9,10 +9,12 @@ from models.database import reader, transact
 from resolvers import history
 from resolvers.backend import Backend
 from resolvers.history import (
+    MatchingUtterances,
     SessionFilter,
     session_history,
     session_utterances,
     session_utterances_of_many,
+    utterance_cursor,
 )
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, Unauthenticated
@@ -250,6 +252,66 @@ async def test_only_final_or_only_interim_utterances(backend: Backend, ada: View
     assert (await both.count(), await final.count(), await other.count()) == (2, 1, 1)
     async with refused(BadUserInput, ["after"]):
         await session_utterances(backend, ada, session, Page(after=final.cursors[0]))
+
+
+async def test_the_lines_that_a_search_finds_in_a_transcript(
+    backend: Backend, ada: Viewer, bob: Viewer
+) -> None:
+    """Those with any of its words, in order, paged and counted as if there were no others."""
+    session = await _add(
+        ada, "Green tea?", "Coffee.", "Teapots & cups", "Yes.", "The green ones", "Tea."
+    )
+    await _add(ada, "Tea in another conversation")
+    await _add(bob, "Tea of somebody else")
+
+    async def found(page: Page, words: str | None = "GREEN tea") -> list[str]:
+        slice_ = await session_utterances(backend, ada, session, page, words=words)
+        return [utterance.text for utterance in slice_.items]
+
+    page = await session_utterances(backend, ada, session, Page(), words="GREEN tea")
+    assert isinstance(page, MatchingUtterances)
+    assert await page.marked() == [
+        "<mark>Green</mark> <mark>tea</mark>?",
+        "<mark>Teapots</mark> &amp; cups",
+        "The <mark>green</mark> ones",
+        "<mark>Tea</mark>.",
+    ]
+    assert (await page.count(), page.has_next) == (4, False)
+    first = await session_utterances(backend, ada, session, Page(first=1), words="GREEN tea")
+    assert (first.has_next, await first.count()) == (True, 4)
+    assert await found(Page(first=1, after=first.cursors[0])) == ["Teapots & cups"]
+    assert await found(Page(last=1)) == ["Tea."]
+    assert await found(Page(last=1, before=page.cursors[3])) == ["The green ones"]
+    assert await found(Page(), "nothing") == await found(Page(), "?!") == []
+    none = await session_utterances(backend, ada, session, Page(), words="?!")
+    assert await none.count() == 0
+    assert len(await found(Page(), " ")) == len(await found(Page(), None)) == 6
+
+
+async def test_a_search_of_a_transcript_leads_to_the_lines_around(
+    backend: Backend, ada: Viewer
+) -> None:
+    """A cursor of what it found is one of all lines, and the line's own."""
+    session = await _add(ada, "one", "two", "three", "four", "five")
+    found = await session_utterances(backend, ada, session, Page(), words="three")
+    [cursor] = found.cursors
+
+    assert cursor == utterance_cursor(found.items[0])
+    before = await session_utterances(backend, ada, session, Page(last=1, before=cursor))
+    after = await session_utterances(backend, ada, session, Page(first=1, after=cursor))
+    assert [each.text for each in before.items + after.items] == ["two", "four"]
+    assert (before.has_previous, after.has_next) == (True, True)
+
+
+async def test_a_searched_page_of_very_long_texts_is_shorter(backend: Backend, ada: Viewer) -> None:
+    """Each text is looked through again for what to mark."""
+    session = await _add(ada, *["tea " * 8_000] * 5)
+
+    page = await session_utterances(backend, ada, session, Page(), words="tea")
+
+    assert isinstance(page, MatchingUtterances)
+    assert (len(page.items), page.has_next, await page.count()) == (3, True, 5)
+    assert [text.count("<mark>") for text in await page.marked()] == [8_000] * 3
 
 
 async def test_what_the_transcript_refuses(backend: Backend, ada: Viewer, bob: Viewer) -> None:

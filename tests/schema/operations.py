@@ -14,14 +14,14 @@ fragment S on Session {
 ONE_UTTERANCE = """
 fragment U on Utterance {
   id key revision role speaker source text isFinal isInterrupted sortKey position language
-  confidence startedAt endedAt session { id }
+  confidence startedAt endedAt cursor session { id }
 }
 """
 UTTERANCE = (
     ONE_UTTERANCE
     + """
 fragment UC on UtteranceConnection {
-  edges { cursor node { ...U } } nodes { id }
+  edges { cursor marked node { ...U } } nodes { id }
   pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount
 }
 """

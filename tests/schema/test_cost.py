@@ -21,7 +21,7 @@ from settings import MIN_POINTS
 
 UTTERANCE = (
     "id key revision role speaker source text isFinal isInterrupted sortKey position language "
-    "confidence startedAt endedAt"
+    "confidence startedAt endedAt cursor"
 )
 NESTED = """
 query($sessions: Int, $utterances: Int = 500) {
@@ -29,6 +29,7 @@ query($sessions: Int, $utterances: Int = 500) {
 }
 """
 SEARCHED = "query%s { sessionHistory(filter: %s) { nodes { id } } }"
+FOUND = 'query%s { session(id: "s") { utterances(first: 1, search: %s) { nodes { id } } } }'
 BY_IDS = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Session { %s } } }"
 EVENTS = "subscription($id: ID!) { transcripts(sessionId: $id) { utterances { %s } } }"
 SAVED = "mutation($i: SaveSessionInput!) { saveSession(input: $i) { conflicts { kept { %s } } } }"
@@ -76,6 +77,10 @@ def documents() -> Documents:
             100 + 101 + 20 * 5 + 1 + 20,
         ),
         (SEARCHED % ("($f: SessionFilter)", "$f"), {}, 100 + 101 + 20 * 5 + 1 + 20),
+        # A session, a page that is searched, and its row.
+        (FOUND % ("", '"x"'), {}, 100 + 102 + 101 + 3_000 + 5 + 1),
+        (FOUND % ("($s: String)", "$s"), {"s": "x"}, 100 + 102 + 101 + 3_000 + 5 + 1),
+        (FOUND % ("($s: String)", "$s"), {"s": None}, 100 + 102 + 101 + 5 + 1),
         (BY_IDS % "id", {"ids": ["a", "b"]}, 100 + 101 + 2 * 2),
         (BY_IDS % "id", {}, 100 + 101 + 100 * 2),
         (EVENTS % "text", {}, 1 + 1 + 250 * 6),

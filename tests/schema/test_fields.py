@@ -94,6 +94,36 @@ async def test_utterances_are_paged_both_ways(guest: Http, spoken: tuple[str, Ag
     assert (await page(final=None))[0] == ["Is there any green tea?", "Yes, there is.", "And bl"]
 
 
+async def test_the_lines_that_a_search_finds_lead_to_those_around_them(
+    guest: Http, spoken: tuple[str, Agent]
+) -> None:
+    """Marked, each with the cursor that a line read by its id has, too."""
+    session_id, _ = spoken
+    edges = "edges { cursor marked node { id text cursor } }"
+    query = (
+        "query($id: ID!, $search: String, $first: Int, $after: String) { session(id: $id) {"
+        " utterances(search: $search, first: $first, after: $after)"
+        f" {{ totalCount {edges} }} }} }}"
+    )
+
+    data = await guest.data(query, {"id": session_id, "search": "green is"})
+    found = data["session"]["utterances"]
+    assert [edge["marked"] for edge in found["edges"]] == [
+        "<mark>Is</mark> there any <mark>green</mark> tea?",
+        "Yes, there <mark>is</mark>.",
+    ]
+    assert found["totalCount"] == 2
+    edge = found["edges"][0]
+    node = await guest.data(
+        "query($id: ID!) { node(id: $id) { ... on Utterance { cursor } } }",
+        {"id": edge["node"]["id"]},
+    )
+    assert edge["cursor"] == edge["node"]["cursor"] == node["node"]["cursor"]
+    data = await guest.data(query, {"id": session_id, "first": 1, "after": edge["cursor"]})
+    [after] = data["session"]["utterances"]["edges"]
+    assert (after["node"]["text"], after["marked"]) == ("Yes, there is.", None)
+
+
 async def test_saving_and_what_the_history_then_shows(
     guest: Http, spoken: tuple[str, Agent]
 ) -> None:

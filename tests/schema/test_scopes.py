@@ -15,6 +15,7 @@ WORDS = {
     "Session": {"title", "preview", "utterances"},
     "TranscriptEvent": {"utterances"},
     "Utterance": {"speaker", "text"},
+    "UtteranceEdge": {"marked"},
 }
 """Fields that carry what was said, or what a conversation is called."""
 NO_WORDS = {
@@ -48,7 +49,7 @@ NO_WORDS = {
     "TranscriptEvent": "cursor isCaughtUp end",
     "User": "id email isGuest createdAt apiTokens",
     "Utterance": "id key revision role source isFinal isInterrupted sortKey position language "
-    "confidence startedAt endedAt session",
+    "confidence startedAt endedAt cursor session",
     "UtteranceConnection": "edges nodes pageInfo totalCount",
     "UtteranceEdge": "cursor node",
 }

@@ -96,6 +96,9 @@ async def test_an_answer_holds_so_much_text(guest: Http, monkeypatch: pytest.Mon
     filtered = 'sessionHistory(filter: {search: "xxx"})'
     found = f"{{ {filtered} {{ edges {{ match {{ {snippets} }} }} }} }}"
     assert "MiB of text" in (await guest.post(found)).json()["errors"][0]["message"]
+    marked = 'utterances(search: "xxx") { edges { a: marked b: marked } }'
+    within = f"query($id: ID!) {{ session(id: $id) {{ {marked} }} }}"
+    assert "MiB of text" in (await guest.post(within, variables)).json()["errors"][0]["message"]
     # Without its text an utterance counts nothing.
     await guest.data(TRANSCRIPT % "id key role", variables)
 
