@@ -15,6 +15,11 @@ function counted(count: number, forms: Partial<Record<Intl.LDMLPluralRule, strin
   return `${count} ${forms[PLURALS.select(count)] ?? forms.other}`;
 }
 
+const MATCHING_LINES = { one: "matching line", other: "matching lines" };
+
+/** Somebody's own words within a sentence: the way they run does not turn the sentence around. */
+const quoted = (words: string) => `“\u2068${words}\u2069”`;
+
 /** What many places say. */
 export const product = "VoxQL";
 export const titled = (title: string) => `${title} · ${product}`;
@@ -26,6 +31,7 @@ export const copy = "Copy";
 export const copied = "Copied";
 export const notCopied = (keys: string) => `Couldn't copy this. It's selected now: press ${keys}.`;
 export const dismiss = "Dismiss";
+export const undo = "Undo";
 export const done = "Done";
 export const reload = "Reload page";
 export const starting = "Starting…";
@@ -131,6 +137,9 @@ export const shortcutsTitle = "Keyboard shortcuts";
 export const shortcutsNewChat = "Save this conversation and start the next";
 export const shortcutsSearch = "Search conversations";
 export const shortcutsMute = "Mute or unmute the microphone";
+export const shortcutsUndo = "Undo deleting a conversation";
+export const shortcutsNextMatch = "Show the next match";
+export const shortcutsPreviousMatch = "Show the previous match";
 export const shortcutsSend = "Send what you typed";
 export const shortcutsClose = "Close what's open";
 export const shortcutsHelp = "Show this list";
@@ -144,15 +153,19 @@ export const historyEmpty = "Your conversations will appear here.";
 export const historyNow = "Now";
 export const historyOptions = (name: string) => `Options for ${name}`;
 export const historyRename = "Rename";
-export const historyDelete = "Delete…";
+export const historyDelete = "Delete";
 export const historyNewTitle = "Title";
+export const historyTitleTooLong = (length: number, most: number) =>
+  `A title has at most ${most} characters. This has ${length}.`;
 export const historyNotRenamed = (problem: string) => `Couldn't rename this. ${problem}`;
 export const historyNotDeleted = (problem: string) => `Couldn't delete this. ${problem}`;
 export const historyDeleted = "Conversation deleted";
+export const historyDeletedNamed = (name: string) => `${quoted(name)} deleted`;
 export const historySaved = "Conversation saved";
 export const historyDeleting = "Delete this conversation?";
 export const historyAboutDeleting = (name: string, count: number) =>
-  `“${name}” (${lines(count)}) will be deleted for everyone. You can't undo this.`;
+  `${quoted(name)} (${lines(count)}) is still active. It will end and be deleted for everyone. ` +
+  "You can't undo this.";
 export const historyDeleteConversation = "Delete conversation";
 
 /** The page on which a conversation starts. */
@@ -164,9 +177,9 @@ export const startGuests =
 
 /** A conversation, of now or of the past. */
 export const conversationTitle = "Conversation";
+export const conversationOptions = "Conversation options";
 export const conversationYours = "Your conversation";
 export const conversationStartedAt = (clock: string) => `Started ${clock}`;
-export const conversationCopyId = (id: string) => `Copy the id of this conversation, ${id}`;
 export const conversationNothingSaid = "Nothing was said.";
 export const conversationEnd = "End of the conversation";
 export const conversationStillActive = "This conversation is still active.";
@@ -174,6 +187,24 @@ export const conversationTalkHere = "Talk here";
 export const conversationJoinAgain = "Continue this conversation";
 export const conversationElsewhere = "This conversation is active in another window.";
 export const conversationGoBack = "Return";
+
+/** Copies of a conversation. */
+export const copyTranscript = "Copy transcript";
+export const copiedTranscript = "Transcript copied";
+export const notCopiedTranscript = "Couldn't copy the transcript.";
+export const copyId = "Copy id";
+export const copiedId = "Id copied";
+export const notCopiedId = (id: string) => `Couldn't copy the id. It's ${id}.`;
+
+/** The search within a conversation. It counts lines, not words. */
+export const findInConversation = "Search this conversation";
+export const findPrevious = "Previous match";
+export const findNext = "Next match";
+export const findClose = "Close search";
+export const findCount = (at: number, total: number) => {
+  if (total === 0) return "No matching lines";
+  return at > 0 ? `Line ${at} of ${total}` : counted(total, MATCHING_LINES);
+};
 
 /** The lines of a conversation. */
 export const transcriptAnnouncements = "Announcements";
@@ -365,6 +396,7 @@ export const pastMissingWhat = "Couldn't load this conversation";
 export const pastForbidden = "No access";
 export const pastNotFound = "Not found";
 export const pastSignedOut = "Signed out";
+export const pastLoadingMore = "Loading more…";
 export const pastBadLink = "This link isn't valid.";
 export const brokenWhat = "Something went wrong on this page";
 export const brokenWay =

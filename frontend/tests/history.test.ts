@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { type Api, Failed, type Sink } from "../src/api/client.ts";
 import { History } from "../src/history/history.ts";
-import { marked } from "../src/history/snippet.ts";
+import { marked } from "../src/ui/snippet.ts";
 import { failure, session } from "./scene.ts";
 
 type Session = ReturnType<typeof session>;

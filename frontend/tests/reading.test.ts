@@ -96,6 +96,27 @@ describe("a conversation that has ended", () => {
   });
 });
 
+describe("a conversation that may be gone", () => {
+  it("is not shown any more if it is", async () => {
+    const { reading } = server(["ENDED", ["a1"]], "not-found");
+    await reading.start();
+
+    await reading.check();
+
+    expect(reading.read.value).toMatchObject({ past: null, failure: { kind: "not-found" } });
+  });
+
+  it("stays if that can't be told", async () => {
+    const { reading, keys } = server(["ENDED", ["a1"]], "network");
+    await reading.start();
+
+    await reading.check();
+
+    expect(keys()).toEqual(["a1"]);
+    expect(reading.read.value.failure).toBeNull();
+  });
+});
+
 describe("a conversation that can't be read", () => {
   it("says why, and is read by Retry", async () => {
     const { reading, query, keys } = server("network", ["ENDED", ["a1"]]);
@@ -130,5 +151,191 @@ describe("a conversation", () => {
 
     expect(told.complete).toHaveBeenCalledWith("ses_1");
     expect(keys()).toEqual(["a1", "t1"]);
+  });
+});
+
+/** A server with a conversation of so many lines, `u1` the first. */
+function long(count: number, changes: Partial<ReturnType<typeof session>> = {}) {
+  const all = Array.from({ length: count }, (_, index) => utterance(`u${index + 1}`));
+  const state = { status: "ENDED" as Status, fails: null as FailureKind | null };
+  const asked: string[] = [];
+  const page = (from: number, to: number) => ({
+    pageInfo: {
+      hasPreviousPage: from > 0,
+      hasNextPage: to < all.length,
+      startCursor: `c${from + 1}`,
+      endCursor: `c${to}`,
+    },
+    nodes: all.slice(Math.max(0, from), to),
+  });
+  /** As the server does it: a cursor is the place of a line, which is left out. */
+  const utterances = (given: Given) => {
+    const after = given.after ? Number(given.after.slice(1)) : 0;
+    const before = given.before ? Number(given.before.slice(1)) - 1 : all.length;
+    return given.last !== undefined
+      ? page(Math.max(after, before - given.last), before)
+      : page(after, Math.min(before, after + (given.first ?? 500)));
+  };
+  const query = async (document: unknown, given: Given) => {
+    const [, name = ""] = /query (\w+)/.exec(String(document)) ?? [];
+    asked.push(`${name} ${given.before ?? given.after ?? given.cursor ?? ""}`.trim());
+    if (state.fails !== null) throw new Failed(failure(state.fails));
+    const held = session("ses_1", { status: state.status, ...changes });
+    if (name === "Line") {
+      const found = all.find(({ id }) => id === given.id);
+      if (!found) return { node: null };
+      return { node: { ...found, cursor: `c${found.key.slice(1)}`, session: { id: "ses_1" } } };
+    }
+    if (name === "Around") {
+      const earlier = utterances({ last: 250, before: given.cursor });
+      return {
+        session: { ...held, earlier, later: utterances({ first: 250, after: given.cursor }) },
+      };
+    }
+    return { session: { ...held, utterances: utterances(given) } };
+  };
+  const reads = (at: string | null = null) => {
+    const options = { at, complete: async () => false, goesOn: () => {} };
+    const reading = new Reading({ query } as unknown as Api, "ses_1", options);
+    const span = () => {
+      const keys = reading.read.value.past?.utterances.map(({ key }) => key) ?? [];
+      const first = Number(keys[0]?.slice(1));
+      // Each line once, and in order.
+      expect(keys).toEqual(keys.map((_, index) => `u${first + index}`));
+      return [keys[0], keys.at(-1)];
+    };
+    return { reading, span };
+  };
+  return { all, asked, state, reads };
+}
+
+interface Given {
+  id?: string;
+  cursor?: string | undefined;
+  first?: number;
+  last?: number;
+  after?: string | undefined;
+  before?: string | undefined;
+}
+
+describe("a long conversation", () => {
+  it("is opened at its end with one question, and read backward from there", async () => {
+    const { asked, reads } = long(1200);
+    const { reading, span } = reads();
+
+    await reading.start();
+    expect(span()).toEqual(["u701", "u1200"]);
+    await reading.more("earlier");
+    expect(span()).toEqual(["u201", "u1200"]);
+    await reading.more("earlier");
+    await reading.more("earlier");
+    await reading.more("later");
+
+    expect(span()).toEqual(["u1", "u1200"]);
+    expect(asked).toEqual(["Past", "Past c701", "Past c201"]);
+  });
+
+  it("is opened around a line, wherever that is, with as few questions", async () => {
+    const { asked, reads } = long(10_000);
+    const { reading, span } = reads("utt_u5000");
+
+    await reading.start();
+
+    expect(span()).toEqual(["u4750", "u5250"]);
+    expect(asked).toEqual(["Line", "Around c5000"]);
+    await reading.more("later");
+    await reading.more("earlier");
+    expect(span()).toEqual(["u4250", "u5750"]);
+  });
+
+  it.each([
+    ["utt_u1", ["u1", "u251"], null, "c251"],
+    ["utt_u600", ["u350", "u600"], "c350", null],
+  ])("is opened at its edge, too: %s", async (at, ends, earlier, later) => {
+    const { reading, span } = long(600).reads(at);
+
+    await reading.start();
+
+    expect(span()).toEqual(ends);
+    expect(reading.read.value.past).toMatchObject({ earlier, later });
+  });
+
+  it("is opened at its end when the line is not there any more", async () => {
+    const { reading, span } = long(600).reads("utt_gone");
+
+    await reading.start();
+
+    expect(span()).toEqual(["u101", "u600"]);
+  });
+
+  it("leads to a line that is not held by reading around it, and to another without", async () => {
+    const { asked, reads } = long(10_000);
+    const { reading, span } = reads();
+    await reading.start();
+
+    await reading.reach("utt_u9990");
+    expect(asked).toEqual(["Past"]);
+    await reading.reach("utt_u100");
+
+    expect(span()).toEqual(["u1", "u350"]);
+    expect(asked).toEqual(["Past", "Line", "Around c100"]);
+  });
+
+  it("says which lines could not be had, and has them when it is asked again", async () => {
+    const { state, reads } = long(700);
+    const { reading, span } = reads();
+    await reading.start();
+    state.fails = "network";
+
+    await reading.more("earlier");
+    expect(reading.read.value.stuck).toMatchObject({
+      way: "earlier",
+      failure: { kind: "network" },
+    });
+    expect(span()).toEqual(["u201", "u700"]);
+    state.fails = null;
+    await reading.more("earlier");
+
+    expect(reading.read.value.stuck).toBeNull();
+    expect(span()).toEqual(["u1", "u700"]);
+  });
+
+  it("asks once for the same lines, and drops them when it is left", async () => {
+    const { asked, reads } = long(700);
+    const { reading, span } = reads();
+    await reading.start();
+
+    const both = [reading.more("earlier"), reading.more("earlier")];
+    reading.stop();
+    await Promise.all(both);
+
+    expect(asked).toEqual(["Past", "Past c201"]);
+    expect(span()).toEqual(["u201", "u700"]);
+  });
+
+  it("keeps all that was read when its last words come", async () => {
+    const { all, state, reads } = long(700);
+    state.status = "ENDING";
+    const { reading, span } = reads();
+    await reading.start();
+    await reading.more("earlier");
+    all.push(utterance("u701"));
+    state.status = "ENDED";
+
+    await vi.advanceTimersByTimeAsync(LAST_WORDS_MS);
+
+    expect(span()).toEqual(["u1", "u701"]);
+  });
+
+  it("stays in its middle when something happens at its end", async () => {
+    const { asked, reads } = long(10_000);
+    const { reading, span } = reads("utt_u5000");
+    await reading.start();
+
+    reading.heard(99);
+    await vi.advanceTimersByTimeAsync(0);
+
+    expect(span()).toEqual(["u4750", "u5250"]);
+    expect(asked).toEqual(["Line", "Around c5000", "Session"]);
   });
 });

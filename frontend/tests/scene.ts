@@ -43,6 +43,7 @@ export function utterance(key: string, changes: Partial<Utterance> = {}): Uttera
     isFinal: true,
     isInterrupted: false,
     sortKey: sortKey(Number(key.replace(/\D/g, ""))),
+    language: null,
     startedAt: "2026-11-22T10:00:01.000000Z",
     ...changes,
   };

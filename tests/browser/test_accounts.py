@@ -106,32 +106,41 @@ async def test_the_wrong_password_is_told_where_it_was_typed(
 
 
 async def test_what_is_deleted_is_gone_everywhere(answering: ServerProcess, visit: Visit) -> None:
-    """The question says what will be lost; then it is not listed, found, or reached any more."""
+    """It goes at once, comes back when that is undone, and is gone for good when it is not."""
     person = await visit(answering.url)
     page = person.page
     session = await has_typed(person, "to be deleted")
     other = Person(person.url, await person.context.new_page(), person.context)
     await other.reads(session)
 
-    async def ask() -> None:
+    async def delete() -> None:
         await page.locator(".row").hover()
         await page.get_by_role("button", name="Options for to be deleted").click()
         await page.get_by_role("menuitem", name="Delete").click()
 
-    await ask()
-    dialog = page.get_by_role("dialog", name="Delete this conversation?")
-    await expect(dialog).to_contain_text("“To be deleted” (2 lines)")
-    await dialog.get_by_role("button", name="Cancel").click()
-    await expect(dialog).to_have_count(0)
-    await expect(person.focused).to_have_accessible_name("Options for To be deleted")
-    await ask()
-    await page.evaluate(NOTES)
-    await dialog.get_by_role("button", name="Delete conversation").click()
-
+    await delete()
+    note = page.locator(".toast").filter(has_text="deleted")
+    await expect(note).to_have_count(1)
     await expect(person.rows).to_have_count(0)
-    await expect(other.rows).to_have_count(0)
-    await page.wait_for_function("() => notes.has('Conversation deleted')")
     await expect(person.focused).to_have_id("search")
+    assert "DeleteSession" not in person.asked
+    await note.get_by_role("button", name="Undo").click()
+    await expect(person.rows).to_have_count(1)
+    await expect(note).to_have_count(0)
+    await expect(other.rows).to_have_count(1)
+
+    # By keys, within the time and after it.
+    await delete()
+    await expect(note).to_have_count(1)
+    await page.get_by_role("button", name="Start talking").focus()
+    await page.keyboard.press("Control+z")
+    await expect(person.rows).to_have_count(1)
+    await delete()
+    await expect(note).to_have_count(1)
+    await expect(note).to_have_count(0)
+    assert person.asked.count("DeleteSession") == 1
+    await expect(other.rows).to_have_count(0)
+    await expect(person.rows).to_have_count(0)
     await page.goto(f"{person.url}/c/{session}")
     await expect(page.get_by_role("heading", name="Not found").first).to_be_visible()
 

@@ -244,8 +244,10 @@ async def test_who_scrolls_up_is_left_alone_until_he_jumps_to_the_latest(
     await expect(person.focused).to_have_count(1)
 
 
-async def test_a_turn_and_the_id_can_be_copied(answering: ServerProcess, visit: Visit) -> None:
-    """One click each; the clipboard holds the words, or the id."""
+async def test_a_turn_the_transcript_and_the_id_can_be_copied(
+    answering: ServerProcess, visit: Visit
+) -> None:
+    """A turn with one click, the others from the menu of the conversation."""
     person = await visit(answering.url, permissions=["clipboard-read", "clipboard-write"])
     session = await spoken_once(person)
 
@@ -258,4 +260,12 @@ async def test_a_turn_and_the_id_can_be_copied(answering: ServerProcess, visit: 
     turn = person.page.locator(".turn", has_text="the first line").first
     await turn.hover()
     assert await copies(turn.get_by_role("button", name="Copy")) == "the first line"
-    assert await copies(person.page.get_by_role("button", name="Copy the id")) == session
+    for way, copied in (("Copy transcript", "Transcript copied"), ("Copy id", "Id copied")):
+        await person.page.get_by_role("button", name="Conversation options").click()
+        await person.page.get_by_role("menuitem", name=way).click()
+        await expect(person.page.locator(".toast").filter(has_text=copied)).to_have_count(1)
+        clipboard = str(await person.page.evaluate("navigator.clipboard.readText()"))
+        if way == "Copy id":
+            assert clipboard == session
+        else:
+            assert "] You: the first line\n" in clipboard

@@ -32,6 +32,8 @@ export interface Sink<T> {
 export interface Api {
   query<R, V>(document: TypedDocumentString<R, V>, variables: V): Promise<R>;
   mutate<R, V>(document: TypedDocumentString<R, V>, variables: V): Promise<R>;
+  /** Sends a mutation that nobody waits for, from a page that goes away. */
+  leave<R, V>(document: TypedDocumentString<R, V>, variables: V): void;
   /** Returns what ends the stream; it never comes back by itself, because only who reads it
    * knows from which cursor to go on. */
   stream<R, V>(document: TypedDocumentString<R, V>, variables: V, sink: Sink<R>): () => void;
@@ -71,6 +73,11 @@ export function createApi(
   return {
     query: (document, variables) => ask("query", document, variables),
     mutate: (document, variables) => ask("mutation", document, variables),
+    leave(document, variables) {
+      const body = JSON.stringify({ query: String(document), variables });
+      const headers = { "content-type": "application/json" };
+      void fetcher(url, { method: "POST", headers, body, keepalive: true }).catch(() => {});
+    },
     stream<R, V>(document: TypedDocumentString<R, V>, variables: V, sink: Sink<R>) {
       return subscribed<R>(socket, String(document), variables as Record<string, unknown>, sink);
     },

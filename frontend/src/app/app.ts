@@ -12,8 +12,15 @@ import {
   type ViewerQuery,
 } from "../api/generated/graphql.ts";
 import { Driver } from "../conversation/driver.ts";
-import { type Connection, type Hearing, isOver, type Session } from "../conversation/state.ts";
+import {
+  type Connection,
+  type Hearing,
+  isBusy,
+  isOver,
+  type Session,
+} from "../conversation/state.ts";
 import type { Unsent } from "../conversation/transcript.ts";
+import { Deletions } from "../history/deletions.ts";
 import { History } from "../history/history.ts";
 import type { LineListener } from "../sound/line.ts";
 import { Sound } from "../sound/sound.ts";
@@ -40,6 +47,7 @@ export class App {
   readonly api: Api;
   readonly driver: Driver;
   readonly history: History;
+  readonly deletions: Deletions;
   readonly sound: Sound;
   readonly toasts = new Toasts();
   readonly drafts = new Drafts();
@@ -62,6 +70,7 @@ export class App {
   constructor(origin: string) {
     this.api = createApi(origin, fetch, () => this.sound.loseLine());
     this.history = new History(this.api, () => void this.look());
+    this.deletions = new Deletions(this.history, this.toasts, (id) => this.#deleted(id));
     this.sound = new Sound({
       microphoneAsked: (isPrompting) =>
         this.driver.dispatch({ type: "microphoneAsked", isPrompting }),
@@ -91,6 +100,7 @@ export class App {
     this.online.watch(() => this.#networkChanged(this.online.value));
     // In a copy of this tab, which holds the same lines and must not send them then.
     this.#copies.onmessage = ({ data }) => this.driver.dispatch({ type: "takeBack", key: data });
+    addEventListener("pagehide", () => this.deletions.leave());
   }
 
   #networkChanged(isOnline: boolean): void {
@@ -115,6 +125,39 @@ export class App {
       closeMicrophone: () => sound.closeMicrophone(),
       mute: (isMuted: boolean) => sound.mute(isMuted),
     };
+  }
+
+  /** A conversation is gone for good: nothing of it is kept here, and no page shows it. */
+  #deleted(id: string): void {
+    this.unsent.drop(id);
+    // It may not have heard of that yet, and would lead back to where nothing is any more.
+    const isHere = this.driver.state.session?.id === id;
+    if (isHere && !isBusy(this.driver.state)) this.driver.dispatch({ type: "leave" });
+    this.leavePage(id);
+  }
+
+  /** Goes to the first page, if a conversation's own page is shown; says whether it was. */
+  leavePage(id: string): boolean {
+    const isShown = isAt(`/c/${id}`);
+    if (isShown) this.navigate("/");
+    return isShown;
+  }
+
+  /** Hides a conversation that is over, and deletes it unless that is undone. */
+  delete(session: Session): void {
+    const { id } = session;
+    const isHere = this.driver.state.session?.id === id;
+    if (isHere && !isBusy(this.driver.state)) this.driver.dispatch({ type: "leave" });
+    const wasShown = this.leavePage(id);
+    // Back to it, unless somebody has gone on to something else.
+    this.deletions.begin(session, () => void (wasShown && isAt("/") && this.navigate(`/c/${id}`)));
+  }
+
+  /** Deletes a conversation that goes on, for everybody and at once. */
+  async deleteNow(session: Session): Promise<void> {
+    await this.history.remove(session.id);
+    this.#deleted(session.id);
+    this.toasts.tell(texts.historyDeleted);
   }
 
   #log(what: string, failure: Failure): void {
@@ -154,6 +197,7 @@ export class App {
   }
 
   async signIn(email: string, password: string, claimGuestSessions: boolean): Promise<void> {
+    await this.deletions.finish();
     const count = claimGuestSessions ? await this.#countOfGuest() : 0;
     await this.api.mutate(SignInDocument, { input: { email, password, claimGuestSessions } });
     this.#movesAlong = claimGuestSessions;
@@ -188,6 +232,7 @@ export class App {
   /** Ends this login. When that fails, nothing has changed, and the failure is thrown. */
   async signOut(): Promise<void> {
     const who = this.#lastId;
+    await this.deletions.finish();
     await this.api.mutate(SignOutDocument, {});
     // The answer was late, and its effect was seen before it: somebody else has come since.
     if (this.#lastId !== who) return this.look();
@@ -278,6 +323,7 @@ export class App {
     this.history.stop();
     this.drafts.hide();
     this.unsent.hide();
+    this.deletions.drop();
     // Whoever comes next must not find what was told to the one before.
     this.toasts.clear();
   }

@@ -3,6 +3,8 @@ import { useEffect, useRef } from "react";
 import { useApp } from "./context.ts";
 import { newKey } from "./keys.ts";
 
+const isTyping = (): boolean => document.activeElement?.matches("input, textarea") ?? false;
+
 interface Actions {
   search(): void;
   showHelp(): void;
@@ -24,6 +26,9 @@ export function useShortcuts(actions: Actions): void {
             const { isMuted } = app.driver.state.microphone;
             app.driver.dispatch({ type: "mute", isMuted: !isMuted });
           };
+        // In a field it is the browser's, which undoes what was typed.
+        case "z":
+          return app.deletions.isOpen && !isTyping() ? () => app.deletions.undoLast() : null;
         // Where it takes Shift to get there, too.
         case "/":
         case "shift+/":

@@ -5,7 +5,16 @@ export interface Toast {
   readonly id: number;
   readonly text: string;
   /** A note that offers something to do stays until it is done or dismissed. */
-  readonly action: { readonly label: string; run(): void } | null;
+  readonly action: Action | null;
+}
+
+export interface Action {
+  readonly label: string;
+  run(): void;
+  /** Told that the person has dismissed the note. */
+  dismissed?(): void;
+  /** Told that the person is at the note, and that they have left it. */
+  attended?(isAttended: boolean): void;
 }
 
 export class Toasts extends Store<readonly Toast[]> {
@@ -15,9 +24,13 @@ export class Toasts extends Store<readonly Toast[]> {
     super([]);
   }
 
-  tell(text: string, action: Toast["action"] = null): void {
-    const others = this.value.filter((toast) => toast.text !== text);
-    this.set([...others, { id: this.#next++, text, action }]);
+  /** Returns the note's id. */
+  tell(text: string, action: Action | null = null): number {
+    const id = this.#next++;
+    // The same offer is made once; what is done to several things is several offers.
+    const isSame = (toast: Toast) => toast.text === text && !toast.action?.dismissed;
+    this.set([...this.value.filter((toast) => !isSame(toast)), { id, text, action }]);
+    return id;
   }
 
   clear(): void {

@@ -183,7 +183,7 @@ export function noAgent(session: Session): string {
 }
 
 /** The title that the server gives; nobody chose it. */
-const NEW_CONVERSATION = "New Conversation";
+export const NEW_CONVERSATION = "New Conversation";
 
 /** What tells a conversation from others: its title, or how it began if nobody gave it one. */
 export function nameOf({ title, preview }: Pick<Session, "title" | "preview">): string {

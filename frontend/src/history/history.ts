@@ -16,6 +16,8 @@ export interface Entry {
   session: SessionFieldsFragment;
   /** Where the searched words are, with `<mark>` around them. */
   snippet: string | null;
+  /** The id of the line in which they are. */
+  line: string | null;
 }
 
 export interface HistoryState {
@@ -30,6 +32,7 @@ export interface HistoryState {
   failure: Failure | null;
 }
 
+const UNSEARCHED = { snippet: null, line: null };
 const PAGE = 30;
 const NOTHING: HistoryState = {
   search: "",
@@ -44,6 +47,8 @@ type Page = NonNullable<HistoryQuery["sessionHistory"]>;
 
 export class History {
   #state: HistoryState = NOTHING;
+  /** The same without what is hidden. */
+  #shown: HistoryState = NOTHING;
   readonly #api: Api;
   readonly #onSignedOut: () => void;
   readonly #watchers = new Set<() => void>();
@@ -57,10 +62,15 @@ export class History {
   #losses = 0;
   #isRevoked = false;
   readonly #gone = new Set<string>();
+  /** What somebody has deleted who may still undo that. */
+  readonly #hidden = new Set<string>();
   /** The newest version of every session that was heard of, listed or not. */
   readonly #known = new Map<string, SessionFieldsFragment>();
   /** What happened while the first page was on its way, which may have been read before that. */
   readonly #meanwhile = new Set<string>();
+
+  /** Counts the times that what happens began to be followed: what was read before may be old. */
+  follows = 0;
 
   /** `onSignedOut` hears that whoever was signed in may not be any more. */
   constructor(api: Api, onSignedOut: () => void = () => {}) {
@@ -69,7 +79,7 @@ export class History {
   }
 
   get state(): HistoryState {
-    return this.#state;
+    return this.#shown;
   }
 
   readonly watch = (watcher: () => void): (() => void) => {
@@ -77,8 +87,21 @@ export class History {
     return () => this.#watchers.delete(watcher);
   };
 
+  /** Whether it is shown nowhere. */
   isGone(id: string): boolean {
+    return this.#gone.has(id) || this.#hidden.has(id);
+  }
+
+  /** Whether it exists no more. */
+  isDeleted(id: string): boolean {
     return this.#gone.has(id);
+  }
+
+  /** Shows it nowhere, as if it were deleted, or shows it again where it was. */
+  hide(id: string, isHidden = true): void {
+    if (isHidden) this.#hidden.add(id);
+    else this.#hidden.delete(id);
+    this.#set(this.#state);
   }
 
   /** A session as it was last heard of, listed or not. */
@@ -91,6 +114,7 @@ export class History {
     this.stop();
     this.#known.clear();
     this.#gone.clear();
+    this.#hidden.clear();
     this.#set(NOTHING);
     this.#follow();
   }
@@ -133,8 +157,18 @@ export class History {
   }
 
   async remove(id: string): Promise<void> {
-    await this.#api.mutate(DeleteSessionDocument, { id });
+    try {
+      await this.#api.mutate(DeleteSessionDocument, { id });
+    } catch (error) {
+      // Somebody else was quicker.
+      if (failureOf(error).kind !== "not-found") throw error;
+    }
     this.#drop(id);
+  }
+
+  /** Deletes it from a page that goes away: nobody hears whether that succeeds. */
+  removeLeaving(id: string): void {
+    this.#api.leave(DeleteSessionDocument, { id });
   }
 
   /** Puts a session where it belongs; the newer version of two wins. */
@@ -164,7 +198,7 @@ export class History {
     // Older than everything that is shown: it comes with its page.
     const isBelow = at < 0 && hasMore;
     const next = [...entries];
-    if (!isBelow) next.splice(at < 0 ? entries.length : at, 0, { session, snippet: null });
+    if (!isBelow) next.splice(at < 0 ? entries.length : at, 0, { session, ...UNSEARCHED });
     this.#set({ ...this.#state, entries: next });
   }
 
@@ -241,6 +275,7 @@ export class History {
       .map(({ node, match }) => ({
         session: this.#learn(node),
         snippet: match?.snippet ?? null,
+        line: match?.utterance.id ?? null,
       }));
   }
 
@@ -281,6 +316,7 @@ export class History {
   }
 
   #isFollowed(): void {
+    this.follows++;
     void this.reload();
     if (!this.#isRevoked) return;
     // Another login took the place of the one before: it may be another person's.
@@ -290,6 +326,8 @@ export class History {
 
   #set(state: HistoryState): void {
     this.#state = state;
+    const entries = state.entries.filter(({ session }) => !this.#hidden.has(session.id));
+    this.#shown = this.#hidden.size === 0 ? state : { ...state, entries };
     for (const watcher of this.#watchers) watcher();
   }
 }

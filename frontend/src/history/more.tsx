@@ -3,18 +3,24 @@
 import { type KeyboardEvent, type PointerEvent, useEffect, useId, useRef, useState } from "react";
 
 import { later } from "../app/later.ts";
-import * as texts from "../texts.ts";
 import { Icon } from "../ui/icons.tsx";
 
 /** By what it was opened: keys go on in it where they are, a pointer finds its own way. */
 export type Opened = "by pointer" | "by keys";
 
+/** Something that can be done with a conversation. */
+export interface WayOn {
+  readonly label: string;
+  readonly isDanger?: boolean;
+  run(): void;
+}
+
 interface Props {
-  title: string;
+  label: string;
+  className: string;
   /** Whether the pointer or the focus is at its row, or has been. */
   isNear: boolean;
-  onRename(): void;
-  onDelete(): void;
+  ways: readonly WayOn[];
 }
 
 const RowMenu = later(
@@ -23,7 +29,7 @@ const RowMenu = later(
     opened !== null && <Awaited buttonId={buttonId} onGone={onClose} />,
 );
 
-export function More({ title, isNear, onRename, onDelete }: Props) {
+export function More({ label, className, isNear, ways }: Props) {
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
   const [opened, setOpened] = useState<Opened | null>(null);
@@ -46,8 +52,8 @@ export function More({ title, isNear, onRename, onDelete }: Props) {
         ref={button}
         type="button"
         id={id}
-        className="icon-button row-more"
-        aria-label={texts.historyOptions(title)}
+        className={`icon-button ${className}`}
+        aria-label={label}
         aria-haspopup="menu"
         aria-expanded={opened !== null}
         data-state={opened === null ? "closed" : "open"}
@@ -66,8 +72,7 @@ export function More({ title, isNear, onRename, onDelete }: Props) {
           opened={opened}
           onClose={() => setOpened(null)}
           backTo={() => button.current}
-          onRename={onRename}
-          onDelete={onDelete}
+          ways={ways}
         />
       )}
     </>

@@ -1,27 +1,46 @@
-/** Reads a conversation of the past, word for word, and keeps what it has when that fails later. */
+/** Reads a conversation of the past, a part at a time: its end, or what is around a line. What it has
+ * stays when reading fails later. */
 import { type Api, failureOf } from "../api/client.ts";
 import type { Failure } from "../api/failure.ts";
-import { PastDocument } from "../api/generated/graphql.ts";
-import { everything } from "../api/pages.ts";
+import {
+  AroundDocument,
+  LineDocument,
+  PastDocument,
+  SessionDocument,
+  type UtterancePageFragment,
+} from "../api/generated/graphql.ts";
 import { Store } from "../app/store.ts";
 import { isOver, type Session } from "../conversation/state.ts";
 import type { Utterance } from "../conversation/transcript.ts";
 
 /** While its agent still hands in the last words, a conversation is read anew this often. */
 export const LAST_WORDS_MS = 1500;
+/** Lines that are read at once; the server gives no more. */
+const PAGE = 500;
 
+/** Lines that follow one another. */
 export interface Past {
   readonly session: Session;
   readonly utterances: readonly Utterance[];
+  /** From where the lines before them are read; null when there are none. */
+  readonly earlier: string | null;
+  /** From where the lines after them are read; null when there are none. */
+  readonly later: string | null;
 }
+
+export type Way = "earlier" | "later";
 
 export interface Read {
   readonly past: Past | null;
   /** Why there is nothing to be read. */
   readonly failure: Failure | null;
+  /** Which lines could not be read. */
+  readonly stuck: { readonly way: Way; readonly failure: Failure } | null;
 }
 
 export interface ReadingOptions {
+  /** The id of the line to begin at; the end of the conversation without. */
+  at?: string | null;
   /** Puts what is missing into one that is over; says whether anything was. */
   complete(id: string): Promise<boolean>;
   /** Told of a conversation that goes on. */
@@ -32,13 +51,16 @@ export interface ReadingOptions {
 const REVOKED = new Set(["not-found", "forbidden"]);
 
 export class Reading {
-  readonly read = new Store<Read>({ past: null, failure: null });
+  readonly read = new Store<Read>({ past: null, failure: null, stuck: null });
   readonly #api: Api;
   readonly #id: string;
   readonly #options: ReadingOptions;
+  /** The line that has to be among what is read. */
+  #at: string | null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Counts the times it was begun or stopped: what was asked for before that is stale. */
   #turn = 0;
+  #isAsking = false;
   /** The newest version that it was read anew for. */
   #heard = 0;
 
@@ -46,20 +68,22 @@ export class Reading {
     this.#api = api;
     this.#id = id;
     this.#options = options;
+    this.#at = options.at ?? null;
   }
 
-  /** Reads it, from the beginning; also after a failure. */
+  /** Reads it; also after a failure. What is held already is read anew. */
   async start(): Promise<void> {
     this.stop();
     const turn = this.#turn;
     const { past: held } = this.read.value;
-    this.read.set({ past: held, failure: null });
+    this.#set(held);
+    this.#isAsking = true;
     try {
-      let past = await words(this.#api, this.#id);
+      let past = await this.#part(held);
       if (isOver(past.session) && (await this.#options.complete(this.#id)))
-        past = await words(this.#api, this.#id);
+        past = await this.#part(past);
       if (turn !== this.#turn) return;
-      this.read.set({ past, failure: null });
+      this.#set(past);
       if (past.session.status === "ENDING") this.#again();
       else if (!isOver(past.session)) this.#options.goesOn(past.session);
     } catch (error) {
@@ -67,7 +91,42 @@ export class Reading {
       const failure = failureOf(error);
       // What can be read stays, rather than a sentence that it can't.
       if (held !== null && !REVOKED.has(failure.kind)) return this.#again();
-      this.read.set({ past: null, failure });
+      this.read.set({ past: null, failure, stuck: null });
+    } finally {
+      if (turn === this.#turn) this.#isAsking = false;
+    }
+  }
+
+  /** Sees to it that this line is among what is read. */
+  async reach(line: string): Promise<void> {
+    if (has(this.read.value.past, line) || this.#at === line) return;
+    this.#at = line;
+    await this.start();
+  }
+
+  /** Reads what comes before what is held, or after it. */
+  async more(way: Way): Promise<void> {
+    const { past } = this.read.value;
+    const cursor = past?.[way] ?? null;
+    if (past === null || cursor === null || this.#isAsking) return;
+    const turn = this.#turn;
+    this.#isAsking = true;
+    try {
+      const isEarlier = way === "earlier";
+      const page = await this.#page(
+        isEarlier ? { last: PAGE, before: cursor } : { first: PAGE, after: cursor },
+      );
+      if (turn !== this.#turn) return;
+      this.#isAsking = false;
+      this.#set(
+        isEarlier
+          ? { ...past, utterances: [...page.nodes, ...past.utterances], earlier: earlier(page) }
+          : { ...past, utterances: [...past.utterances, ...page.nodes], later: later(page) },
+      );
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.#isAsking = false;
+      this.read.set({ past, failure: null, stuck: { way, failure: failureOf(error) } });
     }
   }
 
@@ -79,23 +138,93 @@ export class Reading {
     void this.start();
   }
 
+  /** Sees whether it is still there: it may have been deleted while nobody told that. */
+  async check(): Promise<void> {
+    try {
+      await this.#api.query(SessionDocument, { id: this.#id });
+    } catch (error) {
+      const failure = failureOf(error);
+      if (!REVOKED.has(failure.kind)) return;
+      this.stop();
+      this.read.set({ past: null, failure, stuck: null });
+    }
+  }
+
   stop(): void {
     this.#turn++;
+    this.#isAsking = false;
     clearTimeout(this.#timer);
   }
 
   #again(): void {
     this.#timer = setTimeout(() => void this.start(), LAST_WORDS_MS);
   }
+
+  #set(past: Past | null): void {
+    this.read.set({ past, failure: null, stuck: null });
+  }
+
+  async #part(held: Past | null): Promise<Past> {
+    if (this.#at !== null && !has(held, this.#at)) {
+      const around = await this.#around(this.#at);
+      if (around !== null) return around;
+      // It is gone, or of another conversation.
+      this.#at = null;
+    }
+    return held !== null && held.later !== null ? this.#asHeld(held) : this.#end(held);
+  }
+
+  async #around(line: string): Promise<Past | null> {
+    const { node } = await this.#api.query(LineDocument, { id: line });
+    if (node === null || node === undefined || !("cursor" in node)) return null;
+    const { cursor, session: of, ...utterance } = node;
+    if (of.id !== this.#id) return null;
+    const { session } = await this.#api.query(AroundDocument, { id: this.#id, cursor });
+    if (!session) throw new TypeError("an answer without its session");
+    return {
+      session,
+      utterances: [...session.earlier.nodes, utterance, ...session.later.nodes],
+      earlier: earlier(session.earlier),
+      later: later(session.later),
+    };
+  }
+
+  /** Somewhere in the middle, where nothing changes any more. */
+  async #asHeld(held: Past): Promise<Past> {
+    const { session } = await this.#api.query(SessionDocument, { id: this.#id });
+    if (!session) throw new TypeError("an answer without its session");
+    return { ...held, session };
+  }
+
+  /** The end of it, and all that is held before that. */
+  async #end(held: Past | null): Promise<Past> {
+    let page = await this.#page({ last: PAGE });
+    let utterances = page.nodes;
+    const first = held?.utterances[0];
+    while (
+      first &&
+      page.pageInfo.hasPreviousPage &&
+      !utterances.some(({ id }) => id === first.id)
+    ) {
+      const before = page.pageInfo.startCursor ?? null;
+      page = { ...(await this.#page({ last: PAGE, before })), session: page.session };
+      utterances = [...page.nodes, ...utterances];
+    }
+    return { session: page.session, utterances, earlier: earlier(page), later: null };
+  }
+
+  async #page(asked: { first?: number; after?: string; last?: number; before?: string | null }) {
+    const { session } = await this.#api.query(PastDocument, { id: this.#id, ...asked });
+    if (!session) throw new TypeError("an answer without its session");
+    return { ...session.utterances, session: session as Session };
+  }
 }
 
-async function words(api: Api, id: string): Promise<Past> {
-  const sessions: Session[] = [];
-  const utterances = await everything<Utterance>(async (after) => {
-    const { session } = await api.query(PastDocument, { id, after });
-    if (!session) throw new TypeError("an answer without its session");
-    sessions.push(session);
-    return session.utterances;
-  });
-  return { session: sessions.at(-1) as Session, utterances };
-}
+const has = (past: Past | null, line: string): boolean =>
+  past?.utterances.some(({ id }) => id === line) ?? false;
+
+const earlier = ({ pageInfo }: UtterancePageFragment): string | null =>
+  pageInfo.hasPreviousPage ? (pageInfo.startCursor ?? null) : null;
+
+const later = ({ pageInfo }: UtterancePageFragment): string | null =>
+  pageInfo.hasNextPage ? (pageInfo.endCursor ?? null) : null;

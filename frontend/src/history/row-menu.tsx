@@ -1,8 +1,7 @@
 /** What else can be done with a conversation of the list. */
 import * as Menu from "@radix-ui/react-dropdown-menu";
 import { useCallback, useRef } from "react";
-import * as texts from "../texts.ts";
-import type { Opened } from "./more.tsx";
+import type { Opened, WayOn } from "./more.tsx";
 
 interface Props {
   /** The button that it belongs to: it was there before, and keeps the focus while this comes. */
@@ -11,8 +10,7 @@ interface Props {
   onClose(): void;
   /** Where the focus goes when it closes. */
   backTo(): HTMLElement | null;
-  onRename(): void;
-  onDelete(): void;
+  ways: readonly WayOn[];
 }
 
 export default function RowMenu(props: Props) {
@@ -43,12 +41,16 @@ export default function RowMenu(props: Props) {
             wentElsewhere.current = false;
           }}
         >
-          <Menu.Item className="menu-item" ref={first} onSelect={props.onRename}>
-            {texts.historyRename}
-          </Menu.Item>
-          <Menu.Item className="menu-item danger" onSelect={props.onDelete}>
-            {texts.historyDelete}
-          </Menu.Item>
+          {props.ways.map(({ label, isDanger, run }, index) => (
+            <Menu.Item
+              key={label}
+              className={isDanger ? "menu-item danger" : "menu-item"}
+              ref={index === 0 ? first : undefined}
+              onSelect={run}
+            >
+              {label}
+            </Menu.Item>
+          ))}
         </Menu.Content>
       </Menu.Portal>
     </Menu.Root>

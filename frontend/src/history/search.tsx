@@ -23,6 +23,7 @@ export function Search() {
         id="search"
         ref={field}
         type="search"
+        dir="auto"
         aria-label={texts.historySearch}
         placeholder={texts.historySearch}
         defaultValue={search}

@@ -72,13 +72,19 @@ function List() {
   if (state.entries.length === 0)
     return <Empty isLoading={state.shown !== state.search} search={state.search} />;
   return (
-    <div className="list">
+    // Another search begins at its first result.
+    <div className="list" key={state.shown}>
       {days(state.entries).map(([name, entries]) => (
         <section key={name} aria-label={name}>
           <h2>{name}</h2>
           <ul>
             {entries.map((entry) => (
-              <Row key={entry.session.id} entry={entry} isRunning={entry.session.id === running} />
+              <Row
+                key={entry.session.id}
+                entry={entry}
+                isRunning={entry.session.id === running}
+                search={state.shown ?? ""}
+              />
             ))}
           </ul>
         </section>

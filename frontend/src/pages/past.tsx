@@ -1,30 +1,38 @@
 /** A conversation of the past, with every word in order; or why it can't be shown. */
-import { useEffect, useMemo } from "react";
+import { useEffect, useMemo, useRef } from "react";
 
 import type { Failure } from "../api/failure.ts";
 import { useApp, useHistory } from "../app/context.ts";
-import { Link } from "../app/router.tsx";
+import { Link, useLocation } from "../app/router.tsx";
 import { recall } from "../app/storage.ts";
 import { useStore } from "../app/store.ts";
-import { isOver, isRunning, newest, type Session } from "../conversation/state.ts";
+import { isOver, isRunning, newest } from "../conversation/state.ts";
 import { problem } from "../conversation/words.ts";
+import { askedIn } from "../history/address.ts";
+import { Edge } from "../history/edge.tsx";
 import { type Past as PastWords, Reading } from "../history/reading.ts";
+import { SessionHead } from "../history/session-head.tsx";
+import { useFind } from "../history/use-find.tsx";
+import { useSteady } from "../history/use-steady.ts";
 import * as texts from "../texts.ts";
-import { Head, SessionId } from "../ui/head.tsx";
+import { Head } from "../ui/head.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
-import { duration, moment } from "../ui/time.ts";
 import { Transcript } from "../ui/transcript.tsx";
-import { Skeleton } from "./session.tsx";
+import { PastDetail } from "./past-detail.tsx";
+import { Skeleton } from "./skeleton.tsx";
 
 const GONE: Failure = { kind: "not-found", message: "" };
 
-export function Past({ id }: { id: string }) {
+export default function Past({ id }: { id: string }) {
   const app = useApp();
   const { api, driver, history } = app;
   useHistory();
+  const { line } = askedIn(useLocation().search);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it begins at the first line that is asked for
   const reading = useMemo(
     () =>
       new Reading(api, id, {
+        at: line,
         complete: (over) => app.handIn(over),
         // This page follows it, and talks in it if it did so before a reload.
         goesOn: (session) =>
@@ -37,6 +45,14 @@ export function Past({ id }: { id: string }) {
     void reading.start();
     return () => reading.stop();
   }, [reading]);
+  useEffect(() => {
+    if (line !== null) void reading.reach(line);
+  }, [reading, line]);
+  const follows = useRef(history.follows);
+  useEffect(() => {
+    if (follows.current !== history.follows) void reading.check();
+    follows.current = history.follows;
+  }, [reading, history.follows]);
   const again = () => void reading.start();
 
   const known = history.known(id);
@@ -44,25 +60,37 @@ export function Past({ id }: { id: string }) {
   useEffect(() => {
     if (past && known) reading.heard(known.version);
   }, [reading, past, known]);
+  const lines = past?.utterances ?? [];
+  const { bar, found } = useFind(id, session?.version, lines);
+  useSteady(reading, lines[0]?.id);
   if (history.isGone(id)) return <Refused failure={GONE} onRetry={again} />;
   if (failure) return <Refused failure={failure} onRetry={again} />;
   return (
     <>
-      <Head
-        title={session?.title ?? texts.conversationTitle}
-        detail={session && <PastDetail session={session} />}
-      >
-        <NewChat />
-      </Head>
+      {session ? (
+        <SessionHead session={session} detail={<PastDetail session={session} />}>
+          <NewChat />
+        </SessionHead>
+      ) : (
+        <Head title={texts.conversationTitle}>
+          <NewChat />
+        </Head>
+      )}
+      {bar}
       <Transcript
-        lines={past?.utterances ?? []}
+        lines={lines}
         pending={[]}
         isLive={false}
         isSpoken={() => false}
         isCaughtUp={false}
         onAgain={() => {}}
-        before={past === null && <Skeleton />}
-        after={past && <Ending past={past} />}
+        found={found}
+        isAtEnd={line === null}
+        before={past === null ? <Skeleton /> : <Edge reading={reading} way="earlier" />}
+        after={
+          past &&
+          (past.later === null ? <Ending past={past} /> : <Edge reading={reading} way="later" />)
+        }
       />
     </>
   );
@@ -85,20 +113,6 @@ function Ending({ past }: { past: PastWords }) {
         {texts.conversationJoinAgain}
       </button>
     </p>
-  );
-}
-
-export function PastDetail({ session }: { session: Session }) {
-  const parts = [
-    moment(session.createdAt),
-    session.durationMs == null ? null : duration(session.durationMs),
-    texts.lines(session.utteranceCount),
-  ];
-  return (
-    <>
-      <span>{parts.filter(Boolean).join(" · ")}</span>
-      <SessionId session={session} />
-    </>
   );
 }
 

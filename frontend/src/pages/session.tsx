@@ -1,14 +1,43 @@
 /** One conversation: the one that runs on this page, or one of the past. */
 import { useApp, useConversation, useHistory } from "../app/context.ts";
+import { later } from "../app/later.ts";
 import { type Conversation, isRunning, isSpoken, newest } from "../conversation/state.ts";
 import { nothingYet } from "../conversation/words.ts";
+import { SessionHead } from "../history/session-head.tsx";
+import { useFind } from "../history/use-find.tsx";
 import * as texts from "../texts.ts";
 import { Dock } from "../ui/dock.tsx";
-import { Head, SessionId } from "../ui/head.tsx";
+import { Head } from "../ui/head.tsx";
+import { NewChat } from "../ui/new-chat.tsx";
 import { Notices } from "../ui/notices.tsx";
 import { clock } from "../ui/time.ts";
 import { Transcript } from "../ui/transcript.tsx";
-import { Past, PastDetail } from "./past.tsx";
+import { PastDetail } from "./past-detail.tsx";
+import { Skeleton } from "./skeleton.tsx";
+
+const Past = later(
+  () => import("./past.tsx"),
+  (is) => (
+    <>
+      <Head title={texts.conversationTitle}>
+        <NewChat />
+      </Head>
+      {is === "away" ? (
+        <div className="column">
+          <Skeleton />
+        </div>
+      ) : (
+        <div className="centred" role="alert">
+          <h2>{texts.pieceMissingWhat}</h2>
+          <p className="muted">{texts.pieceMissingWay}</p>
+          <button type="button" className="button" onClick={() => location.reload()}>
+            {texts.reload}
+          </button>
+        </div>
+      )}
+    </>
+  ),
+);
 
 export function SessionPage({ id }: { id: string }) {
   const { history } = useApp();
@@ -22,15 +51,17 @@ export function SessionPage({ id }: { id: string }) {
 function Live({ state }: { state: Conversation }) {
   const { driver, history } = useApp();
   const { session: held, transcript } = state;
+  const { bar, found } = useFind(held?.id ?? "", held?.version, transcript.lines);
   if (held === null) return null;
   const session = newest(held, history.known(held.id));
   const isLive = isRunning(state);
   return (
     <>
-      <Head
-        title={session.title}
+      <SessionHead
+        session={session}
         detail={isLive ? <Since state={state} /> : <PastDetail session={session} />}
       />
+      {bar}
       <Transcript
         lines={transcript.lines}
         pending={state.pending}
@@ -38,6 +69,7 @@ function Live({ state }: { state: Conversation }) {
         isSpoken={(line) => isSpoken(state, line)}
         isCaughtUp={transcript.isCaughtUp}
         onAgain={(key) => driver.dispatch({ type: "sayAgain", key })}
+        found={found}
         before={<Nothing state={state} />}
       />
       <Notices state={state} />
@@ -49,12 +81,7 @@ function Live({ state }: { state: Conversation }) {
 function Since({ state }: { state: Conversation }) {
   const { session } = state;
   if (session === null) return null;
-  return (
-    <>
-      <span>{texts.conversationStartedAt(clock(session.startedAt ?? session.createdAt))}</span>
-      <SessionId session={session} />
-    </>
-  );
+  return <span>{texts.conversationStartedAt(clock(session.startedAt ?? session.createdAt))}</span>;
 }
 
 /** What stands where the words will be. */
@@ -67,16 +94,6 @@ function Nothing({ state }: { state: Conversation }) {
     <div className="nothing">
       <h2>{what}</h2>
       <p className="muted">{way}</p>
-    </div>
-  );
-}
-
-export function Skeleton() {
-  return (
-    <div className="skeleton" aria-hidden="true">
-      <i />
-      <i />
-      <i />
     </div>
   );
 }

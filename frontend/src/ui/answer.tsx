@@ -5,6 +5,8 @@ import { later } from "../app/later.ts";
 
 interface Props {
   text: string;
+  /** As a language tag, where it is known. */
+  language?: string | null | undefined;
   /** Whether it ends where it was meant to end. */
   isWhole: boolean;
 }
@@ -14,13 +16,14 @@ const MARKS = /[*_`~#>|<[\]\\]|^[ \t]*(?:[-+]|\d+[.)])[ \t]|^[-=]+$|https?:|www\
 
 const Markdown = later<Props>(
   () => import("./markdown.tsx"),
-  (_, { text }) => asItIs(text),
+  (_, { text, language }) => asItIs(text, language),
 );
 
-const asItIs = (text: string) => createElement("p", { className: "line-text" }, text);
+const asItIs = (text: string, language: Props["language"]) =>
+  createElement("p", { className: "line-text", dir: "auto", lang: language ?? undefined }, text);
 
-export function Answer({ text, isWhole }: Props) {
-  return MARKS.test(text) ? <Markdown text={text} isWhole={isWhole} /> : asItIs(text);
+export function Answer(props: Props) {
+  return MARKS.test(props.text) ? <Markdown {...props} /> : asItIs(props.text, props.language);
 }
 
 /** The words of an answer without their marks, for who hears the page. */

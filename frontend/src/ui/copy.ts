@@ -11,6 +11,17 @@ export async function copied(text: string): Promise<boolean> {
   }
 }
 
+/** The same for a text that is still to come: the click counts until it is there. */
+export async function copiedLater(text: Promise<string>): Promise<boolean> {
+  try {
+    const blob = text.then((given) => new Blob([given], { type: "text/plain" }));
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+    return true;
+  } catch {
+    return copied(await text);
+  }
+}
+
 /** Old, and out of favour, and the only way on a page that is not secure. */
 function copiedAsEver(text: string): boolean {
   let isDone = false;

@@ -1,5 +1,6 @@
 /** A modal dialog: the browser's own, which traps the focus, takes Esc and covers the page. */
 import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
+import { createPortal } from "react-dom";
 import * as texts from "../texts.ts";
 import { useFocusHandedOn } from "./focus.ts";
 import { Icon } from "./icons.tsx";
@@ -19,9 +20,12 @@ export function Dialog(props: Props) {
   useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
+    // What does no harm, rather than the first that can have the focus.
+    dialog?.querySelector<HTMLElement>("[data-safe]")?.focus();
     return () => dialog?.close();
   }, []);
-  return (
+  // Apart from what it belongs to, whose styles are not meant for it.
+  return createPortal(
     <dialog
       ref={ref}
       className="dialog"
@@ -45,6 +49,7 @@ export function Dialog(props: Props) {
         </button>
       </header>
       {props.children}
-    </dialog>
+    </dialog>,
+    document.body,
   );
 }

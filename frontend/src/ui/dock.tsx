@@ -143,6 +143,7 @@ function Talking({ state }: { state: Conversation }) {
       <textarea
         ref={field}
         className="field"
+        dir="auto"
         rows={1}
         aria-label={texts.dockType}
         placeholder={invitation(state)}

@@ -18,6 +18,7 @@ const PATHS = {
   copy: "M9 9h10v10H9zM15 9V5H5v10h4",
   check: "M5 12.500l4.500 4.500L19 7.500",
   down: "M12 5v13.500M6 13l6 6 6-6",
+  up: "M12 19V5.500M6 11l6-6 6 6",
   choose: "M7 14.500l5-5 5 5",
   close: "M6 6l12 12M18 6L6 18",
   warning: "M12 4.500l8.500 15h-17zM12 10.500v4M12 17h.01",

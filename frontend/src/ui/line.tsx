@@ -1,9 +1,11 @@
 /** One utterance within a turn: the person's as plain text, the agent's as formatted text. */
-import { memo } from "react";
+import { memo, useContext } from "react";
 
 import type { Utterance } from "../conversation/transcript.ts";
 import * as texts from "../texts.ts";
 import { Answer } from "./answer.tsx";
+import { Found } from "./found.ts";
+import { Marked } from "./marked.tsx";
 
 interface Props {
   utterance: Utterance;
@@ -12,7 +14,9 @@ interface Props {
 }
 
 export const Line = memo(function Line({ utterance, isSpoken }: Props) {
-  const { role, text, isFinal, isInterrupted } = utterance;
+  const { id, role, text, isFinal, isInterrupted, language } = utterance;
+  const found = useContext(Found);
+  const marked = found.marked.get(id);
   const who = role === "USER" ? texts.transcriptYou : texts.transcriptAgent;
   return (
     <li
@@ -21,12 +25,20 @@ export const Line = memo(function Line({ utterance, isSpoken }: Props) {
       data-final={isFinal}
       data-grows={isSpoken}
       data-key={utterance.key}
+      id={id}
+      aria-current={found.current === id || undefined}
     >
       <span className="unseen">{texts.transcriptSaidBy(who)}</span>
-      {role === "USER" ? (
-        <p className="line-text">{text}</p>
+      {marked !== undefined ? (
+        <p className="line-text" dir="auto" lang={language ?? undefined}>
+          <Marked html={marked} text={text} />
+        </p>
+      ) : role === "USER" ? (
+        <p className="line-text" dir="auto" lang={language ?? undefined}>
+          {text}
+        </p>
       ) : (
-        <Answer text={text} isWhole={isFinal && !isInterrupted} />
+        <Answer text={text} language={language} isWhole={isFinal && !isInterrupted} />
       )}{" "}
       {isInterrupted && <span className="line-note">{texts.transcriptInterrupted}</span>}
       {isSpoken && <span className="unseen">{texts.transcriptStillSpeaking}</span>}

@@ -31,17 +31,23 @@ export function plain(text: string): string {
 
 interface Props {
   text: string;
+  /** As a language tag, where it is known. */
+  language?: string | null | undefined;
   /** Whether it ends where it was meant to end. */
   isWhole: boolean;
 }
 
 /** An answer, formatted. */
-export default function Markdown({ text, isWhole }: Props) {
+export default function Markdown({ text, language, isWhole }: Props) {
   const shown = useMemo(() => formatted(text, isWhole), [text, isWhole]);
   return shown === null ? (
-    <p className="line-text">{text}</p>
+    <p className="line-text" dir="auto" lang={language ?? undefined}>
+      {text}
+    </p>
   ) : (
-    <div className="line-text formatted">{shown}</div>
+    <div className="line-text formatted" dir="auto" lang={language ?? undefined}>
+      {shown}
+    </div>
   );
 }
 

@@ -24,7 +24,7 @@ export function NewChat({ isLanding = false }: { isLanding?: boolean }) {
       }}
     >
       {isWaiting ? <span className="spinner" aria-hidden="true" /> : <Icon name="plus" size={18} />}
-      {text}
+      <span className="new-chat-label">{text}</span>
     </button>
   );
 }

@@ -26,7 +26,9 @@ export function PendingLine({ line, onAgain }: Props) {
       data-key={line.key}
     >
       <span className="unseen">{texts.transcriptSaidBy(texts.transcriptYou)}</span>
-      <p className="line-text">{line.text}</p>
+      <p className="line-text" dir="auto">
+        {line.text}
+      </p>
       <p className="line-foot">
         {line.problem === null ? (
           <span role="status">{isWaiting(line) ? why : texts.transcriptSending}</span>

@@ -9,6 +9,11 @@ export const clock = (at: string): string => CLOCK.format(new Date(at));
 /** As in "Today, 10:41", "Monday 3 November, 10:41". */
 export const moment = (at: string, now = new Date()): string => `${day(at, now)}, ${clock(at)}`;
 
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
+
+/** As in "Monday, 3 November 2026": for what is read on other days, too. */
+export const date = (at: string): string => DATE.format(new Date(at));
+
 const midnight = (date: Date): number =>
   new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
 

@@ -29,9 +29,16 @@ export default function ToastRegion() {
               isMeantForOthers.current = action !== null && !isFocused();
             }}
             onOpenChange={() => {
-              if (!isMeantForOthers.current) toasts.dismiss(id);
+              if (!isMeantForOthers.current) {
+                toasts.dismiss(id);
+                action?.dismissed?.();
+              }
               isMeantForOthers.current = false;
             }}
+            onPointerEnter={() => action?.attended?.(true)}
+            onPointerLeave={() => action?.attended?.(false)}
+            onFocus={() => action?.attended?.(true)}
+            onBlur={() => action?.attended?.(false)}
           >
             <RadixToast.Description>{text}</RadixToast.Description>
             {action && (

@@ -5,6 +5,7 @@ import type { Pending, Utterance } from "../conversation/transcript.ts";
 import * as texts from "../texts.ts";
 import { announced } from "./answer.tsx";
 import { useFocusHandedOn } from "./focus.ts";
+import { Found, type FoundLines, NOTHING_FOUND } from "./found.ts";
 import { Icon } from "./icons.tsx";
 import { PendingLine } from "./pending-line.tsx";
 import { asked, Page, TurnFrame } from "./turn.tsx";
@@ -20,6 +21,10 @@ interface Props {
   /** Finals that come after this are read out; those of the past are not. */
   isCaughtUp: boolean;
   onAgain(key: string): void;
+  /** What a search has found in it. */
+  found?: FoundLines;
+  /** Whether it is opened at its end, and stays there; true unless told otherwise. */
+  isAtEnd?: boolean;
   before?: React.ReactNode;
   after?: React.ReactNode;
 }
@@ -30,7 +35,7 @@ export function Transcript(props: Props) {
   const held = useRef(NO_TURNS);
   held.current = turnsOf(lines, held.current);
   const { pages } = held.current;
-  const { isAway, toEnd } = useFollow(scroll, [lines, pending, props.after]);
+  const { isAway, toEnd } = useFollow(scroll, [lines, pending, props.after], props.isAtEnd);
   return (
     <div className="transcript" data-live={isLive}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
@@ -38,9 +43,11 @@ export function Transcript(props: Props) {
         <div className="column">
           {props.before}
           <ol className="lines">
-            {pages.map((page, number) => (
-              <Page key={number} turns={page} isSpoken={asked(page, props.isSpoken)} />
-            ))}
+            <Found value={props.found ?? NOTHING_FOUND}>
+              {pages.map((page, number) => (
+                <Page key={number} turns={page} isSpoken={asked(page, props.isSpoken)} />
+              ))}
+            </Found>
             {pending.map((line) => (
               <TurnFrame key={line.key} speaker="USER">
                 <PendingLine line={line} onAgain={props.onAgain} />

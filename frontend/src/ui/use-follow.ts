@@ -4,9 +4,10 @@ import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useSta
 /** Nearer to the end than this counts as being there. */
 const NEAR_PX = 48;
 
-export function useFollow(ref: RefObject<HTMLElement | null>, changed: unknown) {
+/** @param isAtEnd Whether it begins there. */
+export function useFollow(ref: RefObject<HTMLElement | null>, changed: unknown, isAtEnd = true) {
   const [isAway, setAway] = useState(false);
-  const isFollowing = useRef(true);
+  const isFollowing = useRef(isAtEnd);
 
   const toEnd = useCallback(() => {
     const element = ref.current;

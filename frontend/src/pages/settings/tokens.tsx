@@ -98,7 +98,7 @@ export function Tokens() {
         <Dialog title={texts.tokensRevoking(revoking.name)} onClose={() => setRevoking(null)}>
           <p>{texts.tokensAboutRevoking}</p>
           <div className="dialog-ways">
-            <button type="button" className="button" onClick={() => setRevoking(null)}>
+            <button type="button" className="button" data-safe="" onClick={() => setRevoking(null)}>
               {texts.cancel}
             </button>
             <button type="button" className="button danger" onClick={() => void revoke(revoking)}>

@@ -1,0 +1,51 @@
+/** Asks before a conversation is deleted that goes on: that ends it, and can't be undone. */
+import { useState } from "react";
+
+import { failureOf } from "../api/client.ts";
+import { useApp } from "../app/context.ts";
+import type { Session } from "../conversation/state.ts";
+import { nameOf, problem } from "../conversation/words.ts";
+import * as texts from "../texts.ts";
+import { Dialog } from "../ui/dialog.tsx";
+
+interface Props {
+  session: Session;
+  backTo(): Element | null;
+  onClose(): void;
+}
+
+export default function DeleteRunning({ session, backTo, onClose }: Props) {
+  const app = useApp();
+  const [isDeleting, setDeleting] = useState(false);
+  const remove = async () => {
+    if (isDeleting) return;
+    setDeleting(true);
+    try {
+      await app.deleteNow(session);
+    } catch (error) {
+      app.toasts.tell(texts.historyNotDeleted(problem(failureOf(error))), {
+        label: texts.tryAgain,
+        run: () => void remove(),
+      });
+    }
+    onClose();
+  };
+  return (
+    <Dialog title={texts.historyDeleting} onClose={onClose} backTo={backTo}>
+      <p>{texts.historyAboutDeleting(nameOf(session), session.utteranceCount)}</p>
+      <div className="dialog-ways">
+        <button type="button" className="button" data-safe="" onClick={onClose}>
+          {texts.cancel}
+        </button>
+        <button
+          type="button"
+          className="button danger"
+          aria-disabled={isDeleting}
+          onClick={() => void remove()}
+        >
+          {texts.historyDeleteConversation}
+        </button>
+      </div>
+    </Dialog>
+  );
+}
