@@ -79,7 +79,14 @@ def _voxql(folder: Path, port: int) -> tuple[Starlette, list[Hook]]:
     from asgi import build_app
     from settings import load
 
-    given = load(data_dir=folder, port=port, agent="external", abandon_s=_PATIENT_S)
+    # What is measured is what a request costs, not how many of them one viewer may send.
+    given = load(
+        data_dir=folder,
+        port=port,
+        agent="external",
+        abandon_s=_PATIENT_S,
+        points_per_minute=0,
+    )
     app = build_app(given)
     return app, [app.state.on_shutdown]
 

@@ -10,8 +10,10 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 
 ONE_GO_MS = 20.0
 """Processor time that the loop's thread takes between two callbacks."""
-TEXT_MS = 60.0
+TEXT_MS = 100.0
 """The same where all of a request is one text, which nothing but a search takes: it isn't cut."""
+
+REFUSED = ("10,000, the last", "refused", "socket: 1 MiB, lists")
 
 
 @pytest.fixture(scope="module")
@@ -27,4 +29,5 @@ def test_the_loop_never_works_long_in_one_go(found: dict[str, Any], case: str) -
     """Whatever is saved, again and with other texts, and whatever is refused."""
     limit = TEXT_MS if case.startswith("one text") else ONE_GO_MS
     assert found[case]["turn_ms"] < limit, found[case]
-    assert found[case]["answer"]
+    is_refused = "errors" in found[case]["answer"] or "4400" in found[case]["answer"]
+    assert is_refused == case.startswith(REFUSED), found[case]
