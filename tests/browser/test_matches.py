@@ -10,12 +10,6 @@ from tests.server_process import ServerProcess
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 NOW = "2026-11-01T12:00:00Z"
-IS_IN_THE_MIDDLE = """line => {
-  const place = line.querySelector('mark').getBoundingClientRect()
-  const seen = line.closest('.scroll').getBoundingClientRect()
-  const middle = (place.top + place.bottom) / 2
-  return Math.abs(middle - (seen.top + seen.bottom) / 2) < 40
-}"""
 
 
 async def has_said(person: Person, *texts: str) -> str:
@@ -53,7 +47,15 @@ async def is_at(person: Person, text: str, count: str) -> None:
     await expect(match.locator(".line-text")).to_have_text(text)
     await expect(person.page.locator(".find-count")).to_contain_text(count)
     handle = await match.element_handle()
-    await person.page.wait_for_function(IS_IN_THE_MIDDLE, arg=handle)
+    await person.page.wait_for_function(
+        """line => {
+          const place = line.querySelector('mark').getBoundingClientRect()
+          const seen = line.closest('.scroll').getBoundingClientRect()
+          const middle = (place.top + place.bottom) / 2
+          return Math.abs(middle - (seen.top + seen.bottom) / 2) < 40
+        }""",
+        arg=handle,
+    )
 
 
 async def test_a_result_opens_at_its_match_however_long_the_conversation_is(

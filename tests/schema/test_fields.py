@@ -46,6 +46,7 @@ async def test_a_session_and_its_utterances(
     times = {first.pop("startedAt"), first.pop("endedAt")}
     assert times
     assert first.pop("id").startswith("utt_")
+    assert first.pop("cursor") == utterances["edges"][0]["cursor"]
     assert first == {
         "key": "SG_1",
         "revision": 1,
