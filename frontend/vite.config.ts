@@ -2,6 +2,7 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
 import { compressed } from "./scripts/compressed.ts";
+import { webManifest } from "./scripts/manifest.ts";
 import { texts } from "./scripts/texts.ts";
 
 /** The server that `npm run dev` talks to: the one that `make dev` starts. */
@@ -13,7 +14,7 @@ const proxied = { target: server, headers: { origin: server }, ws: true, changeO
 export default defineConfig({
   // Of the page's <base>: the server may live under a path.
   base: "./",
-  plugins: [react(), texts(), compressed()],
+  plugins: [react(), texts(), webManifest(), compressed()],
   server: {
     proxy: { "/graphql": proxied, "/audio": proxied },
   },

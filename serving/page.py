@@ -24,7 +24,13 @@ LIVEKIT_CLOUD: Final = ".livekit.cloud"
 COMPRESSED: Final = (("br", ".br"), ("gzip", ".gz"))
 """Encodings that the build has made beforehand, the better one first."""
 
-_TYPES: Final = {".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
+_TYPES: Final = {
+    ".ico": "image/x-icon",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,7 @@ def _headers(media_urls: Sequence[str]) -> dict[str, str]:
         "img-src 'self'",
         "media-src 'self'",
         "worker-src 'self'",
+        "manifest-src 'self'",
         f"connect-src {connect}",
         "base-uri 'self'",
         "form-action 'none'",

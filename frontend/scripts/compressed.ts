@@ -7,7 +7,7 @@ import type { Plugin, Rollup } from "vite";
 /** Bytes, packed by gzip, of everything that comes before the page can be used. */
 export const MOST_BYTES = 150_000;
 
-const IS_TEXT = /\.(?:html|js|css|svg)$/;
+const IS_TEXT = /\.(?:html|js|css|svg|webmanifest)$/;
 
 export function compressed(): Plugin {
   let folder = "";

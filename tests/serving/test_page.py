@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,9 +149,46 @@ def test_the_page_that_was_built_loads_only_what_is_there() -> None:
     """Each script, style and icon of the real page is a file of the build, named by its hash."""
     with served(BUILT) as client:
         html = client.get("/", headers=PAGE).text
-        wanted = re.findall(r'(?:src|href)="(\./[^"]+)"', html)
+        wanted = re.findall(r'(?:src|href)="((?:\./)?[a-z][^":]+)"', html)
 
         assert len([path for path in wanted if path.startswith("./assets/")]) >= 2
         assert {client.get(path.removeprefix(".")).status_code for path in wanted} == {200}
     assert "<style" not in html
     assert re.findall(r"<script(?![^>]*src=)", html) == []
+
+
+def test_the_page_can_be_installed_wherever_it_lives() -> None:
+    """The icons that its manifest names are there, as large as it says; addresses are relative."""
+    with served(BUILT) as client:
+        answer = client.get("/manifest.webmanifest")
+        manifest = answer.json()
+        addresses = [
+            manifest["start_url"],
+            manifest["scope"],
+            *(i["src"] for i in manifest["icons"]),
+        ]
+        icons = {icon["src"]: client.get(f"/{icon['src']}") for icon in manifest["icons"]}
+        touch = client.get("/apple-touch-icon.png")
+        favicon = client.get("/favicon.ico")
+        policy = answer.headers["content-security-policy"]
+
+    assert answer.headers["content-type"] == "application/manifest+json"
+    assert "manifest-src 'self'" in policy
+    assert [address for address in addresses if address.startswith("/") or ":" in address] == []
+    assert {icon.get("purpose") for icon in manifest["icons"]} == {None, "maskable"}
+    for icon in manifest["icons"]:
+        assert icons[icon["src"]].headers["content-type"] == icon["type"]
+        if icon["type"] == "image/png":
+            assert icon["sizes"] == size_of(icons[icon["src"]].content)
+    assert size_of(touch.content) == "180x180"
+    assert (favicon.headers["content-type"], size_of(favicon.content[22:])) == (
+        "image/x-icon",
+        "32x32",
+    )
+
+
+def size_of(png: bytes) -> str:
+    """Return the width and height that a PNG says it has."""
+    assert png.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", png[16:24])
+    return f"{width}x{height}"
