@@ -46,7 +46,8 @@ async def test_a_session_and_its_utterances(
     times = {first.pop("startedAt"), first.pop("endedAt")}
     assert times
     assert first.pop("id").startswith("utt_")
-    assert first.pop("cursor") == utterances["edges"][0]["cursor"]
+    # A page of finals has cursors of its own.
+    assert first.pop("cursor") != utterances["edges"][0]["cursor"]
     assert first == {
         "key": "SG_1",
         "revision": 1,
