@@ -32,8 +32,16 @@ export function Dock() {
           <NewChat isLanding={!isRunning(state)} />
         </div>
       </div>
-      {isRunning(state) &&
-        (state.isTalking ? <Talking state={state} /> : <Following state={state} />)}
+      {isRunning(state) ? (
+        state.isTalking ? (
+          <Talking state={state} />
+        ) : (
+          <Following state={state} />
+        )
+      ) : (
+        // Where the field was, so that nothing moves.
+        <p className="dock-row dock-over muted">{texts.inviteOver}</p>
+      )}
     </div>
   );
 }

@@ -35,9 +35,12 @@ export function Transcript(props: Props) {
   const held = useRef(NO_TURNS);
   held.current = turnsOf(lines, held.current);
   const { pages } = held.current;
+  // What was seen at the end stays there when it is over.
+  const wasLive = useRef(isLive);
+  wasLive.current ||= isLive;
   const { isAway, toEnd } = useFollow(scroll, [lines, pending, props.after], props.isAtEnd);
   return (
-    <div className="transcript" data-live={isLive}>
+    <div className="transcript" data-live={isLive} data-end={wasLive.current}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
       <section className="scroll" ref={scroll} tabIndex={0} aria-label={texts.conversationTitle}>
         <div className="column">

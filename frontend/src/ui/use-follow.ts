@@ -26,8 +26,16 @@ export function useFollow(ref: RefObject<HTMLElement | null>, changed: unknown, 
       setAway(!isFollowing.current);
     };
     element.addEventListener("scroll", scrolled, { passive: true });
-    // A window or keyboard that takes its place must not hide the newest line either.
-    const observer = new ResizeObserver(() => isFollowing.current && toEnd());
+    let { top } = element.getBoundingClientRect();
+    const resized = () => {
+      const moved = element.getBoundingClientRect().top - top;
+      top += moved;
+      // A window or keyboard that takes its place must not hide the newest line either.
+      if (isFollowing.current) toEnd();
+      // What is told above it takes some of its place, and must not move what is read.
+      else if (moved !== 0) element.scrollTop += moved;
+    };
+    const observer = new ResizeObserver(resized);
     observer.observe(element);
     // Nor may a line that is formatted a moment after it came.
     if (element.firstElementChild) observer.observe(element.firstElementChild);
