@@ -93,8 +93,10 @@ export const accountHas = (count: number) =>
   });
 export const accountSignOut = "Sign out";
 export const accountStillSignedIn = (problem: string) => `You're still signed in. ${problem}`;
-export const accountGuestsLose =
-  "If you sign out as a guest, you can't get your conversations back.";
+export const accountGuestSignOutTitle = "Sign out and lose your conversations?";
+export const accountGuestSignOutAbout =
+  "You're here as a guest. After you sign out, your conversations can't be opened again. Create an account to keep them.";
+export const accountGuestSignOut = "Sign out anyway";
 export const themeTitle = "Theme";
 export const themeSystem = "System";
 export const themeLight = "Light";

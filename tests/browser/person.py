@@ -56,6 +56,12 @@ async def blocked(route: Route) -> None:
     await route.abort()
 
 
+async def guest_signs_out(page: Page) -> None:
+    """Sign out in the settings, and say that the conversations may go."""
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Sign out anyway").click()
+
+
 def variables(route: Route) -> dict[str, Any]:
     """What an operation is asked with."""
     return dict(json.loads(route.request.post_data or "{}")["variables"])

@@ -46,7 +46,15 @@ async def test_a_guest_who_signs_up_keeps_everything(
     page = person.page
     session = await has_typed(person, "said as a guest")
     await page.get_by_role("link", name="Guest", exact=True).click()
-    await page.get_by_role("button", name="Create account").click()
+    # Signing out would lose it: that is asked, and an account offered instead.
+    await page.get_by_role("button", name="Sign out").click()
+    question = page.get_by_role("dialog", name="Sign out and lose your conversations?")
+    await expect(person.focused).to_have_accessible_name("Create account")
+    await page.keyboard.press("Escape")
+    await expect(question).to_have_count(0)
+    await expect(person.rows).to_have_count(1)
+    await page.get_by_role("button", name="Sign out").click()
+    await question.get_by_role("button", name="Create account").click()
     await page.evaluate(NOTES)
     await fills_in(person, email, "Create account")
     await page.wait_for_function("() => notes.has('1 conversation is now in your account.')")

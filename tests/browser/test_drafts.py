@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import Visit
-from tests.browser.person import Person
+from tests.browser.person import Person, guest_signs_out
 from tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
@@ -75,7 +75,7 @@ async def test_a_draft_is_not_found_by_whoever_comes_next(
     assert HALF in await page.evaluate(kept)
 
     await page.get_by_role("link", name="Guest", exact=True).click()
-    await page.get_by_role("button", name="Sign out").click()
+    await guest_signs_out(page)
     await page.get_by_role("button", name="Continue as guest").click()
     await person.starts_talking()
 

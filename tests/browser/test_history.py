@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.person import Person, variables
+from tests.browser.person import Person, guest_signs_out, variables
 from tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
@@ -139,7 +139,7 @@ async def test_a_window_notices_that_somebody_has_signed_out_in_another(
     await other.reads(session)
 
     await person.page.goto(f"{person.url}/settings")
-    await person.page.get_by_role("button", name="Sign out").click()
+    await guest_signs_out(person.page)
 
     await expect(other.page.get_by_role("button", name="Continue as guest")).to_be_visible()
     await expect(other.page.get_by_text("said once")).to_have_count(0)

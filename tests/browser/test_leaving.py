@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import Visit
-from tests.browser.person import Person, broken
+from tests.browser.person import Person, broken, guest_signs_out
 from tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
@@ -48,7 +48,7 @@ async def test_a_sign_out_in_another_window_turns_the_microphone_off(
     other = await person.context.new_page()
     await other.goto(f"{answering.url}/settings")
 
-    await other.get_by_role("button", name="Sign out").click()
+    await guest_signs_out(other)
 
     await person.page.get_by_role("button", name="Continue as guest").first.wait_for()
     assert not await is_heard(person)
@@ -67,7 +67,7 @@ async def test_a_sign_out_that_fails_changes_nothing(
     person, session = await talks(visit, answering)
     async with person.answered(broken, operation="SignOut"):
         await person.page.get_by_role("link", name="Guest", exact=True).click()
-        await person.page.get_by_role("button", name="Sign out").click()
+        await guest_signs_out(person.page)
         await expect(person.page.get_by_role("alert")).to_contain_text("You're still signed in.")
 
     await person.page.go_back()
@@ -76,7 +76,7 @@ async def test_a_sign_out_that_fails_changes_nothing(
     assert await is_heard(person)
 
     await person.page.get_by_role("link", name="Guest", exact=True).click()
-    await person.page.get_by_role("button", name="Sign out").click()
+    await guest_signs_out(person.page)
     await person.page.get_by_role("button", name="Continue as guest").first.wait_for()
     assert not await is_heard(person)
 

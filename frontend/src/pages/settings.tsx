@@ -1,15 +1,14 @@
 /** Account, look, microphone, and tokens for programs. */
 import { useState } from "react";
 
-import { failureOf } from "../api/client.ts";
 import { BASE } from "../app/base.ts";
-import { useApp, useViewer } from "../app/context.ts";
-import { problem } from "../conversation/words.ts";
+import { useViewer } from "../app/context.ts";
 import * as texts from "../texts.ts";
 import { AccountForm } from "../ui/account-form.tsx";
 import { Head } from "../ui/head.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
 import { Devices } from "./settings/devices.tsx";
+import { SignOut } from "./settings/sign-out.tsx";
 import { Theme } from "./settings/theme.tsx";
 import { Tokens } from "./settings/tokens.tsx";
 
@@ -38,40 +37,6 @@ export default function Settings() {
   );
 }
 
-function SignOut() {
-  const app = useApp();
-  const [isBusy, setBusy] = useState(false);
-  const [complaint, setComplaint] = useState<string | null>(null);
-  const signOut = async () => {
-    if (isBusy) return;
-    setBusy(true);
-    setComplaint(null);
-    try {
-      await app.signOut();
-    } catch (error) {
-      setComplaint(texts.accountStillSignedIn(problem(failureOf(error))));
-      setBusy(false);
-    }
-  };
-  return (
-    <>
-      {complaint && (
-        <p className="complaint" role="alert">
-          {complaint}
-        </p>
-      )}
-      <button
-        type="button"
-        className="button"
-        aria-disabled={isBusy}
-        onClick={() => void signOut()}
-      >
-        {texts.accountSignOut}
-      </button>
-    </>
-  );
-}
-
 function Account() {
   const viewer = useViewer();
   const [way, setWay] = useState<"sign-up" | "sign-in" | null>(null);
@@ -95,8 +60,7 @@ function Account() {
       ) : (
         <p>{texts.accountSignedInAs(viewer.email ?? "")}</p>
       )}
-      <SignOut />
-      {viewer.isGuest && <p className="muted small">{texts.accountGuestsLose}</p>}
+      <SignOut isGuest={viewer.isGuest} onCreateAccount={() => setWay("sign-up")} />
     </section>
   );
 }
