@@ -8,15 +8,18 @@ import { failure } from "./scene.ts";
 
 type Page = readonly [ids: string[], after: string | null] | Failed;
 
+function pageOf(ids: string[], endCursor: string | null = null, totalCount = ids.length) {
+  const edges = ids.map((id) => ({ marked: `<mark>${id}</mark>`, node: { id } }));
+  return { totalCount, pageInfo: { hasNextPage: endCursor !== null, endCursor }, edges };
+}
+
 /** A server with so many matches in all, a page an answer. */
 function scene(total: number, ...pages: Page[]) {
   const query = vi.fn(async (_: unknown, __: { search: string; after: string | null }) => {
     const page = pages.shift() ?? [[], null];
     if (page instanceof Failed) throw page;
     const [ids, endCursor] = page;
-    const edges = ids.map((id) => ({ marked: `<mark>${id}</mark>`, node: { id } }));
-    const pageInfo = { hasNextPage: endCursor !== null, endCursor };
-    return { session: { id: "ses_1", utterances: { totalCount: total, pageInfo, edges } } };
+    return { session: { id: "ses_1", utterances: pageOf(ids, endCursor, total) } };
   });
   const finding = new Finding({ query } as unknown as Api, "ses_1");
   const ids = () => finding.found.value.matches.map(({ id }) => id);
@@ -51,9 +54,15 @@ describe("a search in one conversation", () => {
   });
 
   it("drops the answer to older words", async () => {
-    const { finding, ids, found } = scene(1, [["a"], null], [["b"], null]);
+    const { finding, query, ids, found } = scene(1, [["b"], null]);
+    const answer = { session: { id: "ses_1", utterances: pageOf(["a"]) } };
+    let late: () => void = () => {};
+    query.mockReturnValueOnce(new Promise((resolve) => (late = () => resolve(answer))));
 
-    await Promise.all([finding.search("x"), finding.search("xy")]);
+    const older = finding.search("x");
+    await finding.search("xy");
+    late();
+    await older;
 
     expect(found().search).toBe("xy");
     expect(ids()).toEqual(["b"]);
