@@ -36,6 +36,7 @@ export const done = "Done";
 export const reload = "Reload page";
 export const starting = "Starting…";
 export const saving = "Saving…";
+export const statusFinishSentence = "Finish your sentence…";
 export const signIn = "Sign in";
 export const createAccount = "Create account";
 export const continueAsGuest = "Continue as guest";

@@ -57,6 +57,7 @@ describe("what is handed over", () => {
 describe("a very long conversation", () => {
   it("is saved, and its late words are handed in after it", () => {
     const scene = new Scene().talking();
+    scene.send({ type: "mute", isMuted: true });
     scene.hear(long(300));
     scene.send({ type: "end", key: "key-2" });
     expect(scene.find("saveSession").previous.messages.map(({ key }) => key)).toEqual(["i300"]);

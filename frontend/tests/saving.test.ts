@@ -2,12 +2,14 @@
 import { describe, expect, it } from "vitest";
 
 import type { FailureKind } from "../src/api/failure.ts";
-import { isBusy, isReady, isSaving } from "../src/conversation/state.ts";
-import { requestFailure } from "../src/conversation/words.ts";
+import { hearing, isBusy, isReady, isSaving } from "../src/conversation/state.ts";
+import { requestFailure, status } from "../src/conversation/words.ts";
 import { connection, failure, Scene, saved, session, utterance } from "./scene.ts";
 
+/** Half a sentence was said, and nobody goes on with it. */
 function spoken(): Scene {
   const scene = new Scene().talking();
+  scene.send({ type: "mute", isMuted: true });
   scene.hear([utterance("a1"), utterance("a2", { role: "AGENT" })]);
   scene.hear([utterance("a3", { isFinal: false, text: "half a sen" })]);
   return scene;
@@ -28,6 +30,89 @@ const KINDS: FailureKind[] = [
   "busy",
   "server",
 ];
+
+describe("a sentence that is being said", () => {
+  const midSentence = () => {
+    const scene = new Scene().talking();
+    scene.send({ type: "microphoneOn" });
+    scene.hear([utterance("a1"), utterance("a2", { isFinal: false, text: "half a sen" })]);
+    return scene;
+  };
+  const given = (scene: Scene) => scene.find("startNewChat").previous?.messages.map((m) => m.text);
+
+  it("comes to its end before it is saved", () => {
+    const scene = midSentence();
+
+    scene.send({ type: "newChat", key: "key-2" });
+    expect(scene.did).toEqual(["wait"]);
+    expect(status(scene.state).text).toBe("Finish your sentence…");
+    expect(hearing(scene.state)).toBe("now");
+    scene.hear([utterance("a2", { isFinal: false, revision: 2, text: "half a sentence" })]);
+    expect(scene.did).toEqual([]);
+    scene.hear([utterance("a2", { revision: 3, text: "half a sentence and the rest." })]);
+
+    expect(given(scene)).toEqual(["words of a1", "half a sentence and the rest."]);
+    expect(scene.find("startNewChat").key).toBe("key-2");
+    expect(hearing(scene.state)).toBe("later");
+    expect(scene.answer({ type: "time", timer: "sentence" })).toEqual([]);
+  });
+
+  it("is waited for two seconds at the most", () => {
+    const scene = midSentence();
+    scene.send({ type: "newChat", key: "key-2" });
+    expect(scene.find("wait")).toMatchObject({ timer: "sentence", atMostMs: 2_000, isExact: true });
+
+    scene.answer({ type: "time", timer: "sentence" });
+
+    expect(given(scene)).toEqual(["words of a1", "half a sen"]);
+  });
+
+  it.each([
+    ["is muted", { type: "mute", isMuted: true }],
+    ["is offline", { type: "offline" }],
+  ] as const)("is not waited for where the person %s meanwhile", (_, event) => {
+    const scene = midSentence();
+    scene.send({ type: "end", key: "key-2" });
+    expect(scene.did).toEqual(["wait"]);
+
+    scene.send(event);
+
+    expect(scene.did).toContain("saveSession");
+  });
+
+  it("is not the agent's, nor one whose agent is gone", () => {
+    const scene = new Scene().talking();
+    scene.send({ type: "microphoneOn" });
+    scene.hear([utterance("a1", { role: "AGENT", isFinal: false })]);
+    scene.send({ type: "newChat", key: "key-2" });
+    expect(scene.did).toEqual(["startNewChat"]);
+
+    const alone = midSentence();
+    alone.update({ status: "ACTIVE", agentState: null, version: 3 });
+    alone.send({ type: "newChat", key: "key-2" });
+    expect(alone.did).toEqual(["startNewChat"]);
+  });
+
+  it("that ends with the conversation is saved with it", () => {
+    const scene = midSentence();
+    scene.send({ type: "newChat", key: "key-2" });
+
+    scene.update({ status: "ENDED", agentState: null, version: 9 });
+
+    expect(scene.did).toContain("startNewChat");
+  });
+
+  it("takes no second click", () => {
+    const scene = midSentence();
+    scene.send({ type: "newChat", key: "key-2" });
+    const before = scene.state;
+
+    expect(scene.send({ type: "newChat", key: "key-3" })).toEqual([]);
+    expect(scene.send({ type: "end", key: "key-3" })).toEqual([]);
+
+    expect(scene.state).toBe(before);
+  });
+});
 
 describe("New Chat", () => {
   it("hands over finals and interims, in order, with the click's key", () => {

@@ -76,7 +76,7 @@ export type Occurrence =
 
 export type Event = Wish | Answer | Occurrence;
 
-export type Timer = "request" | "words" | "updates" | "media" | "agent" | "lines";
+export type Timer = "request" | "words" | "updates" | "media" | "agent" | "lines" | "sentence";
 
 export type Effect =
   | { do: "startNewChat"; epoch: number; key: string; previous: Previous | null }

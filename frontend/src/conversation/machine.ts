@@ -11,15 +11,16 @@ export function step(state: Conversation, event: Event): Step {
   if ("epoch" in event) {
     // An answer to a conversation that is not on the screen any more.
     if (event.epoch !== state.epoch) return [state, []];
-    return withLines(answered(state, event));
+    return goingOn(answered(state, event));
   }
-  return withLines(happened(state, event));
+  return goingOn(happened(state, event));
 }
 
-/** Whatever has happened may be what a typed line has waited for. */
-function withLines([state, effects]: Step): Step {
-  const [next, sending] = lines.sendNext(state);
-  return [next, [...effects, ...sending]];
+/** Whatever has happened may be what a typed line, or a save, has waited for. */
+function goingOn([state, effects]: Step): Step {
+  const [saving, saves] = request.letGo(state, false);
+  const [next, sending] = lines.sendNext(saving);
+  return [next, [...effects, ...saves, ...sending]];
 }
 
 function happened(state: Conversation, event: Wish | Occurrence): Step {
@@ -182,5 +183,7 @@ function timeIsUp(state: Conversation, timer: (Answer & { type: "time" })["timer
       return session.agentIsLate(state);
     case "lines":
       return [lines.goOn(state), []];
+    case "sentence":
+      return request.letGo(state, true);
   }
 }

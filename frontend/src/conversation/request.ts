@@ -8,6 +8,8 @@ import {
   empty,
   isAsked,
   isBusy,
+  isHeldBack,
+  isMidSentence,
   isRunning,
   type Request,
   switchedOff,
@@ -15,6 +17,9 @@ import {
 
 /** Tries of one request before the person is told. */
 export const MOST_TRIES = 3;
+
+/** So long a New chat or an End lets the person finish a sentence. */
+export const SENTENCE_MS = 2_000;
 
 /** Longest pause before try number n + 1. */
 export const pauseMs = (tries: number): number => 400 * 2 ** (tries - 1);
@@ -26,11 +31,26 @@ export function request(state: Conversation, kind: Request["kind"], key: string)
   if (state.request?.kind === kind) return retry(state);
   const session = state.isDeleted ? null : state.session;
   if (kind === "end" && session === null) return leave(state);
-  const previous = session && {
-    sessionId: session.id,
-    messages: messages(state.transcript, state.pending),
-  };
-  return send({ ...state, problem: null }, { kind, previous, key, tries: 1, failure: null });
+  const wish: Request = { kind, previous: previousOf(state), key, tries: 1, failure: null };
+  const clear = { ...state, problem: null };
+  if (!isMidSentence(state)) return send(clear, wish);
+  return [
+    { ...clear, request: { ...wish, isHeldBack: true } },
+    [{ do: "wait", epoch: state.epoch, timer: "sentence", atMostMs: SENTENCE_MS, isExact: true }],
+  ];
+}
+
+function previousOf(state: Conversation): Previous | null {
+  if (state.session === null || state.isDeleted) return null;
+  return { sessionId: state.session.id, messages: messages(state.transcript, state.pending) };
+}
+
+/** Sends what was held back, once the sentence is said or `isLate`. */
+export function letGo(state: Conversation, isLate: boolean): Step {
+  const { request } = state;
+  if (request === null || !isHeldBack(state) || (!isLate && isMidSentence(state)))
+    return [state, []];
+  return send(state, { ...request, previous: previousOf(state), isHeldBack: false });
 }
 
 /** Sends what failed once more. */

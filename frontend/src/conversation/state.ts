@@ -27,6 +27,8 @@ export interface Request {
   readonly failure: Failure | null;
   /** What was in its way is not there any more: it waits for "Try again" alone. */
   readonly isClear?: boolean;
+  /** It was not sent yet: first the sentence that is being said may come to its end. */
+  readonly isHeldBack?: boolean;
 }
 
 export interface Stream {
@@ -178,7 +180,21 @@ export type Hearing = "no" | "later" | "now";
 export function hearing(state: Conversation): Hearing {
   const { isTalking, session, transcript } = state;
   if (!isTalking || session?.status !== "ACTIVE" || !transcript.isCaughtUp) return "no";
-  return isSaving(state) ? "later" : "now";
+  return isSaving(state) && !isHeldBack(state) ? "later" : "now";
+}
+
+/** Whether a save waits until the person has said what they are saying. */
+export function isHeldBack({ request }: Conversation): boolean {
+  return request?.isHeldBack === true && request.failure === null;
+}
+
+/** Whether the person is in the middle of a sentence that reaches the agent. */
+export function isMidSentence(state: Conversation): boolean {
+  const { is, isMuted } = state.microphone;
+  if (is !== "on" || isMuted || !state.isOnline || state.media.is !== "connected") return false;
+  const { lines } = state.transcript;
+  const isOpen = (line: Utterance) => line.role === "USER" && isSpoken(state, line);
+  return hearing(state) === "now" && lines.some(isOpen);
 }
 
 /** Whether more of a line may come. */

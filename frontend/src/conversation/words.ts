@@ -7,6 +7,7 @@ import {
   isAgentGone,
   isAsked,
   isHeard,
+  isHeldBack,
   isRunning,
   isSaving,
   pendingStep,
@@ -53,6 +54,7 @@ export interface Status {
 export function status(state: Conversation): Status {
   const step = pendingStep(state);
   if (!state.isOnline && isRunning(state)) return { tone: "busy", text: texts.statusOffline };
+  if (isHeldBack(state)) return { tone: "busy", text: texts.statusFinishSentence };
   if (isSaving(state)) return { tone: "busy", text: texts.saving };
   const isOurs = step !== "session" && step !== "over" && step !== "reconnect" && step !== "follow";
   if (isOurs && state.microphone.is === "prompting")
