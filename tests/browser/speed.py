@@ -33,8 +33,8 @@ WATCH: Final = """() => {
     for (const entry of list.getEntries()) window.shifts += entry.value
   }).observe({type: 'layout-shift'})
   new MutationObserver(() => {
-    const number = document.querySelector('.lines').lastElementChild
-      .querySelector('.line:last-child .line-text').textContent.match(/^#(\\d+) /)?.[1]
+    const last = document.querySelector('.page:last-child > .turn:last-child .line:last-child')
+    const number = last.querySelector('.line-text').textContent.match(/^#(\\d+) /)?.[1]
     if (number === undefined || number in window.shown) return
     window.shown[number] = 0
     requestAnimationFrame(() => {

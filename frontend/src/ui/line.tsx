@@ -28,6 +28,7 @@ export const Line = memo(function Line({ utterance, isSpoken }: Props) {
       id={id}
       aria-current={found.current === id || undefined}
     >
+      {/* Between this sentence and the one before it. */}{" "}
       <span className="unseen">{texts.transcriptSaidBy(who)}</span>
       {marked !== undefined ? (
         <p className="line-text" dir="auto" lang={language ?? undefined}>
@@ -39,7 +40,7 @@ export const Line = memo(function Line({ utterance, isSpoken }: Props) {
         </p>
       ) : (
         <Answer text={text} language={language} isWhole={isFinal && !isInterrupted} />
-      )}{" "}
+      )}
       {isInterrupted && <span className="line-note">{texts.transcriptInterrupted}</span>}
       {isSpoken && <span className="unseen">{texts.transcriptStillSpeaking}</span>}
       {!isFinal && !isSpoken && <span className="line-note">{texts.transcriptUnfinished}</span>}

@@ -45,18 +45,22 @@ export function Transcript(props: Props) {
       <section className="scroll" ref={scroll} tabIndex={0} aria-label={texts.conversationTitle}>
         <div className="column">
           {props.before}
-          <ol className="lines">
+          <div className="lines">
             <Found value={props.found ?? NOTHING_FOUND}>
               {pages.map((page, number) => (
                 <Page key={number} turns={page} isSpoken={asked(page, props.isSpoken)} />
               ))}
             </Found>
-            {pending.map((line) => (
-              <TurnFrame key={line.key} speaker="USER">
-                <PendingLine line={line} onAgain={props.onAgain} />
-              </TurnFrame>
-            ))}
-          </ol>
+            {pending.length > 0 && (
+              <ol className="page">
+                {pending.map((line) => (
+                  <TurnFrame key={line.key} speaker="USER">
+                    <PendingLine line={line} onAgain={props.onAgain} />
+                  </TurnFrame>
+                ))}
+              </ol>
+            )}
+          </div>
           {props.after}
         </div>
       </section>

@@ -75,9 +75,13 @@ interface PageProps {
 }
 
 export const Page = memo(function Page({ turns, isSpoken }: PageProps) {
-  return turns.map((turn) => (
-    <OneTurn key={turn.lines[0]?.id} turn={turn} spoken={idsOf(turn, isSpoken)} />
-  ));
+  return (
+    <ol className="page">
+      {turns.map((turn) => (
+        <OneTurn key={turn.lines[0]?.id} turn={turn} spoken={idsOf(turn, isSpoken)} />
+      ))}
+    </ol>
+  );
 });
 
 const nobody = () => false;

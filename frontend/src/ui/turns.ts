@@ -22,7 +22,7 @@ export const NO_TURNS: Turns = { lines: [], turns: [], pages: [] };
 const LONGEST_PAUSE_MS = 60_000;
 /** Who talks on and on gets a new turn, with its time, after so many. */
 const MOST_LINES = 40;
-const PAGE_TURNS = 100;
+const PAGE_TURNS = 40;
 
 /** Whether a line goes on with the turn of the one before it. What was typed stands alone. */
 function goesOn(before: Utterance, line: Utterance): boolean {
