@@ -27,7 +27,7 @@ async def types_without_waiting(person: Person, *lines: str) -> None:
 
 def waiting(person: Person, line: str) -> Locator:
     """What stands on the page and is not said yet."""
-    return person.page.locator("[data-pending]").filter(has_text=line)
+    return person.page.locator(".line[data-pending]").filter(has_text=line)
 
 
 async def said_by_the_person(person: Person, session: str) -> list[str]:

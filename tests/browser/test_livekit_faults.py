@@ -74,7 +74,7 @@ async def test_whatever_happens_to_the_way_into_a_room_it_is_entered_again(
 
     await person.context.set_offline(True)
     await expect(person.page.get_by_text("You're offline.")).to_be_visible()
-    await expect(person.state).to_have_text("Reconnecting…", timeout=IN_TIME_MS)
+    await expect(person.state).to_have_text("Offline, reconnecting…")
     await person.context.set_offline(False)
     await is_listened_to_again(livekit, room, person)
     await person.says(SELFISH)

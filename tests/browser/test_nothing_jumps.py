@@ -17,13 +17,14 @@ ENLARGED: Final = {"width": 320, "height": 256}
 PLACES: Final = """() => [...document.querySelectorAll('.head, .line, .dock')].map(
   element => Math.round(element.getBoundingClientRect().top)
 )"""
-UNCHANGED: Final = f"before => String(({PLACES})()) === String(before)"
 
 
 async def is_where_it_was(person: Person, places: list[int], told: Locator) -> None:
     """Wait until this is told; what is read has not moved then."""
     await expect(told).to_be_visible()
-    await person.page.wait_for_function(UNCHANGED, arg=places)
+    await person.page.wait_for_function(
+        f"before => String(({PLACES})()) === String(before)", arg=places
+    )
 
 
 async def test_nothing_moves_when_something_is_told_or_it_ends(

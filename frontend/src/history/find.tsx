@@ -92,7 +92,10 @@ export default function Find({ id, version, isThere, onFound }: FindProps) {
 /** Brings a line to the middle of what is seen; of a long one, the first place that was found. */
 function show(id: string): void {
   const line = document.getElementById(id);
-  (line?.querySelector("mark") ?? line)?.scrollIntoView({ block: "center" });
+  const toMiddle = () => (line?.querySelector("mark") ?? line)?.scrollIntoView({ block: "center" });
+  toMiddle();
+  // What was out of sight may be laid out only now, and be of another height than was guessed.
+  requestAnimationFrame(toMiddle);
 }
 
 /** F3 goes to the next match, wherever the focus is. */
