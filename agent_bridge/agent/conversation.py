@@ -128,7 +128,7 @@ class Conversation:
         self._is_hearing = False
         self._session: AgentSession[None] = self._new_session()
         self._answers = Answers(self._answered, lambda: self._output.cuts)
-        # Whoever continues a conversation does not greet again.
+        # An agent that continues a conversation does not greet again.
         self._greeting = Greeting(minds.greeting if job.attempt == 1 else "", self._say_first)
 
     async def run(self) -> None:

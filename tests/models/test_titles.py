@@ -72,7 +72,7 @@ def test_every_text_makes_a_title_that_can_be_shown_or_none(text: str) -> None:
 
 
 def test_of_a_very_long_text_only_the_beginning_is_looked_at() -> None:
-    """Whoever types 32 KiB makes nobody wait."""
+    """A typed text of 32 KiB makes nobody wait."""
     began = time.process_time()
     for _ in range(100):
         assert title_of("?" * 32_768) is None

@@ -185,7 +185,7 @@ async def test_nobody_takes_the_address_of_an_account_from_before(backend: Backe
 async def test_a_password_that_others_would_guess_is_refused(
     backend: Backend, password: str
 ) -> None:
-    """Whoever wants it, a person or an operator, is told what would be better."""
+    """People and operators are told what would be better."""
     better = "This password is easy to guess. Use a longer one, or a few unrelated words."
     async with refused(BadUserInput, ["password"], better):
         await accounts.sign_up(backend, None, email=EMAIL, password=password)

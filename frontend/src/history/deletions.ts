@@ -67,7 +67,7 @@ export class Deletions {
     if (id !== undefined) this.undo(id);
   }
 
-  /** Deletes now what is still waiting: whoever comes next must not do it. */
+  /** Deletes now what is still waiting: the next person must not do it. */
   async finish(): Promise<void> {
     await Promise.all([...this.#waiting.keys()].map((id) => this.#send(id)));
   }

@@ -203,7 +203,7 @@ const NAMED: Record<string, string> = {
   times: "×",
 };
 
-/** The parser leaves entities to whoever makes HTML of them. */
+/** The parser leaves entities to the code that makes HTML. */
 function decoded(text: string): string {
   return text.replace(ENTITY, (entity, decimal?: string, hex?: string, name?: string) => {
     if (name) return NAMED[name] ?? entity;
