@@ -8,6 +8,7 @@ import { Welcome } from "../pages/welcome.tsx";
 import * as texts from "../texts.ts";
 import { useLanding } from "../ui/focus.ts";
 import { Head } from "../ui/head.tsx";
+import { PieceMissing } from "../ui/missing.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
 import { useApp } from "./context.ts";
 import { later } from "./later.ts";
@@ -26,13 +27,7 @@ function Missing() {
       <Head title={texts.settingsTitle}>
         <NewChat />
       </Head>
-      <div className="centred" role="alert">
-        <h2>{texts.pieceMissingWhat}</h2>
-        <p className="muted">{texts.pieceMissingWay}</p>
-        <button type="button" className="button" onClick={() => location.reload()}>
-          {texts.reload}
-        </button>
-      </div>
+      <PieceMissing />
     </>
   );
 }

@@ -8,6 +8,7 @@ import { useFind } from "../history/use-find.tsx";
 import * as texts from "../texts.ts";
 import { Dock } from "../ui/dock.tsx";
 import { Head } from "../ui/head.tsx";
+import { PieceMissing } from "../ui/missing.tsx";
 import { NewChat } from "../ui/new-chat.tsx";
 import { Notices } from "../ui/notices.tsx";
 import { clock } from "../ui/time.ts";
@@ -27,13 +28,7 @@ const Past = later(
           <Skeleton />
         </div>
       ) : (
-        <div className="centred" role="alert">
-          <h2>{texts.pieceMissingWhat}</h2>
-          <p className="muted">{texts.pieceMissingWay}</p>
-          <button type="button" className="button" onClick={() => location.reload()}>
-            {texts.reload}
-          </button>
-        </div>
+        <PieceMissing />
       )}
     </>
   ),
