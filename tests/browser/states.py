@@ -63,7 +63,8 @@ class Studio:
             await self._starts(person, "Listening")
             await person.types("How much is 12 times 12?")
             await person.says(recording("0870"))
-            await asyncio.sleep(2)  # for the level
+            # In the middle of the sentence the bars show its level.
+            await person.is_saying("dashwood")
             await self._shoot(person, "listening")
             await person.page.get_by_role("button", name="Mute").click()
             await expect(person.state).to_have_text("Muted")
