@@ -20,6 +20,7 @@ from agent_bridge.livekit.control import (
     LiveKitTrouble,
     RoomGone,
 )
+from agent_bridge.livekit.few_at_once import for_each
 from agent_bridge.venue import AccessEnded, Attendance, NotNow, SessionGone
 
 log = structlog.get_logger(__name__)
@@ -32,8 +33,6 @@ PAUSE_S: Final = 0.1
 """Seconds in which further hints are gathered before all of them are followed."""
 LEAVES_S: Final = 3.0
 """Seconds that an agent has to leave a room whose conversation is over."""
-AT_ONCE: Final = 8
-"""Calls under way at the same time."""
 PREFIX: Final = "voxql-"
 """What the names of our rooms begin with (resolvers/chats.py)."""
 
@@ -235,24 +234,16 @@ class Rooms:
 
     async def _for_each(self, rooms: Iterable[str], act: Callable[[str], Awaitable[None]]) -> None:
         """Do something for each room, a few at once; when LiveKit is not reached, for no more."""
-        waiting = iter(rooms)
 
-        async def worker() -> None:
-            for room in waiting:
-                try:
-                    await act(room)
-                except LiveKitRefused as refusal:
-                    if room not in self._refused:
-                        log.warning("livekit_refused", room=room, reason=refusal.reason)
-                    self._refused.add(room)
+        async def tried(room: str) -> None:
+            try:
+                await act(room)
+            except LiveKitRefused as refusal:
+                if room not in self._refused:
+                    log.warning("livekit_refused", room=room, reason=refusal.reason)
+                self._refused.add(room)
 
-        tasks = [asyncio.create_task(worker()) for _ in range(AT_ONCE)]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await for_each(rooms, tried)
 
 
 def person_identity(session: str) -> str:

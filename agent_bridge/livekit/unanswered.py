@@ -8,7 +8,6 @@ notes no job before that is over (pkg/agent/client.go: CheckEnabledTimeout; docs
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from agent_bridge.livekit.control import (
     RoomGone,
     job_of,
 )
+from agent_bridge.livekit.few_at_once import for_each
 from agent_bridge.venue import Attendance, Awaited, NotNow
 
 log = structlog.get_logger(__name__)
@@ -38,8 +38,6 @@ SPREAD_S: Final = 1.0
 BEFORE_S: Final = 0.3
 """Seconds from LiveKit's taking of a worker until its notice stands. What was asked for so shortly
 before the notice may have been given to that worker."""
-AT_ONCE: Final = 8
-"""Conversations that are looked after at the same time."""
 A_ROUND: Final = 50
 """Conversations that are looked after in one look at the most; the others come next."""
 
@@ -106,7 +104,12 @@ class Unanswered:
         now = asyncio.get_running_loop().time()
         due = [wait for wait in self._waits.values() if self._is_due(wait, notices, now)]
         due.sort(key=lambda wait: wait.listed_by)
-        await self._for_each(deque(due[:A_ROUND]), notices)
+
+        async def tried(wait: _Wait) -> None:
+            with suppress(LiveKitRefused):  # another room may fare better
+                await self._attend(wait, notices.get(notice_of(wait.awaited.agent_name)))
+
+        await for_each(due[:A_ROUND], tried)
 
     async def _note_who_waits(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -137,21 +140,6 @@ class Unanswered:
         notice = notices.get(notice_of(wait.awaited.agent_name))
         is_news = notice is not None and wait.may_hurry and wait.heeded != notice.sid
         return is_news or now >= wait.listed_by
-
-    async def _for_each(self, due: deque[_Wait], notices: dict[str, api.Room]) -> None:
-        async def worker() -> None:
-            while due:
-                wait = due.popleft()
-                with suppress(LiveKitRefused):  # another room may fare better
-                    await self._attend(wait, notices.get(notice_of(wait.awaited.agent_name)))
-
-        tasks = [asyncio.create_task(worker()) for _ in range(min(AT_ONCE, len(due)))]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _attend(self, wait: _Wait, notice: api.Room | None) -> None:
         awaited = wait.awaited
