@@ -76,6 +76,11 @@ class ServerProcess(Program):
         return server
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
     def command(self) -> list[str]:
         """How it is started."""
         return [*self.prefix, sys.executable, str(ROOT / "cli.py"), "serve"]

@@ -34,7 +34,8 @@ from agent_bridge.protocol import (
 from agent_bridge.protocol.limits import is_key
 from tests.agent_bridge.bad_frames import MALFORMED
 from tests.agent_bridge.serving import KEY, SESSION, Recorder, serve
-from tests.agent_bridge.wire import Wire, impatient
+from tests.agent_bridge.wire import impatient
+from tests.wire import Wire
 
 HELLO = ("hello", 1, frozenset[str]())
 NOW = datetime(2026, 11, 22, 17, 30, tzinfo=UTC)

@@ -13,7 +13,8 @@ from agent_bridge.protocol import WORKER, CloseCode
 from agent_bridge.worker_client import StartJob, Worker
 from agent_bridge.workers import NoFreePlace, NoWorker, StartRequest, Workers
 from tests.agent_bridge.serving import KEY, Served, serve
-from tests.agent_bridge.wire import Raw, Wire, impatient, raw
+from tests.agent_bridge.wire import Raw, impatient, raw
+from tests.wire import Wire
 
 REQUEST = StartRequest("ses_1", 1, "echo", "bridge-token", "audio-token")
 

@@ -1,27 +1,28 @@
 """A person talks, begins again, and finds everything: real speech, real agent, real browser."""
 
 import json
-import re
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.async_api import WebSocketRoute, expect
+import pytest_asyncio
+from playwright.async_api import WebSocket, expect
 
 from tests.browser import chapters
 from tests.browser.conftest import Visit
 from tests.browser.person import LEAD_S, Person
 from tests.server_process import ServerProcess
+from tests.wire import Wire
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 
 
 @dataclass
-class Wires:
-    """The sockets of a page, and what went over them."""
+class Frames:
+    """What went over the sockets of a page."""
 
-    open: list[WebSocketRoute] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """What the page sent as text."""
     heard: list[dict[str, Any]] = field(default_factory=list)
@@ -31,10 +32,8 @@ class Wires:
     sent: Counter[str] = field(default_factory=Counter)
     """How many samples of each playout it was sent."""
 
-    def through(self, wire: WebSocketRoute) -> None:
-        """Carry what is sent in both directions, and note it."""
-        server = wire.connect_to_server()
-        self.open.extend([wire, server])
+    def read(self, socket: WebSocket) -> None:
+        """Note what is sent in both directions."""
         playout = ""
 
         def from_page(message: str | bytes) -> None:
@@ -43,7 +42,6 @@ class Wires:
                 frame = json.loads(message)
                 if frame["type"] == "played":
                     self.heard.append(frame)
-            server.send(message)
 
         def from_server(message: str | bytes) -> None:
             nonlocal playout
@@ -55,24 +53,26 @@ class Wires:
                     playout = frame["playout"]
                 elif frame["type"] == "clear":
                     self.cleared.append(frame["playout"])
-            wire.send(message)
 
-        wire.on_message(from_page)
-        server.on_message(from_server)
+        socket.on("framesent", from_page)
+        socket.on("framereceived", from_server)
 
-    async def cut(self) -> None:
-        """Break them all."""
-        for wire in list(self.open):
-            await wire.close(code=1012)
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def wire(speaking: ServerProcess) -> AsyncIterator[Wire]:
+    """What carries everything between a page and the server."""
+    async with Wire(speaking.port) as wire:
+        yield wire
 
 
 async def test_a_talk_from_the_first_word_to_the_history(
-    speaking: ServerProcess, visit: Visit
+    speaking: ServerProcess, wire: Wire, visit: Visit
 ) -> None:
     """Every word that was said in each of three conversations is there in the end, once."""
-    person = await visit(speaking.url, own_browser=True, speaks_on_demand=True)
-    wires = Wires()
-    await person.page.route_web_socket(re.compile("/(graphql|audio)$"), wires.through)
+    through = f"--host-resolver-rules=MAP 127.0.0.1:{speaking.port} 127.0.0.1:{wire.port}"
+    person = await visit(speaking.url, flags=[through], speaks_on_demand=True)
+    frames = Frames()
+    person.page.on("websocket", frames.read)
 
     empty = await chapters.double_click_begins_one(person)
     first = await chapters.nothing_said_is_skipped(person, empty)
@@ -80,7 +80,7 @@ async def test_a_talk_from_the_first_word_to_the_history(
     await person.types(chapters.LONG)
     await expect(person.state).to_have_text("Speaking")
     await chapters.the_agent_is_spoken_over(person)
-    was_silent_at_once(wires)
+    was_silent_at_once(frames)
 
     second = await chapters.three_clicks_save_once(person, first)
     await chapters.nobody_hears_the_muted(person)
@@ -90,7 +90,7 @@ async def test_a_talk_from_the_first_word_to_the_history(
     await person.new_chat.click()
     third = await person.is_listened_to(other_than=second)
     other = await chapters.a_second_window_follows(person)
-    await goes_on_where_it_was(person, wires)
+    await goes_on_where_it_was(person, wire, frames)
     await chapters.a_microphone_that_is_unplugged_can_be_plugged_in_again(person)
     await chapters.the_second_window_takes_over(person, other)
 
@@ -99,27 +99,27 @@ async def test_a_talk_from_the_first_word_to_the_history(
     await chapters.each_is_found_with_its_own_words(person, other, said, previews)
 
 
-def was_silent_at_once(wires: Wires) -> None:
+def was_silent_at_once(frames: Frames) -> None:
     """What was queued is not played any more."""
-    assert wires.cleared
-    last = [frame["samples"] for frame in wires.heard if frame["playout"] == wires.cleared[0]]
+    assert frames.cleared
+    last = [frame["samples"] for frame in frames.heard if frame["playout"] == frames.cleared[0]]
     assert last == sorted(last), "played only grows"
-    assert last[-1] < wires.sent[wires.cleared[0]], "what was queued was thrown away"
+    assert last[-1] < frames.sent[frames.cleared[0]], "what was queued was thrown away"
 
 
-async def goes_on_where_it_was(person: Person, wires: Wires) -> None:
-    """Both sockets break in the middle of a sentence, and the sentence is there in the end."""
+async def goes_on_where_it_was(person: Person, wire: Wire, frames: Frames) -> None:
+    """Every connection breaks in the middle of a sentence, and the sentence is there in the end."""
     await person.says(chapters.WOMAN)
     key = await person.is_saying("woman")
-    before = len(wires.asked)
-    await wires.cut()
+    before = len(frames.asked)
+    wire.cut()
     await person.sees("Reconnecting…")
     await person.hears_himself_say("woman")
 
     await person.is_listened_to()
     await expect(person.line(key)).to_have_attribute("data-final", "true")
     await expect(person.finals.filter(has_text="young man")).to_have_count(1)
-    again = [text for text in wires.asked[before:] if "subscription Transcripts" in text]
+    again = [text for text in frames.asked[before:] if "subscription Transcripts" in text]
     assert len(again) == 1
     assert '"after":"' in again[0]
 

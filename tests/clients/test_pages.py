@@ -16,11 +16,11 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from tests.agent_bridge.wire import Wire
 from tests.faults.account import BEGIN, Account
 from tests.faults.stage import Agent, Stage, stage
 from tests.server_process import ROOT
 from tests.shared import Shared, State
+from tests.wire import Wire
 
 PAGES: Final = ROOT / "docs" / "clients"
 HERE: Final = Path(__file__).parent

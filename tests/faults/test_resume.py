@@ -15,13 +15,13 @@ from websockets.exceptions import WebSocketException
 
 from models import sort_keys
 from models.search_index import with_tokens
-from tests.agent_bridge.wire import Wire
 from tests.faults.account import DELETE
 from tests.faults.server import CrashingServer
 from tests.faults.stage import Agent, Stage, stage
 from tests.faults.verdict import Stored, judge_watcher
 from tests.faults.watchers import QUERY, Watcher
 from tests.graphql_socket import SubscriptionRefused, subscribe
+from tests.wire import Wire
 
 CUTS = 100
 

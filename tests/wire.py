@@ -1,0 +1,78 @@
+"""A wire between two ends that a test can cut."""
+
+import asyncio
+from contextlib import suppress
+from typing import Self
+
+SECONDS = 10
+
+
+class Wire:
+    """A TCP relay to a server on this machine; `async with Wire(port) as wire`."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._open: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.is_refusing = False
+        self.swallows_answers = False
+        """Whether what the server says is lost, as when a connection dies half-way."""
+        self.connections = 0
+        self._refused = asyncio.Semaphore(0)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.cut()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Break every connection without a good-bye."""
+        for writer in self._open:
+            writer.transport.abort()
+        self._open.clear()
+
+    async def refuse(self, tries: int) -> None:
+        """Wait until so many more connections have been refused."""
+        async with asyncio.timeout(SECONDS):
+            for _ in range(tries):
+                await self._refused.acquire()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.is_refusing:
+            writer.transport.abort()
+            self._refused.release()
+            return
+        self.connections += 1
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        self._open |= {writer, far_writer}
+        for source, sink, is_answer in ((reader, far_writer, False), (far_reader, writer, True)):
+            task = asyncio.create_task(self._pump(source, sink, is_answer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_answer: bool
+    ) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                if is_answer and self.swallows_answers:
+                    continue
+                sink.write(data)
+                await sink.drain()
+        sink.transport.abort()
