@@ -26,12 +26,18 @@ class Answers:
         self._acknowledge = acknowledge
         self._cuts = cuts
         self._cut_off: list[str] = []
+        self._given: set[str] = set()
 
     def expect(self, key: str, speech: Any) -> None:
         """Note that this `SpeechHandle` is the answer to the line with this key."""
         self._go_on()
         before = self._cuts()
         speech.add_done_callback(lambda done: self._on_done(key, done, before))
+
+    def given(self, key: str) -> None:
+        """Acknowledge a line before its `SpeechHandle` is done: the answer can be read already."""
+        self._given.add(key)
+        self._acknowledge(key)
 
     def on_state(self, state: str) -> None:
         """Note what the agent does now, in the words of livekit-agents."""
@@ -44,7 +50,9 @@ class Answers:
         self._cut_off.clear()
 
     def _on_done(self, key: str, speech: Any, cuts_before: int) -> None:
-        if speech.interrupted or self._cuts() > cuts_before:
+        if key in self._given:
+            self._given.remove(key)
+        elif speech.interrupted or self._cuts() > cuts_before:
             self._cut_off.append(key)
         else:
             self._acknowledge(key)

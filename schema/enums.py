@@ -43,7 +43,9 @@ class Role(Enum):
 @strawberry.enum(description="How the server came to know of an utterance.")
 class UtteranceSource(Enum):
     SPEECH = enum_value("SPEECH", description="Heard or spoken by the agent.")
-    TYPED = enum_value("TYPED", description="Typed by the person, with `sendMessage`.")
+    TYPED = enum_value(
+        "TYPED", description="Typed by the person, with `sendMessage`; or written by the agent."
+    )
     CLIENT_REPORTED = enum_value(
         "CLIENT_REPORTED", description="Only a client told of it, with `saveSession`."
     )

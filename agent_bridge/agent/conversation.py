@@ -24,8 +24,9 @@ from livekit.agents.voice import ModelSettings
 from agent_bridge.agent.greeting import Greeting
 from agent_bridge.agent.hearing import Heard, Hearing, PersonInput
 from agent_bridge.agent.line import AudioLine, Line, Listener
-from agent_bridge.agent.output import LAST_FRAME, PersonOutput, ReplyText, Said
+from agent_bridge.agent.output import LAST_FRAME, PersonOutput, ReplyText
 from agent_bridge.agent.spoken import Spoken
+from agent_bridge.agent.writing import Answer, Piece, Said, Writing
 from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Peer, Played
 from agent_bridge.client import BridgeClient, InputCommand, StopCommand, new_segment
 from agent_bridge.client_answers import Answers
@@ -73,10 +74,10 @@ class ConversationFailed(Exception):
 class _VoiceAgent(Agent):
     """livekit's view of the agent: taps what is heard, and marks where a reply is complete."""
 
-    def __init__(self, minds: Minds, hearing: Hearing | None) -> None:
+    def __init__(self, hearing: Hearing | None, writing: Writing) -> None:
         super().__init__(instructions=INSTRUCTIONS)
-        self._minds = minds
         self._hearing = hearing
+        self._writing = writing
 
     async def stt_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
@@ -85,6 +86,14 @@ class _VoiceAgent(Agent):
         assert self._hearing is not None
         async for event in self._hearing.listen(aiter(audio)):
             yield event
+
+    async def llm_node(
+        self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
+    ) -> AsyncIterator[Piece]:
+        """Ask the model, writing its answer to what was typed."""
+        pieces = Agent.default.llm_node(self, chat_ctx, tools, model_settings)
+        async for piece in self._writing.follow(chat_ctx, pieces):
+            yield piece
 
     async def tts_node(
         self, text: AsyncIterable[str], model_settings: ModelSettings
@@ -117,7 +126,8 @@ class Conversation:
         self._minds = minds
         self._person = PersonInput()
         self._line: Line = new_line(self) if new_line else AudioLine(job.url, job.audio_token, self)
-        self._text = ReplyText(self._said)
+        self._writing = Writing(self._said, self._was_written)
+        self._text = ReplyText(self._said, self._written)
         self._output = PersonOutput(self._line, self._text, self._said)
         self._hearing = Hearing(minds.recogniser, self._heard) if minds.recogniser else None
         self._user_segment = ""
@@ -144,7 +154,7 @@ class Conversation:
         async with BridgeClient(job.url, job.bridge_token, ("input", "speech")) as bridge:
             self._bridge = bridge
             bridge.state("INITIALIZING")
-            await self._session.start(_VoiceAgent(self._minds, self._hearing), record=False)
+            await self._session.start(_VoiceAgent(self._hearing, self._writing), record=False)
             # Only now: what a session finds at its start it enables by itself.
             self._session.output.set_audio_enabled(False)
             line = asyncio.create_task(self._line.run())
@@ -274,14 +284,24 @@ class Conversation:
             await self._hearing.finish(patience / 3)
         await self._output.aclose()
         self._text.settle()
+        self._writing.settle()
         await bridge.bye(reason, timeout=patience)
 
     async def _typed(self, line: InputCommand) -> None:
-        """Take a typed line as the person's turn; it interrupts like a spoken one."""
+        """Take a typed line as the person's turn; it stops the voice like a spoken one."""
         self._greeting.person_spoke()
         await self._session.interrupt()
-        speech = self._session.generate_reply(user_input=line.text, input_modality="text")
+        message = llm.ChatMessage(role="user", content=[line.text])
+        speech = self._session.generate_reply(user_input=message, input_modality="text")
         self._answers.expect(line.key, speech)
+        self._writing.expect(line.key, message, speech)
+
+    def _written(self) -> Answer | None:
+        """Return the answer to a typed line that is being given now."""
+        return self._writing.of(self._session.current_speech)
+
+    def _was_written(self, key: str) -> None:
+        self._answers.given(key)
 
     def _answered(self, key: str) -> None:
         if self._bridge is not None:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from livekit import rtc
@@ -12,6 +11,7 @@ from livekit.agents.voice import io
 
 from agent_bridge.agent.line import Line
 from agent_bridge.agent.playout import Playout, Words
+from agent_bridge.agent.writing import Answer, Said, Tell
 from agent_bridge.audio_protocol import (
     OUTPUT_SAMPLE_RATE,
     SAMPLE_WIDTH,
@@ -37,24 +37,15 @@ _STALLED: Final = 2.0
 """Seconds without any report after which a reply counts as over: a tab that was suspended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the person has heard, or read, of a reply so far."""
-
-    text: str
-    final: bool
-    interrupted: bool = False
-    written: bool = False
-    """It was only shown: nobody was there to hear it."""
-
-
-Tell = Callable[[Said], None]
-
-
 class _Reply:
-    """The text of one reply, which comes from livekit before and while it is spoken."""
+    """The text of one reply, which comes from livekit before and while it is spoken.
 
-    def __init__(self) -> None:
+    Args:
+        answer: what has been written of it already; None: it is told as it is spoken.
+    """
+
+    def __init__(self, answer: Answer | None = None) -> None:
+        self.answer = answer
         self.words = Words()
         self.untimed = ""
         self.is_written = False
@@ -66,14 +57,20 @@ class _Reply:
 class ReplyText(io.TextOutput):
     """Collects a reply's text. Without sound it is all there is, and is told when it is over.
 
-    Whether a reply is spoken livekit decides when the reply begins, which is not told; so what
-    had no sound in the end was written. The person may come or go at any moment of it.
+    livekit decides when a reply begins whether it is spoken, and does not say so; so what had no
+    sound in the end was written. The person may come or go at any moment of it.
+
+    Args:
+        tell: hears of replies that were not spoken.
+        answer: returns the answer to a typed line that is being given; None if there is none.
     """
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Tell, answer: Callable[[], Answer | None] = lambda: None) -> None:
         super().__init__(label="bridge", next_in_chain=None)
         self._tell = tell
+        self._answer = answer
         self.reply = _Reply()
+        self.reply.is_told = True
         self._is_dropping = False
         """What comes is the rest of a reply that has been told, and that nobody will hear."""
 
@@ -82,7 +79,7 @@ class ReplyText(io.TextOutput):
         if self._is_dropping:
             return
         if self.reply.is_written or self.reply.is_told:
-            self.reply = _Reply()
+            self.reply = _Reply(self._answer())
         if isinstance(text, io.TimedString) and is_given(text.start_time):
             ended = text.end_time if is_given(text.end_time) else text.start_time
             began = float(text.start_time)
@@ -103,7 +100,8 @@ class ReplyText(io.TextOutput):
         text = reply.untimed.strip() or reply.words.text
         if reply.is_written and not reply.is_told and text:
             reply.is_told = True
-            self._tell(Said(text, final=True, written=True))
+            if reply.answer is None:
+                self._tell(Said(text, final=True, written=True))
 
     def take(self, samples: int) -> Words:
         """Return the words of the reply that has just been heard, of so many samples in all."""
@@ -206,7 +204,7 @@ class PersonOutput(io.AudioOutput):
         while not self._is_over(playout):
             self._send(playout)
             text = self._text.reply.words.heard(playout.played(_now(), reports=self._reports))
-            if text and text != told:
+            if text and text != told and self._text.reply.answer is None:
                 told = text
                 self._tell(Said(text, final=False))
             await self._wait(_TICK)
@@ -253,7 +251,10 @@ class PersonOutput(io.AudioOutput):
         text = words.heard(played) if played < playout.sent or playout.is_cleared else everything
         # Who hears all words but not the silence after them has not been deprived of anything.
         interrupted = text != everything or not playout.is_whole
-        if text:
+        if (answer := self._text.reply.answer) is not None:
+            # livekit shows it to the model later: the person has read all of it.
+            text = answer.text
+        elif text:
             self._tell(Said(text, final=True, interrupted=interrupted))
         self._playout = None
         self.on_playback_finished(

@@ -99,7 +99,7 @@ async def test_a_talk_in_a_room_from_the_first_word_to_the_history(
     await has_shown_a_voice(person, ".own-voice", 1.0)
     assert await person.page.evaluate("window.hasSeenInterim") is True
     await watches(person)
-    await person.types(chapters.LONG)
+    await person.has_said(chapters.WOMAN)
     await hears_the_agent(person)
     await chapters.the_agent_is_spoken_over(person)
 

@@ -77,7 +77,7 @@ async def test_a_talk_from_the_first_word_to_the_history(
     empty = await chapters.double_click_begins_one(person)
     first = await chapters.nothing_said_is_skipped(person, empty)
     await chapters.a_sentence_is_settled_where_it_grew(person)
-    await person.types(chapters.LONG)
+    await person.has_said(chapters.WOMAN)
     await expect(person.state).to_have_text("Speaking")
     await chapters.the_agent_is_spoken_over(person)
     was_silent_at_once(frames)

@@ -6,11 +6,12 @@ from typing import Final
 
 from tests.e2e.call import Call
 from tests.e2e.microphone import Said
-from tests.e2e.person import Person
 from tests.e2e.player import RATE, Reply
 from tests.e2e.seen import Seen
 from tests.e2e.sound import Clip, noises, recording, spoken
 
+REPEATED: Final = "0890"
+"""What the agent repeats in the answer that is spoken over."""
 OVER: Final = "0930"
 """What is said while the agent speaks."""
 CUT_OFF_AFTER_S: Final = 1.2
@@ -67,10 +68,10 @@ async def make_noise(call: Call) -> float:
     return asyncio.get_running_loop().time()
 
 
-async def speak_over(person: Person, call: Call) -> Interruption:
-    """Have a sentence repeated, and speak before all of it was heard."""
+async def speak_over(call: Call) -> Interruption:
+    """Say something, and speak again before all of the answer was heard."""
     before = len(call.replies)
-    await person.types(call.id, f"Repeat after me: {SENTENCE}")
+    call.say(recording(REPEATED))
     await call.until(
         lambda: len(call.replies) > before and call.replies[before].samples > CUT_OFF_AFTER_S * RATE
     )

@@ -57,7 +57,7 @@ async def happen(server: ServerProcess) -> Story:
             noise_ended = await make_noise(call)
             made = random_words(random.randrange(1_000_000))
             spoken = [await say(call, clip) for clip in (recording(LONG), made)]
-            interruption = await speak_over(person, call)
+            interruption = await speak_over(call)
             person_lost = await lose_person(server, person, call)
             agent_lost = await lose_agent(server, person, call)
             server.kill()

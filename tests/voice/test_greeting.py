@@ -111,7 +111,7 @@ async def test_a_line_that_is_typed_over_the_greeting_is_answered(start: Started
         await call.replied(2)
         cut = someone.replies[0]
         await call.server.notebook.until(lambda: call.notes.acknowledged == ["line-1"])
-    assert said(call) == [(heard(cut), True, "SPEECH"), ("That's 4.", False, "SPEECH")]
+    assert said(call) == [(heard(cut), True, "SPEECH"), ("That's 4.", False, "TYPED")]
 
 
 @pytest.mark.parametrize("after", [0.0, PAUSE - 0.15])

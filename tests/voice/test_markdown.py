@@ -53,8 +53,7 @@ async def call(
 async def test_the_voice_says_the_words_and_the_transcript_keeps_the_markdown(call: Call) -> None:
     """From the model's HTTP answer to the person's ears, and to the bridge."""
     async with call.cable.person() as someone:
-        await someone.until(lambda: someone.frames)
-        call.type("line-1", "What do I need?")
+        await someone.speak(spoken("what do I need"))
         await call.replied()
         reply = someone.replies[0]
         assert heard(reply) == SAID
@@ -69,8 +68,7 @@ async def test_an_interrupted_answer_keeps_the_markdown_that_was_heard(
 ) -> None:
     """Up to the word at which the person spoke, with its marks; about there, for want of times."""
     async with call.cable.person() as someone:
-        await someone.until(lambda: someone.frames)
-        call.type("line-1", "What do I need?")
+        await someone.speak(spoken("what do I need"), 0.1)
         await someone.until(lambda: someone.replies and someone.replies[0].played > 36_000)
         await someone.speak(spoken("thank you"), 0.5)
         await call.replied()
@@ -99,7 +97,6 @@ async def test_an_answer_without_a_word_is_kept(call: Call, api: Api) -> None:
     """The voice has nothing to say; the person can still read it."""
     api.pieces = ("\U0001f44d",)
     async with call.cable.person() as someone:
-        await someone.until(lambda: someone.frames)
-        call.type("line-1", "Good?")
+        await someone.speak(spoken("good"))
         await call.replied()
     assert [said.text for said in call.notes.finals("AGENT")] == ["\U0001f44d"]

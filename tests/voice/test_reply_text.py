@@ -2,7 +2,8 @@
 
 from livekit.agents.voice import io
 
-from agent_bridge.agent.output import ReplyText, Said
+from agent_bridge.agent.output import ReplyText
+from agent_bridge.agent.writing import Said
 
 
 async def reply(text: ReplyText, words: str) -> None:
