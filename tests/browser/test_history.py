@@ -186,7 +186,7 @@ async def test_the_list_goes_on_as_far_as_one_scrolls(server: ServerProcess, vis
     person = await visit(server.url, has_microphone=False)
     await person.comes_as_guest()
     await has_had(person, 65)
-    shown = person.page.locator(".row-preview")
+    shown = person.page.locator(".row-title")
     newest_first = [f"Number {number}" for number in reversed(range(65))]
 
     await person.page.goto(person.url)

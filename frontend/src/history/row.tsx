@@ -23,6 +23,8 @@ export function Row({ entry, isRunning, search }: Props) {
   const [isNear, setNear] = useState(false);
   const row = useRef<HTMLLIElement>(null);
   const goesOn = isRunning || session.status === "ACTIVE" || session.status === "STARTING";
+  // A title is the person's first words: how the conversation began adds nothing to it.
+  const untitled = session.title === nameOf(session) ? null : session.preview;
   const { field, dialog, ways } = useDoing(session, () => linkOf(row.current));
   return (
     <li
@@ -36,9 +38,11 @@ export function Row({ entry, isRunning, search }: Props) {
           <span className="row-title" dir="auto">
             {session.title}
           </span>
-          <span className="row-preview" dir="auto" data-is-name={nameOf(session) !== session.title}>
-            {snippet === null ? session.preview : <Marked html={snippet} />}
-          </span>
+          {(snippet ?? untitled) !== null && (
+            <span className="row-preview" dir="auto">
+              {snippet === null ? untitled : <Marked html={snippet} />}
+            </span>
+          )}
           <span className="row-facts">
             {goesOn ? (
               <span className="row-running">{texts.historyNow}</span>
