@@ -1,4 +1,3 @@
-import "@fontsource-variable/figtree/wght.css";
 import "./styles/tokens.css";
 import "./styles/page.css";
 import "./styles/controls.css";
