@@ -1,4 +1,4 @@
-"""Takes pictures of what the page says about a person: heard, muted, not asked yet, offline."""
+"""Takes pictures of the page: a person is heard, muted, not asked yet, offline, writes Arabic."""
 
 import asyncio
 import sys
@@ -31,6 +31,7 @@ async def main() -> None:
             await studio.not_asked_yet()
             await studio.refused()
             await studio.heard()
+            await studio.right_to_left()
             await studio.without_an_agent()
 
 
@@ -83,6 +84,16 @@ class Studio:
             await expect(person.state).to_have_text("Muted")
             await expect(person.page.locator("[data-pending]")).to_have_count(0)
             await self._shoot(person, "online-again")
+
+    async def right_to_left(self) -> None:
+        """The person writes Arabic and Hebrew, and looks for a word of it."""
+        async with self._somebody("arabic") as person:
+            await self._starts(person, "Listening")
+            await person.types("كيف الطقس اليوم؟")
+            await person.types("מה השעה?")
+            await person.page.get_by_role("searchbox").first.fill("الطقس")
+            await expect(person.page.locator(".row mark")).to_have_count(1)
+            await self._shoot(person, "right-to-left")
 
     async def without_an_agent(self) -> None:
         """It has not come yet, and lines wait for it."""
