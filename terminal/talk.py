@@ -177,7 +177,9 @@ async def _saved(console: Console, conversation: _Conversation) -> int:
     if history.total > len(history.sessions):
         console.print(Text(f"  and {history.total - len(history.sessions)} more"))
     if chat.is_guests:
-        hint = "Each run signs in a new guest. VOXQL_TOKEN=vox_… keeps conversations in your account."
+        hint = (
+            "Each run signs in a new guest. VOXQL_TOKEN=vox_… keeps conversations in your account."
+        )
         console.print(Text(hint, style="dim"))
     lines = await chat.read_back()
     # What was typed and answered stands above as it is; what was spoken may have been drawn over.
