@@ -155,7 +155,7 @@ async def test_words_of_any_script_run_as_they_are_written(
     await expect(shown_match(person).locator("mark")).to_have_text("الطَّقْس")
     direction = "all => all.map(each => getComputedStyle(each).direction)"
     assert await person.lines.evaluate_all(direction) == ["rtl", "ltr", "rtl"]
-    assert await page.locator(".row-preview, .find input").evaluate_all(direction) == ["rtl"] * 2
+    assert await page.locator(".row-title, .find input").evaluate_all(direction) == ["rtl"] * 2
 
 
 async def test_a_title_is_changed_where_it_stands_also_on_a_telephone(

@@ -153,8 +153,10 @@ async def test_who_leaves_while_the_disk_is_full_is_missed_afterwards(
     """The conversation would otherwise stay ACTIVE without anybody for ever."""
     on, disk = set_up
     session, agent = await on.conversation()
+    status = "SELECT status FROM sessions WHERE id = ?"
     deadlines = "SELECT agent_retry_by, agent_back_by FROM sessions WHERE id = ?"
-    await until(lambda: rows(on.server.database, deadlines, session) == [(None, None)])
+    # Its agent has said so; the server may not have written it yet.
+    await until(lambda: rows(on.server.database, status, session) == [("ACTIVE",)])
 
     disk.fill()
     await agent.vanish()
