@@ -13,25 +13,25 @@ from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from starlette.types import Lifespan
 
-from agent_bridge.endpoint import bridge_endpoint
-from agent_bridge.hub import LocalHub
-from agent_bridge.local_venue import LocalVenue
-from agent_bridge.tokens import Tokens
-from agent_bridge.venue import Venue
-from agent_bridge.workers import Workers
+from agent_bridge.media.backend import Venue
+from agent_bridge.media.local import LocalVenue
+from agent_bridge.server.endpoint import bridge_endpoint
+from agent_bridge.server.tokens import Tokens
+from agent_bridge.server.workers import Workers
+from hub.local import LocalHub
 from models import database
-from resolvers.attendance import MediaEvents
+from resolvers.accounts.rate_limits import Budgets, RateLimits
 from resolvers.backend import Backend, Config, now
-from resolvers.conversation import AgentEvents
-from resolvers.ledger import Ledger
-from resolvers.rate_limits import Budgets, RateLimits
-from resolvers.reaper import Reaper, recover
-from resolvers.records import SERVER_TOPIC, ServerStopping
+from resolvers.events import SERVER_TOPIC, ServerStopping
+from resolvers.sessions.agent_events import AgentEvents
+from resolvers.sessions.media_events import MediaEvents
+from resolvers.sessions.reaper import Reaper, recover
+from resolvers.transcripts.writer import Ledger
 from schema.app import graphql_app
 from serving.base_path import BasePath
 from serving.headers import SecurityHeaders
 from serving.hosts import TrustedHosts, our_names
-from serving.measures import Measures
+from serving.metrics import Measures
 from serving.page import app_page
 from serving.probes import probes
 from settings import Settings
@@ -123,8 +123,8 @@ def _venue(settings: Settings, workers: Workers, tokens: Tokens) -> Venue:
     if settings.agent != "livekit":
         return LocalVenue(workers, tokens, settings.public_url)
     # Only here, because a start that does not need it should not pay for it.
+    from agent_bridge.livekit.backend import LiveKitVenue
     from agent_bridge.livekit.rooms import EVERY_S
-    from agent_bridge.livekit.venue import LiveKitVenue
 
     assert settings.livekit_api_secret is not None, "the settings check this"
     return LiveKitVenue(

@@ -86,7 +86,7 @@ def agent(
 ) -> None:
     """Run the voice agent alone, for a server elsewhere."""
     if end_with_parent:
-        from agent_bridge.child import end_with_parent as end_with_the_parent
+        from serving.agent_process import end_with_parent as end_with_the_parent
 
         end_with_the_parent()
     settings = _settings()
@@ -94,7 +94,7 @@ def agent(
         _say(f"voxql agent --livekit needs {', '.join(missing)}; see docs/settings.md")
         raise typer.Exit(CANNOT_RUN)
     try:
-        from agent_bridge.agent import LiveKitSettings, LlmSettings, run_agent, run_livekit_agent
+        from agent import LiveKitSettings, LlmSettings, run_agent, run_livekit_agent
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in {"livekit", "numpy", "openai"}:
             _say(f"The agent's packages are not installed (no module {error.name}): make setup")
@@ -168,7 +168,7 @@ def migrate() -> None:
     """
     settings = _settings()
     from models.database import migrate as apply
-    from serving.soundness import check_files
+    from serving.integrity_check import check_files
 
     check_files(settings.sqlite_file)
     applied = asyncio.run(apply(settings.database_url))
@@ -245,7 +245,7 @@ def create_token(
     """Create an API token for an account, and print its secret once."""
     from datetime import timedelta
 
-    from resolvers.api_tokens import create_token_of
+    from resolvers.accounts.api_tokens import create_token_of
     from resolvers.viewer import TokenScope
 
     known = {one.value: one for one in TokenScope}
@@ -265,7 +265,7 @@ def create_token(
 @tokens.command("list")
 def list_tokens(email: Email) -> None:
     """List the API tokens of an account, the newest first."""
-    from resolvers.api_tokens import tokens_of
+    from resolvers.accounts.api_tokens import tokens_of
 
     for token in _with_accounts(lambda *_: tokens_of(email)):
         end = f"until {token.expires_at:%Y-%m-%d}" if token.expires_at else "no end"
@@ -275,7 +275,7 @@ def list_tokens(email: Email) -> None:
 @tokens.command("revoke")
 def revoke_token(id: Annotated[str, typer.Argument(help="The token's id, `tok_…`.")]) -> None:
     """Revoke an API token. Its connections end within a second."""
-    from resolvers import api_tokens
+    from resolvers.accounts import api_tokens
 
     _with_accounts(lambda _, backend: api_tokens.revoke_token(backend, id))
     print(f"{id} is revoked.")
@@ -340,15 +340,15 @@ def _with_accounts(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
     settings = _settings()
     from asgi import build_app
     from models.database import migrate, opened
-    from resolvers import accounts
-    from serving.soundness import check_files
+    from resolvers.accounts import authentication
+    from serving.integrity_check import check_files
 
     check_files(settings.sqlite_file)
 
     async def work() -> Any:
         await migrate(settings.database_url)
         async with opened(settings.database_url):
-            return await use(accounts, build_app(settings).state.backend)
+            return await use(authentication, build_app(settings).state.backend)
 
     return asyncio.run(work())
 

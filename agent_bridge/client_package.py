@@ -3,11 +3,11 @@
 # In the wheel `voxql-bridge` this file is `voxql_bridge/__init__.py` (clients/python).
 
 from .attaching import Attachment, announce, attach
-from .client import BridgeClient, new_segment
-from .client_inbox import Command, InputCommand, StopCommand
-from .client_link import Backoff, BridgeClosed, socket_url
+from .client.bridge import BridgeClient, new_segment
+from .client.inbox import Command, InputCommand, StopCommand
+from .client.link import Backoff, BridgeClosed, socket_url
+from .client.worker import StartJob, Worker
 from .protocol import CloseCode, Role, Source, State, Unacceptable, Utterance
-from .worker_client import StartJob, Worker
 
 __all__ = [
     "Attachment",

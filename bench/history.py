@@ -21,8 +21,8 @@ from bench.stage import Stage
 from models import search as searching
 from models.database import opened
 from models.history import HistoryQuery
-from resolvers.history import SessionFilter, session_history
 from resolvers.pages import Cursors, Page
+from resolvers.sessions.history import SessionFilter, session_history
 from settings import load
 
 PAGE: Final = 20

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from agent_bridge.client import new_segment
+from agent_bridge.client.bridge import new_segment
 from agent_bridge.protocol import BRIDGE
-from agent_bridge.tokens import Tokens
+from agent_bridge.server.tokens import Tokens
 from bench.stage import Stage
 from bench.wire import Wire
 

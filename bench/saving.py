@@ -18,7 +18,7 @@ from bench.stage import Stage, set_up
 from models import Role, ids, sort_keys
 from models.database import opened
 from resolvers.backend import Backend
-from resolvers.saving import Message, save_session
+from resolvers.sessions.saving import Message, save_session
 from settings import load
 
 MUTATION: Final = """

@@ -7,7 +7,7 @@ from typing import Final
 
 from models import ApiToken, Session, SessionStatus, User
 from models.database import Connection, database_url, migrate, opened, transact
-from resolvers import credentials
+from resolvers.accounts import credentials
 from resolvers.viewer import TokenScope, Viewer
 
 AGENT: Final = "voxql"

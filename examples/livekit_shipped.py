@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 
-from agent_bridge.agent import LiveKitSettings, run_livekit_agent
+from agent import LiveKitSettings, run_livekit_agent
 
 
 async def main() -> None:

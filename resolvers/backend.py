@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from agent_bridge.hub import Hub
-from agent_bridge.tokens import Tokens
-from agent_bridge.venue import MediaConnection
-from agent_bridge.workers import StartRequest
+from agent_bridge.media.backend import MediaConnection
+from agent_bridge.server.tokens import Tokens
+from agent_bridge.server.workers import StartRequest
+from hub.hub import Hub
 from models import Session
-from resolvers.ledger import Ledger
-from resolvers.presence import Presence
-from resolvers.rate_limits import Budgets, RateLimits
+from resolvers.accounts.rate_limits import Budgets, RateLimits
+from resolvers.sessions.connections import Presence
+from resolvers.transcripts.writer import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Config:
 
 
 class Agents(Protocol):
-    """Who conversations are handed to; see `agent_bridge.venue.Venue`."""
+    """Who conversations are handed to; see `agent_bridge.media.backend.Venue`."""
 
     def knows(self, agent_name: str) -> bool:
         """Whether it makes sense to ask for this agent."""
@@ -58,7 +58,7 @@ class Agents(Protocol):
 
 
 class Media(Protocol):
-    """How the person's sound travels; see `agent_bridge.venue.Venue`."""
+    """How the person's sound travels; see `agent_bridge.media.backend.Venue`."""
 
     def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
         """Make a fresh connection, good for this session alone, and as long as this access."""
@@ -84,7 +84,7 @@ class Backend:
     """How much work each viewer may ask for; None: any."""
     presence: Presence = field(default_factory=Presence)
     asking: dict[asyncio.Task[Session], str] = field(default_factory=dict)
-    """What asks for agents just now, and for which session; see `resolvers.asking`."""
+    """What asks for agents just now, and for which session; see `resolvers.sessions.dispatch`."""
     clock: Callable[[], datetime] = now
     workers_back_by: datetime | None = None
     """Until then workers may still be reconnecting after this server's start."""

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from agent_bridge.tokens import KnownBrowser
-from resolvers import accounts
+from agent_bridge.server.tokens import KnownBrowser
+from resolvers.accounts import authentication
+from resolvers.accounts.login import Entrance
 from resolvers.backend import Backend
-from resolvers.entrance import Entrance
 from resolvers.refusals import Unauthenticated
 from resolvers.viewer import Viewer
 
@@ -83,14 +83,14 @@ class Access:
         scheme, _, secret = str(authorization).partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
             raise Unauthenticated("Authorization must be `Bearer ` and an API token.")
-        return await accounts.viewer_of_token(self._backend, secret.strip())
+        return await authentication.viewer_of_token(self._backend, secret.strip())
 
     async def login(self, connection: HTTPConnection) -> Viewer | None:
         """Return whose cookie this is; None without one, or from a page of another origin."""
         secret = connection.cookies.get(self.cookie)
         if not secret or self.is_foreign(connection.headers):
             return None
-        return await accounts.viewer_of_login(self._backend, secret)
+        return await authentication.viewer_of_login(self._backend, secret)
 
     def set_cookie(self, response: Response, entrance: Entrance) -> None:
         """Let a browser keep its login."""

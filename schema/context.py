@@ -5,10 +5,10 @@ from functools import cached_property
 
 import strawberry
 
-from agent_bridge.tokens import KnownBrowser
-from resolvers import accounts
+from agent_bridge.server.tokens import KnownBrowser
+from resolvers.accounts import authentication
+from resolvers.accounts.login import Entrance
 from resolvers.backend import Backend
-from resolvers.entrance import Entrance
 from resolvers.refusals import BadUserInput, Forbidden
 from resolvers.viewer import Viewer
 from schema.loaders import Loaders
@@ -91,7 +91,7 @@ class Context:
     async def enter(self, entrance: Entrance) -> Entrance:
         """Have the response set the login's cookie; what follows is done for the new viewer."""
         self.entrance, self.has_left = entrance, False
-        self._become(await accounts.viewer_of_login(self.backend, entrance.secret))
+        self._become(await authentication.viewer_of_login(self.backend, entrance.secret))
         return entrance
 
     def leave(self) -> None:

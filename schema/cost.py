@@ -40,7 +40,7 @@ from graphql import (
 
 from resolvers.limits import MESSAGES
 from resolvers.nodes import NODES
-from resolvers.streams import PAGE
+from resolvers.transcripts.streams import PAGE
 
 MAX_COST: Final = 12_000
 """A page of 500 utterances with all of their fields costs 10,500."""

@@ -25,7 +25,7 @@ from graphql import (
 from graphql.execution import Executor, create_source_event_stream
 from graphql.execution.collect_fields import collect_fields
 
-from resolvers.streams import TranscriptEvent
+from resolvers.transcripts.streams import TranscriptEvent
 from schema import errors
 from schema.compiled import compiled
 from schema.context import Context

@@ -6,10 +6,11 @@ from functools import cached_property, partial
 from strawberry.dataloader import DataLoader
 
 import models
-from resolvers import history, nodes
+from resolvers import nodes
 from resolvers.backend import Backend
 from resolvers.pages import Page, Slice
 from resolvers.refusals import NotFound
+from resolvers.sessions import history
 from resolvers.viewer import Viewer
 
 

@@ -5,9 +5,11 @@ from typing import Annotated, Any
 import strawberry
 
 import models
-from resolvers import accounts, history, nodes, sessions
-from resolvers.history import HistoryEntry
+from resolvers import nodes
+from resolvers.accounts import authentication
 from resolvers.pages import Page, Slice
+from resolvers.sessions import history, manage
+from resolvers.sessions.history import HistoryEntry
 from schema.context import Info
 from schema.node import After, Before, First, Last, Node, given
 from schema.session import Session
@@ -32,7 +34,7 @@ class Query:
     )
     async def viewer(self, info: Info) -> models.User | None:
         viewer = info.context.viewer
-        return await accounts.viewer_user(info.context.backend, viewer) if viewer else None
+        return await authentication.viewer_user(info.context.backend, viewer) if viewer else None
 
     @strawberry.field(
         graphql_type=Node | None,
@@ -54,7 +56,7 @@ class Query:
         "shown.",
     )
     async def session(self, info: Info, id: SessionId) -> models.Session:
-        return await sessions.get_session(info.context.backend, info.context.viewer, id)
+        return await manage.get_session(info.context.backend, info.context.viewer, id)
 
     @strawberry.field(
         graphql_type=SessionConnection | None,

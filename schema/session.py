@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import strawberry
 
 import models
-from resolvers import sessions
 from resolvers.pages import Page, Slice
+from resolvers.sessions import manage
+from resolvers.transcripts import cursors
 from schema.context import Info
 from schema.enums import AgentState, EndReason, SessionStatus
 from schema.node import After, Before, First, Last, Node, given
@@ -50,7 +51,7 @@ class Session(Node):
     @strawberry.field(description="Null unless the agent is connected.")
     @staticmethod
     def agent_state(info: Info, root: strawberry.Parent[models.Session]) -> AgentState | None:
-        state = sessions.agent_state(info.context.backend, root)
+        state = manage.agent_state(info.context.backend, root)
         return None if state is None else AgentState[state]
 
     @strawberry.field(
@@ -96,7 +97,7 @@ class Session(Node):
     )
     @staticmethod
     def transcript_cursor(root: strawberry.Parent[models.Session]) -> str:
-        return sessions.transcript_cursor(root)
+        return cursors.transcript_cursor(root)
 
     @words(
         graphql_type=UtteranceConnection,

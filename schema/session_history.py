@@ -8,9 +8,9 @@ import strawberry
 
 import models
 from models.search import Found
-from resolvers import history
-from resolvers.history import HistoryEntry
 from resolvers.pages import Slice
+from resolvers.sessions import history
+from resolvers.sessions.history import HistoryEntry
 from schema import pages
 from schema.enums import SessionStatus
 from schema.node import CURSOR, EDGES, NODES, PAGE_INFO, PageInfo, given

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from resolvers import streams
+from resolvers.transcripts import streams
 from schema.context import Info
 from schema.enums import StreamEndReason
 from schema.node import given

@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 
 import models
-from resolvers import api_tokens
+from resolvers.accounts import api_tokens
 from resolvers.pages import Page, Slice
 from schema import pages
 from schema.context import Info

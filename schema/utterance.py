@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import strawberry
 
 import models
-from resolvers import history
+from resolvers.events import UtteranceState
 from resolvers.pages import Slice
-from resolvers.records import UtteranceState
+from resolvers.sessions import history
 from schema import pages
 from schema.context import Info
 from schema.enums import Role, UtteranceSource

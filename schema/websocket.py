@@ -23,8 +23,8 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     Operation as RunningOperation,
 )
 
-from agent_bridge.hub import ReaderTooSlow
 from agent_bridge.protocol import close_reason
+from hub.subscription import ReaderTooSlow
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, QuotaExceeded, Refusal
 from resolvers.viewer import Viewer

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, cast
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from resolvers.rate_limits import place_of
+from resolvers.accounts.rate_limits import place_of
 
 HEAD_S: Final = 20.0
 """Seconds for the header of a request, from the connection or from its first byte."""

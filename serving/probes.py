@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from agent_bridge.venue import Venue
+from agent_bridge.media.backend import Venue
 from models.database import reader, write_trouble
 from models.running import running_by_status
 from resolvers.backend import Backend
-from serving.measures import Measures
-from serving.soundness import is_full
+from serving.integrity_check import is_full
+from serving.metrics import Measures
 
 log = structlog.get_logger(__name__)
 

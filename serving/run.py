@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from agent_bridge.child import AgentChild
 from serving.address import listening_socket, local_address
+from serving.agent_process import AgentChild
+from serving.integrity_check import check_database, check_files, check_room
+from serving.process_lock import sole_process
 from serving.refusal import CannotServe
 from serving.server import Server, configured
-from serving.sole_process import sole_process
-from serving.soundness import check_database, check_files, check_room
 from serving.steps import Steps
 from settings import Settings
 

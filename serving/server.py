@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import OPEN
 
-from agent_bridge.hub import ReaderTooSlow
+from hub.subscription import ReaderTooSlow
 from schema.websocket import NEVER, WAITING, WHILE_READING
 from serving import address
 from serving.connections import ConnectionLimits, Http, limits_for

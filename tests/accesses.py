@@ -1,10 +1,10 @@
-"""Logins that a test can end, for doubles of `agent_bridge.venue.Attendance`."""
+"""Logins that a test can end, for doubles of `agent_bridge.media.backend.Attendance`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from agent_bridge.venue import AccessEnded
+from agent_bridge.media.backend import AccessEnded
 
 LOGIN: Final = "log_of_a_test"
 """The login that people come by, unless a test says otherwise."""

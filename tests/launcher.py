@@ -37,8 +37,8 @@ from asgi import build_app
 from models.database import migrate
 from serving.address import listening_socket, local_address
 from serving.logs import log_to_stderr
+from serving.process_lock import sole_process
 from serving.server import Server, configured
-from serving.sole_process import sole_process
 from settings import load
 from tests.faults import broken
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ..client import new_segment
+from ..client.bridge import new_segment
 from ..protocol import Utterance
 
 _REMEMBERED: Final = 100

@@ -7,10 +7,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..client import BridgeClient
-from ..client_answers import Answers
-from ..client_inbox import InputCommand, StopCommand
-from ..client_link import BridgeClosed
+from ..client.answers import Answers
+from ..client.bridge import BridgeClient
+from ..client.inbox import InputCommand, StopCommand
+from ..client.link import BridgeClosed
 from ..protocol import CloseCode, State, Utterance
 from ..protocol.codes import KEY_LENGTH, LANGUAGE_LENGTH
 from ..protocol.limits import is_key

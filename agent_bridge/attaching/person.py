@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ..client import new_segment
+from ..client.bridge import new_segment
 from ..protocol import Utterance
 
 NAME_SECONDS: Final = 1.0

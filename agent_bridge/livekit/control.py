@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 from livekit import api
 
-from agent_bridge.workers import NoAgent
+from agent_bridge.server.workers import NoAgent
 
 T = TypeVar("T")
 

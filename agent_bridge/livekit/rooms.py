@@ -21,7 +21,7 @@ from agent_bridge.livekit.control import (
     RoomGone,
 )
 from agent_bridge.livekit.few_at_once import for_each
-from agent_bridge.venue import AccessEnded, Attendance, NotNow, SessionGone
+from agent_bridge.media.backend import AccessEnded, Attendance, NotNow, SessionGone
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ PAUSE_S: Final = 0.1
 LEAVES_S: Final = 3.0
 """Seconds that an agent has to leave a room whose conversation is over."""
 PREFIX: Final = "voxql-"
-"""What the names of our rooms begin with (resolvers/chats.py)."""
+"""What the names of our rooms begin with (resolvers/sessions/chats.py)."""
 
 _AGENT: Final = api.ParticipantInfo.Kind.AGENT
 _THERE: Final = (api.ParticipantInfo.State.JOINED, api.ParticipantInfo.State.ACTIVE)

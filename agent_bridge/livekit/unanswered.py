@@ -25,7 +25,7 @@ from agent_bridge.livekit.control import (
     job_of,
 )
 from agent_bridge.livekit.few_at_once import for_each
-from agent_bridge.venue import Attendance, Awaited, NotNow
+from agent_bridge.media.backend import Attendance, Awaited, NotNow
 
 log = structlog.get_logger(__name__)
 

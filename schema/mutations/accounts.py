@@ -2,8 +2,8 @@
 
 import strawberry
 
-from resolvers import accounts
-from resolvers.entrance import Entrance
+from resolvers.accounts import authentication
+from resolvers.accounts.login import Entrance
 from schema.context import Info
 from schema.node import Given
 from schema.user import User
@@ -52,7 +52,7 @@ class AccountMutations:
     async def sign_up(self, info: Info, input: Given[SignUpInput]) -> Entrance:
         viewer = info.context.viewer_signing_in()
         return await info.context.enter(
-            await accounts.sign_up(
+            await authentication.sign_up(
                 info.context.backend,
                 viewer,
                 email=input.email,
@@ -65,7 +65,7 @@ class AccountMutations:
     async def sign_in(self, info: Info, input: Given[SignInInput]) -> Entrance:
         viewer = info.context.viewer_signing_in()
         return await info.context.enter(
-            await accounts.sign_in(
+            await authentication.sign_in(
                 info.context.backend,
                 viewer,
                 email=input.email,
@@ -83,7 +83,7 @@ class AccountMutations:
     async def sign_in_as_guest(self, info: Info) -> Entrance:
         viewer = info.context.viewer_signing_in()
         return await info.context.enter(
-            await accounts.sign_in_as_guest(
+            await authentication.sign_in_as_guest(
                 info.context.backend, viewer, address=info.context.request.address
             )
         )
@@ -93,6 +93,6 @@ class AccountMutations:
         description="End this login; its streams end within a second.",
     )
     async def sign_out(self, info: Info) -> SignOutPayload:
-        is_signed_out = await accounts.sign_out(info.context.backend, info.context.viewer)
+        is_signed_out = await authentication.sign_out(info.context.backend, info.context.viewer)
         info.context.leave()
         return SignOutPayload(is_signed_out=is_signed_out)

@@ -4,7 +4,8 @@ from datetime import datetime
 
 import strawberry
 
-from resolvers import api_tokens, viewer
+from resolvers import viewer
+from resolvers.accounts import api_tokens
 from schema.context import Info
 from schema.enums import TokenScope
 from schema.node import Given, given, the_result

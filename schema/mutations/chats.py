@@ -5,7 +5,7 @@ from datetime import datetime
 import strawberry
 
 import models
-from resolvers import chats
+from resolvers.sessions import chats
 from schema.context import Info
 from schema.enums import MediaTransport
 from schema.mutations.saving import SaveSessionInput, SaveSessionPayload, messages_from

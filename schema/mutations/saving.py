@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types import get_object_definition
 
 import models
-from resolvers import saving
+from resolvers.sessions import saving
 from schema.context import Info
 from schema.enums import Role
 from schema.node import Given

@@ -3,7 +3,7 @@
 import strawberry
 
 import models
-from resolvers import sessions
+from resolvers.sessions import manage
 from schema.context import Info
 from schema.node import Given, the_result
 from schema.session import Session
@@ -42,7 +42,7 @@ class SessionMutations:
         graphql_type=RenameSessionPayload | None, description="Give a conversation a name."
     )
     async def rename_session(self, info: Info, input: Given[RenameSessionInput]) -> models.Session:
-        return await sessions.rename_session(
+        return await manage.rename_session(
             info.context.backend, info.context.viewer, input.session_id, input.title
         )
 
@@ -52,6 +52,6 @@ class SessionMutations:
         "stopped.",
     )
     async def delete_session(self, info: Info, input: Given[DeleteSessionInput]) -> str:
-        return await sessions.delete_session(
+        return await manage.delete_session(
             info.context.backend, info.context.viewer, input.session_id
         )

@@ -11,13 +11,13 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
-from agent_bridge import commands
-from agent_bridge.endpoint import BridgeEndpoint, bridge_endpoint
-from agent_bridge.handler import Binding, Input, Reply, SessionGone, Welcome
-from agent_bridge.hub import LocalHub
 from agent_bridge.protocol import Ack, Nack, Refused, State, Utterance
-from agent_bridge.tokens import Tokens
-from agent_bridge.workers import ConnectedWorker, Workers
+from agent_bridge.server import commands
+from agent_bridge.server.endpoint import BridgeEndpoint, bridge_endpoint
+from agent_bridge.server.handler import Binding, Input, Reply, SessionGone, Welcome
+from agent_bridge.server.tokens import Tokens
+from agent_bridge.server.workers import ConnectedWorker, Workers
+from hub.local import LocalHub
 
 KEY = "the-worker-key"
 SESSION = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"

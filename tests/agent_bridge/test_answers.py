@@ -1,6 +1,6 @@
 """When a typed line counts as answered."""
 
-from agent_bridge.client_answers import Answers
+from agent_bridge.client.answers import Answers
 from tests.attach.fakes import FakeSpeech
 
 

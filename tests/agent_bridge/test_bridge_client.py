@@ -12,16 +12,14 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.typing import Subprotocol
 
-from agent_bridge.client import (
+from agent_bridge.client.bridge import (
     BridgeClient,
     Command,
     InputCommand,
     StopCommand,
     new_segment,
 )
-from agent_bridge.client_link import Backoff, BridgeClosed, socket_url
-from agent_bridge.commands import Fence, Gone, Stop
-from agent_bridge.handler import Input, Welcome
+from agent_bridge.client.link import Backoff, BridgeClosed, socket_url
 from agent_bridge.protocol import (
     BRIDGE,
     Ack,
@@ -32,6 +30,8 @@ from agent_bridge.protocol import (
     Utterance,
 )
 from agent_bridge.protocol.limits import is_key
+from agent_bridge.server.commands import Fence, Gone, Stop
+from agent_bridge.server.handler import Input, Welcome
 from tests.agent_bridge.bad_frames import MALFORMED
 from tests.agent_bridge.serving import KEY, SESSION, Recorder, serve
 from tests.agent_bridge.wire import impatient
@@ -198,7 +198,7 @@ async def test_a_final_that_could_not_be_stored_is_sent_again_after_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A nack that is not terminal."""
-    monkeypatch.setattr("agent_bridge.client.RESEND_SECONDS", 0.01)
+    monkeypatch.setattr("agent_bridge.client.bridge.RESEND_SECONDS", 0.01)
     answers: list[Ack | Nack] = [
         Nack("seg_a", 1, NackCode.NOT_STORED, "busy", terminal=False),
         Nack("seg_a", 1, NackCode.NOT_STORED, "busy", terminal=False),

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from agent_bridge.commands import Fence, Gone, Stop
-from agent_bridge.handler import Input, Welcome
 from agent_bridge.protocol import Ack, CloseCode, Nack, NackCode
-from agent_bridge.tokens import Tokens
+from agent_bridge.server.commands import Fence, Gone, Stop
+from agent_bridge.server.handler import Input, Welcome
+from agent_bridge.server.tokens import Tokens
 from tests.agent_bridge.bad_frames import BAD_CONTENTS, BAD_FROM_AGENT, MALFORMED, as_json
 from tests.agent_bridge.serving import SECRET, SESSION, Recorder, SlowHub, serve
 from tests.agent_bridge.wire import joined, raw, words

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from agent_bridge.hub import LocalHub, ReaderTooSlow, Subscription
+from hub.local import LocalHub
+from hub.subscription import ReaderTooSlow, Subscription
 
 
 @dataclass(frozen=True)

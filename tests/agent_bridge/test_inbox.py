@@ -1,6 +1,6 @@
 """What the server wants of an agent, each thing once."""
 
-from agent_bridge.client_inbox import Inbox, InputCommand
+from agent_bridge.client.inbox import Inbox, InputCommand
 
 
 async def test_a_typed_line_that_is_handed_over_again_is_given_out_once() -> None:

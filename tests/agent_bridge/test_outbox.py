@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_bridge import client_outbox
-from agent_bridge.client_outbox import Outbox
+from agent_bridge.client import outbox as client_outbox
+from agent_bridge.client.outbox import Outbox
 from agent_bridge.protocol import Utterance
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_bridge.commands import Stop
-from agent_bridge.workers import StartRequest
+from agent_bridge.server.commands import Stop
+from agent_bridge.server.workers import StartRequest
 from tests.agent_bridge.serving import KEY, SESSION, serve
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
-from agent_bridge.tokens import Binding, MediaGrant, TokenRefused, Tokens
+from agent_bridge.server.tokens import Binding, MediaGrant, TokenRefused, Tokens
 
 SECRET = b"only for tests, at least 32 bytes"
 SESSION = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent_bridge.client_link import BridgeClosed
+from agent_bridge.client.link import BridgeClosed
+from agent_bridge.client.worker import StartJob, Worker
 from agent_bridge.protocol import WORKER, CloseCode
-from agent_bridge.worker_client import StartJob, Worker
-from agent_bridge.workers import NoFreePlace, NoWorker, StartRequest, Workers
+from agent_bridge.server.workers import NoFreePlace, NoWorker, StartRequest, Workers
 from tests.agent_bridge.serving import KEY, Served, serve
 from tests.agent_bridge.wire import Raw, impatient, raw
 from tests.wire import Wire

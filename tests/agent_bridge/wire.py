@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from agent_bridge.client_link import Backoff
+from agent_bridge.client.link import Backoff
 from agent_bridge.protocol import BRIDGE
 from tests.agent_bridge.serving import Served
 

@@ -7,7 +7,7 @@ import pytest
 
 from agent_bridge.attaching import Attachment, attach
 from agent_bridge.attaching import attachment as attachment_module
-from agent_bridge.commands import Gone, topic
+from agent_bridge.server.commands import Gone, topic
 from tests.agent_bridge.serving import Recorder, serve
 from tests.attach.conftest import SESSION, dispatch
 from tests.attach.fakes import CloseReason, FakeContext, FakeRoom, FakeSession

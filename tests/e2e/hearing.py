@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from agent_bridge.agent.speech.moonshine import MoonshineDecoder
+from agent.speech.moonshine import MoonshineDecoder
 from tests.e2e.sound import RATE, resampled, silence, voiced
 
 

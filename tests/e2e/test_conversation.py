@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agent_bridge.agent.responder import ABLE
+from agent.demo.responder import ABLE
 from tests.e2e.conftest import StartSpeaking
 from tests.e2e.hearing import understood
 from tests.e2e.losses import AFTER, Loss

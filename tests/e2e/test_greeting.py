@@ -3,7 +3,7 @@
 import psutil
 import pytest
 
-from agent_bridge.agent.responder import GREETING
+from agent.demo.responder import GREETING
 from tests.e2e.hearing import understood
 from tests.e2e.person import Person
 from tests.e2e.words import error_rate

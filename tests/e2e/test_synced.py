@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from agent_bridge.worker_client import StartJob, Worker
+from agent_bridge.client.worker import StartJob, Worker
 from tests.e2e import traced
 from tests.e2e.person import Person
 from tests.server_process import ServerProcess

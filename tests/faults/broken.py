@@ -13,11 +13,12 @@ from starlette.types import ASGIApp
 
 from models import Session
 from models.database import Connection, transact
-from resolvers import saving, streams
-from resolvers.ledger import Ledger
-from resolvers.merge import Claim
-from resolvers.transaction import _VISIBLE, SessionEdit, Transaction
-from resolvers.waiting import Reply
+from resolvers.sessions import saving
+from resolvers.transcripts import streams
+from resolvers.transcripts.commit_queue import Reply
+from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.transaction import _VISIBLE, SessionEdit, Transaction
+from resolvers.transcripts.writer import Ledger
 from serving import address, server
 from settings import Settings
 

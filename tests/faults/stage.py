@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from agent_bridge.client import BridgeClient, new_segment
+from agent_bridge.client.bridge import BridgeClient, new_segment
+from agent_bridge.client.worker import StartJob, Worker
 from agent_bridge.protocol import Utterance
-from agent_bridge.worker_client import StartJob, Worker
 from tests.faults.account import BEGIN, Account
 from tests.faults.broken import SOUND
 from tests.faults.journal import Journal

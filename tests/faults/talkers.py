@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from agent_bridge.client import BridgeClient, InputCommand, StopCommand, new_segment
-from agent_bridge.client_link import Backoff, BridgeClosed, Line, Link
-from agent_bridge.client_outbox import Outbox
+from agent_bridge.client.bridge import BridgeClient, InputCommand, StopCommand, new_segment
+from agent_bridge.client.link import Backoff, BridgeClosed, Line, Link
+from agent_bridge.client.outbox import Outbox
+from agent_bridge.client.worker import StartJob, Worker
 from agent_bridge.protocol import BRIDGE_DIALECT, Role, Utterance
-from agent_bridge.worker_client import StartJob, Worker
 from tests.faults.journal import Conversation, Journal, Kind, Spoken
 
 NAME = "voxql"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from agent_bridge.client.worker import StartJob
 from agent_bridge.protocol import CloseCode
-from agent_bridge.worker_client import StartJob
 from tests.faults.flooder import A_SECOND, SECONDS
 from tests.faults.server import CrashingServer
 from tests.faults.stage import Agent, stage

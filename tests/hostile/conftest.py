@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from agent_bridge.tokens import Tokens
-from agent_bridge.worker_client import StartJob
+from agent_bridge.client.worker import StartJob
+from agent_bridge.server.tokens import Tokens
 from tests.faults.stage import Agent, Stage, stage
 from tests.storage.disk import contents
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from agent_bridge.tokens import Tokens
+from agent_bridge.server.tokens import Tokens
 from tests.agent_bridge.bad_frames import BAD_CONTENTS, BAD_FROM_AGENT, MALFORMED, as_json
 from tests.agent_bridge.wire import Raw, raw, words
 from tests.faults.account import BEGIN, DELETE

@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
+from agent_bridge.livekit.backend import LiveKitVenue
 from agent_bridge.livekit.control import CALL_S, LiveKitControl, LiveKitTrouble, RoomGone
-from agent_bridge.livekit.venue import LiveKitVenue
-from agent_bridge.venue import Condition
-from agent_bridge.workers import NoAgent, StartRequest
+from agent_bridge.media.backend import Condition
+from agent_bridge.server.workers import NoAgent, StartRequest
 from tests.livekit_server import KEY, SECRET, LiveKitServer
 from tests.ports import free_port
 

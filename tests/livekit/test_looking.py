@@ -10,7 +10,7 @@ from livekit import api
 from agent_bridge.livekit.control import LiveKitRefused, LiveKitTrouble, RoomGone
 from agent_bridge.livekit.few_at_once import AT_ONCE
 from agent_bridge.livekit.rooms import Rooms, person_identity
-from agent_bridge.venue import SessionGone
+from agent_bridge.media.backend import SessionGone
 from tests.accesses import Accesses
 
 

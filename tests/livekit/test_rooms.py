@@ -11,7 +11,7 @@ import jwt
 import pytest
 from livekit import api
 
-from agent_bridge.tokens import BRIDGE_LIFETIME
+from agent_bridge.server.tokens import BRIDGE_LIFETIME
 from tests.conftest import StartServer
 from tests.livekit.hall import Hall, Refused, hall, until
 from tests.livekit_server import KEY, SECRET, LiveKitServer

@@ -12,7 +12,7 @@ from agent_bridge.attaching.announcing import notice_of
 from agent_bridge.livekit.control import LiveKitRefused, LiveKitTrouble, RoomGone
 from agent_bridge.livekit.few_at_once import AT_ONCE
 from agent_bridge.livekit.unanswered import A_ROUND, LISTED_S, SPREAD_S, Unanswered
-from agent_bridge.venue import Awaited, NotNow
+from agent_bridge.media.backend import Awaited, NotNow
 
 AGENT = "voxql"
 LISTED = LISTED_S + SPREAD_S

@@ -1,11 +1,11 @@
-"""What every way to hold conversations promises (`agent_bridge.venue.Venue`)."""
+"""What every way to hold conversations promises (`agent_bridge.media.backend.Venue`)."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent_bridge.workers import NoAgent
+from agent_bridge.server.workers import NoAgent
 from tests.livekit.venues import AGENT, InMadeUpRooms, InRealRooms, Local, Stage
 from tests.livekit_server import LiveKitServer
 

@@ -17,13 +17,13 @@ from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from agent_bridge.livekit.backend import LiveKitVenue
 from agent_bridge.livekit.control import LiveKitControl, LiveKitTrouble, RoomGone
-from agent_bridge.livekit.venue import LiveKitVenue
-from agent_bridge.local_venue import LocalVenue
+from agent_bridge.media.backend import Awaited, MediaConnection, SessionGone, Venue
+from agent_bridge.media.local import LocalVenue
 from agent_bridge.protocol import Start
-from agent_bridge.tokens import Tokens
-from agent_bridge.venue import Awaited, MediaConnection, SessionGone, Venue
-from agent_bridge.workers import ConnectedWorker, StartRequest, Workers
+from agent_bridge.server.tokens import Tokens
+from agent_bridge.server.workers import ConnectedWorker, StartRequest, Workers
 from tests.accesses import LOGIN, Accesses
 from tests.livekit.hall import until
 from tests.livekit_server import KEY, SECRET, LiveKitServer

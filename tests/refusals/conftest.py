@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent_bridge.workers import NoFreePlace, StartRequest
+from agent_bridge.server.workers import NoFreePlace, StartRequest
 from models import database, ids
 from resolvers.backend import Backend
 from tests.resolvers.conftest import quick_passwords  # noqa: F401 - a fixture

@@ -7,11 +7,11 @@ import pytest
 
 from models import ApiToken, Login
 from models.database import Connection, reader, transact
-from resolvers import sessions
-from resolvers.api_tokens import TOKENS
+from resolvers.accounts.api_tokens import TOKENS
+from resolvers.accounts.rate_limits import Rate
 from resolvers.backend import Backend
-from resolvers.rate_limits import Rate
 from resolvers.refusals import RateLimited
+from resolvers.transcripts import cursors
 from schema.limits import MAX_BODY, MAX_FRAME
 from tests.dump import dump
 from tests.refusals.conftest import Scene
@@ -85,8 +85,8 @@ async def test_over_http(scene: Scene, of: str) -> None:
 async def test_over_a_websocket(scene: Scene, url: str, of: str) -> None:
     """The same codes and fields as over HTTP; a stream that is refused never begins."""
     mine = scene.ids["@mine"]
-    scene.ids["@their cursor"] = sessions.encode_cursor(scene.ids["@theirs"], 0)
-    scene.ids["@future cursor"] = sessions.encode_cursor(mine, 1_000)
+    scene.ids["@their cursor"] = cursors.encode_cursor(scene.ids["@theirs"], 0)
+    scene.ids["@future cursor"] = cursors.encode_cursor(mine, 1_000)
     before = await dump()
     for row in ROWS:
         if row.of == of:

@@ -7,14 +7,14 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from agent_bridge.hub import LocalHub
-from agent_bridge.local_venue import LocalVenue
-from agent_bridge.tokens import Tokens
-from agent_bridge.workers import Workers
-from resolvers import credentials
+from agent_bridge.media.local import LocalVenue
+from agent_bridge.server.tokens import Tokens
+from agent_bridge.server.workers import Workers
+from hub.local import LocalHub
+from resolvers.accounts import credentials
+from resolvers.accounts.rate_limits import RateLimits
 from resolvers.backend import Backend, Config
-from resolvers.ledger import Ledger
-from resolvers.rate_limits import RateLimits
+from resolvers.transcripts.writer import Ledger
 from tests.resolvers.people import Clock, NoAgents
 from tests.resolvers.stage import Stage, staged
 from tests.rows import database

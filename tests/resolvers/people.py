@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agent_bridge.workers import NoWorker, StartRequest
+from agent_bridge.server.workers import NoWorker, StartRequest
 from models import User
-from resolvers import accounts
+from resolvers.accounts import authentication
+from resolvers.accounts.login import Arrival, enter
 from resolvers.backend import Backend
-from resolvers.entrance import Arrival, enter
 from resolvers.viewer import Viewer
 from tests.rows import START
 
@@ -45,6 +45,6 @@ async def viewer_for(backend: Backend, user: User) -> Viewer:
         return Arrival(user)
 
     entrance = await enter(backend, None, work)
-    viewer = await accounts.viewer_of_login(backend, entrance.secret)
+    viewer = await authentication.viewer_of_login(backend, entrance.secret)
     assert viewer is not None
     return viewer

@@ -7,20 +7,21 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from agent_bridge.handler import Binding, Welcome
-from agent_bridge.hub import Subscription
 from agent_bridge.protocol import Ack, Nack
 from agent_bridge.protocol import Utterance as Heard
-from agent_bridge.workers import NoWorker, StartRequest
+from agent_bridge.server.handler import Binding, Welcome
+from agent_bridge.server.workers import NoWorker, StartRequest
+from hub.subscription import Subscription
 from models import Role, Session, User, Utterance
 from models.database import NotStored, reader
-from resolvers import chats, streams
-from resolvers.attendance import MediaEvents
 from resolvers.backend import Backend, Config
-from resolvers.conversation import AgentEvents
-from resolvers.reaper import Reaper
-from resolvers.records import agent_topic
-from resolvers.saving import Message
+from resolvers.events import agent_topic
+from resolvers.sessions import chats
+from resolvers.sessions.agent_events import AgentEvents
+from resolvers.sessions.media_events import MediaEvents
+from resolvers.sessions.reaper import Reaper
+from resolvers.sessions.saving import Message
+from resolvers.transcripts import streams
 from resolvers.viewer import Viewer
 from tests.resolvers.people import Clock, viewer_for
 from tests.rows import START, add_user

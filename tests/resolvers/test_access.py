@@ -4,8 +4,8 @@ import pytest
 
 from models import Session, User, Utterance, ids
 from models.database import reader, transact
-from resolvers import accounts, api_tokens
 from resolvers.access import owned_session, person, require, signed_in
+from resolvers.accounts import api_tokens, authentication
 from resolvers.backend import Backend
 from resolvers.nodes import node, nodes
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
@@ -128,7 +128,7 @@ async def test_a_token_sees_nodes_as_far_as_its_scopes(backend: Backend, ada: Vi
     created = await api_tokens.create_api_token(
         backend, ada, name="x", scopes=[TokenScope.SESSIONS_READ]
     )
-    reading = await accounts.viewer_of_token(backend, created.secret)
+    reading = await authentication.viewer_of_token(backend, created.secret)
     writing = _token(ada, TokenScope.SESSIONS_WRITE)
     wanted = [session.id, created.api_token.id, ada.user_id]
     seen = [[bool(one) for one in await nodes(backend, who, wanted)] for who in (reading, writing)]

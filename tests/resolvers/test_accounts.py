@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from agent_bridge.hub import Subscription
+from hub.subscription import Subscription
 from models import Login, Session, User
 from models.database import reader, transact
-from resolvers import accounts, credentials
+from resolvers import revocation
+from resolvers.accounts import authentication, credentials
+from resolvers.accounts.login import LOGIN_LIFE, Entrance
 from resolvers.backend import Backend
-from resolvers.entrance import LOGIN_LIFE, Entrance
-from resolvers.events import AccessRevoked
-from resolvers.records import SessionChanged, access_topic, user_topic
+from resolvers.events import AccessRevoked, SessionChanged, access_topic, user_topic
 from resolvers.refusals import (
     BadUserInput,
     Conflict,
@@ -36,17 +36,17 @@ TOKEN = Viewer("usr_x", True, None, "tok_x", frozenset({TokenScope.SESSIONS_READ
 
 
 async def _viewer(backend: Backend, entrance: Entrance) -> Viewer:
-    viewer = await accounts.viewer_of_login(backend, entrance.secret)
+    viewer = await authentication.viewer_of_login(backend, entrance.secret)
     assert viewer is not None
     return viewer
 
 
 async def _guest(backend: Backend) -> Viewer:
-    return await _viewer(backend, await accounts.sign_in_as_guest(backend, None))
+    return await _viewer(backend, await authentication.sign_in_as_guest(backend, None))
 
 
 async def _ada(backend: Backend) -> Viewer:
-    entrance = await accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    entrance = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
     return await _viewer(backend, entrance)
 
 
@@ -59,7 +59,7 @@ def _heard(subscription: Subscription) -> list[object]:
 
 async def test_signing_up_signs_in(backend: Backend, clock: Clock) -> None:
     """The cookie's secret leads to the new user for thirty days, and stands nowhere as it is."""
-    entrance = await accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    entrance = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
     viewer = await _viewer(backend, entrance)
     assert viewer.user_id == entrance.user.id
     assert not viewer.is_guest
@@ -76,12 +76,12 @@ async def test_an_email_is_taken_once(backend: Backend, again: str) -> None:
     """However it is written, the second account with it is a conflict."""
     await _ada(backend)
     async with refused(Conflict, ["email"], "Sign in, or use another"):
-        await accounts.sign_up(backend, None, email=again, password=PASSWORD)
+        await authentication.sign_up(backend, None, email=again, password=PASSWORD)
 
 
 async def test_of_two_who_sign_up_at_once_one_is_refused(backend: Backend) -> None:
     """There is one account then, and one login."""
-    both = [accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD) for _ in range(2)]
+    both = [authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD) for _ in range(2)]
     results = await asyncio.gather(*both, return_exceptions=True)
     assert sum(isinstance(result, Conflict) for result in results) == 1
     content = await dump()
@@ -108,9 +108,9 @@ async def test_what_is_no_email_or_password(
 ) -> None:
     """Each is refused by name, on both doors."""
     async with refused(BadUserInput, [field]):
-        await accounts.sign_up(backend, None, email=email, password=password)
+        await authentication.sign_up(backend, None, email=email, password=password)
     async with refused(BadUserInput, [field]):
-        await accounts.sign_in(backend, None, email=email, password=password)
+        await authentication.sign_in(backend, None, email=email, password=password)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ async def test_what_is_no_email_or_password(
 async def test_what_can_be_nobodys_address_gets_no_account(backend: Backend, email: str) -> None:
     """People and operators are told to look at it again; signing in only finds nobody."""
     async with refused(BadUserInput, ["email"], "Enter a valid e-mail address"):
-        await accounts.sign_up(backend, None, email=email, password=PASSWORD)
+        await authentication.sign_up(backend, None, email=email, password=PASSWORD)
     async with refused(BadUserInput, ["email"], "Enter a valid e-mail address"):
-        await accounts.create_user(backend, email, PASSWORD)
+        await authentication.create_user(backend, email, PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -145,13 +145,13 @@ async def test_an_address_has_one_account_however_it_is_written(
     backend: Backend, email: str, kept: str, other: str
 ) -> None:
     """International addresses, too: capitals, composed letters, and hosts in Punycode."""
-    entrance = await accounts.sign_up(backend, None, email=email, password=PASSWORD)
+    entrance = await authentication.sign_up(backend, None, email=email, password=PASSWORD)
     assert entrance.user.email == kept
     for written in (email, kept, other):
-        again = await accounts.sign_in(backend, None, email=written, password=PASSWORD)
+        again = await authentication.sign_in(backend, None, email=written, password=PASSWORD)
         assert again.user.id == entrance.user.id
         async with refused(Conflict, ["email"]):
-            await accounts.sign_up(backend, None, email=written, password=PASSWORD)
+            await authentication.sign_up(backend, None, email=written, password=PASSWORD)
 
 
 @pytest.mark.parametrize("email", ["a@b", "ada@xn--mller-kva.example", "ju\u0308rgen@b.example"])
@@ -160,10 +160,10 @@ async def test_accounts_from_before_addresses_were_checked_stay_good(
 ) -> None:
     """Their addresses and passwords would be refused today, and still open them."""
     user = await add_user(email, await credentials.hash_of("12345678"))
-    entrance = await accounts.sign_in(backend, None, email=email.upper(), password="12345678")
+    entrance = await authentication.sign_in(backend, None, email=email.upper(), password="12345678")
     assert entrance.user.id == user.id
-    await accounts.reset_password(backend, email, PASSWORD)
-    again = await accounts.sign_in(backend, None, email=email, password=PASSWORD)
+    await authentication.reset_password(backend, email, PASSWORD)
+    again = await authentication.sign_in(backend, None, email=email, password=PASSWORD)
     assert (again.user.id, again.user.email) == (user.id, email)
 
 
@@ -171,7 +171,9 @@ async def test_nobody_takes_the_address_of_an_account_from_before(backend: Backe
     """What was typed then names the same mailbox as what is kept now."""
     await add_user("ada@xn--mller-kva.example", await credentials.hash_of(PASSWORD))
     async with refused(Conflict, ["email"]):
-        await accounts.sign_up(backend, None, email="ada@XN--mller-kva.example", password=PASSWORD)
+        await authentication.sign_up(
+            backend, None, email="ada@XN--mller-kva.example", password=PASSWORD
+        )
 
 
 @pytest.mark.parametrize(
@@ -188,13 +190,13 @@ async def test_a_password_that_others_would_guess_is_refused(
     """People and operators are told what would be better."""
     better = "This password is easy to guess. Use a longer one, or a few unrelated words."
     async with refused(BadUserInput, ["password"], better):
-        await accounts.sign_up(backend, None, email=EMAIL, password=password)
+        await authentication.sign_up(backend, None, email=EMAIL, password=password)
     async with refused(BadUserInput, ["password"], better):
-        await accounts.create_user(backend, EMAIL, password)
-    await accounts.create_user(backend, EMAIL, PASSWORD)
+        await authentication.create_user(backend, EMAIL, password)
+    await authentication.create_user(backend, EMAIL, PASSWORD)
     async with refused(BadUserInput, ["password"], better):
-        await accounts.reset_password(backend, EMAIL, password)
-    await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        await authentication.reset_password(backend, EMAIL, password)
+    await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -205,18 +207,18 @@ async def test_a_password_that_takes_long_to_guess_is_taken(
     backend: Backend, password: str
 ) -> None:
     """Length and unrelated words are enough; no kinds of characters are asked for."""
-    await accounts.sign_up(backend, None, email=EMAIL, password=password)
-    await accounts.sign_in(backend, None, email=EMAIL, password=password)
+    await authentication.sign_up(backend, None, email=EMAIL, password=password)
+    await authentication.sign_in(backend, None, email=EMAIL, password=password)
 
 
 async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
     """The row stays, its conversations with it; the login is a new one and the old one is over."""
     guest = await _guest(backend)
-    user = await accounts.viewer_user(backend, guest)
+    user = await authentication.viewer_user(backend, guest)
     session = await add_session(user, "hello")
     assert guest.login_id is not None
     with backend.hub.subscribe(access_topic(guest.login_id)) as heard:
-        entrance = await accounts.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
+        entrance = await authentication.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
     assert _heard(heard) == [AccessRevoked(guest.login_id)]
     viewer = await _viewer(backend, entrance)
     assert viewer.user_id == guest.user_id
@@ -229,29 +231,31 @@ async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
 async def test_signing_up_while_signed_in_makes_another_account(backend: Backend) -> None:
     """Only a guest's row turns into an account; a person's stays theirs."""
     ada = await _ada(backend)
-    other = await accounts.sign_up(backend, ada, email="bob@example.com", password=PASSWORD)
+    other = await authentication.sign_up(backend, ada, email="bob@example.com", password=PASSWORD)
     assert other.user.id != ada.user_id
-    again = await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    again = await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     assert again.user.id == ada.user_id
 
 
 async def test_a_revoked_guest_can_not_be_claimed(backend: Backend) -> None:
     """A request that came before its login was revoked gets an account of its own instead."""
     guest = await _guest(backend)
-    await accounts.sign_out(backend, guest)
-    entrance = await accounts.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
+    await authentication.sign_out(backend, guest)
+    entrance = await authentication.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
     assert entrance.user.id != guest.user_id
 
 
 async def test_signing_in_needs_the_password(backend: Backend) -> None:
     """An unknown e-mail and a wrong password sound the same."""
     ada = await _ada(backend)
-    entrance = await accounts.sign_in(backend, None, email=" Ada@EXAMPLE.com", password=PASSWORD)
+    entrance = await authentication.sign_in(
+        backend, None, email=" Ada@EXAMPLE.com", password=PASSWORD
+    )
     assert entrance.user.id == ada.user_id
     async with refused(Unauthenticated, says="Wrong e-mail or password."):
-        await accounts.sign_in(backend, None, email=EMAIL, password="wrong horse")
+        await authentication.sign_in(backend, None, email=EMAIL, password="wrong horse")
     async with refused(Unauthenticated, says="Wrong e-mail or password."):
-        await accounts.sign_in(backend, None, email="bob@example.com", password=PASSWORD)
+        await authentication.sign_in(backend, None, email="bob@example.com", password=PASSWORD)
 
 
 async def test_a_guest_has_no_password_to_sign_in_with(backend: Backend) -> None:
@@ -262,24 +266,24 @@ async def test_a_guest_has_no_password_to_sign_in_with(backend: Backend) -> None
 
 async def test_the_login_of_a_browser_changes_with_every_sign_in(backend: Backend) -> None:
     """The old secret opens nothing any more, and what it had opened ends."""
-    first = await accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    first = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
     ada = await _viewer(backend, first)
     assert ada.login_id is not None
     with backend.hub.subscribe(access_topic(ada.login_id)) as heard:
-        second = await accounts.sign_in(backend, ada, email=EMAIL, password=PASSWORD)
+        second = await authentication.sign_in(backend, ada, email=EMAIL, password=PASSWORD)
     assert _heard(heard) == [AccessRevoked(ada.login_id)]
     assert first.secret != second.secret
-    assert await accounts.viewer_of_login(backend, first.secret) is None
+    assert await authentication.viewer_of_login(backend, first.secret) is None
 
 
 async def test_two_browsers_are_signed_in_side_by_side(backend: Backend) -> None:
     """Signing in on the second ends nothing on the first, nor does signing out."""
     ada = await _ada(backend)
     second = await _viewer(
-        backend, await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        backend, await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     )
-    assert await accounts.sign_out(backend, second)
-    assert await accounts.revoked_among(backend, [str(ada.login_id), str(second.login_id)]) == {
+    assert await authentication.sign_out(backend, second)
+    assert await revocation.revoked_among(backend, [str(ada.login_id), str(second.login_id)]) == {
         second.login_id
     }
 
@@ -287,10 +291,10 @@ async def test_two_browsers_are_signed_in_side_by_side(backend: Backend) -> None
 async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> None:
     """They belong to the account then, whoever watches it hears of them, and the guest is gone."""
     ada, guest = await _ada(backend), await _guest(backend)
-    user = await accounts.viewer_user(backend, guest)
+    user = await authentication.viewer_user(backend, guest)
     sessions = [await add_session(user, "hello"), await add_session(user, "world")]
     with backend.hub.subscribe(user_topic(ada.user_id)) as heard:
-        entrance = await accounts.sign_in(
+        entrance = await authentication.sign_in(
             backend, guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
         )
     assert entrance.user.id == ada.user_id
@@ -306,9 +310,9 @@ async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> 
 async def test_a_guests_conversations_stay_where_they_are_otherwise(backend: Backend) -> None:
     """Without the word for it nothing is moved; a guest with nothing to keep is forgotten."""
     ada, guest, idle = await _ada(backend), await _guest(backend), await _guest(backend)
-    session = await add_session(await accounts.viewer_user(backend, guest), "hello")
-    await accounts.sign_in(backend, guest, email=EMAIL, password=PASSWORD)
-    await accounts.sign_in(backend, idle, email=EMAIL, password=PASSWORD)
+    session = await add_session(await authentication.viewer_user(backend, guest), "hello")
+    await authentication.sign_in(backend, guest, email=EMAIL, password=PASSWORD)
+    await authentication.sign_in(backend, idle, email=EMAIL, password=PASSWORD)
     content = await dump()
     assert [row["user_id"] for row in content["sessions"] if row["id"] == session.id] == [
         guest.user_id
@@ -320,10 +324,13 @@ async def test_another_accounts_conversations_never_come_along(backend: Backend)
     """Only a guest's can be claimed."""
     await _ada(backend)
     bob = await _viewer(
-        backend, await accounts.sign_up(backend, None, email="b@example.com", password=PASSWORD)
+        backend,
+        await authentication.sign_up(backend, None, email="b@example.com", password=PASSWORD),
     )
-    session = await add_session(await accounts.viewer_user(backend, bob), "hello")
-    await accounts.sign_in(backend, bob, email=EMAIL, password=PASSWORD, claim_guest_sessions=True)
+    session = await add_session(await authentication.viewer_user(backend, bob), "hello")
+    await authentication.sign_in(
+        backend, bob, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
+    )
     assert (await Session.filter(id=session.id).using_db(reader()).get()).user_id == bob.user_id
 
 
@@ -331,33 +338,33 @@ async def test_a_guest_stays_the_same_guest(backend: Backend) -> None:
     """A second click gives a new login for the same user, also to somebody with an account."""
     guest, ada = await _guest(backend), await _ada(backend)
     for viewer in (guest, ada):
-        entrance = await accounts.sign_in_as_guest(backend, viewer)
+        entrance = await authentication.sign_in_as_guest(backend, viewer)
         assert entrance.user.id == viewer.user_id
     assert len((await dump())["logins"]) == 2
 
 
 async def test_signing_out_ends_the_login_and_its_streams(backend: Backend) -> None:
     """The second time there is nothing left to sign out of."""
-    entrance = await accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    entrance = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
     ada = await _viewer(backend, entrance)
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
-        assert await accounts.sign_out(backend, ada)
+        assert await authentication.sign_out(backend, ada)
     assert _heard(heard) == [AccessRevoked(ada.access_id)]
-    assert await accounts.viewer_of_login(backend, entrance.secret) is None
-    assert not await accounts.sign_out(backend, ada)
-    assert not await accounts.sign_out(backend, None)
+    assert await authentication.viewer_of_login(backend, entrance.secret) is None
+    assert not await authentication.sign_out(backend, ada)
+    assert not await authentication.sign_out(backend, None)
 
 
 async def test_a_login_ends_after_thirty_days(backend: Backend, clock: Clock) -> None:
     """To the microsecond; the next sign-in sweeps it away."""
-    entrance = await accounts.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    entrance = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
     viewer = await _viewer(backend, entrance)
     clock.pass_by(seconds=LOGIN_LIFE.total_seconds() - 0.000001)
-    assert await accounts.viewer_of_login(backend, entrance.secret) == viewer
+    assert await authentication.viewer_of_login(backend, entrance.secret) == viewer
     clock.pass_by(seconds=0.000001)
-    assert await accounts.viewer_of_login(backend, entrance.secret) is None
-    assert await accounts.revoked_among(backend, [viewer.access_id]) == {viewer.access_id}
-    await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    assert await authentication.viewer_of_login(backend, entrance.secret) is None
+    assert await revocation.revoked_among(backend, [viewer.access_id]) == {viewer.access_id}
+    await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     assert len((await dump())["logins"]) == 1
 
 
@@ -367,26 +374,26 @@ async def test_expired_logins_are_swept_away(backend: Backend, clock: Clock) -> 
     clock.pass_by(days=29)
     guest = await _guest(backend)
     clock.pass_by(days=1)
-    assert await accounts.delete_expired_logins(backend) == 1
+    assert await revocation.delete_expired_logins(backend) == 1
     assert [row["id"] for row in (await dump())["logins"]] == [guest.login_id]
 
 
 @pytest.mark.parametrize("secret", ["", "x", "\0", "\ud800", "x" * 10_000])
 async def test_any_cookie_is_somebodys_or_nobodys(backend: Backend, secret: str) -> None:
     """What is no secret of ours is nobody, never an error."""
-    assert await accounts.viewer_of_login(backend, secret) is None
+    assert await authentication.viewer_of_login(backend, secret) is None
 
 
 async def test_a_token_can_not_sign_anybody_in(backend: Backend) -> None:
     """Else one that may only read could take a guest's account over."""
     async with refused(Forbidden):
-        await accounts.sign_up(backend, TOKEN, email=EMAIL, password=PASSWORD)
+        await authentication.sign_up(backend, TOKEN, email=EMAIL, password=PASSWORD)
     async with refused(Forbidden):
-        await accounts.sign_in(backend, TOKEN, email=EMAIL, password=PASSWORD)
+        await authentication.sign_in(backend, TOKEN, email=EMAIL, password=PASSWORD)
     async with refused(Forbidden):
-        await accounts.sign_in_as_guest(backend, TOKEN)
+        await authentication.sign_in_as_guest(backend, TOKEN)
     async with refused(Forbidden):
-        await accounts.sign_out(backend, TOKEN)
+        await authentication.sign_out(backend, TOKEN)
 
 
 async def test_guessing_a_password_is_slowed_down(backend: Backend, clock: Clock) -> None:
@@ -394,14 +401,14 @@ async def test_guessing_a_password_is_slowed_down(backend: Backend, clock: Clock
     await _ada(backend)
     for _ in range(10):
         async with refused(Unauthenticated):
-            await accounts.sign_in(backend, None, email=EMAIL, password="wrong horse")
+            await authentication.sign_in(backend, None, email=EMAIL, password="wrong horse")
     async with refused(RateLimited, says="Try again in 5 minutes."):
-        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     clock.pass_by(minutes=4, seconds=59)
     async with refused(RateLimited, says="Try again in 1 second."):
-        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     clock.pass_by(seconds=1)
-    await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
 
 
 async def test_wrong_passwords_from_elsewhere_lock_nobody_out(
@@ -409,22 +416,24 @@ async def test_wrong_passwords_from_elsewhere_lock_nobody_out(
 ) -> None:
     """Not from another address; and after a hundred not in a browser that the account knows."""
     await _ada(backend)
-    known = await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    known = await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     assert known.browser is not None
     browser = backend.tokens.read_browser(known.browser[0])
     for number in range(100):
         if number == 10:
-            await accounts.sign_in(
+            await authentication.sign_in(
                 backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.99"
             )
         async with refused(Unauthenticated):
-            await accounts.sign_in(
+            await authentication.sign_in(
                 backend, None, email=EMAIL, password="wrong horse", address=f"192.0.2.{number // 9}"
             )
     async with refused(RateLimited):
-        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.98")
+        await authentication.sign_in(
+            backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.98"
+        )
 
-    await accounts.sign_in(
+    await authentication.sign_in(
         backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.98", browser=browser
     )
 
@@ -434,23 +443,25 @@ async def test_a_known_browser_may_not_guess_either(
 ) -> None:
     """Ten tries; nor does it help with another account."""
     await _ada(backend)
-    await accounts.create_user(backend, "bob@example.com", PASSWORD)
-    known = await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    await authentication.create_user(backend, "bob@example.com", PASSWORD)
+    known = await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     assert known.browser is not None
     browser = backend.tokens.read_browser(known.browser[0])
     for email in (EMAIL, "bob@example.com"):
         for _ in range(10):
             async with refused(Unauthenticated):
-                await accounts.sign_in(
+                await authentication.sign_in(
                     backend, None, email=email, password="wrong horse", browser=browser
                 )
         async with refused(RateLimited):
-            await accounts.sign_in(backend, None, email=email, password=PASSWORD, browser=browser)
+            await authentication.sign_in(
+                backend, None, email=email, password=PASSWORD, browser=browser
+            )
 
 
 async def test_a_guests_browser_is_not_known(backend: Backend) -> None:
     """There is no password to guess; what is no token of ours is none."""
-    guest = await accounts.sign_in_as_guest(backend, None)
+    guest = await authentication.sign_in_as_guest(backend, None)
     assert guest.browser is None
     for token in ("", "x", backend.tokens.bridge("ses_x", 1)):
         assert backend.tokens.read_browser(token) is None
@@ -460,7 +471,7 @@ async def test_who_knows_the_password_is_never_slowed_down(backend: Backend) -> 
     """What was right does not count as guessing."""
     await _ada(backend)
     for _ in range(12):
-        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
 
 
 async def test_a_crowd_costs_nobody_a_try(
@@ -472,15 +483,15 @@ async def test_a_crowd_costs_nobody_a_try(
         patch.setattr(credentials, "IN_LINE", 0)
         for _ in range(200):
             async with refused(RateLimited, says="a few seconds"):
-                await accounts.sign_in(
+                await authentication.sign_in(
                     backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.1"
                 )
             async with refused(RateLimited, says="a few seconds"):
-                await accounts.sign_up(
+                await authentication.sign_up(
                     backend, None, email="b@b.example", password=PASSWORD, address="192.0.2.1"
                 )
-    await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.1")
-    await accounts.sign_up(
+    await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.1")
+    await authentication.sign_up(
         backend, None, email="b@b.example", password=PASSWORD, address="192.0.2.1"
     )
 
@@ -489,15 +500,15 @@ async def test_an_address_is_slowed_down_whomever_it_tries(backend: Backend) -> 
     """One password on a hundred e-mails is guessing too."""
     for number in range(100):
         async with refused(Unauthenticated):
-            await accounts.sign_in(
+            await authentication.sign_in(
                 backend, None, email=f"{number}@b.example", password=PASSWORD, address="192.0.2.1"
             )
     async with refused(RateLimited):
-        await accounts.sign_in(
+        await authentication.sign_in(
             backend, None, email="last@b.example", password=PASSWORD, address="192.0.2.1"
         )
     async with refused(Unauthenticated):
-        await accounts.sign_in(
+        await authentication.sign_in(
             backend, None, email="last@b.example", password=PASSWORD, address="192.0.2.2"
         )
 
@@ -507,16 +518,16 @@ async def test_an_address_makes_so_many_guests_and_accounts(backend: Backend) ->
     rates = backend.limiter.rates
     guest = await _guest(backend)
     for _ in range(rates.guest_per_address.count):
-        await accounts.sign_in_as_guest(backend, None, address="192.0.2.1")
+        await authentication.sign_in_as_guest(backend, None, address="192.0.2.1")
     async with refused(RateLimited):
-        await accounts.sign_in_as_guest(backend, None, address="192.0.2.1")
-    await accounts.sign_in_as_guest(backend, guest, address="192.0.2.1")
+        await authentication.sign_in_as_guest(backend, None, address="192.0.2.1")
+    await authentication.sign_in_as_guest(backend, guest, address="192.0.2.1")
     for number in range(rates.sign_up_per_address.count):
-        await accounts.sign_up(
+        await authentication.sign_up(
             backend, None, email=f"{number}@b.example", password=PASSWORD, address="192.0.2.1"
         )
     async with refused(RateLimited):
-        await accounts.sign_up(
+        await authentication.sign_up(
             backend, None, email="last@b.example", password=PASSWORD, address="192.0.2.1"
         )
 
@@ -524,27 +535,27 @@ async def test_an_address_makes_so_many_guests_and_accounts(backend: Backend) ->
 async def test_the_viewers_row(backend: Backend) -> None:
     """Signed out, or deleted in the meantime: refused."""
     ada = await _ada(backend)
-    assert (await accounts.viewer_user(backend, ada)).email == EMAIL
+    assert (await authentication.viewer_user(backend, ada)).email == EMAIL
     async with refused(Unauthenticated):
-        await accounts.viewer_user(backend, None)
-    await accounts.delete_user(backend, EMAIL)
+        await authentication.viewer_user(backend, None)
+    await authentication.delete_user(backend, EMAIL)
     async with refused(Unauthenticated):
-        await accounts.viewer_user(backend, ada)
+        await authentication.viewer_user(backend, ada)
 
 
 async def test_an_operator_resets_a_password(backend: Backend) -> None:
     """The old one stops working, and so does every login; the streams of all of them end."""
     ada = await _ada(backend)
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
-        await accounts.reset_password(backend, EMAIL.upper(), "battery staple")
+        await authentication.reset_password(backend, EMAIL.upper(), "battery staple")
     assert _heard(heard) == [AccessRevoked(ada.access_id)]
     async with refused(Unauthenticated):
-        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
-    await accounts.sign_in(backend, None, email=EMAIL, password="battery staple")
+        await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    await authentication.sign_in(backend, None, email=EMAIL, password="battery staple")
     async with refused(NotFound, ["email"]):
-        await accounts.reset_password(backend, "bob@example.com", "battery staple")
+        await authentication.reset_password(backend, "bob@example.com", "battery staple")
     async with refused(BadUserInput, ["password"]):
-        await accounts.reset_password(backend, EMAIL, "short")
+        await authentication.reset_password(backend, EMAIL, "short")
 
 
 async def test_a_sign_in_that_a_reset_overtook_is_refused(
@@ -556,34 +567,34 @@ async def test_a_sign_in_that_a_reset_overtook_is_refused(
 
     async def overtaken(password: str, password_hash: str | None) -> bool:
         is_right = await check(password, password_hash)
-        await accounts.reset_password(backend, EMAIL, "battery staple")
+        await authentication.reset_password(backend, EMAIL, "battery staple")
         return is_right
 
     monkeypatch.setattr(credentials, "is_password", overtaken)
     with pytest.raises(Unauthenticated):
-        await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     assert (await dump())["logins"] == []
 
 
 async def test_an_operator_makes_lists_and_deletes_accounts(backend: Backend) -> None:
     """Deleting takes everything along; guests are not listed."""
     await _guest(backend)
-    user = await accounts.create_user(backend, EMAIL, PASSWORD)
-    assert [listed.id for listed in await accounts.list_users(backend)] == [user.id]
+    user = await authentication.create_user(backend, EMAIL, PASSWORD)
+    assert [listed.id for listed in await authentication.list_users(backend)] == [user.id]
     async with refused(Conflict, ["email"]):
-        await accounts.create_user(backend, EMAIL, PASSWORD)
+        await authentication.create_user(backend, EMAIL, PASSWORD)
     ada = await _viewer(
-        backend, await accounts.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        backend, await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     )
     await add_session(user, "hello")
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
-        await accounts.delete_user(backend, EMAIL)
+        await authentication.delete_user(backend, EMAIL)
     assert _heard(heard) == [AccessRevoked(ada.access_id)]
     content = await dump()
     assert len(content["users"]) == len(content["logins"]) == 1
     assert content["sessions"] == content["utterances"] == []
     async with refused(NotFound, ["email"]):
-        await accounts.delete_user(backend, EMAIL)
+        await authentication.delete_user(backend, EMAIL)
 
 
 async def test_rows_of_a_deleted_user_are_gone_with_it(backend: Backend) -> None:

@@ -23,27 +23,27 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from agent_bridge.hub import LocalHub
-from agent_bridge.local_venue import LocalVenue
+from agent_bridge.media.local import LocalVenue
 from agent_bridge.protocol import Ack
-from agent_bridge.tokens import Tokens
-from agent_bridge.workers import Workers
+from agent_bridge.server.tokens import Tokens
+from agent_bridge.server.workers import Workers
+from hub.local import LocalHub
 from models import Role, Session, UtteranceSource, database
 from models.database import Connection, NotStored
 from models.titles import title_of
-from resolvers import ledger, memory, streams, transaction
+from resolvers.accounts.rate_limits import RateLimits
 from resolvers.backend import Backend, Config
-from resolvers.ledger import Ledger
-from resolvers.memory import claim_of
-from resolvers.merge import Claim, prevails
-from resolvers.presence import Presence
-from resolvers.rate_limits import RateLimits
-from resolvers.reaper import recover
-from resolvers.records import TranscriptCommitted, UtteranceState, state_of
+from resolvers.events import TranscriptCommitted, UtteranceState, state_of
 from resolvers.refusals import Conflict
-from resolvers.saving import save_session
-from resolvers.sessions import decode_cursor
-from resolvers.transaction import preview_of
+from resolvers.sessions.connections import Presence
+from resolvers.sessions.reaper import recover
+from resolvers.sessions.saving import save_session
+from resolvers.transcripts import live, streams, transaction, writer
+from resolvers.transcripts.cursors import decode_cursor
+from resolvers.transcripts.live import claim_of
+from resolvers.transcripts.merge import Claim, prevails
+from resolvers.transcripts.transaction import preview_of
+from resolvers.transcripts.writer import Ledger
 from tests.resolvers.people import Clock, NoAgents
 from tests.resolvers.stage import Stage, Talker, message, staged
 from tests.rows import START
@@ -204,8 +204,8 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.patches = [
             mock.patch.object(transaction, "RESERVE", 1),
-            mock.patch.object(ledger, "CARRIED", 2),
-            mock.patch.object(memory, "SETTLED", 2),
+            mock.patch.object(writer, "CARRIED", 2),
+            mock.patch.object(live, "SETTLED", 2),
             mock.patch.object(streams, "PAGE", 3),
         ]
         for patch in self.patches:
@@ -560,7 +560,7 @@ class Histories(RuleBasedStateMachine):
         stage = self.stage
 
         async def work() -> None:
-            with mock.patch.object(ledger, "transact", on_a_full_disk):
+            with mock.patch.object(writer, "transact", on_a_full_disk):
                 self._report(talk, self.segment(ago), revision, final=final)
                 acked = [list(each.acked) for each in self.talks]
                 await stage.backend.ledger.commit_waiting()

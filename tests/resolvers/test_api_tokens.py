@@ -8,12 +8,12 @@ import pytest
 
 from models import ids
 from models.database import settled
-from resolvers import accounts, api_tokens
-from resolvers.api_tokens import CreatedToken
+from resolvers import revocation
+from resolvers.accounts import api_tokens, authentication
+from resolvers.accounts.api_tokens import CreatedToken
 from resolvers.backend import Backend
-from resolvers.events import AccessRevoked
+from resolvers.events import AccessRevoked, access_topic
 from resolvers.pages import Page
-from resolvers.records import access_topic
 from resolvers.refusals import (
     BadUserInput,
     Forbidden,
@@ -55,7 +55,7 @@ async def test_a_token_acts_for_its_owner_within_its_scopes(backend: Backend, ad
     assert token.name == "my script"
     assert token.scopes == ["SESSIONS_READ", "SESSIONS_WRITE"]
     assert created.secret not in str(await dump())
-    viewer = await accounts.viewer_of_token(backend, created.secret)
+    viewer = await authentication.viewer_of_token(backend, created.secret)
     wanted = frozenset({TokenScope.SESSIONS_READ, TokenScope.SESSIONS_WRITE})
     assert viewer == Viewer(ada.user_id, False, None, token.id, wanted, None)
 
@@ -64,7 +64,7 @@ async def test_a_token_acts_for_its_owner_within_its_scopes(backend: Backend, ad
 async def test_an_unknown_token_is_refused(backend: Backend, secret: str) -> None:
     """Unlike a stale cookie, for the program that sent it can't ask anybody to sign in."""
     async with refused(Unauthenticated, says="unknown or has been revoked"):
-        await accounts.viewer_of_token(backend, secret)
+        await authentication.viewer_of_token(backend, secret)
 
 
 async def test_an_expired_token_is_refused(backend: Backend, ada: Viewer, clock: Clock) -> None:
@@ -72,13 +72,13 @@ async def test_an_expired_token_is_refused(backend: Backend, ada: Viewer, clock:
     created = await api_tokens.create_api_token(
         backend, ada, name="brief", scopes=READ, expires_at=clock() + timedelta(hours=1)
     )
-    viewer = await accounts.viewer_of_token(backend, created.secret)
+    viewer = await authentication.viewer_of_token(backend, created.secret)
     assert viewer.expires_at == clock() + timedelta(hours=1)
     await settled()
     clock.pass_by(hours=1)
     async with refused(Unauthenticated, says="expired"):
-        await accounts.viewer_of_token(backend, created.secret)
-    assert await accounts.revoked_among(backend, [viewer.access_id]) == {viewer.access_id}
+        await authentication.viewer_of_token(backend, created.secret)
+    assert await revocation.revoked_among(backend, [viewer.access_id]) == {viewer.access_id}
     page = await api_tokens.list_api_tokens(backend, ada, Page())
     assert [token.name for token in page.items] == ["brief"]
 
@@ -96,13 +96,15 @@ async def test_use_is_noted_at_most_once_a_minute(
 
     assert await last_used() is None
     first = clock()
-    await asyncio.gather(*(accounts.viewer_of_token(backend, created.secret) for _ in range(100)))
+    await asyncio.gather(
+        *(authentication.viewer_of_token(backend, created.secret) for _ in range(100))
+    )
     assert await last_used() == first
     clock.pass_by(seconds=59)
-    await accounts.viewer_of_token(backend, created.secret)
+    await authentication.viewer_of_token(backend, created.secret)
     assert await last_used() == first
     clock.pass_by(seconds=1)
-    await accounts.viewer_of_token(backend, created.secret)
+    await authentication.viewer_of_token(backend, created.secret)
     assert await last_used() == clock()
 
 
@@ -114,7 +116,7 @@ async def test_revoking_ends_a_token_at_once(backend: Backend, ada: Viewer) -> N
         assert await api_tokens.revoke_api_token(backend, ada, token_id) == token_id
     assert heard.take() == AccessRevoked(token_id)
     async with refused(Unauthenticated):
-        await accounts.viewer_of_token(backend, created.secret)
+        await authentication.viewer_of_token(backend, created.secret)
     async with refused(NotFound, ["id"]):
         await api_tokens.revoke_api_token(backend, ada, token_id)
 
@@ -136,7 +138,7 @@ async def test_what_can_not_be_revoked(backend: Backend, ada: Viewer, bob: Viewe
 async def test_a_token_is_not_its_own_master(backend: Backend, ada: Viewer) -> None:
     """With a token none can be made, listed or revoked."""
     created = await _create(backend, ada)
-    token = await accounts.viewer_of_token(backend, created.secret)
+    token = await authentication.viewer_of_token(backend, created.secret)
     await settled()
     async with refused(Forbidden, says="An API token can't"):
         await _create(backend, token)

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent_bridge.commands import Fence
-from agent_bridge.venue import Awaited, NotNow
-from agent_bridge.workers import NoAgent, StartRequest
+from agent_bridge.media.backend import Awaited, NotNow
+from agent_bridge.server.commands import Fence
+from agent_bridge.server.workers import NoAgent, StartRequest
 from models import SessionStatus
-from resolvers import chats
 from resolvers.backend import Backend
-from resolvers.saving import save_session
+from resolvers.sessions import chats
+from resolvers.sessions.saving import save_session
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, not_stored, staged, taken

@@ -6,12 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from agent_bridge.commands import Fence, Input, Stop
-from agent_bridge.workers import NoFreePlace, NoWorker
+from agent_bridge.server.commands import Fence, Input, Stop
+from agent_bridge.server.workers import NoFreePlace, NoWorker
 from models import EndReason, SessionStatus, UtteranceSource
-from resolvers import chats, sessions
 from resolvers.backend import Backend
-from resolvers.chats import Previous
 from resolvers.idempotency import KEPT_FOR
 from resolvers.refusals import (
     AgentUnavailable,
@@ -22,7 +20,9 @@ from resolvers.refusals import (
     QuotaExceeded,
     Unauthenticated,
 )
-from resolvers.saving import save_session
+from resolvers.sessions import chats, manage
+from resolvers.sessions.chats import Previous
+from resolvers.sessions.saving import save_session
 from resolvers.viewer import TokenScope
 from tests.dump import dump
 from tests.resolvers.people import Clock
@@ -93,7 +93,7 @@ async def test_the_previous_conversation_is_saved_first(stage: Stage) -> None:
 async def test_a_deleted_previous_is_no_error(stage: Stage) -> None:
     """Whoever deleted a conversation wanted it gone: the next begins, saved is null."""
     session = await stage.start()
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
 
     started = await chats.start_new_chat(
         stage.backend, stage.viewer, previous=Previous(session.id, [message("a")])
@@ -131,7 +131,7 @@ async def test_a_deleted_conversation_of_somebody_else_stays_unknown(stage: Stag
     """Only the viewer's own tombstones count as deleted."""
     other = await stage.somebody_else()
     theirs = (await chats.start_new_chat(stage.backend, other)).session
-    await sessions.delete_session(stage.backend, other, theirs.id)
+    await manage.delete_session(stage.backend, other, theirs.id)
 
     async with refused(NotFound, ["previous", "sessionId"]):
         await chats.start_new_chat(stage.backend, stage.viewer, previous=Previous(theirs.id, []))
@@ -180,7 +180,7 @@ async def test_only_so_many_conversations_run_at_once(backend: Backend, clock: C
         async with refused(QuotaExceeded, None, "End one"):
             await stage.start()
 
-        await sessions.delete_session(backend, stage.viewer, first.id)
+        await manage.delete_session(backend, stage.viewer, first.id)
 
         assert (await stage.start()).status is SessionStatus.STARTING
 
@@ -223,7 +223,7 @@ async def test_the_same_key_gives_the_same_answer(stage: Stage) -> None:
         "idempotency_key": "k1",
     }
     first = await chats.start_new_chat(stage.backend, stage.viewer, **wish)  # type: ignore[arg-type]
-    await sessions.rename_session(stage.backend, stage.viewer, first.session.id, "Renamed")
+    await manage.rename_session(stage.backend, stage.viewer, first.session.id, "Renamed")
     before = await dump()
 
     second = await chats.start_new_chat(stage.backend, stage.viewer, **wish)  # type: ignore[arg-type]
@@ -335,13 +335,13 @@ async def test_what_was_deleted_since_is_not_told_again(stage: Stage) -> None:
     previous = await stage.start()
     wish = {"previous": Previous(previous.id, [message("a")]), "idempotency_key": "k"}
     first = await stage.start(**wish)
-    await sessions.delete_session(stage.backend, stage.viewer, previous.id)
+    await manage.delete_session(stage.backend, stage.viewer, previous.id)
 
     again = await chats.start_new_chat(stage.backend, stage.viewer, **wish)  # type: ignore[arg-type]
     assert again.saved is None
     assert again.session.id == first.id
 
-    await sessions.delete_session(stage.backend, stage.viewer, first.id)
+    await manage.delete_session(stage.backend, stage.viewer, first.id)
     async with refused(NotFound, ["idempotencyKey"]):
         await stage.start(**wish)
 

@@ -7,10 +7,10 @@ import pytest
 
 from models import Session, SessionStatus
 from models.database import transact
-from resolvers import accounts, api_tokens
+from resolvers.accounts import api_tokens, authentication
 from resolvers.backend import Backend
 from resolvers.refusals import Forbidden
-from resolvers.streams import StreamEnd
+from resolvers.transcripts.streams import StreamEnd
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused
@@ -28,7 +28,7 @@ REVOKED = StreamEnd("ACCESS_REVOKED", False)
 async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
     """A guest with an API token, by which everything is watched; and an account to sign in to."""
     async with staged(backend, clock) as stage:
-        await accounts.create_user(backend, EMAIL, PASSWORD)
+        await authentication.create_user(backend, EMAIL, PASSWORD)
         yield stage
 
 
@@ -38,15 +38,15 @@ async def use_a_token(stage: Stage) -> Viewer:
     made = await api_tokens.create_api_token(
         stage.backend, browser, name="robot", scopes=[TokenScope.SESSIONS_READ]
     )
-    stage.viewer = await accounts.viewer_of_token(stage.backend, made.secret)
+    stage.viewer = await authentication.viewer_of_token(stage.backend, made.secret)
     return browser
 
 
 async def claim(stage: Stage, guest: Viewer) -> Viewer:
-    entrance = await accounts.sign_in(
+    entrance = await authentication.sign_in(
         stage.backend, guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
     )
-    ada = await accounts.viewer_of_login(stage.backend, entrance.secret)
+    ada = await authentication.viewer_of_login(stage.backend, entrance.secret)
     assert ada is not None
     return ada
 
@@ -96,8 +96,8 @@ async def test_lists_of_both_owners_hear_of_it(stage: Stage) -> None:
     guest = await use_a_token(stage)
     before = await stage.watch_sessions()
     await before.next()
-    entrance = await accounts.sign_in(stage.backend, None, email=EMAIL, password=PASSWORD)
-    ada = await accounts.viewer_of_login(stage.backend, entrance.secret)
+    entrance = await authentication.sign_in(stage.backend, None, email=EMAIL, password=PASSWORD)
+    ada = await authentication.viewer_of_login(stage.backend, entrance.secret)
     assert ada is not None
     token, stage.viewer = stage.viewer, ada
     after: Watcher[object] = await stage.watch_sessions()

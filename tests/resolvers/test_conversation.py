@@ -2,14 +2,15 @@
 
 import pytest
 
-from agent_bridge.commands import Stop
-from agent_bridge.handler import SessionGone, Welcome
 from agent_bridge.protocol import Ack, Nack
-from agent_bridge.workers import NoFreePlace
+from agent_bridge.server.commands import Stop
+from agent_bridge.server.handler import SessionGone, Welcome
+from agent_bridge.server.workers import NoFreePlace
 from models import EndReason, Role, SessionStatus, UtteranceSource
-from resolvers import chats, ledger, sessions
-from resolvers.presence import Presence
-from resolvers.saving import save_session
+from resolvers.sessions import chats, manage
+from resolvers.sessions.connections import Presence
+from resolvers.sessions.saving import save_session
+from resolvers.transcripts import writer
 from tests.resolvers.stage import Stage, message, not_stored, taken
 
 # ---------------------------------------------------------------------- starting
@@ -138,7 +139,7 @@ async def test_an_agent_finds_no_session_where_there_is_none(stage: Stage) -> No
     session = await stage.start()
     with pytest.raises(SessionGone):
         await stage.talker(session, attempt=2).hello()
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
     with pytest.raises(SessionGone):
         await stage.talker(session).hello()
 
@@ -216,17 +217,17 @@ async def test_the_state_of_the_agent_is_shown_while_it_is_connected(stage: Stag
     session, agent = await stage.talk()
     watcher = await stage.watch_sessions(session)
     first = await watcher.next()
-    assert sessions.agent_state(stage.backend, session) == "INITIALIZING"
+    assert manage.agent_state(stage.backend, session) == "INITIALIZING"
 
     agent.state("THINKING")
 
     update = await watcher.next()
-    assert sessions.agent_state(stage.backend, session) == "THINKING"
+    assert manage.agent_state(stage.backend, session) == "THINKING"
     assert update.session.version == first.session.version
     agent.state("THINKING")
     await agent.lose()
     await watcher.next()
-    assert sessions.agent_state(stage.backend, session) is None
+    assert manage.agent_state(stage.backend, session) is None
 
 
 # ---------------------------------------------------------------------- leaving
@@ -434,7 +435,7 @@ async def test_a_deleted_session_takes_nothing_any_more(stage: Stage) -> None:
     """A nack for good, for interims and finals, and nothing comes back."""
     session, agent = await stage.talk()
     await agent.say("hel", final=False)
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
 
     for final in (False, True):
         answer = await agent.say("hello", final=final)
@@ -487,7 +488,7 @@ async def test_nothing_is_remembered_of_who_was_there(
             assert backend.presence.agents
             await agent.lose()
         elif end == "DELETED":
-            await sessions.delete_session(backend, viewer, session.id)
+            await manage.delete_session(backend, viewer, session.id)
             await agent.lose()
         elif end == "LEFT":
             await agent.bye()
@@ -495,7 +496,7 @@ async def test_nothing_is_remembered_of_who_was_there(
             await save_session(backend, viewer, session.id, [])
             await stage.pass_by(10)
             with monkeypatch.context() as patch:
-                patch.setattr(ledger, "transact", not_stored)
+                patch.setattr(writer, "transact", not_stored)
                 await agent.lose()
             await stage.reaper.look()
 

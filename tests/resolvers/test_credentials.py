@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from resolvers import credentials
+from resolvers.accounts import credentials
 from resolvers.refusals import RateLimited
 
 

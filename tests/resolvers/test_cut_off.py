@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from agent_bridge.commands import Fence, Gone, Input, Stop
-from agent_bridge.workers import NoWorker, StartRequest
+from agent_bridge.server.commands import Fence, Gone, Input, Stop
+from agent_bridge.server.workers import NoWorker, StartRequest
 from models import SessionStatus, database
 from models.database import Connection
-from resolvers import chats, ledger, sessions
-from resolvers.chats import Previous
-from resolvers.saving import save_session
+from resolvers.sessions import chats, manage
+from resolvers.sessions.chats import Previous
+from resolvers.sessions.saving import save_session
+from resolvers.transcripts import writer
 from tests.resolvers.stage import Stage, message, taken
 
 CutOff = Callable[[Coroutine[Any, Any, object]], Awaitable[None]]
@@ -33,7 +34,7 @@ def cut_off(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> CutOff:
             return await database.transact(body, **options)
 
         with monkeypatch.context() as patch:
-            patch.setattr(ledger, "transact", watched)
+            patch.setattr(writer, "transact", watched)
             calling = asyncio.create_task(use_case)
             await begun.wait()
             calling.cancel()
@@ -56,7 +57,7 @@ async def test_what_is_deleted_is_gone_for_everybody(stage: Stage, cut_off: CutO
     stage.backend.ledger.on_ended.append(lambda session_id, room: rooms.append(room))
 
     async with stage.commands(session) as commands:
-        await cut_off(sessions.delete_session(stage.backend, stage.viewer, session.id))
+        await cut_off(manage.delete_session(stage.backend, stage.viewer, session.id))
 
         assert taken(commands) == [Gone()]
     [last] = await transcript.rest()
@@ -147,6 +148,6 @@ async def test_nobody_need_wait_while_an_agent_is_asked_for(
     await stage.reaper.asked()
 
     [request] = requests
-    row = await sessions.get_session(stage.backend, stage.viewer, request.session)
+    row = await manage.get_session(stage.backend, stage.viewer, request.session)
     assert (row.status, row.failure_code) == (SessionStatus.FAILED, "AGENT_UNAVAILABLE")
     assert row.failure_message == "It has gone meanwhile."

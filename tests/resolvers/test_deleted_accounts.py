@@ -5,19 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from agent_bridge.commands import Gone
-from agent_bridge.handler import SessionGone
-from agent_bridge.hub import LocalHub
 from agent_bridge.protocol import Nack
+from agent_bridge.server.commands import Gone
+from agent_bridge.server.handler import SessionGone
+from hub.local import LocalHub
 from models import IdempotencyRecord, Session, SessionStatus, User, Utterance
 from models.database import Connection, reader, transact
 from models.running import running_by_status
 from models.transcript import delete_some_of_user
-from resolvers import accounts
+from resolvers.accounts import authentication
 from resolvers.backend import Backend
-from resolvers.ledger import Ledger
-from resolvers.presence import Presence
-from resolvers.streams import StreamEnd
+from resolvers.sessions.connections import Presence
+from resolvers.transcripts.streams import StreamEnd
+from resolvers.transcripts.writer import Ledger
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, staged, taken
@@ -44,7 +44,7 @@ async def delete_elsewhere(stage: Stage) -> None:
     hub = LocalHub()
     ledger = Ledger(hub, stage.clock, pace=0)
     elsewhere = replace(stage.backend, hub=hub, ledger=ledger, presence=Presence())
-    await accounts.delete_user(elsewhere, EMAIL)
+    await authentication.delete_user(elsewhere, EMAIL)
 
 
 async def test_everybody_who_takes_part_is_told_within_a_round(stage: Stage) -> None:
@@ -101,7 +101,7 @@ async def test_much_is_deleted_piece_by_piece(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who talks meanwhile waits for a piece at most; a command that is killed is carried on."""
-    monkeypatch.setattr(accounts, "WORDS_AT_ONCE", 2)
+    monkeypatch.setattr(authentication, "WORDS_AT_ONCE", 2)
     await add_sessions(stage.user, [["private"] * 3] * 3)
     left: list[int] = []
 
@@ -112,9 +112,9 @@ async def test_much_is_deleted_piece_by_piece(
             raise Killed
         return has_more
 
-    monkeypatch.setattr(accounts, "delete_some_of_user", watched)
+    monkeypatch.setattr(authentication, "delete_some_of_user", watched)
     with pytest.raises(Killed):
-        await accounts.delete_user(stage.backend, EMAIL)
+        await authentication.delete_user(stage.backend, EMAIL)
 
     assert left == [7, 5]
     assert EMAIL not in str(await dump())

@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from agent_bridge.commands import Fence
-from agent_bridge.handler import NotNow
 from agent_bridge.protocol import Ack, Nack
+from agent_bridge.server.commands import Fence
+from agent_bridge.server.handler import NotNow
 from models import SessionStatus
-from resolvers import chats, ledger, sessions
+from resolvers.sessions import chats, manage
+from resolvers.transcripts import writer
 from tests.resolvers.stage import Stage, not_stored, taken
 
 
@@ -32,7 +33,7 @@ async def test_a_fenced_attempt_drains_its_finals_only(stage: Stage) -> None:
     assert (interim.code, interim.terminal) == ("FENCED", True)
     assert isinstance(final, Ack)
     assert await stage.texts(session) == ["so far so good"]
-    assert sessions.agent_state(stage.backend, session) is None
+    assert manage.agent_state(stage.backend, session) is None
 
 
 async def test_an_older_attempt_is_fenced_off_by_another_process_too(stage: Stage) -> None:
@@ -64,7 +65,7 @@ async def test_the_end_of_a_fenced_connection_ends_nothing(stage: Stage) -> None
     row = await stage.read(session)
     assert (row.status, row.agent_back_by) == (SessionStatus.ACTIVE, None)
     new.state("LISTENING")
-    assert sessions.agent_state(stage.backend, session) == "LISTENING"
+    assert manage.agent_state(stage.backend, session) == "LISTENING"
 
 
 async def test_a_connection_that_was_replaced_ends_nothing(stage: Stage) -> None:
@@ -112,18 +113,18 @@ async def test_a_connection_that_can_not_be_taken_in_is_not_there(
     session, agent = await stage.talk()
     newer = stage.talker(session, connection="con-2")
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "transact", not_stored)
+        patch.setattr(writer, "transact", not_stored)
         with pytest.raises(NotNow):
             await newer.hello()
         await agent.lose()
-    assert sessions.agent_state(stage.backend, session) is None
+    assert manage.agent_state(stage.backend, session) is None
 
     await stage.reaper.look()
     row = await stage.read(session)
     assert row.agent_back_by is not None
     stage.clock.pass_by(seconds=1)
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "transact", not_stored)
+        patch.setattr(writer, "transact", not_stored)
         with pytest.raises(NotNow):
             await newer.hello()
 
@@ -141,14 +142,14 @@ async def test_an_older_attempt_that_comes_back_takes_nobodys_place(stage: Stage
     new.state("LISTENING")
     old = asyncio.create_task(stage.talker(session, 1, "con-3").hello())
     while not old.done():
-        assert sessions.agent_state(stage.backend, session) == "LISTENING"
+        assert manage.agent_state(stage.backend, session) == "LISTENING"
         await asyncio.sleep(0)
     stage.backend.presence.agents.clear()
     stage.backend.presence.attempts.clear()
 
     assert not (await stage.talker(session, 1, "con-4").hello()).is_current
 
-    assert sessions.agent_state(stage.backend, session) is None
+    assert manage.agent_state(stage.backend, session) is None
 
 
 async def test_an_agent_that_is_there_is_not_taken_for_gone(stage: Stage) -> None:

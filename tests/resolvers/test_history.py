@@ -6,9 +6,11 @@ import pytest
 
 from models import Session, SessionStatus, User, Utterance, ids
 from models.database import reader, transact
-from resolvers import history
 from resolvers.backend import Backend
-from resolvers.history import (
+from resolvers.pages import Page
+from resolvers.refusals import BadUserInput, Forbidden, Unauthenticated
+from resolvers.sessions import history
+from resolvers.sessions.history import (
     MatchingUtterances,
     SessionFilter,
     session_history,
@@ -16,8 +18,6 @@ from resolvers.history import (
     session_utterances_of_many,
     utterance_cursor,
 )
-from resolvers.pages import Page
-from resolvers.refusals import BadUserInput, Forbidden, Unauthenticated
 from resolvers.viewer import TokenScope, Viewer
 from tests.queries import read_statements
 from tests.resolvers.people import viewer_for

@@ -9,10 +9,10 @@ import pytest
 
 from agent_bridge.protocol import Ack
 from models import EndReason, Session, SessionStatus
-from resolvers import chats
-from resolvers.reaper import recover
-from resolvers.saving import save_session
-from resolvers.streams import StreamEnd
+from resolvers.sessions import chats
+from resolvers.sessions.reaper import recover
+from resolvers.sessions.saving import save_session
+from resolvers.transcripts.streams import StreamEnd
 from tests.resolvers.stage import Stage, message
 
 End = Callable[[Stage, Session], Awaitable[object]]

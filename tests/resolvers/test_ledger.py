@@ -12,11 +12,12 @@ import pytest
 from agent_bridge.protocol import Ack, Nack
 from models import Utterance, database
 from models.database import OperationalError
-from resolvers import chats, ledger, sessions, transaction
 from resolvers.backend import Backend
-from resolvers.records import TranscriptCommitted, transcripts_topic
-from resolvers.saving import save_session
-from resolvers.transaction import SessionEdit, Transaction, preview_of
+from resolvers.events import TranscriptCommitted, transcripts_topic
+from resolvers.sessions import chats, manage
+from resolvers.sessions.saving import save_session
+from resolvers.transcripts import cursors, transaction, writer
+from resolvers.transcripts.transaction import SessionEdit, Transaction, preview_of
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, message, staged, taken
@@ -120,14 +121,14 @@ async def test_an_interim_is_written_within_a_second(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without anything else to commit, once the time is up."""
-    monkeypatch.setattr(ledger, "WRITE_WITHIN_S", 0.02)
+    monkeypatch.setattr(writer, "WRITE_WITHIN_S", 0.02)
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
     await agent.say("h", final=False)
     await agent.say("he", final=False)
 
-    while watcher.cursor != sessions.encode_cursor(session.id, 2):
+    while watcher.cursor != cursors.encode_cursor(session.id, 2):
         await watcher.next()
 
     assert await stage.texts(session) == ["he"]
@@ -137,7 +138,7 @@ async def test_a_transaction_of_a_session_writes_what_is_known_of_it(still: Stag
     """Renaming it, for one: what was shown is stored, what waits is stored and then answered."""
     session, agent = await still.talk()
     first = agent.report("h")
-    await sessions.rename_session(still.backend, still.viewer, session.id, "Named")
+    await manage.rename_session(still.backend, still.viewer, session.id, "Named")
     assert await still.texts(session) == ["h"]
     assert not first.done()
 
@@ -314,7 +315,7 @@ async def test_nothing_is_written_again_and_again(
 ) -> None:
     """A repeated interim costs no commit; the ledger rests when all is written."""
     monkeypatch.setattr(transaction, "RESERVE", 1)
-    monkeypatch.setattr(ledger, "WRITE_WITHIN_S", 0.0)
+    monkeypatch.setattr(writer, "WRITE_WITHIN_S", 0.0)
     _, agent = await stage.talk()
     for revision in (1, 2, 3, 3, 3):
         await agent.say(f"revision {revision}", revision=revision, final=False)
@@ -326,7 +327,7 @@ async def test_nothing_is_written_again_and_again(
         commits.append(work)
         return await transact(work, **options)
 
-    monkeypatch.setattr(ledger, "transact", counted)
+    monkeypatch.setattr(writer, "transact", counted)
     for index in range(3):
         assert isinstance(await agent.say("x", f"SG_{index + 2}"), Ack)
 
@@ -379,7 +380,7 @@ async def test_an_interim_that_comes_during_a_commit_is_shown_again_above_it(
     agent.report("he")
     with monkeypatch.context() as patch:
         patch.setattr(Transaction, "write", meanwhile)
-        await sessions.rename_session(still.backend, still.viewer, session.id, "Named")
+        await manage.rename_session(still.backend, still.viewer, session.id, "Named")
 
     late = await still.watch(session)
     await late.caught_up()
@@ -479,7 +480,7 @@ async def test_a_deleted_session_is_not_remembered(stage: Stage) -> None:
     await agent.say("h", final=False)
     waiting = agent.report("hello", final=True)
 
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
 
     answer = await waiting
     assert isinstance(answer, Ack | Nack)

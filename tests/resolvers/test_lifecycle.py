@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from models import EndReason, Session, SessionStatus
 from models.deadlines import COLUMNS
-from resolvers import lifecycle
 from resolvers.backend import Config
+from resolvers.sessions import lifecycle
 from tests.rows import START
 
 Step = Callable[[Session, datetime], object]

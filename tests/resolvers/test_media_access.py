@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from agent_bridge.venue import AccessEnded
+from agent_bridge.media.backend import AccessEnded
 from models import ApiToken, Session
-from resolvers import accounts, api_tokens, chats
+from resolvers.accounts import api_tokens, authentication
+from resolvers.sessions import chats
 from resolvers.viewer import TokenScope
 from tests.resolvers.stage import WITHIN_S, Stage
 from tests.rows import add_user
@@ -32,7 +33,7 @@ async def test_signing_out_ends_it(stage: Stage) -> None:
 
     async with stage.media.admitted(session.id, stage.viewer.access_id, ended.set):
         assert not ended.is_set()
-        await accounts.sign_out(stage.backend, stage.viewer)
+        await authentication.sign_out(stage.backend, stage.viewer)
         async with asyncio.timeout(WITHIN_S):
             await ended.wait()
 

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models import Role, UtteranceSource
-from resolvers.merge import Claim, Rank, prevails, rank
+from resolvers.transcripts.merge import Claim, Rank, prevails, rank
 from tests.rows import START
 
 

@@ -1,7 +1,7 @@
 """A conversation that nobody has named is called by the first words of the person."""
 
-from resolvers import chats, sessions
-from resolvers.saving import save_session
+from resolvers.sessions import chats, manage
+from resolvers.sessions.saving import save_session
 from tests.resolvers.stage import Stage, message
 
 
@@ -81,11 +81,11 @@ async def test_a_name_stays_whatever_is_said(stage: Stage) -> None:
     after = await stage.read(session)
     assert (after.shown_title, after.version) == ("Tea", before.version), "nothing to see"
 
-    named = await sessions.rename_session(stage.backend, stage.viewer, session.id, "Rain")
+    named = await manage.rename_session(stage.backend, stage.viewer, session.id, "Rain")
     assert named.shown_title == "Rain"
 
     again = "New Conversation"
-    named = await sessions.rename_session(stage.backend, stage.viewer, session.id, again)
+    named = await manage.rename_session(stage.backend, stage.viewer, session.id, again)
     assert named.shown_title == "Is it raining?"
 
 

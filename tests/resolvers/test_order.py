@@ -11,8 +11,8 @@ import pytest
 from models import Role, Session, UtteranceSource, sqlite_engine
 from models.database import Connection, transact
 from models.sort_keys import key_of
-from resolvers.merge import Claim
-from resolvers.transaction import AHEAD, Transaction
+from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.transaction import AHEAD, Transaction
 from tests.resolvers.stage import Stage
 from tests.rows import START
 

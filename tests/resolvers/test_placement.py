@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.sort_keys import key_of
-from resolvers.placement import place_missing
+from resolvers.transcripts.ordering import place_missing
 
 KEYS = [f"k{index}" for index in range(8)]
 

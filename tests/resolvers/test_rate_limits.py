@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from resolvers import rate_limits
-from resolvers.rate_limits import Rate, RateLimits
+from resolvers.accounts import rate_limits
+from resolvers.accounts.rate_limits import Rate, RateLimits
 from resolvers.refusals import RateLimited
 from tests.resolvers.people import Clock
 

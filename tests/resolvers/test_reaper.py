@@ -5,17 +5,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent_bridge.hub import LocalHub
-from agent_bridge.workers import NoWorker, StartRequest
+from agent_bridge.server.workers import NoWorker, StartRequest
+from hub.local import LocalHub
 from models import EndReason, IdempotencyRecord, Session, SessionStatus
 from models.database import OperationalError, reader
 from models.deadlines import COLUMNS
-from resolvers import chats, sessions
 from resolvers.backend import Backend
-from resolvers.ledger import Ledger
-from resolvers.presence import Presence
-from resolvers.reaper import Reaper, recover
-from resolvers.saving import save_session
+from resolvers.sessions import chats, manage
+from resolvers.sessions.connections import Presence
+from resolvers.sessions.reaper import Reaper, recover
+from resolvers.sessions.saving import save_session
+from resolvers.transcripts.writer import Ledger
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, message, staged
@@ -207,7 +207,7 @@ async def test_idempotency_records_go_after_a_day(stage: Stage) -> None:
 async def test_a_tombstone_stays_as_long_as_a_token_may_be_good(stage: Stage) -> None:
     """A late agent learns that the session is gone for 24 hours and more."""
     session = await stage.start()
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
     await stage.pass_by(24 * 3600)
     tombstones = Session.filter(id=session.id).using_db(reader())
     assert await tombstones.exists()

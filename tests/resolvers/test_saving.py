@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent_bridge.commands import Stop
 from agent_bridge.protocol import Ack
+from agent_bridge.server.commands import Stop
 from models import EndReason, Role, Session, SessionStatus, UtteranceSource
-from resolvers import chats, history, sessions
 from resolvers.limits import AHEAD, EARLIEST, MESSAGES, TEXT_BYTES
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
-from resolvers.saving import Message, Saved, save_session
+from resolvers.sessions import chats, history, manage
+from resolvers.sessions.saving import Message, Saved, save_session
 from resolvers.viewer import TokenScope
 from tests.dump import dump
 from tests.resolvers.refused import refused
@@ -41,7 +41,7 @@ async def test_whose_session_it_is_decides(stage: Stage) -> None:
     other = await stage.somebody_else()
     reading = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_READ}))
     gone = await stage.start()
-    await sessions.delete_session(stage.backend, stage.viewer, gone.id)
+    await manage.delete_session(stage.backend, stage.viewer, gone.id)
     backend, shown = stage.backend, [message("a")]
 
     async with refused(Unauthenticated):
@@ -186,7 +186,7 @@ async def test_nothing_that_fails_leaves_a_trace(
         raise OSError("a fault")
 
     with monkeypatch.context() as patch:
-        patch.setattr("resolvers.lifecycle.end", broken)
+        patch.setattr("resolvers.sessions.lifecycle.end", broken)
         with pytest.raises(OSError, match="a fault"):
             await save(stage, session, message("lost"))
     assert await dump() == before

@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_bridge.commands import Gone
+from agent_bridge.server.commands import Gone
 from models import Session, SessionStatus, ids
 from models.running import running_by_status
-from resolvers import history, sessions, streams
 from resolvers.nodes import node
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
-from resolvers.saving import save_session
-from resolvers.streams import StreamEnd
+from resolvers.sessions import history, manage
+from resolvers.sessions.saving import save_session
+from resolvers.transcripts import cursors, streams
+from resolvers.transcripts.streams import StreamEnd
 from resolvers.viewer import TokenScope
 from tests.dump import dump
 from tests.resolvers.names import SHOWABLE, UNSHOWABLE
@@ -28,14 +29,14 @@ async def test_a_session_is_read_by_its_owner_only(stage: Stage) -> None:
     """Everybody else is told why not, with the field at fault."""
     session = await stage.start()
     other = await stage.somebody_else()
-    assert (await sessions.get_session(stage.backend, stage.viewer, session.id)).id == session.id
+    assert (await manage.get_session(stage.backend, stage.viewer, session.id)).id == session.id
 
     async with refused(Unauthenticated):
-        await sessions.get_session(stage.backend, None, session.id)
+        await manage.get_session(stage.backend, None, session.id)
     async with refused(Forbidden, ["id"]):
-        await sessions.get_session(stage.backend, other, session.id)
+        await manage.get_session(stage.backend, other, session.id)
     async with refused(NotFound, ["id"]):
-        await sessions.get_session(stage.backend, stage.viewer, UNKNOWN)
+        await manage.get_session(stage.backend, stage.viewer, UNKNOWN)
     for malformed in (
         "",
         "ses_",
@@ -45,7 +46,7 @@ async def test_a_session_is_read_by_its_owner_only(stage: Stage) -> None:
         "\ud800" * 30,
     ):
         async with refused(BadUserInput, ["id"]):
-            await sessions.get_session(stage.backend, stage.viewer, malformed)
+            await manage.get_session(stage.backend, stage.viewer, malformed)
 
 
 @pytest.mark.parametrize("status", ["STARTING", "ACTIVE", "ENDED"])
@@ -59,7 +60,7 @@ async def test_a_session_can_be_named_at_any_time(stage: Stage, status: str) -> 
             await agent.bye()
     before = await stage.read(session)
 
-    named = await sessions.rename_session(stage.backend, stage.viewer, session.id, "  Tea  time ")
+    named = await manage.rename_session(stage.backend, stage.viewer, session.id, "  Tea  time ")
 
     assert (named.title, named.version) == ("Tea  time", before.version + 1)
     after = await stage.read(session)
@@ -72,7 +73,7 @@ async def test_the_same_name_again_is_no_change(stage: Stage) -> None:
     session = await stage.start(title="Tea")
     before = await dump()
 
-    await sessions.rename_session(stage.backend, stage.viewer, session.id, "Tea")
+    await manage.rename_session(stage.backend, stage.viewer, session.id, "Tea")
 
     assert await dump() == before
 
@@ -83,7 +84,7 @@ async def test_a_title_that_can_not_be_shown_is_refused(stage: Stage, title: str
     session = await stage.start()
 
     async with refused(BadUserInput, ["title"]):
-        await sessions.rename_session(stage.backend, stage.viewer, session.id, title)
+        await manage.rename_session(stage.backend, stage.viewer, session.id, title)
 
 
 @pytest.mark.parametrize("title", SHOWABLE)
@@ -91,7 +92,7 @@ async def test_a_title_may_be_of_any_language(stage: Stage, title: str) -> None:
     """It is kept as it came, whatever Python's own tables take for printable."""
     started = await stage.start(title=title)
 
-    named = await sessions.rename_session(stage.backend, stage.viewer, started.id, title * 2)
+    named = await manage.rename_session(stage.backend, stage.viewer, started.id, title * 2)
 
     assert started.title == title
     assert named.title == title * 2
@@ -106,19 +107,19 @@ async def test_whose_session_it_is_decides_who_renames_and_deletes(stage: Stage)
     backend = stage.backend
 
     async with refused(Unauthenticated):
-        await sessions.rename_session(backend, None, session.id, "x")
+        await manage.rename_session(backend, None, session.id, "x")
     async with refused(Forbidden):
-        await sessions.rename_session(backend, deleting, session.id, "x")
+        await manage.rename_session(backend, deleting, session.id, "x")
     async with refused(Forbidden, ["sessionId"]):
-        await sessions.rename_session(backend, other, session.id, "x")
+        await manage.rename_session(backend, other, session.id, "x")
     async with refused(Unauthenticated):
-        await sessions.delete_session(backend, None, session.id)
+        await manage.delete_session(backend, None, session.id)
     async with refused(Forbidden):
-        await sessions.delete_session(backend, writing, session.id)
+        await manage.delete_session(backend, writing, session.id)
     async with refused(Forbidden, ["sessionId"]):
-        await sessions.delete_session(backend, other, session.id)
+        await manage.delete_session(backend, other, session.id)
     async with refused(NotFound, ["sessionId"]):
-        await sessions.delete_session(backend, stage.viewer, UNKNOWN)
+        await manage.delete_session(backend, stage.viewer, UNKNOWN)
 
 
 async def test_deleting_leaves_no_word(stage: Stage) -> None:
@@ -127,10 +128,10 @@ async def test_deleting_leaves_no_word(stage: Stage) -> None:
     await agent.say("a very private word")
     assert "private" in (await stage.read(session)).shown_title
     await stage.type(session, "another private word")
-    await sessions.rename_session(stage.backend, stage.viewer, session.id, "private title")
+    await manage.rename_session(stage.backend, stage.viewer, session.id, "private title")
 
     async with stage.commands(session) as commands:
-        await sessions.delete_session(stage.backend, stage.viewer, session.id)
+        await manage.delete_session(stage.backend, stage.viewer, session.id)
         assert taken(commands) == [Gone()]
 
     assert "private" not in str(await dump())
@@ -145,14 +146,14 @@ async def test_a_long_conversation_is_deleted_piece_by_piece(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits while a hundred thousand words go; nobody can read what is left meanwhile."""
-    monkeypatch.setattr(sessions, "WORDS_AT_ONCE", 3)
+    monkeypatch.setattr(manage, "WORDS_AT_ONCE", 3)
     session, agent = await stage.talk()
     for number in range(8):
         await agent.say(f"private {number}", f"SG_{number}")
     await agent.bye()
     watcher = await stage.watch(session)
 
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
 
     left = await stage.rows(session)
     assert len(left) == 5
@@ -178,7 +179,7 @@ async def test_a_reader_of_a_long_past_gets_no_word_after_the_end(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is deleted while it is replayed is not read on, although some of it is still there."""
-    monkeypatch.setattr(sessions, "WORDS_AT_ONCE", 1)
+    monkeypatch.setattr(manage, "WORDS_AT_ONCE", 1)
     monkeypatch.setattr(streams, "PAGE", 2)
     session, agent = await stage.talk()
     for number in range(8):
@@ -186,7 +187,7 @@ async def test_a_reader_of_a_long_past_gets_no_word_after_the_end(
     watcher = await stage.watch(session)
     assert len((await watcher.next()).utterances) == 2
 
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
 
     [last] = await watcher.rest()
     assert (last.utterances, last.end) == ((), StreamEnd("SESSION_DELETED", False))
@@ -195,15 +196,15 @@ async def test_a_reader_of_a_long_past_gets_no_word_after_the_end(
 async def test_what_is_deleted_is_unknown_from_then_on(stage: Stage) -> None:
     """To every use case; deleting it again, too."""
     session = await stage.start()
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
     backend, viewer = stage.backend, stage.viewer
 
     async with refused(NotFound, ["id"]):
-        await sessions.get_session(backend, viewer, session.id)
+        await manage.get_session(backend, viewer, session.id)
     async with refused(NotFound, ["sessionId"]):
-        await sessions.rename_session(backend, viewer, session.id, "x")
+        await manage.rename_session(backend, viewer, session.id, "x")
     async with refused(NotFound, ["sessionId"]):
-        await sessions.delete_session(backend, viewer, session.id)
+        await manage.delete_session(backend, viewer, session.id)
     async with refused(NotFound, ["sessionId"]):
         await save_session(backend, viewer, session.id, [message("a")])
     async with refused(NotFound, ["sessionId"]):
@@ -216,7 +217,7 @@ async def test_no_deadline_wakes_a_deleted_session(stage: Stage) -> None:
     """However it was when it was deleted, and whatever its agent does afterwards."""
     session, agent = await stage.talk()
     await agent.lose()
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
     asked = len(stage.agents.asked)
 
     for _ in range(3):
@@ -233,7 +234,7 @@ async def test_what_is_deleted_is_not_counted_as_running(stage: Stage) -> None:
     """Its tombstone keeps the status that it had; of the others each counts."""
     await stage.start()
     deleted = await stage.start()
-    await sessions.delete_session(stage.backend, stage.viewer, deleted.id)
+    await manage.delete_session(stage.backend, stage.viewer, deleted.id)
     _, agent = await stage.talk()
     await agent.bye()
 
@@ -252,7 +253,7 @@ def test_a_cursor_says_what_it_was_made_of(session_id: str, seq: int, further: i
     """For every place in every session that is long enough."""
     session = Session(id=session_id, last_seq=max(seq, further))
 
-    assert sessions.decode_cursor(sessions.encode_cursor(session_id, seq), session) == seq
+    assert cursors.decode_cursor(cursors.encode_cursor(session_id, seq), session) == seq
 
 
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_-]{0,64}", fullmatch=True))
@@ -261,7 +262,7 @@ def test_anything_else_is_no_cursor(text: str) -> None:
     session = Session(id=UNKNOWN, last_seq=100)
 
     with pytest.raises(BadUserInput) as raised:
-        sessions.decode_cursor(text, session)
+        cursors.decode_cursor(text, session)
     assert raised.value.field == ["after"]
 
 
@@ -269,12 +270,12 @@ def test_anything_else_is_no_cursor(text: str) -> None:
 def test_a_changed_cursor_is_refused_or_another_place(seq: int, data: st.DataObject) -> None:
     """One character changed never leads out of the session."""
     session = Session(id=UNKNOWN, last_seq=100)
-    cursor = sessions.encode_cursor(UNKNOWN, seq)
+    cursor = cursors.encode_cursor(UNKNOWN, seq)
     place = data.draw(st.integers(0, len(cursor) - 1))
     changed = cursor[:place] + data.draw(st.characters()) + cursor[place + 1 :]
 
     try:
-        found = sessions.decode_cursor(changed, session)
+        found = cursors.decode_cursor(changed, session)
     except BadUserInput:
         return
     assert 0 <= found <= 100

@@ -7,14 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from agent_bridge import hub as hub_module
-from agent_bridge.hub import LocalHub
+from hub import subscription
+from hub.local import LocalHub
 from models import SessionStatus
 from models.database import transact
-from resolvers import accounts, chats, sessions, streams
-from resolvers.ledger import Ledger
-from resolvers.reaper import recover
-from resolvers.records import (
+from resolvers.accounts import authentication
+from resolvers.events import (
     SERVER_TOPIC,
     InterimHeard,
     ServerStopping,
@@ -23,8 +21,12 @@ from resolvers.records import (
     transcripts_topic,
 )
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
-from resolvers.saving import save_session
-from resolvers.streams import StreamEnd
+from resolvers.sessions import chats, manage
+from resolvers.sessions.reaper import recover
+from resolvers.sessions.saving import save_session
+from resolvers.transcripts import cursors, streams
+from resolvers.transcripts.streams import StreamEnd
+from resolvers.transcripts.writer import Ledger
 from resolvers.viewer import TokenScope
 from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused
@@ -61,7 +63,7 @@ async def test_an_empty_replay_is_marked_too(stage: Stage) -> None:
     assert [event.utterances for event in await (await stage.watch(session)).caught_up()] == [()]
 
     await agent.say("one")
-    cursor = sessions.transcript_cursor(await stage.read(session))
+    cursor = cursors.transcript_cursor(await stage.read(session))
 
     [marker] = await (await stage.watch(session, cursor)).caught_up()
     assert (marker.utterances, marker.cursor) == ((), cursor)
@@ -125,17 +127,17 @@ async def test_more_than_may_wait_during_a_replay_is_read_from_the_database(
 ) -> None:
     """A reader who is still replaying is not too slow, however much is said meanwhile."""
     monkeypatch.setattr(streams, "PAGE", 2)
-    monkeypatch.setattr(hub_module, "WEIGHT_BOUND", 0)
+    monkeypatch.setattr(subscription, "WEIGHT_BOUND", 0)
     session, agent = await stage.talk()
     for index in range(4):
         await agent.say(f"old {index}", f"old-{index}")
     watcher = await stage.watch(session)
     await watcher.next()
     # As many utterances as fit into a queue, and one more.
-    many = [message(f"k{index}") for index in range(hub_module.BOUND + 1)]
+    many = [message(f"k{index}") for index in range(subscription.BOUND + 1)]
     for start in range(0, len(many), 501):
         await save_session(stage.backend, stage.viewer, session.id, many[start : start + 501])
-    for index in range(hub_module.BOUND + 1):
+    for index in range(subscription.BOUND + 1):
         stage.backend.hub.publish(transcripts_topic(session.id), SimpleNamespace(number=index))
 
     await watcher.caught_up()
@@ -157,7 +159,7 @@ async def test_a_replay_ends_when_it_must(
     first = await watcher.next()
 
     if is_revoked:
-        await accounts.sign_out(stage.backend, stage.viewer)
+        await authentication.sign_out(stage.backend, stage.viewer)
     else:
         stage.backend.hub.publish(SERVER_TOPIC, ServerStopping())
     [last] = await watcher.rest()
@@ -184,7 +186,7 @@ async def test_every_interim_and_final_arrives(stage: Stage) -> None:
     assert [state.text for state in states] == ["o", "on", "one"]
     assert [state.is_final for state in states] == [False, False, True]
     assert states[0].revision < states[1].revision < states[2].revision
-    cursors = [sessions.decode_cursor(event.cursor, await stage.read(session)) for event in events]
+    cursors = [cursors.decode_cursor(event.cursor, await stage.read(session)) for event in events]
     assert cursors == [1, 1, 2]
 
 
@@ -225,7 +227,7 @@ async def test_one_large_merge_makes_nobody_too_slow(stage: Stage) -> None:
     await watcher.caught_up()
     long = "x" * 32_000
     shown = [message(f"k{index}", long) for index in range(150)]
-    assert sum(len(each.text) for each in shown) > hub_module.WEIGHT_BOUND
+    assert sum(len(each.text) for each in shown) > subscription.WEIGHT_BOUND
 
     await save_session(stage.backend, stage.viewer, session.id, shown)
 
@@ -371,7 +373,7 @@ async def test_a_deleted_session_ends_its_streams(stage: Stage) -> None:
     await one.next()
     await every.next()
 
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
 
     assert (await words.rest())[-1].end == StreamEnd("SESSION_DELETED", False)
     updates = await one.rest()
@@ -386,7 +388,7 @@ async def test_a_session_that_is_deleted_before_the_first_event(stage: Stage) ->
     """It had been authorised: then the only event is the end."""
     session = await stage.start()
     words, updates = await stage.watch(session), await stage.watch_sessions(session)
-    await sessions.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend, stage.viewer, session.id)
 
     assert (await words.rest())[-1].end == StreamEnd("SESSION_DELETED", False)
     assert [update.end for update in await updates.rest()] == [StreamEnd("SESSION_DELETED", False)]
@@ -405,7 +407,7 @@ async def test_signing_out_ends_every_stream(stage: Stage, before_the_first_even
         for watcher in watched:
             await watcher.next()
 
-    await accounts.sign_out(stage.backend, stage.viewer)
+    await authentication.sign_out(stage.backend, stage.viewer)
 
     for watcher in watched:
         last: object = (await watcher.rest())[-1]
@@ -470,7 +472,7 @@ async def test_a_reader_who_is_too_slow_is_told_and_misses_nothing(stage: Stage)
     watcher = await stage.watch(session)
     await watcher.caught_up()
     answers = []
-    for index in range(hub_module.BOUND + 1):
+    for index in range(subscription.BOUND + 1):
         answers.append(agent.report(f"word {index}", f"SG_{index}", final=True))
         # One commit for each, as when people talk.
         await answers[-1]
@@ -490,10 +492,10 @@ async def test_interims_of_one_utterance_make_nobody_too_slow(stage: Stage) -> N
     await watcher.caught_up()
     await agent.say("first", final=False)
     await watcher.next()
-    for index in range(3 * hub_module.BOUND):
+    for index in range(3 * subscription.BOUND):
         agent.report(f"word {index}")
 
-    while watcher.texts != [f"word {3 * hub_module.BOUND - 1}"]:
+    while watcher.texts != [f"word {3 * subscription.BOUND - 1}"]:
         assert (await watcher.next()).end is None
 
 
@@ -525,12 +527,12 @@ async def test_a_cursor_that_is_not_of_this_transcript_is_refused(stage: Stage) 
     session, agent = await stage.talk()
     another = await stage.start()
     await agent.say("hello")
-    now = sessions.transcript_cursor(await stage.read(session))
+    now = cursors.transcript_cursor(await stage.read(session))
     bad = [
-        sessions.encode_cursor(another.id, 0),
-        sessions.encode_cursor(session.id, 2),
-        sessions.encode_cursor(session.id, -1),
-        sessions.encode_cursor(session.id, 10**30),
+        cursors.encode_cursor(another.id, 0),
+        cursors.encode_cursor(session.id, 2),
+        cursors.encode_cursor(session.id, -1),
+        cursors.encode_cursor(session.id, 10**30),
         now + "=",
         now[:-1],
         "",
@@ -563,7 +565,7 @@ async def test_a_session_is_told_with_every_change_of_it(stage: Stage) -> None:
     await agent.bye()
     while updates[-1].session.status is not SessionStatus.ENDED:
         updates.append(await watcher.next())
-    await sessions.rename_session(stage.backend, stage.viewer, session.id, "Named")
+    await manage.rename_session(stage.backend, stage.viewer, session.id, "Named")
     updates.append(await watcher.next())
 
     told = [(each.session.status.value, each.session.version) for each in updates]

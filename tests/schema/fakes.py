@@ -3,11 +3,11 @@
 import asyncio
 from datetime import UTC, datetime
 
-from agent_bridge.handler import Binding
 from agent_bridge.protocol import Utterance
-from agent_bridge.workers import StartRequest
+from agent_bridge.server.handler import Binding
+from agent_bridge.server.workers import StartRequest
 from resolvers.backend import Backend
-from resolvers.conversation import AgentEvents
+from resolvers.sessions.agent_events import AgentEvents
 
 CONNECTION = "con-1"
 

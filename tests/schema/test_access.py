@@ -8,8 +8,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 import models
+from resolvers.accounts.login import Entrance
 from resolvers.backend import Backend
-from resolvers.entrance import Entrance
 from schema.access import Access
 from tests.schema.clients import Http
 

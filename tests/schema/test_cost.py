@@ -13,7 +13,7 @@ from graphql import (
     is_leaf_type,
 )
 
-from resolvers.rate_limits import SMALL
+from resolvers.accounts.rate_limits import SMALL
 from schema import cost
 from schema.documents import DocumentRefused, Documents
 from schema.executable import EXECUTABLE

@@ -7,8 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 import models
-from resolvers import accounts, sessions
+from resolvers.accounts import authentication
 from resolvers.refusals import RateLimited, Refusal
+from resolvers.sessions import manage
 from tests.schema.clients import Http
 
 SESSION = "query Q($s: ID!) { session(id: $s) { id } }"
@@ -39,7 +40,7 @@ async def test_every_refusal_keeps_its_code(
     async def refusing(*_: object) -> Any:
         raise kind("Do something else.", field=["a", 3])
 
-    monkeypatch.setattr(sessions, "get_session", refusing)
+    monkeypatch.setattr(manage, "get_session", refusing)
     with capture_logs() as logs:
         refusal = await guest.refusal(SESSION, {"s": "x"})
 
@@ -53,7 +54,7 @@ async def test_a_fault_is_masked_and_logged_under_the_same_id(
     guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log says where; neither the client nor the log gets what was being worked on."""
-    monkeypatch.setattr(sessions, "get_session", failing)
+    monkeypatch.setattr(manage, "get_session", failing)
 
     with capture_logs() as logs:
         refusal = await guest.refusal(SESSION, {"s": SECRET})
@@ -72,7 +73,7 @@ async def test_a_fault_before_there_is_an_operation_is_masked_too(
     guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Status 500, in JSON."""
-    monkeypatch.setattr(accounts, "viewer_of_login", failing)
+    monkeypatch.setattr(authentication, "viewer_of_login", failing)
 
     with capture_logs() as logs:
         response = await guest.post("{ __typename }")
@@ -95,7 +96,7 @@ async def test_a_value_that_can_not_be_shown_is_a_fault(
     async def odd(*_: object) -> Any:
         return Odd()
 
-    monkeypatch.setattr(accounts, "viewer_user", odd)
+    monkeypatch.setattr(authentication, "viewer_user", odd)
 
     assert await guest.code("{ viewer { id } }") == "INTERNAL"
 

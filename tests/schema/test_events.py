@@ -9,8 +9,8 @@ from graphql import GraphQLSchema
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Executor
 
 from models import Role, UtteranceSource
-from resolvers.records import UtteranceState
-from resolvers.streams import StreamEnd, TranscriptEvent
+from resolvers.events import UtteranceState
+from resolvers.transcripts.streams import StreamEnd, TranscriptEvent
 from schema.context import Context
 from schema.documents import Documents
 from schema.events import EventFailed, Selection, Selections, SharedSelection

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent_bridge.workers import NoFreePlace
+from agent_bridge.server.workers import NoFreePlace
 from resolvers.backend import Backend
 from tests.schema.clients import Http
 from tests.schema.fakes import Agent

@@ -12,8 +12,8 @@ import pytest
 from models import Session, SessionStatus, User, Utterance
 from models.turns import Turns
 from resolvers import limits
+from resolvers.accounts.rate_limits import Budgets
 from resolvers.backend import Backend
-from resolvers.rate_limits import Budgets
 from schema import cost
 from schema.variables import LONG
 from settings import Settings

@@ -6,7 +6,7 @@ import pytest
 
 import models
 from resolvers.backend import Backend
-from resolvers.reaper import Reaper
+from resolvers.sessions.reaper import Reaper
 from tests.queries import read_statements
 from tests.schema.clients import Http
 from tests.schema.fakes import Agent

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from resolvers import nodes, streams
+from resolvers import nodes
 from resolvers.backend import Backend
+from resolvers.transcripts import streams
 from tests.schema.clients import Http, Socket
 from tests.schema.fakes import Agent
 

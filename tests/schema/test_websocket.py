@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resolvers.ledger import Ledger
+from resolvers.transcripts.writer import Ledger
 from schema import limits
 from tests.dump import dump
 from tests.schema.clients import Http, Socket

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from resolvers import accounts
+from resolvers.accounts import authentication
 from tests.schema.clients import Http, Socket
 
 UPDATES = "subscription { sessionUpdates { end { reason } } }"
@@ -92,7 +92,7 @@ async def test_a_fault_while_connecting_closes_the_connection(
     async def broken(*_: object) -> Any:
         raise OSError("disk")
 
-    monkeypatch.setattr(accounts, "viewer_of_login", broken)
+    monkeypatch.setattr(authentication, "viewer_of_login", broken)
     with capture_logs() as logs:
         async with Socket(url, cookie=guest.cookie) as ws:
             await ws.send({"type": "connection_init"})

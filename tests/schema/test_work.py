@@ -7,8 +7,8 @@ import pytest
 
 from models import User, Utterance, turns
 from models.turns import Turns
+from resolvers.accounts.rate_limits import Budgets
 from resolvers.backend import Backend
-from resolvers.rate_limits import Budgets
 from schema import texts
 from schema.mutations import saving
 from tests.rows import add_session

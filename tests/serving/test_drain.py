@@ -6,7 +6,7 @@ from statistics import quantiles
 
 import httpx
 
-from agent_bridge.client_link import Backoff
+from agent_bridge.client.link import Backoff
 from tests.agent_bridge.wire import raw, words
 from tests.faults.stage import Agent, stage
 from tests.storage.disk import rows

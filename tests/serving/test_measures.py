@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from resolvers.figures import BOUNDS, Latencies
+from resolvers.metrics import BOUNDS, Latencies
 from tests.faults.stage import stage
 from tests.server_process import ROOT
 

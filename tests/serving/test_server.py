@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.protocol import OPEN
 
-from agent_bridge.hub import ReaderTooSlow
+from hub.subscription import ReaderTooSlow
 from schema.websocket import WAITING, WHILE_READING
 from serving import server as server_module
 from serving.address import listening_socket, local_address

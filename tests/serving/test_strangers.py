@@ -12,7 +12,7 @@ from tests.conftest import StartServer
 TOKEN = "a token for figures"
 GUEST = {"query": "mutation { signInAsGuest { viewer { id } } }"}
 GUESTS_OF_ONE_ADDRESS = 120
-"""In ten minutes; see resolvers/rate_limits.py."""
+"""In ten minutes; see resolvers/accounts/rate_limits.py."""
 
 
 def sign_in(client: httpx.Client, address: str) -> str | None:

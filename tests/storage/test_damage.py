@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from serving.integrity_check import check_database
 from serving.refusal import CannotServe
-from serving.soundness import check_database
 from tests.server_process import ROOT
 
 PAGE = 4096

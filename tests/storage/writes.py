@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from agent_bridge.worker_client import StartJob
+from agent_bridge.client.worker import StartJob
 from tests.agent_bridge.wire import Raw, raw
 from tests.faults.account import RETRY
 from tests.faults.stage import Stage

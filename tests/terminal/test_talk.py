@@ -18,9 +18,9 @@ from pathlib import Path
 import pyte
 import pytest
 
-from agent_bridge.client import BridgeClient, InputCommand, new_segment
+from agent_bridge.client.bridge import BridgeClient, InputCommand, new_segment
+from agent_bridge.client.worker import StartJob, Worker
 from agent_bridge.protocol import Utterance
-from agent_bridge.worker_client import StartJob, Worker
 from tests.e2e.sound import silence, write_wav
 from tests.server_process import ROOT, ServerProcess
 

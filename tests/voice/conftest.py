@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from agent_bridge.agent.answers import Responder
-from agent_bridge.agent.conversation import Minds
-from agent_bridge.agent.process import load_minds
-from agent_bridge.agent.speech.hibari_voice import HibariVoice
-from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from agent.answers import Responder
+from agent.conversation import Minds
+from agent.process import load_minds
+from agent.speech.hibari_voice import HibariVoice
+from agent.speech.recogniser import LocalRecogniser
 from tests.sample_clock import SampleClock, clocks_of
 from tests.voice.made_speech import made_minds
 from tests.voice.server import Server

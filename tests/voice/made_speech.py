@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from livekit.agents import tts
 
-from agent_bridge.agent.answers import Responder
-from agent_bridge.agent.conversation import Minds
-from agent_bridge.agent.speech.decoders import Decoders, Sound
-from agent_bridge.agent.speech.ear import Pcm
-from agent_bridge.agent.speech.hibari_voice import SAMPLE_RATE as VOICE_RATE
-from agent_bridge.agent.speech.hibari_voice import HibariVoice, Spoken
-from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from agent.answers import Responder
+from agent.conversation import Minds
+from agent.speech.decoders import Decoders, Sound
+from agent.speech.hibari_voice import SAMPLE_RATE as VOICE_RATE
+from agent.speech.hibari_voice import HibariVoice, Spoken
+from agent.speech.recogniser import LocalRecogniser
+from agent.speech.segmenter import Pcm
 from tests.speech import RATE
 
 WORD_S: Final = 0.25
@@ -27,7 +27,7 @@ WORD_S: Final = 0.25
 _SOUNDS: Final = 0.9
 """The part of that which is not silent: it tells two equal words apart."""
 _IS_HEARD: Final = 0.35
-"""The part of a word that has to be heard of it, as in `agent_bridge.agent.playout`."""
+"""The part of a word that has to be heard of it, as in `agent.speaking.playout`."""
 _QUIET: Final = 1_000
 _STEP: Final = 16
 

@@ -8,8 +8,8 @@ from typing import cast
 
 from websockets.asyncio.client import ClientConnection
 
-from agent_bridge.agent.line import Listener
-from agent_bridge.audio_protocol import Begin, Clear, End, Peer, Played, decode, encode
+from agent.line import Listener
+from agent_bridge.protocol.audio import Begin, Clear, End, Peer, Played, decode, encode
 from tests.voice.person import Person
 
 

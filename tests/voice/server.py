@@ -11,14 +11,14 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
-from agent_bridge.audio import AudioRelay
-from agent_bridge.commands import Input, Stop, topic
-from agent_bridge.endpoint import bridge_endpoint
-from agent_bridge.handler import Binding, Reply, SessionGone, Welcome
-from agent_bridge.hub import LocalHub
+from agent_bridge.media.audio import AudioRelay
 from agent_bridge.protocol import Ack, State, Utterance
-from agent_bridge.tokens import Tokens
-from agent_bridge.workers import StartRequest, Workers
+from agent_bridge.server.commands import Input, Stop, topic
+from agent_bridge.server.endpoint import bridge_endpoint
+from agent_bridge.server.handler import Binding, Reply, SessionGone, Welcome
+from agent_bridge.server.tokens import Tokens
+from agent_bridge.server.workers import StartRequest, Workers
+from hub.local import LocalHub
 from tests.accesses import LOGIN, Accesses
 
 KEY: Final = "worker key of the tests"

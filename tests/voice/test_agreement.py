@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from agent_bridge.agent.speech.agreement import Agreement
-from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from agent.speech.agreement import Agreement
+from agent.speech.recogniser import LocalRecogniser
 from tests.speech import RATE, Clip, cards, plain, sentences, silence
 from tests.voice.test_recognition import KINDS, recognise
 

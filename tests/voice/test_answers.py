@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from agent_bridge.agent.answers import (
+from agent.answers import (
     BROKEN_OFF,
     UNREACHABLE,
     LlmSettings,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_bridge.audio_buffers import Flow, Overflow, Pace
+from agent_bridge.media.buffers import Flow, Overflow, Pace
 
 
 async def test_a_flow_that_may_drops_the_oldest_sound_and_counts_it() -> None:

@@ -9,12 +9,12 @@ import jiwer
 import numpy as np
 import pytest
 
-from agent_bridge.agent.answers import Responder
-from agent_bridge.agent.conversation import Minds
-from agent_bridge.agent.process import serve
-from agent_bridge.agent.speech.recogniser import LocalRecogniser
-from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE
-from agent_bridge.workers import NoFreePlace
+from agent.answers import Responder
+from agent.conversation import Minds
+from agent.process import serve
+from agent.speech.recogniser import LocalRecogniser
+from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE
+from agent_bridge.server.workers import NoFreePlace
 from tests.speech import cards, plain, sentences, silence
 from tests.voice.made_speech import WORD_S, spoken, words_in
 from tests.voice.person import Reply, person

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_bridge.audio_protocol import (
+from agent_bridge.protocol.audio import (
     BadFrame,
     Begin,
     Clear,

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from agent_bridge.audio_protocol import Close
+from agent_bridge.protocol.audio import Close
 from tests.accesses import LOGIN
 from tests.voice.server import Server
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from agent_bridge.agent.conversation import Conversation, Minds
-from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE
-from agent_bridge.worker_client import StartJob
+from agent.conversation import Conversation, Minds
+from agent_bridge.client.worker import StartJob
+from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE
 from tests.voice.made_speech import WORD_S, spoken, words_in
 from tests.voice.memory_line import Cable
 from tests.voice.person import Person, Reply

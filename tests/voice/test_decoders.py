@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 
-from agent_bridge.agent.speech.decoders import Decoders, Sound
+from agent.speech.decoders import Decoders, Sound
 
 
 class Slow:

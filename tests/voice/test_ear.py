@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from agent_bridge.agent.speech.ear import (
+from agent.speech.segmenter import (
     SAMPLE_RATE,
     WINDOW,
     Ear,
@@ -15,7 +15,7 @@ from agent_bridge.agent.speech.ear import (
     TurnEnded,
     Words,
 )
-from agent_bridge.agent.speech.wording import asks_for_more
+from agent.speech.wording import asks_for_more
 
 
 class Loudness:

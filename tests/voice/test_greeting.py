@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from livekit.agents import llm
 
-from agent_bridge.agent.answers import GREETING_OF_A_MODEL, LlmSettings, Responder, greeting
-from agent_bridge.agent.conversation import Minds
-from agent_bridge.agent.greeting import ALONE, PAUSE
-from agent_bridge.agent.responder import GREETING
+from agent.answers import GREETING_OF_A_MODEL, LlmSettings, Responder, greeting
+from agent.conversation import Minds
+from agent.demo.responder import GREETING
+from agent.greeting import ALONE, PAUSE
 from tests.speech import RATE
 from tests.voice.made_speech import spoken
 from tests.voice.server import Server

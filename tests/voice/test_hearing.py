@@ -7,7 +7,7 @@ from typing import Any
 from livekit import rtc
 from livekit.agents import stt
 
-from agent_bridge.agent.hearing import Heard, Hearing, PersonInput
+from agent.hearing import Heard, Hearing, PersonInput
 
 KINDS = stt.SpeechEventType
 

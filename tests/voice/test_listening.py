@@ -2,10 +2,10 @@
 
 import asyncio
 
-from agent_bridge.agent.answers import Responder
-from agent_bridge.agent.conversation import Conversation, Minds
-from agent_bridge.audio_protocol import Begin, Clear, End
-from agent_bridge.worker_client import StartJob
+from agent.answers import Responder
+from agent.conversation import Conversation, Minds
+from agent_bridge.client.worker import StartJob
+from agent_bridge.protocol.audio import Begin, Clear, End
 from tests.voice.server import Server
 
 

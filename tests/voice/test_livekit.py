@@ -11,8 +11,8 @@ import jiwer
 import pytest
 from livekit import rtc
 
-from agent_bridge.agent.responder import GREETING
-from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from agent.demo.responder import GREETING
+from agent.speech.recogniser import LocalRecogniser
 from tests.attach.people import (
     HEARD_RATE,
     RoomPerson,

@@ -11,9 +11,9 @@ from livekit import api
 from typer.testing import CliRunner
 
 import cli
-from agent_bridge.agent.answers import Responder
-from agent_bridge.agent.conversation import Minds
-from agent_bridge.agent.room_worker import LiveKitSettings, RoomWorker
+from agent.answers import Responder
+from agent.conversation import Minds
+from agent.room_worker import LiveKitSettings, RoomWorker
 from agent_bridge.attaching.announcing import STANDS_S, notice_of
 from tests.conftest import StartLiveKit
 from tests.livekit.hall import until

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent_bridge.agent.answers import LlmSettings, new_llm
-from agent_bridge.agent.conversation import Minds
-from agent_bridge.agent.plain_words import PlainWords
+from agent.answers import LlmSettings, new_llm
+from agent.conversation import Minds
+from agent.speaking.plain_words import PlainWords
 from tests.voice.made_speech import MadeVoice, spoken
 from tests.voice.server import Server
 from tests.voice.test_answers import Api

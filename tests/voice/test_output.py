@@ -6,9 +6,9 @@ import numpy as np
 from livekit import rtc
 from livekit.agents.voice import io
 
-from agent_bridge.agent.output import LAST_FRAME, PersonOutput, ReplyText
-from agent_bridge.agent.writing import Said
-from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Begin, Clear, End, Peer, Played
+from agent.speaking.output import LAST_FRAME, PersonOutput, ReplyText
+from agent.speaking.writing import Said
+from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE, Begin, Clear, End, Peer, Played
 
 FRAME_S = 0.1
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from agent_bridge.agent.places import Places
+from agent.places import Places
 
 OFFERED_BELOW = 0.7
 """`agents.target_load` of LiveKit's configuration, by default: with more a worker is not asked."""

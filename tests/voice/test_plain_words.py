@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent_bridge.agent.plain_words import LONGEST, PlainWords
-from agent_bridge.agent.spoken import Sources, words_of
+from agent.speaking.plain_words import LONGEST, PlainWords
+from agent.speaking.spoken import Sources, words_of
 
 SAMPLE = """## Plan for **Monday** ##
 

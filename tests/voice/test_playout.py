@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_bridge.agent.playout import Playout, Words
+from agent.speaking.playout import Playout, Words
 
 
 def test_without_reports_sound_counts_as_played_on_arrival() -> None:

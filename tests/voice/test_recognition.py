@@ -11,10 +11,10 @@ import pytest
 from livekit import rtc
 from livekit.agents import stt
 
-from agent_bridge.agent.playout import Words
-from agent_bridge.agent.speech import SpeechMissing, load_recogniser, load_voice
-from agent_bridge.agent.speech.hibari_voice import HibariVoice, split_sentence
-from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from agent.speaking.playout import Words
+from agent.speech import SpeechMissing, load_recogniser, load_voice
+from agent.speech.hibari_voice import HibariVoice, split_sentence
+from agent.speech.recogniser import LocalRecogniser
 from tests.speech import RATE, cards, plain, sentences, silence
 
 pytestmark = [pytest.mark.sample_clock, pytest.mark.usefixtures("clock")]

@@ -2,8 +2,8 @@
 
 from livekit.agents.voice import io
 
-from agent_bridge.agent.output import ReplyText
-from agent_bridge.agent.writing import Said
+from agent.speaking.output import ReplyText
+from agent.speaking.writing import Said
 
 
 async def reply(text: ReplyText, words: str) -> None:

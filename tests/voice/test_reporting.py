@@ -5,9 +5,9 @@ from typing import Any
 
 from livekit.agents import stt
 
-from agent_bridge.agent.answers import Responder
-from agent_bridge.agent.conversation import Conversation, Minds
-from agent_bridge.worker_client import StartJob
+from agent.answers import Responder
+from agent.conversation import Conversation, Minds
+from agent_bridge.client.worker import StartJob
 from tests.voice.server import Notes, Server
 from tests.voice.test_hearing import KINDS, Recogniser
 from tests.voice.test_listening import DeafLine

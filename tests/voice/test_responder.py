@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_bridge.agent.arithmetic import find_sum, in_digits, numbers_from_words
-from agent_bridge.agent.responder import ABLE, GREETING, respond
+from agent.demo.arithmetic import find_sum, in_digits, numbers_from_words
+from agent.demo.responder import ABLE, GREETING, respond
 from tests.server_process import ROOT
 
 NOW = datetime(2026, 11, 22, 15, 42, tzinfo=UTC)

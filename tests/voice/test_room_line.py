@@ -5,8 +5,8 @@ from typing import Any, cast
 
 from livekit import rtc
 
-from agent_bridge.agent.room_line import RoomLine
-from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Begin, Clear, End, Peer, Played
+from agent.room_line import RoomLine
+from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE, Begin, Clear, End, Peer, Played
 
 PERSON = "person-ses_a"
 TENTH = OUTPUT_SAMPLE_RATE // 10

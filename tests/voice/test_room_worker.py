@@ -14,10 +14,10 @@ import pytest
 from livekit.agents import AssignmentTimeoutError, JobContext
 from livekit.agents.job import JobRequest
 
-from agent_bridge.agent import room_worker
-from agent_bridge.agent.conversation import ConversationFailed, Minds
-from agent_bridge.agent.room_worker import RoomWorker
-from agent_bridge.client_link import BridgeClosed
+from agent import room_worker
+from agent.conversation import ConversationFailed, Minds
+from agent.room_worker import RoomWorker
+from agent_bridge.client.link import BridgeClosed
 from agent_bridge.protocol import CloseCode
 from tests.server_process import ROOT
 
@@ -443,8 +443,8 @@ def test_the_first_jobs_find_one_client_of_livekits_library() -> None:
     script = (
         "import asyncio, os\n"
         "from livekit.rtc._ffi_client import FfiClient\n"
-        "from agent_bridge.agent.conversation import Minds\n"
-        "from agent_bridge.agent.room_worker import RoomWorker\n"
+        "from agent.conversation import Minds\n"
+        "from agent.room_worker import RoomWorker\n"
         "async def main():\n"
         "    assert FfiClient._instance is None\n"
         "    RoomWorker(Minds(None, None, None), 1)\n"

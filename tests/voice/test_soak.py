@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from agent_bridge.agent.speech.recogniser import LocalRecogniser
+from agent.speech.recogniser import LocalRecogniser
 from tests.speech import cards, sentences, silence
 from tests.voice.person import person
 from tests.voice.server import KEY, Notes, Server
@@ -19,7 +19,7 @@ from tests.voice.test_recognition import recognise
 MINUTES = 10
 PROGRAM = """
 import asyncio, sys
-from agent_bridge.agent import run_agent
+from agent import run_agent
 asyncio.run(run_agent(sys.argv[1], sys.argv[2], ["voxql"], 3, greets=False))
 """
 

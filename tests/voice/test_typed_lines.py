@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from agent_bridge.agent.answers import LlmSettings, new_llm
-from agent_bridge.agent.conversation import Minds
-from agent_bridge.agent.responder import ABLE
+from agent.answers import LlmSettings, new_llm
+from agent.conversation import Minds
+from agent.demo.responder import ABLE
 from tests.voice.made_speech import spoken
 from tests.voice.person import Reply
 from tests.voice.server import Server

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from livekit import api, rtc
 
-from agent_bridge.agent.line import AudioLine, Line
-from agent_bridge.agent.room_line import RoomLine, RoomLost
-from agent_bridge.audio_protocol import Peer, Played
+from agent.line import AudioLine, Line
+from agent.room_line import RoomLine, RoomLost
+from agent_bridge.protocol.audio import Peer, Played
 from tests.attach import people
 from tests.livekit_server import KEY, SECRET, LiveKitServer
 from tests.voice.memory_line import Cable

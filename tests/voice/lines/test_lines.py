@@ -8,8 +8,8 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from agent_bridge.agent.line import Line
-from agent_bridge.audio_protocol import OUTPUT_SAMPLE_RATE, Begin, Clear, End
+from agent.line import Line
+from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE, Begin, Clear, End
 from tests.livekit_server import LiveKitServer
 from tests.speech import RATE
 from tests.voice.lines.ends import PERSON, Ends, InMemory, InRoom, OverAudio, Sound

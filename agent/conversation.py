@@ -1,0 +1,384 @@
+"""One conversation: livekit-agents' session between a person's sound and the bridge."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from livekit import rtc
+from livekit.agents import (
+    Agent,
+    AgentSession,
+    AgentStateChangedEvent,
+    CloseEvent,
+    ConversationItemAddedEvent,
+    llm,
+    stt,
+    tts,
+)
+from livekit.agents.types import NOT_GIVEN
+from livekit.agents.voice import ModelSettings
+
+from agent.greeting import Greeting
+from agent.hearing import Heard, Hearing, PersonInput
+from agent.line import AudioLine, Line, Listener
+from agent.speaking.output import LAST_FRAME, PersonOutput, ReplyText
+from agent.speaking.spoken import Spoken
+from agent.speaking.writing import Answer, Piece, Said, Writing
+from agent_bridge.client.answers import Answers
+from agent_bridge.client.bridge import BridgeClient, InputCommand, StopCommand, new_segment
+from agent_bridge.client.worker import StartJob
+from agent_bridge.protocol import State, Utterance
+from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE, Peer, Played
+
+log = logging.getLogger(__name__)
+
+INSTRUCTIONS: Final = (
+    "You are a voice assistant in a spoken conversation. Answer in one to three short sentences of "
+    "plain words: no lists, no markup, no emoji. What the person said was recognised from speech "
+    "and may hold small mistakes; take it as it was probably meant."
+)
+_REPLY_AFTER: Final = 0.45
+"""Seconds of silence before a reply; the recogniser waits longer when the words ask for more."""
+_GOODBYE: Final = 9.0
+"""Seconds to hand in what is left, of which a third for recognising it; the server waits 10."""
+_HURRIED_GOODBYE: Final = 3.0
+_STATES: Final[dict[str, State]] = {
+    "initializing": "INITIALIZING",
+    "idle": "LISTENING",
+    "listening": "LISTENING",
+    "thinking": "THINKING",
+    "speaking": "SPEAKING",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Minds:
+    """What conversations share: loaded once, before the first of them."""
+
+    answers: llm.LLM[Any]
+    recogniser: stt.STT[Any] | None
+    """None: the person can only type."""
+    voice: tts.TTS[Any] | None
+    """None: the agent can only write."""
+    greeting: str = ""
+    """What it says first in a new conversation; empty: nothing."""
+
+
+class ConversationFailed(Exception):
+    """livekit's session has ended by itself: recogniser or voice failed again and again."""
+
+
+class _VoiceAgent(Agent):
+    """livekit's view of the agent: taps what is heard, and marks where a reply is complete."""
+
+    def __init__(self, hearing: Hearing | None, writing: Writing) -> None:
+        super().__init__(instructions=INSTRUCTIONS)
+        self._hearing = hearing
+        self._writing = writing
+
+    async def stt_node(
+        self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
+    ) -> AsyncIterator[stt.SpeechEvent]:
+        """Recognise, telling the bridge on the way: livekit's own events carry no times."""
+        assert self._hearing is not None
+        async for event in self._hearing.listen(aiter(audio)):
+            yield event
+
+    async def llm_node(
+        self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
+    ) -> AsyncIterator[Piece]:
+        """Ask the model, writing its answer to what was typed."""
+        pieces = Agent.default.llm_node(self, chat_ctx, tools, model_settings)
+        async for piece in self._writing.follow(chat_ctx, pieces):
+            yield piece
+
+    async def tts_node(
+        self, text: AsyncIterable[str], model_settings: ModelSettings
+    ) -> AsyncIterator[rtc.AudioFrame]:
+        """Speak the words of what is Markdown; a last, silent frame says that all was said."""
+        spoken = Spoken()
+        async for frame in Agent.default.tts_node(self, spoken.plain(text), model_settings):
+            spoken.align(frame)
+            yield frame
+        samples = OUTPUT_SAMPLE_RATE // 100
+        last = rtc.AudioFrame(bytes(2 * samples), OUTPUT_SAMPLE_RATE, 1, samples)
+        last.userdata[LAST_FRAME] = True
+        spoken.finish(last)
+        yield last
+
+
+class Conversation:
+    """Runs one conversation from the worker's `start` to `bye`, on any transport.
+
+    Args:
+        job: the conversation.
+        minds: what it hears, thinks and speaks with.
+        new_line: makes the line to the person; by default one to the server's `/audio`.
+    """
+
+    def __init__(
+        self, job: StartJob, minds: Minds, new_line: Callable[[Listener], Line] | None = None
+    ) -> None:
+        self._job = job
+        self._minds = minds
+        self._person = PersonInput()
+        self._line: Line = new_line(self) if new_line else AudioLine(job.url, job.audio_token, self)
+        self._writing = Writing(self._said, self._was_written)
+        self._text = ReplyText(self._said, self._written)
+        self._output = PersonOutput(self._line, self._text, self._said)
+        self._hearing = Hearing(minds.recogniser, self._heard) if minds.recogniser else None
+        self._user_segment = ""
+        self._agent_segment = ""
+        self._agent_began = datetime.now(UTC)
+        self._bridge: BridgeClient | None = None
+        self._failed: asyncio.Future[str] | None = None
+        self._is_hearing = False
+        self._session: AgentSession[None] = self._new_session()
+        self._answers = Answers(self._answered, lambda: self._output.cuts)
+        # An agent that continues a conversation does not greet again.
+        self._greeting = Greeting(minds.greeting if job.attempt == 1 else "", self._say_first)
+
+    async def run(self) -> None:
+        """Hold the conversation until the server says stop.
+
+        Cancelled, it hands in what it has before it ends.
+
+        Raises:
+            BridgeClosed: the server doesn't want this agent (any more).
+            ConversationFailed: livekit has given up; a new attempt may work.
+        """
+        job = self._job
+        async with BridgeClient(job.url, job.bridge_token, ("input", "speech")) as bridge:
+            self._bridge = bridge
+            bridge.state("INITIALIZING")
+            await self._session.start(_VoiceAgent(self._hearing, self._writing), record=False)
+            # Only now: what a session finds at its start it enables by itself.
+            self._session.output.set_audio_enabled(False)
+            line = asyncio.create_task(self._line.run())
+            try:
+                await bridge.ready()
+                reason = await self._until_over(bridge, line)
+                await self._leave(bridge, reason, _GOODBYE)
+            except asyncio.CancelledError:
+                # The program stops, not the conversation: another agent may go on with it.
+                await self._leave(bridge, "RESTARTING", _HURRIED_GOODBYE)
+                raise
+            finally:
+                self._bridge = None
+                line.cancel()
+                await asyncio.gather(line, return_exceptions=True)
+                await self._session.aclose()
+
+    def on_sound(self, pcm: bytes) -> None:
+        """Hear the person."""
+        if self._hearing is not None:
+            self._person.put(pcm)
+
+    def on_peer(self, peer: Peer) -> None:
+        """Speak while somebody is there to hear it, and write otherwise."""
+        self._output.on_peer(peer)
+        if peer.connected:
+            self._greeting.person_came()
+        self._session.output.set_audio_enabled(peer.connected and self._minds.voice is not None)
+
+    def on_played(self, played: Played) -> None:
+        """Note what the person has heard."""
+        self._output.on_played(played)
+
+    def _new_session(self) -> AgentSession[None]:
+        hears = self._minds.recogniser is not None
+        session: AgentSession[None] = AgentSession(
+            llm=self._minds.answers,
+            # The recogniser ends turns by itself. Left out, both of these would be chosen by
+            # livekit, and in its development mode the turn detector is one of its servers.
+            vad=None,
+            turn_handling={
+                "turn_detection": "stt" if hears else "manual",
+                "endpointing": {
+                    "mode": "fixed",
+                    "min_delay": _REPLY_AFTER,
+                    "max_delay": _REPLY_AFTER,
+                },
+                # Recognised words interrupt, nothing else does: a cough or a slammed door must
+                # not end a reply, and there is nothing to resume after an interruption.
+                "interruption": {
+                    "enabled": True,
+                    "mode": "vad",
+                    "min_words": 0,
+                    "resume_false_interruption": False,
+                    "false_interruption_timeout": None,
+                },
+                "preemptive_generation": {"enabled": False},
+            },
+            # Otherwise the person is not heard during the first three seconds of a reply.
+            aec_warmup_duration=None,
+            user_away_timeout=None,
+            use_tts_aligned_transcript=True,
+            # `Spoken` does it; livekit's filters leave no trace of what they took away.
+            tts_text_transforms=None,
+            session_close_transcript_timeout=0.1,
+            stt=self._minds.recogniser or NOT_GIVEN,
+            tts=self._minds.voice or NOT_GIVEN,
+        )
+        if hears:
+            session.input.audio = self._person
+        session.output.audio = self._output
+        session.output.transcription = self._text
+        session.on("agent_state_changed", self._on_state)
+        session.on("conversation_item_added", self._on_item)
+        session.on("close", self._on_close)
+        return session
+
+    async def _until_over(self, bridge: BridgeClient, line: asyncio.Task[None]) -> str:
+        """Do what the server asks for, until it asks to stop; return the reason for the bye."""
+        self._failed = asyncio.get_running_loop().create_future()
+        opening = asyncio.create_task(self._open_ears())
+        obeying = asyncio.create_task(self._obey(bridge))
+        lost = asyncio.create_task(_failure(line))
+        try:
+            ends: set[asyncio.Future[Any]] = {obeying, lost, self._failed}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                raise ConversationFailed(self._failed.result())
+            if not obeying.done():
+                # Another agent may find a way to the person.
+                log.warning("the line to the person is lost: %s", lost.result())
+                return "DRAINING"
+            return obeying.result()
+        finally:
+            for task in (opening, obeying, lost):
+                task.cancel()
+            await asyncio.gather(opening, obeying, lost, return_exceptions=True)
+
+    async def _open_ears(self) -> None:
+        """Say that the agent listens once it does: somebody may begin to speak at that.
+
+        Then greet, unless somebody does.
+        """
+        await self._line.hears()
+        self._is_hearing = True
+        self._show_state(self._session.agent_state)
+        await self._greeting.said()
+
+    def _say_first(self, text: str) -> None:
+        # livekit waits while the person makes a sound, and drops this if that turns into words.
+        # Not for a model to read: some refuse a conversation that the person did not begin.
+        speech = self._session.say(text, add_to_chat_ctx=False)
+        speech.add_done_callback(lambda _: self._text.settle())
+
+    async def _obey(self, bridge: BridgeClient) -> str:
+        async for command in bridge.commands(auto_ack=False):
+            match command:
+                case InputCommand():
+                    await self._typed(command)
+                case StopCommand():
+                    return "STOPPED"
+        return "CLOSED"
+
+    async def _leave(self, bridge: BridgeClient, reason: str, patience: float) -> None:
+        """Finish what is under way: the person's last words, and what was heard of a reply."""
+        if self._hearing is not None:
+            await self._hearing.finish(patience / 3)
+        await self._output.aclose()
+        self._text.settle()
+        self._writing.settle()
+        await bridge.bye(reason, timeout=patience)
+
+    async def _typed(self, line: InputCommand) -> None:
+        """Take a typed line as the person's turn; it stops the voice like a spoken one."""
+        self._greeting.person_spoke()
+        await self._session.interrupt()
+        message = llm.ChatMessage(role="user", content=[line.text])
+        speech = self._session.generate_reply(user_input=message, input_modality="text")
+        self._answers.expect(line.key, speech)
+        self._writing.expect(line.key, message, speech)
+
+    def _written(self) -> Answer | None:
+        """Return the answer to a typed line that is being given now."""
+        return self._writing.of(self._session.current_speech)
+
+    def _was_written(self, key: str) -> None:
+        self._answers.given(key)
+
+    def _answered(self, key: str) -> None:
+        if self._bridge is not None:
+            self._bridge.acknowledge(key)
+
+    def _heard(self, heard: Heard) -> None:
+        self._greeting.person_spoke()
+        self._user_segment = self._user_segment or new_segment()
+        self._utter(
+            Utterance(
+                segment=self._user_segment,
+                role="USER",
+                text=heard.text,
+                final=heard.final,
+                started_at=heard.began,
+                ended_at=heard.ended,
+                confidence=heard.confidence,
+                language=heard.language,
+            )
+        )
+        if heard.final:
+            self._user_segment = ""
+
+    def _said(self, said: Said) -> None:
+        now = datetime.now(UTC)
+        if not self._agent_segment:
+            self._agent_segment, self._agent_began = new_segment(), now
+        self._utter(
+            Utterance(
+                segment=self._agent_segment,
+                role="AGENT",
+                text=said.text,
+                final=said.final,
+                started_at=self._agent_began,
+                ended_at=now if said.final else None,
+                interrupted=said.interrupted,
+                source="TYPED" if said.written else "SPEECH",
+            )
+        )
+        if said.final:
+            self._agent_segment = ""
+
+    def _utter(self, utterance: Utterance) -> None:
+        if self._bridge is None:
+            return
+        try:
+            self._bridge.utter(utterance)
+        except ValueError as error:
+            # Over a limit of the protocol; the words themselves must not be in the log.
+            log.warning("an utterance was not reported: %s", error)
+
+    def _on_state(self, event: AgentStateChangedEvent) -> None:
+        # livekit keeps every event of a session for a report that nobody asks for here.
+        self._session._recorded_events.clear()
+        self._answers.on_state(event.new_state)
+        self._show_state(event.new_state)
+
+    def _show_state(self, state: str) -> None:
+        if _STATES[state] == "LISTENING" and not self._is_hearing:
+            return
+        self._line.state(state)
+        if self._bridge is not None:
+            self._bridge.state(_STATES[state])
+
+    def _on_item(self, event: ConversationItemAddedEvent) -> None:
+        if getattr(event.item, "role", "") == "assistant":
+            self._text.settle()
+
+    def _on_close(self, event: CloseEvent) -> None:
+        if event.error is not None and self._failed is not None and not self._failed.done():
+            self._failed.set_result(event.error.type)
+
+
+async def _failure(line: asyncio.Task[None]) -> BaseException:
+    """Wait for a line's error; one that returns has none, and the conversation goes on."""
+    await asyncio.wait({line})
+    if line.cancelled() or (error := line.exception()) is None:
+        await asyncio.Event().wait()
+    assert error is not None
+    return error

@@ -1,0 +1,1 @@
+"""What the agent says: its text, its voice, and how much of it was heard."""

@@ -1,0 +1,276 @@
+"""What the agent says on its way to the person: sound in real time, and the text of it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from livekit import rtc
+from livekit.agents.utils import is_given
+from livekit.agents.voice import io
+
+from agent.line import Line
+from agent.speaking.playout import Playout, Words
+from agent.speaking.writing import Answer, Said, Tell
+from agent_bridge.protocol.audio import (
+    OUTPUT_SAMPLE_RATE,
+    SAMPLE_WIDTH,
+    Begin,
+    Clear,
+    End,
+    Peer,
+    Played,
+)
+
+LEAD: Final = 0.5
+"""Seconds sent ahead: enough for a busy machine not to stutter, little enough to be cut at once
+by a person's side that ignores `clear`."""
+LAST_FRAME: Final = "voxql_last_frame"
+"""Key in the user data of a reply's last frame; a reply that is cut off never gets there."""
+_CHUNK: Final = OUTPUT_SAMPLE_RATE // 25
+"""Samples a message: 40 ms."""
+_TICK: Final = 0.1
+"""Seconds between looks at what has been heard."""
+_LAST_REPORT: Final = 0.25
+"""Seconds the person's side has to answer a `clear` with what it had played."""
+_STALLED: Final = 2.0
+"""Seconds without any report after which a reply counts as over: a tab that was suspended."""
+
+
+class _Reply:
+    """The text of one reply, which comes from livekit before and while it is spoken.
+
+    Args:
+        answer: what has been written of it already; None: it is told as it is spoken.
+    """
+
+    def __init__(self, answer: Answer | None = None) -> None:
+        self.answer = answer
+        self.words = Words()
+        self.untimed = ""
+        self.is_written = False
+        """All of its text has come."""
+        self.is_told = False
+        """What there is to tell of it has been told."""
+
+
+class ReplyText(io.TextOutput):
+    """Collects a reply's text. Without sound it is all there is, and is told when it is over.
+
+    livekit decides when a reply begins whether it is spoken, and does not say so; so what had no
+    sound in the end was written. The person may come or go at any moment of it.
+
+    Args:
+        tell: hears of replies that were not spoken.
+        answer: returns the answer to a typed line that is being given; None if there is none.
+    """
+
+    def __init__(self, tell: Tell, answer: Callable[[], Answer | None] = lambda: None) -> None:
+        super().__init__(label="bridge", next_in_chain=None)
+        self._tell = tell
+        self._answer = answer
+        self.reply = _Reply()
+        self.reply.is_told = True
+        self._is_dropping = False
+        """What comes is the rest of a reply that has been told, and that nobody will hear."""
+
+    async def capture_text(self, text: str) -> None:
+        """Take a piece of the reply; pieces from the voice carry the time they are heard."""
+        if self._is_dropping:
+            return
+        if self.reply.is_written or self.reply.is_told:
+            self.reply = _Reply(self._answer())
+        if isinstance(text, io.TimedString) and is_given(text.start_time):
+            ended = text.end_time if is_given(text.end_time) else text.start_time
+            began = float(text.start_time)
+            self.reply.words.add(
+                str(text), round(began * OUTPUT_SAMPLE_RATE), round(ended * OUTPUT_SAMPLE_RATE)
+            )
+        else:
+            self.reply.untimed += text
+
+    def flush(self) -> None:
+        """The text is complete."""
+        self.reply.is_written = True
+        self._is_dropping = False
+
+    def settle(self) -> None:
+        """The reply is over; if nothing of it was played, it was written."""
+        reply = self.reply
+        text = reply.untimed.strip() or reply.words.text
+        if reply.is_written and not reply.is_told and text:
+            reply.is_told = True
+            if reply.answer is None:
+                self._tell(Said(text, final=True, written=True))
+
+    def take(self, samples: int) -> Words:
+        """Return the words of the reply that has just been heard, of so many samples in all."""
+        self.reply.is_told = True
+        self._is_dropping = not self.reply.is_written
+        words = self.reply.words
+        if not words.text and self.reply.untimed:
+            words.spread(self.reply.untimed, samples)
+        return words
+
+
+class PersonOutput(io.AudioOutput):
+    """Plays replies to the person of a conversation, and says what they have heard.
+
+    Args:
+        line: where the sound goes.
+        text: the texts of the replies.
+        tell: hears what has been said so far, each time it is a word more, and finally.
+    """
+
+    def __init__(self, line: Line, text: ReplyText, tell: Tell) -> None:
+        super().__init__(
+            label="person",
+            capabilities=io.AudioOutputCapabilities(pause=False),
+            sample_rate=OUTPUT_SAMPLE_RATE,
+        )
+        self._line = line
+        self._text = text
+        self._tell = tell
+        self._playout: Playout | None = None
+        self._player: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._reports = False
+        self._is_heard = False
+        self._is_dropping = False
+        """What comes is the rest of a reply that has been cut off."""
+        self.cuts = 0
+        """How many replies were cut off until now."""
+
+    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+        """Take sound of the reply, as fast as the voice makes it."""
+        await super().capture_frame(frame)
+        if self._is_dropping:
+            return
+        if self._playout is None:
+            self._playout = Playout()
+            self._player = asyncio.create_task(self._play(self._playout))
+        if frame.userdata.get(LAST_FRAME):
+            self._playout.is_whole = True
+        self._playout.waiting += bytes(frame.data)
+        self._playout.made += frame.samples_per_channel
+        self._changed.set()
+
+    def flush(self) -> None:
+        """The reply's sound is complete."""
+        super().flush()
+        self._is_dropping = False
+        if self._playout is not None:
+            self._playout.is_complete = True
+            self._changed.set()
+
+    def clear_buffer(self) -> None:
+        """Stop at once: the person has interrupted."""
+        playout = self._playout
+        if playout is None or playout.is_cleared:
+            return
+        playout.is_cleared = True
+        # livekit doesn't know of a person who went, and goes on making the reply.
+        self._is_dropping = not playout.is_complete
+        self.cuts += 1
+        playout.waiting.clear()
+        if playout.began:
+            self._line.say(Clear(playout.id))
+        self._changed.set()
+
+    def on_peer(self, peer: Peer) -> None:
+        """The person came or went; who went doesn't hear the rest of the reply."""
+        self._is_heard = peer.connected
+        self._reports = peer.reports_played
+        if not peer.connected and self._playout is not None and self._playout.began:
+            self.clear_buffer()
+
+    def on_played(self, played: Played) -> None:
+        """Take a report of the person's side."""
+        self._reports = True
+        playout = self._playout
+        if playout is not None and playout.id == played.playout:
+            playout.report(played.samples, _now())
+            self._changed.set()
+
+    async def aclose(self) -> None:
+        """Stop, and tell what was heard until now."""
+        self.clear_buffer()
+        if self._player is not None:
+            await asyncio.wait({self._player})
+
+    async def _play(self, playout: Playout) -> None:
+        """Send a reply in real time, and follow what is heard of it to the end."""
+        told = ""
+        while not self._is_over(playout):
+            self._send(playout)
+            text = self._text.reply.words.heard(playout.played(_now(), reports=self._reports))
+            if text and text != told and self._text.reply.answer is None:
+                told = text
+                self._tell(Said(text, final=False))
+            await self._wait(_TICK)
+        if playout.is_cleared and playout.began and self._reports and self._is_heard:
+            await self._last_report(playout)
+        self._finish(playout)
+
+    def _send(self, playout: Playout) -> None:
+        now = _now()
+        size = _CHUNK * SAMPLE_WIDTH
+        # A piece shorter than a message waits for the next one, unless it is the last.
+        enough = 1 if playout.is_complete else size
+        while len(playout.waiting) >= enough and playout.lead(now) < LEAD:
+            if not playout.began:
+                self._line.say(Begin(playout.id))
+                self.on_playback_started(created_at=time.time())
+            chunk = bytes(playout.waiting[:size])
+            del playout.waiting[:size]
+            self._line.sound(chunk)
+            playout.took(len(chunk) // SAMPLE_WIDTH, now)
+            if not playout.waiting and playout.is_complete:
+                self._line.say(End(playout.id, playout.sent))
+
+    def _is_over(self, playout: Playout) -> bool:
+        if playout.is_cleared:
+            return True
+        if not playout.is_complete or playout.waiting:
+            return False
+        now = _now()
+        if playout.played(now, reports=self._reports) >= playout.sent:
+            return True
+        return playout.lead(now) < -_STALLED and now - playout.reported_at > _STALLED
+
+    async def _last_report(self, playout: Playout) -> None:
+        before = playout.reported_at
+        deadline = _now() + _LAST_REPORT
+        while playout.reported_at == before and _now() < deadline:
+            await self._wait(deadline - _now())
+
+    def _finish(self, playout: Playout) -> None:
+        played = playout.played(_now(), reports=self._reports)
+        words = self._text.take(playout.made)
+        everything = words.text
+        text = words.heard(played) if played < playout.sent or playout.is_cleared else everything
+        # Who hears all words but not the silence after them has not been deprived of anything.
+        interrupted = text != everything or not playout.is_whole
+        if (answer := self._text.reply.answer) is not None:
+            # livekit shows it to the model later: the person has read all of it.
+            text = answer.text
+        elif text:
+            self._tell(Said(text, final=True, interrupted=interrupted))
+        self._playout = None
+        self.on_playback_finished(
+            playback_position=played / OUTPUT_SAMPLE_RATE,
+            interrupted=playout.is_cleared,
+            synchronized_transcript=text,
+        )
+
+    async def _wait(self, seconds: float) -> None:
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

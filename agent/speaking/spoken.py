@@ -1,0 +1,116 @@
+"""An answer in Markdown on its way to the voice, and the Markdown for what the voice has said."""
+
+import re
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Final
+
+from livekit import rtc
+from livekit.agents.types import USERDATA_TIMED_TRANSCRIPT, TimedString
+from livekit.agents.utils import is_given
+
+from agent.speaking.plain_words import Piece, PlainWords
+
+_AHEAD: Final = 200
+"""Characters within which a word of the voice's is looked for; it may leave some out."""
+_WORD: Final = re.compile(r"\S+")
+
+
+class Sources:
+    """Finds the Markdown behind words that come in the order in which they were written.
+
+    Whatever words are asked for: what is returned, and then `rest`, is all the Markdown, once and
+    in order.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: deque[Piece] = deque()
+        self._plain = ""
+
+    def add(self, pieces: list[Piece]) -> str:
+        """Add what was written next; return what the voice says for it."""
+        self._pieces += pieces
+        said = "".join(said for said, _ in pieces)
+        self._plain += said
+        return said
+
+    def of(self, word: str) -> str:
+        """Return the Markdown up to the end of this word, from where the last one ended.
+
+        It is empty for a word that was not written like this: the next one brings it along.
+        """
+        word = word.strip()
+        at = self._plain.find(word, 0, _AHEAD + len(word)) if word else -1
+        return self._up_to(at + len(word)) if at >= 0 else ""
+
+    def rest(self) -> str:
+        """Return the Markdown that no word has brought along."""
+        source = "".join(source for _, source in self._pieces)
+        self._pieces.clear()
+        self._plain = ""
+        return source
+
+    def _up_to(self, length: int) -> str:
+        self._plain = self._plain[length:]
+        sources = []
+        while self._pieces:
+            said, source = self._pieces[0]
+            # What stands for no word after the last one closes something: **bold**.
+            if not length and said:
+                break
+            self._pieces.popleft()
+            if len(said) > length:
+                cut = length if said == source else len(source)
+                self._pieces.appendleft((said[length:], source[cut:]))
+                source, said = source[:cut], said[:length]
+            length -= len(said)
+            sources.append(source)
+        return "".join(sources)
+
+
+class Spoken:
+    """One answer: its plain words for the voice, and its Markdown for the voice's transcript."""
+
+    def __init__(self) -> None:
+        self._sources = Sources()
+        self._newest: TimedString | None = None
+
+    async def plain(self, text: AsyncIterable[str]) -> AsyncIterator[str]:
+        """Yield what the voice says, as soon as it is certain."""
+        words = PlainWords()
+        async for piece in text:
+            if said := self._sources.add(words.push(piece)):
+                yield said
+        if said := self._sources.add(words.end()):
+            yield said
+
+    def align(self, frame: rtc.AudioFrame) -> None:
+        """Have the transcript in a frame of the voice's say the Markdown."""
+        timed = frame.userdata.get(USERDATA_TIMED_TRANSCRIPT)
+        if timed:
+            frame.userdata[USERDATA_TIMED_TRANSCRIPT] = [
+                self._at_its_time(self._sources.of(word), word) for word in timed
+            ]
+
+    def finish(self, frame: rtc.AudioFrame) -> None:
+        """Have the last frame bring what is left: marks, and words that the voice left out."""
+        if rest := self._sources.rest():
+            # With the last word: who has heard that has heard all.
+            left = self._at_its_time(rest, self._newest) if self._newest else TimedString(rest)
+            frame.userdata[USERDATA_TIMED_TRANSCRIPT] = [left]
+
+    def _at_its_time(self, source: str, word: TimedString) -> TimedString:
+        if is_given(word.start_time):
+            self._newest = word
+        return TimedString(source, start_time=word.start_time, end_time=word.end_time)
+
+
+def words_of(markdown: str) -> list[tuple[str, int]]:
+    """Split Markdown into words that are said, each with its marks; and their lengths as said."""
+    sources, words = Sources(), PlainWords()
+    plain = sources.add(words.push(markdown)) + sources.add(words.end())
+    found = [(sources.of(word), len(word)) for word in _WORD.findall(plain)]
+    if rest := sources.rest():
+        last, length = found.pop() if found else ("", 1)
+        found.append((last + rest, length))
+    return found

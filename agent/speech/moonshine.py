@@ -1,0 +1,51 @@
+"""Speech recognition by moonshine-voice, whose package carries the model (English, MIT)."""
+
+import os
+from typing import Final
+
+from agent.speech.decoders import Decoders, Sound
+from agent.speech.recogniser import LocalRecogniser
+
+_MODEL: Final = "tiny-en"
+_MOST_DECODERS: Final = 4
+"""Each holds 45 MB of weights; a machine with more cores has more use for them elsewhere."""
+_OPTIONS: Final = {
+    # Copies of the sound would come back with each result, as Python lists.
+    "return_audio_data": "false",
+    # The ear has cut the sound already; a second opinion only loses short words ("yes").
+    "vad_threshold": "0",
+}
+
+
+class MoonshineDecoder:
+    """One loaded model, decoding on the thread that calls it."""
+
+    def __init__(self) -> None:
+        # Read when the library makes its first session. With threads of its own each decoder
+        # would use all cores badly: see `Decoders`.
+        os.environ.setdefault("MOONSHINE_ORT_SINGLE_THREAD", "1")
+        from moonshine_voice import ModelArch, Transcriber, get_model_path
+
+        self._transcriber = Transcriber(
+            str(get_model_path(_MODEL)), ModelArch.TINY, options=_OPTIONS
+        )
+
+    def decode(self, sound: Sound) -> str:
+        """Return the words; see `Decoder`."""
+        transcript = self._transcriber.transcribe_without_streaming(sound.tolist(), 16_000)
+        return " ".join(line.text.strip() for line in transcript.lines if line.text.strip())
+
+
+def load_recogniser() -> LocalRecogniser:
+    """Load the models, one decoder a core, and warm them."""
+    import numpy as np
+
+    # Its model is part of livekit-agents, and is loaded with the module.
+    from livekit.local_inference import VAD
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    decoders = Decoders(MoonshineDecoder, min(cores or 1, _MOST_DECODERS))
+    for decoder in decoders.all:
+        # As long as a long sentence, so that the engine's memory has its usual size at once.
+        decoder.decode(np.zeros(8 * 16_000, np.float32))
+    return LocalRecogniser(decoders, VAD, model=f"moonshine-{_MODEL}", language="en")

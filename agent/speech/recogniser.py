@@ -1,0 +1,178 @@
+"""A livekit-agents recogniser made of local parts: a voice detector, an `Ear`, and decoders."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from livekit import rtc
+from livekit.agents import stt, utils
+from livekit.agents.types import (
+    DEFAULT_API_CONNECT_OPTIONS,
+    NOT_GIVEN,
+    APIConnectOptions,
+    NotGivenOr,
+)
+from livekit.agents.utils import AudioBuffer
+
+from agent.speech.decoders import Decoders
+from agent.speech.segmenter import (
+    SAMPLE_RATE,
+    Detector,
+    Ear,
+    Event,
+    Pcm,
+    SpeechBegan,
+    TurnEnded,
+    Words,
+)
+
+_STALLED: Final = 1.0
+"""Seconds without any sound after which an utterance counts as ended: a muted microphone."""
+
+
+class LocalRecogniser(stt.STT[str]):
+    """Recognises speech in this process; one object serves any number of conversations.
+
+    Args:
+        decoders: turn sound into words.
+        new_detector: makes a voice detector.
+        model: the name of the model, for metrics.
+        language: what it understands, as a language tag.
+    """
+
+    def __init__(
+        self,
+        decoders: Decoders,
+        new_detector: Callable[[], Detector],
+        *,
+        model: str,
+        language: str,
+        interval: float = 0.25,
+    ) -> None:
+        super().__init__(
+            capabilities=stt.STTCapabilities(
+                streaming=True, interim_results=True, offline_recognize=True
+            )
+        )
+        self.decoders = decoders
+        self.new_detector = new_detector
+        self.language = language
+        self.interval = interval
+        self._model = model
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return self._model
+
+    @property
+    def provider(self) -> str:
+        """Where it runs."""
+        return "local"
+
+    async def _recognize_impl(
+        self,
+        buffer: AudioBuffer,
+        *,
+        language: NotGivenOr[str] = NOT_GIVEN,
+        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
+    ) -> stt.SpeechEvent:
+        text = await self.decoders.decode(_pcm(utils.combine_frames(buffer)), False)
+        data = stt.SpeechData(language=self.language, text=text)  # type: ignore[arg-type]
+        return stt.SpeechEvent(stt.SpeechEventType.FINAL_TRANSCRIPT, alternatives=[data])
+
+    def stream(
+        self,
+        *,
+        language: NotGivenOr[str] = NOT_GIVEN,
+        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
+    ) -> "_Stream":
+        """Listen to one person."""
+        return _Stream(self, conn_options)
+
+    async def aclose(self) -> None:
+        """Let the decoders go."""
+        self.decoders.close()
+
+
+class _Stream(stt.RecognizeStream):
+    """One person's speech as livekit-agents wants to hear of it."""
+
+    def __init__(self, recogniser: LocalRecogniser, conn_options: APIConnectOptions) -> None:
+        super().__init__(stt=recogniser, conn_options=conn_options, sample_rate=SAMPLE_RATE)
+        self._recogniser = recogniser
+        self._samples = 0
+        self._arrived = time.time()
+
+    async def _run(self) -> None:
+        ear = Ear(
+            self._recogniser.new_detector(),
+            self._recogniser.decoders.decode,
+            self._tell,
+            interval=self._recogniser.interval,
+        )
+        watching = asyncio.create_task(self._finish_when_stalled(ear))
+        try:
+            async for item in self._input_ch:
+                if isinstance(item, rtc.AudioFrame):
+                    self._samples += item.samples_per_channel
+                    self._arrived = time.time()
+                    ear.hear(_pcm(item))
+                else:
+                    await ear.finish()
+            await ear.finish()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await ear.close()
+
+    async def _finish_when_stalled(self, ear: Ear) -> None:
+        """End an utterance whose sound doesn't go on; the ear itself only knows samples."""
+        while True:
+            await asyncio.sleep(_STALLED / 4)
+            if ear.is_open and time.time() - self._arrived > _STALLED:
+                await ear.finish()
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case SpeechBegan():
+                self._send(stt.SpeechEventType.START_OF_SPEECH, began=event.at)
+            case TurnEnded():
+                self._send(stt.SpeechEventType.END_OF_SPEECH, ended=event.at)
+            case Words():
+                kind = (
+                    stt.SpeechEventType.FINAL_TRANSCRIPT
+                    if event.final
+                    else stt.SpeechEventType.INTERIM_TRANSCRIPT
+                )
+                self._send(kind, text=event.text, began=event.began, ended=event.ended)
+
+    def _send(
+        self, kind: stt.SpeechEventType, *, text: str = "", began: int = 0, ended: int = 0
+    ) -> None:
+        data = stt.SpeechData(
+            language=self._recogniser.language,  # type: ignore[arg-type] # a str is converted
+            text=text,
+            confidence=1.0,
+        )
+        self._event_ch.send_nowait(
+            stt.SpeechEvent(
+                kind,
+                alternatives=[data] if text else [],
+                speech_start_time=self._when(began) if began or text else None,
+                speech_end_time=self._when(ended) if ended else None,
+            )
+        )
+
+    def _when(self, sample: int) -> float:
+        """Return the time of day at which a sample was spoken, from when the newest one came."""
+        return self._arrived - (self._samples - sample) / SAMPLE_RATE
+
+
+def _pcm(frame: rtc.AudioFrame) -> Pcm:
+    pcm = np.frombuffer(frame.data, dtype=np.int16)
+    if frame.num_channels > 1:
+        pcm = pcm[:: frame.num_channels]
+    return pcm

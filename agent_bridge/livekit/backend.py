@@ -1,0 +1,209 @@
+"""Conversations in LiveKit rooms: one room each, made with its agent, deleted after it."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from livekit import api
+from starlette.routing import BaseRoute, Route
+
+from agent_bridge.livekit.control import (
+    CALL_S,
+    LiveKitControl,
+    LiveKitTrouble,
+    RoomGone,
+    job_of,
+)
+from agent_bridge.livekit.rooms import EVERY_S, Rooms, person_identity
+from agent_bridge.livekit.unanswered import Unanswered
+from agent_bridge.livekit.webhooks import Webhooks
+from agent_bridge.media.backend import Attendance, Condition, MediaConnection, Traffic
+from agent_bridge.server.workers import StartRequest
+
+log = structlog.get_logger(__name__)
+
+TRANSPORT: Final = "LIVEKIT"
+WEBHOOK_PATH: Final = "/livekit/webhook"
+CONDITION_S: Final = 5.0
+"""Seconds for which an answer about LiveKit's condition stands."""
+PROBE_S: Final = 1.5
+PROBED: Final = "voxql-is-livekit-there"
+"""A room that nobody makes: asking for it shows that LiveKit answers, and takes our key."""
+
+
+class LiveKitVenue:
+    """See `agent_bridge.media.backend.Venue`.
+
+    Args:
+        url: LiveKit's address, for this server, agents and people alike.
+        key: LiveKit's API key.
+        secret: LiveKit's API secret.
+        public_url: Where agents reach this server.
+        call_s: Seconds that a call to LiveKit may take; asking for an agent takes no longer.
+        every_s: Seconds between two looks into the rooms.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        secret: str,
+        public_url: str,
+        *,
+        call_s: float = CALL_S,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._control = LiveKitControl(url, key, secret, call_s=call_s)
+        self._secrets = key, secret
+        self._public_url = public_url
+        self._call_s = call_s
+        self._every_s = every_s
+        self._rooms: Rooms | None = None
+        self._unanswered: Unanswered | None = None
+        self._condition: tuple[float, asyncio.Task[Condition]] | None = None
+
+    @property
+    def rooms(self) -> Rooms:
+        """Who looks into the rooms, once it is known who attends."""
+        assert self._rooms is not None, "attend() comes first"
+        return self._rooms
+
+    def attend(self, attendance: Attendance) -> None:
+        """Let somebody know who comes and goes."""
+        self._rooms = Rooms(self._control, attendance, every_s=self._every_s)
+        self._unanswered = Unanswered(self._control, attendance)
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return where LiveKit's webhooks are taken."""
+        calls = self._control.calls
+
+        def count(outcome: str) -> None:
+            calls["webhook", outcome] += 1
+
+        webhooks = Webhooks(*self._secrets, self.rooms.look_soon, count)
+        return [Route(WEBHOOK_PATH, webhooks.endpoint, methods=["POST"])]
+
+    async def run(self) -> None:
+        """Look into the rooms, delete those that are over, and ask again where nobody came."""
+        assert self._unanswered is not None, "attend() comes first"
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.rooms.run())
+                group.create_task(self._unanswered.run())
+        finally:
+            await self._control.close()
+
+    def shut_down(self) -> None:
+        """Do nothing: nobody's media is connected here."""
+
+    def traffic(self) -> Traffic:
+        """Return the calls to LiveKit."""
+        return Traffic(calls=self._control.calls)
+
+    # ------------------------------------------------------------------ agents
+
+    def knows(self, agent_name: str) -> bool:
+        """Say yes: LiveKit does not tell which agents there are before one is asked for."""
+        return True
+
+    def free(self, agent_name: str) -> None:
+        """Say nothing: LiveKit does not tell."""
+
+    async def start(self, request: StartRequest) -> None:
+        """Ask for an agent, so that there is one of this attempt and none of an older one.
+
+        Raises:
+            LiveKitTrouble: LiveKit can't be asked.
+        """
+        try:
+            async with asyncio.timeout(self._call_s):
+                if request.attempt == 1:
+                    await self._create(request)
+                else:
+                    await self._start_again(request)
+        except (LiveKitTrouble, TimeoutError) as error:
+            trouble = error if isinstance(error, LiveKitTrouble) else LiveKitTrouble("too slow")
+            log.warning("livekit_not_asked", session=request.session, reason=trouble.reason)
+            raise trouble from None
+
+    async def _create(self, request: StartRequest) -> None:
+        # Everybody in the room sees the room's metadata; the job's reach its agent alone.
+        room_metadata = json.dumps({"voxql": {"session": request.session}})
+        await self._control.create(
+            request.room, room_metadata, request.agent_name, self._job_metadata(request)
+        )
+
+    async def _start_again(self, request: StartRequest) -> None:
+        """Ask in a room in which an agent was asked for before, if it is still there."""
+        try:
+            if not await self._control.rooms([request.room]):
+                raise RoomGone
+            before = await self._control.dispatches(request.room)
+            if any(job_of(one) == (request.session, request.attempt) for one in before):
+                return
+            for one in before:
+                if job_of(one) is not None:
+                    await self._withdraw(request.room, one)
+            await self._control.dispatch(
+                request.room, request.agent_name, self._job_metadata(request)
+            )
+        except RoomGone:
+            await self._create(request)
+
+    async def _withdraw(self, room: str, dispatch: api.AgentDispatch) -> None:
+        with suppress(RoomGone):
+            await self._control.withdraw(room, dispatch.id)
+        # A worker that was killed says nothing: for a while its agent would still seem to be there.
+        for job in dispatch.state.jobs:
+            if job.state.participant_identity:
+                with suppress(RoomGone):
+                    await self._control.remove(room, job.state.participant_identity)
+
+    def _job_metadata(self, request: StartRequest) -> str:
+        return json.dumps(
+            {
+                "voxql": {
+                    "url": self._public_url,
+                    "session": request.session,
+                    "attempt": request.attempt,
+                    "token": request.bridge_token,
+                }
+            }
+        )
+
+    # ------------------------------------------------------------------ people
+
+    def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
+        """Let the person into the room."""
+        token, expires_at = self._control.token(room, person_identity(session), access)
+        return MediaConnection(
+            transport=TRANSPORT,
+            url=self._control.url,
+            token=token,
+            expires_at=expires_at,
+            room_name=room,
+        )
+
+    def end(self, session: str, room: str) -> None:
+        """Delete the room soon."""
+        self.rooms.end(room)
+
+    # ------------------------------------------------------------------ condition
+
+    async def condition(self) -> Condition:
+        """Ready is whose LiveKit answers; it is asked now and then, however many want to know."""
+        now = asyncio.get_running_loop().time()
+        if self._condition is None or now - self._condition[0] > CONDITION_S:
+            self._condition = now, asyncio.create_task(self._probe())
+        return await asyncio.shield(self._condition[1])
+
+    async def _probe(self) -> Condition:
+        try:
+            async with asyncio.timeout(PROBE_S):
+                await self._control.rooms([PROBED])
+        except (LiveKitTrouble, TimeoutError):
+            return Condition(False, {"livekit": "not ready"})
+        return Condition(True, {"livekit": "ready"})

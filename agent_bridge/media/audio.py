@@ -1,0 +1,279 @@
+"""The `/audio` endpoint relays sound between the person and the agent of a session, and keeps none.
+
+It neither decodes nor mixes: whatever is slow about speech happens in the agent's process.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Protocol
+
+import structlog
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from agent_bridge.media.buffers import Flow, Pace
+from agent_bridge.media.sides import (
+    ACCESS_ENDED,
+    BUFFERED_SECONDS,
+    Closed,
+    Room,
+    Side,
+    close_socket,
+    decoded,
+    receive,
+    write,
+)
+from agent_bridge.protocol.audio import (
+    HELLO_TIMEOUT,
+    INPUT_SAMPLE_RATE,
+    OUTPUT_SAMPLE_RATE,
+    SAMPLE_WIDTH,
+    SUBPROTOCOL,
+    BadFrame,
+    Begin,
+    Clear,
+    Close,
+    End,
+    Hello,
+    Peer,
+    Played,
+    Role,
+    Welcome,
+    check_sound,
+    encode,
+)
+from agent_bridge.server.handler import AccessEnded, NotNow, SessionGone
+from agent_bridge.server.tokens import TokenRefused, Tokens
+
+log = structlog.get_logger(__name__)
+
+_FROM: Final = {Role.PERSON: INPUT_SAMPLE_RATE, Role.AGENT: OUTPUT_SAMPLE_RATE}
+_ALLOWED: Final = {Role.PERSON: (Played,), Role.AGENT: (Begin, End, Clear)}
+
+
+class MediaHandler(Protocol):
+    """Receives join and leave events of the person; see `media.backend.Attendance`."""
+
+    def admitted(
+        self, session_id: str, access: str, on_end: Callable[[], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Watch over a person's access; `AccessEnded` closes with UNAUTHENTICATED."""
+
+    async def person_came(self, session_id: str) -> None:
+        """The person of this session is connected; said again when a connection replaces one.
+
+        Raises:
+            SessionGone: see there; the connection is then closed with GONE.
+            NotNow: see there; with INTERNAL, then.
+        """
+
+    async def person_left(self, session_id: str) -> None:
+        """No connection of the person is left."""
+
+
+class AudioRelay:
+    """All audio connections of this process.
+
+    Args:
+        tokens: reads the media tokens.
+        handler: hears of persons who come and go.
+        hello_timeout: seconds a connection may take to say who it is.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        handler: MediaHandler,
+        *,
+        hello_timeout: float = HELLO_TIMEOUT,
+    ) -> None:
+        self._tokens = tokens
+        self._handler = handler
+        self._hello_timeout = hello_timeout
+        self._rooms: dict[str, Room] = {}
+        self._dropped_before = 0
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open and welcomed."""
+        return sum(len(room.sides) for room in self._rooms.values())
+
+    @property
+    def dropped_seconds(self) -> float:
+        """Sound of persons that was thrown away because no agent took it, since the start."""
+        dropped = sum(room.to_agent.dropped for room in self._rooms.values())
+        return (dropped + self._dropped_before) / (INPUT_SAMPLE_RATE * SAMPLE_WIDTH)
+
+    def has_person(self, session_id: str) -> bool:
+        """Whether the person of this session is connected."""
+        room = self._rooms.get(session_id)
+        return room is not None and Role.PERSON in room.sides
+
+    def end(self, session_id: str, code: Close = Close.ENDED) -> None:
+        """Close both sides of a session that has ended (`ENDED`) or was deleted (`GONE`)."""
+        self._close_room(session_id, code, "the conversation has ended")
+
+    def shut_down(self) -> None:
+        """Close everything; clients may come back."""
+        for session_id in list(self._rooms):
+            self._close_room(session_id, Close.RESTARTING, "the server stops or restarts")
+
+    async def endpoint(self, socket: WebSocket) -> None:
+        """Serve one connection (for `WebSocketRoute("/audio", relay.endpoint)`)."""
+        if SUBPROTOCOL not in socket.scope.get("subprotocols", ()):
+            answer = PlainTextResponse(
+                f"/audio speaks the WebSocket subprotocol {SUBPROTOCOL}.\n", status_code=400
+            )
+            await socket.send_denial_response(answer)
+            return
+        await socket.accept(subprotocol=SUBPROTOCOL)
+        try:
+            await self._serve(socket)
+        except WebSocketDisconnect:
+            pass
+        except Closed as closed:
+            await close_socket(socket, closed.code, closed.sentence)
+        except Exception:  # the boundary of a connection: its client is owed a close all the same
+            log.exception("audio_failed")
+            await close_socket(socket, Close.INTERNAL, "a fault of the server; it has been logged")
+
+    async def _serve(self, socket: WebSocket) -> None:
+        side = self._introduced(await self._hello(socket), socket)
+        if side.role is Role.AGENT:
+            await self._take_part(side)
+            return
+        grant = side.grant
+        try:
+            # Before it takes the place of another connection.
+            async with self._handler.admitted(grant.session, grant.access, side.lose_access):
+                await self._take_part(side)
+        except AccessEnded:
+            raise Closed(Close.UNAUTHENTICATED, ACCESS_ENDED) from None
+
+    async def _take_part(self, side: Side) -> None:
+        session_id = side.grant.session
+        room = self._rooms.setdefault(session_id, Room())
+        self._enter(room, side)
+        try:
+            if side.role is Role.PERSON:
+                await self._handler.person_came(session_id)
+            await self._run(room, side)
+        except NotNow:
+            raise Closed(Close.INTERNAL, "this can't be stored just now; connect again") from None
+        except SessionGone:
+            raise Closed(Close.GONE, "there is no such conversation any more") from None
+        finally:
+            await self._leave(room, side)
+
+    async def _hello(self, socket: WebSocket) -> Hello:
+        try:
+            async with asyncio.timeout(self._hello_timeout):
+                message = await receive(socket)
+        except TimeoutError:
+            raise Closed(Close.HELLO_TIMEOUT, "the first frame did not come in time") from None
+        hello = decoded(message) if isinstance(message, str) else None
+        if not isinstance(hello, Hello):
+            raise Closed(Close.BAD_FRAME, "the first frame must be hello")
+        return hello
+
+    def _introduced(self, hello: Hello, socket: WebSocket) -> Side:
+        try:
+            grant = self._tokens.read_media(hello.token)
+        except TokenRefused:
+            raise Closed(Close.UNAUTHENTICATED, "the token is wrong or has expired") from None
+        room = self._rooms.get(grant.session)
+        if (
+            grant.role == "agent"
+            and room is not None
+            and Role.AGENT in room.sides
+            and grant.attempt < room.attempt
+        ):
+            raise Closed(Close.FENCED, "a newer attempt has taken this one's place")
+        outgoing = Flow(int(BUFFERED_SECONDS * OUTPUT_SAMPLE_RATE * SAMPLE_WIDTH))
+        return Side(grant, socket, hello.reports_played, outgoing)
+
+    def _enter(self, room: Room, side: Side) -> None:
+        role = side.role
+        old = room.sides.get(role)
+        if old is not None:
+            old.close(Close.FENCED, "a newer connection has taken this one's place")
+        room.sides[role] = side
+        if role is Role.AGENT:
+            room.attempt = side.grant.attempt
+            # It hears what was said before it came; frames were meant for the agent before it.
+            room.to_agent = side.outgoing = room.to_agent.only_sound()
+        peer = room.peer(role)
+        if peer is not None:
+            if old is not None:
+                peer.tell(Peer(connected=False))
+            peer.tell(Peer(connected=True, reports_played=side.reports_played))
+        answer = Peer(peer is not None, peer is not None and peer.reports_played)
+        side.greeting += encode(Welcome(side.grant.session, role)), encode(answer)
+
+    async def _run(self, room: Room, side: Side) -> None:
+        """Read and write until one of the two ends or somebody asks for the end."""
+        loop = asyncio.get_running_loop()
+        reader = loop.create_task(self._read(room, side))
+        writer = loop.create_task(write(side))
+        try:
+            ends: set[asyncio.Future[Any]] = {reader, writer, side.closing}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if side.closing.done():
+                raise Closed(*side.closing.result())
+            for task in (reader, writer):
+                if task.done():
+                    task.result()
+        finally:
+            for task in (reader, writer):
+                task.cancel()
+            await asyncio.gather(reader, writer, return_exceptions=True)
+
+    async def _read(self, room: Room, side: Side) -> None:
+        role = side.role
+        pace = Pace(_FROM[role] * SAMPLE_WIDTH, asyncio.get_running_loop().time)
+        while True:
+            message = await receive(side.socket)
+            if room.sides.get(role) is not side:
+                return
+            if isinstance(message, bytes):
+                try:
+                    check_sound(message)
+                except BadFrame as error:
+                    raise Closed(Close.BAD_FRAME, str(error)) from None
+                if not pace.allows(len(message)):
+                    raise Closed(Close.TOO_FAST, "sound came much faster than real time")
+            else:
+                frame = decoded(message)
+                if not isinstance(frame, _ALLOWED[role]):
+                    raise Closed(Close.BAD_FRAME, "this side may not send such a frame")
+                if isinstance(frame, Played) and not side.reports_played:
+                    side.reports_played = True
+            room.relay(role, message)
+
+    async def _leave(self, room: Room, side: Side) -> None:
+        role, session_id = side.role, side.grant.session
+        if room.sides.get(role) is not side:
+            return
+        del room.sides[role]
+        peer = room.peer(role)
+        if peer is not None:
+            peer.tell(Peer(connected=False))
+        if not room.sides and self._rooms.get(session_id) is room:
+            asyncio.get_running_loop().call_later(BUFFERED_SECONDS, self._forget, session_id, room)
+        if role is Role.PERSON:
+            await self._handler.person_left(session_id)
+
+    def _forget(self, session_id: str, room: Room) -> None:
+        """Free what nobody came back for: said before the agent was there, and then hung up."""
+        if not room.sides and self._rooms.get(session_id) is room:
+            del self._rooms[session_id]
+            self._dropped_before += room.to_agent.dropped
+
+    def _close_room(self, session_id: str, code: Close, sentence: str) -> None:
+        room = self._rooms.pop(session_id, None)
+        if room is None:
+            return
+        self._dropped_before += room.to_agent.dropped
+        for side in room.sides.values():
+            side.close(code, sentence)

@@ -1,0 +1,254 @@
+"""The server's side of one `voxql.bridge.v1` connection: one agent in one conversation."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import structlog
+
+from agent_bridge.protocol import (
+    Ack,
+    AgentState,
+    Bye,
+    CloseCode,
+    Frame,
+    Hello,
+    Input,
+    InputAck,
+    Nack,
+    NackCode,
+    Ready,
+    Stop,
+    Utterance,
+    Welcome,
+)
+from agent_bridge.protocol.codes import STOP_FENCED
+from agent_bridge.server import commands
+from agent_bridge.server.commands import Command, Fence, Gone
+from agent_bridge.server.handler import BridgeHandler, NotNow, SessionGone
+from agent_bridge.server.handler import Welcome as Found
+from agent_bridge.server.peer import Hangup, Peer
+from agent_bridge.server.tokens import Binding, TokenRefused, Tokens
+from hub.hub import Hub
+from hub.subscription import Subscription
+
+log = structlog.get_logger(__name__)
+
+MOST_OWED: Final = 1_000
+"""Finals that may wait for their answer before nothing more is read."""
+MOST_CHORES: Final = 100
+FRAMES_IN_A_ROW: Final = 32
+"""What has arrived is received without waiting: after so many frames everybody else has a turn, the
+task that writes this agent's answers included, which otherwise would look like a slow reader."""
+INTERIMS_PER_SECOND: Final = 3_000
+"""What one agent may take of this process's time, hundreds of times what speech needs; past it the
+connection is read more slowly, so that whoever floods waits, and nobody else."""
+NOT_NOW: Final = "this can't be stored just now; please connect again"
+
+Chore = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long the steps of a connection may take, in seconds."""
+
+    hello: float
+    fence: float
+    bye: float
+
+
+class BridgeConnection:
+    """Between a peer and the handler; `converse` is its whole life."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        handler: BridgeHandler,
+        tokens: Tokens,
+        hub: Hub,
+        deadlines: Deadlines,
+    ) -> None:
+        self._peer = peer
+        self._handler = handler
+        self._tokens = tokens
+        self._hub = hub
+        self._deadlines = deadlines
+        self._id = secrets.token_hex(16)
+        self._is_registered = False
+        self._is_current = True
+        self._has_left = False
+        self._owed: set[tuple[str, int]] = set()
+        self._answered = asyncio.Event()
+        # What waits for the database has a queue of its own: speech does not wait behind it.
+        self._chores: asyncio.Queue[Chore | None] = asyncio.Queue(MOST_CHORES)
+
+    async def converse(self) -> None:
+        """Run the connection to its end.
+
+        Raises:
+            Hangup, PeerGone: how it ended.
+        """
+        hello = await self._peer.first(self._deadlines.hello)
+        assert isinstance(hello, Hello)
+        try:
+            self._binding = binding = self._tokens.read_bridge(hello.token)
+        except TokenRefused as error:
+            raise Hangup(CloseCode.UNAUTHENTICATED, str(error)) from error
+        topic = commands.topic(binding.session)
+        with self._hub.subscribe(topic) as subscription:
+            self._hub.publish(topic, Fence(binding.attempt, self._id))
+            found = await self._arrive(binding, frozenset(hello.capabilities))
+            await self._attend(binding, found, subscription)
+
+    async def _arrive(self, binding: Binding, capabilities: frozenset[str]) -> Found:
+        arriving = asyncio.ensure_future(self._handler.hello(binding, self._id, capabilities))
+        try:
+            return await asyncio.shield(arriving)
+        except SessionGone as error:
+            raise Hangup(CloseCode.GONE, "there is no such session any more") from error
+        except NotNow as error:
+            raise Hangup(CloseCode.INTERNAL, NOT_NOW) from error
+        except asyncio.CancelledError:
+            # The handler may have counted this agent in already, so it hears that it is gone.
+            await asyncio.wait({arriving})
+            if arriving.exception() is None:
+                await self._handler.disconnected(binding, self._id)
+            raise
+
+    async def _attend(self, binding: Binding, found: Found, subscription: Subscription) -> None:
+        chores = asyncio.create_task(self._do_chores())
+        following: asyncio.Task[None] | None = None
+        try:
+            self._greet(binding, found)
+            following = asyncio.create_task(self._follow(subscription))
+            while True:
+                await self._listen()
+        finally:
+            if following is not None:
+                following.cancel()
+            await self._chores.put(None)
+            await chores
+            if not self._has_left:
+                await self._handler.disconnected(binding, self._id)
+
+    async def _listen(self) -> None:
+        """Take some frames, then give everybody else a turn; a longer one if this agent floods."""
+        loop = asyncio.get_running_loop()
+        began, interims = loop.time(), 0
+        for _ in range(FRAMES_IN_A_ROW):
+            frame = await self._peer.receive()
+            interims += isinstance(frame, Utterance) and not frame.final
+            await self._take(frame)
+        due = began + interims / INTERIMS_PER_SECOND
+        await asyncio.sleep(max(0.0, due - loop.time()))
+
+    def _greet(self, binding: Binding, found: Found) -> None:
+        self._peer.send(Welcome(binding.session, binding.attempt, found.is_current))
+        if not found.is_current:
+            self._fence()
+            return
+        if found.stop_reason is not None:
+            self._peer.send(Stop(found.stop_reason))
+        for line in found.inputs:
+            self._peer.send(line)
+
+    async def _take(self, frame: Frame) -> None:
+        binding, handler = self._binding, self._handler
+        match frame:
+            case Utterance():
+                self._hear(frame)
+                while len(self._owed) >= MOST_OWED:
+                    self._answered.clear()
+                    await self._answered.wait()
+            case AgentState() if self._is_current:
+                handler.agent_state(binding, self._id, frame.state)
+            case Ready() if self._is_current:
+                await self._chores.put(partial(handler.ready, binding, self._id))
+            case InputAck():
+                await self._chores.put(partial(handler.input_ack, binding, frame.key))
+            case Bye():
+                await self._leave(frame.reason)
+
+    def _hear(self, utterance: Utterance) -> None:
+        segment, revision = utterance.segment, utterance.revision
+        if utterance.final:
+            self._owed.add((segment, revision))
+        elif not self._is_current:
+            message = "a newer attempt has taken over"
+            self._peer.send(Nack(segment, revision, NackCode.FENCED.value, message, terminal=True))
+            return
+        self._handler.utterance(self._binding, self._id, utterance, self._reply)
+
+    def _reply(self, answer: Ack | Nack) -> None:
+        self._owed.discard((answer.segment, answer.revision))
+        self._answered.set()
+        self._peer.send(answer)
+
+    async def _leave(self, reason: str) -> None:
+        try:
+            async with asyncio.timeout(self._deadlines.bye):
+                while self._owed:
+                    self._answered.clear()
+                    await self._answered.wait()
+        except TimeoutError:
+            log.warning("bye before every answer", session=self._binding.session)
+        self._has_left = True
+        await self._chores.put(partial(self._handler.bye, self._binding, self._id, reason))
+        await self._chores.join()
+        raise Hangup(CloseCode.DONE, "good bye")
+
+    async def _do_chores(self) -> None:
+        while (chore := await self._chores.get()) is not None:
+            try:
+                await chore()
+            except NotNow:
+                self._peer.end(CloseCode.INTERNAL, NOT_NOW)
+            # The boundary of the handler: one fault ends this connection, not the queue.
+            except Exception:
+                log.exception("handler failed", session=self._binding.session)
+                self._peer.end(CloseCode.INTERNAL, "a fault of the server; it has been logged")
+            finally:
+                self._chores.task_done()
+
+    async def _follow(self, subscription: Subscription) -> None:
+        while True:
+            try:
+                command = await subscription.get()
+            except Exception:
+                log.exception("commands lost", session=self._binding.session)
+                self._peer.end(CloseCode.INTERNAL, "commands to you were lost; connect again")
+                return
+            self._obey(command)  # type: ignore[arg-type]  # the topic carries nothing else
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Fence(attempt) if attempt > self._binding.attempt:
+                self._fence()
+            case Fence(connection=connection) if connection == self._id:
+                self._is_registered = True
+            case Fence(attempt, connection) if attempt == self._binding.attempt and connection:
+                # Whoever comes after our own fence on the topic is newer. What came before it is
+                # older, although it may reach us now: the order on the topic decides, not clocks.
+                if self._is_registered:
+                    self._peer.end(CloseCode.FENCED, "another connection has taken this place")
+            case Gone():
+                self._peer.end(CloseCode.GONE, "the session has been deleted")
+            case Stop():
+                self._peer.send(command)
+            case Input() if self._is_current:
+                self._peer.send(command)
+
+    def _fence(self) -> None:
+        if not self._is_current:
+            return
+        self._is_current = False
+        self._peer.send(Stop(STOP_FENCED))
+        asyncio.get_running_loop().call_later(
+            self._deadlines.fence,
+            self._peer.end,
+            CloseCode.FENCED,
+            "a newer attempt has taken over",
+        )

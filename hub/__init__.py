@@ -1,0 +1,1 @@
+"""Events on their way from the commit to whoever watches."""

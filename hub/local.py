@@ -1,0 +1,43 @@
+"""The hub of a single process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hub.hub import Hub
+from hub.subscription import BOUND, Subscription
+
+
+class LocalHub(Hub):
+    """Topics in a dictionary. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._topics: dict[str, dict[Subscription, None]] = {}
+
+    def publish(self, topic: str, event: object) -> None:
+        """See `Hub.publish`."""
+        # A copy is not needed: `put` never calls back into the hub.
+        for subscription in self._topics.get(topic, ()):
+            subscription.put(event)
+
+    @contextmanager
+    def subscribe(self, *topics: str, bound: int = BOUND) -> Iterator[Subscription]:
+        """See `Hub.subscribe`."""
+        subscription = Subscription(bound)
+        for topic in topics:
+            self._topics.setdefault(topic, {})[subscription] = None
+        try:
+            yield subscription
+        finally:
+            for topic in topics:
+                readers = self._topics[topic]
+                readers.pop(subscription, None)
+                if not readers:
+                    del self._topics[topic]
+
+    def watched(self, prefix: str) -> list[str]:
+        """See `Hub.watched`."""
+        return [topic for topic in self._topics if topic.startswith(prefix)]
+
+    def readers(self, topic: str) -> int:
+        """How many are subscribed to this topic."""
+        return len(self._topics.get(topic, ()))

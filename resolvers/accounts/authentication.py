@@ -1,0 +1,298 @@
+"""Signing up, in and out, who a cookie or a token belongs to, and what an operator may do."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Final
+
+from agent_bridge.server.tokens import KnownBrowser
+from models import ApiToken, Login, Session, SessionStatus, User
+from models.database import Connection, reader, transact, transact_later
+from models.running import RUNNING
+from models.transcript import delete_some_of_user
+from resolvers.access import signed_in
+from resolvers.accounts import credentials
+from resolvers.accounts.login import Arrival, Entrance, enter, guest_of, move_sessions, user_of
+from resolvers.accounts.registration import account_of, claim_email, hash_of_new, user_by_email
+from resolvers.backend import Backend
+from resolvers.limits import check_known_email, check_new_email, check_password
+from resolvers.refusals import Forbidden, Unauthenticated
+from resolvers.revocation import publish_revoked
+from resolvers.sessions import lifecycle
+from resolvers.sessions.manage import WORDS_AT_ONCE
+from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
+
+__all__ = [
+    "Entrance",
+    "create_user",
+    "delete_user",
+    "list_users",
+    "reset_password",
+    "sign_in",
+    "sign_in_as_guest",
+    "sign_out",
+    "sign_up",
+    "viewer_of_login",
+    "viewer_of_token",
+    "viewer_user",
+]
+
+TOUCH_AFTER: Final = timedelta(minutes=1)
+"""`last_used_at` of a token is this coarse, so that reading seldom costs a write."""
+LET_OTHERS_S: Final = 0.05
+"""Seconds between two pieces of words: who waits for SQLite's lock in another process gets it."""
+WORDS_LEFT_AFTER: Final = timedelta(minutes=1)
+"""How long after a deletion of an account the reaper takes its words for left behind."""
+
+_touching: set[str] = set()
+
+
+async def sign_up(
+    backend: Backend,
+    viewer: Viewer | None,
+    *,
+    email: str,
+    password: str,
+    address: str | None = None,
+) -> Entrance:
+    """Make an account; a guest's own row becomes it, with everything that it has."""
+    _refuse_token(viewer)
+    emails = check_new_email(email, ["email"])
+    password = check_password(password, ["password"])
+    credentials.check_line()
+    backend.limiter.take_from(backend.limiter.rates.sign_up_per_address, address)
+    password_hash = await hash_of_new(password, emails[0])
+
+    async def work(conn: Connection) -> Arrival:
+        user = await guest_of(conn, viewer) or User(created_at=backend.clock())
+        return Arrival(await claim_email(conn, user, emails, password_hash))
+
+    return await enter(backend, viewer, work)
+
+
+async def sign_in(
+    backend: Backend,
+    viewer: Viewer | None,
+    *,
+    email: str,
+    password: str,
+    claim_guest_sessions: bool = False,
+    address: str | None = None,
+    browser: KnownBrowser | None = None,
+) -> Entrance:
+    """Sign in; on demand the conversations of the guest that the browser was come along.
+
+    Tries are counted by e-mail and address, and by e-mail alone. A browser in which the account was
+    signed in to before is counted apart: wrong passwords from elsewhere lock nobody out of it.
+    """
+    _refuse_token(viewer)
+    emails = check_known_email(email, ["email"])
+    # However an address is written, its tries are counted together.
+    email = emails[0]
+    password = check_password(password, ["password"])
+    credentials.check_line()
+    limiter = backend.limiter
+    limiter.take_from(limiter.rates.sign_in_per_address, address)
+    known = await account_of(reader(), emails)
+    by_browser = known is not None and browser is not None and browser.user_id == known.id
+    if by_browser and browser is not None:
+        limiter.take(limiter.rates.sign_in_per_browser, browser.id)
+    else:
+        limiter.take_from(limiter.rates.sign_in_per_email_and_address, address, email)
+        limiter.take(limiter.rates.sign_in_per_email, email)
+    is_right = await credentials.is_password(password, known.password_hash if known else None)
+    if known is None or not is_right:
+        raise _wrong()
+    if by_browser and browser is not None:
+        limiter.forget(limiter.rates.sign_in_per_browser, browser.id)
+    else:
+        limiter.forget_from(limiter.rates.sign_in_per_email_and_address, address, email)
+        limiter.take_back(limiter.rates.sign_in_per_email, email)
+
+    async def work(conn: Connection) -> Arrival:
+        # The password may have been reset while this one was being checked.
+        same = User.filter(id=known.id, password_hash=known.password_hash).using_db(conn)
+        user = await same.get_or_none()
+        if user is None:
+            raise _wrong()
+        guest = await guest_of(conn, viewer)
+        if guest is None or not claim_guest_sessions:
+            return Arrival(user)
+        return Arrival(user, await move_sessions(conn, guest, user), guest.id)
+
+    return await enter(backend, viewer, work)
+
+
+async def sign_in_as_guest(
+    backend: Backend, viewer: Viewer | None, *, address: str | None = None
+) -> Entrance:
+    """Sign in without an account; who is signed in already stays who they are."""
+    _refuse_token(viewer)
+    if viewer is None:
+        backend.limiter.take_from(backend.limiter.rates.guest_per_address, address)
+
+    async def work(conn: Connection) -> Arrival:
+        user = await user_of(conn, viewer)
+        return Arrival(user or await User.create(created_at=backend.clock(), using_db=conn))
+
+    return await enter(backend, viewer, work)
+
+
+async def sign_out(backend: Backend, viewer: Viewer | None) -> bool:
+    """Make the browser's login worthless; False if it had none."""
+    _refuse_token(viewer)
+    if viewer is None or viewer.login_id is None:
+        return False
+    login_id = viewer.login_id
+    deleted = await transact(
+        lambda conn: Login.filter(id=login_id).using_db(conn).delete(),
+        after=lambda _: publish_revoked(backend, login_id),
+    )
+    return deleted > 0
+
+
+async def viewer_of_login(backend: Backend, secret: str) -> Viewer | None:
+    """Return whom a cookie belongs to; None if it is unknown or has expired."""
+    logins = Login.filter(
+        secret_hash=credentials.digest(secret), expires_at__gt=backend.clock()
+    ).using_db(reader())
+    login = await logins.select_related("user").get_or_none()
+    if login is None:
+        return None
+    user = login.user
+    return Viewer(user.id, user.is_guest, login.id, None, ALL_SCOPES, login.expires_at)
+
+
+async def viewer_of_token(backend: Backend, secret: str) -> Viewer:
+    """Return whom an API token belongs to, and note that it was used."""
+    tokens = ApiToken.filter(secret_hash=credentials.digest(secret)).using_db(reader())
+    token = await tokens.select_related("user").get_or_none()
+    now = backend.clock()
+    if token is None:
+        raise Unauthenticated("This API token is unknown or has been revoked. Make another one.")
+    if token.expires_at is not None and token.expires_at <= now:
+        raise Unauthenticated("This API token has expired. Make another one.")
+    if token.last_used_at is None or token.last_used_at <= now - TOUCH_AFTER:
+        _touch(token.id, now)
+    scopes = frozenset(TokenScope(scope) for scope in token.scopes)
+    return Viewer(token.user.id, token.user.is_guest, None, token.id, scopes, token.expires_at)
+
+
+async def viewer_user(backend: Backend, viewer: Viewer | None) -> User:
+    """Return the row of who is signed in."""
+    viewer = signed_in(viewer)
+    user = await User.filter(id=viewer.user_id).using_db(reader()).get_or_none()
+    if user is None:
+        raise Unauthenticated("This account has been deleted. Sign in with another.")
+    return user
+
+
+async def create_user(backend: Backend, email: str, password: str) -> User:
+    """Make an account on an operator's word, without signing anybody in."""
+    emails = check_new_email(email, ["email"])
+    password_hash = await hash_of_new(check_password(password, ["password"]), emails[0])
+    user = User(created_at=backend.clock())
+    return await transact(lambda conn: claim_email(conn, user, emails, password_hash))
+
+
+async def list_users(backend: Backend) -> list[User]:
+    """Return all accounts that have an e-mail, the oldest first."""
+    return await User.filter(email__isnull=False).using_db(reader()).order_by("created_at", "id")
+
+
+async def reset_password(backend: Backend, email: str, password: str) -> None:
+    """Give an account another password and end all of its logins; API tokens stay good."""
+    password_hash = await hash_of_new(check_password(password, ["password"]), email)
+
+    async def work(conn: Connection) -> list[str]:
+        user = await user_by_email(conn, email)
+        user.password_hash = password_hash
+        await user.save(using_db=conn, update_fields=["password_hash"])
+        logins = Login.filter(user_id=user.id).using_db(conn)
+        login_ids = await logins.values_list("id", flat=True)
+        await logins.delete()
+        return [str(login_id) for login_id in login_ids]
+
+    for access_id in await transact(work):
+        publish_revoked(backend, access_id)
+
+
+async def delete_user(backend: Backend, email: str) -> None:
+    """Delete an account with every conversation, login and token of it.
+
+    At once nobody can sign in or read anything; the words go piece by piece, so that nobody waits
+    for them. Who takes part in what still goes on is told by the reaper: this may run in a process
+    that none of them is connected to. It goes on with the words, too, if this one is killed.
+    """
+
+    async def close(conn: Connection) -> tuple[str, list[str]]:
+        user = await user_by_email(conn, email)
+        logins, tokens = (each.filter(user_id=user.id).using_db(conn) for each in (Login, ApiToken))
+        access_ids = [
+            *await logins.values_list("id", flat=True),
+            *await tokens.values_list("id", flat=True),
+        ]
+        await logins.delete()
+        await tokens.delete()
+        user.email = user.password_hash = None
+        await user.save(using_db=conn)
+        await _bury_all(conn, user.id, backend.clock())
+        return user.id, [str(access_id) for access_id in access_ids]
+
+    user_id, access_ids = await transact(close)
+    for access_id in access_ids:
+        publish_revoked(backend, access_id)
+
+    async def empty(conn: Connection) -> bool:
+        return await delete_some_of_user(conn, user_id, WORDS_AT_ONCE)
+
+    async def remove(conn: Connection) -> None:
+        # Again, for what a request has begun that came before the account was closed.
+        await _bury_all(conn, user_id, backend.clock())
+        left = Session.filter(user_id=user_id).using_db(conn)
+        await left.filter(drain_by=None).delete()
+        if await left.exists():
+            # Tombstones of what still goes on need an owner, who has no name.
+            nobody = await User.create(created_at=backend.clock(), using_db=conn)
+            await left.update(user_id=nobody.id)
+        await User.filter(id=user_id).using_db(conn).delete()
+
+    has_more = True
+    while has_more:
+        has_more = await transact(empty)
+        await asyncio.sleep(LET_OTHERS_S)
+    await transact(remove)
+
+
+async def _bury_all(conn: Connection, user_id: str, now: datetime) -> None:
+    """Leave tombstones: they tell the server's process what to end, and that there are words."""
+    alive = Session.filter(user_id=user_id, deleted_at=None).using_db(conn)
+    # Late enough that the reaper sees to the words only of who was killed over them.
+    grave = {**lifecycle.tombstone(now), "retry_by": now + WORDS_LEFT_AFTER}
+    await alive.filter(status__in=RUNNING).update(**{**grave, "drain_by": now})
+    await alive.update(**{**grave, "status": SessionStatus.ENDING})
+
+
+def _touch(token_id: str, now: datetime) -> None:
+    # Of the requests that come before the first one's write is done, none writes again.
+    if token_id in _touching:
+        return
+    _touching.add(token_id)
+
+    async def work(conn: Connection) -> None:
+        try:
+            await ApiToken.filter(id=token_id).using_db(conn).update(last_used_at=now)
+        finally:
+            _touching.discard(token_id)
+
+    transact_later(work)
+
+
+def _wrong() -> Unauthenticated:
+    # The same for an unknown e-mail as for a wrong password: who has an account is not said.
+    return Unauthenticated("Wrong e-mail or password.")
+
+
+def _refuse_token(viewer: Viewer | None) -> None:
+    # Else a token that may only read could set a guest's password and take the account over.
+    if viewer is not None and viewer.token_id is not None:
+        raise Forbidden("An API token can't sign up, in or out. Send this without it.")

@@ -1,0 +1,123 @@
+"""What all ways of signing in share: a new login takes the place of the browser's old one."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from models import ApiToken, Login, Session, User
+from models.database import Connection
+from resolvers.accounts import credentials
+from resolvers.backend import Backend
+from resolvers.events import (
+    SessionChanged,
+    SessionDeleted,
+    user_topic,
+)
+from resolvers.revocation import publish_ownership_lost, publish_revoked
+from resolvers.transcripts.transaction import Transaction
+from resolvers.viewer import Viewer
+
+LOGIN_LIFE: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Somebody has signed in; the secret goes into the cookie and is kept nowhere."""
+
+    user: User
+    secret: str
+    expires_at: datetime
+    browser: tuple[str, timedelta] | None = None
+    """The token by which the browser is known again, and for how long; none of a guest's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Who is to be signed in, and which sessions became theirs by it."""
+
+    user: User
+    moved: Sequence[Session] = ()
+    moved_from: str | None = None
+    """Whose they were."""
+
+
+async def enter(
+    backend: Backend, viewer: Viewer | None, work: Callable[[Connection], Awaitable[Arrival]]
+) -> Entrance:
+    """Run the work and sign in whom it returns, in one transaction."""
+    old_login_id = viewer.login_id if viewer is not None else None
+    secret = credentials.new_login_secret()
+    now = backend.clock()
+
+    async def whole(transaction: Transaction) -> Arrival:
+        conn = transaction.conn
+        guest = await guest_of(conn, viewer)
+        arrival = await work(conn)
+        # A new secret at every sign-in: one that somebody planted before is worth nothing after.
+        await Login.filter(id=old_login_id).using_db(conn).delete()
+        await Login.filter(user_id=arrival.user.id, expires_at__lte=now).using_db(conn).delete()
+        await Login.create(
+            user_id=arrival.user.id,
+            secret_hash=credentials.digest(secret),
+            created_at=now,
+            expires_at=now + LOGIN_LIFE,
+            using_db=conn,
+        )
+        if guest is not None and guest.id != arrival.user.id:
+            await _delete_if_nothing_left(conn, guest)
+        return arrival
+
+    def after(arrival: Arrival) -> None:
+        if old_login_id is not None:
+            publish_revoked(backend, old_login_id)
+        if arrival.moved_from is not None:
+            for session in arrival.moved:
+                _publish_moved(backend, session, arrival.moved_from)
+
+    # By the ledger, which tells of one commit after the other: nothing that happened in a session
+    # before it was moved reaches its former owner after they were told that it is gone.
+    arrival = await backend.ledger.transaction(whole, after)
+    user = arrival.user
+    browser = None if user.is_guest else backend.tokens.browser(user.id)
+    return Entrance(user, secret, now + LOGIN_LIFE, browser)
+
+
+async def user_of(conn: Connection, viewer: Viewer | None) -> User | None:
+    """Read who is signed in inside of a transaction: it may have been revoked since the request."""
+    if viewer is None:
+        return None
+    logins = Login.filter(id=viewer.login_id, user_id=viewer.user_id).using_db(conn)
+    login = await logins.select_related("user").get_or_none()
+    return login.user if login is not None else None
+
+
+async def guest_of(conn: Connection, viewer: Viewer | None) -> User | None:
+    """Return the guest who is signed in; None if it is nobody, or somebody with an account."""
+    user = await user_of(conn, viewer)
+    return user if user is not None and user.is_guest else None
+
+
+async def move_sessions(conn: Connection, guest: User, user: User) -> list[Session]:
+    """Give a guest's conversations to a user and return those that can be seen."""
+    visible = Session.filter(user_id=guest.id, deleted_at__isnull=True).using_db(conn)
+    sessions = await visible.order_by("created_at", "id")
+    await Session.filter(user_id=guest.id).using_db(conn).update(user_id=user.id)
+    for session in sessions:
+        session.user_id = user.id
+    return sessions
+
+
+def _publish_moved(backend: Backend, session: Session, from_user_id: str) -> None:
+    backend.presence.moved(session.id, session.user_id)
+    publish_ownership_lost(backend, session.id, from_user_id)
+    backend.hub.publish(user_topic(from_user_id), SessionDeleted(session.id))
+    backend.hub.publish(user_topic(session.user_id), SessionChanged(session.id, session))
+
+
+async def _delete_if_nothing_left(conn: Connection, guest: User) -> None:
+    # Another browser may be signed in as the same guest, or a program have a token of it.
+    for left in (Session, ApiToken, Login):
+        if await left.filter(user_id=guest.id).using_db(conn).exists():
+            return
+    await guest.delete(using_db=conn)

@@ -1,0 +1,1 @@
+"""Conversations: how they begin, go on, are saved, listed and deleted."""

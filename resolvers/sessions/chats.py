@@ -1,0 +1,378 @@
+"""Beginning conversations, joining them, and typing into them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import uuid4
+
+from agent_bridge.media.backend import MediaConnection
+from agent_bridge.server.commands import Input
+from models import Role, Session, SessionStatus, Utterance, UtteranceSource, bulk, ids
+from models.session import NEW_CONVERSATION
+from resolvers import idempotency, limits
+from resolvers.access import check_id, owned_session, require
+from resolvers.backend import Backend
+from resolvers.events import agent_topic
+from resolvers.refusals import AgentUnavailable, BadUserInput, NotFound, QuotaExceeded
+from resolvers.refusals import Conflict as ConflictRefusal
+from resolvers.sessions import lifecycle
+from resolvers.sessions.dispatch import ask_for_agent
+from resolvers.sessions.saving import Conflict, Message, Saved, check_messages, save, stop_agent
+from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.transaction import Transaction, is_typed_by_person
+from resolvers.viewer import TokenScope, Viewer
+
+RUNNING = (SessionStatus.STARTING, SessionStatus.ACTIVE, SessionStatus.FAILED)
+"""What counts as going: of an ENDING session only the last words are still on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The conversation to save before the next begins."""
+
+    session_id: str
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A new conversation, and how saving the previous one went."""
+
+    saved: Saved | None
+    session: Session
+    connection: MediaConnection | None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A running session and a fresh media connection for it."""
+
+    session: Session
+    connection: MediaConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """A session whose agent was asked for again; no connection where that wasn't possible."""
+
+    session: Session
+    connection: MediaConnection | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What the person asked for, checked."""
+
+    previous: Previous | None
+    title: str
+    agent_name: str
+    key: str | None
+    request_hash: str
+
+
+async def start_new_chat(
+    backend: Backend,
+    viewer: Viewer | None,
+    *,
+    previous: Previous | None = None,
+    title: str | None = None,
+    agent_name: str | None = None,
+    idempotency_key: str | None = None,
+) -> Started:
+    """Save the previous conversation and begin the next, all of it or nothing.
+
+    The agent is asked for without waiting until it comes. If it can't even be asked, the new
+    session comes back FAILED, and what was saved stays saved.
+
+    Raises:
+        Refusal: see `save_session`; the same key with another input is a Conflict.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+    wish = await _checked(backend, previous, title, agent_name, idempotency_key)
+
+    async def work(transaction: Transaction) -> tuple[Saved | None, Session, bool]:
+        told = await _tell_again(backend, allowed, transaction, wish)
+        if told is not None:
+            return told
+        saved = await _save_previous(backend, allowed, transaction, wish.previous)
+        session = await _create(backend, allowed, transaction, wish)
+        if wish.key is not None:
+            await idempotency.record(
+                transaction.conn,
+                allowed.user_id,
+                wish.key,
+                wish.request_hash,
+                _outcome(saved, session),
+                transaction.now,
+            )
+        return saved, session, True
+
+    asking: list[asyncio.Task[Session]] = []
+
+    def after(made: tuple[Saved | None, Session, bool]) -> None:
+        saved, session, is_new = made
+        if is_new and saved is not None:
+            stop_agent(backend.hub, saved.session)
+        if is_new:
+            asking.append(ask_for_agent(backend, session))
+
+    saved, session, _ = await backend.ledger.transaction(work, after)
+    for task in asking:
+        session = await asyncio.shield(task)
+    is_reachable = session.status in (SessionStatus.STARTING, SessionStatus.ACTIVE)
+    connection = connection_for(backend, allowed, session) if is_reachable else None
+    return Started(saved, session, connection)
+
+
+async def _checked(
+    backend: Backend,
+    previous: Previous | None,
+    title: str | None,
+    agent_name: str | None,
+    key: str | None,
+) -> _Wish:
+    if previous is not None:
+        await check_messages(previous.messages, backend.clock(), ("previous", "messages"))
+    request_hash = ""
+    if key is not None:
+        limits.check_key(key, ("idempotencyKey",))
+        request_hash = await idempotency.fingerprint(
+            ["startNewChat", title, agent_name, previous and previous.session_id],
+            previous.messages if previous is not None else (),
+        )
+    if title is not None:
+        title = limits.check_title(title, ("title",))
+    if agent_name is not None:
+        limits.check_agent_name(agent_name, ("agentName",))
+    return _Wish(
+        previous,
+        title or NEW_CONVERSATION,
+        agent_name or backend.config.agent_name,
+        key,
+        request_hash,
+    )
+
+
+async def _save_previous(
+    backend: Backend, viewer: Viewer, transaction: Transaction, previous: Previous | None
+) -> Saved | None:
+    if previous is None:
+        return None
+    field = ("previous", "sessionId")
+    check_id(previous.session_id, ids.SESSION, "a session", field)
+    if await _was_deleted(viewer, transaction, previous.session_id):
+        return None
+    return await save(backend, viewer, transaction, previous.session_id, previous.messages, field)
+
+
+async def _was_deleted(viewer: Viewer, transaction: Transaction, session_id: str) -> bool:
+    """Whether the viewer has deleted this session: they wanted it gone, so that is no error."""
+    tombstones = Session.filter(
+        id=session_id, user_id=viewer.user_id, deleted_at__isnull=False
+    ).using_db(transaction.conn)
+    return await tombstones.exists()
+
+
+async def _create(
+    backend: Backend, viewer: Viewer, transaction: Transaction, wish: _Wish
+) -> Session:
+    config = backend.config
+    if wish.agent_name != config.agent_name and not backend.agents.knows(wish.agent_name):
+        raise BadUserInput(
+            f"There is no agent called {wish.agent_name!r} here. Leave `agentName` out for the "
+            "usual one.",
+            field=("agentName",),
+        )
+    # What this transaction has just ended is not written yet.
+    running = (
+        await Session.filter(user_id=viewer.user_id, status__in=RUNNING, deleted_at=None)
+        .exclude(id__in=list(transaction.edits))
+        .using_db(transaction.conn)
+        .count()
+    )
+    if running >= config.running_sessions:
+        raise QuotaExceeded(
+            f"You already have {running} active conversations. End one before you start another."
+        )
+    session = Session(
+        user_id=viewer.user_id,
+        title=wish.title,
+        agent_name=wish.agent_name,
+        created_at=transaction.now,
+        room_name=f"voxql-{uuid4().hex}",
+    )
+    lifecycle.ask(session, transaction.now, config)
+    transaction.create(session)
+    return session
+
+
+def connection_for(backend: Backend, viewer: Viewer, session: Session) -> MediaConnection:
+    """Make a fresh media connection for the person; it ends with the access of who asks."""
+    return backend.media.connection(
+        session.id, session.room_name, session.attempt, viewer.access_id
+    )
+
+
+def _outcome(saved: Saved | None, session: Session) -> dict[str, object]:
+    told: dict[str, object] = {"session": session.id}
+    if saved is not None:
+        told["saved"] = {
+            "session": saved.session.id,
+            "is_saved": saved.is_saved,
+            "created_count": saved.created_count,
+            "conflicts": [[conflict.index, conflict.kept.id] for conflict in saved.conflicts],
+        }
+    return told
+
+
+async def _tell_again(
+    backend: Backend, viewer: Viewer, transaction: Transaction, wish: _Wish
+) -> tuple[Saved | None, Session, bool] | None:
+    """Tell the first answer to this key again, with the sessions as they are now."""
+    if wish.key is None:
+        return None
+    told = await idempotency.recall(
+        transaction.conn, viewer.user_id, wish.key, wish.request_hash, transaction.now
+    )
+    if told is None:
+        return None
+    session = await owned_session(
+        viewer,
+        cast(str, told["session"]),
+        conn=transaction.conn,
+        scope=TokenScope.SESSIONS_WRITE,
+        field=("idempotencyKey",),
+    )
+    saved = cast("dict[str, Any] | None", told.get("saved"))
+    return await _saved_again(viewer, transaction, wish, saved), session, False
+
+
+async def _saved_again(
+    viewer: Viewer, transaction: Transaction, wish: _Wish, told: dict[str, Any] | None
+) -> Saved | None:
+    if told is None or wish.previous is None:
+        return None
+    try:
+        session = await owned_session(
+            viewer, told["session"], conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
+        )
+    except NotFound:
+        return None
+    kept = await bulk.with_ids(transaction.conn, [id_ for _, id_ in told["conflicts"]])
+    # The submitted texts are those of the repeated request: its fingerprint is the same.
+    conflicts = [
+        Conflict(index, wish.previous.messages[index].text, kept[id_])
+        for index, id_ in told["conflicts"]
+        if id_ in kept
+    ]
+    return Saved(session, told["is_saved"], told["created_count"], conflicts)
+
+
+async def join_session(backend: Backend, viewer: Viewer | None, session_id: str) -> Joined:
+    """Give the viewer a fresh media connection to a session that runs."""
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+    session = await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_WRITE)
+    if session.status is SessionStatus.FAILED:
+        raise AgentUnavailable(
+            "The agent isn't available. Ask for it again with retryAgent.", field=("sessionId",)
+        )
+    if session.ended_at is not None:
+        raise ConflictRefusal(
+            "This conversation has ended. Start another with startNewChat.",
+            field=("sessionId",),
+        )
+    return Joined(session, connection_for(backend, allowed, session))
+
+
+async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) -> Retried:
+    """Ask for an agent again where there is none: after a failure, or when it was lost."""
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+
+    async def work(transaction: Transaction) -> Session:
+        session = await owned_session(
+            allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
+        )
+        transaction.adopt(session)
+        has_agent = session.id in backend.presence.agents
+        is_lost = session.status is SessionStatus.ACTIVE and not has_agent
+        if session.status is not SessionStatus.FAILED and not is_lost:
+            raise ConflictRefusal(
+                "This conversation has ended. Start another with startNewChat."
+                if session.ended_at is not None
+                else "The agent is already here, or about to join.",
+                field=("sessionId",),
+            )
+        lifecycle.ask(session, transaction.now, backend.config)
+        return session
+
+    asking: list[asyncio.Task[Session]] = []
+    session = await backend.ledger.transaction(
+        work, lambda session: asking.append(ask_for_agent(backend, session))
+    )
+    for task in asking:
+        session = await asyncio.shield(task)
+    is_asked = session.status is not SessionStatus.FAILED
+    return Retried(session, connection_for(backend, allowed, session) if is_asked else None)
+
+
+async def send_message(
+    backend: Backend, viewer: Viewer | None, session_id: str, key: str, text: str
+) -> Utterance:
+    """Keep a line that the person typed, then hand it to the agent; the same key, the same line."""
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+    limits.check_key(key, ("key",))
+    limits.check_text(text, ("text",))
+
+    async def work(transaction: Transaction) -> Utterance:
+        session = await owned_session(
+            allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
+        )
+        edit = transaction.adopt(session)
+        await backend.ledger.flush(edit)
+        held = (await edit.load([key])).get(key)
+        if held is not None:
+            return _same_line(held, text)
+        if session.status is not SessionStatus.ACTIVE:
+            raise ConflictRefusal(_not_active(session.status), field=("sessionId",))
+        await edit.merge(_typed(key, text, transaction.now))
+        if session.person_back_by is not None:
+            session.person_back_by = transaction.now + backend.config.abandon_after
+        return (await edit.load([key]))[key]
+
+    def after(line: Utterance) -> None:
+        # A line that is sent again may have missed its agent: agents know lines by their keys.
+        if line.awaits_agent:
+            backend.hub.publish(agent_topic(line.session_id), Input(key, text))
+
+    return await backend.ledger.transaction(work, after)
+
+
+def _same_line(held: Utterance, text: str) -> Utterance:
+    if not is_typed_by_person(held) or held.text != text:
+        raise ConflictRefusal(
+            "Another line was sent under this key. Make a new key for a new line.", field=("key",)
+        )
+    return held
+
+
+def _not_active(status: SessionStatus) -> str:
+    if status is SessionStatus.STARTING:
+        return "The agent isn't ready yet. Send this when it is."
+    if status is SessionStatus.FAILED:
+        return "The agent isn't available. Ask for it again with retryAgent, then send this."
+    return "This conversation has ended. Start another with startNewChat."
+
+
+def _typed(key: str, text: str, now: datetime) -> Claim:
+    return Claim(
+        key=key,
+        role=Role.USER,
+        source=UtteranceSource.TYPED,
+        text=text,
+        is_final=True,
+        started_at=now,
+        ended_at=now,
+        awaits_agent=True,
+    )

@@ -1,0 +1,211 @@
+"""What was said: the viewer's conversations, and the utterances of one."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from models import Session, SessionStatus, Utterance, search
+from models.database import reader
+from models.history import HistoryQuery
+from models.search import Found
+from models.transcript import (
+    SESSIONS_AT_ONCE,
+    TranscriptQuery,
+    counts_of_many,
+    pages_of_many,
+)
+from resolvers import limits
+from resolvers.access import own, require
+from resolvers.backend import Backend
+from resolvers.events import UtteranceState
+from resolvers.pages import Cursors, Once, Page, Slice, sliced
+from resolvers.viewer import TokenScope, Viewer
+
+SESSIONS_PAGE: Final = 100
+SESSIONS_DEFAULT: Final = 20
+UTTERANCES_PAGE: Final = 500
+PAGE_TEXT: Final = 2 * 1024 * 1024
+"""Characters of the texts in a page, which is shorter than asked for where they are longer."""
+MARKED_TEXT: Final = search.SNIPPET_TEXT
+"""The same for a page that is searched: its texts are looked through again for what to mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Which conversations are wanted; what is None does not matter."""
+
+    search: str | None = None
+    """Blank is no search. What has neither letters nor digits finds nothing."""
+    status: Sequence[SessionStatus] | None = None
+    """Any of these; an empty list, as from a form in which nothing is ticked, does not matter."""
+    agent_name: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    """Half-open: from <= t < before."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingUtterances(Slice[Utterance]):
+    """A page of the utterances that a search found in one conversation."""
+
+    marked: Callable[[], Awaitable[list[str]]]
+    """Returns their texts as HTML, in the order of `items`, with what was found marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One conversation, and what a search found in it."""
+
+    session: Session
+    _matches: Once[dict[str, Found]] | None
+    """Of all sessions of the page, by session."""
+
+    async def match(self) -> Found | None:
+        """Return the utterance that answers the search best; None where only the title does."""
+        return (await self._matches.value()).get(self.session.id) if self._matches else None
+
+
+async def session_history(
+    backend: Backend,
+    viewer: Viewer | None,
+    page: Page,
+    filter: SessionFilter | None = None,
+) -> Slice[HistoryEntry]:
+    """Return a page of the viewer's conversations in which something was said, newest first."""
+    viewer = require(viewer, TokenScope.SESSIONS_READ)
+    wanted = filter or SessionFilter()
+    query = HistoryQuery(
+        user_id=viewer.user_id,
+        search=search.parse(wanted.search or "", viewer.user_id),
+        statuses=sorted(set(wanted.status or ())) or None,
+        agent_name=_agent_name(wanted.agent_name),
+        created_from=wanted.created_from,
+        created_before=wanted.created_before,
+    )
+    cursors = Cursors("history", query)
+    size = page.size(SESSIONS_PAGE, SESSIONS_DEFAULT)
+    after = cursors.moment(page.after, "after")
+    before = cursors.moment(page.before, "before")
+    sessions = await query.page(reader(), after, before, size + 1, backward=page.is_backward)
+    found = sliced(
+        sessions,
+        size,
+        page,
+        lambda session: cursors.encode((session.created_at, session.id)),
+        lambda: query.count(reader()),
+    )
+    matches = None
+    if query.search is not None:
+        shown = [session.id for session in found.items]
+        matches = Once(partial(search.best_matches, reader(), query.search, shown))
+    entries = [HistoryEntry(session, matches) for session in found.items]
+    return Slice(entries, found.cursors, found.has_next, found.has_previous, found.count)
+
+
+def _agent_name(name: str | None) -> str | None:
+    return None if name is None else limits.check_agent_name(name, ("filter", "agentName"))
+
+
+async def session_utterances(
+    backend: Backend,
+    viewer: Viewer | None,
+    session: Session,
+    page: Page,
+    is_final: bool | None = None,
+    words: str | None = None,
+) -> Slice[Utterance]:
+    """Return a page of one conversation, in its order; from its end with `last`.
+
+    With `words`, only the utterances in which a search for any of them finds something; blank is no
+    search. The cursors are the same with and without, so that the lines around a match can be read.
+    """
+    viewer = require(viewer, TokenScope.SESSIONS_READ)
+    session = own(viewer, session)
+    size = page.size(UTTERANCES_PAGE, UTTERANCES_PAGE)
+    cursors = _utterance_cursors(session.id, is_final)
+    wanted = search.parse(words or "", viewer.user_id)
+    query = TranscriptQuery(session.id, is_final, wanted)
+    after = cursors.sort_key(page.after, "after")
+    before = cursors.sort_key(page.before, "before")
+    rows = await query.page(reader(), after, before, size + 1, backward=page.is_backward)
+    text = PAGE_TEXT if wanted is None else MARKED_TEXT
+    size = _fitting(rows, size, text, backward=page.is_backward)
+    found = sliced(rows, size, page, partial(_cursor, cursors), lambda: query.count(reader()))
+    if wanted is None:
+        return found
+    texts = [utterance.text for utterance in found.items]
+    return MatchingUtterances(
+        found.items,
+        found.cursors,
+        found.has_next,
+        found.has_previous,
+        found.count,
+        partial(search.marked, texts, wanted.words),
+    )
+
+
+def utterance_cursor(utterance: Utterance | UtteranceState) -> str:
+    """Return the place of an utterance in its session's `utterances`, final and other."""
+    return _cursor(_utterance_cursors(utterance.session_id, None), utterance)
+
+
+async def session_utterances_of_many(
+    backend: Backend,
+    viewer: Viewer | None,
+    sessions: Sequence[Session],
+    page: Page,
+    is_final: bool | None = None,
+) -> list[Slice[Utterance]]:
+    """Return the first (or last) page of each of these sessions, in their order.
+
+    A list of sessions that shows some utterances of each takes them here: it costs two queries for
+    every hundred sessions, and counting one slice counts them all. A page with a cursor belongs to
+    one session, hence to `session_utterances`.
+    """
+    viewer = require(viewer, TokenScope.SESSIONS_READ)
+    if page.after is not None or page.before is not None:
+        raise ValueError("A cursor belongs to one session.")
+    size = page.size(UTTERANCES_PAGE, UTTERANCES_PAGE)
+    owned = [own(viewer, session).id for session in sessions]
+    distinct = list(dict.fromkeys(owned))
+    found: dict[str, list[Utterance]] = {}
+    for start in range(0, len(distinct), SESSIONS_AT_ONCE):
+        some = distinct[start : start + SESSIONS_AT_ONCE]
+        found |= await pages_of_many(
+            reader(), some, size + 1, is_final=is_final, backward=page.is_backward
+        )
+    counts = Once(partial(counts_of_many, reader(), distinct, is_final))
+    return [
+        sliced(
+            found[id_],
+            _fitting(found[id_], size, PAGE_TEXT, backward=page.is_backward),
+            page,
+            partial(_cursor, _utterance_cursors(id_, is_final)),
+            partial(_count_of, counts, id_),
+        )
+        for id_ in owned
+    ]
+
+
+async def _count_of(counts: Once[dict[str, int]], session_id: str) -> int:
+    return (await counts.value())[session_id]
+
+
+def _utterance_cursors(session_id: str, is_final: bool | None) -> Cursors:
+    return Cursors("utterances", session_id, is_final)
+
+
+def _fitting(rows: Sequence[Utterance], size: int, text: int, *, backward: bool) -> int:
+    """Return how many of these one page may hold with so much text; one at least."""
+    length = 0
+    for count, row in enumerate(reversed(rows) if backward else rows):
+        length += len(row.text)
+        if length > text and count > 0:
+            return min(size, count)
+    return size
+
+
+def _cursor(cursors: Cursors, utterance: Utterance | UtteranceState) -> str:
+    return cursors.encode((utterance.sort_key, utterance.id))

@@ -1,0 +1,97 @@
+"""Reading, naming and deleting one conversation."""
+
+from datetime import datetime
+from typing import Final
+
+from agent_bridge.server.commands import Gone
+from models import Session
+from models.database import Connection
+from models.transcript import delete_some
+from resolvers import limits
+from resolvers.access import owned_session, require
+from resolvers.backend import Backend
+from resolvers.events import (
+    SessionDeleted,
+    TranscriptEnded,
+    agent_topic,
+    session_topic,
+    transcripts_topic,
+    user_topic,
+)
+from resolvers.sessions import lifecycle
+from resolvers.transcripts.transaction import Transaction
+from resolvers.viewer import TokenScope, Viewer
+
+WORDS_AT_ONCE: Final = 5_000
+"""Utterances that one transaction deletes: with the search index, a tenth of a second's work."""
+
+
+async def get_session(backend: Backend, viewer: Viewer | None, session_id: str) -> Session:
+    """Return one of the viewer's sessions."""
+    return await owned_session(viewer, session_id, scope=TokenScope.SESSIONS_READ, field=("id",))
+
+
+async def rename_session(
+    backend: Backend, viewer: Viewer | None, session_id: str, title: str
+) -> Session:
+    """Give a session another title."""
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+    title = limits.check_title(title, ("title",))
+
+    async def work(transaction: Transaction) -> Session:
+        session = await owned_session(
+            allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
+        )
+        transaction.adopt(session).session.title = title
+        return session
+
+    return await backend.ledger.transaction(work)
+
+
+async def delete_session(backend: Backend, viewer: Viewer | None, session_id: str) -> str:
+    """Delete a session and every word of it; what its agent still sends is refused.
+
+    A tombstone stays until no token for it can be good any more. Where there are very many words,
+    nobody can read them from now on, and the reaper deletes the rest.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_DELETE)
+
+    async def work(transaction: Transaction) -> Session:
+        conn = transaction.conn
+        session = await owned_session(
+            allowed, session_id, conn=conn, scope=TokenScope.SESSIONS_DELETE
+        )
+        await bury(conn, session, transaction.now)
+        await session.save(using_db=conn)
+        return session
+
+    session = await backend.ledger.transaction(work, lambda session: tell_deleted(backend, session))
+    return session.id
+
+
+async def bury(conn: Connection, session: Session, now: datetime) -> None:
+    """Leave a tombstone, for the caller to save, and delete as many words as nobody waits for."""
+    has_words = await delete_some(conn, session.id, WORDS_AT_ONCE)
+    lifecycle.bury(session, now, has_words=has_words)
+
+
+async def delete_more(conn: Connection, tombstone: Session) -> None:
+    """Delete more of the words that a tombstone has; it is for the caller to save."""
+    if tombstone.retry_by is not None and not await delete_some(conn, tombstone.id, WORDS_AT_ONCE):
+        tombstone.retry_by = None
+
+
+def tell_deleted(backend: Backend, session: Session) -> None:
+    """Send its agent and its person away, and end what watches it."""
+    backend.ledger.drop(session)
+    deleted = SessionDeleted(session.id)
+    hub = backend.hub
+    hub.publish(agent_topic(session.id), Gone())
+    hub.publish(session_topic(session.id), deleted)
+    hub.publish(user_topic(session.user_id), deleted)
+    hub.publish(transcripts_topic(session.id), TranscriptEnded("SESSION_DELETED"))
+
+
+def agent_state(backend: Backend, session: Session) -> str | None:
+    """Return what the session's agent is doing, None unless it is connected."""
+    return backend.presence.agent_state(session.id)

@@ -1,0 +1,275 @@
+"""The reaper acts when a deadline has passed, whichever process noticed, also after a restart."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from models import EndReason, IdempotencyRecord, Session, SessionStatus
+from models.database import NotStored, locked_session, reader
+from models.deadlines import buried_with_words, past_deadline
+from models.ownership import delete_unreachable, moved_among
+from resolvers.backend import Backend
+from resolvers.events import (
+    ACCESS_PREFIX,
+    OWNERSHIP_PREFIX,
+    transcripts_topic,
+    watched_access,
+    watched_ownership,
+)
+from resolvers.idempotency import KEPT_FOR
+from resolvers.revocation import (
+    delete_expired_logins,
+    publish_ownership_lost,
+    publish_revoked,
+    revoked_among,
+)
+from resolvers.sessions import lifecycle
+from resolvers.sessions.dispatch import ask_for_agent
+from resolvers.sessions.manage import delete_more, tell_deleted
+from resolvers.sessions.saving import stop_agent
+from resolvers.transcripts.transaction import Transaction
+
+log = structlog.get_logger(__name__)
+
+EVERY_S: Final = 0.25
+TIDY_EVERY: Final = timedelta(minutes=10)
+TOMBSTONE_FOR: Final = timedelta(hours=25)
+"""Longer than a bridge token is good: a late agent still learns that the session is gone."""
+BEFORE_THE_RESTART: Final = "before the restart"
+"""In the place of a connection's id."""
+BATCH: Final = 200
+"""Sessions that one round takes on."""
+
+
+class Reaper:
+    """Watches the deadlines of every session."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._tidy_at = backend.clock()
+
+    async def run(self) -> None:
+        """Look again and again, for as long as the server lives."""
+        while True:
+            try:
+                await self.look()
+            except NotStored:
+                pass  # the database has said so once, and this comes four times a second
+            except Exception:  # a full disk now must not mean that nobody looks later
+                log.exception("reaper_failed")
+            await asyncio.sleep(EVERY_S)
+
+    async def asked(self) -> None:
+        """Wait until every agent has been asked for that was found missing."""
+        while self._backend.asking:
+            await asyncio.wait(set(self._backend.asking))
+
+    async def look(self) -> None:
+        """Act on everything that is due now."""
+        # First, for it only reads: a full disk keeps nobody watching who may see no more.
+        await self._end_revoked_access()
+        now = self._backend.clock()
+        # One piece of deleted words in each round, after all that somebody waits for.
+        due = [
+            *await past_deadline(now, BATCH).using_db(reader()).values_list("id", flat=True),
+            *await buried_with_words(now, 1).using_db(reader()).values_list("id", flat=True),
+        ]
+        for session_id in due:
+            try:
+                await self._act(str(session_id))
+            except NotStored:
+                raise
+            except Exception:  # one session at fault must not keep the others waiting
+                log.exception("reaper_failed", session=session_id)
+        await self._note_absences()
+        if now >= self._tidy_at:
+            self._tidy_at = now + TIDY_EVERY
+            await self._tidy(now)
+
+    async def _end_revoked_access(self) -> None:
+        """Tell the streams of logins and tokens that another process has revoked.
+
+        `voxql user reset-password` commits in a process of its own, whose hub reaches nobody here.
+        The same goes for sessions that another process has given to another user.
+        """
+        backend = self._backend
+        watched = {watched_access(topic) for topic in backend.hub.watched(ACCESS_PREFIX)}
+        if watched:
+            for access_id in await revoked_among(backend, watched):
+                publish_revoked(backend, access_id)
+        owned = [watched_ownership(topic) for topic in backend.hub.watched(OWNERSHIP_PREFIX)]
+        for session_id, user_id in await moved_among(owned):
+            publish_ownership_lost(backend, session_id, user_id)
+
+    async def _note_absences(self) -> None:
+        """Let the clocks run of who left while the database took nothing, and is still away."""
+        backend, presence = self._backend, self._backend.presence
+        for session_id in list(presence.unnoted):
+            presence.unnoted.discard(session_id)
+            try:
+                await backend.ledger.transaction(partial(self._note_absence, session_id))
+            except NotStored:
+                presence.unnoted.add(session_id)
+                raise
+
+    async def _note_absence(self, session_id: str, transaction: Transaction) -> None:
+        presence, now, config = self._backend.presence, transaction.now, self._backend.config
+        edit = await transaction.edit(session_id)
+        if edit is None or edit.session.status is SessionStatus.ENDED:
+            presence.forget(session_id)
+            return
+        # A clock that runs already is not set back by every try to return.
+        session = edit.session
+        if session_id not in presence.agents and session.agent_back_by is None:
+            lifecycle.agent_lost(session, now, config)
+        if session_id not in presence.people and session.person_back_by is None:
+            lifecycle.person_left(session, now, config)
+
+    async def _act(self, session_id: str) -> None:
+        async def work(transaction: Transaction) -> tuple[Session, str | None] | None:
+            edit = await transaction.edit(session_id)
+            if edit is None:
+                return await _finish_tombstone(transaction, session_id)
+            return edit.session, self._expire(edit.session, transaction.now)
+
+        await self._backend.ledger.transaction(work, self._acted)
+
+    def _acted(self, outcome: tuple[Session, str | None] | None) -> None:
+        if outcome is None:
+            return
+        session, action = outcome
+        if action is None:
+            return
+        self._backend.ledger.figures.reaped[action] += 1
+        if session.deleted_at is not None:
+            tell_deleted(self._backend, session)
+            return
+        if action == "start_timeout":
+            log.warning("agent_timeout", session=session.id, attempt=session.attempt)
+        stop_agent(self._backend.hub, session)
+        if action in ("agent_asked", "agent_asked_again"):
+            # Nobody waits for it here: it may take seconds, and deadlines don't wait.
+            ask_for_agent(self._backend, session)
+        if session.status is SessionStatus.ENDED:
+            self._backend.ledger.forget(session.id)
+
+    def _expire(self, session: Session, now: datetime) -> str | None:
+        """Change the session as its passed deadlines demand; return what was done, if anything.
+
+        Every deadline is looked at again here, under the row's lock: it may just have been moved.
+        """
+        backend, config = self._backend, self._backend.config
+        may_write = backend.may_write(session.id, now)
+        if session.id in backend.presence.agents:
+            lifecycle.agent_back(session)
+        if _is_past(session.start_by, now):
+            seconds = config.start_timeout.total_seconds()
+            message = f"The agent was not ready within {seconds:g} seconds. Please try again."
+            lifecycle.fail(session, lifecycle.TOO_LATE, message, now, config)
+            return "start_timeout"
+        if _is_past(session.retry_by, now):
+            lifecycle.end(session, EndReason.START_FAILED, now, config, may_write=may_write)
+            return "retry_over"
+        if _is_past(session.drain_by, now):
+            lifecycle.finish(session)
+            return "grace_over"
+        if _is_past(session.agent_back_by, now):
+            lifecycle.end(session, EndReason.ABANDONED, now, config, may_write=may_write)
+            return "agent_gone"
+        if _is_past(session.person_back_by, now):
+            return self._person_is_away(session, now)
+        if _is_past(session.agent_retry_by, now) and session.status is SessionStatus.STARTING:
+            session.agent_retry_by = None
+            return "agent_asked_again"
+        if _is_past(session.agent_retry_by, now):
+            if backend.agents.free(session.agent_name) == 0:
+                # Nobody can be asked yet; the person is told that the agent is gone, and waits.
+                session.agent_retry_by = now + config.agent_retry_after
+                return None
+            lifecycle.ask(session, now, config)
+            return "agent_asked"
+        return None
+
+    def _person_is_away(self, session: Session, now: datetime) -> str | None:
+        backend = self._backend
+        heard = backend.presence.heard.get(session.id)
+        if heard is not None and heard + backend.config.abandon_after > now:
+            # Somebody whose words arrive is there, by whatever way their voice travels.
+            session.person_back_by = heard + backend.config.abandon_after
+            return None
+        if backend.hub.watched(transcripts_topic(session.id)):
+            # Who reads along may type at any moment.
+            session.person_back_by = now + backend.config.abandon_after
+            return None
+        may_write = backend.may_write(session.id, now)
+        lifecycle.end(session, EndReason.ABANDONED, now, backend.config, may_write=may_write)
+        return "person_gone"
+
+    async def _tidy(self, now: datetime) -> None:
+        """Remove what nobody can ask for any more."""
+
+        async def work(transaction: Transaction) -> None:
+            conn = transaction.conn
+            await IdempotencyRecord.filter(created_at__lt=now - KEPT_FOR).using_db(conn).delete()
+            await Session.filter(deleted_at__lt=now - TOMBSTONE_FOR).using_db(conn).delete()
+            await delete_unreachable(conn)
+
+        await self._backend.ledger.transaction(work)
+        await delete_expired_logins(self._backend)
+
+
+async def _finish_tombstone(
+    transaction: Transaction, session_id: str
+) -> tuple[Session, str | None] | None:
+    """Take on one that another process has left for those who are connected here, or its words."""
+    tombstone = await locked_session(transaction.conn, session_id)
+    if tombstone is None:
+        return None
+    is_untold, tombstone.drain_by = tombstone.drain_by is not None, None
+    if not is_untold:
+        await delete_more(transaction.conn, tombstone)
+    await tombstone.save(using_db=transaction.conn, update_fields=["drain_by", "retry_by"])
+    return tombstone, "deleted" if is_untold else None
+
+
+def _is_past(deadline: datetime | None, now: datetime) -> bool:
+    return deadline is not None and deadline <= now
+
+
+async def recover(backend: Backend) -> int:
+    """Take over every session that was running when the last process ended; return how many.
+
+    Whatever may still change is committed again, above every revision that anybody may hold, and
+    the clocks of who is gone begin to run. A session that was STARTING goes on starting.
+    """
+    backend.workers_back_by = backend.clock() + backend.config.reconnect_within
+    running = (
+        await Session.filter(deleted_at=None)
+        .exclude(status=SessionStatus.ENDED)
+        .using_db(reader())
+        .values_list("id", flat=True)
+    )
+    for session_id in running:
+        await backend.ledger.transaction(_take_over(backend, str(session_id)))
+    return len(running)
+
+
+def _take_over(backend: Backend, session_id: str) -> Callable[[Transaction], Awaitable[None]]:
+    async def work(transaction: Transaction) -> None:
+        edit = await transaction.edit(session_id)
+        if edit is None:
+            return
+        await edit.recommit_unfinished()
+        # Nobody knows whether its agent had reported everything.
+        session, presence = edit.session, backend.presence
+        presence.connected(session.id, session.attempt, BEFORE_THE_RESTART)
+        presence.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
+        lifecycle.go_on_starting(session, transaction.now, backend.config)
+        lifecycle.agent_lost(edit.session, transaction.now, backend.config)
+        lifecycle.person_left(edit.session, transaction.now, backend.config)
+
+    return work

@@ -1,0 +1,177 @@
+"""Saving a conversation: what the client shows is merged with what the server has, and it ends."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from agent_bridge.server.commands import Stop
+from hub.hub import Hub
+from models import EndReason, Role, Session, Utterance, UtteranceSource
+from models.turns import Turns
+from resolvers import limits
+from resolvers.access import owned_session, require
+from resolvers.backend import Backend
+from resolvers.events import agent_topic
+from resolvers.refusals import BadUserInput
+from resolvers.sessions import lifecycle
+from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.ordering import place_missing
+from resolvers.transcripts.transaction import SessionEdit, Transaction
+from resolvers.viewer import TokenScope, Viewer
+
+BESIDE: Final = 500
+"""Messages whose places are looked for beside the event loop: that can't be cut into turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a client shows as one message."""
+
+    key: str
+    role: Role
+    text: str
+    timestamp: datetime
+    is_final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A message whose text lost against what the server keeps under its key."""
+
+    index: int
+    submitted_text: str
+    kept: Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How saving went."""
+
+    session: Session
+    is_saved: bool
+    """False for a conversation in which nothing was said."""
+    created_count: int
+    conflicts: list[Conflict]
+
+
+async def save_session(
+    backend: Backend, viewer: Viewer | None, session_id: str, messages: Sequence[Message]
+) -> Saved:
+    """Merge the messages, end the conversation, and keep all of it; harmless when repeated.
+
+    Raises:
+        Refusal: signed out, unknown, somebody else's, or a message is not acceptable; nothing is
+            written then.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+    await check_messages(messages, backend.clock(), ("messages",))
+
+    async def work(transaction: Transaction) -> Saved:
+        return await save(backend, allowed, transaction, session_id, messages)
+
+    return await backend.ledger.transaction(
+        work, lambda saved: stop_agent(backend.hub, saved.session)
+    )
+
+
+async def check_messages(
+    messages: Sequence[Message], now: datetime, field: tuple[str | int, ...]
+) -> None:
+    """Refuse messages that can't be kept, naming the index and field at fault."""
+    if len(messages) > limits.MESSAGES:
+        raise BadUserInput(
+            f"At most {limits.MESSAGES:,} messages can be saved at once, not {len(messages):,}. "
+            "Save the first part, then the rest.",
+            field=field,
+        )
+    seen: dict[str, int] = {}
+    async for index, message in Turns().of(enumerate(messages)):
+        here = (*field, index)
+        limits.check_key(message.key, (*here, "key"))
+        limits.check_text(message.text, (*here, "text"))
+        limits.check_timestamp(message.timestamp, now, (*here, "timestamp"))
+        first = seen.setdefault(message.key, index)
+        if first != index:
+            raise BadUserInput(
+                f"Messages {first} and {index} have the same key; every message needs its own.",
+                field=(*here, "key"),
+            )
+
+
+async def save(
+    backend: Backend,
+    viewer: Viewer,
+    transaction: Transaction,
+    session_id: str,
+    messages: Sequence[Message],
+    field: limits.Field = ("sessionId",),
+) -> Saved:
+    """Do what `save_session` does, inside a transaction; the messages have been checked.
+
+    `field` is the path to the session's id in the input, for refusals.
+    """
+    session = await owned_session(
+        viewer,
+        session_id,
+        conn=transaction.conn,
+        scope=TokenScope.SESSIONS_WRITE,
+        field=field,
+    )
+    edit = transaction.adopt(session)
+    # What the bridge holds comes first: it has more authority, and it is older.
+    await backend.ledger.flush(edit)
+    created_before = edit.created_count
+    await _merge(edit, messages)
+    rows = await edit.load(())
+    conflicts = [
+        Conflict(index, message.text, rows[message.key])
+        async for index, message in Turns().of(enumerate(messages))
+        if rows[message.key].text != message.text
+    ]
+    lifecycle.end(
+        session,
+        EndReason.SAVED,
+        transaction.now,
+        backend.config,
+        may_write=backend.may_write(session.id, transaction.now),
+    )
+    created = edit.created_count - created_before
+    is_saved = session.utterance_count + edit.created_count > 0
+    return Saved(session, is_saved, created, conflicts)
+
+
+async def _merge(edit: SessionEdit, messages: Sequence[Message]) -> None:
+    turns = Turns()
+    rows = await edit.load(message.key for message in messages)
+    known = {key: row.sort_key async for key, row in turns.of(rows.items())}
+    keys = [message.key for message in messages]
+    missing = [key for key in keys if key not in known]
+    placed: dict[str, str] = {}
+    if missing:
+        there = await edit.sort_keys()
+        placed = (
+            place_missing(known, there, keys)
+            if len(keys) + len(there) <= BESIDE
+            else await asyncio.to_thread(place_missing, known, there, keys)
+        )
+    async for message in turns.of(messages):
+        await edit.merge(_claim(message), placed.get(message.key))
+
+
+def _claim(message: Message) -> Claim:
+    return Claim(
+        key=message.key,
+        role=message.role,
+        source=UtteranceSource.CLIENT_REPORTED,
+        text=message.text,
+        is_final=message.is_final,
+        started_at=message.timestamp,
+    )
+
+
+def stop_agent(hub: Hub, session: Session) -> None:
+    """Tell the agent of a session that has ended to finish, wherever it is connected."""
+    if session.end_reason is not None:
+        hub.publish(agent_topic(session.id), Stop(session.end_reason.value))

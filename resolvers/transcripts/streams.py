@@ -1,0 +1,433 @@
+"""What a person watches: a transcript while it is spoken, and sessions as they change.
+
+A stream registers with the hub before it reads the database, so nothing falls between the two.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from hub.subscription import ReaderTooSlow, Subscription
+from models import ApiToken, Login, Session, SessionStatus, Utterance
+from models.database import reader
+from models.ownership import moved_among
+from resolvers.access import owned_session, require
+from resolvers.backend import Backend
+from resolvers.events import (
+    SERVER_TOPIC,
+    AccessRevoked,
+    InterimHeard,
+    OwnershipLost,
+    ServerStopping,
+    SessionChanged,
+    SessionDeleted,
+    TranscriptCommitted,
+    TranscriptEnded,
+    UtteranceState,
+    access_topic,
+    ownership_topic,
+    session_topic,
+    state_of,
+    transcripts_topic,
+    user_topic,
+)
+from resolvers.metrics import Figures
+from resolvers.transcripts.cursors import decode_cursor, encode_cursor
+from resolvers.transcripts.writer import CARRIED_WEIGHT
+from resolvers.viewer import TokenScope, Viewer
+
+PAGE: Final = 250
+"""Utterances in one event while catching up."""
+REMEMBERED: Final = 1_024
+"""Delivered utterances whose revisions a stream remembers, to send nothing that is older."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """Why a stream ends, and whether coming back with the newest cursor makes sense."""
+
+    reason: str
+    may_resume: bool
+
+
+TOO_SLOW: Final = StreamEnd("READER_TOO_SLOW", may_resume=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptEvent:
+    """What one event of a transcript stream carries."""
+
+    cursor: str
+    utterances: tuple[UtteranceState, ...]
+    is_caught_up: bool
+    end: StreamEnd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUpdate:
+    """A session as it is now, or the id of one that is gone; neither on a mere marker."""
+
+    session: Session | None = None
+    deleted_session_id: str | None = None
+    end: StreamEnd | None = None
+
+
+class _Ended(Exception):
+    """The stream is over, for this reason."""
+
+    def __init__(self, reason: str) -> None:
+        self.end = StreamEnd(reason, may_resume=reason == "SERVER_SHUTDOWN")
+
+
+async def _events(
+    backend: Backend, viewer: Viewer, subscription: Subscription
+) -> AsyncIterator[object]:
+    """Yield what the hub brings.
+
+    Raises:
+        _Ended: the viewer's access or the server ends.
+        ReaderTooSlow: more was published than may wait for this reader.
+    """
+    expires_at = viewer.expires_at
+    while True:
+        _check_expiry(backend, viewer)
+        try:
+            event = subscription.take()
+            if event is None and expires_at is None:
+                event = await subscription.get()
+            elif event is None and expires_at is not None:
+                left = (expires_at - backend.clock()).total_seconds()
+                async with asyncio.timeout(max(0.0, left)):
+                    event = await subscription.get()
+        except TimeoutError:
+            raise _Ended("ACCESS_REVOKED") from None
+        _check_urgent(event)
+        yield event
+
+
+def _check_urgent(event: object) -> None:
+    if isinstance(event, AccessRevoked | OwnershipLost):
+        raise _Ended("ACCESS_REVOKED")
+    if isinstance(event, ServerStopping):
+        raise _Ended("SERVER_SHUTDOWN")
+    if isinstance(event, TranscriptEnded) and event.is_urgent:
+        raise _Ended(event.reason)
+
+
+def _check_expiry(backend: Backend, viewer: Viewer) -> None:
+    if viewer.expires_at is not None and viewer.expires_at <= backend.clock():
+        raise _Ended("ACCESS_REVOKED")
+
+
+def _check_still(backend: Backend, viewer: Viewer, subscription: Subscription) -> None:
+    """End a stream between two pages of the past: that may take minutes, and nobody looks else."""
+    _check_urgent(subscription.urgent)
+    _check_expiry(backend, viewer)
+
+
+async def _check_access(viewer: Viewer, session_id: str | None) -> None:
+    """End the stream of a viewer who lost access before it began to listen for that.
+
+    Raises:
+        _Ended: it was.
+    """
+    if viewer.login_id is not None:
+        is_good = await Login.filter(id=viewer.login_id).using_db(reader()).exists()
+    else:
+        is_good = await ApiToken.filter(id=viewer.access_id).using_db(reader()).exists()
+    if not is_good or (session_id and await moved_among([(session_id, viewer.user_id)])):
+        raise _Ended("ACCESS_REVOKED")
+
+
+def _noted(figures: Figures, end: StreamEnd) -> StreamEnd:
+    """Count the end of a stream."""
+    figures.streams_ended[end.reason] += 1
+    return end
+
+
+def _ends(viewer: Viewer, session_id: str | None) -> list[str]:
+    """Name the topics on which a stream hears that it has to end."""
+    topics = [access_topic(viewer.access_id), SERVER_TOPIC]
+    if session_id is not None:
+        topics.append(ownership_topic(session_id, viewer.user_id))
+    return topics
+
+
+# ---------------------------------------------------------------------- transcripts
+
+
+async def open_transcripts(
+    backend: Backend, viewer: Viewer | None, session_id: str, after: str | None = None
+) -> AsyncGenerator[TranscriptEvent, None]:
+    """Authorise, then return the stream: what was missed, a marker, then what is said.
+
+    A transport that can't deliver an event throws `ReaderTooSlow` into the stream, which then gives
+    its last event: it says after which cursor to come back.
+
+    Raises:
+        Refusal: before the first event, and only then.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_READ)
+    session = await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
+    seq = 0 if after is None else decode_cursor(after, session)
+    return _transcripts(backend, allowed, session.id, seq)
+
+
+async def _transcripts(
+    backend: Backend, viewer: Viewer, session_id: str, seq: int
+) -> AsyncGenerator[TranscriptEvent, None]:
+    stream = _Transcript(backend, session_id, seq)
+    topics = (transcripts_topic(session_id), *_ends(viewer, session_id))
+    figures = backend.ledger.figures
+    with figures.watching("transcripts"), backend.hub.subscribe(*topics) as subscription:
+        try:
+            await _check_access(viewer, session_id)
+            async with aclosing(stream.replay(subscription)) as replay:
+                async for event in replay:
+                    yield event
+                    stream.note_delivered()
+                    _check_still(backend, viewer, subscription)
+            yield stream.marker()
+            stream.check_alive()
+            async for published in _events(backend, viewer, subscription):
+                if stream.has_missed(published):
+                    async with aclosing(stream.stored()) as batches:
+                        async for event in batches:
+                            yield event
+                            stream.note_delivered()
+                            _check_still(backend, viewer, subscription)
+                elif (live := stream.follow(published)) is not None:
+                    yield live
+                    # Asked for the next one: the transport has this one.
+                    stream.note_delivered()
+                    heard_at = getattr(published, "heard_at", None)
+                    if heard_at is not None:
+                        figures.delivered.add(time.perf_counter() - heard_at)
+        except _Ended as ended:
+            yield replace(stream.marker(), end=_noted(figures, ended.end))
+        except ReaderTooSlow:
+            yield replace(stream.resumable(), end=_noted(figures, TOO_SLOW))
+
+
+class _Worded(Protocol):
+    @property
+    def text(self) -> str: ...
+
+
+def _fitting(words: Sequence[_Worded]) -> int:
+    """Return how many of these one event can carry; one at least, whatever it weighs."""
+    weight = 0
+    for index, one in enumerate(words):
+        weight += len(one.text)
+        if weight > CARRIED_WEIGHT and index > 0:
+            return index
+    return len(words)
+
+
+class _Transcript:
+    """One reader's place in one session's transcript."""
+
+    def __init__(self, backend: Backend, session_id: str, seq: int) -> None:
+        self._backend = backend
+        self._session_id = session_id
+        self._seq = seq
+        self._cursor = self._delivered = encode_cursor(session_id, seq)
+        self._revisions: OrderedDict[str, int] = OrderedDict()
+        self._is_caught_up = False
+        self._fate: str | None = None
+        """How the session had ended before this stream caught up with it."""
+
+    def marker(self) -> TranscriptEvent:
+        """An event without utterances, to tell where this stream is."""
+        return self._event(())
+
+    def note_delivered(self) -> None:
+        """Everything up to this place has been handed to the transport."""
+        self._delivered = self._cursor
+
+    def resumable(self) -> TranscriptEvent:
+        """A marker after whose cursor everything comes that was not delivered."""
+        return replace(self.marker(), cursor=self._delivered)
+
+    def _event(self, utterances: tuple[UtteranceState, ...]) -> TranscriptEvent:
+        return TranscriptEvent(self._cursor, utterances, self._is_caught_up)
+
+    def _advance(self, seq: int) -> None:
+        self._seq = seq
+        self._cursor = encode_cursor(self._session_id, seq)
+
+    async def replay(self, subscription: Subscription) -> AsyncGenerator[TranscriptEvent, None]:
+        """Yield what was committed after this place, then what may still change, as it is now.
+
+        Replaying takes as long as the reader wants; when more happens meanwhile than may wait for
+        it, that is in the database too by then, and is taken from there.
+        """
+        is_behind = True
+        while is_behind:
+            # Looked at before the words are read: then all that was said before the end is read.
+            # An end after this look is published to the subscription, which is older.
+            self._fate = await self._fate_now()
+            if self._fate == "SESSION_DELETED":
+                raise _Ended(self._fate)
+            async with aclosing(self.stored()) as batches:
+                async for event in batches:
+                    yield event
+            is_behind = subscription.begin_again()
+        interims = tuple(
+            state
+            for state in self._backend.ledger.interims(self._session_id)
+            if self._is_news(state)
+        )
+        while interims:
+            count = _fitting(interims)
+            yield self._event(interims[:count])
+            interims = interims[count:]
+        self._is_caught_up = True
+
+    async def stored(self) -> AsyncGenerator[TranscriptEvent, None]:
+        """Yield everything after this place from the database, page by page.
+
+        A seq that is missing there belongs to a change that a later one of the same utterance has
+        replaced; so the seq of a page's last row is a place without a hole before it.
+        """
+        limit = PAGE
+        while True:
+            rows = (
+                await Utterance.filter(session_id=self._session_id, seq__gt=self._seq)
+                .using_db(reader())
+                .order_by("seq")
+                .limit(limit)
+            )
+            count = len(rows)
+            del rows[_fitting(rows) :]
+            is_whole = len(rows) == count
+            has_more = count == limit or not is_whole
+            # A reader may take its time over an event: no more than it carries is held meanwhile.
+            limit = min(PAGE, 2 * limit) if is_whole else len(rows)
+            if rows:
+                self._advance(rows[-1].seq)
+                states = tuple(state for row in rows if self._is_news(state := state_of(row)))
+                rows.clear()
+                if states:
+                    yield self._event(states)
+            if not has_more:
+                return
+
+    def _is_news(self, state: UtteranceState) -> bool:
+        """Whether the reader can use this; note that it was delivered."""
+        held = self._revisions.pop(state.id, 0)
+        self._revisions[state.id] = max(held, state.revision)
+        if len(self._revisions) > REMEMBERED:
+            self._revisions.popitem(last=False)
+        return state.revision > held
+
+    def has_missed(self, published: object) -> bool:
+        """Whether the database must be asked first: for a hole, or for more than an event holds."""
+        return (
+            isinstance(published, TranscriptCommitted)
+            and published.last_seq > self._seq
+            and (published.utterances is None or published.first_seq > self._seq + 1)
+        )
+
+    def follow(self, published: object) -> TranscriptEvent | None:
+        """Return what one published event means for this reader, None if nothing.
+
+        Raises:
+            _Ended: the session has ended or was deleted.
+        """
+        if isinstance(published, InterimHeard):
+            state = published.utterance
+            return self._event((state,)) if self._is_news(state) else None
+        if isinstance(published, TranscriptEnded):
+            raise _Ended(published.reason)
+        if not isinstance(published, TranscriptCommitted) or published.last_seq <= self._seq:
+            return None
+        new = [state for seq, state in published.utterances or () if seq > self._seq]
+        self._advance(published.last_seq)
+        return self._event(tuple(state for state in new if self._is_news(state)))
+
+    def check_alive(self) -> None:
+        """End the stream of a session that had ended before the replay did.
+
+        Raises:
+            _Ended: it had.
+        """
+        if self._fate is not None:
+            raise _Ended(self._fate)
+
+    async def _fate_now(self) -> str | None:
+        session = await Session.filter(id=self._session_id).using_db(reader()).get_or_none()
+        if session is None or session.deleted_at is not None:
+            return "SESSION_DELETED"
+        return "SESSION_ENDED" if session.status is SessionStatus.ENDED else None
+
+
+# ---------------------------------------------------------------------- sessions
+
+
+async def open_session_updates(
+    backend: Backend, viewer: Viewer | None, session_id: str | None = None
+) -> AsyncGenerator[SessionUpdate, None]:
+    """Authorise, then return the stream of one session, or of all that the viewer has.
+
+    Raises:
+        Refusal: before the first event, and only then.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_READ)
+    if session_id is not None:
+        await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
+        return _session_updates(backend, allowed, session_topic(session_id), session_id)
+    return _session_updates(backend, allowed, user_topic(allowed.user_id), None)
+
+
+async def _session_updates(
+    backend: Backend, viewer: Viewer, topic: str, session_id: str | None
+) -> AsyncGenerator[SessionUpdate, None]:
+    topics = (topic, *_ends(viewer, session_id))
+    figures = backend.ledger.figures
+    with figures.watching("sessionUpdates"), backend.hub.subscribe(*topics) as subscription:
+        try:
+            await _check_access(viewer, session_id)
+            if session_id is None:
+                yield SessionUpdate()
+            else:
+                yield SessionUpdate(await _living(session_id))
+            async for published in _events(backend, viewer, subscription):
+                update = await _update_of(published, viewer)
+                if update is not None:
+                    yield update
+                if session_id is not None and update is not None:
+                    _check_over(update)
+        except _Ended as ended:
+            yield SessionUpdate(end=_noted(figures, ended.end))
+        except ReaderTooSlow:
+            yield SessionUpdate(end=_noted(figures, TOO_SLOW))
+
+
+async def _living(session_id: str) -> Session:
+    session = await Session.filter(id=session_id, deleted_at=None).using_db(reader()).get_or_none()
+    if session is None:
+        raise _Ended("SESSION_DELETED")
+    return session
+
+
+async def _update_of(published: object, viewer: Viewer) -> SessionUpdate | None:
+    if isinstance(published, SessionDeleted):
+        return SessionUpdate(deleted_session_id=published.session_id)
+    if not isinstance(published, SessionChanged):
+        return None
+    if published.session is not None:
+        return SessionUpdate(published.session)
+    # What waited may be about a session that is another's by now.
+    query = Session.filter(id=published.session_id, user_id=viewer.user_id, deleted_at=None)
+    session = await query.using_db(reader()).get_or_none()
+    return None if session is None else SessionUpdate(session)
+
+
+def _check_over(update: SessionUpdate) -> None:
+    if update.deleted_session_id is not None:
+        raise _Ended("SESSION_DELETED")

@@ -1,0 +1,166 @@
+"""What `/metrics` shows, read from the parts when it is asked for (docs/operations.md)."""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from agent_bridge.media.backend import Venue
+from agent_bridge.server.endpoint import BridgeEndpoint
+from models.storage import writes
+from resolvers.backend import Backend
+from resolvers.metrics import BOUNDS, Latencies
+
+
+class Measures(Collector):
+    """The parts of one app, as Prometheus reads them.
+
+    Args:
+        backend: What the use cases have at hand.
+        venue: Where conversations are held.
+        bridge: Where agents are connected.
+        folder: Where the database is kept; None when it is a server's.
+    """
+
+    def __init__(
+        self, backend: Backend, venue: Venue, bridge: BridgeEndpoint, folder: Path | None
+    ) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._backend = backend
+        self._venue = venue
+        self._bridge = bridge
+        self._folder = folder
+        self.sessions: Mapping[str, int] = {}
+        """Running sessions by status: asked of the database before each reading."""
+        self.registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Read every part now."""
+        yield from self._conversations()
+        yield from self._connections()
+        yield from self._storage()
+
+    def _conversations(self) -> Iterable[Metric]:
+        figures = self._backend.ledger.figures
+        yield _labelled(
+            GaugeMetricFamily(
+                "voxql_sessions",
+                "Conversations that have not ended, in the database.",
+                labels=["status"],
+            ),
+            self.sessions,
+        )
+        yield CounterMetricFamily(
+            "voxql_utterances", "Utterances stored for the first time.", value=figures.utterances
+        )
+        yield CounterMetricFamily(
+            "voxql_interims", "Interims published before they were written.", value=figures.interims
+        )
+        yield _labelled(
+            CounterMetricFamily(
+                "voxql_reaper_actions",
+                "Deadlines that passed, by what was done.",
+                labels=["action"],
+            ),
+            figures.reaped,
+        )
+        yield _histogram(
+            "voxql_commit_seconds", "From an agent's frame to stored and synced.", figures.committed
+        )
+        yield _histogram(
+            "voxql_delivery_seconds",
+            "From an agent's frame to the event handed to a subscriber's transport.",
+            figures.delivered,
+        )
+        yield _histogram(
+            "voxql_transaction_seconds",
+            "One transaction, once it is its turn.",
+            figures.transactions,
+        )
+
+    def _connections(self) -> Iterable[Metric]:
+        backend, figures = self._backend, self._backend.ledger.figures
+        yield _labelled(
+            GaugeMetricFamily(
+                "voxql_subscribers", "Streams that are open, by subscription.", labels=["kind"]
+            ),
+            figures.subscribers,
+        )
+        yield _labelled(
+            CounterMetricFamily(
+                "voxql_streams_ended",
+                "Streams that the server has ended, by reason.",
+                labels=["reason"],
+            ),
+            figures.streams_ended,
+        )
+        yield GaugeMetricFamily(
+            "voxql_agents_connected",
+            "Sessions whose agent is connected.",
+            value=len(backend.presence.agents),
+        )
+        # Without a value where nobody can tell, as nobody can how many places LiveKit has.
+        yield GaugeMetricFamily(
+            "voxql_agent_places_free",
+            "Conversations that the default agent can still take.",
+            value=backend.agents.free(backend.config.agent_name),
+        )
+        yield GaugeMetricFamily(
+            "voxql_bridge_connections",
+            "Connections of agents and workers.",
+            value=self._bridge.connections,
+        )
+        traffic = self._venue.traffic()
+        yield GaugeMetricFamily(
+            "voxql_audio_connections",
+            "Connections of local media.",
+            value=traffic.audio_connections,
+        )
+        yield CounterMetricFamily(
+            "voxql_audio_dropped_seconds",
+            "Sound of persons that no agent took in time.",
+            value=traffic.audio_dropped_seconds,
+        )
+        calls = CounterMetricFamily(
+            "voxql_livekit_calls",
+            "Calls to LiveKit, and webhooks from it, by outcome.",
+            labels=["call", "outcome"],
+        )
+        for labels, number in sorted(traffic.calls.items()):
+            calls.add_metric(labels, number)
+        yield calls
+
+    def _storage(self) -> Iterable[Metric]:
+        yield CounterMetricFamily(
+            "voxql_not_stored",
+            "Transactions that the database did not take.",
+            value=writes.failures,
+        )
+        if self._folder is not None:
+            yield GaugeMetricFamily(
+                "voxql_disk_free_bytes",
+                "Room where the database is kept.",
+                value=shutil.disk_usage(self._folder).free,
+            )
+
+
+def _labelled(family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[str, int]) -> Metric:
+    for label, value in sorted(values.items()):
+        family.add_metric([label], value)
+    return family
+
+
+def _histogram(name: str, what: str, latencies: Latencies) -> Metric:
+    bounds = [*map(str, BOUNDS), "+Inf"]
+    buckets = list(zip(bounds, accumulate(latencies.counts), strict=True))
+    return HistogramMetricFamily(name, what, buckets=buckets, sum_value=latencies.total)
