@@ -13,8 +13,8 @@ from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from starlette.types import Lifespan
 
-from agent_bridge.media.backend import Venue
-from agent_bridge.media.local import LocalVenue
+from agent_bridge.media.backend import MediaBackend
+from agent_bridge.media.local import LocalMedia
 from agent_bridge.server.endpoint import bridge_endpoint
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import Workers
@@ -26,7 +26,7 @@ from resolvers.events import SERVER_TOPIC, ServerStopping
 from resolvers.sessions.agent_events import AgentEvents
 from resolvers.sessions.media_events import MediaEvents
 from resolvers.sessions.reaper import Reaper, recover
-from resolvers.transcripts.writer import Ledger
+from resolvers.transcripts.writer import TranscriptWriter
 from schema.app import graphql_app
 from serving.base_path import BasePath
 from serving.headers import SecurityHeaders
@@ -49,13 +49,13 @@ def build_app(settings: Settings) -> Starlette:
     hub = LocalHub()
     workers = Workers()
     tokens = Tokens(settings.signing_secret())
-    venue = _venue(settings, workers, tokens)
+    media = _venue(settings, workers, tokens)
     backend = Backend(
         config=_config(settings),
         hub=hub,
-        ledger=Ledger(hub, now),
-        agents=venue,
-        media=venue,
+        writer=TranscriptWriter(hub, now),
+        agents=media,
+        media=media,
         tokens=tokens,
         limiter=RateLimits(now),
         budgets=Budgets(now, settings.points_per_minute) if settings.points_per_minute else None,
@@ -63,8 +63,8 @@ def build_app(settings: Settings) -> Starlette:
     agent_events = AgentEvents(backend)
     workers.on_unplaced = agent_events.unplaced
     bridge = bridge_endpoint(agent_events, tokens, hub, workers, settings.worker_secret())
-    venue.attend(MediaEvents(backend))
-    backend.ledger.on_ended.append(venue.end)
+    media.listen(MediaEvents(backend))
+    backend.writer.on_ended.append(media.end)
     base_path = urlsplit(settings.public_url).path
     folder = settings.sqlite_file.parent if settings.sqlite_file else None
     stopping = asyncio.Event()
@@ -76,8 +76,8 @@ def build_app(settings: Settings) -> Starlette:
         stopping.set()
         hub.publish(SERVER_TOPIC, ServerStopping())
         await bridge.drain()
-        venue.shut_down()
-        await backend.ledger.drain()
+        media.shut_down()
+        await backend.writer.drain()
 
     app = Starlette(
         routes=[
@@ -88,14 +88,14 @@ def build_app(settings: Settings) -> Starlette:
                 has_playground=settings.playground,
             ),
             WebSocketRoute("/bridge", bridge),
-            *venue.routes(),
+            *media.routes(),
             *probes(
                 backend,
                 needs_agent=settings.agent != "none",
-                venue=venue,
+                media=media,
                 is_stopping=stopping.is_set,
                 folder=folder,
-                measures=Measures(backend, venue, bridge, folder),
+                measures=Measures(backend, media, bridge, folder),
                 metrics_token=settings.metrics_token.get_secret_value()
                 if settings.metrics_token
                 else "",
@@ -111,7 +111,7 @@ def build_app(settings: Settings) -> Starlette:
                 names=our_names(settings.public_url, settings.host, settings.other_hosts),
             ),
         ],
-        lifespan=_lifespan(settings, backend, venue),
+        lifespan=_lifespan(settings, backend, media),
     )
     app.state.backend = backend
     app.state.on_stop = on_stop
@@ -119,15 +119,15 @@ def build_app(settings: Settings) -> Starlette:
     return app
 
 
-def _venue(settings: Settings, workers: Workers, tokens: Tokens) -> Venue:
+def _venue(settings: Settings, workers: Workers, tokens: Tokens) -> MediaBackend:
     if settings.agent != "livekit":
-        return LocalVenue(workers, tokens, settings.public_url)
+        return LocalMedia(workers, tokens, settings.public_url)
     # Only here, because a start that does not need it should not pay for it.
-    from agent_bridge.livekit.backend import LiveKitVenue
+    from agent_bridge.livekit.backend import LiveKitMedia
     from agent_bridge.livekit.rooms import EVERY_S
 
     assert settings.livekit_api_secret is not None, "the settings check this"
-    return LiveKitVenue(
+    return LiveKitMedia(
         settings.livekit_url,
         settings.livekit_api_key,
         settings.livekit_api_secret.get_secret_value(),
@@ -148,14 +148,14 @@ def _config(settings: Settings) -> Config:
     )
 
 
-def _lifespan(settings: Settings, backend: Backend, venue: Venue) -> Lifespan[Starlette]:
+def _lifespan(settings: Settings, backend: Backend, media: MediaBackend) -> Lifespan[Starlette]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with database.opened(settings.database_url):
             recovered = await recover(backend)
             if recovered:
                 log.info("sessions_taken_over", sessions=recovered)
-            async with _running(backend.ledger.run, Reaper(backend).run, venue.run):
+            async with _running(backend.writer.run, Reaper(backend).run, media.run):
                 # What is loaded now lives as long as the process: the collector need not walk it
                 # again, and full collections must not come in the middle of somebody's sentence.
                 gc.collect()
@@ -163,7 +163,7 @@ def _lifespan(settings: Settings, backend: Backend, venue: Venue) -> Lifespan[St
                 # The middle generation often: of 200,000 objects one pass takes 15 to 25 ms.
                 gc.set_threshold(10_000, 2, 700)
                 yield
-            await backend.ledger.drain()
+            await backend.writer.drain()
 
     return lifespan
 

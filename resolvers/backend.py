@@ -12,8 +12,8 @@ from agent_bridge.server.workers import StartRequest
 from hub.hub import Hub
 from models import Session
 from resolvers.accounts.rate_limits import Budgets, RateLimits
-from resolvers.sessions.connections import Presence
-from resolvers.transcripts.writer import Ledger
+from resolvers.sessions.connections import Connections
+from resolvers.transcripts.writer import TranscriptWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Config:
 
 
 class Agents(Protocol):
-    """Who conversations are handed to; see `agent_bridge.media.backend.Venue`."""
+    """Who conversations are handed to; see `agent_bridge.media.backend.MediaBackend`."""
 
     def knows(self, agent_name: str) -> bool:
         """Whether it makes sense to ask for this agent."""
@@ -58,7 +58,7 @@ class Agents(Protocol):
 
 
 class Media(Protocol):
-    """How the person's sound travels; see `agent_bridge.media.backend.Venue`."""
+    """How the person's sound travels; see `agent_bridge.media.backend.MediaBackend`."""
 
     def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
         """Make a fresh connection, good for this session alone, and as long as this access."""
@@ -75,15 +75,15 @@ class Backend:
 
     config: Config
     hub: Hub
-    ledger: Ledger
+    writer: TranscriptWriter
     agents: Agents
     media: Media
     tokens: Tokens
     limiter: RateLimits
     budgets: Budgets | None = None
     """How much work each viewer may ask for; None: any."""
-    presence: Presence = field(default_factory=Presence)
-    asking: dict[asyncio.Task[Session], str] = field(default_factory=dict)
+    connections: Connections = field(default_factory=Connections)
+    dispatching: dict[asyncio.Task[Session], str] = field(default_factory=dict)
     """What asks for agents just now, and for which session; see `resolvers.sessions.dispatch`."""
     clock: Callable[[], datetime] = now
     workers_back_by: datetime | None = None
@@ -95,8 +95,8 @@ class Backend:
 
     def may_write(self, session_id: str, now: datetime) -> bool:
         """Whether an agent may still report something in this session."""
-        return self.presence.may_write(session_id, now, self.config.grace)
+        return self.connections.may_write(session_id, now, self.config.grace)
 
     def __post_init__(self) -> None:
         """Remember nobody of a conversation that is over, however it came to its end."""
-        self.ledger.on_ended.append(lambda session_id, room: self.presence.forget(session_id))
+        self.writer.on_ended.append(lambda session_id, room: self.connections.forget(session_id))

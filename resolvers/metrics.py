@@ -30,8 +30,8 @@ class Latencies:
 
 
 @dataclass(slots=True)
-class Figures:
-    """The figures of one process, since its start."""
+class Metrics:
+    """The metrics of one process, since its start."""
 
     committed: Latencies = field(default_factory=Latencies)
     """From an agent's frame to "committed and synced", for all that waits for a commit."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from agent_bridge.server.tokens import KnownBrowser
 from resolvers.accounts import authentication
-from resolvers.accounts.login import Entrance
+from resolvers.accounts.login import NewLogin
 from resolvers.backend import Backend
 from resolvers.refusals import Unauthenticated
 from resolvers.viewer import Viewer
@@ -92,12 +92,12 @@ class Access:
             return None
         return await authentication.viewer_of_login(self._backend, secret)
 
-    def set_cookie(self, response: Response, entrance: Entrance) -> None:
+    def set_cookie(self, response: Response, new_login: NewLogin) -> None:
         """Let a browser keep its login."""
-        lifetime = entrance.expires_at - datetime.now(UTC)
-        self._set(response, self.cookie, entrance.secret, lifetime)
-        if entrance.browser is not None:
-            self._set(response, self.browser_cookie, *entrance.browser)
+        lifetime = new_login.expires_at - datetime.now(UTC)
+        self._set(response, self.cookie, new_login.secret, lifetime)
+        if new_login.browser is not None:
+            self._set(response, self.browser_cookie, *new_login.browser)
 
     def _set(self, response: Response, name: str, value: str, lifetime: timedelta) -> None:
         response.set_cookie(

@@ -7,7 +7,7 @@ import strawberry
 
 from agent_bridge.server.tokens import KnownBrowser
 from resolvers.accounts import authentication
-from resolvers.accounts.login import Entrance
+from resolvers.accounts.login import NewLogin
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, Forbidden
 from resolvers.viewer import Viewer
@@ -61,7 +61,7 @@ class Context:
         self._remember = remember
         self.texts = TextBudget() if is_answer else None
         """None for a subscription: how much an event carries is limited where it is made."""
-        self.entrance: Entrance | None = None
+        self.new_login: NewLogin | None = None
         self.has_left = False
 
     @cached_property
@@ -88,15 +88,15 @@ class Context:
             )
         return self.viewer
 
-    async def enter(self, entrance: Entrance) -> Entrance:
+    async def enter(self, new_login: NewLogin) -> NewLogin:
         """Have the response set the login's cookie; what follows is done for the new viewer."""
-        self.entrance, self.has_left = entrance, False
-        self._become(await authentication.viewer_of_login(self.backend, entrance.secret))
-        return entrance
+        self.new_login, self.has_left = new_login, False
+        self._become(await authentication.viewer_of_login(self.backend, new_login.secret))
+        return new_login
 
     def leave(self) -> None:
         """Have the response clear the login's cookie; what follows is done for nobody."""
-        self.entrance, self.has_left = None, True
+        self.new_login, self.has_left = None, True
         self._become(None)
 
     def _become(self, viewer: Viewer | None) -> None:

@@ -160,8 +160,8 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         context = Context(self.backend, asks, remember=is_query)
         result = await execute(EXECUTABLE._schema, operation, asked.variables, context)
         response = await _result(media_type, result)
-        if context.entrance is not None:
-            self.access.set_cookie(response, context.entrance)
+        if context.new_login is not None:
+            self.access.set_cookie(response, context.new_login)
         elif context.has_left:
             self.access.clear_cookie(response)
         return response

@@ -14,7 +14,7 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from agent_bridge.media.backend import Venue
+from agent_bridge.media.backend import MediaBackend
 from agent_bridge.server.endpoint import BridgeEndpoint
 from models.storage import writes
 from resolvers.backend import Backend
@@ -26,18 +26,18 @@ class Measures(Collector):
 
     Args:
         backend: What the use cases have at hand.
-        venue: Where conversations are held.
+        media: Where conversations are held.
         bridge: Where agents are connected.
         folder: Where the database is kept; None when it is a server's.
     """
 
     def __init__(
-        self, backend: Backend, venue: Venue, bridge: BridgeEndpoint, folder: Path | None
+        self, backend: Backend, media: MediaBackend, bridge: BridgeEndpoint, folder: Path | None
     ) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._backend = backend
-        self._venue = venue
+        self._venue = media
         self._bridge = bridge
         self._folder = folder
         self.sessions: Mapping[str, int] = {}
@@ -51,7 +51,7 @@ class Measures(Collector):
         yield from self._storage()
 
     def _conversations(self) -> Iterable[Metric]:
-        figures = self._backend.ledger.figures
+        metrics = self._backend.writer.metrics
         yield _labelled(
             GaugeMetricFamily(
                 "voxql_sessions",
@@ -61,10 +61,10 @@ class Measures(Collector):
             self.sessions,
         )
         yield CounterMetricFamily(
-            "voxql_utterances", "Utterances stored for the first time.", value=figures.utterances
+            "voxql_utterances", "Utterances stored for the first time.", value=metrics.utterances
         )
         yield CounterMetricFamily(
-            "voxql_interims", "Interims published before they were written.", value=figures.interims
+            "voxql_interims", "Interims published before they were written.", value=metrics.interims
         )
         yield _labelled(
             CounterMetricFamily(
@@ -72,29 +72,29 @@ class Measures(Collector):
                 "Deadlines that passed, by what was done.",
                 labels=["action"],
             ),
-            figures.reaped,
+            metrics.reaped,
         )
         yield _histogram(
-            "voxql_commit_seconds", "From an agent's frame to stored and synced.", figures.committed
+            "voxql_commit_seconds", "From an agent's frame to stored and synced.", metrics.committed
         )
         yield _histogram(
             "voxql_delivery_seconds",
             "From an agent's frame to the event handed to a subscriber's transport.",
-            figures.delivered,
+            metrics.delivered,
         )
         yield _histogram(
             "voxql_transaction_seconds",
             "One transaction, once it is its turn.",
-            figures.transactions,
+            metrics.transactions,
         )
 
     def _connections(self) -> Iterable[Metric]:
-        backend, figures = self._backend, self._backend.ledger.figures
+        backend, metrics = self._backend, self._backend.writer.metrics
         yield _labelled(
             GaugeMetricFamily(
                 "voxql_subscribers", "Streams that are open, by subscription.", labels=["kind"]
             ),
-            figures.subscribers,
+            metrics.subscribers,
         )
         yield _labelled(
             CounterMetricFamily(
@@ -102,12 +102,12 @@ class Measures(Collector):
                 "Streams that the server has ended, by reason.",
                 labels=["reason"],
             ),
-            figures.streams_ended,
+            metrics.streams_ended,
         )
         yield GaugeMetricFamily(
             "voxql_agents_connected",
             "Sessions whose agent is connected.",
-            value=len(backend.presence.agents),
+            value=len(backend.connections.agents),
         )
         # Without a value where nobody can tell, as nobody can how many places LiveKit has.
         yield GaugeMetricFamily(

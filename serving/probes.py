@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from agent_bridge.media.backend import Venue
+from agent_bridge.media.backend import MediaBackend
 from models.database import reader, write_trouble
 from models.running import running_by_status
 from resolvers.backend import Backend
@@ -31,7 +31,7 @@ def probes(
     backend: Backend,
     *,
     needs_agent: bool,
-    venue: Venue,
+    media: MediaBackend,
     is_stopping: Callable[[], bool],
     folder: Path | None,
     measures: Measures,
@@ -42,7 +42,7 @@ def probes(
     Args:
         backend: What the use cases have at hand.
         needs_agent: Whether conversations can't be held without a worker.
-        venue: Where conversations are held, which knows whether agents can be asked for.
+        media: Where conversations are held, which knows whether agents can be asked for.
         is_stopping: Whether the server has been told to stop.
         folder: Where the database is kept; None when it is a server's.
         measures: What `/metrics` shows.
@@ -54,7 +54,7 @@ def probes(
 
     async def readyz(_: Request) -> Response:
         database = await _database(folder)
-        condition = await venue.condition()
+        condition = await media.condition()
         has_agent = condition.is_ready
         agent = "ready" if has_agent else ("starting" if needs_agent else "none")
         is_ready = database == "ready" and (has_agent or not needs_agent) and not is_stopping()
@@ -82,7 +82,7 @@ def probes(
 
 
 def _refusal(request: Request, token: str) -> Response | None:
-    """Refuse figures to those who may not see them."""
+    """Refuse metrics to those who may not see them."""
     if token:
         given = request.headers.get("authorization", "").encode()
         if secrets.compare_digest(given, f"Bearer {token}".encode()):

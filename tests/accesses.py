@@ -1,4 +1,4 @@
-"""Logins that a test can end, for doubles of `agent_bridge.media.backend.Attendance`."""
+"""Logins that a test can end, for doubles of `agent_bridge.media.backend.MediaListener`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

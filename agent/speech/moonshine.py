@@ -12,7 +12,7 @@ _MOST_DECODERS: Final = 4
 _OPTIONS: Final = {
     # Copies of the sound would come back with each result, as Python lists.
     "return_audio_data": "false",
-    # The ear has cut the sound already; a second opinion only loses short words ("yes").
+    # The segmenter has cut the sound already; a second opinion only loses short words ("yes").
     "vad_threshold": "0",
 }
 

@@ -1,4 +1,4 @@
-"""A livekit-agents recogniser made of local parts: a voice detector, an `Ear`, and decoders."""
+"""A livekit-agents recogniser made of local parts: a voice detector, a `Segmenter`, decoders."""
 
 import asyncio
 import time
@@ -20,9 +20,9 @@ from agent.speech.decoders import Decoders
 from agent.speech.segmenter import (
     SAMPLE_RATE,
     Detector,
-    Ear,
     Event,
     Pcm,
+    Segmenter,
     SpeechBegan,
     TurnEnded,
     Words,
@@ -107,33 +107,33 @@ class _Stream(stt.RecognizeStream):
         self._arrived = time.time()
 
     async def _run(self) -> None:
-        ear = Ear(
+        segmenter = Segmenter(
             self._recogniser.new_detector(),
             self._recogniser.decoders.decode,
             self._tell,
             interval=self._recogniser.interval,
         )
-        watching = asyncio.create_task(self._finish_when_stalled(ear))
+        watching = asyncio.create_task(self._finish_when_stalled(segmenter))
         try:
             async for item in self._input_ch:
                 if isinstance(item, rtc.AudioFrame):
                     self._samples += item.samples_per_channel
                     self._arrived = time.time()
-                    ear.hear(_pcm(item))
+                    segmenter.hear(_pcm(item))
                 else:
-                    await ear.finish()
-            await ear.finish()
+                    await segmenter.finish()
+            await segmenter.finish()
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-            await ear.close()
+            await segmenter.close()
 
-    async def _finish_when_stalled(self, ear: Ear) -> None:
-        """End an utterance whose sound doesn't go on; the ear itself only knows samples."""
+    async def _finish_when_stalled(self, segmenter: Segmenter) -> None:
+        """End an utterance whose sound doesn't go on; the segmenter itself only knows samples."""
         while True:
             await asyncio.sleep(_STALLED / 4)
-            if ear.is_open and time.time() - self._arrived > _STALLED:
-                await ear.finish()
+            if segmenter.is_open and time.time() - self._arrived > _STALLED:
+                await segmenter.finish()
 
     def _tell(self, event: Event) -> None:
         match event:

@@ -134,7 +134,7 @@ class _Utterance:
         return np.concatenate(self.windows)
 
 
-class Ear:
+class Segmenter:
     """What one person says, cut and decoded.
 
     Args:

@@ -20,7 +20,7 @@ from agent_bridge.livekit.control import (
 from agent_bridge.livekit.rooms import EVERY_S, Rooms, person_identity
 from agent_bridge.livekit.unanswered import Unanswered
 from agent_bridge.livekit.webhooks import Webhooks
-from agent_bridge.media.backend import Attendance, Condition, MediaConnection, Traffic
+from agent_bridge.media.backend import Condition, MediaConnection, MediaListener, Traffic
 from agent_bridge.server.workers import StartRequest
 
 log = structlog.get_logger(__name__)
@@ -34,8 +34,8 @@ PROBED: Final = "voxql-is-livekit-there"
 """A room that nobody makes: asking for it shows that LiveKit answers, and takes our key."""
 
 
-class LiveKitVenue:
-    """See `agent_bridge.media.backend.Venue`.
+class LiveKitMedia:
+    """See `agent_bridge.media.backend.MediaBackend`.
 
     Args:
         url: LiveKit's address, for this server, agents and people alike.
@@ -71,10 +71,10 @@ class LiveKitVenue:
         assert self._rooms is not None, "attend() comes first"
         return self._rooms
 
-    def attend(self, attendance: Attendance) -> None:
+    def listen(self, listener: MediaListener) -> None:
         """Let somebody know who comes and goes."""
-        self._rooms = Rooms(self._control, attendance, every_s=self._every_s)
-        self._unanswered = Unanswered(self._control, attendance)
+        self._rooms = Rooms(self._control, listener, every_s=self._every_s)
+        self._unanswered = Unanswered(self._control, listener)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return where LiveKit's webhooks are taken."""

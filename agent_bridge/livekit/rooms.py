@@ -21,7 +21,7 @@ from agent_bridge.livekit.control import (
     RoomGone,
 )
 from agent_bridge.livekit.few_at_once import for_each
-from agent_bridge.media.backend import AccessEnded, Attendance, NotNow, SessionGone
+from agent_bridge.media.backend import AccessEnded, MediaListener, NotNow, SessionGone
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class Rooms:
 
     Args:
         control: The way to LiveKit.
-        attendance: Who is told of people, and knows the conversations.
+        listener: Who is told of people, and knows the conversations.
         every_s: Seconds between two looks.
         sweep_s: Seconds between two searches for rooms that were forgotten.
     """
@@ -64,13 +64,13 @@ class Rooms:
     def __init__(
         self,
         control: LiveKitControl,
-        attendance: Attendance,
+        listener: MediaListener,
         *,
         every_s: float = EVERY_S,
         sweep_s: float = SWEEP_S,
     ) -> None:
         self._control = control
-        self._attendance = attendance
+        self._attendance = listener
         self._every_s = every_s
         self._sweep_s = sweep_s
         self._present: dict[str, _Admission] = {}

@@ -25,7 +25,7 @@ from agent_bridge.livekit.control import (
     job_of,
 )
 from agent_bridge.livekit.few_at_once import for_each
-from agent_bridge.media.backend import Attendance, Awaited, NotNow
+from agent_bridge.media.backend import Awaited, MediaListener, NotNow
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class Unanswered:
 
     Args:
         control: The way to LiveKit.
-        attendance: Who knows who waits, and asks anew.
+        listener: Who knows who waits, and asks anew.
         every_s: Seconds between two looks.
         listed_s: See `LISTED_S`.
     """
@@ -71,13 +71,13 @@ class Unanswered:
     def __init__(
         self,
         control: LiveKitControl,
-        attendance: Attendance,
+        listener: MediaListener,
         *,
         every_s: float = EVERY_S,
         listed_s: float = LISTED_S,
     ) -> None:
         self._control = control
-        self._attendance = attendance
+        self._attendance = listener
         self._every_s = every_s
         self._listed_s = listed_s
         self._waits: dict[str, _Wait] = {}

@@ -53,7 +53,7 @@ _ALLOWED: Final = {Role.PERSON: (Played,), Role.AGENT: (Begin, End, Clear)}
 
 
 class MediaHandler(Protocol):
-    """Receives join and leave events of the person; see `media.backend.Attendance`."""
+    """Receives join and leave events of the person; see `media.backend.MediaListener`."""
 
     def admitted(
         self, session_id: str, access: str, on_end: Callable[[], None]

@@ -13,14 +13,14 @@ from agent_bridge.server.workers import StartRequest
 
 __all__ = [
     "AccessEnded",
-    "Attendance",
     "Awaited",
     "Condition",
+    "MediaBackend",
     "MediaConnection",
+    "MediaListener",
     "NotNow",
     "SessionGone",
     "Traffic",
-    "Venue",
 ]
 
 
@@ -68,7 +68,7 @@ class Awaited:
     """Whether the asking itself is still under way."""
 
 
-class Attendance(Protocol):
+class MediaListener(Protocol):
     """Who wants to know which people can be heard, and knows which conversations there are."""
 
     def admitted(
@@ -117,10 +117,10 @@ class Attendance(Protocol):
         """
 
 
-class Venue(Protocol):
+class MediaBackend(Protocol):
     """One of the ways to hold conversations; `asgi.py` chooses it, and nobody else asks which."""
 
-    def attend(self, attendance: Attendance) -> None:
+    def listen(self, listener: MediaListener) -> None:
         """Name who is told of people; called once, before everything else."""
 
     def routes(self) -> Sequence[BaseRoute]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 from starlette.routing import BaseRoute, WebSocketRoute
 
 from agent_bridge.media.audio import AudioRelay
-from agent_bridge.media.backend import Attendance, Condition, MediaConnection, Traffic
+from agent_bridge.media.backend import Condition, MediaConnection, MediaListener, Traffic
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import StartRequest, Workers
 
@@ -16,8 +16,8 @@ MICROPHONE_RATE: Final = 16_000
 """Samples a second that a local connection expects of the person (docs/audio-protocol.md)."""
 
 
-class LocalVenue:
-    """See `agent_bridge.media.backend.Venue`.
+class LocalMedia:
+    """See `agent_bridge.media.backend.MediaBackend`.
 
     Args:
         workers: Who runs agents.
@@ -37,9 +37,9 @@ class LocalVenue:
         assert self._relay is not None, "attend() comes first"
         return self._relay
 
-    def attend(self, attendance: Attendance) -> None:
+    def listen(self, listener: MediaListener) -> None:
         """Let sound pass from now on."""
-        self._relay = AudioRelay(self._tokens, attendance)
+        self._relay = AudioRelay(self._tokens, listener)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return `/audio`."""

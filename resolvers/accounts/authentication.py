@@ -11,7 +11,7 @@ from models.running import RUNNING
 from models.transcript import delete_some_of_user
 from resolvers.access import signed_in
 from resolvers.accounts import credentials
-from resolvers.accounts.login import Arrival, Entrance, enter, guest_of, move_sessions, user_of
+from resolvers.accounts.login import Arrival, NewLogin, enter, guest_of, move_sessions, user_of
 from resolvers.accounts.registration import account_of, claim_email, hash_of_new, user_by_email
 from resolvers.backend import Backend
 from resolvers.limits import check_known_email, check_new_email, check_password
@@ -22,7 +22,7 @@ from resolvers.sessions.manage import WORDS_AT_ONCE
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 
 __all__ = [
-    "Entrance",
+    "NewLogin",
     "create_user",
     "delete_user",
     "list_users",
@@ -53,7 +53,7 @@ async def sign_up(
     email: str,
     password: str,
     address: str | None = None,
-) -> Entrance:
+) -> NewLogin:
     """Make an account; a guest's own row becomes it, with everything that it has."""
     _refuse_token(viewer)
     emails = check_new_email(email, ["email"])
@@ -78,7 +78,7 @@ async def sign_in(
     claim_guest_sessions: bool = False,
     address: str | None = None,
     browser: KnownBrowser | None = None,
-) -> Entrance:
+) -> NewLogin:
     """Sign in; on demand the conversations of the guest that the browser was come along.
 
     Tries are counted by e-mail and address, and by e-mail alone. A browser in which the account was
@@ -124,7 +124,7 @@ async def sign_in(
 
 async def sign_in_as_guest(
     backend: Backend, viewer: Viewer | None, *, address: str | None = None
-) -> Entrance:
+) -> NewLogin:
     """Sign in without an account; who is signed in already stays who they are."""
     _refuse_token(viewer)
     if viewer is None:

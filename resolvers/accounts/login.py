@@ -22,7 +22,7 @@ LOGIN_LIFE: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class NewLogin:
     """Somebody has signed in; the secret goes into the cookie and is kept nowhere."""
 
     user: User
@@ -44,7 +44,7 @@ class Arrival:
 
 async def enter(
     backend: Backend, viewer: Viewer | None, work: Callable[[Connection], Awaitable[Arrival]]
-) -> Entrance:
+) -> NewLogin:
     """Run the work and sign in whom it returns, in one transaction."""
     old_login_id = viewer.login_id if viewer is not None else None
     secret = credentials.new_login_secret()
@@ -75,12 +75,13 @@ async def enter(
             for session in arrival.moved:
                 _publish_moved(backend, session, arrival.moved_from)
 
-    # By the ledger, which tells of one commit after the other: nothing that happened in a session
-    # before it was moved reaches its former owner after they were told that it is gone.
-    arrival = await backend.ledger.transaction(whole, after)
+    # Through the transcript writer, which publishes one commit after the other: nothing that
+    # happened in a session before it was moved reaches its former owner after they were told that
+    # it is gone.
+    arrival = await backend.writer.transaction(whole, after)
     user = arrival.user
     browser = None if user.is_guest else backend.tokens.browser(user.id)
-    return Entrance(user, secret, now + LOGIN_LIFE, browser)
+    return NewLogin(user, secret, now + LOGIN_LIFE, browser)
 
 
 async def user_of(conn: Connection, viewer: Viewer | None) -> User | None:
@@ -109,7 +110,7 @@ async def move_sessions(conn: Connection, guest: User, user: User) -> list[Sessi
 
 
 def _publish_moved(backend: Backend, session: Session, from_user_id: str) -> None:
-    backend.presence.moved(session.id, session.user_id)
+    backend.connections.moved(session.id, session.user_id)
     publish_ownership_lost(backend, session.id, from_user_id)
     backend.hub.publish(user_topic(from_user_id), SessionDeleted(session.id))
     backend.hub.publish(user_topic(session.user_id), SessionChanged(session.id, session))

@@ -16,10 +16,10 @@ from models.database import NotStored
 from resolvers.backend import Backend
 from resolvers.events import SessionChanged, session_topic, user_topic
 from resolvers.sessions import lifecycle
-from resolvers.sessions.connections import AgentPresence, Presence
+from resolvers.sessions.connections import AgentConnection, Connections
 from resolvers.sessions.dispatch import fail_attempt
 from resolvers.transcripts.commit_queue import Fault
-from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -40,35 +40,35 @@ class AgentEvents:
     ) -> Welcome:
         """Take in an agent's connection; hand over what it has missed."""
         backend = self._backend
-        presence = backend.presence
-        agent = AgentPresence(connection, binding.attempt)
+        connections = backend.connections
+        agent = AgentConnection(connection, binding.attempt)
 
         async def work(transaction: Transaction) -> tuple[Session, tuple[Input, ...]]:
             edit = await transaction.edit(binding.session)
             if edit is None or binding.attempt > edit.session.attempt:
                 raise SessionGone
             agent.user_id = edit.session.user_id
-            presence.attempts[binding.session] = edit.session.attempt
+            connections.attempts[binding.session] = edit.session.attempt
             if binding.attempt < edit.session.attempt:
                 return edit.session, ()
             lifecycle.agent_back(edit.session)
             # What ended is written already; nobody is told of another revision of it.
             is_over = edit.session.status is SessionStatus.ENDED
-            if not is_over and not backend.ledger.remembers(binding.session):
+            if not is_over and not backend.writer.remembers(binding.session):
                 await edit.recommit_unfinished()
-            return edit.session, await _unacknowledged(binding, presence, transaction)
+            return edit.session, await _unacknowledged(binding, connections, transaction)
 
         # Before the transaction: the connection that this one replaces ends meanwhile, and must not
         # leave the conversation without its agent.
-        presence.come(binding.session, agent)
-        presence.connected(binding.session, binding.attempt, connection)
+        connections.come(binding.session, agent)
+        connections.connected(binding.session, binding.attempt, connection)
         try:
-            session, inputs = await backend.ledger.transaction(work)
+            session, inputs = await backend.writer.transaction(work)
         except BaseException as error:
             self._withdraw(binding.session, agent)
-            presence.lost(binding.session, binding.attempt, connection, backend.clock())
+            connections.lost(binding.session, binding.attempt, connection, backend.clock())
             # Whoever made room for it found it there, so that nobody may have noted an absence.
-            presence.unnoted.add(binding.session)
+            connections.unnoted.add(binding.session)
             if isinstance(error, NotStored):
                 raise NotNow from error
             raise
@@ -90,11 +90,11 @@ class AgentEvents:
                     edit.session,
                     transaction.now,
                     backend.config,
-                    person_is_here=binding.session in backend.presence.people,
+                    person_is_here=binding.session in backend.connections.people,
                 )
 
         try:
-            await backend.ledger.transaction(work)
+            await backend.writer.transaction(work)
         except NotStored as error:
             raise NotNow from error
 
@@ -105,16 +105,16 @@ class AgentEvents:
         utterance: Heard,
         reply: Callable[[Ack | Nack], None],
     ) -> None:
-        """Hand what was said to the ledger, without waiting."""
-        presence = self._backend.presence
+        """Hand what was said to the transcript writer, without waiting."""
+        connections = self._backend.connections
         segment, revision = utterance.segment, utterance.revision
-        is_outdated = presence.attempts.get(binding.session, 0) > binding.attempt
+        is_outdated = connections.attempts.get(binding.session, 0) > binding.attempt
         if is_outdated and not utterance.final:
             reply(Nack(segment, revision, "FENCED", "A newer attempt has taken over.", True))
             return
         # Of a conversation that is over nothing is remembered: late words bring nobody back.
-        if utterance.role == "USER" and binding.session in presence.attempts:
-            presence.heard[binding.session] = self._backend.clock()
+        if utterance.role == "USER" and binding.session in connections.attempts:
+            connections.heard[binding.session] = self._backend.clock()
 
         def answer(fault: Fault | None) -> None:
             if fault is None:
@@ -122,14 +122,14 @@ class AgentEvents:
             else:
                 reply(Nack(segment, revision, fault.code, fault.message, fault.terminal))
 
-        self._backend.ledger.report(binding.session, _claim(utterance, binding.attempt), answer)
+        self._backend.writer.report(binding.session, _change(utterance, binding.attempt), answer)
 
     def agent_state(self, binding: Binding, connection: str, state: State) -> None:
         """Show what the agent is doing."""
-        presence = self._backend.presence
-        if not presence.is_current(binding.session, binding.attempt, connection):
+        connections = self._backend.connections
+        if not connections.is_current(binding.session, binding.attempt, connection):
             return
-        agent = presence.agents[binding.session]
+        agent = connections.agents[binding.session]
         if agent.state == state:
             return
         agent.state = state
@@ -147,18 +147,18 @@ class AgentEvents:
 
         # If it isn't stored, the line is handed over once more, which an agent has to bear anyway.
         with suppress(NotStored):
-            await self._backend.ledger.transaction(work)
+            await self._backend.writer.transaction(work)
 
     async def bye(self, binding: Binding, connection: str, reason: str) -> None:
         """The agent left, all it had is stored."""
-        self._backend.presence.said_bye(binding.session, binding.attempt, connection)
+        self._backend.connections.said_bye(binding.session, binding.attempt, connection)
         restarts = reason in RESTARTS
         await self._left(binding, connection, self._after_loss if restarts else self._after_bye)
 
     async def disconnected(self, binding: Binding, connection: str) -> None:
         """The connection broke; the agent, or another, may come back."""
         now = self._backend.clock()
-        self._backend.presence.lost(binding.session, binding.attempt, connection, now)
+        self._backend.connections.lost(binding.session, binding.attempt, connection, now)
         await self._left(binding, connection, self._after_loss)
 
     async def _left(
@@ -168,10 +168,10 @@ class AgentEvents:
         change: Callable[[Session, Transaction], None],
     ) -> None:
         backend = self._backend
-        presence = backend.presence
-        was_current = presence.is_current(binding.session, binding.attempt, connection)
+        connections = backend.connections
+        was_current = connections.is_current(binding.session, binding.attempt, connection)
         if was_current:
-            agent = presence.agents.pop(binding.session)
+            agent = connections.agents.pop(binding.session)
             self._show_state(binding.session, agent)
 
         async def work(transaction: Transaction) -> Session | None:
@@ -181,7 +181,7 @@ class AgentEvents:
             session = edit.session
             # Looked at under the lock: another connection may have come since, and may have been
             # taken in by a transaction before this one.
-            is_replaced = binding.session in presence.agents
+            is_replaced = binding.session in connections.agents
             if was_current and session.attempt == binding.attempt and not is_replaced:
                 change(session, transaction)
             if not backend.may_write(session.id, transaction.now):
@@ -189,21 +189,21 @@ class AgentEvents:
             return session
 
         try:
-            await backend.ledger.transaction(work, partial(self._forget_if_over, binding.session))
+            await backend.writer.transaction(work, partial(self._forget_if_over, binding.session))
         except NotStored:
             if was_current:
-                presence.unnoted.add(binding.session)
+                connections.unnoted.add(binding.session)
 
     def _forget_if_over(self, session_id: str, session: Session | None) -> None:
         if session is None or session.status is SessionStatus.ENDED:
-            self._backend.ledger.forget(session_id)
-            self._backend.presence.forget(session_id)
+            self._backend.writer.forget(session_id)
+            self._backend.connections.forget(session_id)
 
-    def _withdraw(self, session_id: str, agent: AgentPresence) -> None:
+    def _withdraw(self, session_id: str, agent: AgentConnection) -> None:
         """Take a connection back that came and could not stay, unless another has its place."""
-        presence = self._backend.presence
-        if presence.is_current(session_id, agent.attempt, agent.connection):
-            self._show_state(session_id, presence.agents.pop(session_id))
+        connections = self._backend.connections
+        if connections.is_current(session_id, agent.attempt, agent.connection):
+            self._show_state(session_id, connections.agents.pop(session_id))
 
     def _after_bye(self, session: Session, transaction: Transaction) -> None:
         config = self._backend.config
@@ -239,7 +239,7 @@ class AgentEvents:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _show_state(self, session_id: str, agent: AgentPresence) -> None:
+    def _show_state(self, session_id: str, agent: AgentConnection) -> None:
         changed = SessionChanged(session_id, None)
         self._backend.hub.publish(session_topic(session_id), changed)
         if agent.user_id is not None:
@@ -247,7 +247,7 @@ class AgentEvents:
 
 
 async def _unacknowledged(
-    binding: Binding, presence: Presence, transaction: Transaction
+    binding: Binding, connections: Connections, transaction: Transaction
 ) -> tuple[Input, ...]:
     """Return the typed lines that this agent has to answer yet."""
     waiting = Utterance.filter(session_id=binding.session, awaits_agent=True).using_db(
@@ -255,7 +255,9 @@ async def _unacknowledged(
     )
     rows = await waiting.order_by("sort_key")
     given_up = {
-        row.key for row in rows if not presence.may_take(binding.session, row.key, binding.attempt)
+        row.key
+        for row in rows
+        if not connections.may_take(binding.session, row.key, binding.attempt)
     }
     if given_up:
         log.warning("typed_lines_given_up", session=binding.session, lines=len(given_up))
@@ -263,8 +265,8 @@ async def _unacknowledged(
     return tuple(Input(row.key, row.text) for row in rows if row.key not in given_up)
 
 
-def _claim(heard: Heard, attempt: int) -> Claim:
-    return Claim(
+def _change(heard: Heard, attempt: int) -> UtteranceChange:
+    return UtteranceChange(
         key=heard.segment,
         role=Role(heard.role),
         source=UtteranceSource(heard.source),

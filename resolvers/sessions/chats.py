@@ -20,7 +20,7 @@ from resolvers.refusals import Conflict as ConflictRefusal
 from resolvers.sessions import lifecycle
 from resolvers.sessions.dispatch import ask_for_agent
 from resolvers.sessions.saving import Conflict, Message, Saved, check_messages, save, stop_agent
-from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.transaction import Transaction, is_typed_by_person
 from resolvers.viewer import TokenScope, Viewer
 
@@ -109,17 +109,17 @@ async def start_new_chat(
             )
         return saved, session, True
 
-    asking: list[asyncio.Task[Session]] = []
+    dispatching: list[asyncio.Task[Session]] = []
 
     def after(made: tuple[Saved | None, Session, bool]) -> None:
         saved, session, is_new = made
         if is_new and saved is not None:
             stop_agent(backend.hub, saved.session)
         if is_new:
-            asking.append(ask_for_agent(backend, session))
+            dispatching.append(ask_for_agent(backend, session))
 
-    saved, session, _ = await backend.ledger.transaction(work, after)
-    for task in asking:
+    saved, session, _ = await backend.writer.transaction(work, after)
+    for task in dispatching:
         session = await asyncio.shield(task)
     is_reachable = session.status in (SessionStatus.STARTING, SessionStatus.ACTIVE)
     connection = connection_for(backend, allowed, session) if is_reachable else None
@@ -295,7 +295,7 @@ async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) 
             allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
         )
         transaction.adopt(session)
-        has_agent = session.id in backend.presence.agents
+        has_agent = session.id in backend.connections.agents
         is_lost = session.status is SessionStatus.ACTIVE and not has_agent
         if session.status is not SessionStatus.FAILED and not is_lost:
             raise ConflictRefusal(
@@ -307,11 +307,11 @@ async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) 
         lifecycle.ask(session, transaction.now, backend.config)
         return session
 
-    asking: list[asyncio.Task[Session]] = []
-    session = await backend.ledger.transaction(
-        work, lambda session: asking.append(ask_for_agent(backend, session))
+    dispatching: list[asyncio.Task[Session]] = []
+    session = await backend.writer.transaction(
+        work, lambda session: dispatching.append(ask_for_agent(backend, session))
     )
-    for task in asking:
+    for task in dispatching:
         session = await asyncio.shield(task)
     is_asked = session.status is not SessionStatus.FAILED
     return Retried(session, connection_for(backend, allowed, session) if is_asked else None)
@@ -330,7 +330,7 @@ async def send_message(
             allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
         )
         edit = transaction.adopt(session)
-        await backend.ledger.flush(edit)
+        await backend.writer.flush(edit)
         held = (await edit.load([key])).get(key)
         if held is not None:
             return _same_line(held, text)
@@ -346,7 +346,7 @@ async def send_message(
         if line.awaits_agent:
             backend.hub.publish(agent_topic(line.session_id), Input(key, text))
 
-    return await backend.ledger.transaction(work, after)
+    return await backend.writer.transaction(work, after)
 
 
 def _same_line(held: Utterance, text: str) -> Utterance:
@@ -365,8 +365,8 @@ def _not_active(status: SessionStatus) -> str:
     return "This conversation has ended. Start another with startNewChat."
 
 
-def _typed(key: str, text: str, now: datetime) -> Claim:
-    return Claim(
+def _typed(key: str, text: str, now: datetime) -> UtteranceChange:
+    return UtteranceChange(
         key=key,
         role=Role.USER,
         source=UtteranceSource.TYPED,

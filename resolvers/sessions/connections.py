@@ -9,7 +9,7 @@ MOST_AGENTS: Final = 3
 
 
 @dataclass(slots=True)
-class AgentPresence:
+class AgentConnection:
     """The connection over which a session's current agent is heard."""
 
     connection: str
@@ -30,10 +30,10 @@ class Writer:
 
 
 @dataclass(slots=True)
-class Presence:
+class Connections:
     """Agents and people by session id."""
 
-    agents: dict[str, AgentPresence] = field(default_factory=dict)
+    agents: dict[str, AgentConnection] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     """The newest attempt of each session that this process knows of; older ones are fenced off."""
     writers: dict[str, dict[int, Writer]] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Presence:
         agent = self.agents.get(session_id)
         return agent.state if agent is not None else None
 
-    def come(self, session_id: str, agent: AgentPresence) -> None:
+    def come(self, session_id: str, agent: AgentConnection) -> None:
         """Let a connection take its session's place, unless a newer attempt's has it."""
         held = self.agents.get(session_id)
         if held is None or held.attempt <= agent.attempt:

@@ -31,15 +31,15 @@ def ask_for_agent(
         is_repeated: Whether it is asked for once more, by itself: then nothing fails, for as long
             as there is time somebody asks again.
     """
-    backend.presence.attempts[session.id] = session.attempt
+    backend.connections.attempts[session.id] = session.attempt
     # An agent of an older attempt may drain what it has, but nobody waits for it any more.
-    if backend.presence.agents.pop(session.id, None) is not None:
+    if backend.connections.agents.pop(session.id, None) is not None:
         changed = SessionChanged(session.id, None)
         backend.hub.publish(session_topic(session.id), changed)
         backend.hub.publish(user_topic(session.user_id), changed)
     backend.hub.publish(agent_topic(session.id), Fence(session.attempt))
     task = asyncio.create_task(_ask(backend, session, is_repeated=is_repeated))
-    backend.asking[task] = session.id
+    backend.dispatching[task] = session.id
     task.add_done_callback(partial(_after_asking, backend))
     return task
 
@@ -80,11 +80,11 @@ async def _ask_again_later(backend: Backend, session: Session) -> Session:
             lifecycle.ask_again(edit.session, transaction.now + backend.config.ask_again_after)
         return edit.session
 
-    return await backend.ledger.transaction(work)
+    return await backend.writer.transaction(work)
 
 
 def _after_asking(backend: Backend, task: asyncio.Task[Session]) -> None:
-    backend.asking.pop(task, None)
+    backend.dispatching.pop(task, None)
     if not task.cancelled() and (error := task.exception()) is not None:
         # Its start time-out runs: the session will be FAILED, and can be tried again.
         log.error("agent_not_asked", exc_info=error)
@@ -96,12 +96,12 @@ async def ask_anew(backend: Backend, session_id: str, attempt: int) -> int | Non
     Returns:
         The new attempt, once it is asked for; None when none was made.
     """
-    asking: list[asyncio.Task[Session]] = []
+    dispatching: list[asyncio.Task[Session]] = []
 
     async def work(transaction: Transaction) -> Session | None:
         edit = await transaction.edit(session_id)
         # Under the row's lock: an agent that comes after this finds itself fenced off.
-        if edit is None or session_id in backend.presence.agents:
+        if edit is None or session_id in backend.connections.agents:
             return None
         session = edit.session
         if session.attempt != attempt or not lifecycle.awaits_agent(session):
@@ -111,12 +111,12 @@ async def ask_anew(backend: Backend, session_id: str, attempt: int) -> int | Non
 
     def after(session: Session | None) -> None:
         if session is not None:
-            asking.append(ask_for_agent(backend, session, is_repeated=True))
+            dispatching.append(ask_for_agent(backend, session, is_repeated=True))
 
-    session = await backend.ledger.transaction(work, after)
+    session = await backend.writer.transaction(work, after)
     if session is None:
         return None
-    await asyncio.wait(asking)
+    await asyncio.wait(dispatching)
     return session.attempt
 
 
@@ -135,4 +135,4 @@ async def fail_attempt(
             lifecycle.fail(session, code, message, transaction.now, backend.config)
         return session
 
-    return await backend.ledger.transaction(work)
+    return await backend.writer.transaction(work)

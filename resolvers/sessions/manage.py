@@ -45,7 +45,7 @@ async def rename_session(
         transaction.adopt(session).session.title = title
         return session
 
-    return await backend.ledger.transaction(work)
+    return await backend.writer.transaction(work)
 
 
 async def delete_session(backend: Backend, viewer: Viewer | None, session_id: str) -> str:
@@ -65,7 +65,7 @@ async def delete_session(backend: Backend, viewer: Viewer | None, session_id: st
         await session.save(using_db=conn)
         return session
 
-    session = await backend.ledger.transaction(work, lambda session: tell_deleted(backend, session))
+    session = await backend.writer.transaction(work, lambda session: tell_deleted(backend, session))
     return session.id
 
 
@@ -83,7 +83,7 @@ async def delete_more(conn: Connection, tombstone: Session) -> None:
 
 def tell_deleted(backend: Backend, session: Session) -> None:
     """Send its agent and its person away, and end what watches it."""
-    backend.ledger.drop(session)
+    backend.writer.drop(session)
     deleted = SessionDeleted(session.id)
     hub = backend.hub
     hub.publish(agent_topic(session.id), Gone())
@@ -94,4 +94,4 @@ def tell_deleted(backend: Backend, session: Session) -> None:
 
 def agent_state(backend: Backend, session: Session) -> str | None:
     """Return what the session's agent is doing, None unless it is connected."""
-    return backend.presence.agent_state(session.id)
+    return backend.connections.agent_state(session.id)

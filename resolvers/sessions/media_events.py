@@ -26,7 +26,7 @@ AT_ONCE: Final = 500
 
 
 class MediaEvents:
-    """Told of by whoever carries sound: see `agent_bridge.media.backend.Attendance`."""
+    """Receives join and leave events from the media backend: see `MediaListener` there."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -35,7 +35,7 @@ class MediaEvents:
     async def admitted(
         self, session_id: str, access: str, on_end: Callable[[], None]
     ) -> AsyncIterator[None]:
-        """Watch over a person's access; see `agent_bridge.media.backend.Attendance`.
+        """Watch over a person's access; see `agent_bridge.media.backend.MediaListener`.
 
         Raises:
             AccessEnded: see there.
@@ -71,11 +71,11 @@ class MediaEvents:
                 raise SessionGone
             edit.session.person_back_by = None
 
-        people = self._backend.presence.people
+        people = self._backend.connections.people
         # Before the transaction: an agent that gets ready right after it must find the person.
         people.add(session_id)
         try:
-            await self._backend.ledger.transaction(work)
+            await self._backend.writer.transaction(work)
         except SessionGone:
             people.discard(session_id)
             raise
@@ -85,7 +85,7 @@ class MediaEvents:
 
     async def person_left(self, session_id: str) -> None:
         """Nobody is there to be heard; the conversation waits for a while."""
-        self._backend.presence.people.discard(session_id)
+        self._backend.connections.people.discard(session_id)
 
         async def work(transaction: Transaction) -> None:
             edit = await transaction.edit(session_id)
@@ -93,9 +93,9 @@ class MediaEvents:
                 lifecycle.person_left(edit.session, transaction.now, self._backend.config)
 
         try:
-            await self._backend.ledger.transaction(work)
+            await self._backend.writer.transaction(work)
         except NotStored:
-            self._backend.presence.unnoted.add(session_id)
+            self._backend.connections.unnoted.add(session_id)
 
     async def rooms(self) -> dict[str, str]:
         """Return the session of every room in which a conversation goes on."""
@@ -123,15 +123,15 @@ class MediaEvents:
         """Return the agents that are waited for, those whose time is up included."""
         backend = self._backend
         waiting = Session.filter(status__in=WAITING, deleted_at=None).using_db(reader())
-        asking = set(backend.asking.values())
+        dispatching = set(backend.dispatching.values())
         return [
-            Awaited(row.id, row.attempt, row.agent_name, row.room_name, row.id in asking)
+            Awaited(row.id, row.attempt, row.agent_name, row.room_name, row.id in dispatching)
             for row in await waiting.only(*AWAITED)
-            if lifecycle.awaits_agent(row) and row.id not in backend.presence.agents
+            if lifecycle.awaits_agent(row) and row.id not in backend.connections.agents
         ]
 
     async def ask_anew(self, session_id: str, attempt: int) -> int | None:
-        """Ask by a new attempt; see `agent_bridge.media.backend.Attendance`.
+        """Ask by a new attempt; see `agent_bridge.media.backend.MediaListener`.
 
         Raises:
             NotNow: the database takes nothing.

@@ -65,8 +65,8 @@ class Reaper:
 
     async def asked(self) -> None:
         """Wait until every agent has been asked for that was found missing."""
-        while self._backend.asking:
-            await asyncio.wait(set(self._backend.asking))
+        while self._backend.dispatching:
+            await asyncio.wait(set(self._backend.dispatching))
 
     async def look(self) -> None:
         """Act on everything that is due now."""
@@ -107,26 +107,26 @@ class Reaper:
 
     async def _note_absences(self) -> None:
         """Let the clocks run of who left while the database took nothing, and is still away."""
-        backend, presence = self._backend, self._backend.presence
-        for session_id in list(presence.unnoted):
-            presence.unnoted.discard(session_id)
+        backend, connections = self._backend, self._backend.connections
+        for session_id in list(connections.unnoted):
+            connections.unnoted.discard(session_id)
             try:
-                await backend.ledger.transaction(partial(self._note_absence, session_id))
+                await backend.writer.transaction(partial(self._note_absence, session_id))
             except NotStored:
-                presence.unnoted.add(session_id)
+                connections.unnoted.add(session_id)
                 raise
 
     async def _note_absence(self, session_id: str, transaction: Transaction) -> None:
-        presence, now, config = self._backend.presence, transaction.now, self._backend.config
+        connections, now, config = self._backend.connections, transaction.now, self._backend.config
         edit = await transaction.edit(session_id)
         if edit is None or edit.session.status is SessionStatus.ENDED:
-            presence.forget(session_id)
+            connections.forget(session_id)
             return
         # A clock that runs already is not set back by every try to return.
         session = edit.session
-        if session_id not in presence.agents and session.agent_back_by is None:
+        if session_id not in connections.agents and session.agent_back_by is None:
             lifecycle.agent_lost(session, now, config)
-        if session_id not in presence.people and session.person_back_by is None:
+        if session_id not in connections.people and session.person_back_by is None:
             lifecycle.person_left(session, now, config)
 
     async def _act(self, session_id: str) -> None:
@@ -136,7 +136,7 @@ class Reaper:
                 return await _finish_tombstone(transaction, session_id)
             return edit.session, self._expire(edit.session, transaction.now)
 
-        await self._backend.ledger.transaction(work, self._acted)
+        await self._backend.writer.transaction(work, self._acted)
 
     def _acted(self, outcome: tuple[Session, str | None] | None) -> None:
         if outcome is None:
@@ -144,7 +144,7 @@ class Reaper:
         session, action = outcome
         if action is None:
             return
-        self._backend.ledger.figures.reaped[action] += 1
+        self._backend.writer.metrics.reaped[action] += 1
         if session.deleted_at is not None:
             tell_deleted(self._backend, session)
             return
@@ -155,7 +155,7 @@ class Reaper:
             # Nobody waits for it here: it may take seconds, and deadlines don't wait.
             ask_for_agent(self._backend, session)
         if session.status is SessionStatus.ENDED:
-            self._backend.ledger.forget(session.id)
+            self._backend.writer.forget(session.id)
 
     def _expire(self, session: Session, now: datetime) -> str | None:
         """Change the session as its passed deadlines demand; return what was done, if anything.
@@ -164,7 +164,7 @@ class Reaper:
         """
         backend, config = self._backend, self._backend.config
         may_write = backend.may_write(session.id, now)
-        if session.id in backend.presence.agents:
+        if session.id in backend.connections.agents:
             lifecycle.agent_back(session)
         if _is_past(session.start_by, now):
             seconds = config.start_timeout.total_seconds()
@@ -196,7 +196,7 @@ class Reaper:
 
     def _person_is_away(self, session: Session, now: datetime) -> str | None:
         backend = self._backend
-        heard = backend.presence.heard.get(session.id)
+        heard = backend.connections.heard.get(session.id)
         if heard is not None and heard + backend.config.abandon_after > now:
             # Somebody whose words arrive is there, by whatever way their voice travels.
             session.person_back_by = heard + backend.config.abandon_after
@@ -218,7 +218,7 @@ class Reaper:
             await Session.filter(deleted_at__lt=now - TOMBSTONE_FOR).using_db(conn).delete()
             await delete_unreachable(conn)
 
-        await self._backend.ledger.transaction(work)
+        await self._backend.writer.transaction(work)
         await delete_expired_logins(self._backend)
 
 
@@ -254,7 +254,7 @@ async def recover(backend: Backend) -> int:
         .values_list("id", flat=True)
     )
     for session_id in running:
-        await backend.ledger.transaction(_take_over(backend, str(session_id)))
+        await backend.writer.transaction(_take_over(backend, str(session_id)))
     return len(running)
 
 
@@ -265,9 +265,9 @@ def _take_over(backend: Backend, session_id: str) -> Callable[[Transaction], Awa
             return
         await edit.recommit_unfinished()
         # Nobody knows whether its agent had reported everything.
-        session, presence = edit.session, backend.presence
-        presence.connected(session.id, session.attempt, BEFORE_THE_RESTART)
-        presence.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
+        session, connections = edit.session, backend.connections
+        connections.connected(session.id, session.attempt, BEFORE_THE_RESTART)
+        connections.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
         lifecycle.go_on_starting(session, transaction.now, backend.config)
         lifecycle.agent_lost(edit.session, transaction.now, backend.config)
         lifecycle.person_left(edit.session, transaction.now, backend.config)

@@ -16,7 +16,7 @@ from resolvers.backend import Backend
 from resolvers.events import agent_topic
 from resolvers.refusals import BadUserInput
 from resolvers.sessions import lifecycle
-from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.ordering import place_missing
 from resolvers.transcripts.transaction import SessionEdit, Transaction
 from resolvers.viewer import TokenScope, Viewer
@@ -71,7 +71,7 @@ async def save_session(
     async def work(transaction: Transaction) -> Saved:
         return await save(backend, allowed, transaction, session_id, messages)
 
-    return await backend.ledger.transaction(
+    return await backend.writer.transaction(
         work, lambda saved: stop_agent(backend.hub, saved.session)
     )
 
@@ -121,7 +121,7 @@ async def save(
     )
     edit = transaction.adopt(session)
     # What the bridge holds comes first: it has more authority, and it is older.
-    await backend.ledger.flush(edit)
+    await backend.writer.flush(edit)
     created_before = edit.created_count
     await _merge(edit, messages)
     rows = await edit.load(())
@@ -157,11 +157,11 @@ async def _merge(edit: SessionEdit, messages: Sequence[Message]) -> None:
             else await asyncio.to_thread(place_missing, known, there, keys)
         )
     async for message in turns.of(messages):
-        await edit.merge(_claim(message), placed.get(message.key))
+        await edit.merge(_change(message), placed.get(message.key))
 
 
-def _claim(message: Message) -> Claim:
-    return Claim(
+def _change(message: Message) -> UtteranceChange:
+    return UtteranceChange(
         key=message.key,
         role=message.role,
         source=UtteranceSource.CLIENT_REPORTED,

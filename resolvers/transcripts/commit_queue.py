@@ -6,14 +6,14 @@ from typing import Final
 
 import structlog
 
-from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.merge import UtteranceChange
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why an agent's claim was not taken."""
+    """Why an agent's change was not taken."""
 
     code: str
     message: str
@@ -29,23 +29,23 @@ Reply = Callable[[Fault | None], None]
 
 
 @dataclass(slots=True)
-class Waiting:
-    """A claim that waits for a commit, and who wants to know when it is safe."""
+class Queued:
+    """A change that waits for a commit, and who wants to know when it is safe."""
 
-    claim: Claim
+    change: UtteranceChange
     heard_at: float
     replies: list[Reply] = field(default_factory=list)
     newest_interim: tuple[int, Reply] | None = None
     """The only interim that is answered, with its revision: that settles the ones before it."""
 
-    def listen(self, claim: Claim, reply: Reply) -> None:
+    def listen(self, change: UtteranceChange, reply: Reply) -> None:
         """Note who waits for an answer.
 
         A flood of interims would else be answered all at once after the commit, which for an agent
         is more than it can read in one turn.
         """
-        revision = claim.agent_revision or 0
-        if claim.is_final:
+        revision = change.agent_revision or 0
+        if change.is_final:
             self.replies.append(reply)
         elif self.newest_interim is None or revision >= self.newest_interim[0]:
             self.newest_interim = (revision, reply)
@@ -55,13 +55,13 @@ class Waiting:
         return ([self.newest_interim[1]] if self.newest_interim else []) + self.replies
 
 
-Batch = dict[str, dict[str, Waiting]]
+Batch = dict[str, dict[str, Queued]]
 """What waits, by session and key."""
 
 
-def answer(claims: dict[str, Waiting], faults: Mapping[str, Fault]) -> None:
+def answer(changes: dict[str, Queued], faults: Mapping[str, Fault]) -> None:
     """Tell everybody who waits what became of it: the key's fault, or that it is safe."""
-    for key, entry in claims.items():
+    for key, entry in changes.items():
         for reply in entry.listeners():
             try:
                 reply(faults.get(key))

@@ -6,7 +6,7 @@ from typing import Final
 
 from models import Utterance
 from resolvers.events import UtteranceState
-from resolvers.transcripts.merge import Claim, prevails
+from resolvers.transcripts.merge import UtteranceChange, prevails
 
 SETTLED: Final = 256
 """Final utterances of a session whose late interims are dropped without asking the database."""
@@ -19,36 +19,36 @@ class Open:
     id: str
     sort_key: str
     position: float
-    claim: Claim
+    change: UtteranceChange
     revision: int
     ceiling: int
     is_dirty: bool = False
 
     def published(self, session_id: str) -> UtteranceState:
         """Return it as those who watch have it."""
-        claim = self.claim
+        change = self.change
         return UtteranceState(
             self.id,
             session_id,
-            claim.key,
+            change.key,
             self.revision,
-            claim.role,
-            claim.speaker,
-            claim.source,
-            claim.text,
-            claim.is_final,
-            claim.is_interrupted,
+            change.role,
+            change.speaker,
+            change.source,
+            change.text,
+            change.is_final,
+            change.is_interrupted,
             self.sort_key,
             self.position,
-            claim.language,
-            claim.confidence,
-            claim.started_at,
-            claim.ended_at,
+            change.language,
+            change.confidence,
+            change.started_at,
+            change.ended_at,
         )
 
 
 @dataclass(slots=True)
-class Memory:
+class LiveTranscript:
     """What this process remembers of one session's transcript."""
 
     open: dict[str, Open] = field(default_factory=dict)
@@ -56,9 +56,9 @@ class Memory:
     dirty_since: float | None = None
 
     @property
-    def dirty(self) -> dict[str, Claim]:
+    def dirty(self) -> dict[str, UtteranceChange]:
         """What was published and is not yet written, by key."""
-        return {key: each.claim for key, each in self.open.items() if each.is_dirty}
+        return {key: each.change for key, each in self.open.items() if each.is_dirty}
 
     def settle(self, key: str) -> None:
         """Note that this key is final, or that its agent may not change it any more."""
@@ -68,14 +68,14 @@ class Memory:
             self.settled.popitem(last=False)
 
 
-def supersedes(claim: Claim, held: Claim) -> bool:
-    """Whether an agent's newer claim takes the place of one that it made before."""
-    return prevails(claim, held.source, held.is_final, held.agent_revision)
+def supersedes(change: UtteranceChange, held: UtteranceChange) -> bool:
+    """Whether an agent's newer change takes the place of one that it made before."""
+    return prevails(change, held.source, held.is_final, held.agent_revision)
 
 
-def claim_of(row: Utterance) -> Claim:
-    """Return what the row says as a claim."""
-    return Claim(
+def change_of(row: Utterance) -> UtteranceChange:
+    """Return what the row says as a change."""
+    return UtteranceChange(
         key=row.key,
         role=row.role,
         source=row.source,

@@ -1,7 +1,7 @@
 """Who wins a key: the rules by which what agents and clients say becomes one state.
 
 The rules are a total order apart from ties, so the outcome does not depend on the order in which
-claims arrive, except that among equals the first stays.
+changes arrive, except that among equals the first stays.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from models import Role, UtteranceSource
 
 
 class Rank(IntEnum):
-    """How much authority a claim has; the higher one wins."""
+    """How much authority a change has; the higher one wins."""
 
     CLIENT_INTERIM = 0
     BRIDGE_INTERIM = 1
@@ -22,7 +22,7 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class UtteranceChange:
     """What somebody says that the utterance with this key is."""
 
     key: str
@@ -51,16 +51,19 @@ def rank(source: UtteranceSource, is_final: bool) -> Rank:
 
 
 def prevails(
-    claim: Claim, held_source: UtteranceSource, held_is_final: bool, held_revision: int | None
+    change: UtteranceChange,
+    held_source: UtteranceSource,
+    held_is_final: bool,
+    held_revision: int | None,
 ) -> bool:
-    """Whether the claim replaces what is held under its key.
+    """Whether the change replaces what is held under its key.
 
-    `held_revision` is the agent's revision of what is held; among bridge claims of one rank the
+    `held_revision` is the agent's revision of what is held; among bridge changes of one rank the
     higher wins, and a line that the person typed (it has none) is never rewritten by an agent.
     """
-    claimed, held = rank(claim.source, claim.is_final), rank(held_source, held_is_final)
+    claimed, held = rank(change.source, change.is_final), rank(held_source, held_is_final)
     if claimed is not held:
         return claimed > held
-    if claim.agent_revision is None or held_revision is None:
+    if change.agent_revision is None or held_revision is None:
         return False
-    return claim.agent_revision > held_revision
+    return change.agent_revision > held_revision

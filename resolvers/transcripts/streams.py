@@ -35,7 +35,7 @@ from resolvers.events import (
     transcripts_topic,
     user_topic,
 )
-from resolvers.metrics import Figures
+from resolvers.metrics import Metrics
 from resolvers.transcripts.cursors import decode_cursor, encode_cursor
 from resolvers.transcripts.writer import CARRIED_WEIGHT
 from resolvers.viewer import TokenScope, Viewer
@@ -143,9 +143,9 @@ async def _check_access(viewer: Viewer, session_id: str | None) -> None:
         raise _Ended("ACCESS_REVOKED")
 
 
-def _noted(figures: Figures, end: StreamEnd) -> StreamEnd:
+def _noted(metrics: Metrics, end: StreamEnd) -> StreamEnd:
     """Count the end of a stream."""
-    figures.streams_ended[end.reason] += 1
+    metrics.streams_ended[end.reason] += 1
     return end
 
 
@@ -182,8 +182,8 @@ async def _transcripts(
 ) -> AsyncGenerator[TranscriptEvent, None]:
     stream = _Transcript(backend, session_id, seq)
     topics = (transcripts_topic(session_id), *_ends(viewer, session_id))
-    figures = backend.ledger.figures
-    with figures.watching("transcripts"), backend.hub.subscribe(*topics) as subscription:
+    metrics = backend.writer.metrics
+    with metrics.watching("transcripts"), backend.hub.subscribe(*topics) as subscription:
         try:
             await _check_access(viewer, session_id)
             async with aclosing(stream.replay(subscription)) as replay:
@@ -206,11 +206,11 @@ async def _transcripts(
                     stream.note_delivered()
                     heard_at = getattr(published, "heard_at", None)
                     if heard_at is not None:
-                        figures.delivered.add(time.perf_counter() - heard_at)
+                        metrics.delivered.add(time.perf_counter() - heard_at)
         except _Ended as ended:
-            yield replace(stream.marker(), end=_noted(figures, ended.end))
+            yield replace(stream.marker(), end=_noted(metrics, ended.end))
         except ReaderTooSlow:
-            yield replace(stream.resumable(), end=_noted(figures, TOO_SLOW))
+            yield replace(stream.resumable(), end=_noted(metrics, TOO_SLOW))
 
 
 class _Worded(Protocol):
@@ -279,7 +279,7 @@ class _Transcript:
             is_behind = subscription.begin_again()
         interims = tuple(
             state
-            for state in self._backend.ledger.interims(self._session_id)
+            for state in self._backend.writer.interims(self._session_id)
             if self._is_news(state)
         )
         while interims:
@@ -388,8 +388,8 @@ async def _session_updates(
     backend: Backend, viewer: Viewer, topic: str, session_id: str | None
 ) -> AsyncGenerator[SessionUpdate, None]:
     topics = (topic, *_ends(viewer, session_id))
-    figures = backend.ledger.figures
-    with figures.watching("sessionUpdates"), backend.hub.subscribe(*topics) as subscription:
+    metrics = backend.writer.metrics
+    with metrics.watching("sessionUpdates"), backend.hub.subscribe(*topics) as subscription:
         try:
             await _check_access(viewer, session_id)
             if session_id is None:
@@ -403,9 +403,9 @@ async def _session_updates(
                 if session_id is not None and update is not None:
                     _check_over(update)
         except _Ended as ended:
-            yield SessionUpdate(end=_noted(figures, ended.end))
+            yield SessionUpdate(end=_noted(metrics, ended.end))
         except ReaderTooSlow:
-            yield SessionUpdate(end=_noted(figures, TOO_SLOW))
+            yield SessionUpdate(end=_noted(metrics, TOO_SLOW))
 
 
 async def _living(session_id: str) -> Session:

@@ -8,7 +8,7 @@ from models import Session, SessionStatus, Utterance, UtteranceSource, bulk, sor
 from models.database import Connection
 from models.turns import Turns
 from resolvers.transcripts import openings
-from resolvers.transcripts.merge import Claim, prevails
+from resolvers.transcripts.merge import UtteranceChange, prevails
 
 RESERVE: Final = 64
 """Revisions that interims may use up before their row has to be written again."""
@@ -49,8 +49,8 @@ _INTERNAL: Final = (
     "person_back_by",
     "deleted_at",
 )
-# What a claim says of an utterance, by the names that both have for it.
-_CLAIMED: Final = (
+# What a change says of an utterance, by the names that both have for it.
+_CHANGED: Final = (
     "agent_revision",
     "role",
     "speaker",
@@ -120,21 +120,21 @@ class SessionEdit:
         stored: set[str] = set(await rows.values_list("sort_key", flat=True))  # type: ignore[arg-type]
         return sorted(stored | {row.sort_key for row in self.changed.values()})
 
-    async def merge(self, claim: Claim, sort_key: str | None = None) -> bool:
-        """Let the claim take its key if the rules give it to it; return whether they do.
+    async def merge(self, change: UtteranceChange, sort_key: str | None = None) -> bool:
+        """Let the change take its key if the rules give it to it; return whether they do.
 
         A new key gets the given sort key, or the one that its time gives it.
         """
-        key = claim.key
+        key = change.key
         if key not in self._loaded:
             await self.load([key])
         row = self._rows.get(key)
         if row is None:
-            row = self._rows[key] = await self._made(claim, sort_key)
+            row = self._rows[key] = await self._made(change, sort_key)
             self._new.add(key)
             self.created_count += 1
-        elif prevails(claim, row.source, row.is_final, row.agent_revision):
-            _write(row, claim)
+        elif prevails(change, row.source, row.is_final, row.agent_revision):
+            _write(row, change)
         else:
             return False
         self.changed[key] = row
@@ -150,9 +150,9 @@ class SessionEdit:
         else:
             session.heard_until = max(session.heard_until, began)
 
-    async def _made(self, claim: Claim, sort_key: str | None) -> Utterance:
-        attempt = claim.attempt
-        began = None if attempt is None else min(claim.started_at, self._now + AHEAD)
+    async def _made(self, change: UtteranceChange, sort_key: str | None) -> Utterance:
+        attempt = change.attempt
+        began = None if attempt is None else min(change.started_at, self._now + AHEAD)
         if attempt is not None and began is not None:
             if sort_key is None and self._is_early(attempt, began):
                 sort_key = await self._sort_key_by_time(attempt, began)
@@ -161,10 +161,10 @@ class SessionEdit:
             sort_key = await self._next_sort_key()
         elif self._end is not None:
             self._end = max(self._end, sort_key)
-        values = {name: getattr(claim, name) for name in _CLAIMED}
+        values = {name: getattr(change, name) for name in _CHANGED}
         return bulk.unwritten(
             self.session.id,
-            claim.key,
+            change.key,
             sort_key,
             attempt=attempt,
             began_at=began,
@@ -246,7 +246,7 @@ class SessionEdit:
             self.changed.setdefault(row.key, self._rows[row.key])
 
     def touch(self, key: str) -> None:
-        """Write a loaded row again although no claim changed its words."""
+        """Write a loaded row again although its words are the same."""
         self.changed[key] = self._rows[key]
 
     async def number(self) -> list[Utterance]:
@@ -306,13 +306,13 @@ def preview_of(text: str) -> str:
     return line if len(line) <= PREVIEW_LENGTH else line[: PREVIEW_LENGTH - 1].rstrip() + "…"
 
 
-def _write(row: Utterance, claim: Claim) -> None:
-    for name in _CLAIMED:
-        setattr(row, name, getattr(claim, name))
+def _write(row: Utterance, change: UtteranceChange) -> None:
+    for name in _CHANGED:
+        setattr(row, name, getattr(change, name))
 
 
 class Transaction:
-    """What one transaction changes; `Ledger.transaction` commits it and tells those who watch."""
+    """What one transaction changes; `TranscriptWriter.transaction` commits and publishes it."""
 
     def __init__(self, conn: Connection, now: datetime) -> None:
         self.conn = conn

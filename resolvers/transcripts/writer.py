@@ -1,4 +1,4 @@
-"""The ledger takes what agents say, keeps it safe in groups, and tells those who watch, in order.
+"""Takes what agents say, commits it in groups, and publishes it in order.
 
 An interim of an utterance that is already known is published at once and written at most a second
 later. Everything else waits for a commit; all that arrives while one commit runs shares the next.
@@ -26,19 +26,19 @@ from resolvers.events import (
     transcripts_topic,
     user_topic,
 )
-from resolvers.metrics import Figures
+from resolvers.metrics import Metrics
 from resolvers.transcripts.commit_queue import (
     GONE,
     KEY_TAKEN,
     NOT_STORED,
     Batch,
     Fault,
+    Queued,
     Reply,
-    Waiting,
     answer,
 )
-from resolvers.transcripts.live import Memory, Open, claim_of, supersedes
-from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.live import LiveTranscript, Open, change_of, supersedes
+from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.transaction import (
     SessionEdit,
     Transaction,
@@ -64,7 +64,7 @@ COMMIT_EVERY_S: Final = 0.01
 a third of the server's CPU at 200 sessions (docs/figures.md)."""
 
 
-class Ledger:
+class TranscriptWriter:
     """All writing of transcripts in this process goes through here. Belongs to one event loop.
 
     Args:
@@ -79,14 +79,14 @@ class Ledger:
         self._hub = hub
         self._clock = clock
         self._pace = pace
-        self.figures = Figures()
+        self.metrics = Metrics()
         self.on_ended: list[Callable[[str, str], None]] = []
         """Called with the id and the room of every session that is ENDED or deleted from now on."""
-        self._memories: dict[str, Memory] = {}
+        self._memories: dict[str, LiveTranscript] = {}
         self._waiting: Batch = {}
         self._in_flight: Batch = {}
         self._is_shared = False
-        """Whether the newest group had several claims in it."""
+        """Whether the newest group had several changes in it."""
         self._work = asyncio.Event()
         # Held from the first statement until the events are published, so that they leave in the
         # order of their commits.
@@ -97,69 +97,71 @@ class Ledger:
 
     # ------------------------------------------------------------------ what agents say
 
-    def report(self, session_id: str, claim: Claim, reply: Reply) -> None:
+    def report(self, session_id: str, change: UtteranceChange, reply: Reply) -> None:
         """Take what an agent says; never waits.
 
         `reply` is called with None once a final is committed and synced, or an interim is taken;
         with a Fault where it is not. An interim that a newer one overtakes gets no answer.
         """
         heard_at = time.perf_counter()
-        memory = self._memories.setdefault(session_id, Memory())
-        if not claim.is_final and self._take_interim(session_id, memory, claim, heard_at):
+        live = self._memories.setdefault(session_id, LiveTranscript())
+        if not change.is_final and self._take_interim(session_id, live, change, heard_at):
             reply(None)
             return
         waiting = self._waiting.setdefault(session_id, {})
-        entry = waiting.get(claim.key)
+        entry = waiting.get(change.key)
         if entry is None and len(waiting) >= WAITING:
             reply(NOT_STORED)
             return
         if entry is None:
-            entry = waiting[claim.key] = Waiting(claim, heard_at)
-        elif supersedes(claim, entry.claim):
-            entry.claim = claim
+            entry = waiting[change.key] = Queued(change, heard_at)
+        elif supersedes(change, entry.change):
+            entry.change = change
         # First sights of interims are answered when they are committed too: an ack for something
         # that a full disk then swallows would be a lie.
-        entry.listen(claim, reply)
+        entry.listen(change, reply)
         self._work.set()
 
-    def _take_interim(self, session_id: str, memory: Memory, claim: Claim, heard_at: float) -> bool:
+    def _take_interim(
+        self, session_id: str, live: LiveTranscript, change: UtteranceChange, heard_at: float
+    ) -> bool:
         """Publish an interim at once where that is safe, or drop it where it is outdated."""
-        key = claim.key
-        if key in memory.settled:
+        key = change.key
+        if key in live.settled:
             return True
         flying = self._in_flight.get(session_id, {}).get(key)
-        if flying is not None and flying.claim.is_final:
+        if flying is not None and flying.change.is_final:
             return True
         if key in self._waiting.get(session_id, ()):
             return False
-        known = memory.open.get(key)
+        known = live.open.get(key)
         if known is None:
             return False
-        if not supersedes(claim, known.claim):
+        if not supersedes(change, known.change):
             return True
         if known.revision >= known.ceiling:
             return False
-        known.claim = claim
+        known.change = change
         known.revision += 1
-        self._mark_dirty(memory, known)
-        self.figures.interims += 1
+        self._mark_dirty(live, known)
+        self.metrics.interims += 1
         self._hub.publish(
             transcripts_topic(session_id), InterimHeard(known.published(session_id), heard_at)
         )
         return True
 
-    def _mark_dirty(self, memory: Memory, known: Open) -> None:
+    def _mark_dirty(self, live: LiveTranscript, known: Open) -> None:
         known.is_dirty = True
-        if memory.dirty_since is None:
-            memory.dirty_since = asyncio.get_running_loop().time()
+        if live.dirty_since is None:
+            live.dirty_since = asyncio.get_running_loop().time()
             self._work.set()
 
     def interims(self, session_id: str) -> list[UtteranceState]:
         """Return the newest published state of everything in this session that may still change."""
-        memory = self._memories.get(session_id)
-        if memory is None:
+        live = self._memories.get(session_id)
+        if live is None:
             return []
-        return [known.published(session_id) for known in memory.open.values()]
+        return [known.published(session_id) for known in live.open.values()]
 
     def drop(self, session: Session) -> None:
         """Forget a session that has been deleted, with all that was not yet written of it."""
@@ -172,8 +174,8 @@ class Ledger:
 
     def forget(self, session_id: str) -> None:
         """Drop what is remembered of a session that is over, once the database has all of it."""
-        memory = self._memories.get(session_id)
-        is_written = memory is None or memory.dirty_since is None
+        live = self._memories.get(session_id)
+        is_written = live is None or live.dirty_since is None
         if is_written and session_id not in self._waiting:
             self._memories.pop(session_id, None)
 
@@ -219,7 +221,7 @@ class Ledger:
                 return result
 
             result = await transact(body, asked_at=asked_at)
-            self.figures.transactions.add(time.perf_counter() - began)
+            self.metrics.transactions.add(time.perf_counter() - began)
             for edit in committed[0].edits.values():
                 self._announce(edit)
             if after is not None:
@@ -229,21 +231,21 @@ class Ledger:
     async def flush(self, edit: SessionEdit) -> None:
         """Bring everything that is known of this session but not yet written into the transaction.
 
-        That is what was published already, and what waits for a commit of its own: merging a claim
+        That is what was published already, and what waits for a commit of its own: merging a change
         twice is harmless, so the commit that it waits for still answers it.
         """
         session_id = edit.session.id
-        claims = list(self._dirty(session_id).values())
+        changes = list(self._dirty(session_id).values())
         for batch in (self._in_flight, self._waiting):
-            claims.extend(entry.claim for entry in batch.get(session_id, {}).values())
-        if claims:
-            await edit.load(claim.key for claim in claims)
-            for claim in claims:
-                await edit.merge(claim)
+            changes.extend(entry.change for entry in batch.get(session_id, {}).values())
+        if changes:
+            await edit.load(change.key for change in changes)
+            for change in changes:
+                await edit.merge(change)
 
-    def _dirty(self, session_id: str) -> dict[str, Claim]:
-        memory = self._memories.get(session_id)
-        return memory.dirty if memory is not None else {}
+    def _dirty(self, session_id: str) -> dict[str, UtteranceChange]:
+        live = self._memories.get(session_id)
+        return live.dirty if live is not None else {}
 
     def _announce(self, edit: SessionEdit) -> None:
         session = edit.session
@@ -257,7 +259,7 @@ class Ledger:
                     edit.first_seq, session.last_seq, utterances, self._heard_at(session.id)
                 ),
             )
-            self.figures.utterances += edit.created_count
+            self.metrics.utterances += edit.created_count
             self._remember(session.id, rows)
         if edit.is_visibly_changed:
             self.announce_session(session)
@@ -265,8 +267,8 @@ class Ledger:
             self.forget(session.id)
 
     def _heard_at(self, session_id: str) -> float | None:
-        claims = self._in_flight.get(session_id)
-        return min(entry.heard_at for entry in claims.values()) if claims else None
+        changes = self._in_flight.get(session_id)
+        return min(entry.heard_at for entry in changes.values()) if changes else None
 
     def announce_session(self, session: Session) -> None:
         """Tell those who watch a session how it is now."""
@@ -282,18 +284,18 @@ class Ledger:
             listener(session.id, session.room_name)
 
     def _remember(self, session_id: str, rows: list[Utterance]) -> None:
-        memory = self._memories.setdefault(session_id, Memory())
+        live = self._memories.setdefault(session_id, LiveTranscript())
         for row in rows:
             if not is_from_agent(row):
-                memory.settle(row.key) if row.is_final else memory.open.pop(row.key, None)
+                live.settle(row.key) if row.is_final else live.open.pop(row.key, None)
                 continue
-            known = memory.open.get(row.key)
+            known = live.open.get(row.key)
             if known is None:
-                known = memory.open[row.key] = Open(
-                    row.id, row.sort_key, row.position, claim_of(row), row.revision, row.ceiling
+                known = live.open[row.key] = Open(
+                    row.id, row.sort_key, row.position, change_of(row), row.revision, row.ceiling
                 )
             known.revision, known.ceiling = row.revision, row.ceiling
-            if (known.claim.agent_revision or 0) > (row.agent_revision or 0):
+            if (known.change.agent_revision or 0) > (row.agent_revision or 0):
                 # It changed while the commit ran. What was published then is under the revision
                 # just committed, so it is published again, above it.
                 known.revision += 1
@@ -303,9 +305,9 @@ class Ledger:
             else:
                 # The commit may have stored more than was published: past the ceiling interims
                 # wait for it. Older ones that come late must not pass for news after it.
-                known.claim, known.is_dirty = claim_of(row), False
-        if not memory.dirty:
-            memory.dirty_since = None
+                known.change, known.is_dirty = change_of(row), False
+        if not live.dirty:
+            live.dirty_since = None
 
     # ------------------------------------------------------------------ group commit
 
@@ -350,8 +352,8 @@ class Ledger:
         now = asyncio.get_running_loop().time()
         due = [
             session_id
-            for session_id, memory in self._memories.items()
-            if memory.dirty_since is not None and memory.dirty_since + WRITE_WITHIN_S <= now
+            for session_id, live in self._memories.items()
+            if live.dirty_since is not None and live.dirty_since + WRITE_WITHIN_S <= now
         ]
         for session_id in due:
             batch.setdefault(session_id, {})
@@ -359,8 +361,8 @@ class Ledger:
             return not batch or await self._commit(batch) or await self._commit_each(batch)
         except NotStored:
             # No session is at fault: to try each alone would only keep the others waiting.
-            for claims in batch.values():
-                answer(claims, dict.fromkeys(claims, NOT_STORED))
+            for changes in batch.values():
+                answer(changes, dict.fromkeys(changes, NOT_STORED))
             return False
         finally:
             self._in_flight = {}
@@ -368,14 +370,14 @@ class Ledger:
     async def _commit_each(self, batch: Batch) -> bool:
         """Commit session by session: one at fault must not keep the others from being stored."""
         is_stored = True
-        for session_id, claims in batch.items():
+        for session_id, changes in batch.items():
             try:
-                if await self._commit({session_id: claims}):
+                if await self._commit({session_id: changes}):
                     continue
             except NotStored:
                 pass
             is_stored = False
-            answer(claims, dict.fromkeys(claims, NOT_STORED))
+            answer(changes, dict.fromkeys(changes, NOT_STORED))
         return is_stored
 
     async def _commit(self, batch: Batch) -> bool:
@@ -388,10 +390,10 @@ class Ledger:
 
         async def work(transaction: Transaction) -> None:
             await transaction.lock(
-                {id_: [*claims, *self._dirty(id_)] for id_, claims in batch.items()}
+                {id_: [*changes, *self._dirty(id_)] for id_, changes in batch.items()}
             )
-            for session_id, claims in batch.items():
-                faults[session_id] = await self._merge(transaction, session_id, claims)
+            for session_id, changes in batch.items():
+                faults[session_id] = await self._merge(transaction, session_id, changes)
 
         try:
             await self.transaction(work)
@@ -401,31 +403,31 @@ class Ledger:
             log.exception("commit_failed", sessions=len(batch))
             return False
         now = time.perf_counter()
-        for session_id, claims in batch.items():
-            for entry in claims.values():
-                self.figures.committed.add(now - entry.heard_at)
-            answer(claims, faults[session_id])
+        for session_id, changes in batch.items():
+            for entry in changes.values():
+                self.metrics.committed.add(now - entry.heard_at)
+            answer(changes, faults[session_id])
         return True
 
     async def _merge(
-        self, transaction: Transaction, session_id: str, claims: dict[str, Waiting]
+        self, transaction: Transaction, session_id: str, changes: dict[str, Queued]
     ) -> dict[str, Fault]:
         edit = await transaction.edit(session_id)
         if edit is None:
             self._memories.pop(session_id, None)
-            return dict.fromkeys(claims, GONE)
+            return dict.fromkeys(changes, GONE)
         faults: dict[str, Fault] = {}
-        rows = await edit.load(claims)
-        for key, entry in claims.items():
-            if not await edit.merge(entry.claim) and is_typed_by_person(rows[key]):
+        rows = await edit.load(changes)
+        for key, entry in changes.items():
+            if not await edit.merge(entry.change) and is_typed_by_person(rows[key]):
                 faults[key] = KEY_TAKEN
         return faults
 
     async def drain(self) -> None:
         """Write everything that is known and wait for every transaction under way."""
-        for memory in self._memories.values():
-            if memory.dirty_since is not None:
-                memory.dirty_since = 0.0
+        for live in self._memories.values():
+            if live.dirty_since is not None:
+                live.dirty_since = 0.0
         await self.commit_waiting()
         while self._tasks:
             await asyncio.wait(set(self._tasks))

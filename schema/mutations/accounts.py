@@ -3,7 +3,7 @@
 import strawberry
 
 from resolvers.accounts import authentication
-from resolvers.accounts.login import Entrance
+from resolvers.accounts.login import NewLogin
 from schema.context import Info
 from schema.node import Given
 from schema.user import User
@@ -28,7 +28,7 @@ class SignInInput:
     )
 
 
-def _user_of(root: strawberry.Parent[Entrance]) -> User:
+def _user_of(root: strawberry.Parent[NewLogin]) -> User:
     # The use case's user resolves the type User, as everywhere.
     return root.user  # type: ignore[return-value]
 
@@ -49,7 +49,7 @@ class AccountMutations:
         graphql_type=AuthPayload | None,
         description="Make an account. A guest's conversations stay. A taken e-mail is a CONFLICT.",
     )
-    async def sign_up(self, info: Info, input: Given[SignUpInput]) -> Entrance:
+    async def sign_up(self, info: Info, input: Given[SignUpInput]) -> NewLogin:
         viewer = info.context.viewer_signing_in()
         return await info.context.enter(
             await authentication.sign_up(
@@ -62,7 +62,7 @@ class AccountMutations:
         )
 
     @strawberry.mutation(graphql_type=AuthPayload | None, description="Sign in with a password.")
-    async def sign_in(self, info: Info, input: Given[SignInInput]) -> Entrance:
+    async def sign_in(self, info: Info, input: Given[SignInInput]) -> NewLogin:
         viewer = info.context.viewer_signing_in()
         return await info.context.enter(
             await authentication.sign_in(
@@ -80,7 +80,7 @@ class AccountMutations:
         graphql_type=AuthPayload | None,
         description="Begin without an account; signing up later keeps everything.",
     )
-    async def sign_in_as_guest(self, info: Info) -> Entrance:
+    async def sign_in_as_guest(self, info: Info) -> NewLogin:
         viewer = info.context.viewer_signing_in()
         return await info.context.enter(
             await authentication.sign_in_as_guest(

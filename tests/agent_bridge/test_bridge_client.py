@@ -440,7 +440,7 @@ async def faulty(answers: list[str | bytes]) -> AsyncIterator[tuple[str, asyncio
     """Run a server that welcomes, says one of `answers`, and keeps the codes it is closed with."""
     codes: asyncio.Queue[int] = asyncio.Queue()
 
-    async def attend(socket: ServerConnection) -> None:
+    async def listen(socket: ServerConnection) -> None:
         await socket.recv()
         welcome = {"type": "welcome", "session": SESSION, "attempt": 1, "isCurrent": True}
         await socket.send(json.dumps(welcome))
@@ -449,7 +449,7 @@ async def faulty(answers: list[str | bytes]) -> AsyncIterator[tuple[str, asyncio
         codes.put_nowait(socket.close_code or 0)
 
     spoken = [Subprotocol(BRIDGE)]
-    async with serve_websockets(attend, "127.0.0.1", 0, subprotocols=spoken) as server:
+    async with serve_websockets(listen, "127.0.0.1", 0, subprotocols=spoken) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield f"http://127.0.0.1:{port}", codes
 
@@ -476,10 +476,10 @@ async def test_the_client_closes_malformed_frames_with_bad_frame_and_comes_back(
 async def test_a_server_that_is_something_else_is_not_tried_again() -> None:
     """HTTP 400 and a missing subprotocol are faults of the configuration."""
 
-    async def attend(socket: ServerConnection) -> None:
+    async def listen(socket: ServerConnection) -> None:
         await socket.wait_closed()
 
-    async with serve_websockets(attend, "127.0.0.1", 0) as server:
+    async with serve_websockets(listen, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         async with client(f"http://127.0.0.1:{port}", "t") as bridge:
             with pytest.raises(BridgeClosed):

@@ -16,9 +16,9 @@ from models.database import Connection, transact
 from resolvers.sessions import saving
 from resolvers.transcripts import streams
 from resolvers.transcripts.commit_queue import Reply
-from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.transaction import _VISIBLE, SessionEdit, Transaction
-from resolvers.transcripts.writer import Ledger
+from resolvers.transcripts.writer import TranscriptWriter
 from serving import address, server
 from settings import Settings
 
@@ -32,17 +32,19 @@ WINDOW_S = 0.15
 
 def acknowledges_early(settings: Settings) -> Settings:
     """Say that a final is safe as soon as it has come."""
-    report, commit_waiting = Ledger.report, Ledger.commit_waiting
+    report, commit_waiting = TranscriptWriter.report, TranscriptWriter.commit_waiting
 
-    def eager(self: Ledger, session_id: str, claim: Claim, reply: Reply) -> None:
+    def eager(
+        self: TranscriptWriter, session_id: str, claim: UtteranceChange, reply: Reply
+    ) -> None:
         reply(None)
         report(self, session_id, claim, lambda _: None)
 
-    async def late(self: Ledger) -> bool:
+    async def late(self: TranscriptWriter) -> bool:
         await asyncio.sleep(WINDOW_S)
         return await commit_waiting(self)
 
-    _patch(Ledger, report=eager, commit_waiting=late)
+    _patch(TranscriptWriter, report=eager, commit_waiting=late)
     return settings
 
 
@@ -50,7 +52,7 @@ def publishes_early(settings: Settings) -> Settings:
     """Tell those who watch what has not been committed yet."""
 
     async def early(
-        self: Ledger,
+        self: TranscriptWriter,
         work: Callable[[Transaction], Awaitable[T]],
         after: Callable[[T], object] | None,
     ) -> T:
@@ -74,7 +76,7 @@ def publishes_early(settings: Settings) -> Settings:
                 after(result)
             return result
 
-    _patch(Ledger, _transaction=early)
+    _patch(TranscriptWriter, _transaction=early)
     return settings
 
 
@@ -110,15 +112,17 @@ def reuses_revisions(settings: Settings) -> Settings:
 
 def doubles_on_resend(settings: Settings) -> Settings:
     """Take what is sent again for something new."""
-    report = Ledger.report
+    report = TranscriptWriter.report
     seen: set[tuple[str, str, int | None]] = set()
 
-    def forgetful(self: Ledger, session_id: str, claim: Claim, reply: Reply) -> None:
+    def forgetful(
+        self: TranscriptWriter, session_id: str, claim: UtteranceChange, reply: Reply
+    ) -> None:
         report(self, session_id, claim, reply)
         mark = (session_id, claim.key, claim.agent_revision)
         if claim.is_final and mark not in seen:
             seen.add(mark)
-            again = Claim(
+            again = UtteranceChange(
                 key=f"{claim.key}-again",
                 role=claim.role,
                 source=claim.source,
@@ -129,7 +133,7 @@ def doubles_on_resend(settings: Settings) -> Settings:
             )
             report(self, session_id, again, lambda _: None)
 
-    _patch(Ledger, report=forgetful)
+    _patch(TranscriptWriter, report=forgetful)
     return settings
 
 
@@ -145,13 +149,13 @@ def keeps_what_it_refuses(settings: Settings) -> Settings:
 
 def hides_late_words(settings: Settings) -> Settings:
     """Keep what comes after the end, and tell nobody."""
-    announce = Ledger._announce
+    announce = TranscriptWriter._announce
 
-    def quiet(self: Ledger, edit: SessionEdit) -> None:
+    def quiet(self: TranscriptWriter, edit: SessionEdit) -> None:
         if edit.session.ended_at is None or edit._before[_VISIBLE.index("status")] != "ENDED":
             announce(self, edit)
 
-    _patch(Ledger, _announce=quiet)
+    _patch(TranscriptWriter, _announce=quiet)
     return settings
 
 

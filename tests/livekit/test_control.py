@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from agent_bridge.livekit.backend import LiveKitVenue
+from agent_bridge.livekit.backend import LiveKitMedia
 from agent_bridge.livekit.control import CALL_S, LiveKitControl, LiveKitTrouble, RoomGone
 from agent_bridge.media.backend import Condition
 from agent_bridge.server.workers import NoAgent, StartRequest
@@ -83,31 +83,31 @@ async def test_a_livekit_that_is_not_there_is_trouble_for_whoever_wants_an_agent
 
 async def test_asking_twice_for_one_attempt_asks_for_one_agent(livekit: LiveKitServer) -> None:
     """An answer that was lost on its way: the next try finds what the first has done."""
-    venue = LiveKitVenue(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
+    media = LiveKitMedia(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
     room = f"voxql-{uuid4().hex}"
 
     def attempt(number: int) -> StartRequest:
         return StartRequest("ses_x", number, "agent", f"token {number}", "", room)
 
-    await venue.start(attempt(1))
+    await media.start(attempt(1))
     for number in (2, 2, 3, 3, 3):
-        await venue.start(attempt(number))
+        await media.start(attempt(number))
 
-    [dispatch] = await venue._control.dispatches(room)
+    [dispatch] = await media._control.dispatches(room)
     assert '"attempt": 3' in dispatch.metadata
-    assert venue._control.calls["create_dispatch", "ok"] == 2
-    await venue._control.close()
+    assert media._control.calls["create_dispatch", "ok"] == 2
+    await media._control.close()
 
 
 async def test_other_agents_in_the_room_are_left_alone(livekit: LiveKitServer) -> None:
     """An integrator may ask for agents of their own; a retry concerns ours only."""
-    venue = LiveKitVenue(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
-    control, room = venue._control, f"voxql-{uuid4().hex}"
-    await venue.start(StartRequest("ses_x", 1, "agent", "token", "", room))
+    media = LiveKitMedia(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
+    control, room = media._control, f"voxql-{uuid4().hex}"
+    await media.start(StartRequest("ses_x", 1, "agent", "token", "", room))
     for metadata in ("", "not JSON", "[]", '{"voxql": 1}', '{"theirs": {"attempt": 1}}'):
         await control.dispatch(room, "theirs", metadata)
 
-    await venue.start(StartRequest("ses_x", 2, "agent", "token", "", room))
+    await media.start(StartRequest("ses_x", 2, "agent", "token", "", room))
 
     names = sorted(one.agent_name for one in await control.dispatches(room))
     assert names == ["agent", *["theirs"] * 5]
@@ -116,40 +116,40 @@ async def test_other_agents_in_the_room_are_left_alone(livekit: LiveKitServer) -
 
 async def test_livekits_condition_is_asked_for_once_in_a_while(livekit: LiveKitServer) -> None:
     """However often somebody looks at /readyz."""
-    venue = LiveKitVenue(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
+    media = LiveKitMedia(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
 
-    answers = [await venue.condition() for _ in range(20)]
+    answers = [await media.condition() for _ in range(20)]
 
     assert all(answer.is_ready for answer in answers)
-    assert venue.traffic().calls == {("list_rooms", "ok"): 1}
-    await venue._control.close()
+    assert media.traffic().calls == {("list_rooms", "ok"): 1}
+    await media._control.close()
 
 
 async def test_a_livekit_that_does_not_answer_holds_nobody_up() -> None:
     """It accepts connections and never answers: a request for an agent fails in time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
-        venue = LiveKitVenue(url, KEY, SECRET, "http://127.0.0.1:8000", call_s=0.2)
+        media = LiveKitMedia(url, KEY, SECRET, "http://127.0.0.1:8000", call_s=0.2)
 
         with pytest.raises(NoAgent, match="try again"):
-            await venue.start(StartRequest("ses_x", 1, "agent", "token", "", "room"))
+            await media.start(StartRequest("ses_x", 1, "agent", "token", "", "room"))
 
-        assert await venue.condition() == Condition(False, {"livekit": "not ready"})
-        await venue._control.close()
+        assert await media.condition() == Condition(False, {"livekit": "not ready"})
+        await media._control.close()
     assert CALL_S < 5, "what a person waits for an agent"
 
 
 async def test_a_wrong_key_is_said_by_the_condition_and_in_the_log(livekit: LiveKitServer) -> None:
     """The person is told to try again. The log has the reason, but not the secret."""
     wrong = "not the secret, but just as long as one"
-    venue = LiveKitVenue(livekit.url, KEY, wrong, "http://127.0.0.1:8000")
+    media = LiveKitMedia(livekit.url, KEY, wrong, "http://127.0.0.1:8000")
 
     with capture_logs() as logs, pytest.raises(NoAgent, match="try again"):
-        await venue.start(StartRequest("ses_x", 1, "agent", "token", "", "room"))
+        await media.start(StartRequest("ses_x", 1, "agent", "token", "", "room"))
 
     [line] = logs
     assert (line["event"], line["log_level"]) == ("livekit_not_asked", "warning")
     assert "401" in line["reason"]
     assert wrong not in str(logs)
-    assert not (await venue.condition()).is_ready
-    await venue._control.close()
+    assert not (await media.condition()).is_ready
+    await media._control.close()

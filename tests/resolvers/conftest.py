@@ -7,14 +7,14 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from agent_bridge.media.local import LocalVenue
+from agent_bridge.media.local import LocalMedia
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import Workers
 from hub.local import LocalHub
 from resolvers.accounts import credentials
 from resolvers.accounts.rate_limits import RateLimits
 from resolvers.backend import Backend, Config
-from resolvers.transcripts.writer import Ledger
+from resolvers.transcripts.writer import TranscriptWriter
 from tests.resolvers.people import Clock, NoAgents
 from tests.resolvers.stage import Stage, staged
 from tests.rows import database
@@ -34,9 +34,9 @@ async def backend(tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
         yield Backend(
             config=Config(),
             hub=hub,
-            ledger=Ledger(hub, clock, pace=0),
+            writer=TranscriptWriter(hub, clock, pace=0),
             agents=NoAgents(),
-            media=LocalVenue(Workers(), tokens, "http://127.0.0.1:8000"),
+            media=LocalMedia(Workers(), tokens, "http://127.0.0.1:8000"),
             tokens=tokens,
             limiter=RateLimits(clock),
             clock=clock,

@@ -44,7 +44,7 @@ async def viewer_for(backend: Backend, user: User) -> Viewer:
     async def work(conn: object) -> Arrival:
         return Arrival(user)
 
-    entrance = await enter(backend, None, work)
-    viewer = await authentication.viewer_of_login(backend, entrance.secret)
+    new_login = await enter(backend, None, work)
+    viewer = await authentication.viewer_of_login(backend, new_login.secret)
     assert viewer is not None
     return viewer

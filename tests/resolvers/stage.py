@@ -278,7 +278,7 @@ def message(key: str, text: str | None = None, **more: Any) -> Message:
 async def staged(
     backend: Backend, clock: Clock, *, is_running: bool = True, **config: Any
 ) -> AsyncIterator[Stage]:
-    """Run the ledger over an open database, with one person signed in.
+    """Run the transcript writer over an open database, with one person signed in.
 
     With `is_running=False` it commits what agents say only when a test tells it to.
     """
@@ -286,7 +286,7 @@ async def staged(
     backend.agents = agents = Agents()
     user = await add_user()
     viewer = await viewer_for(backend, user)
-    running = asyncio.create_task(backend.ledger.run() if is_running else asyncio.Event().wait())
+    running = asyncio.create_task(backend.writer.run() if is_running else asyncio.Event().wait())
     try:
         yield Stage(backend, clock, agents, viewer, user)
         assert not running.done(), f"the ledger has stopped: {running!r}"
@@ -294,4 +294,4 @@ async def staged(
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
-        await backend.ledger.drain()
+        await backend.writer.drain()

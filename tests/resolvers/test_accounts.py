@@ -10,7 +10,7 @@ from models import Login, Session, User
 from models.database import reader, transact
 from resolvers import revocation
 from resolvers.accounts import authentication, credentials
-from resolvers.accounts.login import LOGIN_LIFE, Entrance
+from resolvers.accounts.login import LOGIN_LIFE, NewLogin
 from resolvers.backend import Backend
 from resolvers.events import AccessRevoked, SessionChanged, access_topic, user_topic
 from resolvers.refusals import (
@@ -35,8 +35,8 @@ PASSWORD = "correct horse"
 TOKEN = Viewer("usr_x", True, None, "tok_x", frozenset({TokenScope.SESSIONS_READ}), None)
 
 
-async def _viewer(backend: Backend, entrance: Entrance) -> Viewer:
-    viewer = await authentication.viewer_of_login(backend, entrance.secret)
+async def _viewer(backend: Backend, new_login: NewLogin) -> Viewer:
+    viewer = await authentication.viewer_of_login(backend, new_login.secret)
     assert viewer is not None
     return viewer
 
@@ -46,8 +46,8 @@ async def _guest(backend: Backend) -> Viewer:
 
 
 async def _ada(backend: Backend) -> Viewer:
-    entrance = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
-    return await _viewer(backend, entrance)
+    new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    return await _viewer(backend, new_login)
 
 
 def _heard(subscription: Subscription) -> list[object]:
@@ -59,14 +59,14 @@ def _heard(subscription: Subscription) -> list[object]:
 
 async def test_signing_up_signs_in(backend: Backend, clock: Clock) -> None:
     """The cookie's secret leads to the new user for thirty days, and stands nowhere as it is."""
-    entrance = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
-    viewer = await _viewer(backend, entrance)
-    assert viewer.user_id == entrance.user.id
+    new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    viewer = await _viewer(backend, new_login)
+    assert viewer.user_id == new_login.user.id
     assert not viewer.is_guest
     assert viewer.scopes == ALL_SCOPES
-    assert viewer.expires_at == entrance.expires_at == clock() + timedelta(days=30)
+    assert viewer.expires_at == new_login.expires_at == clock() + timedelta(days=30)
     everything = str(await dump())
-    assert entrance.secret not in everything
+    assert new_login.secret not in everything
     assert PASSWORD not in everything
     assert "$argon2id$" in everything
 
@@ -145,11 +145,11 @@ async def test_an_address_has_one_account_however_it_is_written(
     backend: Backend, email: str, kept: str, other: str
 ) -> None:
     """International addresses, too: capitals, composed letters, and hosts in Punycode."""
-    entrance = await authentication.sign_up(backend, None, email=email, password=PASSWORD)
-    assert entrance.user.email == kept
+    new_login = await authentication.sign_up(backend, None, email=email, password=PASSWORD)
+    assert new_login.user.email == kept
     for written in (email, kept, other):
         again = await authentication.sign_in(backend, None, email=written, password=PASSWORD)
-        assert again.user.id == entrance.user.id
+        assert again.user.id == new_login.user.id
         async with refused(Conflict, ["email"]):
             await authentication.sign_up(backend, None, email=written, password=PASSWORD)
 
@@ -160,8 +160,10 @@ async def test_accounts_from_before_addresses_were_checked_stay_good(
 ) -> None:
     """Their addresses and passwords would be refused today, and still open them."""
     user = await add_user(email, await credentials.hash_of("12345678"))
-    entrance = await authentication.sign_in(backend, None, email=email.upper(), password="12345678")
-    assert entrance.user.id == user.id
+    new_login = await authentication.sign_in(
+        backend, None, email=email.upper(), password="12345678"
+    )
+    assert new_login.user.id == user.id
     await authentication.reset_password(backend, email, PASSWORD)
     again = await authentication.sign_in(backend, None, email=email, password=PASSWORD)
     assert (again.user.id, again.user.email) == (user.id, email)
@@ -218,9 +220,9 @@ async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
     session = await add_session(user, "hello")
     assert guest.login_id is not None
     with backend.hub.subscribe(access_topic(guest.login_id)) as heard:
-        entrance = await authentication.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
+        new_login = await authentication.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
     assert _heard(heard) == [AccessRevoked(guest.login_id)]
-    viewer = await _viewer(backend, entrance)
+    viewer = await _viewer(backend, new_login)
     assert viewer.user_id == guest.user_id
     assert viewer.login_id != guest.login_id
     assert not viewer.is_guest
@@ -241,17 +243,17 @@ async def test_a_revoked_guest_can_not_be_claimed(backend: Backend) -> None:
     """A request that came before its login was revoked gets an account of its own instead."""
     guest = await _guest(backend)
     await authentication.sign_out(backend, guest)
-    entrance = await authentication.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
-    assert entrance.user.id != guest.user_id
+    new_login = await authentication.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
+    assert new_login.user.id != guest.user_id
 
 
 async def test_signing_in_needs_the_password(backend: Backend) -> None:
     """An unknown e-mail and a wrong password sound the same."""
     ada = await _ada(backend)
-    entrance = await authentication.sign_in(
+    new_login = await authentication.sign_in(
         backend, None, email=" Ada@EXAMPLE.com", password=PASSWORD
     )
-    assert entrance.user.id == ada.user_id
+    assert new_login.user.id == ada.user_id
     async with refused(Unauthenticated, says="Wrong e-mail or password."):
         await authentication.sign_in(backend, None, email=EMAIL, password="wrong horse")
     async with refused(Unauthenticated, says="Wrong e-mail or password."):
@@ -294,10 +296,10 @@ async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> 
     user = await authentication.viewer_user(backend, guest)
     sessions = [await add_session(user, "hello"), await add_session(user, "world")]
     with backend.hub.subscribe(user_topic(ada.user_id)) as heard:
-        entrance = await authentication.sign_in(
+        new_login = await authentication.sign_in(
             backend, guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
         )
-    assert entrance.user.id == ada.user_id
+    assert new_login.user.id == ada.user_id
     events = _heard(heard)
     assert [e.session_id for e in events if isinstance(e, SessionChanged)] == [
         session.id for session in sessions
@@ -338,31 +340,31 @@ async def test_a_guest_stays_the_same_guest(backend: Backend) -> None:
     """A second click gives a new login for the same user, also to somebody with an account."""
     guest, ada = await _guest(backend), await _ada(backend)
     for viewer in (guest, ada):
-        entrance = await authentication.sign_in_as_guest(backend, viewer)
-        assert entrance.user.id == viewer.user_id
+        new_login = await authentication.sign_in_as_guest(backend, viewer)
+        assert new_login.user.id == viewer.user_id
     assert len((await dump())["logins"]) == 2
 
 
 async def test_signing_out_ends_the_login_and_its_streams(backend: Backend) -> None:
     """The second time there is nothing left to sign out of."""
-    entrance = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
-    ada = await _viewer(backend, entrance)
+    new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    ada = await _viewer(backend, new_login)
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
         assert await authentication.sign_out(backend, ada)
     assert _heard(heard) == [AccessRevoked(ada.access_id)]
-    assert await authentication.viewer_of_login(backend, entrance.secret) is None
+    assert await authentication.viewer_of_login(backend, new_login.secret) is None
     assert not await authentication.sign_out(backend, ada)
     assert not await authentication.sign_out(backend, None)
 
 
 async def test_a_login_ends_after_thirty_days(backend: Backend, clock: Clock) -> None:
     """To the microsecond; the next sign-in sweeps it away."""
-    entrance = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
-    viewer = await _viewer(backend, entrance)
+    new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    viewer = await _viewer(backend, new_login)
     clock.pass_by(seconds=LOGIN_LIFE.total_seconds() - 0.000001)
-    assert await authentication.viewer_of_login(backend, entrance.secret) == viewer
+    assert await authentication.viewer_of_login(backend, new_login.secret) == viewer
     clock.pass_by(seconds=0.000001)
-    assert await authentication.viewer_of_login(backend, entrance.secret) is None
+    assert await authentication.viewer_of_login(backend, new_login.secret) is None
     assert await revocation.revoked_among(backend, [viewer.access_id]) == {viewer.access_id}
     await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     assert len((await dump())["logins"]) == 1

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from agent_bridge.media.local import LocalVenue
+from agent_bridge.media.local import LocalMedia
 from agent_bridge.protocol import Ack
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import Workers
@@ -35,15 +35,15 @@ from resolvers.accounts.rate_limits import RateLimits
 from resolvers.backend import Backend, Config
 from resolvers.events import TranscriptCommitted, UtteranceState, state_of
 from resolvers.refusals import Conflict
-from resolvers.sessions.connections import Presence
+from resolvers.sessions.connections import Connections
 from resolvers.sessions.reaper import recover
 from resolvers.sessions.saving import save_session
 from resolvers.transcripts import live, streams, transaction, writer
 from resolvers.transcripts.cursors import decode_cursor
-from resolvers.transcripts.live import claim_of
-from resolvers.transcripts.merge import Claim, prevails
+from resolvers.transcripts.live import change_of
+from resolvers.transcripts.merge import UtteranceChange, prevails
 from resolvers.transcripts.transaction import preview_of
-from resolvers.transcripts.writer import Ledger
+from resolvers.transcripts.writer import TranscriptWriter
 from tests.resolvers.people import Clock, NoAgents
 from tests.resolvers.stage import Stage, Talker, message, staged
 from tests.rows import START
@@ -162,14 +162,14 @@ class Conversation:
 
     session: Session
     agent: Talker
-    claims: dict[str, Claim] = field(default_factory=dict)
+    claims: dict[str, UtteranceChange] = field(default_factory=dict)
     said: dict[str, dict[int, bool]] = field(default_factory=lambda: defaultdict(dict))
     """By segment and revision: whether it was a final. The same revision says the same."""
     acked: list[tuple[str, int]] = field(default_factory=list)
     sort_keys: dict[str, str] = field(default_factory=dict)
     finals: set[str] = field(default_factory=set)
 
-    def take(self, claim: Claim) -> None:
+    def take(self, claim: UtteranceChange) -> None:
         held = self.claims.get(claim.key)
         if held is None or prevails(claim, held.source, held.is_final, held.agent_revision):
             self.claims[claim.key] = claim
@@ -246,9 +246,9 @@ class Histories(RuleBasedStateMachine):
         backend = Backend(
             config=Config(),
             hub=hub,
-            ledger=Ledger(hub, clock, pace=0),
+            writer=TranscriptWriter(hub, clock, pace=0),
             agents=NoAgents(),
-            media=LocalVenue(Workers(), tokens, "http://127.0.0.1:8000"),
+            media=LocalMedia(Workers(), tokens, "http://127.0.0.1:8000"),
             tokens=tokens,
             limiter=RateLimits(clock),
             clock=clock,
@@ -294,7 +294,7 @@ class Histories(RuleBasedStateMachine):
     async def _quiet(self) -> None:
         """Let everything that was published be stored."""
         for _ in range(3):
-            await self.stage.backend.ledger.drain()
+            await self.stage.backend.writer.drain()
 
     async def _check_rows(self, talk: Conversation) -> None:
         rows = {row.key: row for row in await self.stage.rows(talk.session)}
@@ -318,7 +318,7 @@ class Histories(RuleBasedStateMachine):
         final = talk.said[segment].setdefault(revision, final)
         text = spoken(segment, revision, final=final)
         answer = talk.agent.report(text, segment, revision=revision, final=final)
-        claim = Claim(
+        claim = UtteranceChange(
             key=segment,
             role=message("x").role,
             source=UtteranceSource.SPEECH,
@@ -360,7 +360,7 @@ class Histories(RuleBasedStateMachine):
         async def work() -> None:
             for run in said:
                 if run is None:
-                    await self.stage.backend.ledger.commit_waiting()
+                    await self.stage.backend.writer.commit_waiting()
                     continue
                 first, count = run
                 for revision in range(first, first + count):
@@ -371,12 +371,12 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def commit(self) -> None:
         """What waits is stored."""
-        self.run(self.stage.backend.ledger.commit_waiting())
+        self.run(self.stage.backend.writer.commit_waiting())
 
     @rule()
     def write(self) -> None:
         """What was shown is stored, too."""
-        self.run(self.stage.backend.ledger.drain())
+        self.run(self.stage.backend.writer.drain())
 
     @rule(
         number=which,
@@ -391,7 +391,7 @@ class Histories(RuleBasedStateMachine):
         """Between any two steps of it."""
 
         async def work() -> None:
-            committing = asyncio.create_task(self.stage.backend.ledger.drain())
+            committing = asyncio.create_task(self.stage.backend.writer.drain())
             for index, wait in enumerate(waits):
                 for _ in range(wait):
                     # Not to wait for anything: to speak at this step of the commit, or that one.
@@ -423,7 +423,7 @@ class Histories(RuleBasedStateMachine):
             else:
                 assert key not in talk.claims
                 talk.take(
-                    Claim(
+                    UtteranceChange(
                         key=key,
                         role=message("x").role,
                         source=UtteranceSource.TYPED,
@@ -457,7 +457,7 @@ class Histories(RuleBasedStateMachine):
             expected = [each.key for each in messages if each.key not in talk.claims]
             for each in messages:
                 talk.take(
-                    Claim(
+                    UtteranceChange(
                         key=each.key,
                         role=each.role,
                         source=UtteranceSource.CLIENT_REPORTED,
@@ -490,7 +490,7 @@ class Histories(RuleBasedStateMachine):
 
         async def work() -> None:
             talk = self.talks[number]
-            await self.stage.backend.ledger.commit_waiting()
+            await self.stage.backend.writer.commit_waiting()
             await talk.agent.bye("LEFT" if chance == 9 else "DRAINING")
             talk.agent.connection += "+"
             await talk.agent.come()
@@ -543,7 +543,7 @@ class Histories(RuleBasedStateMachine):
         async def work() -> None:
             talk = self.talks[number]
             self._report(talk, self.segment(0), revision, final=False)
-            await self.stage.backend.ledger.commit_waiting()
+            await self.stage.backend.writer.commit_waiting()
             self._report(talk, self.segment(0), revision + 1, final=False)
             await self.stage.read(talk.session)
             self.turn += 1
@@ -563,7 +563,7 @@ class Histories(RuleBasedStateMachine):
             with mock.patch.object(writer, "transact", on_a_full_disk):
                 self._report(talk, self.segment(ago), revision, final=final)
                 acked = [list(each.acked) for each in self.talks]
-                await stage.backend.ledger.commit_waiting()
+                await stage.backend.writer.commit_waiting()
                 with pytest.raises((NotStored, Conflict)):  # it may have ended
                     await stage.type(talk.session, "of this", key=key)
                 with pytest.raises(NotStored):
@@ -581,12 +581,12 @@ class Histories(RuleBasedStateMachine):
             await subscriber.go()
         if is_writing:
             # A commit that was under way may be on disk, although nobody was told.
-            backend.ledger._hub = LocalHub()
-            await backend.ledger.commit_waiting()
+            backend.writer._hub = LocalHub()
+            await backend.writer.commit_waiting()
         await database.settled()
         backend.hub = OrderlyHub()
-        backend.ledger = Ledger(backend.hub, backend.clock, pace=0)
-        backend.presence = Presence()
+        backend.writer = TranscriptWriter(backend.hub, backend.clock, pace=0)
+        backend.connections = Connections()
         self.stage.__post_init__()
         if is_recovered:
             await recover(backend)
@@ -598,8 +598,8 @@ class Histories(RuleBasedStateMachine):
             else:
                 # What nobody had acknowledged for good may be lost with the agent.
                 rows = await self.stage.rows(talk.session)
-                talk.claims = {row.key: claim_of(row) for row in rows}
-        await backend.ledger.commit_waiting()
+                talk.claims = {row.key: change_of(row) for row in rows}
+        await backend.writer.commit_waiting()
         for subscriber in self.subscribers:
             await subscriber.come(self.stage, FAST)
 

@@ -134,7 +134,7 @@ async def test_on_a_full_disk_nobody_is_asked(
 ) -> None:
     """What is not stored fences nobody off."""
     session = await stage.start()
-    monkeypatch.setattr(stage.backend.ledger, "transaction", not_stored)
+    monkeypatch.setattr(stage.backend.writer, "transaction", not_stored)
 
     with pytest.raises(NotNow):
         await stage.media.ask_anew(session.id, 1)

@@ -43,10 +43,10 @@ async def use_a_token(stage: Stage) -> Viewer:
 
 
 async def claim(stage: Stage, guest: Viewer) -> Viewer:
-    entrance = await authentication.sign_in(
+    new_login = await authentication.sign_in(
         stage.backend, guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
     )
-    ada = await authentication.viewer_of_login(stage.backend, entrance.secret)
+    ada = await authentication.viewer_of_login(stage.backend, new_login.secret)
     assert ada is not None
     return ada
 
@@ -96,8 +96,8 @@ async def test_lists_of_both_owners_hear_of_it(stage: Stage) -> None:
     guest = await use_a_token(stage)
     before = await stage.watch_sessions()
     await before.next()
-    entrance = await authentication.sign_in(stage.backend, None, email=EMAIL, password=PASSWORD)
-    ada = await authentication.viewer_of_login(stage.backend, entrance.secret)
+    new_login = await authentication.sign_in(stage.backend, None, email=EMAIL, password=PASSWORD)
+    ada = await authentication.viewer_of_login(stage.backend, new_login.secret)
     assert ada is not None
     token, stage.viewer = stage.viewer, ada
     after: Watcher[object] = await stage.watch_sessions()

@@ -8,7 +8,7 @@ from agent_bridge.server.handler import SessionGone, Welcome
 from agent_bridge.server.workers import NoFreePlace
 from models import EndReason, Role, SessionStatus, UtteranceSource
 from resolvers.sessions import chats, manage
-from resolvers.sessions.connections import Presence
+from resolvers.sessions.connections import Connections
 from resolvers.sessions.saving import save_session
 from resolvers.transcripts import writer
 from tests.resolvers.stage import Stage, message, not_stored, taken
@@ -103,7 +103,7 @@ async def test_a_worker_that_refuses_after_all_is_an_outcome(stage: Stage) -> No
 
     update = await watcher.next()
     assert (update.session.id, update.session.failure_code) == (first.id, "AGENT_UNAVAILABLE")
-    await stage.backend.ledger.drain()
+    await stage.backend.writer.drain()
     assert (await stage.read(second)).status is SessionStatus.ACTIVE
 
 
@@ -336,7 +336,7 @@ async def test_a_lost_agent_whose_new_attempt_fails_is_a_failed_start(stage: Sta
 
     row = await stage.read(session)
     assert (row.status, row.end_reason) == (SessionStatus.ENDED, EndReason.START_FAILED)
-    assert stage.backend.ledger.figures.reaped == {
+    assert stage.backend.writer.metrics.reaped == {
         "agent_asked": 1,
         "start_timeout": 1,
         "retry_over": 1,
@@ -485,7 +485,7 @@ async def test_nothing_is_remembered_of_who_was_there(
         elif end == "GRACE":
             await save_session(backend, viewer, session.id, [])
             await stage.pass_by(10)
-            assert backend.presence.agents
+            assert backend.connections.agents
             await agent.lose()
         elif end == "DELETED":
             await manage.delete_session(backend, viewer, session.id)
@@ -500,4 +500,4 @@ async def test_nothing_is_remembered_of_who_was_there(
                 await agent.lose()
             await stage.reaper.look()
 
-    assert backend.presence == Presence()
+    assert backend.connections == Connections()

@@ -40,7 +40,7 @@ def cut_off(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> CutOff:
             calling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await calling
-            await stage.backend.ledger.drain()
+            await stage.backend.writer.drain()
             await stage.reaper.asked()
 
     return run
@@ -54,7 +54,7 @@ async def test_what_is_deleted_is_gone_for_everybody(stage: Stage, cut_off: CutO
     await transcript.caught_up()
     await updates.next()
     rooms: list[str] = []
-    stage.backend.ledger.on_ended.append(lambda session_id, room: rooms.append(room))
+    stage.backend.writer.on_ended.append(lambda session_id, room: rooms.append(room))
 
     async with stage.commands(session) as commands:
         await cut_off(manage.delete_session(stage.backend, stage.viewer, session.id))
@@ -66,7 +66,7 @@ async def test_what_is_deleted_is_gone_for_everybody(stage: Stage, cut_off: CutO
     assert (await updates.next()).deleted_session_id == session.id
     assert (await updates.rest())[-1].end.reason == "SESSION_DELETED"
     assert rooms == [session.room_name]
-    assert not stage.backend.ledger.remembers(session.id)
+    assert not stage.backend.writer.remembers(session.id)
 
 
 async def test_what_is_typed_reaches_the_agent(stage: Stage, cut_off: CutOff) -> None:
@@ -124,12 +124,12 @@ async def test_nobody_need_wait_while_an_agent_is_asked_for(
     """That may take seconds; how it ends is noted all the same."""
     session = await stage.start()
     await stage.pass_by(5)
-    asking, answer = asyncio.Event(), asyncio.Event()
+    dispatching, answer = asyncio.Event(), asyncio.Event()
     requests: list[StartRequest] = []
 
     async def slow(request: StartRequest) -> None:
         requests.append(request)
-        asking.set()
+        dispatching.set()
         await answer.wait()
         raise NoWorker("It has gone meanwhile.")
 
@@ -139,7 +139,7 @@ async def test_nobody_need_wait_while_an_agent_is_asked_for(
     )
     calling = asyncio.create_task(use_case)
     async with asyncio.timeout(30):
-        await asking.wait()
+        await dispatching.wait()
 
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -15,9 +15,9 @@ from models.running import running_by_status
 from models.transcript import delete_some_of_user
 from resolvers.accounts import authentication
 from resolvers.backend import Backend
-from resolvers.sessions.connections import Presence
+from resolvers.sessions.connections import Connections
 from resolvers.transcripts.streams import StreamEnd
-from resolvers.transcripts.writer import Ledger
+from resolvers.transcripts.writer import TranscriptWriter
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, staged, taken
@@ -42,15 +42,15 @@ class Killed(Exception):
 async def delete_elsewhere(stage: Stage) -> None:
     """Do what `voxql user delete` does: no hub and no memory of this process hears of it."""
     hub = LocalHub()
-    ledger = Ledger(hub, stage.clock, pace=0)
-    elsewhere = replace(stage.backend, hub=hub, ledger=ledger, presence=Presence())
+    writer = TranscriptWriter(hub, stage.clock, pace=0)
+    elsewhere = replace(stage.backend, hub=hub, writer=writer, connections=Connections())
     await authentication.delete_user(elsewhere, EMAIL)
 
 
 async def test_everybody_who_takes_part_is_told_within_a_round(stage: Stage) -> None:
     """The agent is sent away, what carries sound is closed, and the streams end."""
     ended: list[tuple[str, str]] = []
-    stage.backend.ledger.on_ended.append(lambda *session_and_room: ended.append(session_and_room))
+    stage.backend.writer.on_ended.append(lambda *session_and_room: ended.append(session_and_room))
     session, agent = await stage.talk()
     await agent.say("hel", "SG_1", final=False)
     words, updates = await stage.watch(session), await stage.watch_sessions()
@@ -66,15 +66,15 @@ async def test_everybody_who_takes_part_is_told_within_a_round(stage: Stage) -> 
     assert ended == [(session.id, session.room_name)]
     assert [event.end for event in await words.rest()] == [REVOKED]
     assert [update.end for update in await updates.rest()] == [REVOKED]
-    assert not stage.backend.ledger.remembers(session.id)
+    assert not stage.backend.writer.remembers(session.id)
     answer = await agent.say("hello")
     assert isinstance(answer, Nack)
     assert (answer.code, answer.terminal) == ("GONE", True)
     await agent.lose()
     await stage.media.person_left(session.id)
-    presence = stage.backend.presence
-    assert not presence.agents
-    assert not presence.people
+    connections = stage.backend.connections
+    assert not connections.agents
+    assert not connections.people
 
 
 @pytest.mark.parametrize("status", list(SessionStatus))

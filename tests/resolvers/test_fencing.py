@@ -41,7 +41,7 @@ async def test_an_older_attempt_is_fenced_off_by_another_process_too(stage: Stag
     session = await stage.start()
     await stage.pass_by(5)
     await chats.retry_agent(stage.backend, stage.viewer, session.id)
-    stage.backend.presence.attempts.clear()
+    stage.backend.connections.attempts.clear()
     old = stage.talker(session)
     assert not (await old.hello()).is_current
 
@@ -144,8 +144,8 @@ async def test_an_older_attempt_that_comes_back_takes_nobodys_place(stage: Stage
     while not old.done():
         assert manage.agent_state(stage.backend, session) == "LISTENING"
         await asyncio.sleep(0)
-    stage.backend.presence.agents.clear()
-    stage.backend.presence.attempts.clear()
+    stage.backend.connections.agents.clear()
+    stage.backend.connections.attempts.clear()
 
     assert not (await stage.talker(session, 1, "con-4").hello()).is_current
 

@@ -118,8 +118,8 @@ async def test_after_a_restart_every_agent_may_come_back(stage: Stage) -> None:
     """The server does not know which of them had reported everything."""
     session, agent = await stage.talk()
     await agent.say("first", "SG_1")
-    stage.backend.presence.agents.clear()
-    stage.backend.presence.writers.clear()
+    stage.backend.connections.agents.clear()
+    stage.backend.connections.writers.clear()
     await recover(stage.backend)
 
     await saved(stage, session)

@@ -6,14 +6,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models import Role, UtteranceSource
-from resolvers.transcripts.merge import Claim, Rank, prevails, rank
+from resolvers.transcripts.merge import Rank, UtteranceChange, prevails, rank
 from tests.rows import START
 
 
 def claim(
     source: UtteranceSource, is_final: bool, agent_revision: int | None = None, text: str = "t"
-) -> Claim:
-    return Claim(
+) -> UtteranceChange:
+    return UtteranceChange(
         key="k",
         role=Role.USER,
         source=source,
@@ -47,11 +47,11 @@ typed = st.builds(lambda text: claim(UtteranceSource.TYPED, True, None, text), t
 
 @dataclass(frozen=True)
 class Held:
-    claim: Claim
-    history: tuple[Claim, ...]
+    claim: UtteranceChange
+    history: tuple[UtteranceChange, ...]
 
 
-def settle(claims: list[Claim]) -> Held:
+def settle(claims: list[UtteranceChange]) -> Held:
     """Let the claims take the key one after the other, as the rules say."""
     held, history = claims[0], [claims[0]]
     for each in claims[1:]:
@@ -62,7 +62,9 @@ def settle(claims: list[Claim]) -> Held:
 
 
 @given(st.lists(of_bridge, min_size=1, max_size=8), st.randoms())
-def test_the_order_of_a_bridges_claims_does_not_matter(claims: list[Claim], random: object) -> None:
+def test_the_order_of_a_bridges_claims_does_not_matter(
+    claims: list[UtteranceChange], random: object
+) -> None:
     """Repeated and reordered, they end in the same state."""
     shuffled = list(claims) + claims[:2]
     random.shuffle(shuffled)  # type: ignore[attr-defined] # what `randoms` gives
@@ -72,7 +74,11 @@ def test_the_order_of_a_bridges_claims_does_not_matter(claims: list[Claim], rand
 
 @given(st.permutations([0, 1, 2, 3]), of_bridge, of_bridge, of_client, of_client)
 def test_the_order_matters_only_among_a_clients_equals(
-    order: list[int], one: Claim, two: Claim, three: Claim, four: Claim
+    order: list[int],
+    one: UtteranceChange,
+    two: UtteranceChange,
+    three: UtteranceChange,
+    four: UtteranceChange,
 ) -> None:
     """With the client's claims in one order, the bridge's may come at any time in between."""
     given_claims = [one, two, three, four]
@@ -83,7 +89,7 @@ def test_the_order_matters_only_among_a_clients_equals(
 
 
 @given(st.lists(of_bridge | of_client | typed, min_size=1, max_size=10))
-def test_a_final_never_becomes_an_interim_again(claims: list[Claim]) -> None:
+def test_a_final_never_becomes_an_interim_again(claims: list[UtteranceChange]) -> None:
     """Nor does the authority of what is held ever sink."""
     history = settle(claims).history
     ranks = [rank(each.source, each.is_final) for each in history]
@@ -95,7 +101,7 @@ def test_a_final_never_becomes_an_interim_again(claims: list[Claim]) -> None:
 
 @given(st.lists(of_bridge | of_client | typed, min_size=1, max_size=10))
 def test_the_winner_has_the_highest_rank_and_is_the_first_of_its_equals(
-    claims: list[Claim],
+    claims: list[UtteranceChange],
 ) -> None:
     """Among the bridge's the highest revision; among those without one the first."""
     held = settle(claims).claim
@@ -110,7 +116,7 @@ def test_the_winner_has_the_highest_rank_and_is_the_first_of_its_equals(
 
 
 @given(texts, st.lists(of_bridge | of_client | typed, max_size=10))
-def test_what_the_person_typed_is_never_rewritten(text: str, others: list[Claim]) -> None:
+def test_what_the_person_typed_is_never_rewritten(text: str, others: list[UtteranceChange]) -> None:
     """Whoever claims its key afterwards, with whatever revision."""
     first = claim(UtteranceSource.TYPED, True, None, text)
 

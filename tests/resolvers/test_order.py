@@ -11,7 +11,7 @@ import pytest
 from models import Role, Session, UtteranceSource, sqlite_engine
 from models.database import Connection, transact
 from models.sort_keys import key_of
-from resolvers.transcripts.merge import Claim
+from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.transaction import AHEAD, Transaction
 from tests.resolvers.stage import Stage
 from tests.rows import START
@@ -116,7 +116,7 @@ async def test_after_a_restart_the_times_are_still_known(stage: Stage) -> None:
     """Nothing of it is kept in memory alone."""
     session, agent = await stage.talk()
     await agent.say("It is noon.", "SG_2", role="AGENT", began=5)
-    stage.backend.ledger.forget(session.id)
+    stage.backend.writer.forget(session.id)
 
     await agent.say("What time is it?", "SG_1", began=4)
 
@@ -204,7 +204,7 @@ async def tell(
         assert edit is not None
         for index, began in enumerate([*rows, *more]):
             keys.append(f"{'row' if places else 'new'}-{index}")
-            claim = Claim(
+            claim = UtteranceChange(
                 key=keys[-1],
                 role=Role.USER,
                 source=UtteranceSource.SPEECH if began else UtteranceSource.CLIENT_REPORTED,

@@ -12,10 +12,10 @@ from models.database import OperationalError, reader
 from models.deadlines import COLUMNS
 from resolvers.backend import Backend
 from resolvers.sessions import chats, manage
-from resolvers.sessions.connections import Presence
+from resolvers.sessions.connections import Connections
 from resolvers.sessions.reaper import Reaper, recover
 from resolvers.sessions.saving import save_session
-from resolvers.transcripts.writer import Ledger
+from resolvers.transcripts.writer import TranscriptWriter
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, message, staged
@@ -31,8 +31,8 @@ async def restart(stage: Stage) -> int:
     """Go on as a new process over the same database; everything in memory is lost."""
     backend = stage.backend
     backend.hub = LocalHub()
-    backend.ledger = Ledger(backend.hub, backend.clock, pace=0)
-    backend.presence = Presence()
+    backend.writer = TranscriptWriter(backend.hub, backend.clock, pace=0)
+    backend.connections = Connections()
     stage.__post_init__()
     return await recover(backend)
 
@@ -261,11 +261,11 @@ async def test_what_may_still_change_is_committed_again(stage: Stage) -> None:
     session, agent = await stage.talk()
     agent.report("h")
     final = agent.report("done", "SG_2", final=True)
-    await stage.backend.ledger.commit_waiting()
+    await stage.backend.writer.commit_waiting()
     await final
     over, other = await stage.talk()
     other.report("h")
-    await stage.backend.ledger.commit_waiting()
+    await stage.backend.writer.commit_waiting()
     await other.bye()
     before = {row.key: row for row in await stage.rows(session)}
     untouched = [(row.revision, row.seq, row.text) for row in await stage.rows(over)]

@@ -26,7 +26,7 @@ from resolvers.sessions.reaper import recover
 from resolvers.sessions.saving import save_session
 from resolvers.transcripts import cursors, streams
 from resolvers.transcripts.streams import StreamEnd
-from resolvers.transcripts.writer import Ledger
+from resolvers.transcripts.writer import TranscriptWriter
 from resolvers.viewer import TokenScope
 from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused
@@ -308,7 +308,7 @@ async def test_a_new_process_goes_on_where_the_old_one_was_killed(
     await before.close()
 
     hub = LocalHub()
-    stage.backend.hub, stage.backend.ledger = hub, Ledger(hub, clock)
+    stage.backend.hub, stage.backend.writer = hub, TranscriptWriter(hub, clock)
     assert await recover(stage.backend) == 1
     after = await stage.watch(session, before.cursor)
     after.held = before.held

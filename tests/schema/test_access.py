@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 import models
-from resolvers.accounts.login import Entrance
+from resolvers.accounts.login import NewLogin
 from resolvers.backend import Backend
 from schema.access import Access
 from tests.schema.clients import Http
@@ -196,7 +196,7 @@ def test_behind_https_the_cookie_is_bound_to_this_host(backend: Backend) -> None
     access = Access(backend, "https://vox.example", ("http://localhost:5173",))
     response = Response()
 
-    access.set_cookie(response, Entrance(models.User(), "secret", datetime.now(UTC)))
+    access.set_cookie(response, NewLogin(models.User(), "secret", datetime.now(UTC)))
 
     assert response.headers["set-cookie"].startswith("__Host-voxql_login=secret; ")
     assert "; Secure" in response.headers["set-cookie"]

@@ -135,9 +135,9 @@ async def test_silent_connections_lock_nobody_out() -> None:
     with capture_logs() as logs:
         async with serving(silent=10) as place:
             silent = [await place.line() for _ in range(60)]
-            asking = await place.line(GET % b"/")
+            dispatching = await place.line(GET % b"/")
 
-            assert await asking.status() == 200
+            assert await dispatching.status() == 200
             assert await silent[0].rest() == b""
             assert len(place.config.limits._waiting) <= 10
     assert [log for log in logs if log["event"] == "silent_connections_closed"] == [

@@ -17,7 +17,7 @@ SETTLED = ("ACTIVE", "FAILED")
 ROW = re.compile(r"^\| `(voxql_[a-z_]+)` \| (counter|gauge|histogram) \| (.*) \|$", re.MULTILINE)
 
 
-def figures(told: str) -> dict[str, float]:
+def metrics(told: str) -> dict[str, float]:
     lines = [line for line in told.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
@@ -49,7 +49,7 @@ async def test_a_conversation_shows_in_the_figures(tmp_path: Path) -> None:
         await on.begin()  # and no agent comes
         async with httpx.AsyncClient(timeout=30) as client:
             while True:
-                told = figures((await client.get(f"{on.server.url}/metrics")).text)
+                told = metrics((await client.get(f"{on.server.url}/metrics")).text)
                 statuses = [told.get(f'voxql_sessions{{status="{s}"}}') for s in SETTLED]
                 # Both have begun under the same short time-out; an agent that came late is there.
                 # What the reaper did is counted right after it is committed.

@@ -192,9 +192,9 @@ async def test_metrics_tell_what_was_not_stored(set_up: tuple[Stage, SmallDisk])
 
     told = (await browser.client.get("/metrics")).text
 
-    figures = dict(line.rsplit(" ", 1) for line in told.splitlines() if line[0] != "#")
-    assert float(figures["voxql_not_stored_total"]) >= 1
-    assert float(figures["voxql_disk_free_bytes"]) == 0
+    metrics = dict(line.rsplit(" ", 1) for line in told.splitlines() if line[0] != "#")
+    assert float(metrics["voxql_not_stored_total"]) >= 1
+    assert float(metrics["voxql_disk_free_bytes"]) == 0
     disk.empty()
     await agent.settled()
 

@@ -17,10 +17,10 @@ from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from agent_bridge.livekit.backend import LiveKitVenue
+from agent_bridge.livekit.backend import LiveKitMedia
 from agent_bridge.livekit.control import LiveKitControl, LiveKitTrouble, RoomGone
-from agent_bridge.media.backend import Awaited, MediaConnection, SessionGone, Venue
-from agent_bridge.media.local import LocalVenue
+from agent_bridge.media.backend import Awaited, MediaBackend, MediaConnection, SessionGone
+from agent_bridge.media.local import LocalMedia
 from agent_bridge.protocol import Start
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import ConnectedWorker, StartRequest, Workers
@@ -99,9 +99,9 @@ class Someone(Protocol):
 
 
 class Stage(ABC):
-    """A venue with its surroundings."""
+    """A media backend with its surroundings."""
 
-    venue: Venue
+    media: MediaBackend
 
     def __init__(self) -> None:
         self.notes = Notes()
@@ -119,7 +119,7 @@ class Stage(ABC):
         )
 
     def connection(self, session: str) -> MediaConnection:
-        return self.venue.connection(session, self.room(session), 1, LOGIN)
+        return self.media.connection(session, self.room(session), 1, LOGIN)
 
     @abstractmethod
     async def asked(self, session: str) -> Asked:
@@ -160,13 +160,13 @@ class Local(Stage):
         self._socket = socket.create_server(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         tokens = Tokens("secret of the tests, long enough for SHA-256")
-        self.venue: Venue = LocalVenue(self._workers, tokens, url)
+        self.media: MediaBackend = LocalMedia(self._workers, tokens, url)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["Local"]:
-        self.venue.attend(self.notes)
+        self.media.listen(self.notes)
         options: dict[str, Any] = {"lifespan": "off", "ws": "websockets-sansio"}
-        app = Starlette(routes=self.venue.routes())
+        app = Starlette(routes=self.media.routes())
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **options))
         serving = asyncio.create_task(server.serve([self._socket]))
         while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
@@ -174,7 +174,7 @@ class Local(Stage):
         try:
             yield self
         finally:
-            self.venue.shut_down()
+            self.media.shut_down()
             server.should_exit = True
             await serving
 
@@ -194,17 +194,17 @@ class Local(Stage):
 class InRooms(Stage):
     """LiveKit, whichever it is."""
 
-    venue: LiveKitVenue
+    media: LiveKitMedia
 
     @property
     def control(self) -> LiveKitControl:
-        return self.venue._control
+        return self.media._control
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["InRooms"]:
-        self.venue.attend(self.notes)
+        self.media.listen(self.notes)
         control = self.control
-        running = asyncio.create_task(self.venue.run())
+        running = asyncio.create_task(self.media.run())
         try:
             yield self
             assert not running.done(), running
@@ -220,7 +220,7 @@ class InRooms(Stage):
 
     def lose_agents(self) -> None:
         lost = LiveKitControl(f"ws://127.0.0.1:{free_port()}", KEY, SECRET)
-        self.venue._control = lost
+        self.media._control = lost
 
 
 @dataclass
@@ -244,7 +244,7 @@ class InRealRooms(InRooms):
 
     def __init__(self, livekit: LiveKitServer) -> None:
         super().__init__()
-        self.venue = LiveKitVenue(
+        self.media = LiveKitMedia(
             livekit.url, KEY, SECRET, "http://here", call_s=30, every_s=LOOK_S
         )
 
@@ -337,8 +337,8 @@ class InMadeUpRooms(InRooms):
     def __init__(self) -> None:
         super().__init__()
         self.livekit = MadeUpLiveKit()
-        self.venue = LiveKitVenue("ws://made-up", KEY, SECRET, "http://here", every_s=LOOK_S)
-        self.venue._control = self.livekit
+        self.media = LiveKitMedia("ws://made-up", KEY, SECRET, "http://here", every_s=LOOK_S)
+        self.media._control = self.livekit
 
     async def enter(self, connection: MediaConnection) -> InAMadeUpRoom:
         claims = jwt.decode(connection.token, SECRET, algorithms=["HS256"], issuer=KEY)

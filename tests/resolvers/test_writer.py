@@ -1,4 +1,4 @@
-"""The ledger: what is acknowledged is stored, what is shown is stored soon, and all in order."""
+"""The transcript writer: what is acknowledged is stored, what is shown is stored soon, in order."""
 
 import asyncio
 import sqlite3
@@ -25,7 +25,7 @@ from tests.resolvers.stage import Stage, message, staged, taken
 
 @pytest.fixture
 async def still(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    """A stage whose ledger commits only when a test says so."""
+    """A stage whose transcript writer commits only when a test says so."""
     async with staged(backend, clock, is_running=False) as stage:
         yield stage
 
@@ -40,7 +40,7 @@ async def test_an_ack_of_a_final_means_that_it_is_stored(still: Stage) -> None:
     assert not answer.done()
     assert await still.texts(session) == []
 
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
 
     assert answer.result() == Ack("SG_1", 1)
     assert await still.texts(session) == ["hello"]
@@ -52,7 +52,7 @@ async def test_the_first_sight_is_stored_before_it_is_shown(still: Stage) -> Non
     with still.backend.hub.subscribe(transcripts_topic(session.id)) as subscription:
         first = agent.report("h")
         assert (first.done(), taken(subscription)) == (False, [])
-        await still.backend.ledger.commit_waiting()
+        await still.backend.writer.commit_waiting()
         assert first.result() == Ack("SG_1", 1)
         assert len(taken(subscription)) == 1
 
@@ -80,7 +80,7 @@ async def test_what_is_published_as_committed_can_be_read(
 
     monkeypatch.setattr(hub, "publish", noted)
     agent.report("hello", final=True)
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
 
     assert found == [[("hello",)]]
 
@@ -91,7 +91,7 @@ async def test_an_interim_is_not_shown_while_its_final_is_being_stored(
     """It is acknowledged all the same: what came later stands."""
     session, agent = await still.talk()
     agent.report("h")
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
     is_stored, may_go_on = asyncio.Event(), asyncio.Event()
     write = Transaction.write
 
@@ -103,7 +103,7 @@ async def test_an_interim_is_not_shown_while_its_final_is_being_stored(
     monkeypatch.setattr(Transaction, "write", held_up)
     with still.backend.hub.subscribe(transcripts_topic(session.id)) as subscription:
         final = agent.report("hello", revision=3, final=True)
-        storing = asyncio.create_task(still.backend.ledger.commit_waiting())
+        storing = asyncio.create_task(still.backend.writer.commit_waiting())
         await is_stored.wait()
 
         late = agent.report("he", revision=2)
@@ -142,7 +142,7 @@ async def test_a_transaction_of_a_session_writes_what_is_known_of_it(still: Stag
     assert await still.texts(session) == ["h"]
     assert not first.done()
 
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
 
     assert first.done()
     [row] = await still.rows(session)
@@ -165,7 +165,7 @@ async def test_what_waits_for_one_commit_is_merged_into_it(still: Stage) -> None
     with still.backend.hub.subscribe(
         transcripts_topic(one.id), transcripts_topic(two.id)
     ) as subscription:
-        await still.backend.ledger.commit_waiting()
+        await still.backend.writer.commit_waiting()
         assert len(taken(subscription)) == 2
 
     assert all(isinstance(answer.result(), Ack) for answer in answers)
@@ -190,7 +190,7 @@ async def test_one_session_at_fault_does_not_hold_up_the_others(
         patch.setattr(SessionEdit, "number", broken)
         refused = victim.report("lost?", revision=1, final=True)
         stored = speaker.report("kept", final=True)
-        assert not await still.backend.ledger.commit_waiting()
+        assert not await still.backend.writer.commit_waiting()
 
     assert isinstance(stored.result(), Ack)
     answer = refused.result()
@@ -198,7 +198,7 @@ async def test_one_session_at_fault_does_not_hold_up_the_others(
     assert (answer.code, answer.terminal) == ("NOT_STORED", False)
     assert await still.texts(bad) == []
     again = victim.report("lost?", revision=1, final=True)
-    assert await still.backend.ledger.commit_waiting()
+    assert await still.backend.writer.commit_waiting()
     assert isinstance(again.result(), Ack)
     assert (await still.texts(good), await still.texts(bad)) == (["kept"], ["lost?"])
 
@@ -209,7 +209,7 @@ async def test_a_commit_that_fails_shows_nothing(
     """Neither event nor ack nor row; what was shown before is written by the next commit."""
     session, agent = await still.talk()
     agent.report("h")
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
     agent.report("he")
     before = await dump()
 
@@ -222,12 +222,12 @@ async def test_a_commit_that_fails_shows_nothing(
     ):
         patch.setattr(Transaction, "write", broken)
         final = agent.report("hello", "SG_2", final=True)
-        assert not await still.backend.ledger.commit_waiting()
+        assert not await still.backend.writer.commit_waiting()
         assert taken(subscription) == []
         assert isinstance(final.result(), Nack)
     assert await dump() == before
 
-    await still.backend.ledger.drain()
+    await still.backend.writer.drain()
     assert await still.texts(session) == ["he"]
 
 
@@ -252,7 +252,7 @@ async def test_every_commit_is_above_what_may_have_been_shown(still: Stage) -> N
     """Ceiling + 1; interims in between stay at or under the ceiling."""
     session, agent = await still.talk()
     agent.report("h")
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
     [row] = await still.rows(session)
     assert (row.revision, row.ceiling) == (1, 1 + transaction.RESERVE)
     watcher = await still.watch(session)
@@ -262,7 +262,7 @@ async def test_every_commit_is_above_what_may_have_been_shown(still: Stage) -> N
     assert (await watcher.next()).utterances[0].revision == 4
 
     agent.report("hello", final=True)
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
 
     [row] = await still.rows(session)
     assert (row.revision, row.ceiling) == (2 + transaction.RESERVE, 2 + transaction.RESERVE)
@@ -275,11 +275,11 @@ async def test_past_the_ceiling_an_interim_waits_for_a_commit(
     monkeypatch.setattr(transaction, "RESERVE", 2)
     session, agent = await still.talk()
     agent.report("0")
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
     answers = [agent.report(str(index)) for index in range(1, 5)]
     assert [answer.done() for answer in answers] == [True, True, False, False]
 
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
 
     assert [answer.done() for answer in answers] == [True, True, False, True]
     [row] = await still.rows(session)
@@ -294,16 +294,16 @@ async def test_an_outdated_interim_does_not_come_back_after_a_commit(
     session, agent = await still.talk()
     for revision in (1, 2, 9):
         agent.report(f"revision {revision}", revision=revision)
-        await still.backend.ledger.commit_waiting()
+        await still.backend.writer.commit_waiting()
     assert await still.texts(session) == ["revision 9"]
     watcher = await still.watch(session)
     await watcher.caught_up()
 
     agent.report("revision 5", revision=5)
     agent.report("revision 9", revision=9)
-    await still.backend.ledger.drain()
+    await still.backend.writer.drain()
     agent.report("done", "SG_2", final=True)
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
 
     while "done" not in watcher.texts:
         await watcher.next()
@@ -313,13 +313,13 @@ async def test_an_outdated_interim_does_not_come_back_after_a_commit(
 async def test_nothing_is_written_again_and_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A repeated interim costs no commit; the ledger rests when all is written."""
+    """A repeated interim costs no commit; the writer rests when all is written."""
     monkeypatch.setattr(transaction, "RESERVE", 1)
     monkeypatch.setattr(writer, "WRITE_WITHIN_S", 0.0)
     _, agent = await stage.talk()
     for revision in (1, 2, 3, 3, 3):
         await agent.say(f"revision {revision}", revision=revision, final=False)
-    await stage.backend.ledger.drain()
+    await stage.backend.writer.drain()
     commits: list[object] = []
     transact = database.transact
 
@@ -340,7 +340,7 @@ async def test_an_interim_that_comes_during_the_last_commit_is_stored(
     """It was shown while the session was being ended: the database ends with it too."""
     session, agent = await still.talk()
     agent.report("h")
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
     await save_session(still.backend, still.viewer, session.id, [])
     watcher = await still.watch(session)
     await watcher.caught_up()
@@ -357,7 +357,7 @@ async def test_an_interim_that_comes_during_the_last_commit_is_stored(
     await watcher.rest()
     assert watcher.texts == ["hello"]
 
-    await still.backend.ledger.drain()
+    await still.backend.writer.drain()
 
     assert await still.texts(session) == ["hello"]
 
@@ -368,7 +368,7 @@ async def test_an_interim_that_comes_during_a_commit_is_shown_again_above_it(
     """Whoever took the commit's state must still get the newer words."""
     session, agent = await still.talk()
     agent.report("h")
-    await still.backend.ledger.commit_waiting()
+    await still.backend.writer.commit_waiting()
     watcher = await still.watch(session)
     await watcher.caught_up()
     write = Transaction.write
@@ -387,7 +387,7 @@ async def test_an_interim_that_comes_during_a_commit_is_shown_again_above_it(
     assert late.texts == ["hello"]
     while watcher.texts != ["hello"]:
         await watcher.next()
-    await still.backend.ledger.drain()
+    await still.backend.writer.drain()
     assert await still.texts(session) == ["hello"]
 
 
@@ -453,7 +453,7 @@ async def test_drained_means_stored(stage: Stage) -> None:
     await agent.say("he", "SG_1", final=False)
     final = agent.report("hello", "SG_2", final=True)
 
-    await stage.backend.ledger.drain()
+    await stage.backend.writer.drain()
 
     assert isinstance(await final, Ack)
     assert await stage.texts(session) == ["he", "hello"]
@@ -463,15 +463,15 @@ async def test_a_session_that_is_over_is_not_remembered(stage: Stage) -> None:
     """Memory does not grow with every conversation that was held, late words included."""
     session, agent = await stage.talk()
     await agent.say("h", final=False)
-    assert stage.backend.ledger.remembers(session.id)
+    assert stage.backend.writer.remembers(session.id)
     await agent.bye()
-    assert not stage.backend.ledger.remembers(session.id)
+    assert not stage.backend.writer.remembers(session.id)
 
     await agent.say("late", final=False)
     await agent.say("later", "SG_2")
-    await stage.backend.ledger.drain()
+    await stage.backend.writer.drain()
 
-    assert not stage.backend.ledger.remembers(session.id)
+    assert not stage.backend.writer.remembers(session.id)
 
 
 async def test_a_deleted_session_is_not_remembered(stage: Stage) -> None:
@@ -485,7 +485,7 @@ async def test_a_deleted_session_is_not_remembered(stage: Stage) -> None:
     answer = await waiting
     assert isinstance(answer, Ack | Nack)
     assert await stage.rows(session) == []
-    assert not stage.backend.ledger.remembers(session.id)
+    assert not stage.backend.writer.remembers(session.id)
 
 
 async def test_a_cancelled_caller_does_not_cancel_the_transaction(stage: Stage) -> None:

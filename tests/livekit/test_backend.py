@@ -1,4 +1,4 @@
-"""What every way to hold conversations promises (`agent_bridge.media.backend.Venue`)."""
+"""What every way to hold conversations promises (`agent_bridge.media.backend.MediaBackend`)."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent_bridge.server.workers import NoAgent
-from tests.livekit.venues import AGENT, InMadeUpRooms, InRealRooms, Local, Stage
+from tests.livekit.backends import AGENT, InMadeUpRooms, InRealRooms, Local, Stage
 from tests.livekit_server import LiveKitServer
 
 REAL = pytest.mark.parametrize("kind", ["local", "made up", "livekit"])
@@ -31,7 +31,7 @@ async def stage(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Stag
 @REAL
 async def test_an_agent_is_asked_for_with_all_that_it_needs(stage: Stage) -> None:
     """Session, attempt and token."""
-    await stage.venue.start(stage.request("ses_a"))
+    await stage.media.start(stage.request("ses_a"))
 
     assert await stage.asked("ses_a") == [("ses_a", 1, "token 1")]
 
@@ -40,7 +40,7 @@ async def test_an_agent_is_asked_for_with_all_that_it_needs(stage: Stage) -> Non
 async def test_asking_again_for_an_attempt_asks_for_no_second_agent(stage: Stage) -> None:
     """A repeated request may follow an answer that was lost."""
     for _ in range(2):
-        await stage.venue.start(stage.request("ses_a"))
+        await stage.media.start(stage.request("ses_a"))
 
     assert await stage.asked("ses_a") == [("ses_a", 1, "token 1")]
 
@@ -48,8 +48,8 @@ async def test_asking_again_for_an_attempt_asks_for_no_second_agent(stage: Stage
 @REAL
 async def test_another_attempt_asks_for_another_agent(stage: Stage) -> None:
     """The newest wish is the last of them."""
-    await stage.venue.start(stage.request("ses_a"))
-    await stage.venue.start(stage.request("ses_a", 2))
+    await stage.media.start(stage.request("ses_a"))
+    await stage.media.start(stage.request("ses_a", 2))
 
     assert (await stage.asked("ses_a"))[-1] == ("ses_a", 2, "token 2")
 
@@ -60,19 +60,19 @@ async def test_where_nobody_can_be_asked_that_is_said_at_once(stage: Stage) -> N
     stage.lose_agents()
 
     with pytest.raises(NoAgent) as told:
-        await stage.venue.start(stage.request("ses_a"))
+        await stage.media.start(stage.request("ses_a"))
 
     assert str(told.value).endswith(".")
     assert "token" not in str(told.value)
-    assert not (await stage.venue.condition()).is_ready
+    assert not (await stage.media.condition()).is_ready
 
 
 @REAL
 async def test_where_somebody_can_be_asked_the_venue_is_ready(stage: Stage) -> None:
     """And it knows the agent, and does not say that it is full."""
-    assert (await stage.venue.condition()).is_ready
-    assert stage.venue.knows(AGENT)
-    assert stage.venue.free(AGENT) in (3, None)
+    assert (await stage.media.condition()).is_ready
+    assert stage.media.knows(AGENT)
+    assert stage.media.free(AGENT) in (3, None)
 
 
 @ANY
@@ -89,8 +89,8 @@ async def test_a_connection_is_made_for_one_session_and_a_while(stage: Stage) ->
 @REAL
 async def test_people_are_told_of_when_they_come_and_when_they_leave(stage: Stage) -> None:
     """Each of them, under their session."""
-    await stage.venue.start(stage.request("ses_a"))
-    await stage.venue.start(stage.request("ses_b"))
+    await stage.media.start(stage.request("ses_a"))
+    await stage.media.start(stage.request("ses_b"))
     first = await stage.enter(stage.connection("ses_a"))
     await stage.notes.are(("came", "ses_a"))
     second = await stage.enter(stage.connection("ses_b"))
@@ -106,14 +106,14 @@ async def test_people_are_told_of_when_they_come_and_when_they_leave(stage: Stag
 async def test_the_end_of_a_conversation_sends_its_person_out(stage: Stage) -> None:
     """Nobody else."""
     for session in ("ses_a", "ses_b"):
-        await stage.venue.start(stage.request(session))
+        await stage.media.start(stage.request(session))
     over = await stage.enter(stage.connection("ses_a"))
     await stage.notes.are(("came", "ses_a"))
     other = await stage.enter(stage.connection("ses_b"))
     await stage.notes.are(("came", "ses_a"), ("came", "ses_b"))
 
     del stage.notes.running[stage.room("ses_a")]
-    stage.venue.end("ses_a", stage._rooms["ses_a"])
+    stage.media.end("ses_a", stage._rooms["ses_a"])
 
     await over.is_sent_out()
     await other.leave()
@@ -127,7 +127,7 @@ async def test_whoever_comes_to_a_conversation_that_is_over_hurts_nobody(stage: 
     """Others are told of as before."""
     stage.notes.gone.add("ses_a")
     for session in ("ses_a", "ses_b"):
-        await stage.venue.start(stage.request(session))
+        await stage.media.start(stage.request(session))
     late = await stage.enter(stage.connection("ses_a"))
 
     other = await stage.enter(stage.connection("ses_b"))
@@ -141,7 +141,7 @@ async def test_whoever_comes_to_a_conversation_that_is_over_hurts_nobody(stage: 
 @REAL
 async def test_whose_login_ends_is_sent_out(stage: Stage) -> None:
     """At once."""
-    await stage.venue.start(stage.request("ses_a"))
+    await stage.media.start(stage.request("ses_a"))
     someone = await stage.enter(stage.connection("ses_a"))
     await stage.notes.are(("came", "ses_a"))
 
@@ -155,7 +155,7 @@ async def test_whose_login_ends_is_sent_out(stage: Stage) -> None:
 @ANY
 async def test_a_login_that_has_ended_lets_nobody_in(stage: Stage) -> None:
     """The token that it made is worth nothing any more, although its time is not up."""
-    await stage.venue.start(stage.request("ses_a"))
+    await stage.media.start(stage.request("ses_a"))
     connection = stage.connection("ses_a")
     stage.notes.accesses.end()
 
@@ -168,13 +168,13 @@ async def test_a_login_that_has_ended_lets_nobody_in(stage: Stage) -> None:
 @ANY
 async def test_what_passes_is_counted(stage: Stage) -> None:
     """Connections here, calls to others elsewhere."""
-    before = stage.venue.traffic()
+    before = stage.media.traffic()
     counted = before.audio_connections, sum(before.calls.values())
-    await stage.venue.start(stage.request("ses_a"))
+    await stage.media.start(stage.request("ses_a"))
     someone = await stage.enter(stage.connection("ses_a"))
     await stage.notes.are(("came", "ses_a"))
 
-    after = stage.venue.traffic()
+    after = stage.media.traffic()
 
     assert (after.audio_connections, sum(after.calls.values())) > counted
     await someone.leave()

@@ -8,9 +8,9 @@ import pytest
 from agent.speech.segmenter import (
     SAMPLE_RATE,
     WINDOW,
-    Ear,
     Event,
     Pcm,
+    Segmenter,
     SpeechBegan,
     TurnEnded,
     Words,
@@ -26,13 +26,13 @@ class Loudness:
 
 
 class Bench:
-    """An ear whose decoder counts the quarters of a second that it was given, or says `text`."""
+    """A segmenter whose decoder counts the quarters of a second that it gets, or says `text`."""
 
     def __init__(self, text: str | None = None) -> None:
         self.events: list[Event] = []
         self.decoded: list[int] = []
         self.text = text
-        self.ear = Ear(Loudness(), self._decode, self.events.append)
+        self.segmenter = Segmenter(Loudness(), self._decode, self.events.append)
 
     async def _decode(self, pcm: Pcm, urgent: bool) -> str:
         self.decoded.append(len(pcm))
@@ -46,7 +46,7 @@ class Bench:
             size = round(abs(seconds) * SAMPLE_RATE / WINDOW) * WINDOW
             sound = np.full(size, 1_000 if seconds > 0 else 0, np.int16)
             for start in range(0, size, WINDOW):
-                self.ear.hear(sound[start : start + WINDOW])
+                self.segmenter.hear(sound[start : start + WINDOW])
                 for _ in range(4):
                     await asyncio.sleep(0)
 
@@ -80,7 +80,7 @@ async def test_words_wait_for_the_next_hypothesis_but_not_long() -> None:
     while len(bench.words) < 2:
         await bench.hear(0.032)
     assert [words.text for words in bench.words] == ["I", "I am"]
-    bench.ear._interval = SAMPLE_RATE
+    bench.segmenter._interval = SAMPLE_RATE
     await bench.hear(0.4)
     assert len(bench.words) == 2
     await bench.hear(0.1)
@@ -163,10 +163,10 @@ async def test_a_burst_is_cut_like_speech_in_real_time() -> None:
     sound = np.concatenate(
         [np.full(SAMPLE_RATE, 1_000, np.int16), np.zeros(SAMPLE_RATE // 2, np.int16)] * 5
     )
-    bench.ear.hear(sound)
-    await bench.ear.finish()
+    bench.segmenter.hear(sound)
+    await bench.segmenter.finish()
     await slow.hear(*[1, -0.5] * 5)
-    await slow.ear.finish()
+    await slow.segmenter.finish()
     assert len(bench.finals) == 5
     for fast, real in zip(bench.finals, slow.finals, strict=True):
         assert fast.began == pytest.approx(real.began, abs=2 * WINDOW)
@@ -179,9 +179,9 @@ async def test_finishing_in_the_middle_keeps_what_was_heard() -> None:
     bench = Bench()
     await bench.hear(1)
     assert not bench.finals
-    await bench.ear.finish()
+    await bench.segmenter.finish()
     assert len(bench.finals) == 1
-    assert not bench.ear.is_open
+    assert not bench.segmenter.is_open
 
 
 async def test_samples_may_come_in_any_portion() -> None:
@@ -189,9 +189,9 @@ async def test_samples_may_come_in_any_portion() -> None:
     bench = Bench()
     sound = np.concatenate([np.full(16_000, 1_000, np.int16), np.zeros(16_000, np.int16)])
     for start in range(0, len(sound), 77):
-        bench.ear.hear(sound[start : start + 77])
+        bench.segmenter.hear(sound[start : start + 77])
         await asyncio.sleep(0)
-    await bench.ear.finish()
+    await bench.segmenter.finish()
     assert bench.finals[0].ended == pytest.approx(16_000, abs=WINDOW)
 
 
