@@ -2,9 +2,9 @@ import type { CodegenConfig } from "@graphql-codegen/cli";
 
 const config: CodegenConfig = {
   schema: "../schema/schema.graphql",
-  documents: ["src/api/operations.graphql"],
+  documents: ["src/shared/api/operations.graphql"],
   generates: {
-    "src/api/generated/": {
+    "src/shared/api/generated/": {
       preset: "client",
       presetConfig: { fragmentMasking: false },
       config: {

@@ -47,7 +47,7 @@ function weight(folder: string, name: string): number {
 /**
  * The entry, what it imports at once, its styles, and the font that English needs: all that comes
  * before somebody can use the page, who is signed in and has a history. What is imported later
- * comes when it is needed, or some seconds after that (`src/app/later.ts`).
+ * comes when it is needed, or some seconds after that (`src/shared/store/lazy.ts`).
  */
 function firstLoad(bundle: Rollup.OutputBundle): string[] {
   const names = new Set<string>();

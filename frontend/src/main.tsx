@@ -8,10 +8,10 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { App } from "./app/app.ts";
-import { BASE } from "./app/base.ts";
 import { Boundary } from "./app/boundary.tsx";
 import { AppContext } from "./app/context.ts";
 import { Pages } from "./app/pages.tsx";
+import { BASE } from "./shared/api/base.ts";
 
 const app = new App(location.origin + BASE);
 void app.look();

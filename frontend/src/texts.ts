@@ -4,8 +4,9 @@
  * The voice: plain and warm, short sentences in sentence case, verbs on buttons. A text says what
  * happened and what to do next, and blames nobody.
  */
-import type { FailureKind } from "./api/failure.ts";
-import type { MicrophoneProblem } from "./conversation/state.ts";
+
+import type { MicrophoneProblem } from "./features/conversation/state.ts";
+import type { FailureKind } from "./shared/api/failure.ts";
 
 const LANGUAGE = "en";
 const PLURALS = new Intl.PluralRules(LANGUAGE);

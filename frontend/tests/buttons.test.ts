@@ -3,8 +3,8 @@ import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it, vi } from "vitest";
 
-import type { Conversation } from "../src/conversation/state.ts";
-import { End, NewChat } from "../src/ui/new-chat.tsx";
+import type { Conversation } from "../src/features/conversation/state.ts";
+import { End, NewChat } from "../src/features/conversation/view/new-chat.tsx";
 import { Scene } from "./scene.ts";
 
 const page = vi.hoisted(() => ({ state: null as Conversation | null }));

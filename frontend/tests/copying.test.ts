@@ -1,9 +1,8 @@
 /** A copied conversation: who said what, and when. */
 import { describe, expect, it } from "vitest";
-
-import { transcript } from "../src/history/copying.ts";
-import { lengthOf } from "../src/history/rename.tsx";
-import { clock, date } from "../src/ui/time.ts";
+import { lengthOf } from "../src/features/history/list/rename.tsx";
+import { transcript } from "../src/features/history/past/copying.ts";
+import { clock, date } from "../src/shared/ui/time.ts";
 import { session, utterance } from "./scene.ts";
 
 const FIRST = "2026-11-22T10:00:00.000000Z";

@@ -1,11 +1,10 @@
 /** Deleting a conversation, and thinking better of it. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-
-import { type Api, createApi, Failed } from "../src/api/client.ts";
-import { DeleteSessionDocument } from "../src/api/generated/graphql.ts";
 import { Toasts } from "../src/app/toasts.ts";
-import { Deletions, UNDO_MS } from "../src/history/deletions.ts";
-import { History } from "../src/history/history.ts";
+import { Deletions, UNDO_MS } from "../src/features/history/list/deletions.ts";
+import { History } from "../src/features/history/list/history.ts";
+import { type Api, createApi, Failed } from "../src/shared/api/client.ts";
+import { DeleteSessionDocument } from "../src/shared/api/generated/graphql.ts";
 import { failure, session } from "./scene.ts";
 
 beforeEach(() => void vi.useFakeTimers());

@@ -1,9 +1,8 @@
 /** What a stream has told settles every doubt about a request, whichever comes first. */
 import { describe, expect, it } from "vitest";
-
-import type { FailureKind } from "../src/api/failure.ts";
-import { concern, openFailure, type Session } from "../src/conversation/state.ts";
-import { requestFailure, status } from "../src/conversation/words.ts";
+import { requestFailure, status } from "../src/features/conversation/messages.ts";
+import { concern, openFailure, type Session } from "../src/features/conversation/state.ts";
+import type { FailureKind } from "../src/shared/api/failure.ts";
 import { connection, failure, Scene, saved, session, utterance } from "./scene.ts";
 
 const KINDS: FailureKind[] = ["network", "timeout", "server", "signed-out", "conflict", "busy"];

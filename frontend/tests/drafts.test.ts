@@ -1,7 +1,7 @@
 /** What was typed and not sent: never dropped, never shown to anybody else. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { Drafts } from "../src/app/drafts.ts";
+import { Drafts } from "../src/features/conversation/drafts.ts";
 import { FakeStorage } from "./equipment.ts";
 
 let storage: FakeStorage;

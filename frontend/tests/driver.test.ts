@@ -1,15 +1,18 @@
 /** What the driver does with what the machine asks for, where that goes wrong. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-
-import { type Api, Failed, type Sink } from "../src/api/client.ts";
-import type { FailureKind } from "../src/api/failure.ts";
+import {
+  Driver,
+  type SoundSystem,
+  type Surroundings,
+} from "../src/features/conversation/driver.ts";
+import { type Api, Failed, type Sink } from "../src/shared/api/client.ts";
+import type { FailureKind } from "../src/shared/api/failure.ts";
 import {
   SaveSessionDocument,
   StartNewChatDocument,
   TranscriptsDocument,
   type TranscriptsSubscription,
-} from "../src/api/generated/graphql.ts";
-import { Driver, type SoundSystem, type Surroundings } from "../src/conversation/driver.ts";
+} from "../src/shared/api/generated/graphql.ts";
 import { connection, failure, saved, session, utterance } from "./scene.ts";
 
 beforeEach(() => void vi.useFakeTimers());

@@ -1,9 +1,8 @@
 /** Looking for words in one conversation, which may have more matches than one answer holds. */
 import { describe, expect, it, vi } from "vitest";
-
-import { type Api, Failed } from "../src/api/client.ts";
-import { addressOf, askedIn, searchOf } from "../src/history/address.ts";
-import { beside, Finding, placeOf } from "../src/history/finding.ts";
+import { addressOf, askedIn, searchOf } from "../src/features/history/past/address.ts";
+import { beside, Finding, placeOf } from "../src/features/history/past/finding.ts";
+import { type Api, Failed } from "../src/shared/api/client.ts";
 import { failure } from "./scene.ts";
 
 type Page = readonly [ids: string[], after: string | null] | Failed;

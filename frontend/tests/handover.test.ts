@@ -1,8 +1,12 @@
 /** What is handed over by a save, also when the conversation is longer than a request may be. */
 import { describe, expect, it } from "vitest";
 
-import { messages } from "../src/conversation/handover.ts";
-import { NOTHING_SAID, type Unsent, type Utterance } from "../src/conversation/transcript.ts";
+import { messages } from "../src/features/conversation/handover.ts";
+import {
+  NOTHING_SAID,
+  type Unsent,
+  type Utterance,
+} from "../src/features/conversation/transcript.ts";
 import { Scene, saved, utterance } from "./scene.ts";
 
 const LIMIT = 8 * 1024 * 1024;

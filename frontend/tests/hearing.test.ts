@@ -1,8 +1,8 @@
 /** What becomes of what the microphone hears while a conversation is saved. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { hearing } from "../src/conversation/state.ts";
-import { Sound } from "../src/sound/sound.ts";
+import { hearing } from "../src/features/conversation/state.ts";
+import { Sound } from "../src/shared/sound/sound.ts";
 import {
   FakeContext,
   FakeNode,

@@ -1,9 +1,8 @@
 /** The list of conversations: complete, in order, and never older than what it showed. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-
-import { type Api, Failed, type Sink } from "../src/api/client.ts";
-import { History } from "../src/history/history.ts";
-import { marked } from "../src/ui/snippet.ts";
+import { History } from "../src/features/history/list/history.ts";
+import { type Api, Failed, type Sink } from "../src/shared/api/client.ts";
+import { marked } from "../src/shared/transcript/snippet.ts";
 import { failure, session } from "./scene.ts";
 
 type Session = ReturnType<typeof session>;

@@ -1,7 +1,7 @@
 /** Typed lines that have to wait: they go by themselves, in order, once, or are taken back. */
 import { describe, expect, it } from "vitest";
 
-import { waiting } from "../src/conversation/words.ts";
+import { waiting } from "../src/features/conversation/messages.ts";
 import { connection, failure, Scene, session, utterance } from "./scene.ts";
 
 const says = (scene: Scene, ...keys: string[]) => {

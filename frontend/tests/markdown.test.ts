@@ -3,7 +3,7 @@ import { createElement, Fragment } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
 
-import { formatted, plain } from "../src/ui/markdown.tsx";
+import { formatted, plain } from "../src/shared/transcript/markdown.tsx";
 
 const shown = (text: string, isWhole = true): string =>
   renderToStaticMarkup(createElement(Fragment, null, formatted(text, isWhole) ?? text));

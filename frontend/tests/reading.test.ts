@@ -1,9 +1,8 @@
 /** A conversation of the past, while its last words still come, over a network that fails. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-
-import { type Api, Failed } from "../src/api/client.ts";
-import type { FailureKind } from "../src/api/failure.ts";
-import { LAST_WORDS_MS, Reading } from "../src/history/reading.ts";
+import { LAST_WORDS_MS, Reading } from "../src/features/history/past/reading.ts";
+import { type Api, Failed } from "../src/shared/api/client.ts";
+import type { FailureKind } from "../src/shared/api/failure.ts";
 import { failure, session, utterance } from "./scene.ts";
 
 beforeEach(() => void vi.useFakeTimers());

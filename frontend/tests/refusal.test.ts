@@ -1,7 +1,7 @@
 /** Why there is no microphone: what browsers say, and what is really the matter. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { problemOf } from "../src/sound/refusal.ts";
+import { problemOf } from "../src/shared/sound/refusal.ts";
 
 afterEach(() => vi.unstubAllGlobals());
 

@@ -10,8 +10,8 @@ import {
 } from "livekit-client";
 import { describe, expect, it, vi } from "vitest";
 
-import { type Line, openLater } from "../src/sound/line.ts";
-import { lossOf, RoomLine, refusalOf } from "../src/sound/room.ts";
+import { type Line, openLater } from "../src/shared/sound/line.ts";
+import { lossOf, RoomLine, refusalOf } from "../src/shared/sound/room.ts";
 
 /** LiveKit's client, as far as the line knows it. */
 class FakeRoom extends EventEmitter {

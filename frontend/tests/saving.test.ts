@@ -1,9 +1,8 @@
 /** New Chat and End: what is saved, what is cleared, and that no failure loses a word. */
 import { describe, expect, it } from "vitest";
-
-import type { FailureKind } from "../src/api/failure.ts";
-import { hearing, isBusy, isReady, isSaving } from "../src/conversation/state.ts";
-import { requestFailure, status } from "../src/conversation/words.ts";
+import { requestFailure, status } from "../src/features/conversation/messages.ts";
+import { hearing, isBusy, isReady, isSaving } from "../src/features/conversation/state.ts";
+import type { FailureKind } from "../src/shared/api/failure.ts";
 import { connection, failure, Scene, saved, session, utterance } from "./scene.ts";
 
 /** Half a sentence was said, and nobody goes on with it. */

@@ -1,14 +1,15 @@
 /** A conversation on a stage: events go in, effects are noted, and the right answers are at hand. */
-import type { Failure, FailureKind } from "../src/api/failure.ts";
-import type { Answer, Effect, Event } from "../src/conversation/events.ts";
-import { step } from "../src/conversation/machine.ts";
+
+import type { Answer, Effect, Event } from "../src/features/conversation/events.ts";
+import { step } from "../src/features/conversation/machine.ts";
 import {
   type Connection,
   type Conversation,
   empty,
   type Session,
-} from "../src/conversation/state.ts";
-import type { Utterance } from "../src/conversation/transcript.ts";
+} from "../src/features/conversation/state.ts";
+import type { Utterance } from "../src/features/conversation/transcript.ts";
+import type { Failure, FailureKind } from "../src/shared/api/failure.ts";
 
 export const failure = (kind: FailureKind, message = ""): Failure => ({ kind, message });
 

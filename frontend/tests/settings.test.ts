@@ -1,9 +1,8 @@
 /** Tokens for programs, and what is copied. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-
-import type { Api } from "../src/api/client.ts";
-import { allTokens } from "../src/pages/settings/all-tokens.ts";
-import { copied } from "../src/ui/copy.ts";
+import { allTokens } from "../src/features/account/settings/all-tokens.ts";
+import type { Api } from "../src/shared/api/client.ts";
+import { copied } from "../src/shared/ui/copy.ts";
 
 afterEach(() => vi.unstubAllGlobals());
 

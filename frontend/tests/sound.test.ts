@@ -1,11 +1,11 @@
 /** What happens to sound on its way in and out. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { Held, openLink } from "../src/sound/link.ts";
-import { Playouts } from "../src/sound/playouts.ts";
-import { loudness, Resampler, toPcm } from "../src/sound/resample.ts";
-import { Sound } from "../src/sound/sound.ts";
-import { Speaker } from "../src/sound/speaker.ts";
+import { Held, openLink } from "../src/shared/sound/link.ts";
+import { Playouts } from "../src/shared/sound/playouts.ts";
+import { loudness, Resampler, toPcm } from "../src/shared/sound/resample.ts";
+import { Sound } from "../src/shared/sound/sound.ts";
+import { Speaker } from "../src/shared/sound/speaker.ts";
 import {
   FakeContext,
   FakeNode,

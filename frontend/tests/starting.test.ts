@@ -1,8 +1,7 @@
 /** Starting: what must be there before somebody can talk, and what is said until then. */
 import { describe, expect, it } from "vitest";
-
-import { isReady, pendingStep } from "../src/conversation/state.ts";
-import { status } from "../src/conversation/words.ts";
+import { status } from "../src/features/conversation/messages.ts";
+import { isReady, pendingStep } from "../src/features/conversation/state.ts";
 import { connection, failure, Scene, session } from "./scene.ts";
 
 function started(): Scene {

@@ -1,9 +1,13 @@
 /** What the page says is going on: it never says that somebody is heard who is not. */
 import { describe, expect, it } from "vitest";
-
-import type { MicrophoneProblem, Session } from "../src/conversation/state.ts";
-import { isHeard } from "../src/conversation/state.ts";
-import { invitation, nothingYet, status, stillTalking } from "../src/conversation/words.ts";
+import {
+  invitation,
+  nothingYet,
+  status,
+  stillTalking,
+} from "../src/features/conversation/messages.ts";
+import type { MicrophoneProblem, Session } from "../src/features/conversation/state.ts";
+import { isHeard } from "../src/features/conversation/state.ts";
 import { connection, failure, Scene, session } from "./scene.ts";
 
 const happens = {

@@ -1,9 +1,9 @@
 /** Words and updates: nothing missing, nothing twice, whatever breaks in between. */
 import { describe, expect, it } from "vitest";
-import { messages } from "../src/conversation/handover.ts";
-import { isReady, isRunning, isSpoken, pendingStep } from "../src/conversation/state.ts";
-import { NOTHING_SAID, take } from "../src/conversation/transcript.ts";
-import { status } from "../src/conversation/words.ts";
+import { messages } from "../src/features/conversation/handover.ts";
+import { status } from "../src/features/conversation/messages.ts";
+import { isReady, isRunning, isSpoken, pendingStep } from "../src/features/conversation/state.ts";
+import { NOTHING_SAID, take } from "../src/features/conversation/transcript.ts";
 import { failure, Scene, session, sortKey, utterance } from "./scene.ts";
 
 describe("an interim", () => {

@@ -1,9 +1,8 @@
 /** Sound, typed lines and the microphone, with each way in which they fail. */
 import { describe, expect, it } from "vitest";
-
-import { isReady, pendingStep, type Session } from "../src/conversation/state.ts";
-import { isTooLong } from "../src/conversation/transcript.ts";
-import { status } from "../src/conversation/words.ts";
+import { status } from "../src/features/conversation/messages.ts";
+import { isReady, pendingStep, type Session } from "../src/features/conversation/state.ts";
+import { isTooLong } from "../src/features/conversation/transcript.ts";
 import * as texts from "../src/texts.ts";
 import { connection, failure, Scene, session, utterance } from "./scene.ts";
 

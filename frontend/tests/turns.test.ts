@@ -3,9 +3,9 @@ import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it, vi } from "vitest";
 
-import type { Utterance } from "../src/conversation/transcript.ts";
-import { asked, Page } from "../src/ui/turn.tsx";
-import { NO_TURNS, turnsOf, wordsOf } from "../src/ui/turns.ts";
+import type { Utterance } from "../src/features/conversation/transcript.ts";
+import { asked, Page } from "../src/shared/transcript/turn.tsx";
+import { NO_TURNS, turnsOf, wordsOf } from "../src/shared/transcript/turns.ts";
 import { utterance } from "./scene.ts";
 
 // A component of the page draws itself in a browser only.

@@ -1,8 +1,7 @@
 /** Typed lines that could not be sent: not lost by a reload, not said twice, nobody else's. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-
-import { type Api, Failed } from "../src/api/client.ts";
-import { UnsentLines } from "../src/app/unsent.ts";
+import { UnsentLines } from "../src/features/conversation/unsent.ts";
+import { type Api, Failed } from "../src/shared/api/client.ts";
 import { FakeStorage } from "./equipment.ts";
 import { connection, failure, Scene, saved, session, utterance } from "./scene.ts";
 

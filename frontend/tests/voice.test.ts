@@ -2,10 +2,10 @@
 import type { RemoteTrack } from "livekit-client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { gainOf, Voice } from "../src/app/voice.ts";
-import { type Line, openLater } from "../src/sound/line.ts";
-import { Sound } from "../src/sound/sound.ts";
-import { Voices } from "../src/sound/voices.ts";
+import { gainOf, Voice } from "../src/features/conversation/voice.ts";
+import { type Line, openLater } from "../src/shared/sound/line.ts";
+import { Sound } from "../src/shared/sound/sound.ts";
+import { Voices } from "../src/shared/sound/voices.ts";
 import {
   FakeContext,
   FakeGain,

@@ -100,3 +100,14 @@ def test_every_subscription_and_stream_end_is_documented() -> None:
     assert sorted(subscriptions) == ["sessionUpdates", "transcripts"]
     assert len(reasons) == 5
     assert [name for name in [*subscriptions, *reasons] if f"`{name}`" not in page] == []
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    """With its folder, or alone where that was said just before."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`([\w./-]+\.(?:py|tsx?|graphql|toml))`", text))
+    rooms = (ROOT / room for room in ("agent_bridge", "hub", "models", "resolvers", "schema"))
+    names = {path.name for room in rooms for path in room.rglob("*.py")}
+
+    assert len(named) > 40
+    assert [name for name in named if not (ROOT / name).is_file() and name not in names] == []

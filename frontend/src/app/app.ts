@@ -1,6 +1,22 @@
 /** What lives as long as the page: the connection, the conversation, the history, and who is here. */
-import { type Api, createApi, failureOf } from "../api/client.ts";
-import type { Failure } from "../api/failure.ts";
+
+import { Drafts } from "../features/conversation/drafts.ts";
+import { Driver } from "../features/conversation/driver.ts";
+import {
+  type Connection,
+  type Hearing,
+  isBusy,
+  isOver,
+  type Session,
+} from "../features/conversation/state.ts";
+import type { Unsent } from "../features/conversation/transcript.ts";
+import { UnsentLines } from "../features/conversation/unsent.ts";
+import { Voice } from "../features/conversation/voice.ts";
+import { Deletions } from "../features/history/list/deletions.ts";
+import { History } from "../features/history/list/history.ts";
+import { isAt } from "../shared/api/base.ts";
+import { type Api, createApi, failureOf } from "../shared/api/client.ts";
+import type { Failure } from "../shared/api/failure.ts";
 import {
   HistoryCountDocument,
   SessionDocument,
@@ -10,30 +26,15 @@ import {
   SignUpDocument,
   ViewerDocument,
   type ViewerQuery,
-} from "../api/generated/graphql.ts";
-import { Driver } from "../conversation/driver.ts";
-import {
-  type Connection,
-  type Hearing,
-  isBusy,
-  isOver,
-  type Session,
-} from "../conversation/state.ts";
-import type { Unsent } from "../conversation/transcript.ts";
-import { Deletions } from "../history/deletions.ts";
-import { History } from "../history/history.ts";
-import type { LineListener } from "../sound/line.ts";
-import { Sound } from "../sound/sound.ts";
+} from "../shared/api/generated/graphql.ts";
+import type { LineListener } from "../shared/sound/line.ts";
+import { Sound } from "../shared/sound/sound.ts";
+import { recall, remember } from "../shared/store/storage.ts";
+import { Store } from "../shared/store/store.ts";
 import * as texts from "../texts.ts";
-import { isAt } from "./base.ts";
-import { Drafts } from "./drafts.ts";
 import { Online, reaches } from "./online.ts";
 import type { NavigateFunction } from "./router.tsx";
-import { recall, remember } from "./storage.ts";
-import { Store } from "./store.ts";
 import { Toasts } from "./toasts.ts";
-import { UnsentLines } from "./unsent.ts";
-import { Voice } from "./voice.ts";
 
 export type Viewer = NonNullable<ViewerQuery["viewer"]>;
 

@@ -1,10 +1,10 @@
 /** How components reach the app. */
 import { createContext, useContext, useSyncExternalStore } from "react";
 
-import type { Conversation } from "../conversation/state.ts";
-import type { HistoryState } from "../history/history.ts";
+import type { Conversation } from "../features/conversation/state.ts";
+import type { HistoryState } from "../features/history/list/history.ts";
+import { useStore } from "../shared/store/store.ts";
 import type { App, Viewer } from "./app.ts";
-import { useStore } from "./store.ts";
 
 export const AppContext = createContext<App | null>(null);
 

@@ -1,5 +1,5 @@
 /** Whether the server can be reached, as far as that is known without asking it for anything. */
-import { Store } from "./store.ts";
+import { Store } from "../shared/store/store.ts";
 
 /** How often it is looked for while the browser says that it has no network, in ms. */
 const EVERY_MS = 5_000;

@@ -1,23 +1,23 @@
 /** Which page an address shows, and to whom. */
 import { useEffect } from "react";
-import { problem } from "../conversation/words.ts";
-import { NotFound } from "../pages/not-found.tsx";
-import { SessionPage } from "../pages/session.tsx";
-import { Talk } from "../pages/talk.tsx";
-import { Welcome } from "../pages/welcome.tsx";
+import { Welcome } from "../features/account/welcome.tsx";
+import { problem } from "../features/conversation/messages.ts";
+import { NewChat } from "../features/conversation/view/new-chat.tsx";
+import { SessionPage } from "../features/conversation/view/session.tsx";
+import { Talk } from "../features/conversation/view/talk.tsx";
+import { later } from "../shared/store/lazy.ts";
+import { useStore } from "../shared/store/store.ts";
+import { useLanding } from "../shared/ui/focus.ts";
+import { Head } from "../shared/ui/head.tsx";
+import { PieceMissing } from "../shared/ui/missing.tsx";
+import { NotFound } from "../shared/ui/not-found.tsx";
 import * as texts from "../texts.ts";
-import { useLanding } from "../ui/focus.ts";
-import { Head } from "../ui/head.tsx";
-import { PieceMissing } from "../ui/missing.tsx";
-import { NewChat } from "../ui/new-chat.tsx";
 import { useApp } from "./context.ts";
-import { later } from "./later.ts";
 import { navigate, useLocation } from "./router.tsx";
 import { Shell } from "./shell.tsx";
-import { useStore } from "./store.ts";
 
 const Settings = later(
-  () => import("../pages/settings.tsx"),
+  () => import("../features/account/settings.tsx"),
   (is) => (is === "away" ? <div className="page-loading" aria-busy="true" /> : <Missing />),
 );
 

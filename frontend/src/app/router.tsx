@@ -4,7 +4,7 @@
  */
 import { type ComponentProps, type MouseEvent, useLayoutEffect, useSyncExternalStore } from "react";
 
-import { BASE } from "./base.ts";
+import { BASE } from "../shared/api/base.ts";
 import { newKey } from "./keys.ts";
 
 export interface Place {

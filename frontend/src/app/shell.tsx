@@ -1,19 +1,18 @@
 /** What surrounds every page of somebody who is signed in: the history, and the shortcuts. */
 import { type ReactNode, useEffect, useState } from "react";
-
-import { Sidebar } from "../history/sidebar.tsx";
+import { StillTalking } from "../features/conversation/view/still-talking.tsx";
+import { Sidebar } from "../features/history/list/sidebar.tsx";
+import { fetchPieces, later } from "../shared/store/lazy.ts";
+import { useStore } from "../shared/store/store.ts";
+import { Icon } from "../shared/ui/icons.tsx";
 import * as texts from "../texts.ts";
-import { Icon } from "../ui/icons.tsx";
-import { StillTalking } from "../ui/still-talking.tsx";
 import { useApp } from "./context.ts";
-import { fetchPieces, later } from "./later.ts";
 import { ShellContext } from "./shell-context.ts";
 import { useShortcuts } from "./shortcuts.ts";
-import { useStore } from "./store.ts";
 import { useSidebar } from "./use-sidebar.ts";
 
-const Shortcuts = later(() => import("../ui/shortcuts.tsx"));
-const ToastRegion = later(() => import("../ui/toasts.tsx"));
+const Shortcuts = later(() => import("../shared/ui/shortcuts.tsx"));
+const ToastRegion = later(() => import("../shared/ui/toasts.tsx"));
 
 export function Shell({ children }: { children: ReactNode }) {
   const { isOpen, isDrawer, toggle, search } = useSidebar();

@@ -1,5 +1,5 @@
 /** Short notes at the edge of the page. */
-import { Store } from "./store.ts";
+import { Store } from "../shared/store/store.ts";
 
 export interface Toast {
   readonly id: number;

@@ -1,9 +1,8 @@
 /** The history at the side: beside the page where there is room, over it like a drawer elsewhere. */
 import { useCallback, useEffect, useState } from "react";
 import { flushSync } from "react-dom";
-
+import { recall, remember } from "../shared/store/storage.ts";
 import { useLocation } from "./router.tsx";
-import { recall, remember } from "./storage.ts";
 import { useNarrow } from "./use-narrow.ts";
 
 interface Sidebar {

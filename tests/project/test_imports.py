@@ -1,0 +1,45 @@
+"""The contracts about imports notice what they forbid."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from tests.project.test_rooms import ROOMS
+from tests.server_process import ROOT
+
+# What somebody might write, by the module in which they do; each breaks another contract.
+FORBIDDEN: Final = {
+    "hub/local.py": "import models",
+    "resolvers/transcripts/live.py": "import resolvers.sessions.manage",
+    "agent_bridge/server/endpoint.py": "import agent.process",
+    "agent/places.py": "import agent_bridge.server.tokens",
+    "terminal/screen.py": "import models",
+    "models/ids.py": "import terminal.screen",
+    "resolvers/limits.py": "import settings",
+    "resolvers/refusals.py": "import graphql",
+    "schema/scalars.py": "import tortoise",
+    "schema/node.py": "import livekit.api",
+    "resolvers/pages.py": "import websockets",
+    "agent_bridge/protocol/codes.py": "import structlog",
+}
+
+
+def test_each_contract_is_broken_by_what_it_forbids(tmp_path: Path) -> None:
+    """In a copy in which every one of them is broken once."""
+    for room in ROOMS:
+        source = ROOT / room
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / room, ignore=shutil.ignore_patterns("*.graphql"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name, line in FORBIDDEN.items():
+        module = tmp_path / name
+        module.write_text(f"{module.read_text()}\n{line}\n")
+
+    lint = Path(sys.executable).with_name("lint-imports")
+    said = subprocess.run(
+        [lint, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    ).stdout
+
+    assert f"Contracts: 0 kept, {len(FORBIDDEN)} broken." in said, said
