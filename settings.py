@@ -35,7 +35,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """What the environment says, checked; handed on as values by whoever reads it."""
+    """What the environment says, checked."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,

@@ -52,7 +52,7 @@ async def _serve(kind: str, folder: Path) -> None:
 
 
 def _end(server: Server) -> None:
-    """End when whoever measures is done, or gone."""
+    """End when the measuring process is done, or gone."""
     if not os.read(0, 1):
         server.should_exit = True
         asyncio.get_running_loop().remove_reader(0)

@@ -26,7 +26,7 @@ class Billing(Agent):
         super().__init__(instructions="You answer questions about invoices.")
 
     async def on_enter(self) -> None:
-        """Greet whoever is put through."""
+        """Greet the person who is put through."""
         self.session.say("Billing speaking.")
 
 

@@ -1,1 +1,1 @@
-"""Events on their way from the commit to whoever watches."""
+"""Carries events from a commit to their readers."""

@@ -1,4 +1,4 @@
-"""The hub carries events from where they are committed to whoever watches, and waits for nobody."""
+"""The hub carries events from a commit to their readers, and waits for none of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

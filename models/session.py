@@ -74,7 +74,7 @@ class Session(Model):
     retry_by = fields.DatetimeField(null=True)
     """FAILED becomes ENDED; of a tombstone: more of its words are deleted."""
     drain_by = fields.DatetimeField(null=True)
-    """ENDING becomes ENDED; of a tombstone: whoever takes part is told that it is deleted."""
+    """ENDING becomes ENDED; of a tombstone: the participants are told that it is deleted."""
     agent_retry_by = fields.DatetimeField(null=True)
     """A lost agent gets its one new attempt that needs no person's word."""
     agent_back_by = fields.DatetimeField(null=True)

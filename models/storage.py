@@ -68,7 +68,7 @@ class Writes:
             return None
         self.failures += 1
         self._ended_at = time.monotonic()
-        # Once for each trouble: whoever asks again, asks every moment.
+        # Once for each trouble: callers try again all the time.
         if trouble != self.trouble:
             log.error("database_not_written", trouble=trouble)
             if self.trouble is None:

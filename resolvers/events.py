@@ -1,4 +1,4 @@
-"""The small immutable records in which changes travel from the commit to whoever watches."""
+"""The events that a commit publishes: small and immutable."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -139,7 +139,7 @@ class AccessRevoked:
 
     @property
     def is_urgent(self) -> bool:
-        """Whoever may not see what waits must not get it first."""
+        """What waits must not be delivered: the reader may not see it any more."""
         return True
 
 

@@ -70,7 +70,7 @@ def fault_of_name(name: str, length: int) -> str | None:
     Not `str.isprintable`: that is false for what many languages are written with (joiners, marks of
     direction, wide spaces), and for every emoji that is newer than this Python.
     """
-    # Only of so many: of megabytes each character would be looked at, while everybody waits.
+    # Check a bounded prefix: input may be megabytes, and everybody waits meanwhile.
     kinds = {unicodedata.category(character) for character in name[: length + 1]}
     is_blank = not name.strip() or kinds <= _UNSEEN
     if is_blank or len(name) > length or kinds & _UNSHOWN:

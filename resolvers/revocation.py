@@ -11,7 +11,7 @@ from resolvers.events import AccessRevoked, OwnershipLost, access_topic, ownersh
 async def revoked_among(backend: Backend, access_ids: Collection[str]) -> set[str]:
     """Return which of these logins and tokens were revoked or have expired, in two queries.
 
-    Whoever keeps a connection open asks this now and then: a commit of another process (`voxql
+    Long-lived connections ask this now and then: a commit of another process (`voxql
     user reset-password`) reaches no hub of this one.
     """
     now = backend.clock()

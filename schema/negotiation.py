@@ -8,7 +8,7 @@ HTML = "text/html"
 def preferred(accept: str | None) -> str | None:
     """Return the type to answer in, or None if neither of ours is acceptable.
 
-    Whoever asks for nothing in particular gets application/json, which every client understands.
+    A client that asks for nothing in particular gets application/json: every client reads it.
     """
     if accept is None or not accept.strip():
         return JSON

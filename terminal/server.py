@@ -72,7 +72,7 @@ class Server:
         return {"Cookie": cookie} if cookie else {}
 
     async def sign_in(self) -> None:
-        """Become somebody: whoever the token stands for, or a new guest."""
+        """Sign in: with the token, or as a new guest."""
         if self._token:
             data = await self.run("{ viewer { id } }")
             if data["viewer"] is None:

@@ -46,7 +46,7 @@ async def transcripts(server: Server, session: str) -> AsyncGenerator[Json, None
     """Yield the session's transcript events, to its end."""
     variables: dict[str, object] = {"session": session, "after": None}
     async for event in _subscribed(server, TRANSCRIPTS, variables, "transcripts"):
-        # Before it is handed on: whoever takes it may lose the connection at once.
+        # Before it is handed on: the connection may be lost at once.
         variables["after"] = event["cursor"]
         yield event
 

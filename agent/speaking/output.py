@@ -51,7 +51,7 @@ class _Reply:
         self.is_written = False
         """All of its text has come."""
         self.is_told = False
-        """What there is to tell of it has been told."""
+        """Its final transcript was reported."""
 
 
 class ReplyText(io.TextOutput):

@@ -66,7 +66,7 @@ class Decoders:
         loop = asyncio.get_running_loop()
         try:
             text = await loop.run_in_executor(thread, _decode, decoder, pcm)
-        except Exception as error:  # whatever it is, whoever asked has to know
+        except Exception as error:  # whatever it is, the caller has to know
             if not future.done():
                 future.set_exception(error)
         else:

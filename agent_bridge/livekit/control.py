@@ -127,7 +127,7 @@ class LiveKitControl:
     def token(self, room: str, identity: str, access: str) -> tuple[str, datetime]:
         """Make a person's token: one room, one identity, the microphone, and no data at all.
 
-        Whoever may publish data could pass for the agent's transcript in other clients' eyes.
+        Somebody who may publish data could send what other clients take for the agent's transcript.
         LiveKit can't revoke a token: the access that it was made from is an attribute of the
         participant, who can't change it, and is looked at in the room.
         """

@@ -1,4 +1,4 @@
-"""Takes LiveKit's webhooks: whoever did not sign one, or signed it long ago, is refused."""
+"""Takes LiveKit's webhooks; refuses those that are not signed, or were signed long ago."""
 
 import base64
 import binascii

@@ -45,7 +45,7 @@ FRAMES_IN_A_ROW: Final = 32
 task that writes this agent's answers included, which otherwise would look like a slow reader."""
 INTERIMS_PER_SECOND: Final = 3_000
 """What one agent may take of this process's time, hundreds of times what speech needs; past it the
-connection is read more slowly, so that whoever floods waits, and nobody else."""
+connection is read more slowly, so that nobody else waits for it."""
 NOT_NOW: Final = "this can't be stored just now; please connect again"
 
 Chore = Callable[[], Awaitable[None]]
@@ -230,8 +230,8 @@ class BridgeConnection:
             case Fence(connection=connection) if connection == self._id:
                 self._is_registered = True
             case Fence(attempt, connection) if attempt == self._binding.attempt and connection:
-                # Whoever comes after our own fence on the topic is newer. What came before it is
-                # older, although it may reach us now: the order on the topic decides, not clocks.
+                # A connection that comes after our own fence on the topic is newer. What came
+                # before it is older, although it may reach us now: the order on the topic decides.
                 if self._is_registered:
                     self._peer.end(CloseCode.FENCED, "another connection has taken this place")
             case Gone():

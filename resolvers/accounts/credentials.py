@@ -73,7 +73,7 @@ async def is_password(password: str, password_hash: str | None) -> bool:
 
 
 def check_line() -> None:
-    """Refuse who would wait for many others; ask before a try is counted, which it need not be.
+    """Raise RateLimited if the hashing queue is full; call it before a try is counted.
 
     Raises:
         RateLimited: too many wait already to have a password made or checked.

@@ -67,7 +67,7 @@ class AgentEvents:
         except BaseException as error:
             self._withdraw(binding.session, agent)
             connections.lost(binding.session, binding.attempt, connection, backend.clock())
-            # Whoever made room for it found it there, so that nobody may have noted an absence.
+            # The connection that it replaced saw it there, so nobody may have noted an absence.
             connections.unnoted.add(binding.session)
             if isinstance(error, NotStored):
                 raise NotNow from error

@@ -1,6 +1,6 @@
 """How a conversation moves from one status to the next, and which deadlines that sets.
 
-These functions only change the row that they are handed; whoever calls them holds its lock.
+These functions only change the row that they are handed; the caller holds its lock.
 """
 
 from datetime import datetime

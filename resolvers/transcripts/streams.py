@@ -124,7 +124,7 @@ def _check_expiry(backend: Backend, viewer: Viewer) -> None:
 
 
 def _check_still(backend: Backend, viewer: Viewer, subscription: Subscription) -> None:
-    """End a stream between two pages of the past: that may take minutes, and nobody looks else."""
+    """Check access between replay pages; a replay can take minutes."""
     _check_urgent(subscription.urgent)
     _check_expiry(backend, viewer)
 

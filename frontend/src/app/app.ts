@@ -162,7 +162,7 @@ export class App {
   }
 
   #log(what: string, failure: Failure): void {
-    // biome-ignore lint/suspicious/noConsole: details that help whoever looks into a failure
+    // biome-ignore lint/suspicious/noConsole: details for people who look into a failure
     console.error(`VoxQL: ${what}`, failure);
   }
 
@@ -283,7 +283,7 @@ export class App {
         if (!isAt(`/c/${id}`)) await this.handIn(id);
       } else if (this.driver.state.session === null) this.takeUp(session, true);
     } catch (error) {
-      // Its own page says why, to whoever opens it. What is gone for good leaves nothing here.
+      // Its own page says why. What is gone for good leaves nothing here.
       const { kind } = failureOf(error);
       if (kind !== "not-found" && kind !== "forbidden") return;
       remember("talking", null);
@@ -325,7 +325,7 @@ export class App {
     this.drafts.hide();
     this.unsent.hide();
     this.deletions.drop();
-    // Whoever comes next must not find what was told to the one before.
+    // The next person must not find what the one before was told.
     this.toasts.clear();
   }
 }

@@ -100,7 +100,7 @@ export function talkHere(state: Conversation): Step {
   return [{ ...talking, media: { is: "joining", tries: 0, problem: null } }, effects];
 }
 
-/** Why there is no agent, for whoever looks into it: people are told in other words. */
+/** Why there is no agent, for the console: people are told in other words. */
 function noted({ status, failure }: Session): Effect[] {
   if (status !== "FAILED" || failure == null) return [];
   const message = `${failure.code}: ${failure.message}`;
@@ -119,7 +119,7 @@ function follow(epoch: number, sessionId: string): Effect[] {
 export function changed(state: Conversation, session: Session): Step {
   const held = state.session;
   if (held === null || held.id !== session.id || session.version < held.version) return [state, []];
-  // Whoever comes goes on with a line by a newer revision; the others end where they are.
+  // The next agent goes on with a line by a newer revision; the others end where they are.
   const isNew = held.agentState == null && session.agentState != null;
   const wasAnswered = state.wasAnswered || session.agentState != null;
   const cutOff = isNew ? unfinished(state.transcript) : state.cutOff;

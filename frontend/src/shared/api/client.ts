@@ -37,7 +37,7 @@ export interface Api {
   /** Returns what ends the stream; it never comes back by itself, because only who reads it
    * knows from which cursor to go on. */
   stream<R, V>(document: TypedDocumentString<R, V>, variables: V, sink: Sink<R>): () => void;
-  /** Forgets the connection, which belongs to whoever was signed in when it was made. */
+  /** Drops the connection: it belongs to the login with which it was made. */
   reconnect(): void;
 }
 

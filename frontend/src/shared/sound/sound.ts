@@ -13,7 +13,7 @@ export interface SoundListener {
   silenced(isSilenced: boolean): void;
 }
 
-/** How loud both sides are, from 0 to 1; read by whoever draws, as often as they like. */
+/** How loud both sides are, from 0 to 1; read for each frame that is drawn. */
 export interface Levels {
   person: number;
   agent: number;

@@ -5,7 +5,7 @@ export class PerUserStorage<T> {
   readonly #name: Kept;
   /** The one changed last is the last one. */
   #values = new Map<string, T>();
-  /** Whose it is; whoever comes next in this tab must not find it. */
+  /** Whose it is; the next person in this tab must not find it. */
   #owner: string | null = null;
   /** Nobody is signed in: it is in the page alone. */
   #isHidden = false;
@@ -45,7 +45,7 @@ export class PerUserStorage<T> {
     this.#write();
   }
 
-  /** Leaves nothing behind in the browser; whoever comes back to this page finds it again. */
+  /** Removes it from the browser; the page still has it when the same person comes back. */
   hide(): void {
     this.#isHidden = true;
     remember(this.#name, null);

@@ -1,4 +1,4 @@
-/** Where the keyboard is: never nowhere, or whoever uses keys would begin at the top again. */
+/** Keeps the focus somewhere: without it, keyboard users begin at the top again. */
 import { type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 
 const isNowhere = (): boolean =>

@@ -106,7 +106,7 @@ function Talking({ state }: { state: Conversation }) {
   const form = useRef<HTMLFormElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   useFocusHandedOn(form);
-  // Whoever goes on with a draft goes on at its end.
+  // A draft is continued at its end.
   useEffect(() => {
     const end = field.current?.value.length ?? 0;
     field.current?.setSelectionRange(end, end);

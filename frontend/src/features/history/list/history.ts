@@ -72,7 +72,7 @@ export class History {
   /** Counts the times that what happens began to be followed: what was read before may be old. */
   follows = 0;
 
-  /** `onSignedOut` hears that whoever was signed in may not be any more. */
+  /** `onSignedOut` is called when the login may have ended. */
   constructor(api: Api, onSignedOut: () => void = () => {}) {
     this.#api = api;
     this.#onSignedOut = onSignedOut;
