@@ -289,7 +289,7 @@ async def staged(
     running = asyncio.create_task(backend.writer.run() if is_running else asyncio.Event().wait())
     try:
         yield Stage(backend, clock, agents, viewer, user)
-        assert not running.done(), f"the ledger has stopped: {running!r}"
+        assert not running.done(), f"the writer has stopped: {running!r}"
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):
