@@ -7,7 +7,6 @@ from dataclasses import dataclass
 class Sizes:
     """Counts and durations of one run."""
 
-    is_quick: bool
     rounds: int
     """How often ours and the reference are measured, by turns."""
     sessions: int
@@ -32,7 +31,6 @@ class Sizes:
 
 
 FULL = Sizes(
-    is_quick=False,
     rounds=5,
     sessions=200,
     rate=10.0,
@@ -49,7 +47,6 @@ FULL = Sizes(
     subscribers=(100, 500, 1_000, 2_000),
 )
 QUICK = Sizes(
-    is_quick=True,
     rounds=1,
     sessions=8,
     rate=10.0,

@@ -245,10 +245,6 @@ class SessionEdit:
             self._loaded.add(row.key)
             self.changed.setdefault(row.key, self._rows[row.key])
 
-    def touch(self, key: str) -> None:
-        """Write a loaded row again although its words are the same."""
-        self.changed[key] = self._rows[key]
-
     async def number(self) -> list[Utterance]:
         """Give every changed row its seq and revision, bring the counters up to date."""
         session = self.session
