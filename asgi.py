@@ -101,7 +101,11 @@ def build_app(settings: Settings) -> Starlette:
                 else "",
             ),
             # Last, because the app's own addresses are all that is left.
-            *app_page(settings.public_url, media_urls=[settings.livekit_url]),
+            *app_page(
+                settings.public_url,
+                media_urls=[settings.livekit_url],
+                is_demo=settings.agent == "local" and not settings.llm_base_url,
+            ),
         ],
         middleware=[
             *([Middleware(BasePath, path=base_path)] if base_path else []),

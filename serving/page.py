@@ -68,18 +68,23 @@ class _File:
 
 
 def app_page(
-    public_url: str, *, media_urls: Sequence[str] = (), built: Path = BUILT
+    public_url: str,
+    *,
+    media_urls: Sequence[str] = (),
+    is_demo: bool = False,
+    built: Path = BUILT,
 ) -> list[BaseRoute]:
     """Return the routes of the app, to be mounted last; of a small page where it is not built.
 
     Args:
         public_url: What the small page tells people to connect to.
         media_urls: Where else than to this origin the page may connect, as a LiveKit server's.
+        is_demo: Whether the page tells people how to connect a language model.
         built: The folder of the build; it is read once.
     """
     if not (built / INDEX).is_file():
         return [home(public_url)]
-    files = dict(_read(built, urlsplit(public_url).path))
+    files = dict(_read(built, _Place(urlsplit(public_url).path, is_demo)))
     headers = _headers(media_urls)
 
     async def show(request: Request) -> Response:
@@ -99,20 +104,34 @@ def _is_for_a_person(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and "." not in name
 
 
-def _read(built: Path, base: str) -> list[tuple[str, _File]]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What the page has to know of the server that sends it."""
+
+    path: str
+    is_demo: bool
+
+    def tell(self, html: bytes) -> bytes:
+        """Write it into the page."""
+        if self.is_demo:
+            html = html.replace(b'<html lang="en"', b'<html lang="en" data-answers="demo"', 1)
+        # Everything in the page is relative to this.
+        return html.replace(b'<base href="/"', f'<base href="{self.path}/"'.encode(), 1)
+
+
+def _read(built: Path, place: _Place) -> list[tuple[str, _File]]:
     suffixes = {suffix for _, suffix in COMPRESSED}
     return [
-        (path.relative_to(built).as_posix(), _file(built, path, base))
+        (path.relative_to(built).as_posix(), _file(built, path, place))
         for path in sorted(built.rglob("*"))
         if path.is_file() and path.suffix not in suffixes
     ]
 
 
-def _file(built: Path, path: Path, base: str) -> _File:
+def _file(built: Path, path: Path, place: _Place) -> _File:
     plain = path.read_bytes()
-    if base and path.name == INDEX:
-        # Everything in the page is relative to this.
-        plain = plain.replace(b'<base href="/"', f'<base href="{base}/"'.encode())
+    if path.name == INDEX:
+        plain = place.tell(plain)
         bodies = {"": plain, "gzip": gzip.compress(plain)}
     else:
         packed = {name: path.with_name(path.name + suffix) for name, suffix in COMPRESSED}

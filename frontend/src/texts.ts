@@ -178,6 +178,9 @@ export const startTalk = "Start talking";
 export const startTypingWorks = "You can also type. Every word is saved.";
 export const startGuests =
   "You're here as a guest. Create an account in Settings to keep your conversations.";
+export const startDemo = "The built-in demo answers. To connect a language model:";
+/** Ollama's address, as an example. */
+export const startModel = "VOXQL_LLM_BASE_URL=http://localhost:11434/v1";
 
 /** A conversation, of now or of the past. */
 export const conversationTitle = "Conversation";

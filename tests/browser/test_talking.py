@@ -130,6 +130,7 @@ async def test_the_microphone_of_the_browser_is_heard(
     """Chromium's own: opened as every page opens one, through the browser's processing of sound."""
     person = await visit(speaking.url, [LEAD_S, chapters.YOUNG_MAN])
     await person.comes_as_guest()
+    await expect(person.page.get_by_text("VOXQL_LLM_BASE_URL")).to_be_visible()
     await person.starts_talking()
 
     await person.hears_himself_say("young man")

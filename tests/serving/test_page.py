@@ -136,6 +136,17 @@ def test_the_policy_lets_livekit_cloud_choose_a_region(built: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("is_demo", [True, False])
+def test_the_page_is_told_whether_the_demo_answers(is_demo: bool) -> None:
+    """It then says which setting connects a model."""
+    app = Starlette(routes=app_page("http://127.0.0.1:8000", is_demo=is_demo))
+
+    html = TestClient(app).get("/").text
+
+    assert ('<html lang="en" data-answers="demo">' in html) is is_demo
+    assert '<base href="/" />' in html
+
+
 def test_without_a_build_a_small_page_says_what_there_is(tmp_path: Path) -> None:
     """The API works without the app, and the page leads to the playground."""
     with served(tmp_path) as client:

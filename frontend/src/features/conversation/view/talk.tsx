@@ -8,6 +8,9 @@ import * as texts from "../../../texts.ts";
 import { isBusy, isRunning } from "../state.ts";
 import { RequestFailed } from "./notices.tsx";
 
+/** Whether the server's own agent answers without a language model; the server writes it there. */
+const isDemo = () => document.documentElement.dataset["answers"] === "demo";
+
 export function Talk() {
   const { driver, sound } = useApp();
   const state = useConversation();
@@ -46,6 +49,13 @@ export function Talk() {
           {texts.startTypingWorks}
         </p>
         {viewer?.isGuest && <p className="muted small">{texts.startGuests}</p>}
+        {isDemo() && (
+          <p className="muted small">
+            {texts.startDemo}
+            <br />
+            <code>{texts.startModel}</code>
+          </p>
+        )}
         <RequestFailed state={state} />
       </div>
     </>
