@@ -186,8 +186,8 @@ async def test_every_interim_and_final_arrives(stage: Stage) -> None:
     assert [state.text for state in states] == ["o", "on", "one"]
     assert [state.is_final for state in states] == [False, False, True]
     assert states[0].revision < states[1].revision < states[2].revision
-    cursors = [cursors.decode_cursor(event.cursor, await stage.read(session)) for event in events]
-    assert cursors == [1, 1, 2]
+    received = [cursors.decode_cursor(event.cursor, await stage.read(session)) for event in events]
+    assert received == [1, 1, 2]
 
 
 async def test_a_final_latches(stage: Stage) -> None:
