@@ -1,4 +1,7 @@
-"""Takes pictures of the page: a person is heard, muted, not asked yet, offline, writes Arabic."""
+"""Takes pictures of the page: a person is heard, muted, not asked yet, offline, writes Arabic.
+
+axe-core must find nothing in any of them.
+"""
 
 import asyncio
 import sys
@@ -128,6 +131,7 @@ class Studio:
             await page.set_viewport_size({"width": width, "height": height})
             await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
             await page.screenshot(path=self._folder / f"{name}-{scheme}-{width}.png")
+            assert await person.axe() == [], (name, scheme, width)
 
 
 if __name__ == "__main__":
