@@ -126,9 +126,10 @@ class Conversation:
         self._minds = minds
         self._person = PersonInput()
         self._line: Line = new_line(self) if new_line else AudioLine(job.url, job.audio_token, self)
-        self._writing = Writing(self._said, self._was_written)
+        self._answers = Answers(self._answered, lambda: self._output.cuts)
+        self._writing = Writing(self._said, self._answers.given)
         self._text = ReplyText(self._said, self._written)
-        self._output = PersonOutput(self._line, self._text, self._said)
+        self._output = PersonOutput(self._line, self._text)
         self._hearing = Hearing(minds.recogniser, self._heard) if minds.recogniser else None
         self._user_segment = ""
         self._agent_segment = ""
@@ -137,7 +138,6 @@ class Conversation:
         self._failed: asyncio.Future[str] | None = None
         self._is_hearing = False
         self._session: AgentSession[None] = self._new_session()
-        self._answers = Answers(self._answered, lambda: self._output.cuts)
         # An agent that continues a conversation does not greet again.
         self._greeting = Greeting(minds.greeting if job.attempt == 1 else "", self._say_first)
 
@@ -299,9 +299,6 @@ class Conversation:
     def _written(self) -> Answer | None:
         """Return the answer to a typed line that is being given now."""
         return self._writing.of(self._session.current_speech)
-
-    def _was_written(self, key: str) -> None:
-        self._answers.given(key)
 
     def _answered(self, key: str) -> None:
         if self._bridge is not None:

@@ -61,7 +61,7 @@ class ReplyText(io.TextOutput):
     sound in the end was written. The person may come or go at any moment of it.
 
     Args:
-        tell: hears of replies that were not spoken.
+        tell: hears what has been said so far, each time it is a word more, and finally.
         answer: returns the answer to a typed line that is being given; None if there is none.
     """
 
@@ -100,8 +100,12 @@ class ReplyText(io.TextOutput):
         text = reply.untimed.strip() or reply.words.text
         if reply.is_written and not reply.is_told and text:
             reply.is_told = True
-            if reply.answer is None:
-                self._tell(Said(text, final=True, written=True))
+            self.tell(Said(text, final=True, written=True))
+
+    def tell(self, said: Said) -> None:
+        """Tell what has been said of the reply, unless it is told by what is written of it."""
+        if self.reply.answer is None:
+            self._tell(said)
 
     def take(self, samples: int) -> Words:
         """Return the words of the reply that has just been heard, of so many samples in all."""
@@ -118,11 +122,10 @@ class PersonOutput(io.AudioOutput):
 
     Args:
         line: where the sound goes.
-        text: the texts of the replies.
-        tell: hears what has been said so far, each time it is a word more, and finally.
+        text: the texts of the replies; it tells what was heard of them.
     """
 
-    def __init__(self, line: Line, text: ReplyText, tell: Tell) -> None:
+    def __init__(self, line: Line, text: ReplyText) -> None:
         super().__init__(
             label="person",
             capabilities=io.AudioOutputCapabilities(pause=False),
@@ -130,7 +133,6 @@ class PersonOutput(io.AudioOutput):
         )
         self._line = line
         self._text = text
-        self._tell = tell
         self._playout: Playout | None = None
         self._player: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -204,9 +206,9 @@ class PersonOutput(io.AudioOutput):
         while not self._is_over(playout):
             self._send(playout)
             text = self._text.reply.words.heard(playout.played(_now(), reports=self._reports))
-            if text and text != told and self._text.reply.answer is None:
+            if text and text != told:
                 told = text
-                self._tell(Said(text, final=False))
+                self._text.tell(Said(text, final=False))
             await self._wait(_TICK)
         if playout.is_cleared and playout.began and self._reports and self._is_heard:
             await self._last_report(playout)
@@ -251,16 +253,15 @@ class PersonOutput(io.AudioOutput):
         text = words.heard(played) if played < playout.sent or playout.is_cleared else everything
         # Who hears all words but not the silence after them has not been deprived of anything.
         interrupted = text != everything or not playout.is_whole
-        if (answer := self._text.reply.answer) is not None:
-            # livekit shows it to the model later: the person has read all of it.
-            text = answer.text
-        elif text:
-            self._tell(Said(text, final=True, interrupted=interrupted))
+        if text:
+            self._text.tell(Said(text, final=True, interrupted=interrupted))
+        answer = self._text.reply.answer
         self._playout = None
         self.on_playback_finished(
             playback_position=played / OUTPUT_SAMPLE_RATE,
             interrupted=playout.is_cleared,
-            synchronized_transcript=text,
+            # livekit shows it to the model later: of a written answer, the person has read all.
+            synchronized_transcript=text if answer is None else answer.text,
         )
 
     async def _wait(self, seconds: float) -> None:

@@ -68,7 +68,7 @@ async def test_the_rest_of_a_reply_whose_person_went_is_neither_played_nor_told(
     """It is still made; and the next reply is whole, and one by itself."""
     told: list[Said] = []
     wire, text = Wire(), ReplyText(told.append)
-    output = PersonOutput(wire, text, told.append)
+    output = PersonOutput(wire, text)
     output.on_peer(Peer(connected=True, reports_played=False))
     first = Reply(output, text)
     for word in ("one", "two", "three"):
@@ -105,7 +105,7 @@ async def test_a_reply_that_is_cut_off_after_it_was_made_takes_nothing_of_the_ne
     """Then nothing more of it comes."""
     told: list[Said] = []
     wire, text = Wire(), ReplyText(told.append)
-    output = PersonOutput(wire, text, told.append)
+    output = PersonOutput(wire, text)
     output.on_peer(Peer(connected=True, reports_played=False))
     first = Reply(output, text)
     for word in ("one", "two", "three", "four", "five", "six"):
@@ -128,7 +128,7 @@ async def test_an_interruption_cuts_a_reply_at_what_was_played() -> None:
     """Not at what was sent, which is half a second more."""
     told: list[Said] = []
     wire, text = Wire(), ReplyText(told.append)
-    output = PersonOutput(wire, text, told.append)
+    output = PersonOutput(wire, text)
     output.on_peer(Peer(connected=True, reports_played=True))
     reply = Reply(output, text)
     for word in ("one", "two", "three", "four", "five", "six"):
