@@ -129,9 +129,9 @@ def _read(built: Path, place: _Place) -> list[tuple[str, _File]]:
 
 
 def _file(built: Path, path: Path, place: _Place) -> _File:
-    plain = path.read_bytes()
-    if path.name == INDEX:
-        plain = place.tell(plain)
+    built_as = path.read_bytes()
+    plain = place.tell(built_as) if path.name == INDEX else built_as
+    if plain != built_as:
         bodies = {"": plain, "gzip": gzip.compress(plain)}
     else:
         packed = {name: path.with_name(path.name + suffix) for name, suffix in COMPRESSED}
