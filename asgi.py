@@ -49,7 +49,7 @@ def build_app(settings: Settings) -> Starlette:
     hub = LocalHub()
     workers = Workers()
     tokens = Tokens(settings.signing_secret())
-    media = _venue(settings, workers, tokens)
+    media = _new_media(settings, workers, tokens)
     backend = Backend(
         config=_config(settings),
         hub=hub,
@@ -123,7 +123,7 @@ def build_app(settings: Settings) -> Starlette:
     return app
 
 
-def _venue(settings: Settings, workers: Workers, tokens: Tokens) -> MediaBackend:
+def _new_media(settings: Settings, workers: Workers, tokens: Tokens) -> MediaBackend:
     if settings.agent != "livekit":
         return LocalMedia(workers, tokens, settings.public_url)
     # Only here, because a start that does not need it should not pay for it.

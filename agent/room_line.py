@@ -200,8 +200,8 @@ class RoomSide:
         publication: rtc.RemoteTrackPublication,
         _participant: rtc.RemoteParticipant,
     ) -> None:
-        if segmenter := self._ears.pop(publication.sid, None):
-            segmenter.cancel()
+        if ear := self._ears.pop(publication.sid, None):
+            ear.cancel()
 
     async def _listen(self, track: rtc.RemoteAudioTrack) -> None:
         stream = rtc.AudioStream.from_track(

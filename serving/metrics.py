@@ -37,7 +37,7 @@ class Measures(Collector):
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._backend = backend
-        self._venue = media
+        self._media = media
         self._bridge = bridge
         self._folder = folder
         self.sessions: Mapping[str, int] = {}
@@ -120,7 +120,7 @@ class Measures(Collector):
             "Connections of agents and workers.",
             value=self._bridge.connections,
         )
-        traffic = self._venue.traffic()
+        traffic = self._media.traffic()
         yield GaugeMetricFamily(
             "voxql_audio_connections",
             "Connections of local media.",

@@ -70,7 +70,7 @@ class Rooms:
         sweep_s: float = SWEEP_S,
     ) -> None:
         self._control = control
-        self._attendance = listener
+        self._listener = listener
         self._every_s = every_s
         self._sweep_s = sweep_s
         self._present: dict[str, _Admission] = {}
@@ -167,12 +167,12 @@ class Rooms:
         hints, self._hints = self._hints, set()
         if not is_whole and not hints:
             return
-        rooms = await self._attendance.rooms()
+        rooms = await self._listener.rooms()
         chosen = [room for room in rooms if is_whole or room in hints]
         await self._for_each(chosen, lambda room: self._look_into(room, rooms[room]))
         for session in self._present.keys() - set(rooms.values()):
             await self._release(session)
-            await self._attendance.person_left(session)
+            await self._listener.person_left(session)
 
     async def _look_into(self, room: str, session: str) -> None:
         identity = person_identity(session)
@@ -189,7 +189,7 @@ class Rooms:
             with suppress(RoomGone):
                 await self._control.remove(room, identity)
         if was_there and not is_there:
-            await self._attendance.person_left(session)
+            await self._listener.person_left(session)
 
     async def _admit(self, room: str, session: str, access: str) -> bool:
         """Let a person take part, unless the access that they came by has ended."""
@@ -202,13 +202,11 @@ class Rooms:
             self.look_soon(room)
 
         try:
-            await admission.watch.enter_async_context(
-                self._attendance.admitted(session, access, end)
-            )
+            await admission.watch.enter_async_context(self._listener.admitted(session, access, end))
         except AccessEnded:
             return False
         try:
-            await self._attendance.person_came(session)
+            await self._listener.person_came(session)
         except SessionGone:
             await admission.watch.aclose()
             return True  # the room is deleted soon
@@ -227,7 +225,7 @@ class Rooms:
         Rooms that we don't know may be those of another server which shares this LiveKit.
         """
         names = [room.name for room in await self._control.rooms() if room.name.startswith(PREFIX)]
-        over = await self._attendance.ended_among(names)
+        over = await self._listener.ended_among(names)
         if over:
             log.info("rooms_left_over", rooms=len(over))
         await self._for_each(over, self._delete)

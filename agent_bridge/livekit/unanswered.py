@@ -77,7 +77,7 @@ class Unanswered:
         listed_s: float = LISTED_S,
     ) -> None:
         self._control = control
-        self._attendance = listener
+        self._listener = listener
         self._every_s = every_s
         self._listed_s = listed_s
         self._waits: dict[str, _Wait] = {}
@@ -114,7 +114,7 @@ class Unanswered:
     async def _note_who_waits(self) -> None:
         now = asyncio.get_running_loop().time()
         waits: dict[str, _Wait] = {}
-        for awaited in await self._attendance.awaited():
+        for awaited in await self._listener.awaited():
             wait = self._waits.get(awaited.session)
             if wait is None or wait.awaited.attempt != awaited.attempt:
                 wait = _Wait(awaited, now + self._patience(), may_hurry=True)
@@ -153,7 +153,7 @@ class Unanswered:
             wait.heeded = notice.sid
         if not is_listed and not (wait.may_hurry and was_before):
             return
-        attempt = await self._attendance.ask_anew(awaited.session, awaited.attempt)
+        attempt = await self._listener.ask_anew(awaited.session, awaited.attempt)
         if attempt is not None:
             log.info("agent_asked_anew", session=awaited.session, attempt=attempt)
             wait.awaited = Awaited(awaited.session, attempt, awaited.agent_name, awaited.room)
