@@ -27,10 +27,10 @@ from agent.line import AudioLine, Line, Listener
 from agent.speaking.output import LAST_FRAME, PersonOutput, ReplyText
 from agent.speaking.spoken import Spoken
 from agent.speaking.writing import Answer, Piece, Said, Writing
-from agent_bridge.client.answers import Answers
+from agent_bridge.client.answers import STATES, Answers
 from agent_bridge.client.bridge import BridgeClient, InputCommand, StopCommand, new_segment
 from agent_bridge.client.worker import StartJob
-from agent_bridge.protocol import State, Utterance
+from agent_bridge.protocol import Utterance
 from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE, Peer, Played
 
 log = logging.getLogger(__name__)
@@ -45,13 +45,6 @@ _REPLY_AFTER: Final = 0.45
 _GOODBYE: Final = 9.0
 """Seconds to hand in what is left, of which a third for recognising it; the server waits 10."""
 _HURRIED_GOODBYE: Final = 3.0
-_STATES: Final[dict[str, State]] = {
-    "initializing": "INITIALIZING",
-    "idle": "LISTENING",
-    "listening": "LISTENING",
-    "thinking": "THINKING",
-    "speaking": "SPEAKING",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,11 +350,11 @@ class Conversation:
         self._show_state(event.new_state)
 
     def _show_state(self, state: str) -> None:
-        if _STATES[state] == "LISTENING" and not self._is_hearing:
+        if STATES[state] == "LISTENING" and not self._is_hearing:
             return
         self._line.state(state)
         if self._bridge is not None:
-            self._bridge.state(_STATES[state])
+            self._bridge.state(STATES[state])
 
     def _on_item(self, event: ConversationItemAddedEvent) -> None:
         if getattr(event.item, "role", "") == "assistant":

@@ -7,11 +7,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..client.answers import Answers
+from ..client.answers import STATES, Answers
 from ..client.bridge import BridgeClient
 from ..client.inbox import InputCommand, StopCommand
 from ..client.link import BridgeClosed
-from ..protocol import CloseCode, State, Utterance
+from ..protocol import CloseCode, Utterance
 from ..protocol.codes import KEY_LENGTH, LANGUAGE_LENGTH
 from ..protocol.limits import is_key
 from .agent import AgentWords
@@ -27,13 +27,6 @@ _STOP_SECONDS: Final = 4.0
 """For ending the session when VoxQL says stop; the server waits 10 s for everything."""
 _CLOSE_SECONDS: Final = 3.0
 """How long a job's end may take to close the session, and a session's end to become the job's."""
-_STATES: Final[dict[str, State]] = {
-    "initializing": "INITIALIZING",
-    "idle": "LISTENING",
-    "listening": "LISTENING",
-    "thinking": "THINKING",
-    "speaking": "SPEAKING",
-}
 _HUNG_UP: Final = {"user_initiated", "task_completed"}
 """Why a session closed when the agent wanted it to. After any other reason, such as a person whose
 page was loaded again, the conversation may go on, with another agent if need be."""
@@ -114,7 +107,7 @@ class Attachment:
         self._show(event.new_state)
 
     def _show(self, state: str) -> None:
-        self._bridge.state(_STATES.get(state, "LISTENING"))
+        self._bridge.state(STATES.get(state, "LISTENING"))
         if state != "initializing" and not self._started.is_set():
             self._started.set()
             self._spawn(self._ready())

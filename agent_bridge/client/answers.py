@@ -1,8 +1,18 @@
-"""Typed lines that livekit-agents answers: each is acknowledged once its answer has been given."""
+"""What an agent made with livekit-agents does, and the typed lines that it has answered."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from ..protocol import State
+
+STATES: Final[dict[str, State]] = {
+    "initializing": "INITIALIZING",
+    "idle": "LISTENING",
+    "listening": "LISTENING",
+    "thinking": "THINKING",
+    "speaking": "SPEAKING",
+}
+"""What the bridge calls the states of an agent of livekit-agents."""
 GOES_ON = frozenset({"thinking", "speaking"})
 """States of an agent whose conversation goes on."""
 
