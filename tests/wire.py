@@ -5,6 +5,8 @@ from contextlib import suppress
 from typing import Self
 
 SECONDS = 10
+START_S = 90
+"""Seconds until a program that is being started has connected."""
 
 
 class Wire:
@@ -18,6 +20,9 @@ class Wire:
         self.swallows_answers = False
         """Whether what the server says is lost, as when a connection dies half-way."""
         self.connections = 0
+        self._is_released = asyncio.Event()
+        self._is_released.set()
+        self._held = asyncio.Event()
         self._refused = asyncio.Semaphore(0)
 
     @property
@@ -53,12 +58,29 @@ class Wire:
             for _ in range(tries):
                 await self._refused.acquire()
 
+    def hold(self) -> None:
+        """Let new connections wait, without an answer, until `release` is called."""
+        self._is_released.clear()
+        self._held.clear()
+
+    async def held(self) -> None:
+        """Wait until a connection waits."""
+        async with asyncio.timeout(START_S):
+            await self._held.wait()
+
+    def release(self) -> None:
+        """Carry what waits, and what comes, to the server."""
+        self._is_released.set()
+
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.is_refusing:
             writer.transport.abort()
             self._refused.release()
             return
         self.connections += 1
+        if not self._is_released.is_set():
+            self._held.set()
+            await self._is_released.wait()
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._open |= {writer, far_writer}
         for source, sink, is_answer in ((reader, far_writer, False), (far_reader, writer, True)):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from livekit import api, rtc
+from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, Room
 
 from tests.faults.account import Account, Refused
@@ -153,6 +154,22 @@ class Hall:
             return not await self.rooms(name)
 
         await until(look, within)
+
+    async def dispatches(self, room: str) -> list[AgentDispatch]:
+        """Return the dispatches of this room as LiveKit lists them."""
+        return list(await self.api.agent_dispatch.list_dispatch(room))
+
+    async def waits_for(self, room: str, seconds: float) -> AgentDispatch:
+        """Wait until this room's newest dispatch is this old, and return it."""
+
+        async def look() -> AgentDispatch | None:
+            dispatches = await self.dispatches(room)
+            newest = max(dispatches, key=lambda one: one.state.created_at, default=None)
+            is_old = newest is not None and newest.state.created_at / 1e9 + seconds < time.time()
+            return newest if is_old else None
+
+        found: AgentDispatch = await until(look)
+        return found
 
     async def people_in(self, name: str) -> list[ParticipantInfo]:
         request = api.ListParticipantsRequest(room=name)
