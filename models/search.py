@@ -277,8 +277,9 @@ def _end(
     at = index + len(firsts)
     if at >= len(found) or not texts[at].startswith(last) or texts[index:at] != firsts:
         return None
-    split = found[at].split
-    return split if split and len(last) == 1 else found[at].end
+    token = found[at]
+    is_half = len(last) == 1 and token.split is not None and token.split > token.start
+    return token.split if is_half else token.end
 
 
 def _joined(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -77,7 +77,8 @@ class Token(NamedTuple):
     start: int
     end: int
     split: int | None = None
-    """Of two characters of a script without spaces: where the second begins."""
+    """Of two characters of a script without spaces: where the second begins. At `start` where both
+    are folded from one character of the text."""
 
 
 class _Piece(NamedTuple):
