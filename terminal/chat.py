@@ -145,6 +145,11 @@ class Chat:
         self.ended.set()
         self.changed.set()
 
+    def expect_agent(self) -> None:
+        """Take the agent for one that is on its way, until the server says more."""
+        if self.status == "FAILED":
+            self._session["status"] = "STARTING"
+
     async def until_settled(self) -> None:
         """Wait until the agent is there, or has failed to come."""
         async with asyncio.timeout(START_S):
@@ -210,7 +215,10 @@ async def with_agent(chat: Chat, note: Callable[[str], None], loading_s: float =
         try:
             await chat.retry()
         except RefusedByServer as refused:
-            raise CannotTalk(refused.message) from None
+            if refused.code != "CONFLICT":
+                raise CannotTalk(refused.message) from None
+            # The agent has come after all, in the moment in which it was given up.
+            chat.expect_agent()
     raise CannotTalk(
         f"{chat.failure} The server starts the agent that comes with it unless VOXQL_AGENT says "
         "otherwise (start it with:  make serve), and its log says what keeps it from coming."

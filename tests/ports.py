@@ -1,11 +1,31 @@
 """Ports of this machine for servers that tests start."""
 
+import random
 import socket
+from typing import Final
+
+_RANGE: Final = (20_000, 32_000)
+"""Below those that systems hand out ; no other program gets one during a restart."""
+_TRIES: Final = 100
 
 
 def free_port() -> int:
-    """Return a port that is free now; a server keeps it for those who come back."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port that is free now, for TCP and UDP; a server keeps it for those who come back.
+
+    Raises:
+        OSError: None was found.
+    """
+    for _ in range(_TRIES):
+        port = random.randrange(*_RANGE)
+        if _is_free(port, socket.SOCK_STREAM) and _is_free(port, socket.SOCK_DGRAM):
+            return port
+    raise OSError(f"no free port among {_TRIES} between {_RANGE[0]} and {_RANGE[1]}")
+
+
+def _is_free(port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

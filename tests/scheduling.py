@@ -21,6 +21,7 @@ REAL_TIME: Final = (
     "voice/lines",
     "voice/test_livekit",
     "livekit",
+    "schema/test_playground",
 )
 """Tests that speak in real time or drive a browser: how their paths in the folder `tests` begin."""
 LONG: Final = ("faults", "serving", "storage", "voice", "terminal")

@@ -10,6 +10,7 @@ from typing import Self
 import psutil
 
 from tests.forked import IS_POSSIBLE, Forked
+from tests.ports import free_port
 from tests.said import Program
 from tests.scheduling import hurry
 from tests.shared import Shared, State, started
@@ -35,7 +36,8 @@ class ServerProcess(Program):
     def __init__(self, data_dir: Path, **environment: str) -> None:
         super().__init__(f"voxql serve in {data_dir.name}")
         self.data_dir = data_dir
-        self.environment = environment
+        # Chosen here, so that it comes back there when it is started again.
+        self.environment = {"VOXQL_PORT": str(free_port()), **environment}
         self.prefix: tuple[str, ...] = ()
         """A program, with its arguments, that the server is run under."""
         self.url = ""
@@ -89,7 +91,7 @@ class ServerProcess(Program):
     def variables(self) -> dict[str, str]:
         """The environment in which it is started."""
         kept = {name: value for name, value in os.environ.items() if not is_setting(name)}
-        ours = {"VOXQL_DATA_DIR": str(self.data_dir), "VOXQL_PORT": "0", "VOXQL_AGENT": "none"}
+        ours = {"VOXQL_DATA_DIR": str(self.data_dir), "VOXQL_AGENT": "none"}
         return {**kept, **ours, **UNGREETED, **self.environment}
 
     def start(self) -> Self:

@@ -75,8 +75,9 @@ def test_it_tells_its_version() -> None:
     assert (told.returncode, told.stdout) == (0, f"VoxQL {version('voxql')}\n")
 
 
-def test_a_server_answers_where_it_says_and_stops_when_told(server: ServerProcess) -> None:
+def test_a_server_answers_where_it_says_and_stops_when_told(start_server: StartServer) -> None:
     """With VOXQL_PORT=0 the line `open` has the port that was taken; SIGTERM ends with status 0."""
+    server = start_server(VOXQL_PORT="0")
     with urllib.request.urlopen(f"{server.url}/healthz", timeout=10) as answer:
         assert answer.status == 200
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import expect
@@ -149,7 +148,6 @@ async def test_a_server_that_is_down_is_reconnected_to(visit: Visit, tmp_path: P
         await expect(person.state).to_have_text("Reconnecting…")
         await expect(person.field).to_have_attribute("placeholder", "Type here meanwhile")
 
-        server.environment["VOXQL_PORT"] = str(urlsplit(person.url).port)
         await asyncio.to_thread(server.start)
         assert await person.is_listened_to() == session
         await person.types("after")

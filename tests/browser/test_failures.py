@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Error, Route, expect
@@ -110,7 +109,6 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
             await nothing_is_lost(person, "Can't reach the server", comfort=comfort)
             assert why_ended(server) == (["SAVED", None] if is_done else [None])
 
-            server.environment["VOXQL_PORT"] = str(urlsplit(server.url).port)
             await asyncio.to_thread(server.start)
             await asyncio.to_thread(server.wait_for, "worker connected", READY_WITHIN_S)
             alert = person.page.get_by_role("alert")

@@ -8,7 +8,7 @@ from tests.attach.programs import AgentProgram
 from tests.e2e.sound import recordings
 from tests.server_process import ServerProcess
 
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 120.0
 
 StartSpeaking = Callable[..., ServerProcess]
 StartAgent = Callable[[str], AgentProgram]

@@ -28,7 +28,7 @@ from tests.faults.verdict import judge, untold
 from tests.faults.watchers import Watcher
 
 SETTLE_S = 120.0
-TOLD_WITHIN_S = 10.0
+TOLD_WITHIN_S = 60.0
 ENVIRONMENT = {"VOXQL_START_TIMEOUT_S": "2", "VOXQL_GRACE_S": "2"}
 """Shorter than people would want it, so that these deadlines pass during a run, too."""
 

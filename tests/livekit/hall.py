@@ -1,6 +1,7 @@
 """A real VoxQL beside a real LiveKit, one account, and whoever takes part in its conversations."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ from livekit import api, rtc
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, Room
 
+from agent_bridge.livekit.unanswered import LISTED_S
 from tests.faults.account import Account, Refused
 from tests.faults.journal import Journal
 from tests.faults.stage import Agent
@@ -159,17 +161,26 @@ class Hall:
         """Return the dispatches of this room as LiveKit lists them."""
         return list(await self.api.agent_dispatch.list_dispatch(room))
 
-    async def waits_for(self, room: str, seconds: float) -> AgentDispatch:
-        """Wait until this room's newest dispatch is this old, and return it."""
+    async def waits_for(self, room: str, seconds: float, attempt: int = 1) -> AgentDispatch:
+        """Wait until this room's dispatch by this attempt, or a later one, is this old."""
 
         async def look() -> AgentDispatch | None:
-            dispatches = await self.dispatches(room)
-            newest = max(dispatches, key=lambda one: one.state.created_at, default=None)
-            is_old = newest is not None and newest.state.created_at / 1e9 + seconds < time.time()
-            return newest if is_old else None
+            newest = max(await self.dispatches(room), key=attempt_of, default=None)
+            if newest is None or attempt_of(newest) < attempt:
+                return None
+            return newest if newest.state.created_at / 1e9 + seconds < time.time() else None
 
         found: AgentDispatch = await until(look)
         return found
+
+    async def was_asked_at_once(self, room: str, before: AgentDispatch) -> None:
+        """Check that the newest dispatch did not wait until a job of the one before is listed.
+
+        Both times are of LiveKit's clock: how fast this machine is does not count.
+        """
+        newest = max(await self.dispatches(room), key=attempt_of)
+        assert attempt_of(newest) > attempt_of(before)
+        assert (newest.state.created_at - before.state.created_at) / 1e9 < LISTED_S
 
     async def people_in(self, name: str) -> list[ParticipantInfo]:
         request = api.ListParticipantsRequest(room=name)
@@ -187,6 +198,12 @@ class Hall:
         assert self.account.http is not None
         async with self.account.http.get(f"{self.server.url}/readyz") as response:
             return response.status, await response.json()
+
+
+def attempt_of(dispatch: AgentDispatch) -> int:
+    """Return the attempt by which an agent was asked for."""
+    attempt: int = json.loads(dispatch.metadata)["voxql"]["attempt"]
+    return attempt
 
 
 async def until(look: Callable[[], Awaitable[Any]], within: float = WITHIN_S) -> Any:

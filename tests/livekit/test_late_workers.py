@@ -9,10 +9,6 @@ from tests.livekit.hall import Hall, hall, until
 from tests.livekit.worker import Job, Worker
 from tests.livekit_server import LiveKitServer
 
-SOON_S = 4.0
-"""Seconds: a look each second, four calls to LiveKit, and what a full machine adds. Less than the
-six after which VoxQL asks anyway."""
-
 
 async def _listed(on: Hall, room: str) -> list[str]:
     """Wait until LiveKit lists the job of what was asked for; return the ids of all."""
@@ -28,11 +24,12 @@ async def test_a_worker_that_says_it_has_come_is_asked_at_once(on: Hall) -> None
     """One second late, and asked about a second later; nothing of the older wish is left."""
     started = await on.start()
     room = started["connection"]["roomName"]
-    await on.waits_for(room, 1.0)
+    first = await on.waits_for(room, 1.0)
     worker = await on.worker(announces=True)
 
-    job = await worker.job(SOON_S)
+    job = await worker.job()
 
+    await on.was_asked_at_once(room, first)
     assert job.told["session"] == started["session"]["id"]
     [asked] = await on.dispatches(room)
     assert json.loads(asked.metadata)["voxql"]["attempt"] == job.told["attempt"] == 2
@@ -50,7 +47,7 @@ async def test_a_worker_that_says_nothing_is_asked_within_seconds(on: Hall) -> N
     await on.waits_for(started["connection"]["roomName"], 0.5)
     worker = await on.worker()
 
-    job = await worker.job(12.0)
+    job = await worker.job()
 
     await on.agent(job)
     await on.becomes(session, "ACTIVE")
@@ -61,9 +58,10 @@ async def test_a_slow_start_and_a_second_worker_make_no_second_agent(on: Hall) -
     """LiveKit does not list the job of the first yet when the second says that it has come."""
     started = await on.start()
     session, room = started["session"]["id"], started["connection"]["roomName"]
-    await on.waits_for(room, 1.0)
+    before = await on.waits_for(room, 1.0)
     first = await on.worker(announces=True)
-    job = await first.job(SOON_S)
+    job = await first.job()
+    await on.was_asked_at_once(room, before)
     second = await on.worker(announces=True)
 
     jobs = await _listed(on, room)
@@ -101,10 +99,11 @@ async def test_a_single_worker_that_dies_gets_its_conversation_back(on: Hall) ->
     await agent.vanish()
     await dying.vanish()
     await on.becomes(session, "STARTING")
-    await on.waits_for(connection["roomName"], 1.0)
+    before = await on.waits_for(connection["roomName"], 1.0, attempt=2)
 
-    job = await (await on.worker(announces=True)).job(SOON_S)
+    job = await (await on.worker(announces=True)).job()
 
+    await on.was_asked_at_once(connection["roomName"], before)
     again = await on.agent(job)
     await on.becomes(session, "ACTIVE")
     again.say("And after it.")
@@ -120,7 +119,7 @@ async def test_an_agent_that_comes_by_an_older_wish_is_fenced_off(on: Hall) -> N
     [asked] = await on.dispatches(room)
     await on.waits_for(room, 1.0)
     worker = await on.worker(announces=True)
-    job = await worker.job(SOON_S)
+    job = await worker.job()
     late = Job("", "", room, "", asked.metadata, on.livekit.url, "")
 
     older = await on.bridge(late)
@@ -145,13 +144,12 @@ async def test_a_restarted_server_knows_who_has_a_job_and_who_waits(
         job = await slow.job()
         on.agent_name = f"late-{on.agent_name}"
         waiting = await on.start()
-        server.environment["VOXQL_PORT"] = server.url.rpartition(":")[2]
         server.kill()
         await on.waits_for(waiting["connection"]["roomName"], 1.0)
         server.start()
         late = await on.worker(announces=True)
 
-        await on.agent(await late.job(SOON_S))
+        await on.agent(await late.job())
 
         await on.becomes(waiting["session"]["id"], "ACTIVE")
         await on.waits_for(taken["connection"]["roomName"], 9.0)
@@ -161,7 +159,7 @@ async def test_a_restarted_server_knows_who_has_a_job_and_who_waits(
 
 
 async def _first_job(workers: list[Worker]) -> Job:
-    waiting = [asyncio.create_task(worker.job(SOON_S)) for worker in workers]
+    waiting = [asyncio.create_task(worker.job()) for worker in workers]
     done, others = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for one in others:
         one.cancel()

@@ -11,7 +11,7 @@ from tests.livekit.hall import Hall, hall, until
 from tests.livekit_server import LiveKitServer
 from tests.ports import free_port
 
-PATIENCE = {"VOXQL_ABANDON_S": "8"}
+PATIENCE = {"VOXQL_ABANDON_S": "8", "VOXQL_GRACE_S": "60"}
 
 
 async def test_who_is_away_for_too_long_is_missed_and_nobody_else(
@@ -22,7 +22,6 @@ async def test_who_is_away_for_too_long_is_missed_and_nobody_else(
     A restarted server finds them in the room: nobody tells it, it looks.
     """
     server = start_server(VOXQL_AGENT="livekit", **PATIENCE, **livekit.settings)
-    server.environment["VOXQL_PORT"] = server.url.rpartition(":")[2]
     async with hall(server, livekit) as on:
         worker = await on.worker()
         stays, _, _ = await on.talk_with_person(worker)

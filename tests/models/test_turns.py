@@ -47,7 +47,7 @@ async def test_others_run_once_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_who_has_had_many_turns_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request of others takes many steps of the loop, not one."""
-    monkeypatch.setattr(turns, "REST_S", 0.02)
+    monkeypatch.setattr(turns, "REST_S", 1.0)
     steps = 0
 
     async def count() -> None:

@@ -24,7 +24,7 @@ from tests.ports import free_port
 from tests.server_process import ROOT, ServerProcess
 
 PATHS: Final = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-IDLE_S: Final = 21
+IDLE_S: Final = 30
 """Seconds without a byte after which nginx closes a socket; the server pings every 20 s."""
 GUEST: Final = "mutation { signInAsGuest { viewer { id } } }"
 TOKEN: Final = """mutation { createApiToken(input: {name: "t", scopes: [SESSIONS_READ]}) {

@@ -150,7 +150,7 @@ async def test_a_request_that_is_not_completed_is_given_up(
     said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With 408 where something of it came; a connection that says nothing is just closed."""
-    monkeypatch.setattr(connections, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "HEAD_S", 1.0)
     async with serving() as place:
         line = await place.line(said)
 
@@ -161,7 +161,7 @@ async def test_a_request_that_is_not_completed_is_given_up(
 
 async def test_a_second_request_has_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a connection that is kept alive."""
-    monkeypatch.setattr(connections, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "HEAD_S", 1.0)
     async with serving() as place:
         line = await place.line(GET % b"/")
         assert await line.status() == 200
@@ -255,7 +255,7 @@ async def test_what_follows_a_request_is_not_late_before_its_answer(
             late.set()
 
     slow = Slow()
-    monkeypatch.setattr(connections, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "HEAD_S", 1.0)
     async with serving(app=Starlette(routes=[Route("/slow", slow.answer)])) as place:
         place.config.http = place.config.http_protocol_class = Watched
         line = await place.line(GET % b"/slow")

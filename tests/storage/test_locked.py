@@ -57,8 +57,8 @@ async def test_every_kind_of_write_is_refused_within_the_time_out(tmp_path: Path
             assert "errors" not in await browser.ask(HISTORY)
             assert await browser.is_ready() == (503, "locked")
 
-        # Waiting in line would take one time-out for each.
-        assert took < len(writes) * TIMEOUT_S / 2
+        # Waiting in line would take one time-out for each, at least.
+        assert took < len(writes) * TIMEOUT_S
         for (name, *_), answer in zip(writes, answers, strict=True):
             assert answer["errors"][0]["message"].startswith(NOT_STORED), name
         assert contents(on.server.database) == before

@@ -25,13 +25,15 @@ from tests.e2e.sound import silence, write_wav
 from tests.server_process import ROOT, ServerProcess
 
 KEY = "a-key-of-this-test"
+START_S = 90
+"""Seconds until the command has loaded and printed its first line on a full machine."""
 Script = Callable[[BridgeClient], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server whose agents connect by themselves."""
-    settings = {"VOXQL_AGENT": "external", "VOXQL_WORKER_KEY": KEY, "VOXQL_START_TIMEOUT_S": "2"}
+    settings = {"VOXQL_AGENT": "external", "VOXQL_WORKER_KEY": KEY, "VOXQL_START_TIMEOUT_S": "8"}
     server = ServerProcess(tmp_path_factory.mktemp("server"), **settings).start()
     yield server
     server.stop()
@@ -67,7 +69,7 @@ class _Talk:
     async def until(self, text: str) -> None:
         """Wait until this has been printed."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(START_S):
             while text not in self.out:
                 data = await self.process.stdout.read(4_096)
                 assert data, self.out

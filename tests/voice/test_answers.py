@@ -145,7 +145,7 @@ async def test_a_line_that_is_held_open_without_a_word_is_given_up(api: Api) -> 
     model = new_llm(LlmSettings(api.url, "tiny"))
     assert isinstance(model, OutspokenLLM)
     # Enough for the first word on a busy machine; then nothing comes.
-    model.patience = 3.0
+    model.patience = 10.0
     context = llm.ChatContext.empty()
     context.add_message(role="user", content="Hello?")
     try:
