@@ -18,15 +18,15 @@ from agent_bridge.media.local import LocalMedia
 from agent_bridge.server.endpoint import bridge_endpoint
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import Workers
+from hub.events import ServerStopping, SessionOver
 from hub.local import LocalHub
 from models import database
 from resolvers.accounts.rate_limits import Budgets, RateLimits
-from resolvers.backend import Backend, Config, now
-from resolvers.events import SERVER_TOPIC, ServerStopping
+from resolvers.backend import Backend, now
+from resolvers.config import Config
 from resolvers.sessions.agent_events import AgentEvents
 from resolvers.sessions.media_events import MediaEvents
 from resolvers.sessions.reaper import Reaper, recover
-from resolvers.transcripts.writer import TranscriptWriter
 from schema.app import graphql_app
 from serving.base_path import BasePath
 from serving.headers import SecurityHeaders
@@ -47,13 +47,12 @@ def build_app(settings: Settings) -> Starlette:
     and sends agents and people away, so that they come back to the next process.
     """
     hub = LocalHub()
-    workers = Workers()
+    workers = Workers(hub)
     tokens = Tokens(settings.signing_secret())
     media = _new_media(settings, workers, tokens)
     backend = Backend(
         config=_config(settings),
         hub=hub,
-        writer=TranscriptWriter(hub, now),
         agents=media,
         media=media,
         tokens=tokens,
@@ -61,10 +60,9 @@ def build_app(settings: Settings) -> Starlette:
         budgets=Budgets(now, settings.points_per_minute) if settings.points_per_minute else None,
     )
     agent_events = AgentEvents(backend)
-    workers.on_unplaced = agent_events.unplaced
     bridge = bridge_endpoint(agent_events, tokens, hub, workers, settings.worker_secret())
     media.listen(MediaEvents(backend))
-    backend.writer.on_ended.append(media.end)
+    hub.on(SessionOver, lambda over: media.end(over.session_id, over.room_name))
     base_path = urlsplit(settings.public_url).path
     folder = settings.sqlite_file.parent if settings.sqlite_file else None
     stopping = asyncio.Event()
@@ -74,7 +72,7 @@ def build_app(settings: Settings) -> Starlette:
 
     async def on_shutdown() -> None:
         stopping.set()
-        hub.publish(SERVER_TOPIC, ServerStopping())
+        hub.emit(ServerStopping())
         await bridge.drain()
         media.shut_down()
         await backend.writer.drain()

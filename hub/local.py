@@ -11,6 +11,7 @@ class LocalHub(Hub):
     """Topics in a dictionary. Belongs to one event loop."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._topics: dict[str, dict[Subscription, None]] = {}
 
     def publish(self, topic: str, event: object) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from tortoise.fields import DatetimeField
 from tortoise.models import Model
 
+from hub.events import CONTENT
 from models import ids, sort_keys
 from models.database import Connection
 from models.session import Session
@@ -34,16 +35,7 @@ _UPDATED: Final = (
     "revision",
     "ceiling",
     "seq",
-    "role",
-    "speaker",
-    "source",
-    "text",
-    "is_final",
-    "is_interrupted",
-    "language",
-    "confidence",
-    "started_at",
-    "ended_at",
+    *CONTENT,
     "awaits_agent",
 )
 _COLUMNS: Final = (

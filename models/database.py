@@ -131,7 +131,6 @@ def reader() -> Connection:
 
 async def transact(
     work: Callable[[Connection], Awaitable[T]],
-    after: Callable[[T], object] | None = None,
     *,
     asked_at: float | None = None,
 ) -> T:
@@ -143,8 +142,6 @@ async def transact(
     Args:
         work: What to do; every statement in it must use the connection that it is given.
             What it raises rolls the transaction back and reaches the caller unchanged.
-        after: Called with the result right after the commit, even if the caller is gone by
-            then. This is the place to publish events from; it must neither wait nor raise.
         asked_at: `time.monotonic()` of when the caller began to wait, if that was before.
 
     Raises:
@@ -153,12 +150,12 @@ async def transact(
     if isinstance(get_connection(_WRITER), TransactionalDBClient):
         raise RuntimeError("transact() inside transact(): hand the connection on instead.")
     asked_at = time.monotonic() if asked_at is None else asked_at
-    return await asyncio.shield(_started(_transaction(work, after, asked_at)))
+    return await asyncio.shield(_started(_transaction(work, asked_at)))
 
 
 def transact_later(work: Callable[[Connection], Awaitable[object]]) -> None:
     """Start a transaction that nobody waits for; that it failed is only seen in the log."""
-    _started(_transaction(work, None, time.monotonic())).add_done_callback(_log_failure)
+    _started(_transaction(work, time.monotonic())).add_done_callback(_log_failure)
 
 
 async def write_trouble(patience: float) -> str | None:
@@ -172,7 +169,7 @@ async def write_trouble(patience: float) -> str | None:
     """
     if not writes.is_known(_KNOWN_FOR_S):
         if not _tries or _tries[0].done():
-            _tries[:] = [_started(_transaction(_try_to_write, None, time.monotonic(), is_try=True))]
+            _tries[:] = [_started(_transaction(_try_to_write, time.monotonic(), is_try=True))]
         done, _ = await asyncio.wait(_tries, timeout=patience)
         if not done:
             return "locked"
@@ -217,7 +214,6 @@ def _log_failure(task: asyncio.Task[Any]) -> None:
 
 async def _transaction(
     work: Callable[[Connection], Awaitable[T]],
-    after: Callable[[T], object] | None,
     asked_at: float,
     *,
     is_try: bool = False,
@@ -236,8 +232,6 @@ async def _transaction(
     # What only looked and locked says nothing of the disk; a try counts in no number of rows.
     if is_try or has_changed(conn):
         writes.stored()
-    if after is not None:
-        after(result)
     return result
 
 

@@ -1,15 +1,19 @@
 """One conversation."""
 
 from enum import StrEnum
+from operator import attrgetter
 
 from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
+from hub.events import SessionState
 from models import ids
 from models.user import User
 
 NEW_CONVERSATION = "New Conversation"
+
+_state = attrgetter(*SessionState.__struct_fields__)
 
 
 class SessionStatus(StrEnum):
@@ -89,6 +93,10 @@ class Session(Model):
     def shown_title(self) -> str:
         """What people see as its name: the one that somebody gave it, else its first words."""
         return (self.title == NEW_CONVERSATION and self.opening) or self.title
+
+    def state(self) -> SessionState:
+        """Return it as clients see it."""
+        return SessionState(*_state(self))
 
     class Meta:
         """Where the rows are kept, and how they are found."""

@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
+from hub.events import UtteranceState, content_of
 from models import ids
 from models.session import Session
 
@@ -65,6 +66,18 @@ class Utterance(Model):
     ended_at = fields.DatetimeField(null=True)
     awaits_agent = fields.BooleanField(default=False)
     """A typed line that no agent has acknowledged yet; handed over again on every welcome."""
+
+    def state(self) -> UtteranceState:
+        """Return it as clients see it."""
+        return UtteranceState(
+            *content_of(self),
+            id=self.id,
+            session_id=self.session_id,
+            key=self.key,
+            revision=self.revision,
+            sort_key=self.sort_key,
+            position=self.position,
+        )
 
     class Meta:
         """Where the rows are kept, and how they are found."""

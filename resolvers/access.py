@@ -1,10 +1,15 @@
 """Who may do what: the one way from an identifier to a session."""
 
+from typing import TypeVar
+
+from hub.events import SessionState
 from models import Session, ids
 from models.database import Connection, locked_session, reader
 from resolvers.limits import Field
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.viewer import TokenScope, Viewer
+
+S = TypeVar("S", bound=Session | SessionState)
 
 
 def signed_in(viewer: Viewer | None) -> Viewer:
@@ -65,7 +70,7 @@ async def owned_session(
     return own(viewer, session, field)
 
 
-def own(viewer: Viewer, session: Session, field: Field = ("sessionId",)) -> Session:
+def own(viewer: Viewer, session: S, field: Field = ("sessionId",)) -> S:
     """Return the session if it is the viewer's."""
     if session.user_id != viewer.user_id:
         raise Forbidden("This session belongs to someone else.", field=field)

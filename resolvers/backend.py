@@ -1,60 +1,24 @@
 """What every use case needs at hand, made once by `asgi.build_app`."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 from agent_bridge.media.backend import MediaConnection
 from agent_bridge.server.tokens import Tokens
-from agent_bridge.server.workers import StartRequest
 from hub.hub import Hub
-from models import Session
 from resolvers.accounts.rate_limits import Budgets, RateLimits
+from resolvers.config import Config
+from resolvers.metrics import Metrics
 from resolvers.sessions.connections import Connections
-from resolvers.transcripts.writer import TranscriptWriter
+from resolvers.sessions.dispatch import Agents, Dispatcher
+from resolvers.transcripts.commit_queue import CommitQueue
+from resolvers.transcripts.live import LiveTranscripts
+from resolvers.transcripts.transactions import Transactions
+from resolvers.transcripts.writer import COMMIT_EVERY_S, TranscriptWriter
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """The settings that the use cases go by."""
-
-    agent_name: str = "voxql"
-    public_url: str = "http://127.0.0.1:8000"
-    start_timeout: timedelta = timedelta(seconds=5)
-    """From the commit that asks for an agent to FAILED."""
-    retry_within: timedelta = timedelta(seconds=60)
-    """From FAILED to ENDED."""
-    grace: timedelta = timedelta(seconds=10)
-    """From ENDING to ENDED while an agent is still draining."""
-    abandon_after: timedelta = timedelta(seconds=60)
-    """Without an agent, or without the person, from ACTIVE to the end."""
-    reconnect_within: timedelta = timedelta(seconds=10)
-    """The longest pause of a worker's reconnect (docs/bridge-protocol.md)."""
-    ask_again_after: timedelta = timedelta(seconds=0.5)
-    """From finding no worker, while they may be reconnecting, to the next try."""
-    agent_retry_after: timedelta = timedelta(seconds=5)
-    """From losing an agent to the one new attempt that nobody has to ask for."""
-    running_sessions: int = 100
-    """Conversations that one user may have going at once."""
-
-
-class Agents(Protocol):
-    """Who conversations are handed to; see `agent_bridge.media.backend.MediaBackend`."""
-
-    def knows(self, agent_name: str) -> bool:
-        """Whether it makes sense to ask for this agent."""
-
-    def free(self, agent_name: str) -> int | None:
-        """Return how many more conversations can be taken now; None where nobody can tell."""
-
-    async def start(self, request: StartRequest) -> None:
-        """Ask for an agent, without waiting until it has come.
-
-        Raises:
-            NoAgent: nobody can be asked.
-        """
+__all__ = ["Backend", "Config", "Media", "now"]
 
 
 class Media(Protocol):
@@ -71,32 +35,47 @@ def now() -> datetime:
 
 @dataclass(slots=True, kw_only=True)
 class Backend:
-    """What every use case is handed first."""
+    """What every use case is handed first; its own parts are made of those that it is given."""
 
     config: Config
     hub: Hub
-    writer: TranscriptWriter
     agents: Agents
     media: Media
     tokens: Tokens
     limiter: RateLimits
     budgets: Budgets | None = None
     """How much work each viewer may ask for; None: any."""
-    connections: Connections = field(default_factory=Connections)
-    dispatching: dict[asyncio.Task[Session], str] = field(default_factory=dict)
-    """What asks for agents just now, and for which session; see `resolvers.sessions.dispatch`."""
     clock: Callable[[], datetime] = now
-    workers_back_by: datetime | None = None
-    """Until then workers may still be reconnecting after this server's start."""
+    pace: float = COMMIT_EVERY_S
+    """See `TranscriptWriter`."""
+    metrics: Metrics = field(init=False)
+    connections: Connections = field(init=False)
+    live: LiveTranscripts = field(init=False)
+    transactions: Transactions = field(init=False)
+    writer: TranscriptWriter = field(init=False)
+    dispatcher: Dispatcher = field(init=False)
 
-    def may_get_workers(self, now: datetime) -> bool:
-        """Whether a worker that is missing may only be reconnecting."""
-        return self.workers_back_by is not None and now < self.workers_back_by
+    def __post_init__(self) -> None:
+        """Make the parts of one process; a hub is one process's too."""
+        hub = self.hub
+        self.metrics = Metrics()
+        self.connections = Connections(hub)
+        queue = CommitQueue()
+        self.live = LiveTranscripts(hub, queue, self.metrics)
+        self.transactions = Transactions(hub, self.clock, queue, self.live, self.metrics)
+        self.writer = TranscriptWriter(
+            queue, self.live, self.transactions, self.metrics, pace=self.pace
+        )
+        self.dispatcher = Dispatcher(
+            hub=hub,
+            agents=self.agents,
+            tokens=self.tokens,
+            connections=self.connections,
+            transactions=self.transactions,
+            config=self.config,
+            clock=self.clock,
+        )
 
     def may_write(self, session_id: str, now: datetime) -> bool:
         """Whether an agent may still report something in this session."""
         return self.connections.may_write(session_id, now, self.config.grace)
-
-    def __post_init__(self) -> None:
-        """Remember nobody of a conversation that is over, however it came to its end."""
-        self.writer.on_ended.append(lambda session_id, room: self.connections.forget(session_id))

@@ -5,7 +5,6 @@ from collections.abc import Collection
 from models import ApiToken, Login
 from models.database import reader, transact
 from resolvers.backend import Backend
-from resolvers.events import AccessRevoked, OwnershipLost, access_topic, ownership_topic
 
 
 async def revoked_among(backend: Backend, access_ids: Collection[str]) -> set[str]:
@@ -39,13 +38,3 @@ async def delete_expired_logins(backend: Backend) -> int:
     """Forget the logins that were revoked or have expired, and return how many there were."""
     now = backend.clock()
     return await transact(lambda conn: Login.filter(expires_at__lte=now).using_db(conn).delete())
-
-
-def publish_revoked(backend: Backend, access_id: str) -> None:
-    """End the streams of a login or token that was revoked or has expired."""
-    backend.hub.publish(access_topic(access_id), AccessRevoked(access_id))
-
-
-def publish_ownership_lost(backend: Backend, session_id: str, user_id: str) -> None:
-    """End the streams by which this user watches a session that is another's now."""
-    backend.hub.publish(ownership_topic(session_id, user_id), OwnershipLost(session_id))

@@ -6,12 +6,15 @@ from functools import cached_property, partial
 from strawberry.dataloader import DataLoader
 
 import models
+from hub.events import SessionState
 from resolvers import nodes
 from resolvers.backend import Backend
 from resolvers.pages import Page, Slice
 from resolvers.refusals import NotFound
 from resolvers.sessions import history
 from resolvers.viewer import Viewer
+
+AnySession = models.Session | SessionState
 
 
 class Loaders:
@@ -22,7 +25,8 @@ class Loaders:
         self._viewer = viewer
         self._remember = remember
         self._pages: dict[
-            tuple[Page, bool | None], DataLoader[models.Session, Slice[models.Utterance]]
+            tuple[Page, bool | None],
+            DataLoader[AnySession, Slice[models.Utterance]],
         ] = {}
 
     @cached_property
@@ -41,7 +45,11 @@ class Loaders:
         return [found.get(id_) or NotFound("This session has been deleted.") for id_ in ids]
 
     async def utterances(
-        self, session: models.Session, page: Page, is_final: bool | None, search: str | None
+        self,
+        session: AnySession,
+        page: Page,
+        is_final: bool | None,
+        search: str | None,
     ) -> Slice[models.Utterance]:
         """Return a page of a session's utterances, read together with those of its neighbours."""
         if page.after is not None or page.before is not None or search is not None:
@@ -56,7 +64,7 @@ class Loaders:
         return await loader.load(session)
 
     async def _utterances(
-        self, page: Page, is_final: bool | None, sessions: list[models.Session]
+        self, page: Page, is_final: bool | None, sessions: list[AnySession]
     ) -> list[Slice[models.Utterance]]:
         if len(sessions) == 1:
             [session] = sessions

@@ -11,6 +11,7 @@ from resolvers.sessions import manage
 from resolvers.transcripts import cursors
 from schema.context import Info
 from schema.enums import AgentState, EndReason, SessionStatus
+from schema.loaders import AnySession
 from schema.node import After, Before, First, Last, Node, given
 from schema.scopes import words
 from schema.utterance import UtteranceConnection
@@ -50,7 +51,7 @@ class Session(Node):
 
     @strawberry.field(description="Null unless the agent is connected.")
     @staticmethod
-    def agent_state(info: Info, root: strawberry.Parent[models.Session]) -> AgentState | None:
+    def agent_state(info: Info, root: strawberry.Parent[AnySession]) -> AgentState | None:
         state = manage.agent_state(info.context.backend, root)
         return None if state is None else AgentState[state]
 
@@ -59,8 +60,8 @@ class Session(Node):
         "AGENT_TIMEOUT."
     )
     @staticmethod
-    def failure(root: strawberry.Parent[models.Session]) -> AgentFailure | None:
-        if root.status is not models.SessionStatus.FAILED:
+    def failure(root: strawberry.Parent[AnySession]) -> AgentFailure | None:
+        if root.status != models.SessionStatus.FAILED:
             return None
         return AgentFailure(
             code=root.failure_code or "AGENT_UNAVAILABLE",
@@ -77,7 +78,7 @@ class Session(Node):
 
     @strawberry.field(description="From `startedAt` to `endedAt`; null until both are set.")
     @staticmethod
-    def duration_ms(root: strawberry.Parent[models.Session]) -> int | None:
+    def duration_ms(root: strawberry.Parent[AnySession]) -> int | None:
         if root.started_at is None or root.ended_at is None:
             return None
         elapsed = (root.ended_at - root.started_at).total_seconds()
@@ -96,7 +97,7 @@ class Session(Node):
         description="Read utterances, then subscribe to `transcripts` after this: no gap."
     )
     @staticmethod
-    def transcript_cursor(root: strawberry.Parent[models.Session]) -> str:
+    def transcript_cursor(root: strawberry.Parent[AnySession]) -> str:
         return cursors.transcript_cursor(root)
 
     @words(
@@ -107,7 +108,7 @@ class Session(Node):
     @staticmethod
     async def utterances(
         info: Info,
-        root: strawberry.Parent[models.Session],
+        root: strawberry.Parent[AnySession],
         first: First = strawberry.UNSET,
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
@@ -120,4 +121,4 @@ class Session(Node):
 
     @classmethod
     def is_type_of(cls, obj: object, info: Any) -> bool:
-        return isinstance(obj, models.Session)
+        return isinstance(obj, AnySession)

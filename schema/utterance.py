@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import strawberry
 
 import models
-from resolvers.events import UtteranceState
+from hub.events import UtteranceState
 from resolvers.pages import Slice
 from resolvers.sessions import history
 from schema import pages

@@ -51,7 +51,7 @@ class Measures(Collector):
         yield from self._storage()
 
     def _conversations(self) -> Iterable[Metric]:
-        metrics = self._backend.writer.metrics
+        metrics = self._backend.metrics
         yield _labelled(
             GaugeMetricFamily(
                 "voxql_sessions",
@@ -89,7 +89,7 @@ class Measures(Collector):
         )
 
     def _connections(self) -> Iterable[Metric]:
-        backend, metrics = self._backend, self._backend.writer.metrics
+        backend, metrics = self._backend, self._backend.metrics
         yield _labelled(
             GaugeMetricFamily(
                 "voxql_subscribers", "Streams that are open, by subscription.", labels=["kind"]
@@ -107,7 +107,7 @@ class Measures(Collector):
         yield GaugeMetricFamily(
             "voxql_agents_connected",
             "Sessions whose agent is connected.",
-            value=len(backend.connections.agents),
+            value=backend.connections.agents(),
         )
         # Without a value where nobody can tell, as nobody can how many places LiveKit has.
         yield GaugeMetricFamily(

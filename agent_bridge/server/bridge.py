@@ -26,12 +26,12 @@ from agent_bridge.protocol import (
     Welcome,
 )
 from agent_bridge.protocol.codes import STOP_FENCED
-from agent_bridge.server import commands
-from agent_bridge.server.commands import Command, Fence, Gone
 from agent_bridge.server.handler import BridgeHandler, NotNow, SessionGone
 from agent_bridge.server.handler import Welcome as Found
 from agent_bridge.server.peer import Hangup, Peer
 from agent_bridge.server.tokens import Binding, TokenRefused, Tokens
+from hub import events
+from hub.events import AgentCommanded, Command, Fence, Gone, agent_topic
 from hub.hub import Hub
 from hub.subscription import Subscription
 
@@ -97,9 +97,8 @@ class BridgeConnection:
             self._binding = binding = self._tokens.read_bridge(hello.token)
         except TokenRefused as error:
             raise Hangup(CloseCode.UNAUTHENTICATED, str(error)) from error
-        topic = commands.topic(binding.session)
-        with self._hub.subscribe(topic) as subscription:
-            self._hub.publish(topic, Fence(binding.attempt, self._id))
+        with self._hub.subscribe(agent_topic(binding.session)) as subscription:
+            self._hub.emit(AgentCommanded(binding.session, Fence(binding.attempt, self._id)))
             found = await self._arrive(binding, frozenset(hello.capabilities))
             await self._attend(binding, found, subscription)
 
@@ -216,12 +215,13 @@ class BridgeConnection:
     async def _follow(self, subscription: Subscription) -> None:
         while True:
             try:
-                command = await subscription.get()
+                event = await subscription.get()
             except Exception:
                 log.exception("commands lost", session=self._binding.session)
                 self._peer.end(CloseCode.INTERNAL, "commands to you were lost; connect again")
                 return
-            self._obey(command)  # type: ignore[arg-type]  # the topic carries nothing else
+            assert isinstance(event, AgentCommanded), "the topic carries nothing else"
+            self._obey(event.command)
 
     def _obey(self, command: Command) -> None:
         match command:
@@ -236,10 +236,10 @@ class BridgeConnection:
                     self._peer.end(CloseCode.FENCED, "another connection has taken this place")
             case Gone():
                 self._peer.end(CloseCode.GONE, "the session has been deleted")
-            case Stop():
-                self._peer.send(command)
-            case Input() if self._is_current:
-                self._peer.send(command)
+            case events.Stop(reason):
+                self._peer.send(Stop(reason))
+            case events.Input(key, text) if self._is_current:
+                self._peer.send(Input(key, text))
 
     def _fence(self) -> None:
         if not self._is_current:

@@ -12,6 +12,8 @@ from agent_bridge.protocol.codes import (
     REFUSED_FULL,
     START_SECONDS,
 )
+from hub.events import Event
+from hub.hub import Hub
 
 log = structlog.get_logger(__name__)
 
@@ -78,20 +80,24 @@ class ConnectedWorker:
         return max(0, self.reported - len(self.waiting))
 
 
+class StartUnplaced(Event, frozen=True):
+    """A start was refused, or lost with its worker, and no other worker can take it."""
+
+    session_id: str
+    attempt: int
+    reason: str
+
+
 class Workers:
     """A registry that belongs to one event loop.
 
-    `on_unplaced(request, reason)` is called when a start that was asked for is refused, or lost
-    with its worker, and no other worker can take it.
+    Args:
+        hub: Where `StartUnplaced` is emitted.
+        start_seconds: How long a worker may take to answer a start.
     """
 
-    def __init__(
-        self,
-        *,
-        on_unplaced: Callable[[StartRequest, str], None] | None = None,
-        start_seconds: float = START_SECONDS,
-    ) -> None:
-        self.on_unplaced = on_unplaced
+    def __init__(self, hub: Hub, *, start_seconds: float = START_SECONDS) -> None:
+        self._hub = hub
         self._start_seconds = start_seconds
         self._workers: dict[ConnectedWorker, None] = {}
 
@@ -183,5 +189,6 @@ class Workers:
             attempt=asked.request.attempt,
             reason=reason,
         )
-        if not placed and self.on_unplaced is not None:
-            self.on_unplaced(asked.request, reason)
+        if not placed:
+            request = asked.request
+            self._hub.emit(StartUnplaced(request.session, request.attempt, reason))

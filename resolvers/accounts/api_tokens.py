@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from hub.events import AccessRevoked
 from models import ApiToken, ids
 from models.api_token import TokenQuery
 from models.database import Connection, reader, transact
@@ -15,7 +16,7 @@ from resolvers.backend import Backend
 from resolvers.limits import fault_of_name
 from resolvers.pages import Cursors, Page, Slice, sliced
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, QuotaExceeded
-from resolvers.revocation import publish_revoked
+from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
 
 TOKENS: Final = 100
@@ -71,10 +72,13 @@ async def tokens_of(email: str) -> list[ApiToken]:
 async def revoke_token(backend: Backend, token_id: str) -> None:
     """Make anybody's token worthless, as the operator of the server."""
     check_id(token_id, ids.API_TOKEN, "an API token", ["id"])
-    token = ApiToken.filter(id=token_id)
-    if not await transact(lambda conn: token.using_db(conn).delete()):
-        raise NotFound("This API token doesn't exist. It may have been revoked.", field=["id"])
-    publish_revoked(backend, token_id)
+
+    async def work(transaction: Transaction) -> None:
+        if not await ApiToken.filter(id=token_id).using_db(transaction.conn).delete():
+            raise NotFound("This API token doesn't exist. It may have been revoked.", field=["id"])
+        transaction.emit(AccessRevoked(token_id))
+
+    await backend.transactions.run(work)
 
 
 async def _id_of(owner: Viewer) -> str:
@@ -141,15 +145,17 @@ async def revoke_api_token(backend: Backend, viewer: Viewer | None, token_id: st
     owner = person(viewer)
     check_id(token_id, ids.API_TOKEN, "an API token", ["id"])
 
-    async def work(conn: Connection) -> None:
+    async def work(transaction: Transaction) -> None:
+        conn = transaction.conn
         token = await ApiToken.filter(id=token_id).using_db(conn).get_or_none()
         if token is None:
             raise NotFound("This API token doesn't exist. It may have been revoked.", field=["id"])
         if token.user_id != owner.user_id:
             raise Forbidden("This API token belongs to someone else.", field=["id"])
         await token.delete(using_db=conn)
+        transaction.emit(AccessRevoked(token_id))
 
-    await transact(work, after=lambda _: publish_revoked(backend, token_id))
+    await backend.transactions.run(work)
     return token_id
 
 

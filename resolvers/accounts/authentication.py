@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from agent_bridge.server.tokens import KnownBrowser
+from hub.events import AccessRevoked
 from models import ApiToken, Login, Session, SessionStatus, User
 from models.database import Connection, reader, transact, transact_later
 from models.running import RUNNING
@@ -16,9 +17,9 @@ from resolvers.accounts.registration import account_of, claim_email, hash_of_new
 from resolvers.backend import Backend
 from resolvers.limits import check_known_email, check_new_email, check_password
 from resolvers.refusals import Forbidden, Unauthenticated
-from resolvers.revocation import publish_revoked
 from resolvers.sessions import lifecycle
 from resolvers.sessions.manage import WORDS_AT_ONCE
+from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 
 __all__ = [
@@ -143,11 +144,12 @@ async def sign_out(backend: Backend, viewer: Viewer | None) -> bool:
     if viewer is None or viewer.login_id is None:
         return False
     login_id = viewer.login_id
-    deleted = await transact(
-        lambda conn: Login.filter(id=login_id).using_db(conn).delete(),
-        after=lambda _: publish_revoked(backend, login_id),
-    )
-    return deleted > 0
+
+    async def work(transaction: Transaction) -> bool:
+        transaction.emit(AccessRevoked(login_id))
+        return await Login.filter(id=login_id).using_db(transaction.conn).delete() > 0
+
+    return await backend.transactions.run(work)
 
 
 async def viewer_of_login(backend: Backend, secret: str) -> Viewer | None:
@@ -203,17 +205,17 @@ async def reset_password(backend: Backend, email: str, password: str) -> None:
     """Give an account another password and end all of its logins; API tokens stay good."""
     password_hash = await hash_of_new(check_password(password, ["password"]), email)
 
-    async def work(conn: Connection) -> list[str]:
+    async def work(transaction: Transaction) -> None:
+        conn = transaction.conn
         user = await user_by_email(conn, email)
         user.password_hash = password_hash
         await user.save(using_db=conn, update_fields=["password_hash"])
         logins = Login.filter(user_id=user.id).using_db(conn)
-        login_ids = await logins.values_list("id", flat=True)
+        for login_id in await logins.values_list("id", flat=True):
+            transaction.emit(AccessRevoked(str(login_id)))
         await logins.delete()
-        return [str(login_id) for login_id in login_ids]
 
-    for access_id in await transact(work):
-        publish_revoked(backend, access_id)
+    await backend.transactions.run(work)
 
 
 async def delete_user(backend: Backend, email: str) -> None:
@@ -224,23 +226,20 @@ async def delete_user(backend: Backend, email: str) -> None:
     that none of them is connected to. It goes on with the words, too, if this one is killed.
     """
 
-    async def close(conn: Connection) -> tuple[str, list[str]]:
+    async def close(transaction: Transaction) -> str:
+        conn = transaction.conn
         user = await user_by_email(conn, email)
         logins, tokens = (each.filter(user_id=user.id).using_db(conn) for each in (Login, ApiToken))
-        access_ids = [
-            *await logins.values_list("id", flat=True),
-            *await tokens.values_list("id", flat=True),
-        ]
-        await logins.delete()
-        await tokens.delete()
+        for kind in (logins, tokens):
+            for access_id in await kind.values_list("id", flat=True):
+                transaction.emit(AccessRevoked(str(access_id)))
+            await kind.delete()
         user.email = user.password_hash = None
         await user.save(using_db=conn)
         await _bury_all(conn, user.id, backend.clock())
-        return user.id, [str(access_id) for access_id in access_ids]
+        return user.id
 
-    user_id, access_ids = await transact(close)
-    for access_id in access_ids:
-        publish_revoked(backend, access_id)
+    user_id = await backend.transactions.run(close)
 
     async def empty(conn: Connection) -> bool:
         return await delete_some_of_user(conn, user_id, WORDS_AT_ONCE)

@@ -5,16 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from hub.events import AccessRevoked, OwnershipLost, SessionChanged, SessionMoved
 from models import ApiToken, Login, Session, User
 from models.database import Connection
 from resolvers.accounts import credentials
 from resolvers.backend import Backend
-from resolvers.events import (
-    SessionChanged,
-    SessionDeleted,
-    user_topic,
-)
-from resolvers.revocation import publish_ownership_lost, publish_revoked
 from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import Viewer
 
@@ -66,19 +61,14 @@ async def enter(
         )
         if guest is not None and guest.id != arrival.user.id:
             await _delete_if_nothing_left(conn, guest)
-        return arrival
-
-    def after(arrival: Arrival) -> None:
         if old_login_id is not None:
-            publish_revoked(backend, old_login_id)
+            transaction.emit(AccessRevoked(old_login_id))
         if arrival.moved_from is not None:
             for session in arrival.moved:
-                _publish_moved(backend, session, arrival.moved_from)
+                _tell_moved(transaction, session, arrival.moved_from)
+        return arrival
 
-    # Through the transcript writer, which publishes one commit after the other: nothing that
-    # happened in a session before it was moved reaches its former owner after they were told that
-    # it is gone.
-    arrival = await backend.writer.transaction(whole, after)
+    arrival = await backend.transactions.run(whole)
     user = arrival.user
     browser = None if user.is_guest else backend.tokens.browser(user.id)
     return NewLogin(user, secret, now + LOGIN_LIFE, browser)
@@ -109,11 +99,10 @@ async def move_sessions(conn: Connection, guest: User, user: User) -> list[Sessi
     return sessions
 
 
-def _publish_moved(backend: Backend, session: Session, from_user_id: str) -> None:
-    backend.connections.moved(session.id, session.user_id)
-    publish_ownership_lost(backend, session.id, from_user_id)
-    backend.hub.publish(user_topic(from_user_id), SessionDeleted(session.id))
-    backend.hub.publish(user_topic(session.user_id), SessionChanged(session.id, session))
+def _tell_moved(transaction: Transaction, session: Session, from_user_id: str) -> None:
+    transaction.emit(OwnershipLost(session.id, from_user_id))
+    transaction.emit(SessionMoved(session.id, from_user_id, session.user_id))
+    transaction.emit(SessionChanged(session.id, session.user_id, session.state()))
 
 
 async def _delete_if_nothing_left(conn: Connection, guest: User) -> None:

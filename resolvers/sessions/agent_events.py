@@ -1,23 +1,18 @@
 """What happens in a running conversation: agents come, speak and leave."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 import structlog
 
 from agent_bridge.protocol import Ack, Nack, State
 from agent_bridge.protocol import Utterance as Heard
 from agent_bridge.server.handler import Binding, Input, NotNow, SessionGone, Welcome
-from agent_bridge.server.workers import StartRequest
 from models import EndReason, Role, Session, SessionStatus, Utterance, UtteranceSource
 from models.database import NotStored
 from resolvers.backend import Backend
-from resolvers.events import SessionChanged, session_topic, user_topic
 from resolvers.sessions import lifecycle
 from resolvers.sessions.connections import AgentConnection, Connections
-from resolvers.sessions.dispatch import fail_attempt
 from resolvers.transcripts.commit_queue import Fault
 from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.transaction import Transaction
@@ -33,7 +28,6 @@ class AgentEvents:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._tasks: set[asyncio.Task[object]] = set()
 
     async def hello(
         self, binding: Binding, connection: str, capabilities: frozenset[str]
@@ -41,40 +35,39 @@ class AgentEvents:
         """Take in an agent's connection; hand over what it has missed."""
         backend = self._backend
         connections = backend.connections
-        agent = AgentConnection(connection, binding.attempt)
+        agent = AgentConnection(binding.session, binding.attempt, connection)
 
         async def work(transaction: Transaction) -> tuple[Session, tuple[Input, ...]]:
             edit = await transaction.edit(binding.session)
             if edit is None or binding.attempt > edit.session.attempt:
                 raise SessionGone
             agent.user_id = edit.session.user_id
-            connections.attempts[binding.session] = edit.session.attempt
+            connections.note_attempt(binding.session, edit.session.attempt)
             if binding.attempt < edit.session.attempt:
                 return edit.session, ()
             lifecycle.agent_back(edit.session)
             # What ended is written already; nobody is told of another revision of it.
             is_over = edit.session.status is SessionStatus.ENDED
-            if not is_over and not backend.writer.remembers(binding.session):
+            if not is_over and not backend.live.remembers(binding.session):
                 await edit.recommit_unfinished()
             return edit.session, await _unacknowledged(binding, connections, transaction)
 
         # Before the transaction: the connection that this one replaces ends meanwhile, and must not
         # leave the conversation without its agent.
-        connections.come(binding.session, agent)
-        connections.connected(binding.session, binding.attempt, connection)
+        connections.come(agent)
         try:
-            session, inputs = await backend.writer.transaction(work)
+            session, inputs = await backend.transactions.run(work)
         except BaseException as error:
-            self._withdraw(binding.session, agent)
+            connections.leave(binding.session, binding.attempt, connection)
             connections.lost(binding.session, binding.attempt, connection, backend.clock())
             # The connection that it replaced saw it there, so nobody may have noted an absence.
-            connections.unnoted.add(binding.session)
+            connections.leave_unnoted(binding.session)
             if isinstance(error, NotStored):
                 raise NotNow from error
             raise
         is_current = binding.attempt == session.attempt
         if not is_current:
-            self._withdraw(binding.session, agent)
+            connections.leave(binding.session, binding.attempt, connection)
             self._forget_if_over(binding.session, session)
         reason = session.end_reason
         return Welcome(is_current, reason.value if reason else None, inputs)
@@ -90,11 +83,11 @@ class AgentEvents:
                     edit.session,
                     transaction.now,
                     backend.config,
-                    person_is_here=binding.session in backend.connections.people,
+                    person_is_here=backend.connections.has_person(binding.session),
                 )
 
         try:
-            await backend.writer.transaction(work)
+            await backend.transactions.run(work)
         except NotStored as error:
             raise NotNow from error
 
@@ -108,13 +101,11 @@ class AgentEvents:
         """Hand what was said to the transcript writer, without waiting."""
         connections = self._backend.connections
         segment, revision = utterance.segment, utterance.revision
-        is_outdated = connections.attempts.get(binding.session, 0) > binding.attempt
-        if is_outdated and not utterance.final:
+        if not utterance.final and connections.is_outdated(binding.session, binding.attempt):
             reply(Nack(segment, revision, "FENCED", "A newer attempt has taken over.", True))
             return
-        # Of a conversation that is over nothing is remembered: late words bring nobody back.
-        if utterance.role == "USER" and binding.session in connections.attempts:
-            connections.heard[binding.session] = self._backend.clock()
+        if utterance.role == "USER":
+            connections.heard(binding.session, self._backend.clock())
 
         def answer(fault: Fault | None) -> None:
             if fault is None:
@@ -127,13 +118,7 @@ class AgentEvents:
     def agent_state(self, binding: Binding, connection: str, state: State) -> None:
         """Show what the agent is doing."""
         connections = self._backend.connections
-        if not connections.is_current(binding.session, binding.attempt, connection):
-            return
-        agent = connections.agents[binding.session]
-        if agent.state == state:
-            return
-        agent.state = state
-        self._show_state(binding.session, agent)
+        connections.show_state(binding.session, binding.attempt, connection, state)
 
     async def input_ack(self, binding: Binding, key: str) -> None:
         """The agent has taken care of a typed line: it is not handed over again."""
@@ -147,7 +132,7 @@ class AgentEvents:
 
         # If it isn't stored, the line is handed over once more, which an agent has to bear anyway.
         with suppress(NotStored):
-            await self._backend.writer.transaction(work)
+            await self._backend.transactions.run(work)
 
     async def bye(self, binding: Binding, connection: str, reason: str) -> None:
         """The agent left, all it had is stored."""
@@ -169,10 +154,7 @@ class AgentEvents:
     ) -> None:
         backend = self._backend
         connections = backend.connections
-        was_current = connections.is_current(binding.session, binding.attempt, connection)
-        if was_current:
-            agent = connections.agents.pop(binding.session)
-            self._show_state(binding.session, agent)
+        was_current = connections.leave(binding.session, binding.attempt, connection)
 
         async def work(transaction: Transaction) -> Session | None:
             edit = await transaction.edit(binding.session)
@@ -181,7 +163,7 @@ class AgentEvents:
             session = edit.session
             # Looked at under the lock: another connection may have come since, and may have been
             # taken in by a transaction before this one.
-            is_replaced = binding.session in connections.agents
+            is_replaced = connections.has_agent(binding.session)
             if was_current and session.attempt == binding.attempt and not is_replaced:
                 change(session, transaction)
             if not backend.may_write(session.id, transaction.now):
@@ -189,21 +171,17 @@ class AgentEvents:
             return session
 
         try:
-            await backend.writer.transaction(work, partial(self._forget_if_over, binding.session))
+            session = await backend.transactions.run(work)
         except NotStored:
             if was_current:
-                connections.unnoted.add(binding.session)
+                connections.leave_unnoted(binding.session)
+        else:
+            self._forget_if_over(binding.session, session)
 
     def _forget_if_over(self, session_id: str, session: Session | None) -> None:
         if session is None or session.status is SessionStatus.ENDED:
-            self._backend.writer.forget(session_id)
+            self._backend.live.forget(session_id)
             self._backend.connections.forget(session_id)
-
-    def _withdraw(self, session_id: str, agent: AgentConnection) -> None:
-        """Take a connection back that came and could not stay, unless another has its place."""
-        connections = self._backend.connections
-        if connections.is_current(session_id, agent.attempt, agent.connection):
-            self._show_state(session_id, connections.agents.pop(session_id))
 
     def _after_bye(self, session: Session, transaction: Transaction) -> None:
         config = self._backend.config
@@ -224,26 +202,6 @@ class AgentEvents:
 
     def _after_loss(self, session: Session, transaction: Transaction) -> None:
         lifecycle.agent_lost(session, transaction.now, self._backend.config)
-
-    def unplaced(self, request: StartRequest, reason: str) -> None:
-        """No worker takes this start after all (`Workers.on_unplaced`)."""
-        task = asyncio.create_task(
-            fail_attempt(
-                self._backend,
-                request.session,
-                request.attempt,
-                "AGENT_UNAVAILABLE",
-                "No agent is free just now. Please try again in a moment.",
-            )
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _show_state(self, session_id: str, agent: AgentConnection) -> None:
-        changed = SessionChanged(session_id, None)
-        self._backend.hub.publish(session_topic(session_id), changed)
-        if agent.user_id is not None:
-            self._backend.hub.publish(user_topic(agent.user_id), changed)
 
 
 async def _unacknowledged(
@@ -267,17 +225,17 @@ async def _unacknowledged(
 
 def _change(heard: Heard, attempt: int) -> UtteranceChange:
     return UtteranceChange(
-        key=heard.segment,
         role=Role(heard.role),
         source=UtteranceSource(heard.source),
         text=heard.text,
         is_final=heard.final,
         started_at=heard.started_at,
         ended_at=heard.ended_at,
-        attempt=attempt,
-        agent_revision=heard.revision,
         is_interrupted=heard.interrupted,
         speaker=heard.speaker,
         language=heard.language,
         confidence=heard.confidence,
+        key=heard.segment,
+        attempt=attempt,
+        agent_revision=heard.revision,
     )

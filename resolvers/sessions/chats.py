@@ -1,6 +1,5 @@
 """Beginning conversations, joining them, and typing into them."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,20 +7,19 @@ from typing import Any, cast
 from uuid import uuid4
 
 from agent_bridge.media.backend import MediaConnection
-from agent_bridge.server.commands import Input
+from hub.events import AgentCommanded, Input
 from models import Role, Session, SessionStatus, Utterance, UtteranceSource, bulk, ids
 from models.session import NEW_CONVERSATION
 from resolvers import idempotency, limits
 from resolvers.access import check_id, owned_session, require
 from resolvers.backend import Backend
-from resolvers.events import agent_topic
 from resolvers.refusals import AgentUnavailable, BadUserInput, NotFound, QuotaExceeded
 from resolvers.refusals import Conflict as ConflictRefusal
 from resolvers.sessions import lifecycle
-from resolvers.sessions.dispatch import ask_for_agent
-from resolvers.sessions.saving import Conflict, Message, Saved, check_messages, save, stop_agent
-from resolvers.transcripts.merge import UtteranceChange
-from resolvers.transcripts.transaction import Transaction, is_typed_by_person
+from resolvers.sessions.dispatch import wanted
+from resolvers.sessions.saving import Conflict, Message, Saved, check_messages, save
+from resolvers.transcripts.merge import UtteranceChange, is_typed_by_person
+from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
 
 RUNNING = (SessionStatus.STARTING, SessionStatus.ACTIVE, SessionStatus.FAILED)
@@ -92,7 +90,7 @@ async def start_new_chat(
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
     wish = await _checked(backend, previous, title, agent_name, idempotency_key)
 
-    async def work(transaction: Transaction) -> tuple[Saved | None, Session, bool]:
+    async def work(transaction: Transaction) -> tuple[Saved | None, Session]:
         told = await _tell_again(backend, allowed, transaction, wish)
         if told is not None:
             return told
@@ -107,20 +105,11 @@ async def start_new_chat(
                 _outcome(saved, session),
                 transaction.now,
             )
-        return saved, session, True
+        transaction.emit(wanted(session))
+        return saved, session
 
-    dispatching: list[asyncio.Task[Session]] = []
-
-    def after(made: tuple[Saved | None, Session, bool]) -> None:
-        saved, session, is_new = made
-        if is_new and saved is not None:
-            stop_agent(backend.hub, saved.session)
-        if is_new:
-            dispatching.append(ask_for_agent(backend, session))
-
-    saved, session, _ = await backend.writer.transaction(work, after)
-    for task in dispatching:
-        session = await asyncio.shield(task)
+    saved, session = await backend.transactions.run(work)
+    session = await backend.dispatcher.asked(session)
     is_reachable = session.status in (SessionStatus.STARTING, SessionStatus.ACTIVE)
     connection = connection_for(backend, allowed, session) if is_reachable else None
     return Started(saved, session, connection)
@@ -229,7 +218,7 @@ def _outcome(saved: Saved | None, session: Session) -> dict[str, object]:
 
 async def _tell_again(
     backend: Backend, viewer: Viewer, transaction: Transaction, wish: _Wish
-) -> tuple[Saved | None, Session, bool] | None:
+) -> tuple[Saved | None, Session] | None:
     """Tell the first answer to this key again, with the sessions as they are now."""
     if wish.key is None:
         return None
@@ -246,7 +235,7 @@ async def _tell_again(
         field=("idempotencyKey",),
     )
     saved = cast("dict[str, Any] | None", told.get("saved"))
-    return await _saved_again(viewer, transaction, wish, saved), session, False
+    return await _saved_again(viewer, transaction, wish, saved), session
 
 
 async def _saved_again(
@@ -295,7 +284,7 @@ async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) 
             allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
         )
         transaction.adopt(session)
-        has_agent = session.id in backend.connections.agents
+        has_agent = backend.connections.has_agent(session.id)
         is_lost = session.status is SessionStatus.ACTIVE and not has_agent
         if session.status is not SessionStatus.FAILED and not is_lost:
             raise ConflictRefusal(
@@ -305,14 +294,10 @@ async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) 
                 field=("sessionId",),
             )
         lifecycle.ask(session, transaction.now, backend.config)
+        transaction.emit(wanted(session))
         return session
 
-    dispatching: list[asyncio.Task[Session]] = []
-    session = await backend.writer.transaction(
-        work, lambda session: dispatching.append(ask_for_agent(backend, session))
-    )
-    for task in dispatching:
-        session = await asyncio.shield(task)
+    session = await backend.dispatcher.asked(await backend.transactions.run(work))
     is_asked = session.status is not SessionStatus.FAILED
     return Retried(session, connection_for(backend, allowed, session) if is_asked else None)
 
@@ -330,31 +315,35 @@ async def send_message(
             allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
         )
         edit = transaction.adopt(session)
-        await backend.writer.flush(edit)
+        await transaction.flush(edit)
         held = (await edit.load([key])).get(key)
         if held is not None:
-            return _same_line(held, text)
+            _check_same_line(held, text)
+            _hand_over(transaction, held)
+            return held
         if session.status is not SessionStatus.ACTIVE:
             raise ConflictRefusal(_not_active(session.status), field=("sessionId",))
         await edit.merge(_typed(key, text, transaction.now))
         if session.person_back_by is not None:
             session.person_back_by = transaction.now + backend.config.abandon_after
-        return (await edit.load([key]))[key]
+        line = (await edit.load([key]))[key]
+        _hand_over(transaction, line)
+        return line
 
-    def after(line: Utterance) -> None:
-        # A line that is sent again may have missed its agent: agents know lines by their keys.
-        if line.awaits_agent:
-            backend.hub.publish(agent_topic(line.session_id), Input(key, text))
-
-    return await backend.writer.transaction(work, after)
+    return await backend.transactions.run(work)
 
 
-def _same_line(held: Utterance, text: str) -> Utterance:
+def _hand_over(transaction: Transaction, line: Utterance) -> None:
+    # A line that is sent again may have missed its agent: agents know lines by their keys.
+    if line.awaits_agent:
+        transaction.emit(AgentCommanded(line.session_id, Input(line.key, line.text)))
+
+
+def _check_same_line(held: Utterance, text: str) -> None:
     if not is_typed_by_person(held) or held.text != text:
         raise ConflictRefusal(
             "Another line was sent under this key. Make a new key for a new line.", field=("key",)
         )
-    return held
 
 
 def _not_active(status: SessionStatus) -> str:
@@ -367,12 +356,12 @@ def _not_active(status: SessionStatus) -> str:
 
 def _typed(key: str, text: str, now: datetime) -> UtteranceChange:
     return UtteranceChange(
-        key=key,
         role=Role.USER,
         source=UtteranceSource.TYPED,
         text=text,
         is_final=True,
         started_at=now,
         ended_at=now,
+        key=key,
         awaits_agent=True,
     )

@@ -1,8 +1,12 @@
 """Who is connected to this process right now: agents and people's media. Nothing here is stored."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+
+from hub.events import SessionChanged, SessionMoved, SessionOver
+from hub.hub import Hub
 
 MOST_AGENTS: Final = 3
 """Agents that a typed line awaits when they come; if none of them acknowledges it, it is let be."""
@@ -12,8 +16,9 @@ MOST_AGENTS: Final = 3
 class AgentConnection:
     """The connection over which a session's current agent is heard."""
 
-    connection: str
+    session_id: str
     attempt: int
+    connection: str
     user_id: str | None = None
     """Whose session it is; not known until the database was asked."""
     state: str = "INITIALIZING"
@@ -21,7 +26,7 @@ class AgentConnection:
 
 
 @dataclass(slots=True)
-class Writer:
+class _Reporter:
     """The newest connection of one attempt, which has not said `bye`."""
 
     connection: str
@@ -30,84 +35,204 @@ class Writer:
 
 
 @dataclass(slots=True)
-class Connections:
-    """Agents and people by session id."""
+class _Session:
+    """What is known of one session."""
 
-    agents: dict[str, AgentConnection] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=dict)
-    """The newest attempt of each session that this process knows of; older ones are fenced off."""
-    writers: dict[str, dict[int, Writer]] = field(default_factory=dict)
-    """Of each session, the attempts whose agents may still report something."""
-    people: set[str] = field(default_factory=set)
-    heard: dict[str, datetime] = field(default_factory=dict)
-    """When each session's person was last heard: somebody who is heard is not away."""
-    handed_over: dict[str, dict[str, set[int]]] = field(default_factory=dict)
-    """Which attempts' agents were met by each typed line of a session, by the line's key."""
-    unnoted: set[str] = field(default_factory=set)
-    """Sessions that somebody left while the database took nothing: no deadline runs yet."""
+    agent: AgentConnection | None = None
+    newest_attempt: int | None = None
+    """Older ones are fenced off; None where this process knows of none."""
+    reporters: dict[int, _Reporter] = field(default_factory=dict)
+    """The attempts whose agents may still report something."""
+    has_person: bool = False
+    heard_at: datetime | None = None
+    """When the person was last heard: somebody who is heard is not away."""
+    handed_over: dict[str, set[int]] = field(default_factory=dict)
+    """Which attempts' agents were met by each typed line, by the line's key."""
+
+
+class Connections:
+    """Agents and people by session. What an agent is doing is told to those who watch its session.
+
+    Args:
+        hub: Where that is told, and where it is learned that a session is over.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._sessions: dict[str, _Session] = {}
+        self._unnoted: set[str] = set()
+        hub.on(SessionOver, lambda over: self.forget(over.session_id))
+        hub.on(SessionMoved, lambda moved: self.belongs_to(moved.session_id, moved.to_user_id))
+
+    def _known(self, session_id: str) -> _Session:
+        return self._sessions.setdefault(session_id, _Session())
+
+    # ------------------------------------------------------------------ the session's agent
+
+    def has_agent(self, session_id: str) -> bool:
+        """Whether the agent of this session is connected."""
+        return self._agent(session_id) is not None
+
+    def agents(self) -> int:
+        """Count the agents that are connected."""
+        return sum(session.agent is not None for session in self._sessions.values())
 
     def agent_state(self, session_id: str) -> str | None:
         """Return the state of the connected agent, None without one."""
-        agent = self.agents.get(session_id)
+        agent = self._agent(session_id)
         return agent.state if agent is not None else None
-
-    def come(self, session_id: str, agent: AgentConnection) -> None:
-        """Let a connection take its session's place, unless a newer attempt's has it."""
-        held = self.agents.get(session_id)
-        if held is None or held.attempt <= agent.attempt:
-            if held is not None:
-                agent.user_id = held.user_id
-            self.agents[session_id] = agent
 
     def is_current(self, session_id: str, attempt: int, connection: str) -> bool:
         """Whether this connection is the one that the session's agent speaks over."""
-        agent = self.agents.get(session_id)
+        agent = self._agent(session_id)
         return agent is not None and agent.attempt == attempt and agent.connection == connection
 
-    def connected(self, session_id: str, attempt: int, connection: str) -> None:
-        """Note that an attempt's agent is here, one that is fenced off included."""
-        self.writers.setdefault(session_id, {})[attempt] = Writer(connection)
+    def come(self, agent: AgentConnection) -> None:
+        """Let a connection take its session's place, unless a newer attempt's has it."""
+        session = self._known(agent.session_id)
+        held = session.agent
+        if held is None or held.attempt <= agent.attempt:
+            if held is not None:
+                agent.user_id = held.user_id
+            session.agent = agent
+        session.reporters[agent.attempt] = _Reporter(agent.connection)
+
+    def leave(self, session_id: str, attempt: int, connection: str) -> bool:
+        """Take a connection's place away, unless another has it; return whether it had it."""
+        if not self.is_current(session_id, attempt, connection):
+            return False
+        self._vacate(session_id)
+        return True
+
+    def show_state(self, session_id: str, attempt: int, connection: str, state: str) -> None:
+        """Note what the session's agent is doing."""
+        agent = self._agent(session_id)
+        if agent is None or not self.is_current(session_id, attempt, connection):
+            return
+        if agent.state != state:
+            agent.state = state
+            self._hub.emit(SessionChanged(session_id, agent.user_id, None))
+
+    def belongs_to(self, session_id: str, user_id: str) -> None:
+        """Note whose the session is."""
+        if (agent := self._agent(session_id)) is not None:
+            agent.user_id = user_id
+
+    def _agent(self, session_id: str) -> AgentConnection | None:
+        session = self._sessions.get(session_id)
+        return session.agent if session is not None else None
+
+    def _vacate(self, session_id: str) -> None:
+        session = self._sessions[session_id]
+        agent, session.agent = session.agent, None
+        if agent is not None:
+            self._hub.emit(SessionChanged(session_id, agent.user_id, None))
+
+    # ------------------------------------------------------------------ attempts
+
+    def attempt_made(self, session_id: str, user_id: str, attempt: int) -> None:
+        """Note a new attempt: nobody waits any more for the agent of an older one."""
+        self._known(session_id).newest_attempt = attempt
+        self.belongs_to(session_id, user_id)
+        self._vacate(session_id)
+
+    def note_attempt(self, session_id: str, attempt: int) -> None:
+        """Note which attempt is the newest."""
+        self._known(session_id).newest_attempt = attempt
+
+    def is_outdated(self, session_id: str, attempt: int) -> bool:
+        """Whether a newer attempt is known of."""
+        session = self._sessions.get(session_id)
+        return session is not None and (session.newest_attempt or 0) > attempt
+
+    def came_before(self, session_id: str, attempt: int, connection: str) -> None:
+        """Note a connection that this process only knows of from the one before it."""
+        self._known(session_id).reporters[attempt] = _Reporter(connection)
 
     def lost(self, session_id: str, attempt: int, connection: str, now: datetime) -> None:
         """Note that a connection broke: its agent may come back with what it still has."""
-        writer = self.writers.get(session_id, {}).get(attempt)
-        if writer is not None and writer.connection == connection:
-            writer.left_at = now
+        reporter = self._reporter(session_id, attempt, connection)
+        if reporter is not None:
+            reporter.left_at = now
 
     def said_bye(self, session_id: str, attempt: int, connection: str) -> None:
         """Note that an attempt's agent has reported all it had."""
-        writers = self.writers.get(session_id, {})
-        if attempt in writers and writers[attempt].connection == connection:
-            del writers[attempt]
+        if self._reporter(session_id, attempt, connection) is not None:
+            del self._sessions[session_id].reporters[attempt]
 
     def may_write(self, session_id: str, now: datetime, grace: timedelta) -> bool:
         """Whether an agent is connected, or was until a moment ago and has not said `bye`."""
-        return any(
-            writer.left_at is None or writer.left_at + grace > now
-            for writer in self.writers.get(session_id, {}).values()
+        session = self._sessions.get(session_id)
+        return session is not None and any(
+            reporter.left_at is None or reporter.left_at + grace > now
+            for reporter in session.reporters.values()
         )
+
+    def _reporter(self, session_id: str, attempt: int, connection: str) -> _Reporter | None:
+        session = self._sessions.get(session_id)
+        reporter = session.reporters.get(attempt) if session is not None else None
+        return reporter if reporter is not None and reporter.connection == connection else None
 
     def may_take(self, session_id: str, key: str, attempt: int) -> bool:
         """Whether the agent of this attempt is to get a typed line that was not acknowledged.
 
         A line over which one agent after the other dies would end every one that comes.
         """
-        met = self.handed_over.setdefault(session_id, {}).setdefault(key, set())
+        met = self._known(session_id).handed_over.setdefault(key, set())
         if attempt not in met and len(met) >= MOST_AGENTS:
             return False
         met.add(attempt)
         return True
 
-    def moved(self, session_id: str, user_id: str) -> None:
-        """Note that a session has become another user's."""
-        if (agent := self.agents.get(session_id)) is not None:
-            agent.user_id = user_id
+    # ------------------------------------------------------------------ the person
+
+    def has_person(self, session_id: str) -> bool:
+        """Whether the person can be heard."""
+        session = self._sessions.get(session_id)
+        return session is not None and session.has_person
+
+    def person_came(self, session_id: str) -> None:
+        """Note that the person can be heard."""
+        self._known(session_id).has_person = True
+
+    def person_left(self, session_id: str) -> None:
+        """Note that the person can't be heard."""
+        if (session := self._sessions.get(session_id)) is not None:
+            session.has_person = False
+            if session == _Session():
+                del self._sessions[session_id]
+
+    def heard(self, session_id: str, now: datetime) -> None:
+        """Note that the person was heard; late words bring nobody back who is forgotten."""
+        session = self._sessions.get(session_id)
+        if session is not None and session.newest_attempt is not None:
+            session.heard_at = now
+
+    def heard_at(self, session_id: str) -> datetime | None:
+        """Return when the person was last heard."""
+        session = self._sessions.get(session_id)
+        return session.heard_at if session is not None else None
+
+    # ------------------------------------------------------------------ absences, and the end
+
+    def leave_unnoted(self, session_id: str) -> None:
+        """Note that somebody left while the database took nothing: no deadline runs yet."""
+        self._unnoted.add(session_id)
+
+    def unnoted(self) -> Collection[str]:
+        """Return the sessions that somebody left while the database took nothing."""
+        return list(self._unnoted)
+
+    def noted(self, session_id: str) -> None:
+        """Note that the deadlines of a session run."""
+        self._unnoted.discard(session_id)
 
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session that is over, unless its agent is still there."""
-        if session_id in self.agents:
+        session = self._sessions.get(session_id)
+        if session is None or session.agent is not None:
             return
-        self.attempts.pop(session_id, None)
-        self.writers.pop(session_id, None)
-        self.heard.pop(session_id, None)
-        self.handed_over.pop(session_id, None)
+        if session.has_person:
+            self._sessions[session_id] = _Session(has_person=True)
+        else:
+            del self._sessions[session_id]

@@ -1,138 +1,206 @@
 """Asking for agents: what an attempt that was committed sets going, and what it comes to."""
 
 import asyncio
-from functools import partial
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
 
 import structlog
 
-from agent_bridge.server.commands import Fence
-from agent_bridge.server.workers import NoAgent, NoWorker, StartRequest
+from agent_bridge.server.tokens import Tokens
+from agent_bridge.server.workers import NoAgent, NoWorker, StartRequest, StartUnplaced
+from hub.events import AgentCommanded, AgentWanted, Fence
+from hub.hub import Hub
 from models import Session, SessionStatus
-from resolvers.backend import Backend
-from resolvers.events import SessionChanged, agent_topic, session_topic, user_topic
+from resolvers.config import Config
 from resolvers.sessions import lifecycle
+from resolvers.sessions.connections import Connections
 from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
 
 log = structlog.get_logger(__name__)
 
 
-def ask_for_agent(
-    backend: Backend, session: Session, *, is_repeated: bool = False
-) -> asyncio.Task[Session]:
-    """Fence older attempts off, and ask for the agent of the session's newest.
+class Agents(Protocol):
+    """Who conversations are handed to; see `agent_bridge.media.backend.MediaBackend`."""
 
-    To be called right after the commit, so that nobody takes an older agent for the session's.
-    Asking may take seconds, and goes on whether or not anybody waits for it: hence a task, which
-    returns the session, FAILED if nobody can be asked. Who waits for it must shield it.
+    def knows(self, agent_name: str) -> bool:
+        """Whether it makes sense to ask for this agent."""
 
-    Args:
-        backend: Whose agents.
-        session: As it was committed.
-        is_repeated: Whether it is asked for once more, by itself: then nothing fails, for as long
-            as there is time somebody asks again.
+    def free(self, agent_name: str) -> int | None:
+        """Return how many more conversations can be taken now; None where nobody can tell."""
+
+    async def start(self, request: StartRequest) -> None:
+        """Ask for an agent, without waiting until it has come.
+
+        Raises:
+            NoAgent: nobody can be asked.
+        """
+
+
+def wanted(session: Session, *, is_repeated: bool = False) -> AgentWanted:
+    """Return what a transaction emits that has made an attempt to get this session an agent."""
+    return AgentWanted(
+        session.id,
+        session.user_id,
+        session.attempt,
+        session.agent_name,
+        session.room_name,
+        is_repeated,
+    )
+
+
+class Dispatcher:
+    """Asks for an agent whenever `AgentWanted` is emitted. Belongs to one event loop.
+
+    Asking may take seconds, and goes on whether or not anybody waits for it.
     """
-    backend.connections.attempts[session.id] = session.attempt
-    # An agent of an older attempt may drain what it has, but nobody waits for it any more.
-    if backend.connections.agents.pop(session.id, None) is not None:
-        changed = SessionChanged(session.id, None)
-        backend.hub.publish(session_topic(session.id), changed)
-        backend.hub.publish(user_topic(session.user_id), changed)
-    backend.hub.publish(agent_topic(session.id), Fence(session.attempt))
-    task = asyncio.create_task(_ask(backend, session, is_repeated=is_repeated))
-    backend.dispatching[task] = session.id
-    task.add_done_callback(partial(_after_asking, backend))
-    return task
 
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        agents: Agents,
+        tokens: Tokens,
+        connections: Connections,
+        transactions: Transactions,
+        config: Config,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._hub = hub
+        self._agents = agents
+        self._tokens = tokens
+        self._connections = connections
+        self._transactions = transactions
+        self._config = config
+        self._clock = clock
+        self._asking: dict[asyncio.Task[Session | None], str] = {}
+        self._failing: set[asyncio.Task[object]] = set()
+        self._workers_back_by: datetime | None = None
+        hub.on(AgentWanted, self._begin)
+        hub.on(StartUnplaced, self._unplaced)
 
-async def _ask(backend: Backend, session: Session, *, is_repeated: bool) -> Session:
-    attempt, tokens = session.attempt, backend.tokens
-    agent_media, _ = tokens.media(session.id, "agent", attempt)
-    try:
-        await backend.agents.start(
-            StartRequest(
-                session=session.id,
-                attempt=attempt,
-                agent_name=session.agent_name,
-                bridge_token=tokens.bridge(session.id, attempt),
-                audio_token=agent_media,
-                room=session.room_name,
+    def expect_workers(self) -> None:
+        """Note that this server has just started: a worker that is missing may be reconnecting."""
+        self._workers_back_by = self._clock() + self._config.reconnect_within
+
+    def is_asking(self, session_id: str) -> bool:
+        """Whether this session's agent is being asked for just now."""
+        return session_id in self._asking.values()
+
+    async def asked(self, session: Session) -> Session:
+        """Wait until this session's agent is asked for; return the session, FAILED if none is."""
+        for task, session_id in list(self._asking.items()):
+            if session_id == session.id:
+                failed = await asyncio.shield(task)
+                session = session if failed is None else failed
+        return session
+
+    async def settled(self) -> None:
+        """Wait until every agent has been asked for."""
+        while self._asking:
+            await asyncio.wait(set(self._asking))
+
+    def _begin(self, wish: AgentWanted) -> None:
+        # Right after the commit, so that nobody takes an older agent for the session's. An agent of
+        # an older attempt may drain what it has, but nobody waits for it any more.
+        self._connections.attempt_made(wish.session_id, wish.user_id, wish.attempt)
+        self._hub.emit(AgentCommanded(wish.session_id, Fence(wish.attempt)))
+        task = asyncio.create_task(self._ask(wish))
+        self._asking[task] = wish.session_id
+        task.add_done_callback(self._after)
+
+    def _after(self, task: asyncio.Task[Session | None]) -> None:
+        self._asking.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its start time-out runs: the session will be FAILED, and can be tried again.
+            log.error("agent_not_asked", exc_info=error)
+
+    async def _ask(self, wish: AgentWanted) -> Session | None:
+        session_id, attempt = wish.session_id, wish.attempt
+        agent_media, _ = self._tokens.media(session_id, "agent", attempt)
+        try:
+            await self._agents.start(
+                StartRequest(
+                    session=session_id,
+                    attempt=attempt,
+                    agent_name=wish.agent_name,
+                    bridge_token=self._tokens.bridge(session_id, attempt),
+                    audio_token=agent_media,
+                    room=wish.room_name,
+                )
             )
-        )
-    except NoAgent as refusal:
-        if is_repeated:
-            log.info("agent_not_asked_anew", session=session.id, attempt=attempt)
-            return session
-        if isinstance(refusal, NoWorker) and backend.may_get_workers(backend.clock()):
-            return await _ask_again_later(backend, session)
-        failed = await fail_attempt(backend, session.id, attempt, "AGENT_UNAVAILABLE", str(refusal))
-        return failed or session
-    return session
-
-
-async def _ask_again_later(backend: Backend, session: Session) -> Session:
-    """Leave it STARTING: the reaper asks again, until there is a worker or the time is up."""
-
-    async def work(transaction: Transaction) -> Session:
-        edit = await transaction.edit(session.id)
-        if edit is None:
-            return session
-        if edit.session.attempt == session.attempt:
-            lifecycle.ask_again(edit.session, transaction.now + backend.config.ask_again_after)
-        return edit.session
-
-    return await backend.writer.transaction(work)
-
-
-def _after_asking(backend: Backend, task: asyncio.Task[Session]) -> None:
-    backend.dispatching.pop(task, None)
-    if not task.cancelled() and (error := task.exception()) is not None:
-        # Its start time-out runs: the session will be FAILED, and can be tried again.
-        log.error("agent_not_asked", exc_info=error)
-
-
-async def ask_anew(backend: Backend, session_id: str, attempt: int) -> int | None:
-    """Ask by a new attempt, unless this one's agent has come or another one was made.
-
-    Returns:
-        The new attempt, once it is asked for; None when none was made.
-    """
-    dispatching: list[asyncio.Task[Session]] = []
-
-    async def work(transaction: Transaction) -> Session | None:
-        edit = await transaction.edit(session_id)
-        # Under the row's lock: an agent that comes after this finds itself fenced off.
-        if edit is None or session_id in backend.connections.agents:
-            return None
-        session = edit.session
-        if session.attempt != attempt or not lifecycle.awaits_agent(session):
-            return None
-        lifecycle.ask_anew(session)
-        return session
-
-    def after(session: Session | None) -> None:
-        if session is not None:
-            dispatching.append(ask_for_agent(backend, session, is_repeated=True))
-
-    session = await backend.writer.transaction(work, after)
-    if session is None:
+        except NoAgent as refusal:
+            if wish.is_repeated:
+                log.info("agent_not_asked_anew", session=session_id, attempt=attempt)
+                return None
+            if isinstance(refusal, NoWorker) and self._may_get_workers():
+                return await self._ask_again_later(wish)
+            return await self.fail(session_id, attempt, "AGENT_UNAVAILABLE", str(refusal))
         return None
-    await asyncio.wait(dispatching)
-    return session.attempt
 
+    def _may_get_workers(self) -> bool:
+        """Whether a worker that is missing may only be reconnecting."""
+        return self._workers_back_by is not None and self._clock() < self._workers_back_by
 
-async def fail_attempt(
-    backend: Backend, session_id: str, attempt: int, code: str, message: str
-) -> Session | None:
-    """Note that this attempt gets no agent, unless it has one or another attempt was made."""
-    log.warning("agent_failed", session=session_id, attempt=attempt, code=code)
+    async def _ask_again_later(self, wish: AgentWanted) -> Session | None:
+        """Leave it STARTING: the reaper asks again, until there is a worker or the time is up."""
 
-    async def work(transaction: Transaction) -> Session | None:
-        edit = await transaction.edit(session_id)
-        if edit is None:
+        async def work(transaction: Transaction) -> Session | None:
+            edit = await transaction.edit(wish.session_id)
+            if edit is None:
+                return None
+            if edit.session.attempt == wish.attempt:
+                at = transaction.now + self._config.ask_again_after
+                lifecycle.ask_again(edit.session, at)
+            return edit.session
+
+        return await self._transactions.run(work)
+
+    async def ask_anew(self, session_id: str, attempt: int) -> int | None:
+        """Ask by a new attempt, unless this one's agent has come or another one was made.
+
+        Returns:
+            The new attempt, once it is asked for; None when none was made.
+        """
+
+        async def work(transaction: Transaction) -> Session | None:
+            edit = await transaction.edit(session_id)
+            # Under the row's lock: an agent that comes after this finds itself fenced off.
+            if edit is None or self._connections.has_agent(session_id):
+                return None
+            session = edit.session
+            if session.attempt != attempt or not lifecycle.awaits_agent(session):
+                return None
+            lifecycle.ask_anew(session)
+            transaction.emit(wanted(session, is_repeated=True))
+            return session
+
+        session = await self._transactions.run(work)
+        if session is None:
             return None
-        session = edit.session
-        if session.attempt == attempt and session.status is SessionStatus.STARTING:
-            lifecycle.fail(session, code, message, transaction.now, backend.config)
-        return session
+        await self.asked(session)
+        return session.attempt
 
-    return await backend.writer.transaction(work)
+    async def fail(self, session_id: str, attempt: int, code: str, message: str) -> Session | None:
+        """Note that this attempt gets no agent, unless it has one or another attempt was made."""
+        log.warning("agent_failed", session=session_id, attempt=attempt, code=code)
+
+        async def work(transaction: Transaction) -> Session | None:
+            edit = await transaction.edit(session_id)
+            if edit is None:
+                return None
+            session = edit.session
+            if session.attempt == attempt and session.status is SessionStatus.STARTING:
+                lifecycle.fail(session, code, message, transaction.now, self._config)
+            return session
+
+        return await self._transactions.run(work)
+
+    def _unplaced(self, start: StartUnplaced) -> None:
+        message = "No agent is free just now. Please try again in a moment."
+        task = asyncio.create_task(
+            self.fail(start.session_id, start.attempt, "AGENT_UNAVAILABLE", message)
+        )
+        self._failing.add(task)
+        task.add_done_callback(self._failing.discard)

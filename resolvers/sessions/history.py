@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from hub.events import SessionState, UtteranceState
 from models import Session, SessionStatus, Utterance, search
 from models.database import reader
 from models.history import HistoryQuery
@@ -19,7 +20,6 @@ from models.transcript import (
 from resolvers import limits
 from resolvers.access import own, require
 from resolvers.backend import Backend
-from resolvers.events import UtteranceState
 from resolvers.pages import Cursors, Once, Page, Slice, sliced
 from resolvers.viewer import TokenScope, Viewer
 
@@ -111,7 +111,7 @@ def _agent_name(name: str | None) -> str | None:
 async def session_utterances(
     backend: Backend,
     viewer: Viewer | None,
-    session: Session,
+    session: Session | SessionState,
     page: Page,
     is_final: bool | None = None,
     words: str | None = None,
@@ -122,7 +122,7 @@ async def session_utterances(
     search. The cursors are the same with and without, so that the lines around a match can be read.
     """
     viewer = require(viewer, TokenScope.SESSIONS_READ)
-    session = own(viewer, session)
+    own(viewer, session)
     size = page.size(UTTERANCES_PAGE, UTTERANCES_PAGE)
     cursors = _utterance_cursors(session.id, is_final)
     wanted = search.parse(words or "", viewer.user_id)
@@ -154,7 +154,7 @@ def utterance_cursor(utterance: Utterance | UtteranceState) -> str:
 async def session_utterances_of_many(
     backend: Backend,
     viewer: Viewer | None,
-    sessions: Sequence[Session],
+    sessions: Sequence[Session | SessionState],
     page: Page,
     is_final: bool | None = None,
 ) -> list[Slice[Utterance]]:

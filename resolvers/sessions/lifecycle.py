@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from models import EndReason, Session, SessionStatus
 from models.deadlines import COLUMNS
-from resolvers.backend import Config
+from resolvers.config import Config
 
 TOO_LATE: Final = "AGENT_TIMEOUT"
 """The failure of who was asked for and has not come in time."""

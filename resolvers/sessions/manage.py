@@ -3,21 +3,20 @@
 from datetime import datetime
 from typing import Final
 
-from agent_bridge.server.commands import Gone
+from hub.events import (
+    AgentCommanded,
+    Gone,
+    SessionDeleted,
+    SessionOver,
+    SessionState,
+    TranscriptEnded,
+)
 from models import Session
 from models.database import Connection
 from models.transcript import delete_some
 from resolvers import limits
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
-from resolvers.events import (
-    SessionDeleted,
-    TranscriptEnded,
-    agent_topic,
-    session_topic,
-    transcripts_topic,
-    user_topic,
-)
 from resolvers.sessions import lifecycle
 from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
@@ -45,7 +44,7 @@ async def rename_session(
         transaction.adopt(session).session.title = title
         return session
 
-    return await backend.writer.transaction(work)
+    return await backend.transactions.run(work)
 
 
 async def delete_session(backend: Backend, viewer: Viewer | None, session_id: str) -> str:
@@ -56,17 +55,17 @@ async def delete_session(backend: Backend, viewer: Viewer | None, session_id: st
     """
     allowed = require(viewer, TokenScope.SESSIONS_DELETE)
 
-    async def work(transaction: Transaction) -> Session:
+    async def work(transaction: Transaction) -> str:
         conn = transaction.conn
         session = await owned_session(
             allowed, session_id, conn=conn, scope=TokenScope.SESSIONS_DELETE
         )
         await bury(conn, session, transaction.now)
         await session.save(using_db=conn)
-        return session
+        tell_deleted(transaction, session)
+        return session.id
 
-    session = await backend.writer.transaction(work, lambda session: tell_deleted(backend, session))
-    return session.id
+    return await backend.transactions.run(work)
 
 
 async def bury(conn: Connection, session: Session, now: datetime) -> None:
@@ -81,17 +80,14 @@ async def delete_more(conn: Connection, tombstone: Session) -> None:
         tombstone.retry_by = None
 
 
-def tell_deleted(backend: Backend, session: Session) -> None:
+def tell_deleted(transaction: Transaction, session: Session) -> None:
     """Send its agent and its person away, and end what watches it."""
-    backend.writer.drop(session)
-    deleted = SessionDeleted(session.id)
-    hub = backend.hub
-    hub.publish(agent_topic(session.id), Gone())
-    hub.publish(session_topic(session.id), deleted)
-    hub.publish(user_topic(session.user_id), deleted)
-    hub.publish(transcripts_topic(session.id), TranscriptEnded("SESSION_DELETED"))
+    transaction.emit(SessionOver(session.id, session.room_name))
+    transaction.emit(AgentCommanded(session.id, Gone()))
+    transaction.emit(SessionDeleted(session.id, session.user_id))
+    transaction.emit(TranscriptEnded(session.id, "SESSION_DELETED"))
 
 
-def agent_state(backend: Backend, session: Session) -> str | None:
+def agent_state(backend: Backend, session: Session | SessionState) -> str | None:
     """Return what the session's agent is doing, None unless it is connected."""
     return backend.connections.agent_state(session.id)

@@ -6,16 +6,15 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from agent_bridge.media.backend import AccessEnded, Awaited, NotNow, SessionGone
+from hub.events import access_topic, ownership_topic
 from hub.subscription import Subscription
 from models import Session, SessionStatus
 from models.database import NotStored, reader
 from models.ownership import moved_among
 from models.running import RUNNING
 from resolvers.backend import Backend
-from resolvers.events import access_topic, ownership_topic
 from resolvers.revocation import user_by_access
 from resolvers.sessions import lifecycle
-from resolvers.sessions.dispatch import ask_anew
 from resolvers.transcripts.transaction import Transaction
 
 WAITING: Final = (SessionStatus.STARTING, SessionStatus.FAILED)
@@ -71,21 +70,21 @@ class MediaEvents:
                 raise SessionGone
             edit.session.person_back_by = None
 
-        people = self._backend.connections.people
+        connections = self._backend.connections
         # Before the transaction: an agent that gets ready right after it must find the person.
-        people.add(session_id)
+        connections.person_came(session_id)
         try:
-            await self._backend.writer.transaction(work)
+            await self._backend.transactions.run(work)
         except SessionGone:
-            people.discard(session_id)
+            connections.person_left(session_id)
             raise
         except NotStored as error:
-            people.discard(session_id)
+            connections.person_left(session_id)
             raise NotNow from error
 
     async def person_left(self, session_id: str) -> None:
         """Nobody is there to be heard; the conversation waits for a while."""
-        self._backend.connections.people.discard(session_id)
+        self._backend.connections.person_left(session_id)
 
         async def work(transaction: Transaction) -> None:
             edit = await transaction.edit(session_id)
@@ -93,9 +92,9 @@ class MediaEvents:
                 lifecycle.person_left(edit.session, transaction.now, self._backend.config)
 
         try:
-            await self._backend.writer.transaction(work)
+            await self._backend.transactions.run(work)
         except NotStored:
-            self._backend.connections.unnoted.add(session_id)
+            self._backend.connections.leave_unnoted(session_id)
 
     async def rooms(self) -> dict[str, str]:
         """Return the session of every room in which a conversation goes on."""
@@ -123,11 +122,11 @@ class MediaEvents:
         """Return the agents that are waited for, those whose time is up included."""
         backend = self._backend
         waiting = Session.filter(status__in=WAITING, deleted_at=None).using_db(reader())
-        dispatching = set(backend.dispatching.values())
+        is_asking = backend.dispatcher.is_asking
         return [
-            Awaited(row.id, row.attempt, row.agent_name, row.room_name, row.id in dispatching)
+            Awaited(row.id, row.attempt, row.agent_name, row.room_name, is_asking(row.id))
             for row in await waiting.only(*AWAITED)
-            if lifecycle.awaits_agent(row) and row.id not in backend.connections.agents
+            if lifecycle.awaits_agent(row) and not backend.connections.has_agent(row.id)
         ]
 
     async def ask_anew(self, session_id: str, attempt: int) -> int | None:
@@ -137,7 +136,7 @@ class MediaEvents:
             NotNow: the database takes nothing.
         """
         try:
-            return await ask_anew(self._backend, session_id, attempt)
+            return await self._backend.dispatcher.ask_anew(session_id, attempt)
         except NotStored as error:
             raise NotNow from error
 

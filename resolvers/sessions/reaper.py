@@ -8,27 +8,24 @@ from typing import Final
 
 import structlog
 
+from hub.events import (
+    ACCESS_PREFIX,
+    OWNERSHIP_PREFIX,
+    AccessRevoked,
+    OwnershipLost,
+    transcripts_topic,
+    watched_access,
+    watched_ownership,
+)
 from models import EndReason, IdempotencyRecord, Session, SessionStatus
 from models.database import NotStored, locked_session, reader
 from models.deadlines import buried_with_words, past_deadline
 from models.ownership import delete_unreachable, moved_among
 from resolvers.backend import Backend
-from resolvers.events import (
-    ACCESS_PREFIX,
-    OWNERSHIP_PREFIX,
-    transcripts_topic,
-    watched_access,
-    watched_ownership,
-)
 from resolvers.idempotency import KEPT_FOR
-from resolvers.revocation import (
-    delete_expired_logins,
-    publish_ownership_lost,
-    publish_revoked,
-    revoked_among,
-)
+from resolvers.revocation import delete_expired_logins, revoked_among
 from resolvers.sessions import lifecycle
-from resolvers.sessions.dispatch import ask_for_agent
+from resolvers.sessions.dispatch import wanted
 from resolvers.sessions.manage import delete_more, tell_deleted
 from resolvers.sessions.saving import stop_agent
 from resolvers.transcripts.transaction import Transaction
@@ -65,19 +62,19 @@ class Reaper:
 
     async def asked(self) -> None:
         """Wait until every agent has been asked for that was found missing."""
-        while self._backend.dispatching:
-            await asyncio.wait(set(self._backend.dispatching))
+        await self._backend.dispatcher.settled()
 
     async def look(self) -> None:
         """Act on everything that is due now."""
-        # First, for it only reads: a full disk keeps nobody watching who may see no more.
-        await self._end_revoked_access()
         now = self._backend.clock()
         # One piece of deleted words in each round, after all that somebody waits for.
         due = [
             *await past_deadline(now, BATCH).using_db(reader()).values_list("id", flat=True),
             *await buried_with_words(now, 1).using_db(reader()).values_list("id", flat=True),
         ]
+        # Before anything is written: a full disk keeps nobody watching who may see no more. After
+        # the reading: who was deleted with an account is told that their access ended.
+        await self._end_revoked_access()
         for session_id in due:
             try:
                 await self._act(str(session_id))
@@ -100,20 +97,20 @@ class Reaper:
         watched = {watched_access(topic) for topic in backend.hub.watched(ACCESS_PREFIX)}
         if watched:
             for access_id in await revoked_among(backend, watched):
-                publish_revoked(backend, access_id)
+                backend.hub.emit(AccessRevoked(access_id))
         owned = [watched_ownership(topic) for topic in backend.hub.watched(OWNERSHIP_PREFIX)]
         for session_id, user_id in await moved_among(owned):
-            publish_ownership_lost(backend, session_id, user_id)
+            backend.hub.emit(OwnershipLost(session_id, user_id))
 
     async def _note_absences(self) -> None:
         """Let the clocks run of who left while the database took nothing, and is still away."""
         backend, connections = self._backend, self._backend.connections
-        for session_id in list(connections.unnoted):
-            connections.unnoted.discard(session_id)
+        for session_id in connections.unnoted():
+            connections.noted(session_id)
             try:
-                await backend.writer.transaction(partial(self._note_absence, session_id))
+                await backend.transactions.run(partial(self._note_absence, session_id))
             except NotStored:
-                connections.unnoted.add(session_id)
+                connections.leave_unnoted(session_id)
                 raise
 
     async def _note_absence(self, session_id: str, transaction: Transaction) -> None:
@@ -124,38 +121,30 @@ class Reaper:
             return
         # A clock that runs already is not set back by every try to return.
         session = edit.session
-        if session_id not in connections.agents and session.agent_back_by is None:
+        if not connections.has_agent(session_id) and session.agent_back_by is None:
             lifecycle.agent_lost(session, now, config)
-        if session_id not in connections.people and session.person_back_by is None:
+        if not connections.has_person(session_id) and session.person_back_by is None:
             lifecycle.person_left(session, now, config)
 
     async def _act(self, session_id: str) -> None:
-        async def work(transaction: Transaction) -> tuple[Session, str | None] | None:
+        async def work(transaction: Transaction) -> str | None:
             edit = await transaction.edit(session_id)
             if edit is None:
                 return await _finish_tombstone(transaction, session_id)
-            return edit.session, self._expire(edit.session, transaction.now)
+            session = edit.session
+            action = self._expire(session, transaction.now)
+            if action is not None:
+                stop_agent(transaction, session)
+            if action == "start_timeout":
+                log.warning("agent_timeout", session=session.id, attempt=session.attempt)
+            if action in ("agent_asked", "agent_asked_again"):
+                # Nobody waits for it here: it may take seconds, and deadlines don't wait.
+                transaction.emit(wanted(session))
+            return action
 
-        await self._backend.writer.transaction(work, self._acted)
-
-    def _acted(self, outcome: tuple[Session, str | None] | None) -> None:
-        if outcome is None:
-            return
-        session, action = outcome
-        if action is None:
-            return
-        self._backend.writer.metrics.reaped[action] += 1
-        if session.deleted_at is not None:
-            tell_deleted(self._backend, session)
-            return
-        if action == "start_timeout":
-            log.warning("agent_timeout", session=session.id, attempt=session.attempt)
-        stop_agent(self._backend.hub, session)
-        if action in ("agent_asked", "agent_asked_again"):
-            # Nobody waits for it here: it may take seconds, and deadlines don't wait.
-            ask_for_agent(self._backend, session)
-        if session.status is SessionStatus.ENDED:
-            self._backend.writer.forget(session.id)
+        action = await self._backend.transactions.run(work)
+        if action is not None:
+            self._backend.metrics.reaped[action] += 1
 
     def _expire(self, session: Session, now: datetime) -> str | None:
         """Change the session as its passed deadlines demand; return what was done, if anything.
@@ -164,7 +153,7 @@ class Reaper:
         """
         backend, config = self._backend, self._backend.config
         may_write = backend.may_write(session.id, now)
-        if session.id in backend.connections.agents:
+        if backend.connections.has_agent(session.id):
             lifecycle.agent_back(session)
         if _is_past(session.start_by, now):
             seconds = config.start_timeout.total_seconds()
@@ -196,7 +185,7 @@ class Reaper:
 
     def _person_is_away(self, session: Session, now: datetime) -> str | None:
         backend = self._backend
-        heard = backend.connections.heard.get(session.id)
+        heard = backend.connections.heard_at(session.id)
         if heard is not None and heard + backend.config.abandon_after > now:
             # Somebody whose words arrive is there, by whatever way their voice travels.
             session.person_back_by = heard + backend.config.abandon_after
@@ -218,13 +207,11 @@ class Reaper:
             await Session.filter(deleted_at__lt=now - TOMBSTONE_FOR).using_db(conn).delete()
             await delete_unreachable(conn)
 
-        await self._backend.writer.transaction(work)
+        await self._backend.transactions.run(work)
         await delete_expired_logins(self._backend)
 
 
-async def _finish_tombstone(
-    transaction: Transaction, session_id: str
-) -> tuple[Session, str | None] | None:
+async def _finish_tombstone(transaction: Transaction, session_id: str) -> str | None:
     """Take on one that another process has left for those who are connected here, or its words."""
     tombstone = await locked_session(transaction.conn, session_id)
     if tombstone is None:
@@ -233,7 +220,10 @@ async def _finish_tombstone(
     if not is_untold:
         await delete_more(transaction.conn, tombstone)
     await tombstone.save(using_db=transaction.conn, update_fields=["drain_by", "retry_by"])
-    return tombstone, "deleted" if is_untold else None
+    if not is_untold:
+        return None
+    tell_deleted(transaction, tombstone)
+    return "deleted"
 
 
 def _is_past(deadline: datetime | None, now: datetime) -> bool:
@@ -246,7 +236,7 @@ async def recover(backend: Backend) -> int:
     Whatever may still change is committed again, above every revision that anybody may hold, and
     the clocks of who is gone begin to run. A session that was STARTING goes on starting.
     """
-    backend.workers_back_by = backend.clock() + backend.config.reconnect_within
+    backend.dispatcher.expect_workers()
     running = (
         await Session.filter(deleted_at=None)
         .exclude(status=SessionStatus.ENDED)
@@ -254,7 +244,7 @@ async def recover(backend: Backend) -> int:
         .values_list("id", flat=True)
     )
     for session_id in running:
-        await backend.writer.transaction(_take_over(backend, str(session_id)))
+        await backend.transactions.run(_take_over(backend, str(session_id)))
     return len(running)
 
 
@@ -266,7 +256,7 @@ def _take_over(backend: Backend, session_id: str) -> Callable[[Transaction], Awa
         await edit.recommit_unfinished()
         # Nobody knows whether its agent had reported everything.
         session, connections = edit.session, backend.connections
-        connections.connected(session.id, session.attempt, BEFORE_THE_RESTART)
+        connections.came_before(session.id, session.attempt, BEFORE_THE_RESTART)
         connections.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
         lifecycle.go_on_starting(session, transaction.now, backend.config)
         lifecycle.agent_lost(edit.session, transaction.now, backend.config)

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from agent_bridge.server.commands import Stop
-from hub.hub import Hub
+from hub.events import AgentCommanded, Stop
 from models import EndReason, Role, Session, Utterance, UtteranceSource
 from models.turns import Turns
 from resolvers import limits
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
-from resolvers.events import agent_topic
 from resolvers.refusals import BadUserInput
 from resolvers.sessions import lifecycle
+from resolvers.transcripts.edit import SessionEdit
 from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.ordering import place_missing
-from resolvers.transcripts.transaction import SessionEdit, Transaction
+from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
 
 BESIDE: Final = 500
@@ -71,9 +70,7 @@ async def save_session(
     async def work(transaction: Transaction) -> Saved:
         return await save(backend, allowed, transaction, session_id, messages)
 
-    return await backend.writer.transaction(
-        work, lambda saved: stop_agent(backend.hub, saved.session)
-    )
+    return await backend.transactions.run(work)
 
 
 async def check_messages(
@@ -121,7 +118,7 @@ async def save(
     )
     edit = transaction.adopt(session)
     # What the bridge holds comes first: it has more authority, and it is older.
-    await backend.writer.flush(edit)
+    await transaction.flush(edit)
     created_before = edit.created_count
     await _merge(edit, messages)
     rows = await edit.load(())
@@ -137,6 +134,7 @@ async def save(
         backend.config,
         may_write=backend.may_write(session.id, transaction.now),
     )
+    stop_agent(transaction, session)
     created = edit.created_count - created_before
     is_saved = session.utterance_count + edit.created_count > 0
     return Saved(session, is_saved, created, conflicts)
@@ -162,16 +160,16 @@ async def _merge(edit: SessionEdit, messages: Sequence[Message]) -> None:
 
 def _change(message: Message) -> UtteranceChange:
     return UtteranceChange(
-        key=message.key,
         role=message.role,
         source=UtteranceSource.CLIENT_REPORTED,
         text=message.text,
         is_final=message.is_final,
         started_at=message.timestamp,
+        key=message.key,
     )
 
 
-def stop_agent(hub: Hub, session: Session) -> None:
+def stop_agent(transaction: Transaction, session: Session) -> None:
     """Tell the agent of a session that has ended to finish, wherever it is connected."""
     if session.end_reason is not None:
-        hub.publish(agent_topic(session.id), Stop(session.end_reason.value))
+        transaction.emit(AgentCommanded(session.id, Stop(session.end_reason.value)))

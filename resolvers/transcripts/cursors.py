@@ -2,11 +2,12 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+from hub.events import SessionState
 from models import Session
 from resolvers.refusals import BadUserInput
 
 
-def transcript_cursor(session: Session) -> str:
+def transcript_cursor(session: Session | SessionState) -> str:
     """Return the cursor after everything that was committed when this session was read."""
     return encode_cursor(session.id, session.last_seq)
 

@@ -1,19 +1,31 @@
-"""What a process remembers of transcripts while they are spoken: what it published of them last."""
+"""What a process knows of transcripts while they are spoken: what it published of them last."""
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from hub.events import InterimHeard, SessionDeleted, UtteranceState, content_of
+from hub.hub import Hub
 from models import Utterance
-from resolvers.events import UtteranceState
-from resolvers.transcripts.merge import UtteranceChange, prevails
+from resolvers.metrics import Metrics
+from resolvers.transcripts.commit_queue import CommitQueue
+from resolvers.transcripts.merge import (
+    UtteranceChange,
+    change_of,
+    is_from_agent,
+    supersedes,
+)
 
+WRITE_WITHIN_S: Final = 1.0
+"""An interim that was published is written at most this much later."""
 SETTLED: Final = 256
 """Final utterances of a session whose late interims are dropped without asking the database."""
 
 
 @dataclass(slots=True)
-class Open:
+class _Open:
     """An agent's utterance that may still change: what was published of it last."""
 
     id: str
@@ -23,42 +35,28 @@ class Open:
     revision: int
     ceiling: int
     is_dirty: bool = False
+    """Whether it was published and is not yet written."""
 
     def published(self, session_id: str) -> UtteranceState:
         """Return it as those who watch have it."""
-        change = self.change
         return UtteranceState(
-            self.id,
-            session_id,
-            change.key,
-            self.revision,
-            change.role,
-            change.speaker,
-            change.source,
-            change.text,
-            change.is_final,
-            change.is_interrupted,
-            self.sort_key,
-            self.position,
-            change.language,
-            change.confidence,
-            change.started_at,
-            change.ended_at,
+            *content_of(self.change),
+            id=self.id,
+            session_id=session_id,
+            key=self.change.key,
+            revision=self.revision,
+            sort_key=self.sort_key,
+            position=self.position,
         )
 
 
 @dataclass(slots=True)
-class LiveTranscript:
-    """What this process remembers of one session's transcript."""
+class _LiveTranscript:
+    """What this process knows of one session's transcript."""
 
-    open: dict[str, Open] = field(default_factory=dict)
+    open: dict[str, _Open] = field(default_factory=dict)
     settled: OrderedDict[str, None] = field(default_factory=OrderedDict)
     dirty_since: float | None = None
-
-    @property
-    def dirty(self) -> dict[str, UtteranceChange]:
-        """What was published and is not yet written, by key."""
-        return {key: each.change for key, each in self.open.items() if each.is_dirty}
 
     def settle(self, key: str) -> None:
         """Note that this key is final, or that its agent may not change it any more."""
@@ -68,25 +66,125 @@ class LiveTranscript:
             self.settled.popitem(last=False)
 
 
-def supersedes(change: UtteranceChange, held: UtteranceChange) -> bool:
-    """Whether an agent's newer change takes the place of one that it made before."""
-    return prevails(change, held.source, held.is_final, held.agent_revision)
+class LiveTranscripts:
+    """Publishes interims at once where that is safe, and knows what of them is not written yet."""
 
+    def __init__(self, hub: Hub, queue: CommitQueue, metrics: Metrics) -> None:
+        self._hub = hub
+        self._queue = queue
+        self._metrics = metrics
+        self._sessions: dict[str, _LiveTranscript] = {}
+        hub.on(SessionDeleted, lambda deleted: self.drop(deleted.session_id))
 
-def change_of(row: Utterance) -> UtteranceChange:
-    """Return what the row says as a change."""
-    return UtteranceChange(
-        key=row.key,
-        role=row.role,
-        source=row.source,
-        text=row.text,
-        is_final=row.is_final,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        attempt=row.attempt,
-        agent_revision=row.agent_revision,
-        is_interrupted=row.is_interrupted,
-        speaker=row.speaker,
-        language=row.language,
-        confidence=row.confidence,
-    )
+    def take(self, session_id: str, change: UtteranceChange, heard_at: float) -> bool:
+        """Publish an interim, or drop it where it is outdated; False where it needs a commit."""
+        live = self._sessions.setdefault(session_id, _LiveTranscript())
+        key = change.key
+        if key in live.settled or self._queue.is_final_in_flight(session_id, key):
+            return True
+        if self._queue.is_waiting(session_id, key):
+            return False
+        known = live.open.get(key)
+        if known is None:
+            return False
+        if not supersedes(change, known.change):
+            return True
+        if known.revision >= known.ceiling:
+            return False
+        known.change = change
+        known.revision += 1
+        known.is_dirty = True
+        if live.dirty_since is None:
+            live.dirty_since = asyncio.get_running_loop().time()
+            self._queue.has_work.set()
+        self._metrics.interims += 1
+        self._hub.emit(InterimHeard(known.published(session_id), heard_at))
+        return True
+
+    def interims(self, session_id: str) -> list[UtteranceState]:
+        """Return the newest published state of everything in this session that may still change."""
+        live = self._sessions.get(session_id)
+        if live is None:
+            return []
+        return [known.published(session_id) for known in live.open.values()]
+
+    def remembers(self, session_id: str) -> bool:
+        """Whether this process knows what was published of this session."""
+        return session_id in self._sessions
+
+    # ------------------------------------------------------------------ what is to be written
+
+    def dirty(self, session_id: str) -> dict[str, UtteranceChange]:
+        """Return what was published of this session and is not yet written, by key."""
+        live = self._sessions.get(session_id)
+        if live is None:
+            return {}
+        return {key: each.change for key, each in live.open.items() if each.is_dirty}
+
+    def pending(self, session_id: str) -> Iterator[UtteranceChange]:
+        """Yield everything that is known of this session but not yet written."""
+        yield from self.dirty(session_id).values()
+        yield from self._queue.changes(session_id)
+
+    def due_at(self) -> float | None:
+        """Return when the oldest of what was published has to be written; None without any."""
+        since = (live.dirty_since for live in self._sessions.values())
+        oldest = min((moment for moment in since if moment is not None), default=None)
+        return None if oldest is None else oldest + WRITE_WITHIN_S
+
+    def due(self, now: float) -> list[str]:
+        """Return the sessions in which something published has to be written now."""
+        return [
+            session_id
+            for session_id, live in self._sessions.items()
+            if live.dirty_since is not None and live.dirty_since + WRITE_WITHIN_S <= now
+        ]
+
+    def make_due(self) -> None:
+        """Let everything that was published be written with the next commit."""
+        for live in self._sessions.values():
+            if live.dirty_since is not None:
+                live.dirty_since = 0.0
+
+    def written(self, session_id: str, rows: Iterable[Utterance]) -> None:
+        """Note that these rows of a session were committed, and published as they are."""
+        live = self._sessions.setdefault(session_id, _LiveTranscript())
+        for row in rows:
+            if is_from_agent(row):
+                self._note(live, row)
+            elif row.is_final:
+                live.settle(row.key)
+            else:
+                live.open.pop(row.key, None)
+        if not any(known.is_dirty for known in live.open.values()):
+            live.dirty_since = None
+
+    def _note(self, live: _LiveTranscript, row: Utterance) -> None:
+        known = live.open.get(row.key)
+        if known is None:
+            known = live.open[row.key] = _Open(
+                row.id, row.sort_key, row.position, change_of(row), row.revision, row.ceiling
+            )
+        known.revision, known.ceiling = row.revision, row.ceiling
+        if (known.change.agent_revision or 0) > (row.agent_revision or 0):
+            # It changed while the commit ran. What was published then is under the revision
+            # just committed, so it is published again, above it.
+            known.revision += 1
+            self._hub.emit(InterimHeard(known.published(row.session_id)))
+        else:
+            # The commit may have stored more than was published: past the ceiling interims
+            # wait for it. Older ones that come late must not pass for news after it.
+            known.change, known.is_dirty = change_of(row), False
+
+    # ------------------------------------------------------------------ the end
+
+    def forget(self, session_id: str) -> None:
+        """Drop what is known of a session that is over, once the database has all of it."""
+        live = self._sessions.get(session_id)
+        is_written = live is None or live.dirty_since is None
+        if is_written and not self._queue.has_waiting(session_id):
+            self._sessions.pop(session_id, None)
+
+    def drop(self, session_id: str) -> None:
+        """Drop what is known of a session that was deleted, with all that is not yet written."""
+        self._sessions.pop(session_id, None)

@@ -11,13 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from hub.subscription import ReaderTooSlow, Subscription
-from models import ApiToken, Login, Session, SessionStatus, Utterance
-from models.database import reader
-from models.ownership import moved_among
-from resolvers.access import owned_session, require
-from resolvers.backend import Backend
-from resolvers.events import (
+from hub.events import (
     SERVER_TOPIC,
     AccessRevoked,
     InterimHeard,
@@ -25,19 +19,26 @@ from resolvers.events import (
     ServerStopping,
     SessionChanged,
     SessionDeleted,
+    SessionMoved,
+    SessionState,
     TranscriptCommitted,
     TranscriptEnded,
     UtteranceState,
     access_topic,
     ownership_topic,
     session_topic,
-    state_of,
     transcripts_topic,
     user_topic,
 )
+from hub.subscription import ReaderTooSlow, Subscription
+from models import ApiToken, Login, Session, SessionStatus, Utterance
+from models.database import reader
+from models.ownership import moved_among
+from resolvers.access import owned_session, require
+from resolvers.backend import Backend
 from resolvers.metrics import Metrics
 from resolvers.transcripts.cursors import decode_cursor, encode_cursor
-from resolvers.transcripts.writer import CARRIED_WEIGHT
+from resolvers.transcripts.edit import CARRIED_WEIGHT
 from resolvers.viewer import TokenScope, Viewer
 
 PAGE: Final = 250
@@ -71,7 +72,7 @@ class TranscriptEvent:
 class SessionUpdate:
     """A session as it is now, or the id of one that is gone; neither on a mere marker."""
 
-    session: Session | None = None
+    session: SessionState | None = None
     deleted_session_id: str | None = None
     end: StreamEnd | None = None
 
@@ -182,7 +183,7 @@ async def _transcripts(
 ) -> AsyncGenerator[TranscriptEvent, None]:
     stream = _Transcript(backend, session_id, seq)
     topics = (transcripts_topic(session_id), *_ends(viewer, session_id))
-    metrics = backend.writer.metrics
+    metrics = backend.metrics
     with metrics.watching("transcripts"), backend.hub.subscribe(*topics) as subscription:
         try:
             await _check_access(viewer, session_id)
@@ -278,9 +279,7 @@ class _Transcript:
                     yield event
             is_behind = subscription.begin_again()
         interims = tuple(
-            state
-            for state in self._backend.writer.interims(self._session_id)
-            if self._is_news(state)
+            state for state in self._backend.live.interims(self._session_id) if self._is_news(state)
         )
         while interims:
             count = _fitting(interims)
@@ -310,7 +309,7 @@ class _Transcript:
             limit = min(PAGE, 2 * limit) if is_whole else len(rows)
             if rows:
                 self._advance(rows[-1].seq)
-                states = tuple(state for row in rows if self._is_news(state := state_of(row)))
+                states = tuple(state for row in rows if self._is_news(state := row.state()))
                 rows.clear()
                 if states:
                     yield self._event(states)
@@ -388,7 +387,7 @@ async def _session_updates(
     backend: Backend, viewer: Viewer, topic: str, session_id: str | None
 ) -> AsyncGenerator[SessionUpdate, None]:
     topics = (topic, *_ends(viewer, session_id))
-    metrics = backend.writer.metrics
+    metrics = backend.metrics
     with metrics.watching("sessionUpdates"), backend.hub.subscribe(*topics) as subscription:
         try:
             await _check_access(viewer, session_id)
@@ -408,15 +407,15 @@ async def _session_updates(
             yield SessionUpdate(end=_noted(metrics, TOO_SLOW))
 
 
-async def _living(session_id: str) -> Session:
+async def _living(session_id: str) -> SessionState:
     session = await Session.filter(id=session_id, deleted_at=None).using_db(reader()).get_or_none()
     if session is None:
         raise _Ended("SESSION_DELETED")
-    return session
+    return session.state()
 
 
 async def _update_of(published: object, viewer: Viewer) -> SessionUpdate | None:
-    if isinstance(published, SessionDeleted):
+    if isinstance(published, SessionDeleted | SessionMoved):
         return SessionUpdate(deleted_session_id=published.session_id)
     if not isinstance(published, SessionChanged):
         return None
@@ -425,7 +424,7 @@ async def _update_of(published: object, viewer: Viewer) -> SessionUpdate | None:
     # What waited may be about a session that is another's by now.
     query = Session.filter(id=published.session_id, user_id=viewer.user_id, deleted_at=None)
     session = await query.using_db(reader()).get_or_none()
-    return None if session is None else SessionUpdate(session)
+    return None if session is None else SessionUpdate(session.state())
 
 
 def _check_over(update: SessionUpdate) -> None:

@@ -1,319 +1,56 @@
-"""One transaction's changes of sessions and their utterances, with the numbers clients rely on."""
+"""A unit of work: all that one transaction changes, and the events that leave after its commit."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from datetime import datetime
 
-from models import Session, SessionStatus, Utterance, UtteranceSource, bulk, sort_keys
+from hub.events import Event
+from models import Session, Utterance, bulk
 from models.database import Connection
-from models.turns import Turns
-from resolvers.transcripts import openings
-from resolvers.transcripts.merge import UtteranceChange, prevails
-
-RESERVE: Final = 64
-"""Revisions that interims may use up before their row has to be written again."""
-PREVIEW_LENGTH: Final = 160
-"""Characters of the first utterance that lists show."""
-AHEAD: Final = timedelta(seconds=5)
-"""How far an agent's clock may be before ours. One wrong time in the future would otherwise have
-all that is said until then placed before it."""
-
-# What a client sees of a session's row; a commit that changes one of them counts in `version`.
-_VISIBLE: Final = (
-    "title",
-    "status",
-    "agent_name",
-    "failure_code",
-    "started_at",
-    "ended_at",
-    "end_reason",
-    "utterance_count",
-    "preview",
-)
-_INTERNAL: Final = (
-    "user_id",
-    "version",
-    "last_seq",
-    "preview_sort_key",
-    "opening",
-    "opening_sort_key",
-    "attempt",
-    "heard_attempt",
-    "heard_until",
-    "failure_message",
-    "start_by",
-    "retry_by",
-    "drain_by",
-    "agent_retry_by",
-    "agent_back_by",
-    "person_back_by",
-    "deleted_at",
-)
-# What a change says of an utterance, by the names that both have for it.
-_CHANGED: Final = (
-    "agent_revision",
-    "role",
-    "speaker",
-    "source",
-    "text",
-    "is_final",
-    "is_interrupted",
-    "language",
-    "confidence",
-    "started_at",
-    "ended_at",
-    "awaits_agent",
-)
+from resolvers.transcripts.edit import SessionEdit
+from resolvers.transcripts.merge import UtteranceChange
 
 
-class SessionEdit:
-    """One session inside a transaction: its row is locked, its changes are collected."""
+class Transaction:
+    """One unit of work: what it changes, and what others are told once that is committed.
+
+    Attributes:
+        conn: The connection that every statement in it has to use.
+        now: The time that is written.
+        edits: The sessions that it may change, by id.
+        emitted: What was emitted so far.
+    """
 
     def __init__(
         self,
         conn: Connection,
-        session: Session,
         now: datetime,
-        *,
-        is_new: bool = False,
-        last_sort_key: str | None = None,
+        pending: Callable[[str], Iterable[UtteranceChange]] = lambda _: (),
     ) -> None:
-        self._conn = conn
-        self.session = session
-        self._now = now
-        self.is_new = is_new
-        self.is_visibly_changed = is_new
-        self.changed: dict[str, Utterance] = {}
-        """The rows that this transaction writes, by key, in the order of their first change."""
-        self.created_count = 0
-        self.first_seq = session.last_seq + 1
-        self._rows: dict[str, Utterance] = {}
-        self._new: set[str] = set()
-        self._loaded: set[str] = set()
-        self._end = last_sort_key
-        self._before = self._values(_VISIBLE)
-        self._title_before = session.shown_title
-        self._before_internal = self._values(_INTERNAL)
-
-    def _values(self, names: Iterable[str]) -> list[object]:
-        return [getattr(self.session, name) for name in names]
-
-    async def load(self, keys: Iterable[str]) -> Mapping[str, Utterance]:
-        """Read the rows of these keys, those not yet read, and return all that are known."""
-        missing = [key for key in dict.fromkeys(keys) if key not in self._loaded]
-        if missing and not self.is_new:
-            found = await bulk.with_keys(self._conn, {self.session.id: missing})
-            self.take_in(found[self.session.id])
-        self._loaded.update(missing)
-        return self._rows
-
-    def take_in(self, rows: Iterable[Utterance], keys: Iterable[str] = ()) -> None:
-        """Note rows that were read for this session, and that there are no others of these keys."""
-        for row in rows:
-            self._rows.setdefault(row.key, row)
-            self._loaded.add(row.key)
-        self._loaded.update(keys)
-
-    async def sort_keys(self) -> list[str]:
-        """Return the sort keys of all rows in order, those of this transaction included."""
-        rows = Utterance.filter(session_id=self.session.id).using_db(self._conn)
-        stored: set[str] = set(await rows.values_list("sort_key", flat=True))  # type: ignore[arg-type]
-        return sorted(stored | {row.sort_key for row in self.changed.values()})
-
-    async def merge(self, change: UtteranceChange, sort_key: str | None = None) -> bool:
-        """Let the change take its key if the rules give it to it; return whether they do.
-
-        A new key gets the given sort key, or the one that its time gives it.
-        """
-        key = change.key
-        if key not in self._loaded:
-            await self.load([key])
-        row = self._rows.get(key)
-        if row is None:
-            row = self._rows[key] = await self._made(change, sort_key)
-            self._new.add(key)
-            self.created_count += 1
-        elif prevails(change, row.source, row.is_final, row.agent_revision):
-            _write(row, change)
-        else:
-            return False
-        self.changed[key] = row
-        return True
-
-    def _note_heard(self, attempt: int, began: datetime) -> None:
-        """Keep the latest time at which a segment of the newest attempt began."""
-        session = self.session
-        if attempt < (session.heard_attempt or 0):
-            return
-        if attempt != session.heard_attempt or session.heard_until is None:
-            session.heard_attempt, session.heard_until = attempt, began
-        else:
-            session.heard_until = max(session.heard_until, began)
-
-    async def _made(self, change: UtteranceChange, sort_key: str | None) -> Utterance:
-        attempt = change.attempt
-        began = None if attempt is None else min(change.started_at, self._now + AHEAD)
-        if attempt is not None and began is not None:
-            if sort_key is None and self._is_early(attempt, began):
-                sort_key = await self._sort_key_by_time(attempt, began)
-            self._note_heard(attempt, began)
-        if sort_key is None:
-            sort_key = await self._next_sort_key()
-        elif self._end is not None:
-            self._end = max(self._end, sort_key)
-        values = {name: getattr(change, name) for name in _CHANGED}
-        return bulk.unwritten(
-            self.session.id,
-            change.key,
-            sort_key,
-            attempt=attempt,
-            began_at=began,
-            revision=0,
-            ceiling=0,
-            seq=0,
-            **values,
-        )
-
-    def _is_early(self, attempt: int, began: datetime) -> bool:
-        """Whether something of the same attempt may have begun after it."""
-        newest, until = self.session.heard_attempt, self.session.heard_until
-        if newest is None or until is None:
-            return False
-        return attempt < newest or (attempt == newest and began < until)
-
-    async def _sort_key_by_time(self, attempt: int, began: datetime) -> str | None:
-        """Return a key between what the same attempt began before it and after it.
-
-        It goes after the last one that did not begin later. Where all of them did, it goes before
-        the first. So speech that is recognised late stands before its answer. None: nothing of the
-        attempt comes after it, and it belongs at the end.
-        """
-        # Each of these gets one row, from an end of the order: the session may be long, and
-        # everybody's words wait in this transaction.
-        last = await self._outermost("-", lambda row: row.attempt == attempt, attempt=attempt)
-        if last is None or _did_begin(last, began):
-            return None
-        left = await self._outermost(
-            "-",
-            lambda row: row.attempt == attempt and _did_begin(row, began),
-            attempt=attempt,
-            began_at__lte=began,
-        )
-        if left is not None:
-            here = left.sort_key
-            after = await self._outermost("", lambda row: row.sort_key > here, sort_key__gt=here)
-            return sort_keys.between(here, None if after is None else after.sort_key)[0]
-        right = await self._outermost("", lambda row: row.attempt == attempt, attempt=attempt)
-        assert right is not None, "The last one of this attempt is one of them."
-        here = right.sort_key
-        before = await self._outermost("-", lambda row: row.sort_key < here, sort_key__lt=here)
-        return sort_keys.between(None if before is None else before.sort_key, here)[0]
-
-    async def _outermost(
-        self, sign: Literal["", "-"], is_one: Callable[[Utterance], bool], **filters: object
-    ) -> Utterance | None:
-        """Return the first row of these, or with "-" the last; those of this transaction count.
-
-        `is_one` says of a row that is not written yet what `filters` say to the database.
-        """
-        found = [row for row in self.changed.values() if is_one(row)]
-        if not self.is_new:
-            rows = Utterance.filter(session_id=self.session.id, **filters).using_db(self._conn)
-            stored = await rows.order_by(f"{sign}sort_key").first()
-            found.extend([] if stored is None else [stored])
-        outermost = max if sign else min
-        return outermost(found, key=lambda row: row.sort_key, default=None)
-
-    async def _next_sort_key(self) -> str:
-        if self._end is None:
-            last = await self._outermost("-", lambda row: True)
-            self._end = None if last is None else last.sort_key
-        self._end = sort_keys.after(self._end)
-        return self._end
-
-    async def recommit_unfinished(self) -> None:
-        """Commit again what may still change, above every revision that anybody may hold of it.
-
-        After a restart, or when another process takes the session over, nobody knows which interims
-        were published beyond what is written; this ends at what is written.
-        """
-        rows = await Utterance.filter(session_id=self.session.id, is_final=False).using_db(
-            self._conn
-        )
-        for row in rows:
-            self._rows.setdefault(row.key, row)
-            self._loaded.add(row.key)
-            self.changed.setdefault(row.key, self._rows[row.key])
-
-    async def number(self) -> list[Utterance]:
-        """Give every changed row its seq and revision, bring the counters up to date."""
-        session = self.session
-        async for row in Turns().of(self.changed.values()):
-            session.last_seq += 1
-            row.seq = session.last_seq
-            row.revision = row.ceiling + 1
-            row.ceiling = row.revision if row.is_final else row.revision + RESERVE
-        session.utterance_count += self.created_count
-        self._preview()
-        is_seen = self._values(_VISIBLE) != self._before
-        if not self.is_new and (is_seen or self._is_renamed() or self._is_late()):
-            session.version += 1
-            self.is_visibly_changed = True
-        return list(self.changed.values())
-
-    def _is_renamed(self) -> bool:
-        return self.session.shown_title != self._title_before
-
-    def _is_late(self) -> bool:
-        """Whether words are written after the end, when no stream brings them any more.
-
-        Who shows an ended session watches its version.
-        """
-        return self.session.status is SessionStatus.ENDED and bool(self.changed)
-
-    def _preview(self) -> None:
-        if not self.changed:
-            return
-        session = self.session
-        first = min(self.changed.values(), key=lambda row: row.sort_key)
-        held = session.preview_sort_key
-        if held is None or first.sort_key <= held:
-            session.preview_sort_key = first.sort_key
-            session.preview = preview_of(first.text)
-
-    async def note_opening(self) -> None:
-        """Keep what a session without a name is called."""
-        await openings.note(self._conn, self.session, self.changed)
-
-    def changed_columns(self) -> tuple[str, ...]:
-        """Return the columns of the session's row that are to be written."""
-        before = zip(_VISIBLE + _INTERNAL, self._before + self._before_internal, strict=True)
-        return tuple(name for name, held in before if getattr(self.session, name) != held)
-
-
-def _did_begin(row: Utterance, by: datetime) -> bool:
-    """Whether what an agent told had begun at this time."""
-    return row.began_at is not None and row.began_at <= by
-
-
-def preview_of(text: str) -> str:
-    """Return the beginning of a text, on one line."""
-    line = " ".join(text[: 4 * PREVIEW_LENGTH].split())
-    return line if len(line) <= PREVIEW_LENGTH else line[: PREVIEW_LENGTH - 1].rstrip() + "…"
-
-
-def _write(row: Utterance, change: UtteranceChange) -> None:
-    for name in _CHANGED:
-        setattr(row, name, getattr(change, name))
-
-
-class Transaction:
-    """What one transaction changes; `TranscriptWriter.transaction` commits and publishes it."""
-
-    def __init__(self, conn: Connection, now: datetime) -> None:
         self.conn = conn
         self.now = now
         self.edits: dict[str, SessionEdit] = {}
+        self.emitted: list[Event] = []
+        self._pending = pending
+
+    def emit(self, event: Event) -> None:
+        """Let the event leave right after the commit, even if the caller is gone by then.
+
+        Events leave in the order in which they were emitted, after those of the sessions that this
+        transaction changed, and before those of any later transaction.
+        """
+        self.emitted.append(event)
+
+    async def flush(self, edit: SessionEdit) -> None:
+        """Bring everything that is known of this session but not yet written into the transaction.
+
+        That is what was published already, and what waits for a commit of its own: merging a change
+        twice is harmless, so the commit that it waits for still answers it.
+        """
+        changes = list(self._pending(edit.session.id))
+        if changes:
+            await edit.load(change.key for change in changes)
+            for change in changes:
+                await edit.merge(change)
 
     async def edit(self, session_id: str) -> SessionEdit | None:
         """Lock a session's row; None where there is none, or only its tombstone."""
@@ -342,6 +79,8 @@ class Transaction:
 
     async def write(self) -> None:
         """Number and write everything that was collected, the rows of all sessions at once."""
+        for edit in list(self.edits.values()):
+            await self.flush(edit)
         rows: list[Utterance] = []
         changes: list[tuple[Session, tuple[str, ...]]] = []
         for edit in self.edits.values():
@@ -353,18 +92,3 @@ class Transaction:
                 changes.append((edit.session, edit.changed_columns()))
         await bulk.update_sessions(self.conn, changes)
         await bulk.write(self.conn, rows)
-
-
-def is_over(session: Session) -> bool:
-    """Whether the person's part of the conversation is over; words may still be draining."""
-    return session.status in (SessionStatus.ENDING, SessionStatus.ENDED)
-
-
-def is_from_agent(row: Utterance) -> bool:
-    """Whether an agent wrote this row and may still change it."""
-    return row.agent_revision is not None and not row.is_final
-
-
-def is_typed_by_person(row: Utterance) -> bool:
-    """Whether the person typed it; what an agent only writes is TYPED too, with its revision."""
-    return row.source is UtteranceSource.TYPED and row.agent_revision is None

@@ -12,11 +12,12 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
 from agent_bridge.protocol import Ack, Nack, Refused, State, Utterance
-from agent_bridge.server import commands
 from agent_bridge.server.endpoint import BridgeEndpoint, bridge_endpoint
-from agent_bridge.server.handler import Binding, Input, Reply, SessionGone, Welcome
+from agent_bridge.server.handler import Binding, Reply, SessionGone, Welcome
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import ConnectedWorker, Workers
+from hub import events
+from hub.events import AgentCommanded, Command
 from hub.local import LocalHub
 
 KEY = "the-worker-key"
@@ -96,8 +97,8 @@ class Recorder:
 class WatchedWorkers(Workers):
     """A registry on whose changes a test can wait."""
 
-    def __init__(self, start_seconds: float) -> None:
-        super().__init__(start_seconds=start_seconds)
+    def __init__(self, hub: LocalHub, start_seconds: float) -> None:
+        super().__init__(hub, start_seconds=start_seconds)
         self.heard: list[str] = []
         self._changed = asyncio.Event()
 
@@ -165,11 +166,11 @@ class Served:
     def token(self, attempt: int = 1, session: str = SESSION) -> str:
         return self.tokens.bridge(session, attempt)
 
-    def command(self, command: commands.Command, session: str = SESSION) -> None:
-        self.hub.publish(commands.topic(session), command)
+    def command(self, command: Command, session: str = SESSION) -> None:
+        self.hub.emit(AgentCommanded(session, command))
 
     def type(self, key: str, text: str) -> None:
-        self.command(Input(key, text))
+        self.command(events.Input(key, text))
 
 
 @asynccontextmanager
@@ -181,12 +182,12 @@ async def serve(
     hello_seconds: float = 10.0,
     fence_seconds: float = 10.0,
     bye_seconds: float = 10.0,
-    start_seconds: float = 2.0,
+    start_seconds: float = 60.0,
 ) -> AsyncIterator[Served]:
     """Run a server for the time of the block; `port` 0 takes a free one."""
     handler = handler or Recorder()
     hub, tokens = hub or LocalHub(), Tokens(SECRET)
-    workers = WatchedWorkers(start_seconds)
+    workers = WatchedWorkers(hub, start_seconds)
     endpoint = bridge_endpoint(
         handler,
         tokens,

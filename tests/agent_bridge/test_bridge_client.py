@@ -30,8 +30,8 @@ from agent_bridge.protocol import (
     Utterance,
 )
 from agent_bridge.protocol.limits import is_key
-from agent_bridge.server.commands import Fence, Gone, Stop
 from agent_bridge.server.handler import Input, Welcome
+from hub.events import Fence, Gone, Stop
 from tests.agent_bridge.bad_frames import MALFORMED
 from tests.agent_bridge.serving import KEY, SESSION, Recorder, serve
 from tests.agent_bridge.wire import impatient

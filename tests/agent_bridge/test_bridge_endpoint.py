@@ -10,9 +10,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from agent_bridge.protocol import Ack, CloseCode, Nack, NackCode
-from agent_bridge.server.commands import Fence, Gone, Stop
 from agent_bridge.server.handler import Input, Welcome
 from agent_bridge.server.tokens import Tokens
+from hub.events import Fence, Gone, Stop
 from tests.agent_bridge.bad_frames import BAD_CONTENTS, BAD_FROM_AGENT, MALFORMED, as_json
 from tests.agent_bridge.serving import SECRET, SESSION, Recorder, SlowHub, serve
 from tests.agent_bridge.wire import joined, raw, words
@@ -181,7 +181,7 @@ async def test_a_fence_that_was_published_before_ours_does_not_reach_us_late() -
 async def test_an_older_attempt_drains_its_finals_and_is_then_fenced() -> None:
     """Its interims and states count no more, its finals do; then it has to go."""
     async with (
-        serve(fence_seconds=2) as served,
+        serve(fence_seconds=5) as served,
         joined(served, attempt=1) as older,
         joined(served, attempt=2),
     ):

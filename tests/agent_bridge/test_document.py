@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from agent_bridge.protocol import DIALECTS, CloseCode, NackCode, codes
-from agent_bridge.server.commands import Stop
 from agent_bridge.server.handler import Input, Welcome
 from agent_bridge.server.workers import StartRequest
+from hub.events import Stop
 from tests.agent_bridge.serving import KEY, SESSION, Recorder, Served, serve
 from tests.agent_bridge.wire import Raw, raw
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_bridge.server.commands import Stop
 from agent_bridge.server.workers import StartRequest
+from hub.events import Stop
 from tests.agent_bridge.serving import KEY, SESSION, serve
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,14 @@ import pytest
 from agent_bridge.client.link import BridgeClosed
 from agent_bridge.client.worker import StartJob, Worker
 from agent_bridge.protocol import WORKER, CloseCode
-from agent_bridge.server.workers import NoFreePlace, NoWorker, StartRequest, Workers
+from agent_bridge.server.workers import (
+    NoFreePlace,
+    NoWorker,
+    StartRequest,
+    StartUnplaced,
+    Workers,
+)
+from hub.local import LocalHub
 from tests.agent_bridge.serving import KEY, Served, serve
 from tests.agent_bridge.wire import Raw, impatient, raw
 from tests.wire import Wire
@@ -148,7 +155,7 @@ async def test_a_full_worker_says_so_and_another_is_asked() -> None:
     """It is not asked again before it reports places; nobody is asked twice for one start."""
     unplaced: list[tuple[str, str]] = []
     async with serve() as served, worker(served, 5) as first, worker(served, 3) as second:
-        served.workers.on_unplaced = lambda lost, why: unplaced.append((lost.session, why))
+        served.hub.on(StartUnplaced, lambda lost: unplaced.append((lost.session_id, lost.reason)))
         served.workers.start(REQUEST)
         assert (await first.receive())["type"] == "start"
         await first.send("refused", session="ses_1", attempt=1, reason="FULL")
@@ -201,7 +208,7 @@ async def test_the_shipped_worker_refuses_what_it_cannot_take() -> None:
     unplaced: list[str] = []
     jobs = Jobs()
     async with serve() as served, shipped(served.url, jobs, places=1) as program:
-        served.workers.on_unplaced = lambda lost, why: unplaced.append(why)
+        served.hub.on(StartUnplaced, lambda lost: unplaced.append(lost.reason))
         [connected] = served.workers._workers
         served.workers.start(REQUEST)
         await jobs.started.get()
@@ -321,7 +328,7 @@ async def test_a_silent_worker_is_closed_with_hello_timeout() -> None:
 
 def test_an_empty_registry_has_no_names_and_no_places() -> None:
     """What `/readyz` sees before anybody has come."""
-    workers = Workers()
+    workers = Workers(LocalHub())
     assert (workers.is_ready, workers.names(), workers.free("echo")) == (False, set(), 0)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from agent_bridge.attaching import Attachment, attach
 from agent_bridge.attaching import attachment as attachment_module
-from agent_bridge.server.commands import Gone, topic
+from hub.events import AgentCommanded, Gone
 from tests.agent_bridge.serving import Recorder, serve
 from tests.attach.conftest import SESSION, dispatch
 from tests.attach.fakes import CloseReason, FakeContext, FakeRoom, FakeSession
@@ -233,7 +233,7 @@ async def test_a_deleted_conversation_ends_the_agent(server: Server) -> None:
     session, ctx, _ = attached(server)
     notes = server.notebook.of(SESSION)
     await server.notebook.until(lambda: notes.is_ready)
-    server.hub.publish(topic(SESSION), Gone())
+    server.hub.emit(AgentCommanded(SESSION, Gone()))
     async with asyncio.timeout(30):
         while not ctx.ended:  # noqa: ASYNC110 - a fake tells nobody
             await asyncio.sleep(0.01)

@@ -11,13 +11,16 @@ from typing import Any, TypeVar
 import uvicorn
 from starlette.types import ASGIApp
 
+from hub.events import Event
 from models import Session
 from models.database import Connection, transact
 from resolvers.sessions import saving
 from resolvers.transcripts import streams
 from resolvers.transcripts.commit_queue import Reply
+from resolvers.transcripts.edit import _VISIBLE, SessionEdit
 from resolvers.transcripts.merge import UtteranceChange
-from resolvers.transcripts.transaction import _VISIBLE, SessionEdit, Transaction
+from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
 from resolvers.transcripts.writer import TranscriptWriter
 from serving import address, server
 from settings import Settings
@@ -51,32 +54,28 @@ def acknowledges_early(settings: Settings) -> Settings:
 def publishes_early(settings: Settings) -> Settings:
     """Tell those who watch what has not been committed yet."""
 
-    async def early(
-        self: TranscriptWriter,
-        work: Callable[[Transaction], Awaitable[T]],
-        after: Callable[[T], object] | None,
-    ) -> T:
+    async def early(self: Transactions, work: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._turn:
+            emitted: list[Event] = []
 
             async def body(conn: Connection) -> T:
-                transaction = Transaction(conn, self._clock())
+                transaction = Transaction(conn, self._clock(), self._live.pending)
                 result = await work(transaction)
-                for edit in list(transaction.edits.values()):
-                    await self.flush(edit)
                 await transaction.write()
                 for edit in transaction.edits.values():
-                    self._announce(edit)
-                if self._in_flight:
+                    self._publish(edit)
+                emitted.extend(transaction.emitted)
+                if self._queue._in_flight:
                     # Shorter: agents that come back have to wait for their turn, too.
                     await asyncio.sleep(WINDOW_S / 3)
                 return result
 
             result = await transact(body)
-            if after is not None:
-                after(result)
+            for event in emitted:
+                self._hub.emit(event)
             return result
 
-    _patch(TranscriptWriter, _transaction=early)
+    _patch(Transactions, _run=early)
     return settings
 
 
@@ -149,13 +148,13 @@ def keeps_what_it_refuses(settings: Settings) -> Settings:
 
 def hides_late_words(settings: Settings) -> Settings:
     """Keep what comes after the end, and tell nobody."""
-    announce = TranscriptWriter._announce
+    publish = Transactions._publish
 
-    def quiet(self: TranscriptWriter, edit: SessionEdit) -> None:
+    def quiet(self: Transactions, edit: SessionEdit) -> None:
         if edit.session.ended_at is None or edit._before[_VISIBLE.index("status")] != "ENDED":
-            announce(self, edit)
+            publish(self, edit)
 
-    _patch(TranscriptWriter, _announce=quiet)
+    _patch(Transactions, _publish=quiet)
     return settings
 
 

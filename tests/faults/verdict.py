@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.titles import title_of
-from resolvers.transcripts.transaction import preview_of
+from resolvers.transcripts.edit import preview_of
 from tests.faults.journal import Conversation, Journal, Kind, Spoken, moment
 from tests.faults.watchers import Watcher
 

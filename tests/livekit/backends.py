@@ -24,6 +24,7 @@ from agent_bridge.media.local import LocalMedia
 from agent_bridge.protocol import Start
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import ConnectedWorker, StartRequest, Workers
+from hub.local import LocalHub
 from tests.accesses import LOGIN, Accesses
 from tests.livekit.hall import until
 from tests.livekit_server import KEY, SECRET, LiveKitServer
@@ -154,7 +155,7 @@ class Local(Stage):
     def __init__(self) -> None:
         super().__init__()
         self._starts: list[Start] = []
-        self._workers = Workers()
+        self._workers = Workers(LocalHub())
         self._worker = ConnectedWorker(frozenset({AGENT}), 3, self._starts.append)
         self._workers.add(self._worker)
         self._socket = socket.create_server(("127.0.0.1", 0))

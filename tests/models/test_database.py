@@ -103,27 +103,23 @@ async def test_what_the_work_raises_rolls_back_and_comes_through(url: str) -> No
 
 
 async def test_a_cancelled_caller_leaves_a_whole_transaction(url: str) -> None:
-    """The work goes on to its commit and what follows it, and the next writer is not locked out."""
+    """The work goes on to its commit, and the next writer is not locked out."""
     entered, go_on = asyncio.Event(), asyncio.Event()
-    announced: list[str] = []
 
-    async def work(conn: Connection) -> str:
-        user = await User.create(using_db=conn)
+    async def work(conn: Connection) -> None:
+        await User.create(using_db=conn)
         entered.set()
         await go_on.wait()
         await User.create(using_db=conn)
-        return user.id
 
-    caller = asyncio.create_task(transact(work, after=announced.append))
+    caller = asyncio.create_task(transact(work))
     await entered.wait()
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
     go_on.set()
     await settled()
-    users = await User.all().using_db(reader()).order_by("id")
-    assert len(users) == 2
-    assert announced == [users[0].id]
+    assert await User.all().using_db(reader()).count() == 2
     await add_user()
 
 

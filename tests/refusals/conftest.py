@@ -10,6 +10,7 @@ from agent_bridge.server.workers import NoFreePlace, StartRequest
 from models import database, ids
 from resolvers.backend import Backend
 from tests.resolvers.conftest import quick_passwords  # noqa: F401 - a fixture
+from tests.resolvers.people import give_agents
 from tests.schema.clients import Http
 from tests.schema.conftest import (  # noqa: F401 - fixtures
     app,
@@ -65,6 +66,7 @@ async def scene(
     backend.config = replace(
         backend.config, start_timeout=long, retry_within=long, abandon_after=long
     )
+    backend.dispatcher._config = backend.config
     await stranger.data(
         "mutation($i: SignUpInput!) { signUp(input: $i) { viewer { id } } }", {"i": ADA}
     )
@@ -125,9 +127,10 @@ async def _ended(http: Http) -> str:
 
 
 async def _failed(http: Http, backend: Backend) -> str:  # noqa: F811
-    willing, backend.agents = backend.agents, UnwillingAgents()
+    willing = backend.agents
+    give_agents(backend, UnwillingAgents())
     session_id = await _start(http)
-    backend.agents = willing
+    give_agents(backend, willing)
     return session_id
 
 

@@ -13,8 +13,8 @@ from agent_bridge.server.workers import Workers
 from hub.local import LocalHub
 from resolvers.accounts import credentials
 from resolvers.accounts.rate_limits import RateLimits
-from resolvers.backend import Backend, Config
-from resolvers.transcripts.writer import TranscriptWriter
+from resolvers.backend import Backend
+from resolvers.config import Config
 from tests.resolvers.people import Clock, NoAgents
 from tests.resolvers.stage import Stage, staged
 from tests.rows import database
@@ -34,12 +34,12 @@ async def backend(tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
         yield Backend(
             config=Config(),
             hub=hub,
-            writer=TranscriptWriter(hub, clock, pace=0),
             agents=NoAgents(),
-            media=LocalMedia(Workers(), tokens, "http://127.0.0.1:8000"),
+            media=LocalMedia(Workers(hub), tokens, "http://127.0.0.1:8000"),
             tokens=tokens,
             limiter=RateLimits(clock),
             clock=clock,
+            pace=0,
         )
 
 

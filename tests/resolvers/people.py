@@ -8,6 +8,7 @@ from models import User
 from resolvers.accounts import authentication
 from resolvers.accounts.login import Arrival, enter
 from resolvers.backend import Backend
+from resolvers.sessions.dispatch import Agents
 from resolvers.viewer import Viewer
 from tests.rows import START
 
@@ -36,6 +37,11 @@ class NoAgents:
 
     async def start(self, request: StartRequest) -> None:
         raise NoWorker("There is no agent in this test.")
+
+
+def give_agents(backend: Backend, agents: Agents) -> None:
+    """Let these be asked for agents from now on."""
+    backend.agents = backend.dispatcher._agents = agents
 
 
 async def viewer_for(backend: Backend, user: User) -> Viewer:

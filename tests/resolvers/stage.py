@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
@@ -11,11 +11,12 @@ from agent_bridge.protocol import Ack, Nack
 from agent_bridge.protocol import Utterance as Heard
 from agent_bridge.server.handler import Binding, Welcome
 from agent_bridge.server.workers import NoWorker, StartRequest
+from hub.events import AgentCommanded, agent_topic
 from hub.subscription import Subscription
 from models import Role, Session, User, Utterance
 from models.database import NotStored, reader
-from resolvers.backend import Backend, Config
-from resolvers.events import agent_topic
+from resolvers.backend import Backend
+from resolvers.config import Config
 from resolvers.sessions import chats
 from resolvers.sessions.agent_events import AgentEvents
 from resolvers.sessions.media_events import MediaEvents
@@ -264,8 +265,16 @@ def taken(subscription: Subscription) -> list[object]:
     """Return what has been published so far."""
     events = []
     while (event := subscription.take()) is not None:
-        events.append(event)
+        events.append(event.command if isinstance(event, AgentCommanded) else event)
     return events
+
+
+def rebuild(backend: Backend, **parts: Any) -> None:
+    """Make the backend anew, of some other parts: what it knew is lost, as in a new process."""
+    for name, part in parts.items():
+        setattr(backend, name, part)
+    backend.hub._actions.clear()
+    backend.__post_init__()
 
 
 def message(key: str, text: str | None = None, **more: Any) -> Message:
@@ -282,8 +291,8 @@ async def staged(
 
     With `is_running=False` it commits what agents say only when a test tells it to.
     """
-    backend.config = replace(backend.config, **config) if config else Config()
-    backend.agents = agents = Agents()
+    agents = Agents()
+    rebuild(backend, config=Config(**config), agents=agents)
     user = await add_user()
     viewer = await viewer_for(backend, user)
     running = asyncio.create_task(backend.writer.run() if is_running else asyncio.Event().wait())

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from hub.events import AccessRevoked, SessionChanged, access_topic, user_topic
 from hub.subscription import Subscription
 from models import Login, Session, User
 from models.database import reader, transact
@@ -12,7 +13,6 @@ from resolvers import revocation
 from resolvers.accounts import authentication, credentials
 from resolvers.accounts.login import LOGIN_LIFE, NewLogin
 from resolvers.backend import Backend
-from resolvers.events import AccessRevoked, SessionChanged, access_topic, user_topic
 from resolvers.refusals import (
     BadUserInput,
     Conflict,

@@ -27,25 +27,23 @@ from agent_bridge.media.local import LocalMedia
 from agent_bridge.protocol import Ack
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import Workers
+from hub.events import TranscriptCommitted, UtteranceState
 from hub.local import LocalHub
 from models import Role, Session, UtteranceSource, database
 from models.database import Connection, NotStored
 from models.titles import title_of
 from resolvers.accounts.rate_limits import RateLimits
-from resolvers.backend import Backend, Config
-from resolvers.events import TranscriptCommitted, UtteranceState, state_of
+from resolvers.backend import Backend
+from resolvers.config import Config
 from resolvers.refusals import Conflict
-from resolvers.sessions.connections import Connections
 from resolvers.sessions.reaper import recover
 from resolvers.sessions.saving import save_session
-from resolvers.transcripts import live, streams, transaction, writer
+from resolvers.transcripts import edit, live, streams, transactions
 from resolvers.transcripts.cursors import decode_cursor
-from resolvers.transcripts.live import change_of
-from resolvers.transcripts.merge import UtteranceChange, prevails
-from resolvers.transcripts.transaction import preview_of
-from resolvers.transcripts.writer import TranscriptWriter
+from resolvers.transcripts.edit import preview_of
+from resolvers.transcripts.merge import UtteranceChange, change_of, prevails
 from tests.resolvers.people import Clock, NoAgents
-from tests.resolvers.stage import Stage, Talker, message, staged
+from tests.resolvers.stage import Stage, Talker, message, rebuild, staged
 from tests.rows import START
 
 T = TypeVar("T")
@@ -203,8 +201,8 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patches = [
-            mock.patch.object(transaction, "RESERVE", 1),
-            mock.patch.object(writer, "CARRIED", 2),
+            mock.patch.object(edit, "RESERVE", 1),
+            mock.patch.object(edit, "CARRIED", 2),
             mock.patch.object(live, "SETTLED", 2),
             mock.patch.object(streams, "PAGE", 3),
         ]
@@ -246,12 +244,12 @@ class Histories(RuleBasedStateMachine):
         backend = Backend(
             config=Config(),
             hub=hub,
-            writer=TranscriptWriter(hub, clock, pace=0),
             agents=NoAgents(),
-            media=LocalMedia(Workers(), tokens, "http://127.0.0.1:8000"),
+            media=LocalMedia(Workers(hub), tokens, "http://127.0.0.1:8000"),
             tokens=tokens,
             limiter=RateLimits(clock),
             clock=clock,
+            pace=0,
         )
         self.stage = await self.open.enter_async_context(staged(backend, clock, is_running=False))
         for _ in range(2):
@@ -310,7 +308,7 @@ class Histories(RuleBasedStateMachine):
 
     async def _check_held(self, subscriber: Subscriber) -> None:
         rows = await self.stage.rows(subscriber.session)
-        assert subscriber.held == {row.id: state_of(row) for row in rows}
+        assert subscriber.held == {row.id: row.state() for row in rows}
 
     # ------------------------------------------------------------------ what may happen
 
@@ -560,7 +558,7 @@ class Histories(RuleBasedStateMachine):
         stage = self.stage
 
         async def work() -> None:
-            with mock.patch.object(writer, "transact", on_a_full_disk):
+            with mock.patch.object(transactions, "transact", on_a_full_disk):
                 self._report(talk, self.segment(ago), revision, final=final)
                 acked = [list(each.acked) for each in self.talks]
                 await stage.backend.writer.commit_waiting()
@@ -581,12 +579,10 @@ class Histories(RuleBasedStateMachine):
             await subscriber.go()
         if is_writing:
             # A commit that was under way may be on disk, although nobody was told.
-            backend.writer._hub = LocalHub()
+            backend.transactions._hub = LocalHub()
             await backend.writer.commit_waiting()
         await database.settled()
-        backend.hub = OrderlyHub()
-        backend.writer = TranscriptWriter(backend.hub, backend.clock, pace=0)
-        backend.connections = Connections()
+        rebuild(backend, hub=OrderlyHub())
         self.stage.__post_init__()
         if is_recovered:
             await recover(backend)

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from hub.events import AccessRevoked, access_topic
 from models import ids
 from models.database import settled
 from resolvers import revocation
 from resolvers.accounts import api_tokens, authentication
 from resolvers.accounts.api_tokens import CreatedToken
 from resolvers.backend import Backend
-from resolvers.events import AccessRevoked, access_topic
 from resolvers.pages import Page
 from resolvers.refusals import (
     BadUserInput,

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent_bridge.media.backend import Awaited, NotNow
-from agent_bridge.server.commands import Fence
 from agent_bridge.server.workers import NoAgent, StartRequest
+from hub.events import Fence
 from models import SessionStatus
 from resolvers.backend import Backend
 from resolvers.sessions import chats
@@ -134,7 +134,7 @@ async def test_on_a_full_disk_nobody_is_asked(
 ) -> None:
     """What is not stored fences nobody off."""
     session = await stage.start()
-    monkeypatch.setattr(stage.backend.writer, "transaction", not_stored)
+    monkeypatch.setattr(stage.backend.transactions, "run", not_stored)
 
     with pytest.raises(NotNow):
         await stage.media.ask_anew(session.id, 1)

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from agent_bridge.server.commands import Fence, Input, Stop
+from agent_bridge.protocol import Input as Line
 from agent_bridge.server.workers import NoFreePlace, NoWorker
+from hub.events import Fence, Input, Stop
 from models import EndReason, SessionStatus, UtteranceSource
 from resolvers.backend import Backend
 from resolvers.idempotency import KEPT_FOR
@@ -528,13 +529,11 @@ async def test_a_line_waits_for_an_agent_that_acknowledges_it(stage: Stage) -> N
     await agent.lose()
 
     back = stage.talker(session, connection="con-2")
-    assert (await back.hello()).inputs == (Input("one", "one"), Input("two", "two"))
+    assert (await back.hello()).inputs == (Line("one", "one"), Line("two", "two"))
     await back.ack_input("one")
     await back.lose()
 
-    assert (await stage.talker(session, connection="con-3").hello()).inputs == (
-        Input("two", "two"),
-    )
+    assert (await stage.talker(session, connection="con-3").hello()).inputs == (Line("two", "two"),)
 
 
 async def test_a_line_over_which_every_agent_dies_is_let_be_in_the_end(stage: Stage) -> None:
@@ -556,7 +555,7 @@ async def test_a_line_over_which_every_agent_dies_is_let_be_in_the_end(stage: St
     again = stage.talker(session, attempt, connection="con-again")
 
     assert met == [["deadly"], ["deadly"], ["deadly"], [], []]
-    assert (await again.hello()).inputs == (Input("harmless", "harmless"),)
+    assert (await again.hello()).inputs == (Line("harmless", "harmless"),)
     assert await stage.texts(session) == ["deadly", "harmless"]
 
 

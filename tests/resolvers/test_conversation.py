@@ -3,14 +3,13 @@
 import pytest
 
 from agent_bridge.protocol import Ack, Nack
-from agent_bridge.server.commands import Stop
 from agent_bridge.server.handler import SessionGone, Welcome
-from agent_bridge.server.workers import NoFreePlace
+from agent_bridge.server.workers import NoFreePlace, StartUnplaced
+from hub.events import Stop
 from models import EndReason, Role, SessionStatus, UtteranceSource
 from resolvers.sessions import chats, manage
-from resolvers.sessions.connections import Connections
 from resolvers.sessions.saving import save_session
-from resolvers.transcripts import writer
+from resolvers.transcripts import transactions
 from tests.resolvers.stage import Stage, message, not_stored, taken
 
 # ---------------------------------------------------------------------- starting
@@ -99,7 +98,7 @@ async def test_a_worker_that_refuses_after_all_is_an_outcome(stage: Stage) -> No
     watcher = await stage.watch_sessions()
     await watcher.next()
     for request in stage.agents.asked:
-        stage.events.unplaced(request, "FULL")
+        stage.backend.hub.emit(StartUnplaced(request.session, request.attempt, "FULL"))
 
     update = await watcher.next()
     assert (update.session.id, update.session.failure_code) == (first.id, "AGENT_UNAVAILABLE")
@@ -336,7 +335,7 @@ async def test_a_lost_agent_whose_new_attempt_fails_is_a_failed_start(stage: Sta
 
     row = await stage.read(session)
     assert (row.status, row.end_reason) == (SessionStatus.ENDED, EndReason.START_FAILED)
-    assert stage.backend.writer.metrics.reaped == {
+    assert stage.backend.metrics.reaped == {
         "agent_asked": 1,
         "start_timeout": 1,
         "retry_over": 1,
@@ -485,7 +484,7 @@ async def test_nothing_is_remembered_of_who_was_there(
         elif end == "GRACE":
             await save_session(backend, viewer, session.id, [])
             await stage.pass_by(10)
-            assert backend.connections.agents
+            assert backend.connections.agents()
             await agent.lose()
         elif end == "DELETED":
             await manage.delete_session(backend, viewer, session.id)
@@ -496,8 +495,9 @@ async def test_nothing_is_remembered_of_who_was_there(
             await save_session(backend, viewer, session.id, [])
             await stage.pass_by(10)
             with monkeypatch.context() as patch:
-                patch.setattr(writer, "transact", not_stored)
+                patch.setattr(transactions, "transact", not_stored)
                 await agent.lose()
             await stage.reaper.look()
 
-    assert backend.connections == Connections()
+    assert not backend.connections._sessions
+    assert not backend.connections.unnoted()

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from agent_bridge.server.commands import Fence, Gone, Input, Stop
 from agent_bridge.server.workers import NoWorker, StartRequest
+from hub.events import Fence, Gone, Input, SessionOver, Stop
 from models import SessionStatus, database
 from models.database import Connection
 from resolvers.sessions import chats, manage
 from resolvers.sessions.chats import Previous
 from resolvers.sessions.saving import save_session
-from resolvers.transcripts import writer
+from resolvers.transcripts import transactions
 from tests.resolvers.stage import Stage, message, taken
 
 CutOff = Callable[[Coroutine[Any, Any, object]], Awaitable[None]]
@@ -34,7 +34,7 @@ def cut_off(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> CutOff:
             return await database.transact(body, **options)
 
         with monkeypatch.context() as patch:
-            patch.setattr(writer, "transact", watched)
+            patch.setattr(transactions, "transact", watched)
             calling = asyncio.create_task(use_case)
             await begun.wait()
             calling.cancel()
@@ -54,7 +54,7 @@ async def test_what_is_deleted_is_gone_for_everybody(stage: Stage, cut_off: CutO
     await transcript.caught_up()
     await updates.next()
     rooms: list[str] = []
-    stage.backend.writer.on_ended.append(lambda session_id, room: rooms.append(room))
+    stage.backend.hub.on(SessionOver, lambda event: rooms.append(event.room_name))
 
     async with stage.commands(session) as commands:
         await cut_off(manage.delete_session(stage.backend, stage.viewer, session.id))
@@ -66,7 +66,7 @@ async def test_what_is_deleted_is_gone_for_everybody(stage: Stage, cut_off: CutO
     assert (await updates.next()).deleted_session_id == session.id
     assert (await updates.rest())[-1].end.reason == "SESSION_DELETED"
     assert rooms == [session.room_name]
-    assert not stage.backend.writer.remembers(session.id)
+    assert not stage.backend.live.remembers(session.id)
 
 
 async def test_what_is_typed_reaches_the_agent(stage: Stage, cut_off: CutOff) -> None:

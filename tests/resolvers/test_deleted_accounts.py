@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from agent_bridge.protocol import Nack
-from agent_bridge.server.commands import Gone
 from agent_bridge.server.handler import SessionGone
+from hub.events import Gone, SessionOver
 from hub.local import LocalHub
 from models import IdempotencyRecord, Session, SessionStatus, User, Utterance
 from models.database import Connection, reader, transact
@@ -15,9 +15,7 @@ from models.running import running_by_status
 from models.transcript import delete_some_of_user
 from resolvers.accounts import authentication
 from resolvers.backend import Backend
-from resolvers.sessions.connections import Connections
 from resolvers.transcripts.streams import StreamEnd
-from resolvers.transcripts.writer import TranscriptWriter
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, staged, taken
@@ -41,16 +39,14 @@ class Killed(Exception):
 
 async def delete_elsewhere(stage: Stage) -> None:
     """Do what `voxql user delete` does: no hub and no memory of this process hears of it."""
-    hub = LocalHub()
-    writer = TranscriptWriter(hub, stage.clock, pace=0)
-    elsewhere = replace(stage.backend, hub=hub, writer=writer, connections=Connections())
+    elsewhere = replace(stage.backend, hub=LocalHub())
     await authentication.delete_user(elsewhere, EMAIL)
 
 
 async def test_everybody_who_takes_part_is_told_within_a_round(stage: Stage) -> None:
     """The agent is sent away, what carries sound is closed, and the streams end."""
     ended: list[tuple[str, str]] = []
-    stage.backend.writer.on_ended.append(lambda *session_and_room: ended.append(session_and_room))
+    stage.backend.hub.on(SessionOver, lambda e: ended.append((e.session_id, e.room_name)))
     session, agent = await stage.talk()
     await agent.say("hel", "SG_1", final=False)
     words, updates = await stage.watch(session), await stage.watch_sessions()
@@ -66,15 +62,15 @@ async def test_everybody_who_takes_part_is_told_within_a_round(stage: Stage) -> 
     assert ended == [(session.id, session.room_name)]
     assert [event.end for event in await words.rest()] == [REVOKED]
     assert [update.end for update in await updates.rest()] == [REVOKED]
-    assert not stage.backend.writer.remembers(session.id)
+    assert not stage.backend.live.remembers(session.id)
     answer = await agent.say("hello")
     assert isinstance(answer, Nack)
     assert (answer.code, answer.terminal) == ("GONE", True)
     await agent.lose()
     await stage.media.person_left(session.id)
     connections = stage.backend.connections
-    assert not connections.agents
-    assert not connections.people
+    assert not connections.agents()
+    assert not connections.has_person(session.id)
 
 
 @pytest.mark.parametrize("status", list(SessionStatus))

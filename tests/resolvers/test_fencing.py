@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from agent_bridge.protocol import Ack, Nack
-from agent_bridge.server.commands import Fence
 from agent_bridge.server.handler import NotNow
+from hub.events import Fence
 from models import SessionStatus
 from resolvers.sessions import chats, manage
-from resolvers.transcripts import writer
+from resolvers.transcripts import transactions
 from tests.resolvers.stage import Stage, not_stored, taken
 
 
@@ -41,7 +41,7 @@ async def test_an_older_attempt_is_fenced_off_by_another_process_too(stage: Stag
     session = await stage.start()
     await stage.pass_by(5)
     await chats.retry_agent(stage.backend, stage.viewer, session.id)
-    stage.backend.connections.attempts.clear()
+    stage.backend.connections._sessions.clear()
     old = stage.talker(session)
     assert not (await old.hello()).is_current
 
@@ -113,7 +113,7 @@ async def test_a_connection_that_can_not_be_taken_in_is_not_there(
     session, agent = await stage.talk()
     newer = stage.talker(session, connection="con-2")
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "transact", not_stored)
+        patch.setattr(transactions, "transact", not_stored)
         with pytest.raises(NotNow):
             await newer.hello()
         await agent.lose()
@@ -124,7 +124,7 @@ async def test_a_connection_that_can_not_be_taken_in_is_not_there(
     assert row.agent_back_by is not None
     stage.clock.pass_by(seconds=1)
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "transact", not_stored)
+        patch.setattr(transactions, "transact", not_stored)
         with pytest.raises(NotNow):
             await newer.hello()
 
@@ -144,8 +144,7 @@ async def test_an_older_attempt_that_comes_back_takes_nobodys_place(stage: Stage
     while not old.done():
         assert manage.agent_state(stage.backend, session) == "LISTENING"
         await asyncio.sleep(0)
-    stage.backend.connections.agents.clear()
-    stage.backend.connections.attempts.clear()
+    stage.backend.connections._sessions.clear()
 
     assert not (await stage.talker(session, 1, "con-4").hello()).is_current
 

@@ -118,8 +118,7 @@ async def test_after_a_restart_every_agent_may_come_back(stage: Stage) -> None:
     """The server does not know which of them had reported everything."""
     session, agent = await stage.talk()
     await agent.say("first", "SG_1")
-    stage.backend.connections.agents.clear()
-    stage.backend.connections.writers.clear()
+    stage.backend.connections._sessions.clear()
     await recover(stage.backend)
 
     await saved(stage, session)

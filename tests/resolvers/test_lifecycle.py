@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models import EndReason, Session, SessionStatus
 from models.deadlines import COLUMNS
-from resolvers.backend import Config
+from resolvers.config import Config
 from resolvers.sessions import lifecycle
 from tests.rows import START
 

@@ -11,8 +11,9 @@ import pytest
 from models import Role, Session, UtteranceSource, sqlite_engine
 from models.database import Connection, transact
 from models.sort_keys import key_of
+from resolvers.transcripts.edit import AHEAD
 from resolvers.transcripts.merge import UtteranceChange
-from resolvers.transcripts.transaction import AHEAD, Transaction
+from resolvers.transcripts.transaction import Transaction
 from tests.resolvers.stage import Stage
 from tests.rows import START
 
@@ -116,7 +117,7 @@ async def test_after_a_restart_the_times_are_still_known(stage: Stage) -> None:
     """Nothing of it is kept in memory alone."""
     session, agent = await stage.talk()
     await agent.say("It is noon.", "SG_2", role="AGENT", began=5)
-    stage.backend.writer.forget(session.id)
+    stage.backend.live.forget(session.id)
 
     await agent.say("What time is it?", "SG_1", began=4)
 

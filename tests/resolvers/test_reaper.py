@@ -12,13 +12,11 @@ from models.database import OperationalError, reader
 from models.deadlines import COLUMNS
 from resolvers.backend import Backend
 from resolvers.sessions import chats, manage
-from resolvers.sessions.connections import Connections
 from resolvers.sessions.reaper import Reaper, recover
 from resolvers.sessions.saving import save_session
-from resolvers.transcripts.writer import TranscriptWriter
 from tests.dump import dump
 from tests.resolvers.people import Clock
-from tests.resolvers.stage import Stage, message, staged
+from tests.resolvers.stage import Stage, message, rebuild, staged
 
 
 @pytest.fixture
@@ -30,9 +28,7 @@ async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
 async def restart(stage: Stage) -> int:
     """Go on as a new process over the same database; everything in memory is lost."""
     backend = stage.backend
-    backend.hub = LocalHub()
-    backend.writer = TranscriptWriter(backend.hub, backend.clock, pace=0)
-    backend.connections = Connections()
+    rebuild(backend, hub=LocalHub())
     stage.__post_init__()
     return await recover(backend)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent_bridge.protocol import Ack
-from agent_bridge.server.commands import Stop
+from hub.events import Stop
 from models import EndReason, Role, Session, SessionStatus, UtteranceSource
 from resolvers.limits import AHEAD, EARLIEST, MESSAGES, TEXT_BYTES
 from resolvers.pages import Page

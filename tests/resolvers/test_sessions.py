@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_bridge.server.commands import Gone
+from hub.events import Gone
 from models import Session, SessionStatus, ids
 from models.running import running_by_status
 from resolvers.nodes import node

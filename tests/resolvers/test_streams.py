@@ -8,29 +8,27 @@ from types import SimpleNamespace
 import pytest
 
 from hub import subscription
-from hub.local import LocalHub
-from models import SessionStatus
-from models.database import transact
-from resolvers.accounts import authentication
-from resolvers.events import (
+from hub.events import (
     SERVER_TOPIC,
     InterimHeard,
     ServerStopping,
     TranscriptCommitted,
-    state_of,
     transcripts_topic,
 )
+from hub.local import LocalHub
+from models import SessionStatus
+from models.database import transact
+from resolvers.accounts import authentication
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.sessions import chats, manage
 from resolvers.sessions.reaper import recover
 from resolvers.sessions.saving import save_session
 from resolvers.transcripts import cursors, streams
 from resolvers.transcripts.streams import StreamEnd
-from resolvers.transcripts.writer import TranscriptWriter
 from resolvers.viewer import TokenScope
 from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused
-from tests.resolvers.stage import Stage, Watcher, message
+from tests.resolvers.stage import Stage, Watcher, message, rebuild
 
 UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
 
@@ -269,7 +267,7 @@ async def test_what_is_published_twice_is_delivered_once(stage: Stage) -> None:
     [row] = await stage.rows(session)
 
     stage.backend.hub.publish(topic, InterimHeard(old))
-    stage.backend.hub.publish(topic, TranscriptCommitted(1, 2, ((2, state_of(row)),)))
+    stage.backend.hub.publish(topic, TranscriptCommitted(session.id, 1, 2, ((2, row.state()),)))
     await agent.say("next", "SG_2")
 
     assert [each.text for each in (await watcher.next()).utterances] == ["next"]
@@ -307,8 +305,7 @@ async def test_a_new_process_goes_on_where_the_old_one_was_killed(
         await before.next()
     await before.close()
 
-    hub = LocalHub()
-    stage.backend.hub, stage.backend.writer = hub, TranscriptWriter(hub, clock)
+    rebuild(stage.backend, hub=LocalHub())
     assert await recover(stage.backend) == 1
     after = await stage.watch(session, before.cursor)
     after.held = before.held
@@ -577,7 +574,7 @@ async def test_a_session_is_told_with_every_change_of_it(stage: Stage) -> None:
         ("ENDED", 5),
         ("ENDED", 6),
     ]
-    assert updates[-1].session.title == "Named"
+    assert updates[-1].session.shown_title == "Named"
 
 
 async def test_all_of_a_viewers_sessions_are_told_and_nobody_elses(stage: Stage) -> None:

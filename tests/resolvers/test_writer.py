@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from agent_bridge.protocol import Ack, Nack
+from hub.events import TranscriptCommitted, transcripts_topic
 from models import Utterance, database
 from models.database import OperationalError
 from resolvers.backend import Backend
-from resolvers.events import TranscriptCommitted, transcripts_topic
 from resolvers.sessions import chats, manage
 from resolvers.sessions.saving import save_session
-from resolvers.transcripts import cursors, transaction, writer
-from resolvers.transcripts.transaction import SessionEdit, Transaction, preview_of
+from resolvers.transcripts import cursors, edit, live, transactions
+from resolvers.transcripts.edit import SessionEdit, preview_of
+from resolvers.transcripts.transaction import Transaction
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, message, staged, taken
@@ -121,7 +122,7 @@ async def test_an_interim_is_written_within_a_second(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without anything else to commit, once the time is up."""
-    monkeypatch.setattr(writer, "WRITE_WITHIN_S", 0.02)
+    monkeypatch.setattr(live, "WRITE_WITHIN_S", 0.02)
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
@@ -254,7 +255,7 @@ async def test_every_commit_is_above_what_may_have_been_shown(still: Stage) -> N
     agent.report("h")
     await still.backend.writer.commit_waiting()
     [row] = await still.rows(session)
-    assert (row.revision, row.ceiling) == (1, 1 + transaction.RESERVE)
+    assert (row.revision, row.ceiling) == (1, 1 + edit.RESERVE)
     watcher = await still.watch(session)
     await watcher.caught_up()
     for index in range(3):
@@ -265,14 +266,14 @@ async def test_every_commit_is_above_what_may_have_been_shown(still: Stage) -> N
     await still.backend.writer.commit_waiting()
 
     [row] = await still.rows(session)
-    assert (row.revision, row.ceiling) == (2 + transaction.RESERVE, 2 + transaction.RESERVE)
+    assert (row.revision, row.ceiling) == (2 + edit.RESERVE, 2 + edit.RESERVE)
 
 
 async def test_past_the_ceiling_an_interim_waits_for_a_commit(
     still: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is ever shown above it; of those that waited the newest is answered."""
-    monkeypatch.setattr(transaction, "RESERVE", 2)
+    monkeypatch.setattr(edit, "RESERVE", 2)
     session, agent = await still.talk()
     agent.report("0")
     await still.backend.writer.commit_waiting()
@@ -290,7 +291,7 @@ async def test_an_outdated_interim_does_not_come_back_after_a_commit(
     still: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the commit stored is what later interims are measured by: older ones stay outdated."""
-    monkeypatch.setattr(transaction, "RESERVE", 1)
+    monkeypatch.setattr(edit, "RESERVE", 1)
     session, agent = await still.talk()
     for revision in (1, 2, 9):
         agent.report(f"revision {revision}", revision=revision)
@@ -314,8 +315,8 @@ async def test_nothing_is_written_again_and_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A repeated interim costs no commit; the writer rests when all is written."""
-    monkeypatch.setattr(transaction, "RESERVE", 1)
-    monkeypatch.setattr(writer, "WRITE_WITHIN_S", 0.0)
+    monkeypatch.setattr(edit, "RESERVE", 1)
+    monkeypatch.setattr(live, "WRITE_WITHIN_S", 0.0)
     _, agent = await stage.talk()
     for revision in (1, 2, 3, 3, 3):
         await agent.say(f"revision {revision}", revision=revision, final=False)
@@ -327,7 +328,7 @@ async def test_nothing_is_written_again_and_again(
         commits.append(work)
         return await transact(work, **options)
 
-    monkeypatch.setattr(writer, "transact", counted)
+    monkeypatch.setattr(transactions, "transact", counted)
     for index in range(3):
         assert isinstance(await agent.say("x", f"SG_{index + 2}"), Ack)
 
@@ -463,15 +464,15 @@ async def test_a_session_that_is_over_is_not_remembered(stage: Stage) -> None:
     """Memory does not grow with every conversation that was held, late words included."""
     session, agent = await stage.talk()
     await agent.say("h", final=False)
-    assert stage.backend.writer.remembers(session.id)
+    assert stage.backend.live.remembers(session.id)
     await agent.bye()
-    assert not stage.backend.writer.remembers(session.id)
+    assert not stage.backend.live.remembers(session.id)
 
     await agent.say("late", final=False)
     await agent.say("later", "SG_2")
     await stage.backend.writer.drain()
 
-    assert not stage.backend.writer.remembers(session.id)
+    assert not stage.backend.live.remembers(session.id)
 
 
 async def test_a_deleted_session_is_not_remembered(stage: Stage) -> None:
@@ -485,7 +486,7 @@ async def test_a_deleted_session_is_not_remembered(stage: Stage) -> None:
     answer = await waiting
     assert isinstance(answer, Ack | Nack)
     assert await stage.rows(session) == []
-    assert not stage.backend.writer.remembers(session.id)
+    assert not stage.backend.live.remembers(session.id)
 
 
 async def test_a_cancelled_caller_does_not_cancel_the_transaction(stage: Stage) -> None:
@@ -498,4 +499,4 @@ async def test_a_cancelled_caller_does_not_cancel_the_transaction(stage: Stage) 
     with pytest.raises(asyncio.CancelledError):
         await started
 
-    assert (await watcher.next()).session.title == "New Conversation"
+    assert (await watcher.next()).session.shown_title == "New Conversation"

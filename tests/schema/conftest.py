@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from asgi import build_app
 from resolvers.backend import Backend
 from settings import Settings
+from tests.resolvers.people import give_agents
 from tests.rows import migrated
 from tests.schema.clients import Http, Socket
 from tests.schema.fakes import Agent, WillingAgents
@@ -33,7 +34,7 @@ async def app(tmp_path: Path, listening: socket.socket) -> AsyncIterator[Starlet
     )
     await migrated(tmp_path)
     app = build_app(settings)
-    app.state.backend.agents = WillingAgents()
+    give_agents(app.state.backend, WillingAgents())
     async with app.router.lifespan_context(app):
         yield app
 

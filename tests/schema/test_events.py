@@ -8,8 +8,8 @@ import pytest
 from graphql import GraphQLSchema
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Executor
 
+from hub.events import UtteranceState
 from models import Role, UtteranceSource
-from resolvers.events import UtteranceState
 from resolvers.transcripts.streams import StreamEnd, TranscriptEvent
 from schema.context import Context
 from schema.documents import Documents
@@ -42,22 +42,17 @@ def selection(query: str, selections: Selections, documents: Documents | None = 
 
 def state(text: str) -> UtteranceState:
     return UtteranceState(
-        "utt_1",
-        "ses_1",
-        "key",
-        3,
-        Role.USER,
-        None,
-        UtteranceSource.SPEECH,
-        text,
-        False,
-        False,
-        "8000000001",
-        1.0,
-        None,
-        None,
-        datetime(2026, 1, 31, 12, tzinfo=UTC),
-        None,
+        role=Role.USER,
+        source=UtteranceSource.SPEECH,
+        text=text,
+        is_final=False,
+        started_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
+        id="utt_1",
+        session_id="ses_1",
+        key="key",
+        revision=3,
+        sort_key="8000000001",
+        position=1.0,
     )
 
 

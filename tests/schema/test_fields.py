@@ -4,6 +4,7 @@ from typing import Any
 
 from agent_bridge.server.workers import NoFreePlace
 from resolvers.backend import Backend
+from tests.resolvers.people import give_agents
 from tests.schema.clients import Http
 from tests.schema.fakes import Agent
 from tests.schema.operations import MUTATIONS, QUERIES, start
@@ -222,7 +223,7 @@ async def test_a_failed_session_says_why_and_can_be_retried(guest: Http, backend
         async def start(self, request: object) -> None:
             raise NoFreePlace("There is no agent. Start one.")
 
-    backend.agents = NoAgents()
+    give_agents(backend, NoAgents())
     started = await start(guest)
     session_id = started["session"]["id"]
     assert started["connection"] is None
@@ -232,7 +233,7 @@ async def test_a_failed_session_says_why_and_can_be_retried(guest: Http, backend
     assert (failure["code"], failure["isRetryable"]) == ("AGENT_UNAVAILABLE", True)
     assert failure["message"]
 
-    backend.agents = willing
+    give_agents(backend, willing)
     retried = await guest.data(MUTATIONS["retry"], {"i": {"sessionId": session_id}})
 
     assert retried["retryAgent"]["session"] == {"id": session_id, "status": "STARTING"}

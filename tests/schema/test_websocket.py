@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resolvers.transcripts.writer import TranscriptWriter
+from resolvers.transcripts.transactions import Transactions
 from schema import limits
 from tests.dump import dump
 from tests.schema.clients import Http, Socket
@@ -261,22 +261,22 @@ async def test_a_mutation_takes_effect_although_its_socket_is_gone(
     await ws.subscribe(STREAMS["updates"], {"id": session_id})
     await ws.next()
     begun, cancelled = asyncio.Event(), asyncio.Event()
-    transaction = TranscriptWriter.transaction
+    run = Transactions.run
 
-    async def watched(writer: TranscriptWriter, work: Callable[[Any], Any], *more: Any) -> Any:
+    async def watched(transactions: Transactions, work: Callable[[Any], Any]) -> Any:
         async def held(given: Any) -> Any:
             begun.set()
             await cancelled.wait()
             return await work(given)
 
         try:
-            return await transaction(writer, held, *more)
+            return await run(transactions, held)
         except asyncio.CancelledError:
             cancelled.set()
             raise
 
     with monkeypatch.context() as patch:
-        patch.setattr(TranscriptWriter, "transaction", watched)
+        patch.setattr(Transactions, "run", watched)
         async with asyncio.timeout(30), Socket(url, cookie=guest.cookie) as leaving:
             await leaving.init()
             await leaving.subscribe(MUTATIONS["delete"], {"i": {"sessionId": session_id}})

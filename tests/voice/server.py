@@ -13,11 +13,11 @@ from starlette.routing import WebSocketRoute
 
 from agent_bridge.media.audio import AudioRelay
 from agent_bridge.protocol import Ack, State, Utterance
-from agent_bridge.server.commands import Input, Stop, topic
 from agent_bridge.server.endpoint import bridge_endpoint
 from agent_bridge.server.handler import Binding, Reply, SessionGone, Welcome
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import StartRequest, Workers
+from hub.events import AgentCommanded, Input, Stop
 from hub.local import LocalHub
 from tests.accesses import LOGIN, Accesses
 
@@ -119,7 +119,7 @@ class Server:
         self.notebook = Notebook()
         self.tokens = Tokens(SECRET)
         self.hub = LocalHub()
-        self.workers = Workers()
+        self.workers = Workers(self.hub)
         self.relay = AudioRelay(self.tokens, self.notebook, hello_timeout=hello_timeout)
         self.bridge = bridge_endpoint(self.notebook, self.tokens, self.hub, self.workers, KEY)
         self.url = ""
@@ -161,10 +161,10 @@ class Server:
         )
 
     def type(self, session: str, key: str, text: str) -> None:
-        self.hub.publish(topic(session), Input(key, text))
+        self.hub.emit(AgentCommanded(session, Input(key, text)))
 
     def stop(self, session: str, reason: str = "SAVED") -> None:
-        self.hub.publish(topic(session), Stop(reason))
+        self.hub.emit(AgentCommanded(session, Stop(reason)))
 
     def person_token(self, session: str) -> str:
         return self.tokens.media(session, "person", 1, access=LOGIN)[0]

@@ -1,0 +1,104 @@
+"""Runs transactions one after the other; their events leave in the order of the commits."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+
+from hub.hub import Hub
+from models import SessionStatus
+from models.database import Connection, transact
+from resolvers.metrics import Metrics
+from resolvers.transcripts.commit_queue import CommitQueue
+from resolvers.transcripts.edit import SessionEdit
+from resolvers.transcripts.live import LiveTranscripts
+from resolvers.transcripts.transaction import Transaction
+
+T = TypeVar("T")
+
+
+class Transactions:
+    """Every transaction of this process that others are told of. Belongs to one event loop.
+
+    Args:
+        hub: Where the events leave.
+        clock: The time that is written.
+        queue: What waits for a commit; each transaction writes what waits for its sessions.
+        live: What is published and not yet written; likewise.
+        metrics: Where transactions are counted.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        clock: Callable[[], datetime],
+        queue: CommitQueue,
+        live: LiveTranscripts,
+        metrics: Metrics,
+    ) -> None:
+        self._hub = hub
+        self._clock = clock
+        self._queue = queue
+        self._live = live
+        self._metrics = metrics
+        # Held from the first statement until the events have left, so that they leave in the order
+        # of their commits.
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run the work in one transaction, then let everything leave that it emitted.
+
+        A caller that is cancelled leaves it running to its end: what was committed is published.
+
+        Args:
+            work: What to do, and to return. What it raises rolls everything back, its events
+                included, and reaches the caller.
+
+        Raises:
+            NotStored: The disk is full, the file locked, or the like; nothing was changed.
+        """
+        task = asyncio.create_task(self._run(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def settled(self) -> None:
+        """Wait for every transaction that is under way."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    async def _run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        asked_at = time.monotonic()
+        async with self._turn:
+            began = time.perf_counter()
+            committed: list[Transaction] = []
+
+            async def body(conn: Connection) -> T:
+                transaction = Transaction(conn, self._clock(), self._live.pending)
+                result = await work(transaction)
+                await transaction.write()
+                committed.append(transaction)
+                return result
+
+            result = await transact(body, asked_at=asked_at)
+            self._metrics.transactions.add(time.perf_counter() - began)
+            [transaction] = committed
+            for edit in transaction.edits.values():
+                self._publish(edit)
+            for event in transaction.emitted:
+                self._hub.emit(event)
+            return result
+
+    def _publish(self, edit: SessionEdit) -> None:
+        session = edit.session
+        event = edit.committed(self._queue.heard_at(session.id))
+        if event is not None:
+            self._hub.emit(event)
+            self._metrics.utterances += edit.created_count
+            self._live.written(session.id, edit.changed.values())
+        for other in edit.announced():
+            self._hub.emit(other)
+        if session.status is SessionStatus.ENDED:
+            self._live.forget(session.id)

@@ -1,0 +1,1 @@
+"""The hub: events, their bytes, and what waits for their readers."""

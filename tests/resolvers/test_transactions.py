@@ -1,0 +1,101 @@
+"""Units of work: what they emit leaves after the commit, in the order of the commits, or never."""
+
+import asyncio
+
+import pytest
+
+from hub.events import AccessRevoked, Event
+from models import User
+from models.database import Connection, NotStored, reader
+from resolvers.backend import Backend
+from resolvers.transcripts import transactions
+from resolvers.transcripts.transaction import Transaction
+from tests.resolvers.stage import not_stored
+
+
+@pytest.fixture
+def heard(backend: Backend) -> list[Event]:
+    """What has left so far."""
+    left: list[Event] = []
+    backend.hub.on(AccessRevoked, left.append)
+    return left
+
+
+async def add(conn: Connection) -> User:
+    return await User.create(using_db=conn)
+
+
+async def test_events_leave_after_the_commit(backend: Backend, heard: list[Event]) -> None:
+    """Not when they are emitted; and whoever hears one finds in the database what it is about."""
+    early: list[list[Event]] = []
+
+    async def work(transaction: Transaction) -> None:
+        await add(transaction.conn)
+        transaction.emit(AccessRevoked("first"))
+        transaction.emit(AccessRevoked("second"))
+        early.append(list(heard))
+
+    await backend.transactions.run(work)
+
+    assert early == [[]]
+    assert heard == [AccessRevoked("first"), AccessRevoked("second")]
+    assert await User.all().using_db(reader()).count() == 1
+
+
+async def test_what_fails_tells_nobody(backend: Backend, heard: list[Event]) -> None:
+    """Whatever it had emitted before."""
+
+    async def work(transaction: Transaction) -> None:
+        await add(transaction.conn)
+        transaction.emit(AccessRevoked("never"))
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await backend.transactions.run(work)
+
+    assert heard == []
+    assert not await User.all().using_db(reader()).exists()
+
+
+async def test_what_is_not_stored_tells_nobody(
+    backend: Backend, heard: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller hears of it, nobody else."""
+    monkeypatch.setattr(transactions, "transact", not_stored)
+
+    async def work(transaction: Transaction) -> None:
+        transaction.emit(AccessRevoked("never"))
+
+    with pytest.raises(NotStored):
+        await backend.transactions.run(work)
+
+    assert heard == []
+
+
+async def test_events_leave_although_the_caller_is_gone(
+    backend: Backend, heard: list[Event]
+) -> None:
+    """In the order of the commits, each before anything of the next."""
+    began, go_on = asyncio.Event(), asyncio.Event()
+    seen: list[list[Event]] = []
+
+    async def slow(transaction: Transaction) -> None:
+        began.set()
+        await go_on.wait()
+        transaction.emit(AccessRevoked("slow"))
+
+    async def next_one(transaction: Transaction) -> None:
+        seen.append(list(heard))
+        transaction.emit(AccessRevoked("next"))
+
+    leaving = asyncio.create_task(backend.transactions.run(slow))
+    await began.wait()
+    following = asyncio.create_task(backend.transactions.run(next_one))
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    go_on.set()
+    await following
+
+    assert seen == [[AccessRevoked("slow")]]
+    assert heard == [AccessRevoked("slow"), AccessRevoked("next")]
