@@ -4,6 +4,7 @@ Members of enumerations are text here, as they are in what another process sent.
 topics, so those who emit it need not.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
@@ -39,13 +40,9 @@ class UtteranceContent(msgspec.Struct, frozen=True):
 
 
 CONTENT: Final = UtteranceContent.__struct_fields__
-_content: Final = attrgetter(*CONTENT)
 
-
-def content_of(holder: Any) -> tuple[Any, ...]:
-    """Return the content of a row, a change or a state, in the order of `CONTENT`."""
-    values: tuple[Any, ...] = _content(holder)
-    return values
+content_of: Final[Callable[[Any], tuple[Any, ...]]] = attrgetter(*CONTENT)
+"""Returns the content of a row, a change or a state, in the order of `CONTENT`."""
 
 
 class UtteranceState(UtteranceContent, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ class Subscription:
     def __init__(self, bound: int = BOUND, weight_bound: int = WEIGHT_BOUND) -> None:
         self._bound = bound
         self._weight_bound = weight_bound
-        self._waiting: dict[object, object] = {}
+        self._waiting: dict[object, tuple[object, int]] = {}
         self._weight = 0
         self._overflowed = False
         self._urgent: object | None = None
@@ -41,9 +41,10 @@ class Subscription:
         if self._overflowed:
             return
         key = getattr(event, "coalesce_key", None) or object()
+        weight: int = getattr(event, "weight", 0)
         replaced = self._waiting.get(key)
-        self._waiting[key] = event
-        self._weight += _weight(event) - (_weight(replaced) if replaced is not None else 0)
+        self._waiting[key] = event, weight
+        self._weight += weight - (replaced[1] if replaced is not None else 0)
         if len(self._waiting) > self._bound or self._weight > self._weight_bound:
             self._overflowed = True
             self._waiting.clear()
@@ -77,8 +78,8 @@ class Subscription:
         if not self._waiting:
             return None
         key = next(iter(self._waiting))
-        event = self._waiting.pop(key)
-        self._weight -= _weight(event)
+        event, weight = self._waiting.pop(key)
+        self._weight -= weight
         return event
 
     async def get(self) -> object:
@@ -91,8 +92,3 @@ class Subscription:
             self._arrived.clear()
             await self._arrived.wait()
         return event
-
-
-def _weight(event: object) -> int:
-    weight: int = getattr(event, "weight", 0)
-    return weight

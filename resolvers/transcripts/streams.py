@@ -95,18 +95,18 @@ async def _events(
     """
     expires_at = viewer.expires_at
     while True:
-        _check_expiry(backend, viewer)
-        try:
-            event = subscription.take()
-            if event is None and expires_at is None:
-                event = await subscription.get()
-            elif event is None and expires_at is not None:
-                left = (expires_at - backend.clock()).total_seconds()
+        if expires_at is None:
+            event = await subscription.get()
+        else:
+            _check_expiry(backend, viewer)
+            left = (expires_at - backend.clock()).total_seconds()
+            try:
                 async with asyncio.timeout(max(0.0, left)):
                     event = await subscription.get()
-        except TimeoutError:
-            raise _Ended("ACCESS_REVOKED") from None
-        _check_urgent(event)
+            except TimeoutError:
+                raise _Ended("ACCESS_REVOKED") from None
+        if getattr(event, "is_urgent", False):
+            _check_urgent(event)
         yield event
 
 
