@@ -1,8 +1,9 @@
 """What an agent has said and the server has not settled yet, and what of it is to be sent next."""
 
 from collections import OrderedDict
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from ..protocol import Utterance
 

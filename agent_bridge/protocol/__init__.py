@@ -1,6 +1,6 @@
 """docs/bridge-protocol.md without input or output: frames, JSON, limits, what may follow what."""
 
-from .codec import decode, encode
+from .codec import FrameError, decode, encode
 from .codes import (
     BRIDGE,
     FRAME_BYTES,
@@ -34,7 +34,6 @@ from .frames import (
     WorkerWelcome,
 )
 from .limits import Unacceptable, fault_of_text, fault_of_utterance
-from .members import FrameError
 
 __all__ = [
     "BRIDGE",

@@ -1,11 +1,13 @@
 """What passes over `/audio`, as data: frames, limits and close codes of docs/audio-protocol.md."""
 
 import json
-from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Final
+from typing import Annotated, Final, cast
 
-from agent_bridge.protocol.codes import close_reason
+from msgspec import Meta
+
+from .codes import close_reason
+from .records import SECRET, MemberFault, Record, by_type, length, members_of, read, text
 
 SUBPROTOCOL: Final = "voxql.audio.v1"
 INPUT_SAMPLE_RATE: Final = 16_000
@@ -65,100 +67,74 @@ class BadFrame(Exception):
     """A message that the protocol doesn't allow; the text says what was expected and what came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+Token = Annotated[str, length(_MAX_TOKEN), SECRET]
+Playout = Annotated[str, text(_MAX_ID)]
+Samples = Annotated[int, Meta(ge=0, le=_MAX_SAMPLES, description="an integer from 0")]
+
+
+class Hello(Record, frozen=True, tag="hello"):
     """The first frame of either side."""
 
-    token: str
+    token: Token
     reports_played: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
+class Welcome(Record, frozen=True, tag="welcome"):
     """The token was good."""
 
-    session: str
+    session: Annotated[str, length(_MAX_ID)]
     role: Role
+    input_sample_rate: int = INPUT_SAMPLE_RATE
+    output_sample_rate: int = OUTPUT_SAMPLE_RATE
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Record, frozen=True, tag="peer"):
     """The other side came or went."""
 
     connected: bool
     reports_played: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(Record, frozen=True, tag="begin"):
     """A spoken reply begins."""
 
-    playout: str
+    playout: Playout
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Record, frozen=True, tag="end"):
     """A spoken reply is complete; it had this many samples."""
 
-    playout: str
-    samples: int
+    playout: Playout
+    samples: Samples
 
 
-@dataclass(frozen=True, slots=True)
-class Clear:
+class Clear(Record, frozen=True, tag="clear"):
     """Nothing more of this reply is to be heard."""
 
-    playout: str
+    playout: Playout
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
+class Played(Record, frozen=True, tag="played"):
     """So many samples of this reply have been heard, from its beginning."""
 
-    playout: str
-    samples: int
+    playout: Playout
+    samples: Samples
 
 
 Frame = Hello | Welcome | Peer | Begin | End | Clear | Played
+KINDS: Final = by_type(Hello, Welcome, Peer, Begin, End, Clear, Played)
 
 
 def encode(frame: Frame) -> str:
     """Return the text message of a frame."""
-    match frame:
-        case Hello():
-            members: dict[str, object] = {
-                "type": "hello",
-                "token": frame.token,
-                "reportsPlayed": frame.reports_played,
-            }
-        case Welcome():
-            members = {
-                "type": "welcome",
-                "inputSampleRate": INPUT_SAMPLE_RATE,
-                "outputSampleRate": OUTPUT_SAMPLE_RATE,
-                "session": frame.session,
-                "role": frame.role.value,
-            }
-        case Peer():
-            members = {
-                "type": "peer",
-                "connected": frame.connected,
-                "reportsPlayed": frame.reports_played,
-            }
-        case Begin() | Clear():
-            kind = "begin" if isinstance(frame, Begin) else "clear"
-            members = {"type": kind, "playout": frame.playout}
-        case End() | Played():
-            kind = "end" if isinstance(frame, End) else "played"
-            members = {"type": kind, "playout": frame.playout, "samples": frame.samples}
-    return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(members_of(frame), ensure_ascii=False, separators=(",", ":"))
 
 
 def decode(message: str) -> Frame | None:
     """Return the frame of a text message, or None when its type is not one of ours.
 
     Raises:
-        BadFrame: not a JSON object, or a member is missing or of the wrong type.
+        BadFrame: It is not a JSON object, or a member is missing or of the wrong type.
     """
     try:
         members = json.loads(message, parse_constant=_no_constant)
@@ -166,28 +142,16 @@ def decode(message: str) -> Frame | None:
         raise BadFrame("a text message must be a JSON object") from error
     if not isinstance(members, dict):
         raise BadFrame("a text message must be a JSON object")
-    match members.get("type"):
-        case "hello":
-            return Hello(
-                _text(members, "token", _MAX_TOKEN),
-                _flag(members, "reportsPlayed", optional=True),
-            )
-        case "welcome":
-            return Welcome(_text(members, "session", _MAX_ID), _role(members))
-        case "peer":
-            return Peer(_flag(members, "connected"), _flag(members, "reportsPlayed", optional=True))
-        case "begin":
-            return Begin(_id(members))
-        case "end":
-            return End(_id(members), _samples(members))
-        case "clear":
-            return Clear(_id(members))
-        case "played":
-            return Played(_id(members), _samples(members))
-        case str():
-            return None
-        case _:
-            raise BadFrame("a control frame needs a type")
+    frame_type = members.get("type")
+    if not isinstance(frame_type, str):
+        raise BadFrame("a control frame needs a type")
+    kind = KINDS.get(frame_type)
+    if kind is None:
+        return None
+    try:
+        return cast(Frame, read(kind, members))
+    except MemberFault as fault:
+        raise BadFrame(str(fault)) from None
 
 
 def check_sound(data: bytes) -> None:
@@ -202,40 +166,3 @@ def check_sound(data: bytes) -> None:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
-
-
-def _text(members: dict[str, object], name: str, longest: int) -> str:
-    value = members.get(name)
-    if not isinstance(value, str) or not 1 <= len(value) <= longest:
-        raise BadFrame(f"{name} must be a string of 1 to {longest} characters")
-    return value
-
-
-def _id(members: dict[str, object]) -> str:
-    value = _text(members, "playout", _MAX_ID)
-    if not value.isprintable():
-        raise BadFrame("playout must be printable characters")
-    return value
-
-
-def _flag(members: dict[str, object], name: str, *, optional: bool = False) -> bool:
-    value = members.get(name)
-    if value is None and optional:
-        return False
-    if not isinstance(value, bool):
-        raise BadFrame(f"{name} must be true or false")
-    return value
-
-
-def _samples(members: dict[str, object]) -> int:
-    value = members.get("samples")
-    if type(value) is not int or not 0 <= value <= _MAX_SAMPLES:
-        raise BadFrame("samples must be an integer from 0")
-    return value
-
-
-def _role(members: dict[str, object]) -> Role:
-    try:
-        return Role(members.get("role"))
-    except ValueError as error:
-        raise BadFrame("role must be PERSON or AGENT") from error

@@ -1,25 +1,14 @@
 """Frames to and from JSON, strictly: what is not in docs/bridge-protocol.md does not pass."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn, get_args
+from math import isfinite
+from typing import Any, Final, NoReturn, cast
 
-from .codes import (
-    FRAME_BYTES,
-    FRAME_BYTES_TO_AGENT,
-    LARGEST_REVISION,
-    MOST_AGENT_NAMES,
-    MOST_CAPABILITIES,
-    MOST_PLACES,
-    SECRET_LENGTH,
-    CloseCode,
-    NackCode,
-    Role,
-    Source,
-    State,
-)
+from msgspec.structs import replace
+
+from .codes import FRAME_BYTES, FRAME_BYTES_TO_AGENT, CloseCode, NackCode
 from .frames import (
     Ack,
     AgentState,
@@ -40,93 +29,32 @@ from .frames import (
     WorkerHello,
     WorkerWelcome,
 )
-from .limits import Unacceptable, fault_of_utterance, read_time, write_time
-from .members import FrameError, Members
+from .limits import RFC_3339, Unacceptable, fault_of_utterance, read_time, write_time
+from .records import MemberFault, Record, by_type, fault_of, members_of, read, type_of
 
-Reader = Callable[[Members], Frame]
+Kinds = Mapping[str, type[Record]]
+"""The kinds of frames that one side reads, by their `type`."""
 
-_ROLES: Final[dict[str, Role]] = {name: name for name in get_args(Role)}
-_SOURCES: Final[dict[str, Source]] = {name: name for name in get_args(Source)}
-_STATES: Final[dict[str, State]] = {name: name for name in get_args(State)}
+FROM_AGENT: Final = by_type(Hello, Ready, Utterance, AgentState, InputAck, Bye)
+TO_AGENT: Final = by_type(Welcome, Ack, Nack, Input, Stop)
+FROM_WORKER: Final = by_type(WorkerHello, Places, Started, Refused)
+TO_WORKER: Final = by_type(WorkerWelcome, Start)
 
-
-def _utterance(m: Members) -> Utterance:
-    # First what an answer needs, so that a fault further on can be answered instead of closing.
-    segment, revision = m.key("segment"), m.integer("revision", 1, LARGEST_REVISION)
-    started, ended = m.string("startedAt"), m.optional("endedAt", m.string)
-    started_at, ended_at = read_time(started), read_time(ended) if ended is not None else None
-    utterance = Utterance(
-        segment=segment,
-        revision=revision,
-        role=m.choice("role", _ROLES),
-        text=m.string("text"),
-        final=m.boolean("final"),
-        started_at=started_at or datetime.max.replace(tzinfo=UTC),
-        ended_at=ended_at,
-        interrupted=m.optional("interrupted", m.boolean) or False,
-        confidence=m.optional("confidence", m.number),
-        language=m.optional("language", m.string),
-        speaker=m.optional("speaker", m.string),
-        source=m.choice("source", _SOURCES) if m.has("source") else "SPEECH",
-    )
-    if started_at is None or (ended is not None and ended_at is None):
-        name = "startedAt" if started_at is None else "endedAt"
-        message = f"{name} must be an RFC 3339 time with an offset"
-        raise Unacceptable(segment, revision, NackCode.BAD_TIMESTAMP, message)
-    if fault := fault_of_utterance(utterance, datetime.now(UTC)):
-        raise Unacceptable(segment, revision, *fault)
-    return utterance
+_TIMES: Final = {"startedAt": "started_at", "endedAt": "ended_at"}
+_ANY_TIME: Final = "2026-01-01T00:00:00Z"
+_MICROSECONDS: Final = len("2026-01-01T00:00:00.000000Z")
+"""Characters of the longest time in UTC that msgspec reads as we do; it rounds nanoseconds."""
 
 
-def _attempt(m: Members) -> tuple[str, int]:
-    return m.key("session"), m.integer("attempt", 1, LARGEST_REVISION)
+class FrameError(ValueError):
+    """The peer broke the protocol; the connection is to be closed with `close_code`.
 
+    The message says what was expected, never what a member held: it ends up in logs.
+    """
 
-def _revision(m: Members) -> tuple[str, int]:
-    return m.key("segment"), m.integer("revision", 1, LARGEST_REVISION)
-
-
-def _capabilities(m: Members) -> tuple[str, ...]:
-    given = m.optional("capabilities", lambda name: m.keys(name, 0, MOST_CAPABILITIES))
-    return given or ()
-
-
-FROM_AGENT: Final[Mapping[str, Reader]] = {
-    "hello": lambda m: Hello(m.key("token", SECRET_LENGTH), _capabilities(m)),
-    "ready": lambda m: Ready(),
-    "utterance": _utterance,
-    "agentState": lambda m: AgentState(m.choice("state", _STATES)),
-    "inputAck": lambda m: InputAck(m.key("key")),
-    "bye": lambda m: Bye(m.key("reason")),
-}
-TO_AGENT: Final[Mapping[str, Reader]] = {
-    "welcome": lambda m: Welcome(*_attempt(m), m.boolean("isCurrent")),
-    "ack": lambda m: Ack(*_revision(m)),
-    "nack": lambda m: Nack(
-        *_revision(m), m.string("code"), m.string("message"), m.boolean("terminal")
-    ),
-    "input": lambda m: Input(m.key("key"), m.string("text")),
-    "stop": lambda m: Stop(m.string("reason")),
-}
-FROM_WORKER: Final[Mapping[str, Reader]] = {
-    "hello": lambda m: WorkerHello(
-        m.key("key", SECRET_LENGTH),
-        m.keys("agentNames", 1, MOST_AGENT_NAMES),
-        m.integer("places", 0, MOST_PLACES),
-    ),
-    "places": lambda m: Places(m.integer("free", 0, MOST_PLACES)),
-    "started": lambda m: Started(*_attempt(m)),
-    "refused": lambda m: Refused(*_attempt(m), m.key("reason")),
-}
-TO_WORKER: Final[Mapping[str, Reader]] = {
-    "welcome": lambda m: WorkerWelcome(),
-    "start": lambda m: Start(
-        *_attempt(m),
-        m.key("agentName"),
-        m.key("bridgeToken", SECRET_LENGTH),
-        m.key("audioToken", SECRET_LENGTH),
-    ),
-}
+    def __init__(self, message: str, close_code: CloseCode = CloseCode.BAD_FRAME) -> None:
+        super().__init__(message)
+        self.close_code = close_code
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -137,25 +65,19 @@ _loads: Final = json.JSONDecoder(parse_constant=_no_constant).decode
 _dumps: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def _is_over(limit: int, data: str) -> bool:
-    # Most frames are surely not, and need not be encoded to tell.
-    if len(data) * 4 <= limit:
-        return False
-    return len(data) > limit or len(data.encode(errors="surrogatepass")) > limit
-
-
-def decode(
-    readers: Mapping[str, Reader], data: str | bytes, longest: int = FRAME_BYTES
-) -> Frame | None:
-    """Decode one WebSocket message; None for a type that is not among the readers.
+def decode(kinds: Kinds, data: str | bytes, longest: int = FRAME_BYTES) -> Frame | None:
+    """Decode one WebSocket message; None for a type that is not among these kinds.
 
     Raises:
-        FrameError: it is not a frame.
-        Unacceptable: it is an utterance whose contents can't be taken.
+        FrameError: It is not a frame.
+        Unacceptable: It is an utterance whose contents can't be taken.
     """
     if not isinstance(data, str):
         raise FrameError("a frame is a text message, not a binary one")
-    if _is_over(longest, data):
+    # Most frames are surely not too long, and need not be encoded to tell.
+    if len(data) * 4 > longest and (
+        len(data) > longest or len(data.encode(errors="surrogatepass")) > longest
+    ):
         raise FrameError(f"a frame is at most {longest} bytes", CloseCode.TOO_BIG)
     try:
         members = _loads(data)
@@ -167,39 +89,63 @@ def decode(
     frame_type = members.get("type")
     if type(frame_type) is not str:
         raise FrameError("a frame has a member `type`, which is a string")
-    reader = readers.get(frame_type)
-    return None if reader is None else reader(Members(frame_type, members))
+    kind = kinds.get(frame_type)
+    if kind is None:
+        return None
+    try:
+        frame = _utterance(members) if kind is Utterance else read(kind, members)
+    except MemberFault as fault:
+        raise FrameError(str(fault)) from None
+    return cast(Frame, frame)
 
 
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
+def _utterance(members: dict[str, Any]) -> Utterance:
+    try:
+        utterance = read(Utterance, members)
+    except MemberFault as malformed:
+        bad = {name for name in _TIMES if _is_no_time(members.get(name))}
+        if malformed.name not in bad:
+            raise
+        # What is malformed closes the connection; a time alone can be answered.
+        utterance = read(Utterance, members | dict.fromkeys(bad, _ANY_TIME))
+    if utterance.confidence is not None and not isfinite(utterance.confidence):
+        raise fault_of(Utterance, "confidence", members)
+    for name, attribute in _TIMES.items():
+        written = members.get(name)
+        if written is None:
+            continue
+        if len(written) > _MICROSECONDS and (moment := read_time(written)):
+            utterance = replace(utterance, **{attribute: moment})
+        elif RFC_3339.fullmatch(written) is None or _is_no_time(written):
+            message = f"{name} must be an RFC 3339 time with an offset"
+            raise _unacceptable(utterance, NackCode.BAD_TIMESTAMP, message)
+    if fault := fault_of_utterance(utterance, datetime.now(UTC)):
+        raise _unacceptable(utterance, *fault)
+    return utterance
 
 
-_MEMBERS: Final[dict[type, tuple[tuple[str, str], ...]]] = {
-    kind: tuple((field.name, _camel(field.name)) for field in fields(kind))
-    for kind in Frame.__args__
-}
+def _is_no_time(value: object) -> bool:
+    """Whether this is a string, and none that says a time."""
+    return isinstance(value, str) and read_time(value) is None
+
+
+def _unacceptable(utterance: Utterance, code: NackCode, message: str) -> Unacceptable:
+    return Unacceptable(utterance.segment, utterance.revision, code, message)
 
 
 def encode(frame: Frame) -> str:
     """Encode a frame; members that are None are left out.
 
     Raises:
-        FrameError: it holds half of a surrogate pair, or is over the limit of a frame.
+        FrameError: It holds half of a surrogate pair, or is over the limit of a frame.
     """
     longest = FRAME_BYTES_TO_AGENT if isinstance(frame, Input) else FRAME_BYTES
-    members: dict[str, Any] = {"type": frame.TYPE}
-    for name, wire_name in _MEMBERS[type(frame)]:
-        value = getattr(frame, name)
-        if value is not None:
-            members[wire_name] = write_time(value) if isinstance(value, datetime) else value
-    data = _dumps(members)
+    data = _dumps(members_of(frame, write_time))
     try:
         size = len(data.encode())
     except UnicodeEncodeError as error:
-        raise FrameError(f"{frame.TYPE} holds half of a surrogate pair") from error
+        raise FrameError(f"{type_of(frame)} holds half of a surrogate pair") from error
     if size > longest:
-        message = f"{frame.TYPE} takes {size} bytes as JSON; it may take {longest}"
+        message = f"{type_of(frame)} takes {size} bytes as JSON; it may take {longest}"
         raise FrameError(message, CloseCode.TOO_BIG)
     return data

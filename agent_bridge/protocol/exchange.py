@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from .codec import FROM_AGENT, FROM_WORKER, TO_AGENT, TO_WORKER, Reader, decode, encode
+from .codec import FROM_AGENT, FROM_WORKER, TO_AGENT, TO_WORKER, FrameError, Kinds, decode, encode
 from .codes import BRIDGE, FRAME_BYTES, FRAME_BYTES_TO_AGENT, WORKER
 from .frames import (
     Ack,
@@ -27,7 +27,7 @@ from .frames import (
     WorkerHello,
     WorkerWelcome,
 )
-from .members import FrameError
+from .records import type_of
 
 
 class Side(Enum):
@@ -54,8 +54,8 @@ class Dialect:
     """One subprotocol: who reads what, and what may follow what."""
 
     subprotocol: str
-    from_agent: Mapping[str, Reader]
-    from_server: Mapping[str, Reader]
+    from_agent: Kinds
+    from_server: Kinds
     transitions: Transitions
 
 
@@ -128,5 +128,5 @@ class Exchange:
     def _advance(self, frame: Frame) -> None:
         phase = self._transitions.get((self.phase, type(frame)))
         if phase is None:
-            raise FrameError(f"{frame.TYPE} is out of place in the state {self.phase.value}")
+            raise FrameError(f"{type_of(frame)} is out of place in the state {self.phase.value}")
         self.phase = phase

@@ -1,176 +1,160 @@
-"""The frames of docs/bridge-protocol.md as records; what is secret or said is not in a repr."""
+"""The frames of docs/bridge-protocol.md: the one place that says what they hold."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated
 
-from .codes import Role, Source, State
+from msgspec import Meta
+
+from .codes import (
+    KEY_LENGTH,
+    LANGUAGE_LENGTH,
+    LARGEST_REVISION,
+    MOST_AGENT_NAMES,
+    MOST_CAPABILITIES,
+    MOST_PLACES,
+    SECRET_LENGTH,
+    Role,
+    Source,
+    State,
+)
+from .records import SECRET, SENT, Record, number, schema, text, texts
+
+Key = Annotated[str, text(KEY_LENGTH)]
+Secret = Annotated[str, text(SECRET_LENGTH), SECRET]
+Words = Annotated[str, SECRET]
+Count = Annotated[int, number(1, LARGEST_REVISION)]
+PlaceCount = Annotated[int, number(0, MOST_PLACES)]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(Record, frozen=True, tag="hello"):
     """Agent to server, first: who I am."""
 
-    TYPE: ClassVar = "hello"
-    token: str = field(repr=False)
-    capabilities: tuple[str, ...] = ()
+    token: Secret
+    capabilities: Annotated[tuple[Key, ...], texts(0, MOST_CAPABILITIES)] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Record, frozen=True, tag="ready"):
     """Agent to server: I can hear and answer."""
 
-    TYPE: ClassVar = "ready"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Utterance:
+class Utterance(Record, frozen=True, kw_only=True, tag="utterance"):
     """Agent to server: what was said, so far or finally. Times are aware datetimes."""
 
-    TYPE: ClassVar = "utterance"
-    segment: str
-    revision: int = 0
+    segment: Key
+    revision: Annotated[Count, SENT] = 0
     """Grows within the segment, from 1. The client counts by itself where this is left at 0."""
     role: Role
-    text: str = field(repr=False)
+    text: Annotated[Words, schema(minLength=1)]
     """The whole text so far, never a delta."""
     final: bool
-    started_at: datetime
-    ended_at: datetime | None = None
+    started_at: Moment
+    ended_at: Moment | None = None
     interrupted: bool = False
-    confidence: float | None = None
+    confidence: Annotated[float | None, schema(minimum=0, maximum=1)] = None
     """From 0 to 1."""
-    language: str | None = None
-    speaker: str | None = field(default=None, repr=False)
+    language: Annotated[str | None, schema(maxLength=LANGUAGE_LENGTH)] = None
+    speaker: Annotated[str | None, SECRET, schema(maxLength=KEY_LENGTH)] = None
     source: Source = "SPEECH"
 
 
-@dataclass(frozen=True, slots=True)
-class AgentState:
+class AgentState(Record, frozen=True, tag="agentState"):
     """Agent to server: what I am doing."""
 
-    TYPE: ClassVar = "agentState"
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class InputAck:
+class InputAck(Record, frozen=True, tag="inputAck"):
     """Agent to server: this typed line has been taken care of."""
 
-    TYPE: ClassVar = "inputAck"
-    key: str
+    key: Key
 
 
-@dataclass(frozen=True, slots=True)
-class Bye:
+class Bye(Record, frozen=True, tag="bye"):
     """Agent to server, last: I leave."""
 
-    TYPE: ClassVar = "bye"
-    reason: str
+    reason: Key
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
+class Welcome(Record, frozen=True, tag="welcome"):
     """Server to agent: the token was good."""
 
-    TYPE: ClassVar = "welcome"
-    session: str
-    attempt: int
+    session: Key
+    attempt: Count
     is_current: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(Record, frozen=True, tag="ack"):
     """Server to agent: settled. Of a final: committed and synced to disk."""
 
-    TYPE: ClassVar = "ack"
-    segment: str
-    revision: int
+    segment: Key
+    revision: Count
 
 
-@dataclass(frozen=True, slots=True)
-class Nack:
+class Nack(Record, frozen=True, tag="nack"):
     """Server to agent: not taken; send it again later unless `terminal`."""
 
-    TYPE: ClassVar = "nack"
-    segment: str
-    revision: int
+    segment: Key
+    revision: Count
     code: str
     message: str
     terminal: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Record, frozen=True, tag="input"):
     """Server to agent: the person typed this."""
 
-    TYPE: ClassVar = "input"
-    key: str
-    text: str = field(repr=False)
+    key: Key
+    text: Words
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Record, frozen=True, tag="stop"):
     """Server to agent: finish, drain, say bye."""
 
-    TYPE: ClassVar = "stop"
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerHello:
+class WorkerHello(Record, frozen=True, tag="hello"):
     """Worker to server, first: who I am and what I can run."""
 
-    TYPE: ClassVar = "hello"
-    key: str = field(repr=False)
-    agent_names: tuple[str, ...]
-    places: int
+    key: Secret
+    agent_names: Annotated[tuple[Key, ...], texts(1, MOST_AGENT_NAMES)]
+    places: PlaceCount
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Record, frozen=True, tag="places"):
     """Worker to server: how many more conversations I can take now."""
 
-    TYPE: ClassVar = "places"
-    free: int
+    free: PlaceCount
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Record, frozen=True, tag="started"):
     """Worker to server: the agent is on its way."""
 
-    TYPE: ClassVar = "started"
-    session: str
-    attempt: int
+    session: Key
+    attempt: Count
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Record, frozen=True, tag="refused"):
     """Worker to server: not here."""
 
-    TYPE: ClassVar = "refused"
-    session: str
-    attempt: int
-    reason: str
+    session: Key
+    attempt: Count
+    reason: Key
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerWelcome:
+class WorkerWelcome(Record, frozen=True, tag="welcome"):
     """Server to worker: the key was good."""
 
-    TYPE: ClassVar = "welcome"
 
-
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Record, frozen=True, tag="start"):
     """Server to worker: join this conversation."""
 
-    TYPE: ClassVar = "start"
-    session: str
-    attempt: int
-    agent_name: str
-    bridge_token: str = field(repr=False)
-    audio_token: str = field(repr=False)
+    session: Key
+    attempt: Count
+    agent_name: Key
+    bridge_token: Secret
+    audio_token: Secret
 
 
 Frame = (

@@ -1,6 +1,5 @@
 """What an utterance may contain; both sides check it, so a client learns of it before it sends."""
 
-import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -11,7 +10,7 @@ from .frames import Nack, Utterance
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=1)
 
-_RFC_3339: Final = re.compile(
+RFC_3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -65,7 +64,7 @@ def fault_of_utterance(utterance: Utterance, now: datetime) -> tuple[NackCode, s
 
 def read_time(value: str) -> datetime | None:
     """Read an RFC 3339 time with an offset, to the microsecond; None when it isn't one."""
-    if _RFC_3339.fullmatch(value) is None:
+    if RFC_3339.fullmatch(value) is None:
         return None
     try:
         # `fromisoformat` takes capital letters only.
@@ -77,11 +76,3 @@ def read_time(value: str) -> datetime | None:
 def write_time(moment: datetime) -> str:
     """Write an aware datetime as RFC 3339 in UTC."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def is_finite(value: float) -> bool:
-    """Tell whether JSON can hold this number; integers may be too large for a float."""
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False

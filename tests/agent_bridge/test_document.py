@@ -7,7 +7,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agent_bridge.protocol import DIALECTS, CloseCode, NackCode, codes
+from agent_bridge.server.documents import DOCS, documents, json_schema
 from agent_bridge.server.handler import Input, Welcome
 from agent_bridge.server.workers import StartRequest
 from hub.events import Stop
@@ -65,6 +68,42 @@ def test_the_deadlines_and_limits_are_the_documented_ones() -> None:
     assert deadlines["answers owed after `bye`"] == f"{codes.BYE_SECONDS:g} s"
     assert f"({codes.FRAME_BYTES:,} bytes of UTF-8)" in section("Framing")
     assert f"1 to {codes.LARGEST_REVISION:,}" in TEXT
+
+
+@pytest.mark.parametrize("name", documents())
+def test_the_documents_for_programs_say_what_the_frames_are(name: str) -> None:
+    """`python -m agent_bridge.server.documents` writes them anew."""
+    assert (DOCS / name).read_text() == documents()[name]
+
+
+def test_every_reference_between_the_documents_leads_somewhere() -> None:
+    """Generators of code and pages follow them."""
+    told = {name: json.loads(text) for name, text in documents().items()}
+    references = re.findall(r'"\$ref": "([^"#]*)#/([^"]+)"', "".join(documents().values()))
+    assert len(references) > 50
+    for file, path in references:
+        at = told[file or "bridge-protocol.asyncapi.json"]
+        for part in path.split("/"):
+            at = at[part]
+        assert at
+
+
+def test_the_schema_names_what_the_frames_of_the_document_have() -> None:
+    """Each example frame has the members that its schema requires, and no others."""
+    frames = json_schema()["$defs"]
+    examples = [
+        json.loads(line)["frame"] for line in TEXT.splitlines() if line.startswith('{"from":')
+    ]
+    assert len(examples) > 10
+    for example in examples:
+        alike = [
+            frame
+            for name, frame in frames.items()
+            if name.split(".")[0] != "audio" and name.split(".")[1] == example["type"]
+        ]
+        assert any(
+            set(frame["required"]) <= set(example) <= set(frame["properties"]) for frame in alike
+        ), example
 
 
 class Stage:

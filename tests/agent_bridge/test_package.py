@@ -32,20 +32,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an environment with nothing but the wheel and `websockets`, and return its Python."""
+    """Make an environment with nothing but the wheel and what it needs, and return its Python."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
     [packages] = folder.glob("lib/python*/site-packages")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
     # From this environment, as a test must not need a registry.
-    (packages / "websockets").symlink_to(Path(sysconfig.get_path("purelib")) / "websockets")
-    [metadata] = Path(sysconfig.get_path("purelib")).glob("websockets-*.dist-info")
-    (packages / metadata.name).symlink_to(metadata)
+    installed = Path(sysconfig.get_path("purelib"))
+    for name in ("msgspec", "websockets"):
+        (packages / name).symlink_to(installed / name)
+        [metadata] = installed.glob(f"{name}-*.dist-info")
+        (packages / metadata.name).symlink_to(metadata)
     return folder / "bin" / "python"
 
 
-def test_the_wheel_holds_one_package_and_needs_only_websockets(wheel: Path) -> None:
+def test_the_wheel_holds_one_package_and_needs_two(wheel: Path) -> None:
     """Nobody's environment gets a top-level `schema`, `models` or `agent_bridge`."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -54,7 +56,8 @@ def test_the_wheel_holds_one_package_and_needs_only_websockets(wheel: Path) -> N
     assert {name.split("/")[0].split("-")[0] for name in names} == {"voxql_bridge"}
     assert "voxql_bridge/py.typed" in names
     assert [line for line in lines if line.startswith("Requires-Dist")] == [
-        "Requires-Dist: websockets>=13"
+        "Requires-Dist: msgspec>=0.18",
+        "Requires-Dist: websockets>=13",
     ]
 
 
