@@ -1,6 +1,6 @@
-"""The voice agent that comes with VoxQL: a worker like any other, of the server's or of LiveKit's.
+"""VoxQL's built-in voice agent: an ordinary worker of the VoxQL server or of LiveKit.
 
-Nothing outside this package imports it at module level: it needs the extra `agent`.
+It needs the extra `agent`, so other packages import it only inside functions.
 """
 
 from agent.answers import LlmSettings

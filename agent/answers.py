@@ -1,4 +1,4 @@
-"""Where the agent's answers come from, as livekit-agents wants it: the responder, or a model."""
+"""The agent's language models: the built-in responder, or an OpenAI-compatible API."""
 
 import asyncio
 import re
@@ -19,28 +19,28 @@ from livekit.agents.utils import shortuuid
 from agent.demo.responder import GREETING, respond
 
 GREETING_OF_A_MODEL: Final = "Hello! How can I help?"
-"""Said without asking the model: at once, and also while it can't be reached."""
+"""Said without asking the model, so at once, and even if the model can't be reached."""
 UNREACHABLE: Final = "I'm sorry, I can't reach my language model right now. Please try again."
 BROKEN_OFF: Final = " I'm sorry, I lost the connection to my language model."
 _REMEMBERED: Final = 40
-"""Messages that are handed to a model; older ones would only make it slow."""
+"""The number of recent messages sent to a model; older ones would only slow it down."""
 PATIENCE_S: Final = 10.0
-"""Seconds to the first piece of an answer, and from each to the next."""
+"""Longest wait, in seconds, for the first chunk of an answer and between chunks."""
 _PATIENCE: Final = APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=PATIENCE_S)
 
 
 @dataclass(frozen=True, slots=True)
 class LlmSettings:
-    """An OpenAI-compatible API."""
+    """How to reach an OpenAI-compatible API."""
 
     base_url: str
-    """As far as its `/chat/completions`, which is left out."""
+    """Without the trailing `/chat/completions`."""
     model: str
     api_key: str = field(default="", repr=False)
 
 
 class Responder(llm.LLM[Any]):
-    """The built-in demo as a language model; it needs neither network nor time."""
+    """The built-in demo as a language model; it needs no network and answers at once."""
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now().astimezone()) -> None:
         super().__init__()
@@ -48,12 +48,12 @@ class Responder(llm.LLM[Any]):
 
     @property
     def model(self) -> str:
-        """The name it goes by."""
+        """The name of the model."""
         return "responder"
 
     @property
     def provider(self) -> str:
-        """Where it runs."""
+        """The name of the provider."""
         return "local"
 
     def chat(
@@ -66,7 +66,7 @@ class Responder(llm.LLM[Any]):
         tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
         extra_kwargs: NotGivenOr[dict[str, Any]] = NOT_GIVEN,
     ) -> llm.LLMStream:
-        """Answer the last thing the person said."""
+        """Answer the person's last message."""
         return _Answer(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
 
 
@@ -85,11 +85,11 @@ class _Answer(llm.LLMStream):
 
 
 class OutspokenLLM(llm.LLM[Any]):
-    """A language model that says so when it can't be reached, rather than saying nothing.
+    """Wraps a language model and tells the person when it can't be reached.
 
     Args:
-        inner: the model.
-        patience: see `PATIENCE_S`.
+        inner: the wrapped model.
+        patience: the longest wait; see `PATIENCE_S`.
     """
 
     def __init__(self, inner: llm.LLM[Any], patience: float = PATIENCE_S) -> None:
@@ -99,12 +99,12 @@ class OutspokenLLM(llm.LLM[Any]):
 
     @property
     def model(self) -> str:
-        """The name of the model."""
+        """The name of the wrapped model."""
         return self.inner.model
 
     @property
     def provider(self) -> str:
-        """Who runs it."""
+        """The provider of the wrapped model."""
         return self.inner.provider
 
     def chat(
@@ -117,12 +117,12 @@ class OutspokenLLM(llm.LLM[Any]):
         tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
         extra_kwargs: NotGivenOr[dict[str, Any]] = NOT_GIVEN,
     ) -> llm.LLMStream:
-        """Answer, or say why not."""
+        """Answer, or say why there is no answer."""
         recent = chat_ctx.copy().truncate(max_items=_REMEMBERED)
         return _Outspoken(self, chat_ctx=recent, tools=tools or [], conn_options=_PATIENCE)
 
     async def aclose(self) -> None:
-        """Let connections go."""
+        """Close the connections."""
         await super().aclose()
         await self.inner.aclose()
 
@@ -148,10 +148,10 @@ class _Outspoken(llm.LLMStream):
 
 
 async def _in_time(stream: llm.LLMStream, patience: float) -> AsyncGenerator[llm.ChatChunk, None]:
-    """Yield what comes; a line that is held open without a word is given up as well.
+    """Yield the chunks; give up on a connection that stays open but sends nothing.
 
     Raises:
-        TimeoutError: nothing came for so many seconds.
+        TimeoutError: when no chunk arrives for `patience` seconds.
     """
     while True:
         try:
@@ -163,7 +163,7 @@ async def _in_time(stream: llm.LLMStream, patience: float) -> AsyncGenerator[llm
 
 
 def new_llm(settings: LlmSettings | None) -> llm.LLM[Any]:
-    """Return what answers: a model behind an OpenAI-compatible API if there is one."""
+    """Return the model that the settings describe; without settings, the built-in demo."""
     if settings is None:
         return Responder()
     from livekit.plugins import openai
@@ -172,14 +172,14 @@ def new_llm(settings: LlmSettings | None) -> llm.LLM[Any]:
         openai.LLM(
             model=settings.model,
             base_url=settings.base_url,
-            # The client insists on a key; servers on one's own machine mostly want none.
+            # The client requires a key; most local servers don't.
             api_key=settings.api_key or "none",
         )
     )
 
 
 def greeting(settings: LlmSettings | None) -> str:
-    """Return what the agent says first."""
+    """Return the agent's greeting."""
     return GREETING if settings is None else GREETING_OF_A_MODEL
 
 

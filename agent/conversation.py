@@ -1,4 +1,4 @@
-"""One conversation: livekit-agents' session between a person's sound and the bridge."""
+"""Runs one conversation: a livekit-agents session between the person's audio and the bridge."""
 
 import asyncio
 import logging
@@ -41,31 +41,31 @@ INSTRUCTIONS: Final = (
     "and may hold small mistakes; take it as it was probably meant."
 )
 _REPLY_AFTER: Final = 0.45
-"""Seconds of silence before a reply; the recogniser waits longer when the words ask for more."""
+"""Seconds of silence before a reply; the recogniser waits longer after an unfinished sentence."""
 _GOODBYE: Final = 9.0
-"""Seconds to hand in what is left, of which a third for recognising it; the server waits 10."""
+"""Seconds to report what is left, a third of them for recognising it; the server waits 10."""
 _HURRIED_GOODBYE: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Minds:
-    """What conversations share: loaded once, before the first of them."""
+    """What all conversations share; loaded once, before the first one."""
 
     answers: llm.LLM[Any]
     recogniser: stt.STT[Any] | None
-    """None: the person can only type."""
+    """None if the person can only type."""
     voice: tts.TTS[Any] | None
-    """None: the agent can only write."""
+    """None if the agent can only write."""
     greeting: str = ""
-    """What it says first in a new conversation; empty: nothing."""
+    """What the agent says first in a new conversation; empty for no greeting."""
 
 
 class ConversationFailed(Exception):
-    """livekit's session has ended by itself: recogniser or voice failed again and again."""
+    """livekit's session ended by itself because the recogniser or the voice kept failing."""
 
 
 class _VoiceAgent(Agent):
-    """livekit's view of the agent: taps what is heard, and marks where a reply is complete."""
+    """The agent as livekit sees it; taps recognised speech and marks the end of each reply."""
 
     def __init__(self, hearing: Hearing | None, writing: Writing) -> None:
         super().__init__(instructions=INSTRUCTIONS)
@@ -75,7 +75,7 @@ class _VoiceAgent(Agent):
     async def stt_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
     ) -> AsyncIterator[stt.SpeechEvent]:
-        """Recognise, telling the bridge on the way: livekit's own events carry no times."""
+        """Recognise speech and report it to the bridge; livekit's own events carry no times."""
         assert self._hearing is not None
         async for event in self._hearing.listen(aiter(audio)):
             yield event
@@ -83,7 +83,7 @@ class _VoiceAgent(Agent):
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
     ) -> AsyncIterator[Piece]:
-        """Ask the model, writing its answer to what was typed."""
+        """Ask the model; write its answer if the person typed."""
         pieces = Agent.default.llm_node(self, chat_ctx, tools, model_settings)
         async for piece in self._writing.follow(chat_ctx, pieces):
             yield piece
@@ -91,7 +91,7 @@ class _VoiceAgent(Agent):
     async def tts_node(
         self, text: AsyncIterable[str], model_settings: ModelSettings
     ) -> AsyncIterator[rtc.AudioFrame]:
-        """Speak the words of what is Markdown; a last, silent frame says that all was said."""
+        """Speak the words of the Markdown; a silent last frame marks the reply as complete."""
         spoken = Spoken()
         async for frame in Agent.default.tts_node(self, spoken.plain(text), model_settings):
             spoken.align(frame)
@@ -108,8 +108,8 @@ class Conversation:
 
     Args:
         job: the conversation.
-        minds: what it hears, thinks and speaks with.
-        new_line: makes the line to the person; by default one to the server's `/audio`.
+        minds: the models.
+        new_line: creates the line to the person; by default one to the server's `/audio`.
     """
 
     def __init__(
@@ -131,24 +131,24 @@ class Conversation:
         self._failed: asyncio.Future[str] | None = None
         self._is_hearing = False
         self._session: AgentSession[None] = self._new_session()
-        # An agent that continues a conversation does not greet again.
+        # An agent that takes over a conversation does not greet again.
         self._greeting = Greeting(minds.greeting if job.attempt == 1 else "", self._say_first)
 
     async def run(self) -> None:
         """Hold the conversation until the server says stop.
 
-        Cancelled, it hands in what it has before it ends.
+        When cancelled, report everything heard and said so far before ending.
 
         Raises:
-            BridgeClosed: the server doesn't want this agent (any more).
-            ConversationFailed: livekit has given up; a new attempt may work.
+            BridgeClosed: when the server doesn't want this agent (any more).
+            ConversationFailed: when livekit has given up; a new attempt may work.
         """
         job = self._job
         async with BridgeClient(job.url, job.bridge_token, ("input", "speech")) as bridge:
             self._bridge = bridge
             bridge.state("INITIALIZING")
             await self._session.start(_VoiceAgent(self._hearing, self._writing), record=False)
-            # Only now: what a session finds at its start it enables by itself.
+            # Not before: at its start, the session enables every output it finds.
             self._session.output.set_audio_enabled(False)
             line = asyncio.create_task(self._line.run())
             try:
@@ -156,7 +156,7 @@ class Conversation:
                 reason = await self._until_over(bridge, line)
                 await self._leave(bridge, reason, _GOODBYE)
             except asyncio.CancelledError:
-                # The program stops, not the conversation: another agent may go on with it.
+                # Only this process stops; another agent may take over the conversation.
                 await self._leave(bridge, "RESTARTING", _HURRIED_GOODBYE)
                 raise
             finally:
@@ -166,12 +166,12 @@ class Conversation:
                 await self._session.aclose()
 
     def on_sound(self, pcm: bytes) -> None:
-        """Hear the person."""
+        """Pass the person's audio to the recogniser."""
         if self._hearing is not None:
             self._person.put(pcm)
 
     def on_peer(self, peer: Peer) -> None:
-        """Speak while somebody is there to hear it, and write otherwise."""
+        """Speak while the person is connected, and write otherwise."""
         self._output.on_peer(peer)
         if peer.connected:
             self._greeting.person_came()
@@ -185,8 +185,8 @@ class Conversation:
         hears = self._minds.recogniser is not None
         session: AgentSession[None] = AgentSession(
             llm=self._minds.answers,
-            # The recogniser ends turns by itself. Left out, both of these would be chosen by
-            # livekit, and in its development mode the turn detector is one of its servers.
+            # The recogniser ends turns itself. By default livekit chooses both of these, and its
+            # turn detector in development mode is one of LiveKit's servers.
             vad=None,
             turn_handling={
                 "turn_detection": "stt" if hears else "manual",
@@ -195,8 +195,8 @@ class Conversation:
                     "min_delay": _REPLY_AFTER,
                     "max_delay": _REPLY_AFTER,
                 },
-                # Recognised words interrupt, nothing else does: a cough or a slammed door must
-                # not end a reply, and there is nothing to resume after an interruption.
+                # Only recognised words interrupt a reply, not a cough or a slammed door; so there
+                # is nothing to resume after an interruption.
                 "interruption": {
                     "enabled": True,
                     "mode": "vad",
@@ -206,11 +206,11 @@ class Conversation:
                 },
                 "preemptive_generation": {"enabled": False},
             },
-            # Otherwise the person is not heard during the first three seconds of a reply.
+            # By default the person is not heard during the first three seconds of a reply.
             aec_warmup_duration=None,
             user_away_timeout=None,
             use_tts_aligned_transcript=True,
-            # `Spoken` does it; livekit's filters leave no trace of what they took away.
+            # `Spoken` does this; livekit's filters keep no record of what they remove.
             tts_text_transforms=None,
             session_close_transcript_timeout=0.1,
             stt=self._minds.recogniser or NOT_GIVEN,
@@ -226,7 +226,7 @@ class Conversation:
         return session
 
     async def _until_over(self, bridge: BridgeClient, line: asyncio.Task[None]) -> str:
-        """Do what the server asks for, until it asks to stop; return the reason for the bye."""
+        """Obey the server until the conversation is over; return the reason for `bye`."""
         self._failed = asyncio.get_running_loop().create_future()
         opening = asyncio.create_task(self._open_ears())
         obeying = asyncio.create_task(self._obey(bridge))
@@ -237,7 +237,7 @@ class Conversation:
             if self._failed.done():
                 raise ConversationFailed(self._failed.result())
             if not obeying.done():
-                # Another agent may find a way to the person.
+                # Another agent may be able to reach the person.
                 log.warning("the line to the person is lost: %s", lost.result())
                 return "DRAINING"
             return obeying.result()
@@ -247,9 +247,9 @@ class Conversation:
             await asyncio.gather(opening, obeying, lost, return_exceptions=True)
 
     async def _open_ears(self) -> None:
-        """Say that the agent listens once it does: somebody may begin to speak at that.
+        """Report LISTENING only once the agent hears, because the person may then start to speak.
 
-        Then greet, unless somebody does.
+        Then greet, unless the person speaks first.
         """
         await self._line.hears()
         self._is_hearing = True
@@ -257,8 +257,8 @@ class Conversation:
         await self._greeting.said()
 
     def _say_first(self, text: str) -> None:
-        # livekit waits while the person makes a sound, and drops this if that turns into words.
-        # Not for a model to read: some refuse a conversation that the person did not begin.
+        # livekit waits while the person makes a sound, and drops the greeting if it becomes words.
+        # The model must not see it: some models refuse conversations that the person didn't begin.
         speech = self._session.say(text, add_to_chat_ctx=False)
         speech.add_done_callback(lambda _: self._text.settle())
 
@@ -272,7 +272,7 @@ class Conversation:
         return "CLOSED"
 
     async def _leave(self, bridge: BridgeClient, reason: str, patience: float) -> None:
-        """Finish what is under way: the person's last words, and what was heard of a reply."""
+        """Report the person's last words and how much of a reply was heard, then say `bye`."""
         if self._hearing is not None:
             await self._hearing.finish(patience / 3)
         await self._output.aclose()
@@ -281,7 +281,7 @@ class Conversation:
         await bridge.bye(reason, timeout=patience)
 
     async def _typed(self, line: InputCommand) -> None:
-        """Take a typed line as the person's turn; it stops the voice like a spoken one."""
+        """Take a typed line as the person's turn; like speech, it interrupts the voice."""
         self._greeting.person_spoke()
         await self._session.interrupt()
         message = llm.ChatMessage(role="user", content=[line.text])
@@ -290,7 +290,7 @@ class Conversation:
         self._writing.expect(line.key, message, speech)
 
     def _written(self) -> Answer | None:
-        """Return the answer to a typed line that is being given now."""
+        """Return the answer being given now if it answers a typed line."""
         return self._writing.of(self._session.current_speech)
 
     def _answered(self, key: str) -> None:
@@ -340,11 +340,11 @@ class Conversation:
         try:
             self._bridge.utter(utterance)
         except ValueError as error:
-            # Over a limit of the protocol; the words themselves must not be in the log.
+            # It exceeds a limit of the protocol. Its words must not appear in the log.
             log.warning("an utterance was not reported: %s", error)
 
     def _on_state(self, event: AgentStateChangedEvent) -> None:
-        # livekit keeps every event of a session for a report that nobody asks for here.
+        # livekit records every event of a session for a report that is not used here.
         self._session._recorded_events.clear()
         self._answers.on_state(event.new_state)
         self._show_state(event.new_state)
@@ -366,7 +366,7 @@ class Conversation:
 
 
 async def _failure(line: asyncio.Task[None]) -> BaseException:
-    """Wait for a line's error; one that returns has none, and the conversation goes on."""
+    """Wait for the line's error; if it ends without one, wait forever: the conversation goes on."""
     await asyncio.wait({line})
     if line.cancelled() or (error := line.exception()) is None:
         await asyncio.Event().wait()

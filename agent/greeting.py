@@ -1,4 +1,4 @@
-"""What the agent says first: once, and only while the person says nothing."""
+"""Greets the person once, and only if they say nothing first."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from contextlib import suppress
 from typing import Final
 
 PAUSE: Final = 0.6
-"""Seconds of silence before it; who speaks within that is heard, and not greeted."""
+"""Seconds of silence before the greeting; a person who speaks sooner is not greeted."""
 ALONE: Final = 3.0
-"""Seconds to wait for somebody who can hear it; then it is written."""
+"""Seconds to wait for somebody to hear the greeting; after that it is written."""
 
 
 class Greeting:
-    """Greets when the person has come, unless they speak or type before.
+    """Greets the person when they join, unless they speak or type first.
 
     Args:
-        text: the greeting; empty: none.
-        say: begins to say it once the person is silent, or to write it if nobody is there.
+        text: the greeting; empty for none.
+        say: starts to speak it once the person is silent, or to write it if nobody is there.
     """
 
     def __init__(self, text: str, say: Callable[[str], None]) -> None:
@@ -25,15 +25,15 @@ class Greeting:
         self._person = asyncio.Event()
 
     def person_came(self) -> None:
-        """Somebody can hear it."""
+        """Note that the person can hear the greeting."""
         self._person.set()
 
     def person_spoke(self) -> None:
-        """The person has said or typed something."""
+        """Drop the greeting, because the person has spoken or typed."""
         self._text = ""  # too late
 
     async def said(self) -> None:
-        """Greet when it is time; returns when it has begun, or will never be."""
+        """Greet when it is time; return once the greeting has begun or was dropped."""
         if not self._text:
             return
         with suppress(TimeoutError):

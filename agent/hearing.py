@@ -1,4 +1,4 @@
-"""What the person says, as livekit wants it and as the bridge reports it."""
+"""Feeds the person's audio to livekit, and turns what it recognises into transcripts."""
 
 import asyncio
 from collections import deque
@@ -14,12 +14,12 @@ from livekit.agents.voice import io
 from agent_bridge.protocol.audio import INPUT_SAMPLE_RATE, SAMPLE_WIDTH
 
 _BOUND: Final = 30 * INPUT_SAMPLE_RATE * SAMPLE_WIDTH
-"""Bytes of sound that may wait while this process is busy; as much as the server keeps."""
+"""Most bytes of audio buffered while this process is busy; the server keeps as much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the person has said so far in one utterance, or finally."""
+    """The interim or final transcript of one utterance."""
 
     text: str
     final: bool
@@ -30,7 +30,7 @@ class Heard:
 
 
 class PersonInput(io.AudioInput):
-    """The person's sound, as it comes from `/audio`."""
+    """The person's audio, as livekit reads it."""
 
     def __init__(self) -> None:
         super().__init__(label="person")
@@ -39,7 +39,7 @@ class PersonInput(io.AudioInput):
         self._arrived = asyncio.Event()
 
     def put(self, pcm: bytes) -> None:
-        """Take sound; what nobody reads costs the oldest."""
+        """Buffer audio; drop the oldest when the buffer is full."""
         self._waiting.append(pcm)
         self._size += len(pcm)
         while self._size > _BOUND:
@@ -47,7 +47,7 @@ class PersonInput(io.AudioInput):
         self._arrived.set()
 
     async def __anext__(self) -> rtc.AudioFrame:
-        """Return the next sound, when there is some."""
+        """Wait for the next piece of audio and return it."""
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -57,11 +57,11 @@ class PersonInput(io.AudioInput):
 
 
 class Hearing:
-    """Runs a recogniser over the person's sound, and tells each utterance while it grows.
+    """Runs a recogniser on the person's audio and reports each utterance as it grows.
 
     Args:
         recogniser: any streaming recogniser of livekit-agents.
-        tell: hears what was said. A final is told once for each utterance, never taken back.
+        tell: receives the transcripts; each utterance gets one final, which is never retracted.
     """
 
     def __init__(self, recogniser: stt.STT[Any], tell: Callable[[Heard], None]) -> None:
@@ -75,7 +75,7 @@ class Hearing:
         self._ended.set()
 
     async def listen(self, sound: AsyncIterator[rtc.AudioFrame]) -> AsyncIterator[stt.SpeechEvent]:
-        """Yield what is recognised in sound, until that ends or `finish` is called."""
+        """Yield the recogniser's events until the audio ends or `finish` is called."""
         self._ended.clear()
         try:
             async with self._recogniser.stream() as stream:
@@ -92,13 +92,13 @@ class Hearing:
             self._ended.set()
 
     async def finish(self, timeout: float) -> None:
-        """Take what was heard as all there is, and wait until its finals have been told."""
+        """End the input, and wait up to `timeout` seconds for the last finals."""
         self._ends.set()
         try:
             async with asyncio.timeout(timeout):
                 await self._ended.wait()
         except TimeoutError:
-            # Its own final may still come, and would be the same sentence once more.
+            # The recogniser's own final may still come and would repeat this sentence.
             self._was_settled_early = self._newest is not None
             self._settle()
 
@@ -120,7 +120,7 @@ class Hearing:
         if event.type not in (kinds.INTERIM_TRANSCRIPT, kinds.FINAL_TRANSCRIPT):
             return
         if self._was_settled_early:
-            # What comes up to its own final is still that sentence.
+            # Everything up to the recogniser's own final is still that sentence.
             self._was_settled_early = event.type is not kinds.FINAL_TRANSCRIPT
             return
         if not event.alternatives or not event.alternatives[0].text.strip():
@@ -142,7 +142,7 @@ class Hearing:
         self._tell(heard)
 
     def _settle(self) -> None:
-        """Make a final of an interim that will not get one: what was heard must not stay open."""
+        """Report an interim as final if no final will follow; it must not stay open."""
         if self._newest is not None:
             newest, self._newest, self._began = self._newest, None, None
             self._tell(Heard(newest.text, True, newest.began, datetime.now(UTC)))

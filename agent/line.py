@@ -1,4 +1,4 @@
-"""The agent's end of `/audio`: one conversation's sound, through a connection that comes back."""
+"""The agent's end of `/audio`: one conversation's audio, over a connection that reconnects."""
 
 import asyncio
 import logging
@@ -30,55 +30,52 @@ from agent_bridge.protocol.audio import (
 log = logging.getLogger(__name__)
 
 _BOUND: Final = 4_000
-"""Messages that may wait for a server that doesn't read; more than any reply has."""
+"""Most messages queued for a server that doesn't read; more than any reply has."""
 
 
 class Listener(Protocol):
-    """Who wants to know what comes from the person."""
+    """Receives what comes from the person's side."""
 
     def on_sound(self, pcm: bytes) -> None:
-        """Sound of the person: 16-bit samples, 16,000 a second."""
+        """Receive the person's audio: 16-bit samples, 16,000 a second."""
 
     def on_peer(self, peer: Peer) -> None:
-        """The person came or went. A lost connection of our own counts as their going."""
+        """The person joined or left; losing our own connection counts as leaving."""
 
     def on_played(self, played: Played) -> None:
-        """The person has heard so much of a reply."""
+        """The person has heard this much of a reply."""
 
 
 class Line(Protocol):
-    """How sound goes between the agent and the person of one conversation."""
+    """Carries audio between the agent and the person of one conversation."""
 
     def say(self, frame: Begin | End | Clear) -> None:
         """Begin or end a reply, or stop it at once."""
 
     def sound(self, pcm: bytes) -> None:
-        """Send sound of a reply: 16-bit samples, 24,000 a second."""
+        """Send audio of a reply: 16-bit samples, 24,000 a second."""
 
     def state(self, state: str) -> None:
-        """Show what the agent is doing, where this line is also how others see it."""
+        """Show the agent's state if clients read it from this line."""
 
     async def hears(self) -> None:
-        """Return when what the person says from now on is heard, or when nobody is there to say it.
-
-        It takes a few seconds at the longest, whatever happens.
-        """
+        """Wait until the person can be heard, or nobody is there; takes a few seconds at most."""
 
     async def run(self) -> None:
-        """Keep it up until cancelled.
+        """Keep the line up until cancelled.
 
-        An error means that the conversation can't go on with it; returning means that it goes on
-        without sound.
+        An error means that the conversation can't continue on this line; returning means that it
+        continues without audio.
         """
 
 
 class AudioLine:
-    """Sends and receives until cancelled, or until the server closes for good.
+    """A line over `/audio`, kept up until cancelled or until the server closes it for good.
 
     Args:
         url: the server's address, http(s) or ws(s).
         token: the agent's media token.
-        listener: hears what comes.
+        listener: receives what arrives.
     """
 
     def __init__(self, url: str, token: str, listener: Listener) -> None:
@@ -88,21 +85,21 @@ class AudioLine:
         self._outgoing: asyncio.Queue[str | bytes] | None = None
 
     def say(self, frame: Begin | End | Clear) -> None:
-        """Send a control frame, if there is somebody to send it to; never waits."""
+        """Send a control frame if connected; never waits."""
         self._put(encode(frame))
 
     def sound(self, pcm: bytes) -> None:
-        """Send sound of a reply: 16-bit samples, 24,000 a second; never waits."""
+        """Send audio of a reply: 16-bit samples, 24,000 a second; never waits."""
         self._put(pcm)
 
     def state(self, state: str) -> None:
-        """Nothing to do: the person sees what the bridge says."""
+        """Do nothing: clients get the state from the bridge."""
 
     async def hears(self) -> None:
-        """Return at once: the server keeps what is said before this is connected."""
+        """Return at once: the server keeps what is said before the line is connected."""
 
     async def run(self) -> None:
-        """Keep the connection up. Returns when the server doesn't want it any more."""
+        """Keep the connection up; return when the server closes it for good."""
         backoff = Backoff()
         loop = asyncio.get_running_loop()
         while True:
@@ -164,7 +161,7 @@ class AudioLine:
             self._listener.on_peer(Peer(connected=False))
 
     def _put(self, message: str | bytes) -> None:
-        # Without a connection nobody is there to hear it.
+        # Without a connection nobody would hear it.
         if self._outgoing is not None and self._outgoing.qsize() < _BOUND:
             self._outgoing.put_nowait(message)
 

@@ -1,4 +1,4 @@
-"""Which jobs have a place with a worker: from when one is accepted until its conversation ends."""
+"""Tracks a worker's places; a job holds one from its acceptance until its conversation ends."""
 
 import logging
 from typing import Final
@@ -6,15 +6,15 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 _OFFERED_BELOW: Final = 0.7
-"""The load from which on a LiveKit server offers a worker nothing, whatever the worker says about
-itself: `agents.target_load` of its configuration, by default."""
+"""A LiveKit server offers nothing to a worker with this load or more, whatever status the worker
+reports. It is the default of `agents.target_load` in the server's configuration."""
 
 
 class Places:
-    """A number of places; to be changed from one loop, and read from any thread.
+    """A fixed number of places; change them from one loop only, read them from any thread.
 
     Args:
-        count: how many there are.
+        count: the number of places.
     """
 
     def __init__(self, count: int) -> None:
@@ -29,24 +29,24 @@ class Places:
 
     @property
     def taken(self) -> int:
-        """How many jobs have one."""
+        """The number of places taken."""
         return len(self._taken)
 
     @property
     def load(self) -> float:
-        """What LiveKit is told: 1 when nothing is free, and little enough for an offer before."""
+        """The load reported to LiveKit: 1 when full, otherwise low enough to be offered jobs."""
         taken = self.taken
         return 1.0 if taken >= self.count else _OFFERED_BELOW * taken / self.count
 
     def take(self, job: str) -> bool:
-        """Give this job a place; False when all are taken."""
+        """Give this job a place; return False if all are taken."""
         if self.taken >= self.count:
             return False
         self.hold(job)
         return True
 
     def hold(self, job: str) -> None:
-        """Count this job, whether or not there is room for it: it is here already."""
+        """Give this job a place even if all are taken, because it is already here."""
         if job in self._taken:
             return
         self._taken.add(job)
@@ -54,7 +54,7 @@ class Places:
             log.warning("all %d places are taken; LiveKit is told so", self.count)
 
     def free(self, job: str) -> None:
-        """Take the place back; a job that has none any more is fine."""
+        """Free this job's place, if it still has one."""
         if job in self._taken:
             self._taken.discard(job)
             log.info("%s has given its place back: %s", job, str(self))

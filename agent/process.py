@@ -1,4 +1,4 @@
-"""The agent's process: loads the models, then serves as a worker until it is stopped."""
+"""The agent's process: loads the models, then serves as a worker until stopped."""
 
 import asyncio
 import ctypes
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 Loaded = TypeVar("Loaded")
 
 PLACES_A_CORE: Final = 3
-"""Conversations at once for each core. Five a core were measured without the lag growing (see
+"""Concurrent conversations for each core. Measurements with five a core showed no growing lag (see
 docs/speech.md); the rest is for the server, which usually shares the machine."""
 
 
@@ -32,17 +32,17 @@ _M_ARENA_MAX: Final = -8
 
 
 def cores() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def keep_memory_flat() -> None:
-    """Give what decoding took back to the system at once, on glibc; elsewhere do nothing.
+    """Make glibc return decoding memory to the system at once; elsewhere do nothing.
 
-    By default glibc raises its threshold for separate mappings with each large block that is
-    freed, and the process then wavers by 20 MB, which hides whether anything grows.
+    By default glibc raises its mmap threshold each time a large block is freed. The size of the
+    process then fluctuates by 20 MB, which hides leaks.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -55,9 +55,9 @@ async def load_minds(
 ) -> Minds:
     """Load the models that all conversations share; takes a second or two.
 
-    Where a speech package is missing the log says so, and the agent does without.
+    A missing speech package is logged, and the agent works without it.
     """
-    # livekit-agents takes its plugins from the main thread only.
+    # livekit-agents accepts plugins only from the main thread.
     answers = new_llm(llm)
     hears, says = await asyncio.to_thread(_load_speech, recogniser, voice)
     return Minds(answers, hears, says, greeting(llm) if greets else "")
@@ -90,20 +90,20 @@ async def run_agent(
     voice: str = "hibari",
     greets: bool = True,
 ) -> None:
-    """Serve conversations until cancelled; models are loaded before the first place is offered.
+    """Serve conversations until cancelled; load the models before offering any place.
 
     Args:
         url: The server's address, http(s) or ws(s).
-        worker_key: What the server knows its workers by.
-        agent_names: The names under which clients ask for this agent.
-        places: How many conversations at once; by default `PLACES_A_CORE` for each core.
+        worker_key: The key by which the server recognises its workers.
+        agent_names: The names by which clients request this agent.
+        places: The number of concurrent conversations; by default `PLACES_A_CORE` for each core.
         llm: The model that answers; None for the built-in demo.
-        recogniser: A name of `agent.speech.RECOGNISERS`, or `module:function`.
-        voice: The same of `VOICES`.
+        recogniser: A name in `agent.speech.RECOGNISERS`, or `module:function`.
+        voice: A name in `agent.speech.VOICES`, or `module:function`.
         greets: Whether the agent speaks first in a new conversation.
 
     Raises:
-        BridgeClosed: The server doesn't want this worker: its key is wrong, for example.
+        BridgeClosed: When the server rejects this worker, for example because its key is wrong.
     """
     keep_words_out_of_logs()
     minds = await load_minds(llm, recogniser=recogniser, voice=voice, greets=greets)
@@ -121,7 +121,7 @@ async def serve(
     minds: Minds,
     places: int | None = None,
 ) -> None:
-    """Serve conversations with models that are loaded; see `run_agent`."""
+    """Serve conversations with loaded models; see `run_agent`."""
 
     async def converse(job: StartJob) -> None:
         try:
@@ -140,7 +140,7 @@ async def serve(
 
 
 def keep_words_out_of_logs() -> None:
-    """Keep livekit's log to what needs attention: its lower levels quote what is said."""
+    """Limit livekit's logs to warnings, without people's words; lower levels quote what is said."""
     for name in ("livekit", "livekit.agents", "livekit.plugins.openai", "openai", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("livekit.agents").addFilter(_without_words)

@@ -1,7 +1,7 @@
-"""One conversation's sound through a LiveKit room: what `AudioLine` is on the local transport.
+"""Carries one conversation's audio through a LiveKit room, as `AudioLine` does through `/audio`.
 
-The room lives on the loop of its job's thread, the conversation on the loop where the models are;
-each hands the other what it has. So everything but the line is the same on both transports.
+The room runs on the loop of its job's thread, the conversation on the loop of the models, and they
+pass each other messages. So only the line differs between the two transports.
 """
 
 import asyncio
@@ -26,26 +26,26 @@ from agent_bridge.protocol.audio import (
 T = TypeVar("T")
 
 _QUEUE_MS: Final = 1_000
-"""Sound that LiveKit's source holds; twice what is ever sent ahead."""
+"""Audio that LiveKit's source can hold; twice the most that is sent ahead."""
 _REPORT: Final = 0.1
-"""Seconds between reports of what has been played."""
+"""Seconds between reports of how much has been played."""
 _HEARS_WITHIN: Final = 3.0
-"""Seconds that LiveKit may take to let the microphone be received that is in the room."""
+"""Seconds that LiveKit may take to deliver a microphone that is published in the room."""
 _HEARD_MS: Final = 20
-"""Milliseconds of the person's sound in a piece."""
+"""Milliseconds of the person's audio in each frame."""
 
 
 class RoomLost(Exception):
-    """LiveKit has ended the room, or removed the agent from it."""
+    """LiveKit has closed the room, or removed the agent from it."""
 
 
 class RoomLine:
-    """A conversation's view of its room. To be made and used on the conversation's loop.
+    """The conversation's side of its room; create and use it on the conversation's loop.
 
     Args:
-        room: connected; its loop is `loop`.
-        person: the identity of the one who is heard.
-        listener: hears what comes.
+        room: a connected room, whose loop is `loop`.
+        person: the identity of the participant to listen to.
+        listener: receives what arrives.
     """
 
     def __init__(
@@ -61,35 +61,35 @@ class RoomLine:
         self._put(self._side.outgoing.put_nowait, frame)
 
     def sound(self, pcm: bytes) -> None:
-        """Send sound of a reply: 16-bit samples, 24,000 a second; never waits."""
+        """Send audio of a reply: 16-bit samples, 24,000 a second; never waits."""
         self._put(self._side.outgoing.put_nowait, pcm)
 
     def state(self, state: str) -> None:
-        """Show the room what the agent is doing, as LiveKit's own clients expect it."""
+        """Show the agent's state in the room, as LiveKit's own clients expect it."""
         self._put(self._side.states.put_nowait, state)
 
     async def hears(self) -> None:
-        """Return when the person's microphone is received, if there is one in the room."""
-        with suppress(RuntimeError):  # the room's loop has ended meanwhile
+        """Wait until the person's microphone is received, if there is one in the room."""
+        with suppress(RuntimeError):  # the room's loop has ended
             hearing = asyncio.run_coroutine_threadsafe(self._side.hears(), self._loop)
             await asyncio.wrap_future(hearing)
 
     async def run(self) -> None:
-        """Keep to the room.
+        """Serve until the room is gone.
 
         Raises:
-            RoomLost: there is no way back into it.
+            RoomLost: when the room is gone for good.
         """
         running = asyncio.run_coroutine_threadsafe(self._side.run(), self._loop)
         await asyncio.wrap_future(running)
         raise RoomLost("the room is gone")
 
     def _put(self, put: Callable[[T], None], what: T) -> None:
-        with suppress(RuntimeError):  # the room's loop has ended meanwhile
+        with suppress(RuntimeError):  # the room's loop has ended
             self._loop.call_soon_threadsafe(put, what)
 
     def _tell(self, what: bytes | Peer | Played) -> None:
-        with suppress(RuntimeError):  # the conversation's loop has
+        with suppress(RuntimeError):  # the conversation's loop has ended
             self._home.call_soon_threadsafe(self._hear, what)
 
     def _hear(self, what: bytes | Peer | Played) -> None:
@@ -103,7 +103,7 @@ class RoomLine:
 
 
 class RoomSide:
-    """The other half, on the room's loop: the person's microphone in, the agent's voice out."""
+    """The room's side, on the room's loop: receives the microphone and publishes the voice."""
 
     def __init__(
         self, room: rtc.Room, person: str, tell: Callable[[bytes | Peer | Played], None]
@@ -148,7 +148,7 @@ class RoomSide:
             self._tell(Peer(connected=False))
 
     async def hears(self) -> None:
-        """Wait until the person's microphone is received: what is said before that is lost."""
+        """Wait until the person's microphone is received; anything said before that is lost."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_HEARS_WITHIN):
                 while self._has_microphone() and not self._ears:
@@ -177,7 +177,7 @@ class RoomSide:
     def _on_published(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> None:
-        # Nothing else is received: other people and agents in the room are not this conversation.
+        # Receive nothing else: others in the room don't belong to this conversation.
         if (
             participant.identity == self._person
             and publication.source == rtc.TrackSource.SOURCE_MICROPHONE
@@ -217,13 +217,13 @@ class RoomSide:
             await stream.aclose()
 
     async def _speak(self) -> None:
-        """Publish the voice, and play what comes."""
+        """Publish the voice and play the queue."""
         source = rtc.AudioSource(OUTPUT_SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
         track = rtc.LocalAudioTrack.create_audio_track("voice", source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         voice = _Voice(source, self._tell)
         try:
-            # Not cancelled with this: LiveKit's SDK would fail on its own event, which still comes.
+            # Don't cancel this: LiveKit's SDK would fail on its own event, which still arrives.
             self._publishing = asyncio.ensure_future(
                 self._room.local_participant.publish_track(track, options)
             )
@@ -231,7 +231,7 @@ class RoomSide:
             publication = await asyncio.shield(self._publishing)
             playing = asyncio.create_task(self._play(voice))
             try:
-                # A reply that begins before anybody receives it would lose its first words.
+                # A reply that begins before anybody is subscribed would lose its first words.
                 await publication.wait_for_subscription()
                 self._is_heard.set()
                 self._greet()
@@ -263,7 +263,7 @@ class RoomSide:
 
 
 class _Voice:
-    """LiveKit's audio source, and how much of a reply has left it."""
+    """Plays a reply through LiveKit's audio source and reports how much has been played."""
 
     def __init__(self, source: rtc.AudioSource, tell: Callable[[Played], None]) -> None:
         self._source = source
@@ -274,11 +274,11 @@ class _Voice:
 
     @property
     def is_playing(self) -> bool:
-        """Whether there is something to report yet."""
+        """Whether there is still something to report."""
         return bool(self._playout) and self._reported != self._sent
 
     async def take(self, item: Begin | End | Clear | bytes) -> None:
-        """Do what the conversation wants; sound waits while the source is full."""
+        """Handle a control frame or play audio, which waits while the source is full."""
         match item:
             case Begin(playout):
                 self._playout, self._sent, self._reported = playout, 0, -1
@@ -295,7 +295,7 @@ class _Voice:
                 self.report()
 
     def report(self) -> None:
-        """Say what has been played: all that was sent but for what is still in the queue."""
+        """Report what has been played: everything sent except what is still queued."""
         if self._playout:
             queued = round(self._source.queued_duration * OUTPUT_SAMPLE_RATE)
             self._reported = max(0, self._sent - queued)

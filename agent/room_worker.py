@@ -1,4 +1,4 @@
-"""The same agent as a worker of LiveKit: conversations in rooms instead of over `/audio`."""
+"""Runs the agent as a LiveKit worker: conversations in rooms instead of over `/audio`."""
 
 import asyncio
 import contextvars
@@ -36,26 +36,26 @@ from agent_bridge.protocol.audio import INPUT_SAMPLE_RATE
 log = logging.getLogger(__name__)
 
 PERSON: Final = "person-"
-"""What the person's identity in a room begins with; the session's id follows."""
+"""Prefix of the person's identity in a room; the session's id follows."""
 _DRAIN: Final = 12.0
-"""Seconds for conversations to hand in what they have when the worker is stopped."""
+"""Seconds for conversations to report what is left when the worker is stopped."""
 _IDLE: Final = 3
-"""Threads that wait for jobs. They cost something while nothing happens, and one more takes
-milliseconds to make; so there are not as many as places."""
+"""Threads that wait for jobs: fewer than places, because an idle thread has a cost and starting
+another takes milliseconds."""
 _NO_WATCH: Final = ("LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS", "0")
-"""Otherwise livekit-agents watches the loop of each job for being blocked: a timer and another
-thread that wake up fifty times a second, each. Those loops only pass on sound."""
+"""Turns off the watchdog of livekit-agents for blocked job loops: a timer and another thread, each
+waking up fifty times a second. Those loops only pass on audio."""
 _INITIALISE: Final = 120.0
-"""Seconds for such a thread to be ready: the first imports what all of them need."""
+"""Seconds for such a thread to be ready; the first one imports what all of them need."""
 _BEGINS_WITHIN: Final = 60.0
-"""Seconds from LiveKit's assignment of a job until its conversation begins, in its room."""
+"""Seconds from LiveKit's assignment of a job until its conversation begins in its room."""
 _ENDS_WITHIN: Final = 30.0
-"""Seconds for a conversation to end whose room is gone; it takes nine to hand in all it has."""
+"""Seconds for a conversation to end once its room is gone; it needs nine to report what is left."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveKitSettings:
-    """Where LiveKit is."""
+    """The LiveKit server's address and credentials."""
 
     url: str
     api_key: str
@@ -73,20 +73,20 @@ async def run_livekit_agent(
     greets: bool = True,
     on_registered: Callable[[], None] | None = None,
 ) -> None:
-    """Serve conversations in LiveKit's rooms until cancelled; see `run_agent` for the rest.
+    """Serve conversations in LiveKit's rooms until cancelled.
 
-    A LiveKit that can't be reached is tried again for ever. Models are loaded before the worker
+    An unreachable LiveKit server is retried forever. The models are loaded before the worker
     registers, and all conversations share them.
 
     Args:
-        livekit: The server to register at.
-        agent_name: The name under which VoxQL asks for this agent.
-        places: How many conversations at once; by default `PLACES_A_CORE` for each core.
+        livekit: The server to register with.
+        agent_name: The name by which VoxQL requests this agent.
+        places: The number of concurrent conversations; by default `PLACES_A_CORE` for each core.
         llm: The model that answers; None for the built-in demo.
         recogniser: See `run_agent`.
         voice: See `run_agent`.
         greets: See `run_agent`.
-        on_registered: Called whenever LiveKit has taken this worker.
+        on_registered: Called each time LiveKit has registered this worker.
     """
     keep_words_out_of_logs()
     os.environ.setdefault(*_NO_WATCH)
@@ -100,11 +100,11 @@ async def run_livekit_agent(
 
 
 class RoomWorker:
-    """Takes LiveKit's jobs, and holds their conversations on its own loop.
+    """Accepts LiveKit's jobs and runs their conversations on its own loop.
 
-    Each job of LiveKit's gets a thread, and in it the room. The conversations run where the models
-    are: on one loop, as with the local transport. Recogniser, voice and language model belong to a
-    loop, and one set of them for all conversations decodes first what is waited for.
+    Each job gets a thread, which holds its room. All conversations run on one loop, as with the
+    local transport, because the recogniser, the voice and the language model are bound to a loop.
+    One set of models for all conversations can decode urgent audio first.
     """
 
     def __init__(self, minds: Minds, places: int) -> None:
@@ -121,7 +121,7 @@ class RoomWorker:
         agent_name: str,
         on_registered: Callable[[], None] | None = None,
     ) -> None:
-        """Serve until cancelled, then let the conversations hand in their last words."""
+        """Serve until cancelled, then let the conversations report their last words."""
         server = self._new_server(livekit)
         server.rtc_session(self._entry, agent_name=agent_name, on_request=self._on_request)
 
@@ -151,11 +151,11 @@ class RoomWorker:
             num_idle_processes=min(_IDLE, self._places.count),
             initialize_process_timeout=_INITIALISE,
             load_fnc=lambda: self._places.load,
-            # Whether there is a place is known here. With a threshold livekit-agents estimates it,
-            # from the idle threads, and turns down two jobs that come at once.
+            # `Places` knows whether there is room. With a threshold, livekit-agents estimates it
+            # from the idle threads and turns down two jobs that arrive at once.
             load_threshold=math.inf,
             max_retry=sys.maxsize,
-            # A page on the worker's health, which nobody asked for; by default for everybody.
+            # The health page of livekit-agents, which by default is open to everybody.
             host="127.0.0.1",
             port=0,
         )
@@ -189,7 +189,7 @@ class RoomWorker:
             self._places.free(job)
 
     async def _entry(self, ctx: JobContext) -> None:
-        """Hold one job: this runs on the job's own loop, in its own thread."""
+        """Run one job, on the job's own loop and thread."""
         try:
             await self._hold(ctx)
         finally:
@@ -214,13 +214,12 @@ class RoomWorker:
             ctx.shutdown("the conversation is over")
 
     def _tell(self, what: Callable[..., None], *arguments: object) -> bool:
-        """Have this done on the conversations' loop, in the order in which it is asked for.
+        """Call a function on the conversations' loop; calls run in order.
 
-        False when that loop has ended, and with it all conversations.
+        Return False if that loop, and with it every conversation, has ended.
         """
         with suppress(RuntimeError):
-            # Without the job's context: livekit-agents would take the session for one of this
-            # thread.
+            # With the job's context, livekit-agents would tie the session to this thread.
             self._loop.call_soon_threadsafe(what, *arguments, context=contextvars.Context())
             return True
         return False
@@ -258,7 +257,7 @@ class RoomWorker:
             self._end(job, task)
 
     def _left(self, job: str) -> None:
-        # The conversation may still have something to hand in.
+        # The conversation may still have something to report.
         if job not in self._running:
             self._places.free(job)
 
@@ -282,12 +281,12 @@ class RoomWorker:
             log.info("the agent of %s was not wanted: %s", job.session, closed.code.name)
         except ConversationFailed as failed:
             log.warning("the agent of %s failed: %s", job.session, failed)
-        # The boundary of a conversation: its fault must not end the others.
+        # An error in one conversation must not end the others.
         except Exception:
             log.exception("the agent of %s failed", job.session)
 
     async def _drain(self, server: AgentServer) -> None:
-        """Let every conversation say what it has, then leave LiveKit."""
+        """Let every conversation report what is left, then leave LiveKit."""
         tasks = list(self._running.values())
         for task in tasks:
             _cancel(task)
@@ -298,26 +297,26 @@ class RoomWorker:
 
 
 def _cancel(task: asyncio.Task[None]) -> None:
-    # Once: the second time would cut off the handing in that the first has begun.
+    # Only once: a second cancellation would cut off the report that the first one started.
     if not task.cancelling():
         task.cancel()
 
 
 def _load_sdk() -> None:
-    """Have LiveKit's SDK make the one client of its library now, in this thread.
+    """Make LiveKit's SDK create the only client of its library now, in this thread.
 
-    It makes it at the first use, without a lock. Two jobs that are the first, in two threads, make
-    two; the events of the library go to one of them, and the other job waits for ever to be
-    connected, until the library gives up and the SDK ends the process.
+    The SDK creates it on first use, without a lock. If the first two jobs start at once, in two
+    threads, they create two clients. The library sends its events to only one of them; the other
+    job waits for its connection until the library gives up and the SDK ends the process.
     """
     rtc.AudioResampler(INPUT_SAMPLE_RATE, INPUT_SAMPLE_RATE)
 
 
 async def _connect(ctx: JobContext) -> None:
-    """Enter the room; a cancellation has to wait for that.
+    """Enter the room; delay any cancellation until that is done.
 
-    LiveKit's SDK answers to a connection that was given up halfway by ending the whole process 15
-    seconds later, with all of its conversations (livekit/python-sdks#784 and #785).
+    If a connection attempt is abandoned, LiveKit's SDK ends the whole process 15 seconds later,
+    with all of its conversations (livekit/python-sdks#784 and #785).
     """
     connecting = asyncio.ensure_future(ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
     is_cancelled = False

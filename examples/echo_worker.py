@@ -1,7 +1,7 @@
-"""A complete VoxQL worker: what is typed comes back as an utterance of the agent, word by word.
+"""A complete VoxQL worker: echoes typed lines as utterances of the agent, word by word.
 
-Needs only `pip install ./clients/python`, and a server that was started with VOXQL_AGENT=external
-(VOXQL_URL is its address if that is not http://127.0.0.1:8000):
+Needs only `pip install ./clients/python`, and a server started with VOXQL_AGENT=external (set
+VOXQL_URL if its address is not http://127.0.0.1:8000):
     VOXQL_WORKER_KEY="$(cat var/worker.key)" python examples/echo_worker.py
 """
 
@@ -30,7 +30,7 @@ async def converse(job: vox.StartJob) -> None:
 
 
 async def echo(bridge: vox.BridgeClient, text: str) -> None:
-    """Say it again: an interim for each word, then the final."""
+    """Echo a text: an interim for each word, then the final."""
     segment, started_at = vox.new_segment(), datetime.now(UTC)
 
     def say(words: str, *, final: bool) -> None:
@@ -54,7 +54,7 @@ async def echo(bridge: vox.BridgeClient, text: str) -> None:
 
 
 async def main() -> None:
-    """Serve until Ctrl-C or SIGTERM, then let the conversations that run come to their end."""
+    """Serve until Ctrl-C or SIGTERM, then let running conversations end."""
     worker = vox.Worker(
         os.environ.get("VOXQL_URL", "http://127.0.0.1:8000"),
         os.environ["VOXQL_WORKER_KEY"],

@@ -1,6 +1,6 @@
-"""Two agents in one conversation, the first with tools: after the handoff VoxQL still hears all.
+"""Two agents in one conversation, the first with tools; VoxQL hears both across the handoff.
 
-Needs and is started like livekit_minimal.py:
+Has the same requirements as livekit_minimal.py:
     python examples/livekit_handoff.py start
 """
 
@@ -20,18 +20,18 @@ from voxql_bridge import attach
 
 
 class Billing(Agent):
-    """Knows of invoices."""
+    """Answers questions about invoices."""
 
     def __init__(self) -> None:
         super().__init__(instructions="You answer questions about invoices.")
 
     async def on_enter(self) -> None:
-        """Greet the person who is put through."""
+        """Greet the transferred caller."""
         self.session.say("Billing speaking.")
 
 
 class Reception(Agent):
-    """Takes every call, and puts some through."""
+    """Takes every call, and transfers some."""
 
     def __init__(self) -> None:
         super().__init__(instructions="You are the reception of a shop.")
@@ -48,7 +48,7 @@ class Reception(Agent):
 
 
 def answer(said: str, by_tool: bool) -> Answer:
-    """Think."""
+    """Return what to say, or a tool to call."""
     if by_tool:
         return f"We are open {said}."
     if "open" in said:
@@ -75,7 +75,7 @@ if __name__ == "__main__":
         agent_name=os.environ.get("VOXQL_AGENT_NAME", "voxql"),
         num_idle_processes=1,
         initialize_process_timeout=60,
-        load_fnc=lambda: 0.0,  # an example takes whatever comes
+        load_fnc=lambda: 0.0,  # an example accepts every job
         host="127.0.0.1",
         port=0,
     )

@@ -1,4 +1,4 @@
-"""Somebody's own LiveKit agent, with one line more: VoxQL gets every word of its conversations.
+"""Your own LiveKit agent plus one line, which gives VoxQL every word of its conversations.
 
 Needs `pip install livekit-agents ./clients/python`, LIVEKIT_URL, LIVEKIT_API_KEY and
 LIVEKIT_API_SECRET, and a server with VOXQL_AGENT=livekit and the same three settings:
@@ -13,7 +13,7 @@ from voxql_bridge import attach
 
 
 def answer(said: str, _: bool) -> Answer:
-    """Think."""
+    """Return what to say."""
     return f"You said: {said}"
 
 
@@ -36,7 +36,7 @@ if __name__ == "__main__":
         agent_name=os.environ.get("VOXQL_AGENT_NAME", "voxql"),
         num_idle_processes=1,
         initialize_process_timeout=60,
-        load_fnc=lambda: 0.0,  # an example takes whatever comes
+        load_fnc=lambda: 0.0,  # an example accepts every job
         host="127.0.0.1",
         port=0,
     )

@@ -1,9 +1,8 @@
-"""VoxQL's own agent as a worker of LiveKit, from a program of one's own.
+"""Runs VoxQL's own agent as a LiveKit worker from your own program.
 
-`voxql agent --livekit` does the same and more. This is for who wants to choose the parts in code:
-`recogniser` and `voice` take a `package.module:function` of yours that returns a livekit-agents
-STT or TTS (docs/speech.md). Needs `make setup` and LIVEKIT_URL, LIVEKIT_API_KEY and
-LIVEKIT_API_SECRET:
+`voxql agent --livekit` does the same and more. Use this to choose the parts in code: `recogniser`
+and `voice` accept your own `package.module:function`, which returns a livekit-agents STT or TTS
+(docs/speech.md). Needs `make setup` and LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET:
     .venv/bin/python examples/livekit_shipped.py
 """
 
@@ -16,7 +15,7 @@ from agent import LiveKitSettings, run_livekit_agent
 
 
 async def main() -> None:
-    """Serve until Ctrl-C or SIGTERM, then let every conversation hand in its last words."""
+    """Serve until Ctrl-C or SIGTERM, then let every conversation report its last words."""
     livekit = LiveKitSettings(
         os.environ["LIVEKIT_URL"],
         os.environ["LIVEKIT_API_KEY"],

@@ -1,7 +1,7 @@
-"""Stand-ins for speech and language models, so that the LiveKit examples run without any key.
+"""Stand-ins for speech and language models, so that the LiveKit examples need no API keys.
 
-In an agent of yours plugins take their place: `deepgram.STT()`, `openai.LLM()`, `cartesia.TTS()`.
-Written for every version of livekit-agents that voxql_bridge works with, 1.2 and newer.
+In your own agent, use plugins instead: `deepgram.STT()`, `openai.LLM()`, `cartesia.TTS()`.
+Works with every version of livekit-agents that voxql_bridge supports, 1.2 and newer.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ SILENCE_SECONDS = 0.5
 
 
 class Ears(stt.STT):  # type: ignore[type-arg] # not generic in old versions
-    """Hears the next of its sentences whenever there is sound, a word each quarter of a second."""
+    """Recognises its next sentence whenever there is sound, a word each quarter of a second."""
 
     def __init__(self, sentences: Sequence[str]) -> None:
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
@@ -40,7 +40,7 @@ class Ears(stt.STT):  # type: ignore[type-arg] # not generic in old versions
 class _Hearing(stt.RecognizeStream):
     def __init__(self, ears: Ears, conn_options: Any) -> None:
         super().__init__(stt=ears, conn_options=conn_options)
-        # A handoff may begin a new stream; the sentences go on.
+        # A handoff may open a new stream, which continues with the next sentence.
         self._sentences = ears.sentences
 
     async def _run(self) -> None:
@@ -76,7 +76,7 @@ Answer = str | dict[str, str]
 
 
 class Mind(llm.LLM):  # type: ignore[type-arg] # not generic in old versions
-    """Answers by a function from the last thing it was told, and whether a tool told it."""
+    """Answers with a function of the last message and of whether a tool sent it."""
 
     def __init__(self, answer: Callable[[str, bool], Answer]) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Mind(llm.LLM):  # type: ignore[type-arg] # not generic in old versions
         conn_options: Any = DEFAULT_API_CONNECT_OPTIONS,
         **_: Any,
     ) -> "_Thought":
-        """Answer what was said last."""
+        """Answer the last message."""
         return _Thought(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
 
 
@@ -120,7 +120,7 @@ class _Thought(llm.LLMStream):
 
 
 class Voice(tts.TTS):  # type: ignore[type-arg] # not generic in old versions
-    """Hums, a quarter of a second a word."""
+    """Hums for a quarter of a second for each word."""
 
     def __init__(self) -> None:
         capabilities = tts.TTSCapabilities(streaming=False)

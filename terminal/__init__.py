@@ -1,1 +1,1 @@
-"""`voxql talk`: a client of the public interfaces, which imports no other room."""
+"""`voxql talk`: a client of the public interfaces, which imports no other package of VoxQL."""

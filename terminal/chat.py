@@ -1,4 +1,4 @@
-"""One conversation on the server: asked for, watched, saved, and read back."""
+"""Starts one conversation on the server, follows it, saves it, and reads it back."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from terminal.server import Json, Server
 from terminal.transcript import Line, Transcript, read
 
 START_S: Final = 30.0
-"""How long an agent may take to be there; the server itself gives up earlier."""
+"""Longest wait for an agent to join; the server itself gives up earlier."""
 LOADING_S: Final = 20.0
-"""How long an agent that is not there is waited for unless somebody says otherwise."""
+"""Default wait for an agent that is not there."""
 _PAUSE_S: Final = 1.0
 _PAGE: Final = 200
 _CONNECTION = "connection { url token transport }"
@@ -57,7 +57,7 @@ class History:
 
 
 class Chat:
-    """A conversation that has been asked for; `state` and `transcript` follow it."""
+    """A requested conversation; `status`, `agent_state` and `transcript` follow it."""
 
     def __init__(self, server: Server, session: Json, media: Media | None) -> None:
         self._server = server
@@ -65,13 +65,13 @@ class Chat:
         self.media = media
         self.transcript = Transcript()
         self.changed = asyncio.Event()
-        """Set whenever the transcript or the state is another."""
+        """Set whenever the transcript or the state changes."""
         self.ended = asyncio.Event()
-        """Set when the server ends it."""
+        """Set when the server ends the conversation."""
 
     @classmethod
     async def start(cls, server: Server) -> "Chat":
-        """Ask for a conversation; its agent is on its way then, or has failed already."""
+        """Request a conversation; its agent is then starting, or has already failed."""
         started = (await server.run(_START))["startNewChat"]
         return cls(server, started["session"], _media(started["connection"]))
 
@@ -82,39 +82,39 @@ class Chat:
 
     @property
     def is_guests(self) -> bool:
-        """Whether a guest who was made for it holds it."""
+        """Whether the conversation belongs to a guest created for it."""
         return self._server.is_guest
 
     @property
     def status(self) -> str:
-        """The session's status, as far as is known here."""
+        """The session's last known status."""
         return str(self._session["status"])
 
     @property
     def agent_state(self) -> str | None:
-        """What the agent does; None when it isn't there."""
+        """The agent's state; None if the agent isn't there."""
         state: str | None = self._session.get("agentState")
         return state
 
     @property
     def failure(self) -> str:
-        """Why it has no agent."""
+        """Why there is no agent."""
         return str((self._session.get("failure") or {}).get("message", "The agent did not come."))
 
     @property
     def failure_code(self) -> str | None:
-        """The code of that reason."""
+        """The code of `failure`."""
         code: str | None = (self._session.get("failure") or {}).get("code")
         return code
 
     async def retry(self) -> None:
-        """Ask for an agent once more."""
+        """Request an agent again."""
         again = (await self._server.run(_RETRY, {"id": self.id}))["retryAgent"]
         self._session |= again["session"]
         self.media = _media(again["connection"]) or self.media
 
     async def join(self) -> Media:
-        """Ask for a fresh media connection."""
+        """Request a fresh media connection."""
         joined = await self._server.run(_JOIN, {"id": self.id})
         media = _media(joined["joinSession"]["connection"])
         assert media is not None
@@ -125,7 +125,7 @@ class Chat:
         await self._server.run(_TYPE, {"id": self.id, "key": key, "text": text})
 
     async def watch_state(self) -> None:
-        """Follow the session's changes, to its end."""
+        """Follow the session's changes until it ends."""
         async with aclosing(stream.updates(self._server, self.id)) as events:
             async for event in events:
                 self._session |= event["session"] or {}
@@ -136,7 +136,7 @@ class Chat:
         self.changed.set()
 
     async def watch_transcript(self) -> None:
-        """Follow what is said, to its end."""
+        """Follow the transcript until it ends."""
         async with aclosing(stream.transcripts(self._server, self.id)) as events:
             async for event in events:
                 for utterance in event["utterances"]:
@@ -146,19 +146,19 @@ class Chat:
         self.changed.set()
 
     def expect_agent(self) -> None:
-        """Take the agent for one that is on its way, until the server says more."""
+        """Assume that the agent is starting, until the server says more."""
         if self.status == "FAILED":
             self._session["status"] = "STARTING"
 
     async def until_settled(self) -> None:
-        """Wait until the agent is there, or has failed to come."""
+        """Wait until the agent has joined or failed."""
         async with asyncio.timeout(START_S):
             while self.status == "STARTING":
                 self.changed.clear()
                 await self.changed.wait()
 
     async def save(self) -> bool:
-        """Save what was seen here; False if nothing was said."""
+        """Save what was seen here; return False if nothing was said."""
         given = {"id": self.id, "messages": self.transcript.messages}
         return bool((await self._server.run(_SAVE, given))["saveSession"]["isSaved"])
 
@@ -168,7 +168,7 @@ class Chat:
         return History(found["nodes"], found["totalCount"])
 
     async def read_back(self) -> list[Line]:
-        """Read from the history what was said in this conversation."""
+        """Read this conversation's utterances from the history."""
         lines: list[Line] = []
         after: str | None = None
         while True:
@@ -184,15 +184,15 @@ class Chat:
 
 
 async def with_agent(chat: Chat, note: Callable[[str], None], loading_s: float = LOADING_S) -> None:
-    """Wait for the agent; ask again when it fails to come, and while it may still be loading.
+    """Wait for the agent; request it again if it fails, and while it may still be loading.
 
     Args:
-        chat: the conversation that was asked for.
+        chat: the requested conversation.
         note: shows the person a sentence.
-        loading_s: seconds to wait for an agent that is not there; it may be loading its models.
+        loading_s: seconds to wait for an absent agent, which may be loading its models.
 
     Raises:
-        CannotTalk: it does not come; the message has the server's reason.
+        CannotTalk: when no agent joins; the message has the server's reason.
     """
     loop = asyncio.get_running_loop()
     patient_until = loop.time() + loading_s
@@ -217,7 +217,7 @@ async def with_agent(chat: Chat, note: Callable[[str], None], loading_s: float =
         except RefusedByServer as refused:
             if refused.code != "CONFLICT":
                 raise CannotTalk(refused.message) from None
-            # The agent has come after all, in the moment in which it was given up.
+            # The agent joined just as it was given up.
             chat.expect_agent()
     raise CannotTalk(
         f"{chat.failure} The server starts the agent that comes with it unless VOXQL_AGENT says "

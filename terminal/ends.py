@@ -1,4 +1,4 @@
-"""When a conversation is over that nobody ends by hand."""
+"""Detects the end of a conversation that nobody ends by hand."""
 
 import asyncio
 import secrets
@@ -12,31 +12,31 @@ from terminal.source import Playback
 from terminal.speaker import Speaker
 
 GREETING_S: Final = 1.5
-"""How long a greeting may take to begin; it is polite to let the agent finish it."""
+"""Seconds to wait for a greeting, which the agent may then finish."""
 SETTLED_S: Final = 1.5
-"""How long nothing may happen after an answer before it counts as the whole answer."""
+"""Seconds without activity after which an answer counts as complete."""
 UNANSWERED_S: Final = 10.0
-"""How long to wait for an answer that doesn't come."""
+"""Seconds without activity after which no answer is expected any more."""
 _LOOK_S: Final = 0.1
 
 
 class Typing(Protocol):
-    """Gives typed lines, while it is entered."""
+    """Provides typed lines while its context is entered."""
 
     @property
     def is_interactive(self) -> bool:
-        """Whether somebody sits there who reads an answer before going on."""
+        """Whether a person is typing, and reading each answer before the next line."""
         ...
 
     async def __aenter__(self) -> Self:
-        """Begin to read."""
+        """Start reading."""
         ...
 
     async def __aexit__(self, *_: object) -> None:
         """Stop reading."""
 
     async def next(self) -> str | None:
-        """Wait for a line that isn't blank; None at the end."""
+        """Wait for the next line that isn't blank; None at the end."""
         ...
 
 
@@ -51,9 +51,9 @@ async def answered(chat: Chat, line: AudioLine, speaker: Speaker, playback: Play
 async def typed_out(
     chat: Chat, keyboard: Typing, speaker: Speaker, note: Callable[[str], None]
 ) -> None:
-    """Send what is typed, and return when the last line has been answered.
+    """Send typed lines, and return when the last one has been answered.
 
-    `note` shows the person a sentence: why a line could not be sent.
+    `note` tells the person why a line could not be sent.
     """
     key = None
     while (text := await keyboard.next()) is not None:
@@ -63,7 +63,7 @@ async def typed_out(
             if not keyboard.is_interactive:
                 await _settled(chat, speaker, key)
         except RefusedByServer as refused:
-            # It ended by itself: what was said until then can still be saved.
+            # The conversation ended by itself; what was said can still be saved.
             if chat.ended.is_set():
                 return
             if refused.code != "BAD_USER_INPUT":
@@ -85,9 +85,9 @@ async def _greeted(chat: Chat, line: AudioLine, speaker: Speaker) -> None:
 
 
 async def _settled(chat: Chat, speaker: Speaker, key: str | None = None) -> None:
-    """Return when the last line has its whole answer, or nothing happens any more.
+    """Return when the last line has its complete answer, or nothing happens any more.
 
-    Until the line with this key has come, an answer is that of the line before it.
+    Until the line with this key arrives, an answer belongs to the line before it.
     """
     quiet = waited = 0.0
     seen: object = None
@@ -106,6 +106,6 @@ async def _settled(chat: Chat, speaker: Speaker, key: str | None = None) -> None
 
 
 def _is_quiet(chat: Chat, speaker: Speaker) -> bool:
-    """Whether nobody speaks, thinks or is still being understood."""
+    """Whether nobody is speaking or thinking, and all speech has been recognised."""
     is_waiting = chat.agent_state in (None, "LISTENING")
     return is_waiting and speaker.is_silent and chat.transcript.is_settled

@@ -1,4 +1,4 @@
-"""Typed lines, without stopping everything else while nothing is typed."""
+"""Reads typed lines without blocking the event loop."""
 
 import asyncio
 import os
@@ -8,19 +8,19 @@ from typing import Self
 
 
 class Keyboard:
-    """Reads lines in a thread of its own, which the process does not wait for at its end.
+    """Reads lines in a daemon thread.
 
-    A thread, because standard input may be a terminal, a pipe or a file, and an event loop can't
-    watch all of these. It reads the descriptor: `sys.stdin` would be locked by it at the end.
+    Standard input may be a terminal, a pipe or a file, and an event loop can't watch all of these.
+    The thread reads the descriptor, because reading `sys.stdin` would hold its lock at exit.
 
     Args:
-        descriptor: where the lines come from; standard input by default.
+        descriptor: the file descriptor to read; standard input by default.
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = sys.stdin.fileno() if descriptor is None else descriptor
         self.is_interactive = os.isatty(self._descriptor)
-        """Whether somebody sits there who reads an answer before going on."""
+        """Whether a person is typing, and reading each answer before the next line."""
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
@@ -29,10 +29,10 @@ class Keyboard:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Leave the thread to the end of the process: it can't be woken."""
+        """Leave the thread running until the process exits: it can't be woken."""
 
     async def next(self) -> str | None:
-        """Wait for a line that isn't blank; None at the end (Ctrl-D)."""
+        """Wait for the next line that isn't blank; None at the end (Ctrl-D)."""
         return await self._lines.get()
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -45,7 +45,7 @@ class Keyboard:
             self._hand_over(loop, pending)
             loop.call_soon_threadsafe(self._lines.put_nowait, None)
         except RuntimeError:
-            # The conversation has ended meanwhile, and the loop with it.
+            # The conversation has ended, and its loop with it.
             return
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop, line: bytes) -> None:

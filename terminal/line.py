@@ -1,4 +1,4 @@
-"""The `/audio` connection: the person's sound out, the agent's in, and how much of it was heard."""
+"""The `/audio` connection: sends the person's audio, plays the agent's, reports what was heard."""
 
 import asyncio
 import json
@@ -21,25 +21,25 @@ _REPORT_S: Final = 0.1
 _TRIES: Final = 8
 _ENDED: Final = (1000, 4410)
 _AGAIN: Final = frozenset({1006, 1011, 1012, 4408, 4429})
-"""Close codes after which the protocol says to connect again."""
+"""Close codes after which the protocol says to reconnect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Where to connect, and the token that lets this side in."""
+    """The address of a media connection, and the token for it."""
 
     url: str
     token: str
 
 
 class AudioLine:
-    """Carries the sound of one conversation until the server ends it or it is cancelled.
+    """Carries the audio of one conversation until the server ends it or it is cancelled.
 
     Args:
-        server: gives what a connection to it needs.
-        source: where the person's sound comes from.
-        speaker: where the agent's sound goes.
-        renew: asks for a fresh media connection after a loss: tokens live for 15 minutes.
+        server: provides the proxy setting, and the error if it can't be reached.
+        source: provides the person's audio.
+        speaker: plays the agent's audio.
+        renew: requests a fresh media connection after a loss; tokens last for 15 minutes.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class AudioLine:
         """How many spoken replies have begun."""
 
     async def run(self, media: Media) -> None:
-        """Carry sound, and come back after a loss.
+        """Carry audio, and reconnect after a loss.
 
         Raises:
-            CannotTalk: the server does not want this connection, or is gone.
+            CannotTalk: when the server does not want this connection, or is gone.
         """
         failures = 0
         while True:
@@ -103,7 +103,7 @@ class AudioLine:
         try:
             return await self._renew()
         except CannotTalk:
-            # Nobody answers; the next try to connect will say so, or find the server again.
+            # Nobody answers; the next connection attempt reports this, or succeeds.
             return media
 
     async def _greet(self, socket: ClientConnection, token: str) -> None:
@@ -138,7 +138,7 @@ class AudioLine:
 
     async def _listen(self, socket: ClientConnection) -> None:
         speaker = self._speaker
-        # `recv` and not `async for`, which would hide the code of a normal end.
+        # `async for` would hide the code of a normal end.
         while True:
             message = await socket.recv()
             if isinstance(message, bytes):

@@ -1,4 +1,4 @@
-"""What the agent says, on its way to the loudspeaker, and how much of it was really heard."""
+"""Queues the agent's replies for the loudspeaker, and counts how much of them was heard."""
 
 import threading
 from collections import deque
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 SAMPLE_RATE: Final = 24_000
-"""Samples a second of the agent's voice."""
+"""Samples per second of the agent's voice."""
 WIDTH: Final = 2
-"""Bytes a sample."""
+"""Bytes per sample."""
 
 
 @dataclass(slots=True)
@@ -20,17 +20,17 @@ class _Playout:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A stretch of one reply that goes to the loudspeaker."""
+    """A number of samples of one reply."""
 
     playout: str
     samples: int
 
 
 class Playouts:
-    """The replies that are to be heard, in order.
+    """The replies to play, in order.
 
-    `heard` counts each reply's samples from its beginning; nothing that merely waits is in it, and
-    nothing that was cleared. A sound card takes from it in a thread of its own, hence the lock.
+    Only played samples count as heard, not those that wait or were cleared. A sound card takes
+    samples in its own thread, hence the lock.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Playouts:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits and no reply is still coming."""
+        """Whether no audio waits and no reply is still arriving."""
         with self._lock:
             return not self._waiting
 
@@ -53,7 +53,7 @@ class Playouts:
             return sum(len(playout.sound) for playout in self._waiting) // WIDTH
 
     def begin(self, playout: str) -> None:
-        """A reply begins."""
+        """Begin a reply."""
         with self._lock:
             self.lost()
             self._open = _Playout(playout)
@@ -61,13 +61,13 @@ class Playouts:
             self._heard[playout] = 0
 
     def add(self, sound: bytes) -> None:
-        """Queue sound of the reply that began last; sound of none is dropped."""
+        """Queue audio of the reply that began last; drop it if no reply is open."""
         with self._lock:
             if self._open is not None:
                 self._open.sound += sound
 
     def end(self, playout: str) -> None:
-        """No more of this reply will come."""
+        """Mark this reply as complete."""
         with self._lock:
             if self._open is not None and self._open.id == playout:
                 self._open.is_complete = True
@@ -75,13 +75,13 @@ class Playouts:
             self._drop_finished()
 
     def lost(self) -> None:
-        """The connection that brought the reply is gone; what has come can still be heard."""
+        """End the open reply because its connection is lost; what has arrived still plays."""
         with self._lock:
             if self._open is not None:
                 self.end(self._open.id)
 
     def clear(self, playout: str) -> None:
-        """Forget what of this reply still waits."""
+        """Drop the rest of this reply."""
         with self._lock:
             for waiting in self._waiting:
                 if waiting.id == playout:
@@ -91,7 +91,7 @@ class Playouts:
                 self._waiting.remove(waiting)
 
     def take(self, samples: int) -> tuple[bytes, list[Taken]]:
-        """Take up to so many samples to play, and say of which replies they are."""
+        """Take up to `samples` samples to play; also return which replies they belong to."""
         with self._lock:
             sound, taken = bytearray(), []
             wanted = samples * WIDTH
@@ -113,7 +113,7 @@ class Playouts:
                 self._heard[taken.playout] += taken.samples
 
     def reports(self) -> list[Taken]:
-        """Return how far each reply has been heard that got further since the last call."""
+        """Return how far each reply has been heard, if that has changed since the last call."""
         with self._lock:
             news = [
                 Taken(playout, samples)
@@ -124,7 +124,7 @@ class Playouts:
             return news
 
     def report_of(self, playout: str) -> Taken:
-        """Return how far this reply has been heard, whether that is news or not."""
+        """Return how far this reply has been heard, even if that has not changed."""
         with self._lock:
             report = Taken(playout, self._heard.get(playout, 0))
             self._reported[playout] = report.samples

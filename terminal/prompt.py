@@ -1,4 +1,4 @@
-"""Where lines are typed on a terminal: below what was said, while more is said above."""
+"""The prompt for typed lines on a terminal, below the conversation."""
 
 import asyncio
 import os
@@ -19,10 +19,10 @@ _STYLES: Final = {"USER": "bold ansicyan", "AGENT": "bold ansigreen"}
 
 
 class Prompt(PlainScreen):
-    """A screen with a prompt at its bottom: what is printed and what is typed don't mix.
+    """A screen with a prompt at the bottom, which keeps printed and typed text apart.
 
-    The prompt reads like a line of the person's. What was typed goes from it when it is sent, and
-    is printed as soon as the server tells it: so each line is there once, and in its order.
+    The prompt looks like a line of the person's. A typed line disappears from it when it is sent,
+    and is printed as soon as the server reports it. So each line appears once, and in order.
 
     Args:
         console: the terminal.
@@ -38,7 +38,7 @@ class Prompt(PlainScreen):
         self._open: list[Line] = []
         self._state: str | None = None
         self._stack = ExitStack()
-        # Else it would ask the terminal where its cursor is, and warn if that does not answer.
+        # Otherwise prompt_toolkit asks for the cursor position, and warns if it gets no answer.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._session: PromptSession[str] = PromptSession(
             self._message, erase_when_done=True, key_bindings=self._keys()
@@ -65,7 +65,7 @@ class Prompt(PlainScreen):
         await asyncio.gather(self._reading, return_exceptions=True)
 
     async def next(self) -> str | None:
-        """Wait for a line that isn't blank; None at the end (Ctrl-D)."""
+        """Wait for the next line that isn't blank; None at the end (Ctrl-D)."""
         return await self._typed.get()
 
     async def _read(self) -> None:
@@ -88,13 +88,13 @@ class Prompt(PlainScreen):
         return keys
 
     def show(self, transcript: Transcript) -> None:
-        """Print what is settled; what is still being said stands above the prompt."""
+        """Print settled lines; show what is still being said above the prompt."""
         super().show(transcript)
         self._open = self._latched.rest(transcript.lines)
         self._session.app.invalidate()
 
     def state(self, state: str | None) -> None:
-        """Show above the prompt that an answer is on its way."""
+        """Show above the prompt that the agent is thinking."""
         self._state = state
         self._session.app.invalidate()
 

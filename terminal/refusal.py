@@ -1,8 +1,8 @@
-"""What keeps a conversation in the terminal from going on, in words for the person there."""
+"""Errors that stop a conversation in the terminal, with messages for the person."""
 
 
 class CannotTalk(Exception):
-    """It can't go on; the message says what is wrong and what to do about it."""
+    """The conversation can't go on; the message says what is wrong and what to do about it."""
 
 
 class RefusedByServer(Exception):

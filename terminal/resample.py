@@ -1,4 +1,4 @@
-"""Changes the sample rate of sound without letting what the new rate can't carry fold back."""
+"""Changes the sample rate of audio without aliasing."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,23 +7,23 @@ from operator import mul
 from typing import Final
 
 _ZEROS: Final = 16
-"""Zero crossings of the sinc on either side: 70 dB against what would fold back."""
+"""Zero crossings of the sinc on either side, which attenuate aliases by 70 dB."""
 _ROLL_OFF: Final = 0.92
-"""Where the low-pass begins, as a part of the lower Nyquist frequency."""
+"""Cutoff of the low-pass filter, as a fraction of the lower Nyquist frequency."""
 _BETA: Final = 8.0
 """Shape of the Kaiser window."""
 
 
 class Resampler:
-    """Turns a stream of samples of one rate into one of another, by a windowed sinc.
+    """Converts a stream of samples to another sample rate with a windowed sinc.
 
-    For each sample that comes out, the filter is taken at its exact place between the samples that
-    went in. There are only `rate_out / gcd` such places, so each is computed once (the polyphase
-    form; J. O. Smith, "Digital Audio Resampling").
+    For each output sample, the filter is evaluated at its exact position between the input samples.
+    There are only `rate_out / gcd` such positions, so the filter is computed once for each (the
+    polyphase form; J. O. Smith, "Digital Audio Resampling").
 
     Args:
-        rate_in: samples a second that go in.
-        rate_out: samples a second that come out.
+        rate_in: input samples a second.
+        rate_out: output samples a second.
     """
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
@@ -31,19 +31,19 @@ class Resampler:
         self._up, self._down = rate_out // common, rate_in // common
         self._cutoff = min(1.0, rate_out / rate_in) * _ROLL_OFF
         self._reach = math.ceil(_ZEROS / self._cutoff)
-        # Silence before the beginning, so that the first sample has neighbours to its left.
+        # Silence before the start, so that the first sample has neighbours to its left.
         self._kept: list[float] = [0.0] * (self._reach - 1)
         self._step = 0
 
     def push(self, samples: Iterable[float]) -> list[float]:
-        """Take samples in and return those that are settled by now."""
+        """Take input samples; return the output samples that are ready."""
         if self._up == self._down:
             return list(samples)
         self._kept.extend(samples)
         return self._convert()
 
     def flush(self) -> list[float]:
-        """Return what was still waiting for samples to come."""
+        """Return the output samples that were waiting for more input."""
         return [] if self._up == self._down else self.push([0.0] * self._reach)
 
     def _convert(self) -> list[float]:
@@ -65,7 +65,7 @@ class Resampler:
 
 @lru_cache(maxsize=8_192)
 def _taps(phase: int, phases: int, cutoff: float, reach: int) -> Sequence[float]:
-    """Return the filter for a sample that lies phase/phases behind the middle of its window."""
+    """Return the filter for a sample that lies phase/phases after the middle of its window."""
     offset = phase / phases
     taps = [_tap(index - reach - offset, cutoff, reach) for index in range(1, 2 * reach + 1)]
     total = sum(taps)

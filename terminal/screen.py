@@ -1,4 +1,4 @@
-"""Shows a conversation while it goes on: in place on a terminal, line by line elsewhere."""
+"""Shows a conversation while it goes on: redrawn on a terminal, line by line elsewhere."""
 
 from collections.abc import Iterable
 from types import TracebackType
@@ -21,10 +21,10 @@ STATES = {
 
 
 class Screen(Protocol):
-    """Where the conversation is seen."""
+    """Shows the conversation."""
 
     def __enter__(self) -> Self:
-        """Begin to show it."""
+        """Start showing it."""
         ...
 
     def __exit__(
@@ -33,29 +33,29 @@ class Screen(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave what is shown on the screen."""
+        """Stop, and leave the conversation on the screen."""
 
     def show(self, transcript: Transcript) -> None:
         """Show what is new."""
 
     def state(self, state: str | None) -> None:
-        """Show what the agent does."""
+        """Show the agent's state."""
 
     def note(self, text: str) -> None:
-        """Say something about the conversation."""
+        """Show a note about the conversation."""
 
     def has_shown(self, line: Line) -> bool:
-        """Whether this line has been printed just so."""
+        """Whether this line has been printed exactly like this."""
         ...
 
 
 def screen_for(console: Console, *, types: bool, echoes: bool = False) -> Screen:
-    """Return the screen that fits where there is no prompt.
+    """Return the screen to use when there is no prompt.
 
     Args:
         console: where to print.
-        types: whether the person types: what is typed and what is redrawn would mix.
-        echoes: whether that terminal echoes what is typed.
+        types: whether the person types; typed and redrawn text would mix.
+        echoes: whether the terminal echoes what is typed.
     """
     if console.is_terminal and not types:
         return LiveScreen(console)
@@ -63,19 +63,19 @@ def screen_for(console: Console, *, types: bool, echoes: bool = False) -> Screen
 
 
 class _Latched:
-    """Which finals have been printed; a line is printed once, after everything before it."""
+    """Tracks printed finals: each is printed after all earlier lines, and again if it changes."""
 
     def __init__(self) -> None:
         self._printed: dict[str, Line] = {}
 
     def take(self, lines: Iterable[Line]) -> list[Line]:
-        """Return what is to be printed now."""
+        """Return the lines to print now."""
         ready: list[Line] = []
         is_open = False
         for line in lines:
             before = self._printed.get(line.key)
             if before is not None:
-                # An agent may learn later how far it was really heard.
+                # An agent may learn later how much of it was heard.
                 if (before.text, before.is_interrupted) != (line.text, line.is_interrupted):
                     ready.append(line)
             elif not line.is_final or is_open:
@@ -87,21 +87,21 @@ class _Latched:
         return ready
 
     def has(self, line: Line) -> bool:
-        """Whether this line has been printed, and is as it was then."""
+        """Whether this line has been printed and has not changed since."""
         before = self._printed.get(line.key)
         return before is not None and (before.role, before.shown) == (line.role, line.shown)
 
     def rest(self, lines: Iterable[Line]) -> list[Line]:
-        """Return what has not been printed."""
+        """Return the lines that have not been printed."""
         return [line for line in lines if line.key not in self._printed]
 
 
 class PlainScreen:
-    """Prints each line when its words are settled.
+    """Prints each line once its words are settled.
 
     Args:
-        console: where to.
-        hides_typed: what the person types is there already: the terminal has echoed it.
+        console: where to print.
+        hides_typed: whether to leave out typed lines, which the terminal has already echoed.
     """
 
     def __init__(self, console: Console, *, hides_typed: bool = False) -> None:
@@ -121,25 +121,25 @@ class PlainScreen:
         pass
 
     def show(self, transcript: Transcript) -> None:
-        """Print what is settled."""
+        """Print the settled lines."""
         for line in self._latched.take(transcript.lines):
             if not (self._hides_typed and line.role == "USER" and line.source == "TYPED"):
                 print_line(self._console, line)
 
     def state(self, state: str | None) -> None:
-        """Say nothing: a state is of no interest afterwards."""
+        """Print nothing: past states are of no interest."""
 
     def note(self, text: str) -> None:
-        """Print it."""
+        """Print the note."""
         self._console.print(Text(text, style="dim"))
 
     def has_shown(self, line: Line) -> bool:
-        """Whether this line has been printed just so."""
+        """Whether this line has been printed exactly like this."""
         return self._latched.has(line)
 
 
 class LiveScreen:
-    """Redraws what may still change; what is settled scrolls up above it."""
+    """Redraws the lines that may still change; settled lines scroll up above them."""
 
     def __init__(self, console: Console) -> None:
         self._latched = _Latched()
@@ -162,25 +162,25 @@ class LiveScreen:
         self._live.__exit__(kind, error, trace)
 
     def show(self, transcript: Transcript) -> None:
-        """Print what is settled, and redraw the rest below it."""
+        """Print the settled lines, and redraw the rest below them."""
         settled = self._latched.take(transcript.lines)
         self._open = self._latched.rest(transcript.lines)
-        # First, because each line that is printed draws again what is below it.
+        # Draw first, because each printed line redraws what is below it.
         self._draw()
         for line in settled:
             self._live.console.print(row(line))
 
     def state(self, state: str | None) -> None:
-        """Redraw the line at the bottom."""
+        """Redraw the status line at the bottom."""
         self._state = state
         self._draw()
 
     def note(self, text: str) -> None:
-        """Print it above what may still change."""
+        """Print the note above the lines that may still change."""
         self._live.console.print(Text(text, style="dim"))
 
     def has_shown(self, line: Line) -> bool:
-        """Whether this line has been printed just so."""
+        """Whether this line has been printed exactly like this."""
         return self._latched.has(line)
 
     def _draw(self) -> None:
@@ -190,7 +190,7 @@ class LiveScreen:
 
 
 def print_line(console: Console, line: Line) -> None:
-    """Print an utterance; in a file or a pipe as one line, however long it is."""
+    """Print an utterance; to a file or a pipe, print it as one line of any length."""
     if console.is_terminal:
         console.print(row(line))
     else:
@@ -198,7 +198,7 @@ def print_line(console: Console, line: Line) -> None:
 
 
 def row(line: Line) -> RenderableType:
-    """Return an utterance as a line that begins with who speaks; interims are dimmed."""
+    """Return an utterance as a line that begins with its speaker; interims are dimmed."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, min_width=5)
     grid.add_column(overflow="fold")

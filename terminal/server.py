@@ -1,4 +1,4 @@
-"""The server's GraphQL interface as a program sees it: operations over HTTP, who is signed in."""
+"""A client of the server's GraphQL interface: operations over HTTP, and the login."""
 
 import asyncio
 import json
@@ -23,11 +23,11 @@ Json = dict[str, Any]
 
 
 class Server:
-    """One server, and a login there.
+    """A server, and a login to it.
 
     Args:
-        url: where it is, as people write it: `http://127.0.0.1:8000`.
-        token: an API token; without one, `sign_in` makes a guest.
+        url: its address, as people write it: `http://127.0.0.1:8000`.
+        token: an API token; without one, `sign_in` creates a guest.
     """
 
     def __init__(self, url: str, token: str | None = None) -> None:
@@ -36,7 +36,7 @@ class Server:
             raise CannotTalk(f"{url!r} is not a server's address; expected http://host:port.")
         self.url = f"{parts.scheme}://{parts.netloc}"
         self.is_here = parts.hostname in _LOOPBACK
-        """Whether it is on this machine, which no proxy leads to."""
+        """Whether the server is on this machine, so that no proxy is used."""
         try:
             self._port = parts.port
         except ValueError:
@@ -48,12 +48,12 @@ class Server:
 
     @property
     def is_guest(self) -> bool:
-        """Whether `sign_in` makes a guest."""
+        """Whether `sign_in` creates a guest."""
         return not self._token
 
     @property
     def proxy(self) -> Literal[True] | None:
-        """What `websockets` is to do about proxies: find them by itself, or use none."""
+        """The proxy argument for `websockets`: True to find proxies itself, None to use none."""
         return None if self.is_here else True
 
     def socket_url(self, path: str) -> str:
@@ -63,7 +63,7 @@ class Server:
 
     @property
     def socket_headers(self) -> dict[str, str]:
-        """What identifies this login in a WebSocket handshake."""
+        """The headers that identify this login in a WebSocket handshake."""
         if self._token:
             return {"Authorization": f"Bearer {self._token}"}
         request = Request(self.url + "/graphql")  # noqa: S310 - the scheme was checked
@@ -84,8 +84,8 @@ class Server:
         """Run a query or mutation and return its data.
 
         Raises:
-            RefusedByServer: the server refused it.
-            CannotTalk: there is no server, or something else answers there.
+            RefusedByServer: when the server refuses the operation.
+            CannotTalk: when there is no server, or something else answers there.
         """
         body = json.dumps({"query": query, "variables": dict(variables or {})}).encode()
         answer = _answer(await asyncio.to_thread(self._post, body), self.url)
@@ -105,7 +105,7 @@ class Server:
             with self._opener.open(request, timeout=_TIMEOUT_S) as response:
                 content: bytes = response.read()
         except HTTPError as error:
-            # A refusal has a body that says more than its status.
+            # The body of a refusal says more than its status.
             with error:
                 content = error.read()
         except (URLError, OSError, HTTPException) as error:
@@ -113,7 +113,7 @@ class Server:
         return content
 
     def unreachable(self, error: Exception) -> CannotTalk:
-        """Say that nobody answers, and what helps."""
+        """Return an error that says why the server can't be reached, and what helps."""
         failed = f"Can't reach the server at {self.url}: {_why(error)}."
         if not self.is_here:
             return CannotTalk(
@@ -124,7 +124,7 @@ class Server:
 
 
 def _why(error: Exception) -> str:
-    """Say in words what went wrong; what the system says of it has numbers for programs."""
+    """Describe an error in words; the system's own messages contain numbers for programs."""
     reason = getattr(error, "reason", error)
     match reason:
         case ConnectionRefusedError():

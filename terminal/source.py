@@ -1,4 +1,4 @@
-"""Where the person's sound comes from: a recording, played in real time, or the microphone."""
+"""Sources of the person's audio: a recording played in real time, or the microphone."""
 
 import asyncio
 import time
@@ -14,26 +14,26 @@ PIECE: Final = int(SAMPLE_RATE * PIECE_S)
 """Samples sent at once."""
 _SILENCE: Final = bytes(2 * PIECE)
 _KEPT: Final = int(30 / PIECE_S)
-"""Pieces of the microphone's sound that may wait while the connection is lost: 30 s."""
+"""Most pieces of the microphone's audio kept while the connection is lost: 30 s."""
 
 
 class Source(Protocol):
-    """Gives 16 kHz mono 16-bit sound, in real time."""
+    """Provides 16 kHz mono 16-bit audio in real time."""
 
     async def next(self) -> bytes:
         """Wait for the next piece."""
         ...
 
     def close(self) -> None:
-        """Let the device go."""
+        """Release the device."""
 
 
 class Playback:
     """Plays a recording in real time, then silence, as an open microphone would.
 
     Args:
-        recording: what is said.
-        clock: seconds, monotonic.
+        recording: what to play.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, recording: Recording, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,7 +45,7 @@ class Playback:
         """Set when the recording is over."""
 
     def play(self) -> None:
-        """Begin with the recording; until then there is silence."""
+        """Start the recording; until then there is silence."""
         self._plays = True
 
     async def next(self) -> bytes:
@@ -64,7 +64,7 @@ class Playback:
         return piece.ljust(len(_SILENCE), b"\0")
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: there is no device."""
 
 
 class Microphone:
@@ -77,7 +77,7 @@ class Microphone:
         try:
             self._stream = self._opened(sounddevice, SAMPLE_RATE)
         except sounddevice.PortAudioError:
-            # Many cards can only do their own rate.
+            # Many cards support only their own rate.
             rate = int(sounddevice.query_devices(kind="input")["default_samplerate"])
             self._resampler = Resampler(rate, SAMPLE_RATE)
             self._stream = self._opened(sounddevice, rate)
@@ -103,7 +103,7 @@ class Microphone:
         self._pieces.put_nowait(sound)
 
     async def next(self) -> bytes:
-        """Wait for what is said next."""
+        """Wait for the next piece of audio."""
         return await self._pieces.get()
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class Microphone:
 
 
 class Nothing:
-    """No sound at all: the person types."""
+    """No audio at all: the person types."""
 
     async def next(self) -> bytes:
         """Never return."""
@@ -120,7 +120,7 @@ class Nothing:
         return await never
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: there is no device."""
 
 
 def open_microphone() -> Microphone | None:
@@ -130,6 +130,6 @@ def open_microphone() -> Microphone | None:
         return None
     try:
         return Microphone(sounddevice)
-    # PortAudio raises errors of its own classes when there is no device at all.
+    # PortAudio raises its own error classes when there is no device at all.
     except (sounddevice.PortAudioError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""Loudspeakers: the machine's, and one for machines without, which only keeps time."""
+"""Loudspeakers: the machine's, and one that only keeps time, for machines without."""
 
 import importlib
 import time
@@ -9,22 +9,22 @@ from typing import Any, Final, Protocol
 from terminal.playouts import SAMPLE_RATE, WIDTH, Playouts, Taken
 
 _BLOCK: Final = 480
-"""Samples that the sound card asks for at once: 20 ms."""
+"""Samples that the sound card requests at once: 20 ms."""
 
 
 class Speaker(Protocol):
-    """Plays what is in its playouts; `advance` counts what has been heard until now."""
+    """Plays its playouts; `advance` counts what has been heard so far."""
 
     playouts: Playouts
 
     def advance(self) -> None:
-        """Bring the counts of what has been heard up to date."""
+        """Update the counts of what has been heard."""
 
     def cut(self, playout: str) -> None:
         """Stop playing this reply now."""
 
     def close(self) -> None:
-        """Let the device go."""
+        """Release the device."""
 
     @property
     def is_silent(self) -> bool:
@@ -33,10 +33,10 @@ class Speaker(Protocol):
 
 
 class ClockSpeaker:
-    """Takes sound as heard at the pace at which it would be, and makes no noise.
+    """Plays nothing, but counts audio as heard in real time.
 
     Args:
-        clock: seconds, monotonic.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -50,10 +50,10 @@ class ClockSpeaker:
         return self.playouts.is_empty
 
     def advance(self) -> None:
-        """Take as heard what the time since the last call was enough for."""
+        """Count as heard what would have been played since the last call."""
         now = self._clock()
         if self._since is None or not self.playouts.waiting:
-            # What comes after a silence begins when it comes, not where the silence began.
+            # Audio after a silence begins when it arrives, not when the silence began.
             self._since = now if self.playouts.waiting else None
             return
         samples = int((now - self._since) * SAMPLE_RATE)
@@ -62,20 +62,20 @@ class ClockSpeaker:
             self.playouts.was_heard(taken)
 
     def cut(self, playout: str) -> None:
-        """Stop where it is."""
+        """Stop at the current position."""
         self.advance()
         self.playouts.clear(playout)
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: there is no device."""
 
 
 class SoundCard:
     """Plays through the machine's sound card.
 
-    A sample counts as heard when the card says that it leaves the loudspeaker, not when it was
-    handed over. What is cut off is silenced in the queue; what the card already holds (a few
-    hundredths of a second) can't be called back and will be heard, so it is counted at once.
+    A sample counts as heard when the card says that it leaves the loudspeaker, not when the card
+    takes it. `cut` drops what is queued. What the card already holds (a few hundredths of a second)
+    can't be stopped and will be heard, so it is counted at once.
     """
 
     def __init__(self, sounddevice: Any) -> None:
@@ -103,11 +103,11 @@ class SoundCard:
     def cut(self, playout: str) -> None:
         """Stop as soon as the card allows."""
         self.playouts.clear(playout)
-        # What the card holds will be heard within a moment: it is part of what was heard.
+        # What the card holds will be heard in a moment.
         self._count(float("inf"))
 
     def close(self) -> None:
-        """Stop and let the card go."""
+        """Stop and release the card."""
         self._stream.close()
 
     def _count(self, until: float) -> None:
@@ -124,19 +124,19 @@ class SoundCard:
 
 
 def open_speaker() -> Speaker:
-    """Return the machine's loudspeaker, or the one that only keeps time."""
+    """Return the machine's loudspeaker, or one that only keeps time."""
     sounddevice = load_sounddevice()
     if sounddevice is not None:
         try:
             return SoundCard(sounddevice)
-        # PortAudio raises an error of its own class when there is no device, or none for 24 kHz.
+        # PortAudio raises its own error class when there is no device, or none for 24 kHz.
         except sounddevice.PortAudioError:
             pass
     return ClockSpeaker()
 
 
 def load_sounddevice() -> Any | None:
-    """Return the `sounddevice` module, or None where it, or the PortAudio library, is missing."""
+    """Return the `sounddevice` module; None if it or the PortAudio library is missing."""
     try:
         return importlib.import_module("sounddevice")
     except (ImportError, OSError):

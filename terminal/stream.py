@@ -1,6 +1,6 @@
 """Subscriptions over graphql-transport-ws that survive a lost connection without a gap.
 
-After a loss the newest cursor goes into `after`, so that what was committed in between comes first.
+After a loss, the newest cursor goes into `after`, so the server first sends what was missed.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from terminal.server import Json, Server
 
 SUBPROTOCOL: Final = Subprotocol("graphql-transport-ws")
 _TRIES: Final = 8
-"""Lost connections in a row after which the server counts as gone: about 20 s."""
+"""Consecutive lost connections after which the server counts as gone: about 20 s."""
 _LONGEST_PAUSE_S: Final = 5.0
 _FATAL: Final = frozenset({4400, 4401, 4403, 4406, 4409, 4429})
-"""Close codes after which trying again would end in the same way."""
+"""Close codes after which another attempt would end the same way."""
 
 TRANSCRIPTS: Final = """
 subscription ($session: ID!, $after: String) {
@@ -43,16 +43,16 @@ subscription ($session: ID!) {
 
 
 async def transcripts(server: Server, session: str) -> AsyncGenerator[Json, None]:
-    """Yield the session's transcript events, to its end."""
+    """Yield the session's transcript events until its end."""
     variables: dict[str, object] = {"session": session, "after": None}
     async for event in _subscribed(server, TRANSCRIPTS, variables, "transcripts"):
-        # Before it is handed on: the connection may be lost at once.
+        # Before yielding, because the connection may be lost right after.
         variables["after"] = event["cursor"]
         yield event
 
 
 async def updates(server: Server, session: str) -> AsyncGenerator[Json, None]:
-    """Yield the session's changes of state, to its end."""
+    """Yield the session's changes of state until its end."""
     async for event in _subscribed(server, UPDATES, {"session": session}, "sessionUpdates"):
         yield event
 
@@ -92,7 +92,7 @@ async def _subscribed(
         failures += 1
         if failures > _TRIES:
             raise CannotTalk("The server ends the transcript's stream again and again.")
-        # Drawn at random, so that those who lost the same server don't all come back at once.
+        # Random, so that clients that lost the same server don't all reconnect at once.
         await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.2 * 2**failures)))  # noqa: S311
 
 
@@ -116,7 +116,7 @@ async def _events(
                 raise _refused(message["payload"])
             case "complete":
                 return
-    # Closed in good order, but not by us and not after the end: like any other loss.
+    # Closed cleanly, but neither by us nor after the end: treat it like any other loss.
 
 
 async def _send(socket: ClientConnection, message: Json) -> None:

@@ -1,4 +1,4 @@
-"""`voxql talk`: a conversation in the terminal, saved at its end and read back."""
+"""`voxql talk`: holds a conversation in the terminal, saves it, and reads it back."""
 
 import asyncio
 import os
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 OK: Final = 0
 FAILED: Final = 1
 _DRAIN_S: Final = 15.0
-"""How long the agent may take to hand in its last words, before the history is read."""
+"""How long to wait for the agent's last words before the history is read."""
 
 
 def run(url: str, file: Path | None = None, loading_s: float = LOADING_S) -> int:
-    """Talk until the person ends it, or the recording's answer has been heard.
+    """Talk until the person ends the conversation, or the recording has been answered.
 
     Args:
         url: the server's address.
         file: a WAV file to play; None for the microphone, or the keyboard.
-        loading_s: seconds to wait for an agent that is not there yet.
+        loading_s: seconds to wait for an absent agent.
 
     Returns:
         The exit status: 0 when the conversation was saved and read back.
@@ -67,7 +67,7 @@ async def _talk(console: Console, url: str, file: Path | None, loading_s: float)
 
 
 class _Conversation:
-    """Everything that goes on at once until the conversation is over."""
+    """Runs all concurrent parts of a conversation until it is over."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class _Conversation:
         )
 
     def _prompt_on(self, console: Console) -> "Prompt | None":
-        """Return a prompt, where somebody types on a terminal that can have one."""
+        """Return a prompt if the person types on a terminal that supports one."""
         if not self.types or not _types_on(console) or console.is_dumb_terminal:
             return None
         from terminal.prompt import Prompt
@@ -98,15 +98,15 @@ class _Conversation:
         return Prompt(console, self._stop)
 
     def close(self) -> None:
-        """Let the devices go."""
+        """Release the devices."""
         self._source.close()
         self._speaker.close()
 
     async def hold(self) -> None:
-        """Talk until it is over.
+        """Talk until the conversation is over.
 
         Raises:
-            CannotTalk: there is no agent, or the connection is lost for good.
+            CannotTalk: when there is no agent, or the connection is lost for good.
         """
         stopping = asyncio.create_task(self._stop.wait())
         work = [
@@ -132,7 +132,7 @@ class _Conversation:
             await _cancel(carrying, talking)
 
     async def _person(self) -> None:
-        """Do what the person does: play a recording, type, or just talk."""
+        """Play the recording, send typed lines, or just let the person talk."""
         await self._line.connected.wait()
         if isinstance(self._source, Playback):
             await answered(self.chat, self._line, self._speaker, self._source)
@@ -153,12 +153,12 @@ class _Conversation:
 
 
 def _types_on(console: Console) -> bool:
-    """Whether what is typed appears on the same terminal as what is printed."""
+    """Whether typed and printed text appear on the same terminal."""
     return console.is_terminal and sys.stdin.isatty()
 
 
 async def _saved(console: Console, conversation: _Conversation) -> int:
-    """Save, wait for the agent's last words, and print what the history holds then."""
+    """Save, wait for the agent's last words, and print what the history then holds."""
     chat = conversation.chat
     if not await chat.save():
         console.print("Nothing was said, so there is nothing to save.")
@@ -182,7 +182,7 @@ async def _saved(console: Console, conversation: _Conversation) -> int:
         )
         console.print(Text(hint, style="dim"))
     lines = await chat.read_back()
-    # What was typed and answered stands above as it is; what was spoken may have been drawn over.
+    # Typed lines and their answers are still on the screen; spoken ones may have been redrawn.
     new = [
         line for line in lines if not (conversation.types and conversation.screen.has_shown(line))
     ]
@@ -199,7 +199,7 @@ async def _saved(console: Console, conversation: _Conversation) -> int:
 
 @contextmanager
 def _interrupts(stop: asyncio.Event) -> Iterator[None]:
-    """Make Ctrl-C and SIGTERM end the conversation, so that it is saved; a second one aborts."""
+    """Make Ctrl-C and SIGTERM end the conversation, which is then saved; a second one aborts."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
 
@@ -222,7 +222,7 @@ def _interrupts(stop: asyncio.Event) -> Iterator[None]:
 
 
 async def _first(*tasks: "asyncio.Task[Any]") -> None:
-    """Wait until one has ended; what it raised is raised."""
+    """Wait until one task has ended, and raise its error if it failed."""
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()

@@ -1,4 +1,4 @@
-"""What has been said so far, as the terminal shows and reports it."""
+"""What has been said so far, as the terminal shows and saves it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,23 +23,23 @@ class Line:
 
     @property
     def speaker(self) -> str:
-        """How its line begins."""
+        """The label of the speaker."""
         return SPEAKERS.get(self.role, self.role.title())
 
     @property
     def shown(self) -> str:
-        """Its text as it is shown."""
+        """The text to show."""
         return f"{self.text} [interrupted]" if self.is_interrupted else self.text
 
 
 class Transcript:
-    """Utterances by key; of each the newest revision, and a final stays one."""
+    """The newest revision of each utterance, by key; a final stays final."""
 
     def __init__(self) -> None:
         self._lines: dict[str, Line] = {}
 
     def take(self, utterance: Mapping[str, Any]) -> bool:
-        """Take an utterance of the server, and return whether it was news."""
+        """Take an utterance from the server, and return whether it was new."""
         line = read(utterance)
         held = self._lines.get(line.key)
         if held is not None and line.revision <= held.revision:
@@ -51,12 +51,12 @@ class Transcript:
 
     @property
     def lines(self) -> list[Line]:
-        """Everything, in the server's order."""
+        """All lines, in the server's order."""
         return sorted(self._lines.values(), key=lambda line: line.sort_key)
 
     @property
     def messages(self) -> list[dict[str, object]]:
-        """What `saveSession` is told: what was seen here, under the server's own keys."""
+        """The input of `saveSession`: what was seen here, under the server's own keys."""
         return [
             {
                 "key": line.key,
@@ -70,18 +70,18 @@ class Transcript:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is still being said."""
+        """Whether all lines are final."""
         return all(line.is_final for line in self._lines.values())
 
     @property
     def is_answered(self) -> bool:
-        """Whether the person has said something, and the agent something after it."""
+        """Whether the person has said something, and the agent was the last to speak."""
         heard = [line.role for line in self.lines if line.is_final]
         return "USER" in heard and heard[-1] == "AGENT"
 
 
 def read(utterance: Mapping[str, Any]) -> Line:
-    """Return the line of an utterance as GraphQL gives it."""
+    """Convert an utterance from GraphQL to a line."""
     return Line(
         key=utterance["key"],
         revision=utterance["revision"],

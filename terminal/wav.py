@@ -1,4 +1,4 @@
-"""Reads WAV files of any rate, width and number of channels as the sound that `/audio` takes."""
+"""Reads WAV files of any rate, width and number of channels as audio for `/audio`."""
 
 import array
 import struct
@@ -12,11 +12,11 @@ from terminal.refusal import CannotTalk
 from terminal.resample import Resampler
 
 SAMPLE_RATE: Final = 16_000
-"""Samples a second that `/audio` takes from a person."""
+"""Samples per second of a person's audio on `/audio`."""
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _COMPRESSED: Final = {2: "ADPCM", 6: "A-law", 7: "µ-law", 0x11: "ADPCM", 0x55: "MP3"}
 _STREAMED: Final = (0, 0xFFFFFFFF)
-"""Sizes that a program writes which did not know yet how long the sound would be."""
+"""Sizes written by programs that did not know yet how long the audio would be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """How long it takes."""
+        """The duration of the recording."""
         return len(self._data) / self._format.frame / self._format.rate
 
     def pcm(self, size: int) -> Iterator[bytes]:
-        """Yield it as 16 kHz mono 16-bit little-endian sound, in pieces of `size` samples."""
+        """Yield 16 kHz mono 16-bit little-endian audio in pieces of `size` samples."""
         resampler = Resampler(self._format.rate, SAMPLE_RATE)
         stride = self._format.frame * max(1, self._format.rate // 10)
         made: list[float] = []
@@ -63,7 +63,7 @@ def read(path: Path) -> Recording:
     """Open a WAV file.
 
     Raises:
-        CannotTalk: it isn't one, or is of a kind that can't be read; the message says what it is.
+        CannotTalk: when the file is not a WAV file that can be read; the message says why.
     """
     try:
         data = path.read_bytes()
@@ -79,7 +79,7 @@ def read(path: Path) -> Recording:
 
 
 def to_pcm(samples: Sequence[float]) -> bytes:
-    """Return samples from -1 to 1 as 16-bit little-endian sound; what is louder is clipped."""
+    """Convert samples from -1 to 1 to 16-bit little-endian audio; clip louder ones."""
     values = (max(-32_768, min(32_767, round(sample * 32_768))) for sample in samples)
     return _little(array.array("h", values)).tobytes()
 
@@ -147,7 +147,7 @@ def _unsigned(data: memoryview) -> list[float]:
 
 
 def _wide(data: memoryview) -> list[float]:
-    """Read 24 bits: the high bytes, as 32 bits."""
+    """Read 24-bit samples as the high bytes of 32-bit ones."""
     padded = bytearray(len(data) // 3 * 4)
     for index in range(3):
         padded[index + 1 :: 4] = data[index::3]

@@ -1,1 +1,1 @@
-"""What answers without a language model."""
+"""Answers without a language model."""

@@ -1,4 +1,4 @@
-"""Sums as people say them ("what is twelve times seven") or type them ("3.5 * (2 + 1)")."""
+"""Works out sums as people say them ("twelve times seven") or type them ("3.5 * (2 + 1)")."""
 
 import re
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
@@ -7,12 +7,12 @@ from typing import Final
 from text_to_num import alpha2digit
 
 _LONGEST: Final = 300
-"""Characters of a text that may be a sum; what is longer tells of something."""
+"""Most characters in a sum; a longer text is about something else."""
 _LARGEST: Final = Decimal(10) ** 30
 _EVERY_NUMBER: Final = 0.0
-"""alpha2digit leaves numbers in words that stand alone and are not above this."""
+"""alpha2digit leaves isolated number words up to this value unconverted."""
 _SCALES: Final = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-"""How many zeros."""
+"""The number of zeros in each."""
 _SCALE: Final = rf"({'|'.join(_SCALES)})\b"
 _SCALED: Final = re.compile(rf"(?<![\d.])(\d+(?:\.\d+)?) {_SCALE}")
 
@@ -23,7 +23,7 @@ _LEAD: Final = re.compile(
     r"|how much (?:is|are)|calculate|compute|work out|solve)?\s+",
 )
 _NO_SUM: Final = re.compile(r"24/7|\d{3,}-\d{3,}(?:-\d+)*|\d+([-/])\d+\1\d+")
-"""What has signs and is none: telephone numbers and dates."""
+"""Text with operators that is not a sum, such as telephone numbers and dates."""
 _ORDERS: Final = (
     (r"^(?:the )?sum of (.+) and (.+)$", r"\1 + \2"),
     (r"^(?:the )?difference (?:between|of) (.+) and (.+)$", r"\1 - \2"),
@@ -38,7 +38,7 @@ _ORDERS: Final = (
     (r"\b(?:double|twice)\b", " 2 * "),
     (rf"\ba (?=hundred\b|{_SCALE})", "one "),
 )
-"""What is put in order while numbers are still words."""
+"""Replacements made while numbers are still words."""
 _SIGNS: Final = (
     (r"\bmultiplied by\b|\btimes\b|(?<=[\d)])\s*[x\u00d7]\s*(?=[\d(])|\u00d7", " * "),
     (r"\bdivided by\b|\bover\b|\u00f7", " / "),
@@ -50,17 +50,17 @@ _SIGNS: Final = (
     (r"\bcubed\b", " ^ 3 "),
     (r"\bper ?cent of\b|%\s*of\b", " % of "),
     (r"\bper ?cent\b", " % "),
-    # "200 plus 10 percent" is 220, as every pocket calculator has it.
+    # "200 plus 10 percent" is 220, as on a pocket calculator.
     (r"^(.+) ([-+])\s*(\d+(?:\.\d+)?)\s*%\s*$", r"(\1) * (1 \2 \3 / 100)"),
 )
 _TOKEN: Final = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+|sqrt|of|[-+*/^%()])")
 _WORKS: Final = frozenset({*"+-*/^%", "sqrt"})
 _MOST_TOKENS: Final = 100
-"""The parser goes as deep as there are brackets and signs."""
+"""The parser's recursion is as deep as the number of brackets and signs."""
 
 
 class Sum:
-    """A sum that was found in a text, and what it comes to."""
+    """A sum found in a text, and its result."""
 
     def __init__(self, value: Decimal | None, problem: str = "") -> None:
         self.value = value
@@ -69,7 +69,7 @@ class Sum:
 
 
 def find_sum(text: str) -> Sum | None:
-    """Return the sum that a text asks for, or None when it asks for something else."""
+    """Return the sum that a text asks for; None if it asks for something else."""
     tokens = _tokens(_as_expression(text)) if len(text) <= _LONGEST else []
     if not _WORKS.intersection(tokens) or len(tokens) > _MOST_TOKENS:
         return None
@@ -91,7 +91,7 @@ def find_sum(text: str) -> Sum | None:
 
 
 def in_digits(value: Decimal) -> str:
-    """Return a number as it is read aloud: no exponent, at most four places, grouped by commas."""
+    """Format a number to be read aloud: no exponent, at most four decimals, grouped by commas."""
     rounded = round(value, 4)
     text = f"{rounded:,f}"
     if "." in text:
@@ -101,8 +101,8 @@ def in_digits(value: Decimal) -> str:
 
 
 def numbers_from_words(text: str) -> str:
-    """Replace numbers in words ("two hundred and five point one") by digits."""
-    # As it is, alpha2digit makes 2.5000000 of "two point five million"; "xmillion" it leaves.
+    """Replace number words ("two hundred and five point one") with digits."""
+    # alpha2digit would turn "two point five million" into 2.5000000; it ignores "xmillion".
     text = re.sub(rf"(\bpoint (?:\w+ )+?){_SCALE}", r"\1x\2", text)
     text = alpha2digit(_SCALED.sub(_unscaled, text), "en", _EVERY_NUMBER)
     text = _SCALED.sub(_unscaled, re.sub(rf"\bx(?={_SCALE})", "", text))
@@ -110,7 +110,7 @@ def numbers_from_words(text: str) -> str:
 
 
 def _unscaled(found: re.Match[str]) -> str:
-    """Write "3 million" out, and "2 trillion", as alpha2digit does not know that word."""
+    """Write out "3 million"; also "2 trillion", a word that alpha2digit does not know."""
     return f"{Decimal(found[1]).scaleb(_SCALES[found[2]]):f}"
 
 
@@ -130,7 +130,7 @@ def _as_expression(text: str) -> str:
 
 
 def _tokens(expression: str) -> list[str]:
-    """Return its parts; none when something is no part of a sum."""
+    """Split an expression into tokens; return none if it contains anything else."""
     tokens, at = [], 0
     while at < len(expression):
         token = _TOKEN.match(expression, at)
@@ -142,15 +142,15 @@ def _tokens(expression: str) -> list[str]:
 
 
 class _NoSum(Exception):
-    """What was said is no sum after all."""
+    """The text is not a sum after all."""
 
 
 class _TooLarge(Exception):
-    """Working it out would take too long."""
+    """An exponent or the result is too large."""
 
 
 class _Parser:
-    """Recursive descent: sums of products of powers."""
+    """A recursive descent parser: sums of products of powers."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens

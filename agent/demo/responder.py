@@ -1,7 +1,7 @@
-"""What the agent answers when it has no language model: an honest demo, from text to text.
+"""The built-in demo: answers text with text when there is no language model.
 
-It greets, tells time and date, does sums, and repeats. To anything else it says what it heard, and
-that it can't answer: it never acts as if it had understood.
+It greets, tells the time and the date, does sums, and repeats. Otherwise it says what it heard, and
+that it can't answer a question or a request. It never pretends to understand.
 """
 
 import re
@@ -21,16 +21,16 @@ ABLE: Final = (
     "say. For a real conversation, connect a language model: VOXQL_LLM_BASE_URL says where it is."
 )
 _MOST: Final = 80
-"""Characters that are repeated of what was heard: some six seconds of speech."""
+"""Most characters of the heard text to repeat: about six seconds of speech."""
 _FEWEST: Final = 40
-"""It is cut at a word, unless fewer would be left."""
+"""The text is cut between words, unless fewer characters than this would be left."""
 _ENDS: Final = (*".!?\u2026", *"\u3002\uff01\uff1f\uff0e\u061f\u06d4\u0964")
-"""Marks that end a sentence, in several scripts."""
+"""Marks that end a sentence in several scripts."""
 _CLOSING: Final = "\"'\u201d\u2019\u00bb)]"
 _COMPARED: Final = 300
-"""Characters; what is longer is none of the things that this module knows."""
+"""Characters compared with the patterns; nothing longer is a phrase that this module knows."""
 _FLAG_LETTERS: Final = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
-"""Two of them are a flag."""
+"""Two of them form a flag."""
 _ZWJ: Final = "\N{ZERO WIDTH JOINER}"
 
 _POLITE: Final = re.compile(
@@ -94,7 +94,7 @@ _ASKS: Final = ("?", "\uff1f", "\u061f")
 
 
 class Turn:
-    """One thing the person said, as it was and for comparing."""
+    """One thing the person said, verbatim and normalised for comparison."""
 
     def __init__(self, text: str) -> None:
         self.text = " ".join(text.split())
@@ -103,17 +103,17 @@ class Turn:
         more = "\u2026" * (len(self.text) > _COMPARED)
         self.plain = " ".join(plain.split()) + more
         self.asked = _TAIL.sub("", _POLITE.sub("", self.plain))
-        """Without what is only polite: "Could you tell me the time, please?" is "the time"."""
+        """Without polite phrases: "Could you tell me the time, please?" becomes "the time"."""
         self.is_wish = bool(_WISH.match(self.plain) or _REQUEST.match(self.asked))
         self.is_question = self.text.endswith(_ASKS) or bool(_QUESTION.match(self.asked))
 
 
 def respond(said: Sequence[str], now: datetime) -> str:
-    """Answer the last of what the person said.
+    """Answer the person's last turn.
 
     Args:
         said: The person's turns, oldest first.
-        now: The time where the agent runs, in that zone.
+        now: The agent's local time, with its time zone.
     """
     turns = [Turn(text) for text in said if text.strip()]
     if not turns:
@@ -129,7 +129,7 @@ def respond(said: Sequence[str], now: datetime) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a text as a sentence: a capital at the start, one mark at the end."""
+    """Return a text as a sentence, with a capital at the start and a mark at the end."""
     text = text.strip()
     first = text[:1].upper()
     text = (first if len(first) == 1 else text[:1]) + text[1:]
@@ -137,7 +137,7 @@ def sentence(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text in quotation marks, cut if it is long, as the end of a sentence."""
+    """Quote a text, shortened if it is long, as the end of a sentence."""
     text = shortened(text)
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1]
@@ -146,7 +146,7 @@ def quoted(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a text that is short enough to be repeated; an emoji or a syllable stays whole."""
+    """Shorten a text to be repeated, without splitting an emoji or a syllable."""
     if len(text) <= _MOST:
         return text
     end = text.rfind(" ", _FEWEST, _MOST)
@@ -162,7 +162,7 @@ def _has_ended(text: str) -> bool:
 
 
 def _belong_together(text: str, at: int) -> bool:
-    """Whether the characters before and after a place are seen as one."""
+    """Whether the characters before and after a position appear as one."""
     run = 0
     while run < at and text[at - run - 1] in _FLAG_LETTERS:
         run += 1
@@ -183,7 +183,7 @@ def _repeats(last: Turn, before: Sequence[Turn]) -> str | None:
 
 
 def _is_polite(asked: str) -> str | None:
-    """Answer what people say to each other whatever they want."""
+    """Answer small talk, such as greetings and thanks."""
     answers = (
         (_HELLO, "Hello! Ask me for the time, the date or a sum."),
         (_HOW, "I'm fine, thank you!"),

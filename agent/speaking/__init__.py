@@ -1,1 +1,1 @@
-"""What the agent says: its text, its voice, and how much of it was heard."""
+"""The agent's replies: their text, their audio, and how much of them was heard."""

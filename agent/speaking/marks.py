@@ -1,6 +1,6 @@
-"""The marks of Markdown that a voice must not say, as patterns.
+"""Patterns for the Markdown marks that a voice must not read aloud.
 
-Each `HALF_` pattern matches what may still become its whole, up to the end of the text so far.
+Each `HALF_` pattern matches a mark that is still incomplete at the end of the text so far.
 """
 
 import re
@@ -11,11 +11,11 @@ EMOJI: Final = re.compile(
     "\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]{1,2000}"
 )
 JOINER: Final = "\u200d"
-"""Joins emoji; in some scripts also letters."""
+"""Joins emoji, and in some scripts letters."""
 
-# Where a line begins.
+# At the start of a line.
 WORDLESS: Final = re.compile(r"[-=*_|:># \t\r]{1,300}(?=\n|\Z)")
-"""A whole line of marks: a rule, or what underlines a heading or the head of a table."""
+"""A line of marks only: a rule, or the underline of a heading or a table header."""
 FENCE: Final = re.compile(r"(`{3,}|~{3,})[^`\n]*(?=\n|\Z)")
 HALF_FENCE: Final = re.compile(r"(?:`{1,2}|~{1,2}|`{3,}[^`\n]*|~{3,}[^`\n]*)\Z")
 FENCE_END: Final = re.compile(r"[ \t>]*(`+|~+)[ \t\r]*(?=\n|\Z)")
@@ -41,7 +41,7 @@ HALF_DEFINITION: Final = re.compile(
 # Within a line.
 _ADDRESS: Final = r"[^\s<>()]*(?:\([^\s<>()]*\)[^\s<>()]*)*"
 TARGET: Final = re.compile(rf"\]\([ \t]*(?:<[^<>\n]*>|{_ADDRESS})(?:[ \t]+{_TITLE})?[ \t]*\)")
-"""Where a link leads, with the bracket after its words."""
+"""The target of a link, with the bracket that closes the link text."""
 HALF_TARGET: Final = re.compile(
     rf"\](?:\([ \t]*(?:<[^<>\n]*|{_ADDRESS}(?:\([^\s<>()]*)?|"
     rf"(?:<[^<>\n]*>|{_ADDRESS})[ \t]+(?:{_TITLE}[ \t]*|{_HALF_TITLE})|<[^<>\n]*>)?)?\Z"
@@ -63,7 +63,7 @@ HALF_URL: Final = re.compile(
     r"h(?:t(?:t(?:p(?:s?(?::(?:/(?:/[^\s<>\"`|]*)?)?)?)?)?)?)?\Z", re.IGNORECASE
 )
 AFTER_URL: Final = ".,;:!?)]}*_~'\u201d\u2019"
-"""Stands behind an address more often than in it."""
+"""Characters that more often follow an address than belong to it."""
 ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 HALF_ENTITY: Final = re.compile(r"&#?[A-Za-z0-9]{0,32}\Z")
 ESCAPED: Final = re.compile(r"\\[!-/:-@\[-`{-~]")
@@ -79,5 +79,5 @@ HTML: Final = re.compile(
     r"sub|summary|sup|table|tbody|td|tfoot|th|thead|tr|tt|u|ul|var",
     re.I,
 )
-"""What counts as a tag; `<name>` in a sentence is a word that somebody has to fill in."""
+"""Names that count as tags; `<name>` in a sentence is a placeholder."""
 BLOCK: Final = re.compile(r"blockquote|br|dd|div|dl|dt|h[1-6r]|li|ol|p|pre|table|td|th|tr|ul", re.I)

@@ -1,4 +1,4 @@
-"""What the agent says on its way to the person: sound in real time, and the text of it."""
+"""Sends the agent's replies to the person: the audio in real time, and its text."""
 
 import asyncio
 import time
@@ -23,25 +23,25 @@ from agent_bridge.protocol.audio import (
 )
 
 LEAD: Final = 0.5
-"""Seconds sent ahead: enough for a busy machine not to stutter, little enough to be cut at once
-by a person's side that ignores `clear`."""
+"""Seconds of audio sent ahead: enough to keep a busy machine from stuttering, little enough to stop
+at once even if the person's side ignores `clear`."""
 LAST_FRAME: Final = "voxql_last_frame"
-"""Key in the user data of a reply's last frame; a reply that is cut off never gets there."""
+"""Key in the user data of a reply's last frame; a reply that is cut off never reaches it."""
 _CHUNK: Final = OUTPUT_SAMPLE_RATE // 25
-"""Samples a message: 40 ms."""
+"""Samples per message: 40 ms."""
 _TICK: Final = 0.1
-"""Seconds between looks at what has been heard."""
+"""Seconds between checks of how much has been heard."""
 _LAST_REPORT: Final = 0.25
-"""Seconds the person's side has to answer a `clear` with what it had played."""
+"""Seconds for the person's side to answer a `clear` by reporting what it played."""
 _STALLED: Final = 2.0
-"""Seconds without any report after which a reply counts as over: a tab that was suspended."""
+"""Seconds without a report after which a reply counts as over, as with a suspended tab."""
 
 
 class _Reply:
-    """The text of one reply, which comes from livekit before and while it is spoken.
+    """The text of one reply, which livekit delivers before and while it is spoken.
 
     Args:
-        answer: what has been written of it already; None: it is told as it is spoken.
+        answer: the answer being written; None if the reply is reported as it is spoken.
     """
 
     def __init__(self, answer: Answer | None = None) -> None:
@@ -49,20 +49,20 @@ class _Reply:
         self.words = Words()
         self.untimed = ""
         self.is_written = False
-        """All of its text has come."""
+        """All of its text has arrived."""
         self.is_told = False
         """Its final transcript was reported."""
 
 
 class ReplyText(io.TextOutput):
-    """Collects a reply's text. Without sound it is all there is, and is told when it is over.
+    """Collects a reply's text. A reply without audio is reported when it is over.
 
-    livekit decides when a reply begins whether it is spoken, and does not say so; so what had no
-    sound in the end was written. The person may come or go at any moment of it.
+    livekit decides at the start of a reply whether to speak it, and does not report the decision.
+    So a reply that ends without audio was written. The person may join or leave at any moment.
 
     Args:
-        tell: hears what has been said so far, each time it is a word more, and finally.
-        answer: returns the answer to a typed line that is being given; None if there is none.
+        tell: receives the text said so far whenever it grows by a word, and the final text.
+        answer: returns the typed line's answer that is being given; None if there is none.
     """
 
     def __init__(self, tell: Tell, answer: Callable[[], Answer | None] = lambda: None) -> None:
@@ -72,10 +72,10 @@ class ReplyText(io.TextOutput):
         self.reply = _Reply()
         self.reply.is_told = True
         self._is_dropping = False
-        """What comes is the rest of a reply that has been told, and that nobody will hear."""
+        """The incoming text is the rest of a reported reply; nobody will hear it."""
 
     async def capture_text(self, text: str) -> None:
-        """Take a piece of the reply; pieces from the voice carry the time they are heard."""
+        """Take a piece of the reply; pieces from the voice carry their playback times."""
         if self._is_dropping:
             return
         if self.reply.is_written or self.reply.is_told:
@@ -90,12 +90,12 @@ class ReplyText(io.TextOutput):
             self.reply.untimed += text
 
     def flush(self) -> None:
-        """The text is complete."""
+        """Mark the text as complete."""
         self.reply.is_written = True
         self._is_dropping = False
 
     def settle(self) -> None:
-        """The reply is over; if nothing of it was played, it was written."""
+        """End the reply; if none of it was played, report it as written."""
         reply = self.reply
         text = reply.untimed.strip() or reply.words.text
         if reply.is_written and not reply.is_told and text:
@@ -103,12 +103,12 @@ class ReplyText(io.TextOutput):
             self.tell(Said(text, final=True, written=True))
 
     def tell(self, said: Said) -> None:
-        """Tell what has been said of the reply, unless it is told by what is written of it."""
+        """Report what has been said of the reply, unless its writing already reports it."""
         if self.reply.answer is None:
             self._tell(said)
 
     def take(self, samples: int) -> Words:
-        """Return the words of the reply that has just been heard, of so many samples in all."""
+        """Return the words of the reply that has just ended, which has `samples` samples in all."""
         self.reply.is_told = True
         self._is_dropping = not self.reply.is_written
         words = self.reply.words
@@ -118,11 +118,11 @@ class ReplyText(io.TextOutput):
 
 
 class PersonOutput(io.AudioOutput):
-    """Plays replies to the person of a conversation, and says what they have heard.
+    """Plays replies to the person, and reports what they have heard.
 
     Args:
-        line: where the sound goes.
-        text: the texts of the replies; it tells what was heard of them.
+        line: takes the audio.
+        text: holds the texts of the replies, and reports what was heard of them.
     """
 
     def __init__(self, line: Line, text: ReplyText) -> None:
@@ -139,12 +139,12 @@ class PersonOutput(io.AudioOutput):
         self._reports = False
         self._is_heard = False
         self._is_dropping = False
-        """What comes is the rest of a reply that has been cut off."""
+        """The incoming audio is the rest of a reply that was cut off."""
         self.cuts = 0
-        """How many replies were cut off until now."""
+        """How many replies have been cut off so far."""
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
-        """Take sound of the reply, as fast as the voice makes it."""
+        """Take audio of the reply, as fast as the voice produces it."""
         await super().capture_frame(frame)
         if self._is_dropping:
             return
@@ -158,7 +158,7 @@ class PersonOutput(io.AudioOutput):
         self._changed.set()
 
     def flush(self) -> None:
-        """The reply's sound is complete."""
+        """Mark the reply's audio as complete."""
         super().flush()
         self._is_dropping = False
         if self._playout is not None:
@@ -171,7 +171,7 @@ class PersonOutput(io.AudioOutput):
         if playout is None or playout.is_cleared:
             return
         playout.is_cleared = True
-        # livekit doesn't know of a person who went, and goes on making the reply.
+        # livekit doesn't know that the person has left, and keeps producing the reply.
         self._is_dropping = not playout.is_complete
         self.cuts += 1
         playout.waiting.clear()
@@ -180,14 +180,14 @@ class PersonOutput(io.AudioOutput):
         self._changed.set()
 
     def on_peer(self, peer: Peer) -> None:
-        """The person came or went; who went doesn't hear the rest of the reply."""
+        """Note that the person joined or left; leaving cuts off the reply."""
         self._is_heard = peer.connected
         self._reports = peer.reports_played
         if not peer.connected and self._playout is not None and self._playout.began:
             self.clear_buffer()
 
     def on_played(self, played: Played) -> None:
-        """Take a report of the person's side."""
+        """Take a playback report from the person's side."""
         self._reports = True
         playout = self._playout
         if playout is not None and playout.id == played.playout:
@@ -195,13 +195,13 @@ class PersonOutput(io.AudioOutput):
             self._changed.set()
 
     async def aclose(self) -> None:
-        """Stop, and tell what was heard until now."""
+        """Stop, and report what has been heard so far."""
         self.clear_buffer()
         if self._player is not None:
             await asyncio.wait({self._player})
 
     async def _play(self, playout: Playout) -> None:
-        """Send a reply in real time, and follow what is heard of it to the end."""
+        """Send a reply in real time, and report what is heard of it until it ends."""
         told = ""
         while not self._is_over(playout):
             self._send(playout)
@@ -217,7 +217,7 @@ class PersonOutput(io.AudioOutput):
     def _send(self, playout: Playout) -> None:
         now = _now()
         size = _CHUNK * SAMPLE_WIDTH
-        # A piece shorter than a message waits for the next one, unless it is the last.
+        # Audio too short for a message waits for more, unless it is the last.
         enough = 1 if playout.is_complete else size
         while len(playout.waiting) >= enough and playout.lead(now) < LEAD:
             if not playout.began:
@@ -251,7 +251,7 @@ class PersonOutput(io.AudioOutput):
         words = self._text.take(playout.made)
         everything = words.text
         text = words.heard(played) if played < playout.sent or playout.is_cleared else everything
-        # Who hears all words but not the silence after them has not been deprived of anything.
+        # Missing only the silence after the last word does not count as an interruption.
         interrupted = text != everything or not playout.is_whole
         if text:
             self._text.tell(Said(text, final=True, interrupted=interrupted))
@@ -260,7 +260,7 @@ class PersonOutput(io.AudioOutput):
         self.on_playback_finished(
             playback_position=played / OUTPUT_SAMPLE_RATE,
             interrupted=playout.is_cleared,
-            # livekit shows it to the model later: of a written answer, the person has read all.
+            # livekit later shows this to the model. The person has read all of a written answer.
             synchronized_transcript=text if answer is None else answer.text,
         )
 

@@ -1,12 +1,11 @@
-"""Markdown, while it is being written, into the plain words that a voice says.
+"""Converts Markdown, while it is being written, to the plain words that a voice says.
 
-livekit-agents has a filter for this, `filter_markdown`. It is not used here: it reads tables and
-HTML aloud, leaves out words that are struck through, holds back the rest of a line after one
-unpaired asterisk, and keeps no trace of what it took away, so that the transcript would lose the
-Markdown.
+The filter of livekit-agents, `filter_markdown`, is not used. It reads tables and HTML aloud, drops
+words that are struck through, holds back the rest of a line after an unpaired asterisk, and keeps
+no record of what it removed, so the transcript would lose the Markdown.
 
-A mark is judged by what stands beside it, never by its counterpart: nothing waits for an end that
-may not come, and what an unpaired mark costs is that mark.
+A mark is judged by the characters beside it, never by its counterpart. So no text waits for a
+closing mark that may not come, and an unpaired mark removes nothing but itself.
 """
 
 import html
@@ -18,20 +17,20 @@ from urllib.parse import urlsplit
 from agent.speaking import marks
 
 Piece = tuple[str, str]
-"""What the voice says, and the source that it stands for; either may be empty."""
+"""The spoken text and its source; either may be empty."""
 _Taken = tuple[int, str] | None
-"""Characters of the source, and what is said for them. None: more must be known first."""
+"""The number of source characters and their spoken text; None if more input is needed."""
 
 LONGEST: Final = 2048
-"""Characters of the longest mark or address; nothing more than this is held back."""
+"""Characters in the longest mark or address; no more than this is held back."""
 _NOTHING: Final = (0, "")
 
 
 class PlainWords:
-    """Takes Markdown in pieces, cut anywhere, and gives the words in it with their source.
+    """Takes Markdown in chunks, split anywhere, and returns its words with their source.
 
-    The sources of all pieces, put together, are the Markdown; what is said does not depend on
-    where it was cut. Held back is only what may be a mark or an address: one character mostly.
+    The joined sources of all pieces are the Markdown. The spoken text does not depend on where the
+    Markdown was split. Only a possible mark or address is held back, usually one character.
     """
 
     def __init__(self) -> None:
@@ -40,19 +39,19 @@ class PlainWords:
         self._is_all = False
         self._pieces: list[Piece] = []
         self._before = ""
-        """The last character of the source that is dealt with."""
+        """The last character of the source that was processed."""
         self._said = ""
-        """The last character that is said."""
+        """The last spoken character."""
         self._fence = ""
-        """What a code block began with that is open."""
+        """The fence that opened the current code block; empty outside of one."""
         self._code = 0
-        """Of how many backticks the code span is that is open; 0 for none."""
+        """The number of backticks that opened the current code span; 0 outside of one."""
         self._is_starred = False
-        """A single asterisk began an emphasis."""
+        """A single asterisk has opened an emphasis."""
         self._begin_line()
 
     def push(self, text: str) -> list[Piece]:
-        """Take the next piece; return what is certain by now."""
+        """Take the next chunk; return the pieces that are certain by now."""
         self._text = self._text[self._at :] + text
         self._at = 0
         while self._at < len(self._text) and (taken := self._next()) is not None:
@@ -63,18 +62,18 @@ class PlainWords:
         return pieces
 
     def end(self) -> list[Piece]:
-        """Return the rest: no more will come."""
+        """End the input; return the remaining pieces."""
         self._is_all = True
         return self.push("")
 
     def _begin_line(self) -> None:
         self._is_start = True
-        """Nothing but marks has come in this line."""
+        """Only marks have come in this line."""
         self._is_bare = True
-        """Nothing has been said in this line."""
+        """Nothing in this line is spoken yet."""
         self._is_row = self._is_heading = self._is_item = False
         self._gap = ""
-        """In a row of a table: what is said before the next word."""
+        """In a table row: the text spoken before the next word."""
 
     def _take(self, source: str, said: str) -> None:
         if said and self._gap:
@@ -87,7 +86,7 @@ class PlainWords:
             self._is_bare = self._is_bare and said.isspace()
 
     def _found(self, pattern: re.Pattern[str], half: re.Pattern[str] | None = None) -> int | None:
-        """Return the length of what stands here; 0 if it is something else, None if it may grow."""
+        """Return the length of the match at this position; 0 for no match, None if it may grow."""
         found = pattern.match(self._text, self._at)
         if found and len(found[0]) <= LONGEST:
             return None if self._may_grow(found.end()) and half is not None else len(found[0])
@@ -157,7 +156,7 @@ class PlainWords:
         if length:
             run = self._text[self._at : self._at + length]
             self._fence = run[: len(run) - len(run.lstrip(run[0]))]
-            # The rest of this line is no start of a line within the block.
+            # The rest of this line is not the start of a line in the block.
             self._is_start = False
         return None if length is None else (length, "")
 
@@ -183,7 +182,7 @@ class PlainWords:
         return None if length is None else (length, "")
 
     def _definition(self) -> _Taken:
-        # They stand below what uses them; an answer must not wait before its first word.
+        # Definitions come after the text that uses them, so never delay the first word for one.
         if not self._said:
             return _NOTHING
         length = self._found(marks.DEFINITION, marks.HALF_DEFINITION)
@@ -209,7 +208,7 @@ class PlainWords:
         return length or 1, ""
 
     def _emphasis(self) -> _Taken:
-        """Asterisks and underscores, unless they stand for something: 5 * 3, 2*3, snake_case."""
+        """Drop asterisks and underscores, unless they have a meaning: 5 * 3, 2*3, snake_case."""
         mark = self._text[self._at]
         length = self._found(marks.RUNS[mark], marks.RUNS[mark])
         if length is None:
@@ -235,7 +234,7 @@ class PlainWords:
         return length or 1, "~" if length == 1 else ""
 
     def _pipe(self) -> _Taken:
-        """Between the cells of a row there is a pause."""
+        """Put a pause between the cells of a row."""
         if self._is_row:
             self._gap = "" if self._is_bare else ", "
             return 1, ""
@@ -246,7 +245,7 @@ class PlainWords:
         return length, "," if is_cell else "|" * length
 
     def _hashes(self) -> _Taken:
-        """A heading may end with what it began with."""
+        """Drop the hashes that close a heading."""
         if not self._is_heading or not self._before.isspace():
             return 1, "#"
         length = self._found(marks.CLOSING, marks.CLOSING)
@@ -314,7 +313,7 @@ class PlainWords:
 
 
 def spoken_address(url: str) -> str:
-    """Return what somebody says for an address: its host, or whom a mail goes to."""
+    """Return the spoken form of an address: its host, or the mail address."""
     if url.lower().startswith("mailto:"):
         return url[7:]
     try:

@@ -1,4 +1,4 @@
-"""An answer in Markdown on its way to the voice, and the Markdown for what the voice has said."""
+"""Turns Markdown answers into words for the voice, and the voice's words back into Markdown."""
 
 import re
 from collections import deque
@@ -12,15 +12,15 @@ from livekit.agents.utils import is_given
 from agent.speaking.plain_words import Piece, PlainWords
 
 _AHEAD: Final = 200
-"""Characters within which a word of the voice's is looked for; it may leave some out."""
+"""Characters searched for a word of the voice, which may skip some words."""
 _WORD: Final = re.compile(r"\S+")
 
 
 class Sources:
-    """Finds the Markdown behind words that come in the order in which they were written.
+    """Finds the Markdown of words that arrive in the order in which they were written.
 
-    Whatever words are asked for: what is returned, and then `rest`, is all the Markdown, once and
-    in order.
+    Whichever words are looked up, the results and then `rest` are all of the Markdown, once and in
+    order.
     """
 
     def __init__(self) -> None:
@@ -28,23 +28,23 @@ class Sources:
         self._plain = ""
 
     def add(self, pieces: list[Piece]) -> str:
-        """Add what was written next; return what the voice says for it."""
+        """Add the next pieces; return their spoken text."""
         self._pieces += pieces
         said = "".join(said for said, _ in pieces)
         self._plain += said
         return said
 
     def of(self, word: str) -> str:
-        """Return the Markdown up to the end of this word, from where the last one ended.
+        """Return the Markdown from the end of the last word to the end of this one.
 
-        It is empty for a word that was not written like this: the next one brings it along.
+        It is empty for a word that can't be found; the next word's Markdown then includes it.
         """
         word = word.strip()
         at = self._plain.find(word, 0, _AHEAD + len(word)) if word else -1
         return self._up_to(at + len(word)) if at >= 0 else ""
 
     def rest(self) -> str:
-        """Return the Markdown that no word has brought along."""
+        """Return the Markdown that was not returned for any word."""
         source = "".join(source for _, source in self._pieces)
         self._pieces.clear()
         self._plain = ""
@@ -55,7 +55,7 @@ class Sources:
         sources = []
         while self._pieces:
             said, source = self._pieces[0]
-            # What stands for no word after the last one closes something: **bold**.
+            # An unspoken piece right after the word is a closing mark: **bold**.
             if not length and said:
                 break
             self._pieces.popleft()
@@ -69,14 +69,14 @@ class Sources:
 
 
 class Spoken:
-    """One answer: its plain words for the voice, and its Markdown for the voice's transcript."""
+    """Gives one answer's plain words to the voice, and its Markdown to the voice's transcript."""
 
     def __init__(self) -> None:
         self._sources = Sources()
         self._newest: TimedString | None = None
 
     async def plain(self, text: AsyncIterable[str]) -> AsyncIterator[str]:
-        """Yield what the voice says, as soon as it is certain."""
+        """Yield the text to speak as soon as it is certain."""
         words = PlainWords()
         async for piece in text:
             if said := self._sources.add(words.push(piece)):
@@ -85,7 +85,7 @@ class Spoken:
             yield said
 
     def align(self, frame: rtc.AudioFrame) -> None:
-        """Have the transcript in a frame of the voice's say the Markdown."""
+        """Replace the words in a frame's transcript with their Markdown."""
         timed = frame.userdata.get(USERDATA_TIMED_TRANSCRIPT)
         if timed:
             frame.userdata[USERDATA_TIMED_TRANSCRIPT] = [
@@ -93,9 +93,9 @@ class Spoken:
             ]
 
     def finish(self, frame: rtc.AudioFrame) -> None:
-        """Have the last frame bring what is left: marks, and words that the voice left out."""
+        """Put what is left into the last frame: marks, and words that the voice skipped."""
         if rest := self._sources.rest():
-            # With the last word: who has heard that has heard all.
+            # At the time of the last word: a person who has heard it has heard everything.
             left = self._at_its_time(rest, self._newest) if self._newest else TimedString(rest)
             frame.userdata[USERDATA_TIMED_TRANSCRIPT] = [left]
 
@@ -106,7 +106,7 @@ class Spoken:
 
 
 def words_of(markdown: str) -> list[tuple[str, int]]:
-    """Split Markdown into words that are said, each with its marks; and their lengths as said."""
+    """Split Markdown into spoken words, each with its marks and its spoken length."""
     sources, words = Sources(), PlainWords()
     plain = sources.add(words.push(markdown)) + sources.add(words.end())
     found = [(sources.of(word), len(word)) for word in _WORD.findall(plain)]

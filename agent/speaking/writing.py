@@ -1,7 +1,7 @@
-"""Answers to typed lines: written as fast as the model writes them, and spoken beside that.
+"""Writes answers to typed lines as fast as the model produces them, besides speaking them.
 
-A person who types also reads. They do not wait for the voice, and what stopped the voice does not
-take back what they have read.
+A person who types also reads. They do not wait for the voice, and interrupting the voice does not
+retract what they have read.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
@@ -16,13 +16,13 @@ Piece = llm.ChatChunk | str | FlushSentinel
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the person has heard, or read, of a reply so far."""
+    """The part of a reply that the person has heard or read so far."""
 
     text: str
     final: bool
     interrupted: bool = False
     written: bool = False
-    """It was written: it answers a typed line, or nobody was there to hear it."""
+    """The reply answers a typed line, or nobody was there to hear it."""
 
 
 Tell = Callable[[Said], None]
@@ -43,7 +43,7 @@ class Writing:
 
     Args:
         tell: reports what has been written.
-        written: is called with the key of a line whose answer is complete.
+        written: called with the key of each line whose answer is complete.
     """
 
     def __init__(self, tell: Tell, written: Callable[[str], None]) -> None:
@@ -53,7 +53,7 @@ class Writing:
         self._by_speech: dict[str, Answer] = {}
 
     def expect(self, key: str, message: llm.ChatMessage, speech: Any) -> None:
-        """Note that this `SpeechHandle` answers a typed line, which is this message."""
+        """Note that a `SpeechHandle` answers the typed line in `message`."""
         answer = self._by_message[message.id] = self._by_speech[speech.id] = Answer(key)
 
         def done(_: Any) -> None:
@@ -70,7 +70,7 @@ class Writing:
     async def follow(
         self, context: llm.ChatContext, pieces: AsyncIterable[Piece]
     ) -> AsyncIterator[Piece]:
-        """Pass on the pieces of a model's answer; write them if it answers a typed line."""
+        """Pass on a model's answer; write it as well if it answers a typed line."""
         answer = self._by_message.pop(_last_question(context), None)
         if answer is None:
             async for piece in pieces:
@@ -85,7 +85,7 @@ class Writing:
             self._end(answer, interrupted=True)
 
     def settle(self) -> None:
-        """Keep what was written until now of answers that are not complete."""
+        """Report what has been written of incomplete answers as final."""
         for answer in list(self._by_speech.values()):
             self._end(answer, interrupted=True)
 
@@ -105,7 +105,7 @@ class Writing:
 
 
 def _last_question(context: llm.ChatContext) -> str:
-    """Return the id of the person's last message; nothing if there is none."""
+    """Return the id of the person's last message; empty if there is none."""
     messages = (item for item in reversed(context.items) if isinstance(item, llm.ChatMessage))
     return next((message.id for message in messages if message.role == "user"), "")
 

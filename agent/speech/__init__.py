@@ -1,8 +1,8 @@
-"""Where speech packages are plugged in: recognisers and voices by name, loaded when asked for.
+"""Loads recognisers and voices by name, on demand.
 
-A name is one of the table below or `package.module:function`; the function returns a livekit-agents
-`stt.STT` (streaming, with interim results) or `tts.TTS`. Loading may take seconds and must leave
-the models warm; it must not use the network.
+A name is in a table below or is a `package.module:function`. The function returns a livekit-agents
+`stt.STT` (streaming, with interim results) or `tts.TTS`. It may take seconds, must warm up the
+models, and must not use the network.
 """
 
 from collections.abc import Callable
@@ -20,15 +20,15 @@ VOICES: Final[dict[str, str]] = {
 
 
 class SpeechMissing(Exception):
-    """The package behind a name can't be used here; the text says which, and why."""
+    """A speech package can't be used on this system; the message says which one and why."""
 
 
 def load_recogniser(name: str) -> stt.STT[Any]:
     """Load a recogniser and its models.
 
     Raises:
-        SpeechMissing: see there.
-        ValueError: there is no such name.
+        SpeechMissing: when the recogniser's package can't be used on this system.
+        ValueError: when there is no such name, or it loads something else.
     """
     loaded = _load(name, RECOGNISERS, "recogniser")
     if not isinstance(loaded, stt.STT):
@@ -40,8 +40,8 @@ def load_voice(name: str) -> tts.TTS[Any]:
     """Load a voice and its models.
 
     Raises:
-        SpeechMissing: see there.
-        ValueError: there is no such name.
+        SpeechMissing: when the voice's package can't be used on this system.
+        ValueError: when there is no such name, or it loads something else.
     """
     loaded = _load(name, VOICES, "voice")
     if not isinstance(loaded, tts.TTS):
@@ -58,7 +58,7 @@ def _load(name: str, table: dict[str, str], what: str) -> object:
     try:
         load: Callable[[], object] = getattr(import_module(module), function)
         return load()
-    # A package without a wheel for this system is missing; one with a wheel for a newer C library
-    # fails when it loads its shared object, with an OSError.
+    # A package without a wheel for this system is missing. A wheel for a newer C library raises
+    # OSError when it loads its shared object.
     except (ImportError, OSError) as error:
         raise SpeechMissing(f"the {what} {name} can't be used here: {error}") from error

@@ -1,4 +1,4 @@
-"""Shares a few decoders among all conversations of a process; what is waited for goes first."""
+"""Shares a few decoders among all conversations of a process; urgent audio goes first."""
 
 import asyncio
 import heapq
@@ -16,18 +16,18 @@ Sound = npt.NDArray[np.float32]
 
 
 class Decoder(Protocol):
-    """A loaded model. Blocks while it works; used by one thread at a time."""
+    """A loaded model. It blocks while decoding; one thread uses it at a time."""
 
     def decode(self, sound: Sound) -> str:
-        """Return the words in sound of 16,000 samples a second, each from -1 to 1."""
+        """Return the words in audio of 16,000 samples a second, each from -1 to 1."""
         ...
 
 
 class Decoders:
-    """A thread for each decoder, and a queue in front of them.
+    """Runs each decoder on its own thread, with one queue for all of them.
 
-    One decoder a core, each with one thread of its own, decodes twice as much on two cores as
-    one decoder with two threads does (measured with moonshine-voice 0.1.0; see docs/speech.md).
+    On two cores, two decoders with one thread each decode twice as much as one decoder with two
+    threads (measured with moonshine-voice 0.1.0; see docs/speech.md).
     """
 
     def __init__(self, load: Callable[[], Decoder], count: int) -> None:
@@ -39,21 +39,21 @@ class Decoders:
         self._running: set[asyncio.Task[None]] = set()
 
     async def decode(self, pcm: Pcm, urgent: bool) -> str:
-        """Return the words in 16-bit samples; urgent ones before others, else first come."""
+        """Return the words in 16-bit samples; urgent requests go first, the others in order."""
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (0 if urgent else 1, next(self._order), pcm, future))
         self._start()
         return await future
 
     def close(self) -> None:
-        """Let the threads end when they are done."""
+        """Let the threads end after their current work."""
         for thread in self._threads:
             thread.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
         while self._idle and self._waiting:
             _, _, pcm, future = heapq.heappop(self._waiting)
-            # Its conversation has ended meanwhile.
+            # Its conversation has ended.
             if future.done():
                 continue
             task = asyncio.create_task(self._run(*self._idle.pop(), pcm, future))
@@ -66,14 +66,14 @@ class Decoders:
         loop = asyncio.get_running_loop()
         try:
             text = await loop.run_in_executor(thread, _decode, decoder, pcm)
-        except Exception as error:  # whatever it is, the caller has to know
+        except Exception as error:  # the caller must learn of any error
             if not future.done():
                 future.set_exception(error)
         else:
             if not future.done():
                 future.set_result(text)
         finally:
-            # If this was cancelled its thread still works; who comes next waits for it in there.
+            # After a cancellation the thread may still be busy; the next request waits for it.
             self._idle.append((decoder, thread))
             self._start()
 

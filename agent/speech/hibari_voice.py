@@ -1,4 +1,4 @@
-"""A voice by hibari-tts, whose package carries the model (English, Apache-2.0, 24,000 samples)."""
+"""The voice of hibari-tts, whose package includes the model (English, Apache-2.0, 24 kHz)."""
 
 import asyncio
 import re
@@ -16,11 +16,11 @@ SAMPLE_RATE: Final = 24_000
 _SENTENCE_END: Final = re.compile(r"[.!?\u2026][\"\u201d\u2019)\]]*\s|\n")
 _WORD: Final = re.compile(r"\s*\S+")
 _QUIET: Final = 0.01
-"""Amplitude (of 1) under which the voice counts as silent."""
+"""Amplitude, from 0 to 1, below which the voice counts as silent."""
 _EACH_WORD: Final = 2.5
 _EACH_PAUSE: Final = 6.0
-"""How much longer than its phonemes a word takes, and one before a comma; in phonemes. Fitted to
-when the recogniser notices each word of eleven sentences: off by 0.15 s (standard deviation)."""
+"""Extra time, in phonemes, for each word and for a word before a comma. Fitted to when the
+recogniser notices each word of eleven sentences; the error is 0.15 s (standard deviation)."""
 _PAUSES: Final = (",", ";", ":", "\N{EM DASH}")
 
 Samples = npt.NDArray[np.float32]
@@ -28,20 +28,20 @@ Samples = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A piece of text as it was spoken: samples, and when each word of it ends, in samples."""
+    """A spoken piece of text: its samples, and the position of each word in them."""
 
     pcm: bytes
     words: list[tuple[str, int, int]]
-    """Each word with the space before it, its first sample and the one after its last."""
+    """Each word with the space before it, its first sample, and the sample after its last."""
 
     @property
     def samples(self) -> int:
-        """How long it is."""
+        """The number of samples."""
         return len(self.pcm) // 2
 
 
 class HibariVoice(tts.TTS[str]):
-    """Speaks in this process; one object serves any number of conversations."""
+    """Synthesises speech in this process; one object serves any number of conversations."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -53,8 +53,8 @@ class HibariVoice(tts.TTS[str]):
 
         self._hibari = Hibari(threads=1)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="voice")
-        # The first words take half a second longer than all others; and a long sentence gives the
-        # engine's memory its usual size at once.
+        # Warm up: the first words take half a second longer than all others, and a long sentence
+        # grows the engine's memory to its usual size.
         self.speak(", ".join(["a sentence of many words that goes on and on"] * 3))
 
     @property
@@ -64,11 +64,11 @@ class HibariVoice(tts.TTS[str]):
 
     @property
     def provider(self) -> str:
-        """Where it runs."""
+        """The name of the provider."""
         return "local"
 
     def speak(self, sentence: str) -> Spoken:
-        """Say a sentence. Blocks for about a fiftieth of the time it takes to hear it."""
+        """Synthesise a sentence; blocks for about a fiftieth of its duration."""
         phonemes: list[str] = self._hibari.phonemize(sentence)
         parts: list[Samples] = [self._hibari.from_phonemes(part) for part in phonemes]
         sound = np.concatenate(parts) if parts else np.zeros(0, np.float32)
@@ -76,17 +76,17 @@ class HibariVoice(tts.TTS[str]):
         return Spoken(pcm, list(_aligned(sentence, " ".join(phonemes).split(), sound)))
 
     async def speak_aside(self, sentence: str) -> Spoken:
-        """Say a sentence without holding up the event loop."""
+        """Synthesise a sentence without blocking the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self.speak, sentence)
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
     ) -> tts.ChunkedStream:
-        """Say a text that is known in full."""
+        """Synthesise a complete text."""
         return self._synthesize_with_stream(text, conn_options=conn_options)
 
     def stream(self, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS) -> "_Stream":
-        """Say a text while it is still being written, sentence by sentence."""
+        """Synthesise a text sentence by sentence while it is still being written."""
         return _Stream(self, conn_options)
 
     async def aclose(self) -> None:
@@ -125,7 +125,7 @@ class _Stream(tts.SynthesizeStream):
         self._mark_started()
         spoken = await self._voice.speak_aside(sentence)
         if not spoken.samples:
-            # Nothing of it can be pronounced; it is heard together with what comes before it.
+            # None of it can be pronounced; it counts as heard together with the text before it.
             emitter.push_timed_transcript(_timed(sentence, before, before))
             return 0
         for word, began, ended in spoken.words:
@@ -140,13 +140,13 @@ def _timed(word: str, began: int, ended: int) -> TimedString:
 
 
 def split_sentence(text: str, *, whole: bool) -> tuple[str, str]:
-    """Split off the first sentence with what separates it from the next, and return both parts.
+    """Split off the first sentence, including the whitespace after it; return both parts.
 
-    The first part is empty when the sentence may still go on, unless the text is `whole`.
+    The first part is empty if the sentence may still go on, unless the text is `whole`.
     """
     start = len(text) - len(text.lstrip())
     for end in _SENTENCE_END.finditer(text, start):
-        # "3.5 " and "Mr. " end no sentence; nor would a voice pause after "e.g. ".
+        # Treat a short word with a period as an abbreviation ("Mr. "), unless it is a number.
         word = text[start : end.end()].split()[-1]
         if len(word) > 3 or word[-1] != "." or word[:-1].isdigit():
             return text[: end.end()], text[end.end() :]
@@ -154,12 +154,12 @@ def split_sentence(text: str, *, whole: bool) -> tuple[str, str]:
 
 
 def _aligned(sentence: str, phonemes: list[str], sound: Samples) -> Iterator[tuple[str, int, int]]:
-    """Estimate when each word is heard: by its share of the phonemes within the voiced part."""
+    """Estimate when each word is heard, by its share of the phonemes in the voiced part."""
     words = _WORD.findall(sentence)
     tail = sentence[sum(map(len, words)) :]
     if not words:
         return
-    # Numbers become several words when they are spoken; then letters have to do.
+    # Spoken numbers become several words; then use letters instead of phonemes.
     lengths = phonemes if len(phonemes) == len(words) else [word.strip() for word in words]
     weights = np.array(
         [
@@ -178,5 +178,5 @@ def _aligned(sentence: str, phonemes: list[str], sound: Samples) -> Iterator[tup
 
 
 def load_voice() -> HibariVoice:
-    """Load the model and warm it."""
+    """Load the model and warm it up."""
     return HibariVoice()

@@ -1,4 +1,4 @@
-"""Speech recognition by moonshine-voice, whose package carries the model (English, MIT)."""
+"""Speech recognition by moonshine-voice, whose package includes the model (English, MIT)."""
 
 import os
 from typing import Final
@@ -8,11 +8,11 @@ from agent.speech.recogniser import LocalRecogniser
 
 _MODEL: Final = "tiny-en"
 _MOST_DECODERS: Final = 4
-"""Each holds 45 MB of weights; a machine with more cores has more use for them elsewhere."""
+"""Each holds 45 MB of weights; a machine with more cores has better uses for them."""
 _OPTIONS: Final = {
-    # Copies of the sound would come back with each result, as Python lists.
+    # Otherwise each result contains a copy of the audio, as a Python list.
     "return_audio_data": "false",
-    # The segmenter has cut the sound already; a second opinion only loses short words ("yes").
+    # The segmenter has already cut the audio; a second detector only loses short words ("yes").
     "vad_threshold": "0",
 }
 
@@ -21,8 +21,8 @@ class MoonshineDecoder:
     """One loaded model, decoding on the thread that calls it."""
 
     def __init__(self) -> None:
-        # Read when the library makes its first session. With threads of its own each decoder
-        # would use all cores badly: see `Decoders`.
+        # The library reads this when it creates its first session. With several threads, each
+        # decoder would use the cores inefficiently; see `Decoders`.
         os.environ.setdefault("MOONSHINE_ORT_SINGLE_THREAD", "1")
         from moonshine_voice import ModelArch, Transcriber, get_model_path
 
@@ -37,15 +37,15 @@ class MoonshineDecoder:
 
 
 def load_recogniser() -> LocalRecogniser:
-    """Load the models, one decoder a core, and warm them."""
+    """Load the models, with one decoder for each core, and warm them up."""
     import numpy as np
 
-    # Its model is part of livekit-agents, and is loaded with the module.
+    # The detector's model is part of livekit-agents and is loaded with this module.
     from livekit.local_inference import VAD
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     decoders = Decoders(MoonshineDecoder, min(cores or 1, _MOST_DECODERS))
     for decoder in decoders.all:
-        # As long as a long sentence, so that the engine's memory has its usual size at once.
+        # As long as a long sentence, to grow the engine's memory to its usual size.
         decoder.decode(np.zeros(8 * 16_000, np.float32))
     return LocalRecogniser(decoders, VAD, model=f"moonshine-{_MODEL}", language="en")

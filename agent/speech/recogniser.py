@@ -1,4 +1,4 @@
-"""A livekit-agents recogniser made of local parts: a voice detector, a `Segmenter`, decoders."""
+"""A livekit-agents recogniser built from a local voice detector, `Segmenter` and decoders."""
 
 import asyncio
 import time
@@ -29,17 +29,17 @@ from agent.speech.segmenter import (
 )
 
 _STALLED: Final = 1.0
-"""Seconds without any sound after which an utterance counts as ended: a muted microphone."""
+"""Seconds without any audio after which an utterance has ended, as with a muted microphone."""
 
 
 class LocalRecogniser(stt.STT[str]):
     """Recognises speech in this process; one object serves any number of conversations.
 
     Args:
-        decoders: turn sound into words.
-        new_detector: makes a voice detector.
+        decoders: turn audio into words.
+        new_detector: creates a voice detector.
         model: the name of the model, for metrics.
-        language: what it understands, as a language tag.
+        language: the language it understands, as a tag.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class LocalRecogniser(stt.STT[str]):
 
     @property
     def provider(self) -> str:
-        """Where it runs."""
+        """The name of the provider."""
         return "local"
 
     async def _recognize_impl(
@@ -93,12 +93,12 @@ class LocalRecogniser(stt.STT[str]):
         return _Stream(self, conn_options)
 
     async def aclose(self) -> None:
-        """Let the decoders go."""
+        """Close the decoders."""
         self.decoders.close()
 
 
 class _Stream(stt.RecognizeStream):
-    """One person's speech as livekit-agents wants to hear of it."""
+    """Reports one person's speech as the events of livekit-agents."""
 
     def __init__(self, recogniser: LocalRecogniser, conn_options: APIConnectOptions) -> None:
         super().__init__(stt=recogniser, conn_options=conn_options, sample_rate=SAMPLE_RATE)
@@ -129,7 +129,7 @@ class _Stream(stt.RecognizeStream):
             await segmenter.close()
 
     async def _finish_when_stalled(self, segmenter: Segmenter) -> None:
-        """End an utterance whose sound doesn't go on; the segmenter itself only knows samples."""
+        """End an utterance whose audio stops arriving; the segmenter itself only counts samples."""
         while True:
             await asyncio.sleep(_STALLED / 4)
             if segmenter.is_open and time.time() - self._arrived > _STALLED:
@@ -167,7 +167,7 @@ class _Stream(stt.RecognizeStream):
         )
 
     def _when(self, sample: int) -> float:
-        """Return the time of day at which a sample was spoken, from when the newest one came."""
+        """Return the time at which a sample was spoken, from when the newest one arrived."""
         return self._arrived - (self._samples - sample) / SAMPLE_RATE
 
 

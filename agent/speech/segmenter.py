@@ -1,7 +1,7 @@
-"""Cuts the sound of one person into utterances, and has them decoded while they are still spoken.
+"""Cuts one person's audio into utterances, and has them decoded while they are still spoken.
 
-Everything is decided on the clock of the samples, so that a burst (what was said before the agent
-came) is cut like speech in real time, and a test gives the same result on any machine.
+Time is measured in samples. So a burst (what was said before the agent joined) is cut like speech
+in real time, and a test gives the same result on any machine.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from agent.speech.wording import asks_for_more, has_words
 
 SAMPLE_RATE: Final = 16_000
 WINDOW: Final = 512
-"""Samples the voice detector judges at once: 32 ms."""
+"""Samples that the voice detector judges at once: 32 ms."""
 Pcm = npt.NDArray[np.int16]
 
 _ON: Final = 0.5
 _OFF: Final = 0.35
-"""Silero's own pair of thresholds: what began as speech needs less evidence to go on."""
+"""Silero's own pair of thresholds: speech needs less evidence to continue than to begin."""
 
 
 def _windows(seconds: float) -> int:
@@ -31,28 +31,28 @@ def _windows(seconds: float) -> int:
 
 
 _ONSET: Final = _windows(0.1)
-"""Windows of speech in a row that make a beginning: a click is shorter."""
+"""Consecutive windows of speech that begin an utterance; a click is shorter."""
 _LOOK_BACK: Final = _windows(0.32)
-"""Windows kept from before the detector noticed: a soft first consonant."""
+"""Windows kept from before speech was detected, for a soft first consonant."""
 _PAUSE: Final = _windows(0.1)
-"""Silence after which decoding for the final starts, in the hope that this was the end."""
+"""Silence after which decoding for the final starts, in case the utterance has ended."""
 _UTTERANCE_END: Final = _windows(0.26)
-"""Silence that ends an utterance. Pauses within the recordings of tests/speech are up to 0.22 s."""
+"""Silence that ends an utterance. Pauses in the recordings of tests/speech last up to 0.22 s."""
 _OVERLAP: Final = _windows(0.16)
-"""How much of that silence the next utterance begins with again, for a soft first consonant."""
+"""How much of that silence the next utterance starts with, for a soft first consonant."""
 _TURN_END: Final = _windows(0.65)
-"""Silence that ends a turn whose last words ask for more ("and", a comma)."""
+"""Silence that ends a turn with an unfinished sentence ("and", a comma)."""
 _LONGEST: Final = _windows(16)
-"""An utterance is cut here at the latest: decoding it again and again costs its square."""
+"""Longest utterance: the cost of decoding it repeatedly grows with the square of its length."""
 _CUT_WITHIN: Final = _windows(3)
 _EARLY: Final = _windows(0.1)
-"""While there are no words yet, interims are tried this often: they are what interrupts a reply."""
+"""Time between interims while there are no words yet, because words interrupt a reply."""
 _FIRST_LOOK: Final = _windows(0.16)
 _EARLY_UNTIL: Final = _windows(0.6)
 _HOLD: Final = _windows(0.45)
-"""Words on which hypotheses do not agree yet wait so long for the next one."""
+"""How long words without agreement wait for the next hypothesis before they are shown."""
 _BREATHER: Final = 1.5
-"""How many times as long as the last interim took it must be until the next one is begun."""
+"""Shortest time between interims, as a multiple of the time that decoding the last one took."""
 _LONGEST_BREATHER: Final = _windows(1.5)
 
 
@@ -60,24 +60,24 @@ class Detector(Protocol):
     """Says how likely a window of 512 samples is speech."""
 
     def predict(self, pcm: Pcm) -> float:
-        """Return the probability that somebody speaks."""
+        """Return the probability that somebody is speaking."""
         ...
 
 
 Decode = Callable[[Pcm, bool], Awaitable[str]]
-"""Turns sound into words; True asks for precedence, as somebody waits for exactly these."""
+"""Turns audio into words; True marks an urgent request, whose result somebody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechBegan:
-    """Somebody began to speak; nothing is known of the words. `at` counts samples of the stream."""
+    """Somebody began to speak; there are no words yet. `at` counts samples of the stream."""
 
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What has been said so far in this utterance, or finally. Times count samples."""
+    """The interim or final words of an utterance. Times count samples."""
 
     text: str
     final: bool
@@ -87,7 +87,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """Nobody speaks any more, and the words don't ask for more. `at` is when the voice ended."""
+    """The person has finished their turn. `at` is when the voice ended."""
 
     at: int
 
@@ -96,51 +96,51 @@ Event = SpeechBegan | Words | TurnEnded
 
 
 class _Utterance:
-    """One stretch of speech: its windows, and how likely each was speech."""
+    """One utterance: its windows, and the probability that each is speech."""
 
     def __init__(self, began: int, windows: list[Pcm], odds: list[float]) -> None:
         self.began = began
         self.windows = windows
         self.odds = odds
         self.voice = len(windows)
-        """Windows up to the last that was speech."""
+        """The number of windows up to the last one with speech."""
         self.text = ""
         """The newest hypothesis that has words."""
         self.agreement = Agreement()
         self.told = ""
-        """The interim that was told last."""
+        """The interim reported last."""
         self.hypothesis_at = 0
-        """How much had been spoken when it came."""
+        """How much had been spoken when `text` arrived."""
         self.looked = 0
-        """How much had been spoken when it was last decoded."""
+        """How much had been spoken when the last interim was started."""
         self.decoding: asyncio.Task[None] | None = None
-        """An interim on its way."""
+        """The interim being decoded."""
         self.guess: asyncio.Task[str] | None = None
-        """The final, should nothing have been said since it was begun."""
+        """The final being decoded, valid only if nothing is said after it was started."""
         self.guessed_voice = 0
 
     @property
     def spoken(self) -> int:
-        """How many windows there are since the detector noticed."""
+        """How many windows there are since speech was detected."""
         return len(self.windows) - _LOOK_BACK
 
     @property
     def ended(self) -> int:
-        """The sample after the last of the voice."""
+        """The sample after the last one of the voice."""
         return self.began + self.voice * WINDOW
 
     def sound(self) -> Pcm:
-        """Return all there is."""
+        """Return all of its audio."""
         return np.concatenate(self.windows)
 
 
 class Segmenter:
-    """What one person says, cut and decoded.
+    """Cuts and decodes what one person says.
 
     Args:
-        detector: tells speech from other sound; keeps state, so one for each person.
+        detector: tells speech from other sound; has state, so each person needs their own.
         decode: see `Decode`.
-        tell: hears of each event, in order, in the event loop's thread.
+        tell: receives each event, in order, in the event loop's thread.
         interval: seconds of speech between interims.
     """
 
@@ -170,7 +170,7 @@ class Segmenter:
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody's turn has begun and not ended."""
+        """Whether a turn has begun and not ended."""
         return self._turn_open
 
     @property
@@ -178,7 +178,7 @@ class Segmenter:
         return self._finals is None or self._finals.done()
 
     def hear(self, pcm: Pcm) -> None:
-        """Take sound: 16-bit samples, 16,000 a second."""
+        """Take audio: 16-bit samples, 16,000 a second."""
         sound = np.concatenate((self._rest, pcm)) if len(self._rest) else pcm
         whole = len(sound) - len(sound) % WINDOW
         for start in range(0, whole, WINDOW):
@@ -186,18 +186,18 @@ class Segmenter:
         self._rest = sound[whole:].copy()
 
     async def finish(self) -> None:
-        """Take what was heard as all there is: finals are told before this returns."""
+        """End the utterance and the turn; report their finals before returning."""
         if self._utterance is not None:
             self._end_utterance(self._utterance)
         self._onset = 0
         if self._finals is not None:
             await self._finals
-        # Somebody may have begun to speak again meanwhile.
+        # The person may have begun to speak again.
         if self._utterance is None:
             self._end_turn()
 
     async def close(self) -> None:
-        """Drop everything."""
+        """Cancel all decoding."""
         tasks: list[asyncio.Task[None] | asyncio.Task[str] | None] = [self._finals]
         if self._utterance is not None:
             tasks += self._utterance.decoding, self._utterance.guess
@@ -261,7 +261,7 @@ class Segmenter:
         return spoken >= utterance.looked + pause
 
     def _guess(self, utterance: _Utterance) -> None:
-        """Begin to decode what may turn out to be all of it, while waiting whether it is."""
+        """Start decoding the utterance as if it were complete, while waiting to see if it is."""
         if utterance.guess is not None:
             utterance.guess.cancel()
         utterance.guessed_voice = utterance.voice
@@ -276,12 +276,12 @@ class Segmenter:
         loop = asyncio.get_running_loop()
         began = loop.time()
         text = await self._decode(utterance.sound(), False)
-        # A machine that is busy gets fewer interims to decode, so that finals stay quick.
+        # A busy machine decodes fewer interims, so that finals stay fast.
         self._breather = min(_windows(_BREATHER * (loop.time() - began)), _LONGEST_BREATHER)
         self._suppose(utterance, text)
 
     def _suppose(self, utterance: _Utterance, text: str) -> None:
-        """Take a hypothesis, and show what it agrees on with the one before."""
+        """Take a hypothesis, and show the words on which it agrees with the previous one."""
         if has_words(text):
             utterance.text = text
             utterance.hypothesis_at = utterance.spoken
@@ -295,7 +295,7 @@ class Segmenter:
             self._tell(Words(text, False, utterance.began, utterance.ended))
 
     def _cut(self, utterance: _Utterance) -> None:
-        """End an utterance that grows too long where it is quietest, and go on with the rest."""
+        """Split an utterance that is too long where speech is least likely; go on with the rest."""
         recent = utterance.odds[-_CUT_WITHIN:]
         at = len(utterance.odds) - len(recent) + int(np.argmin(recent)) + 1
         rest, odds = utterance.windows[at:], utterance.odds[at:]
@@ -316,14 +316,14 @@ class Segmenter:
         self._finals = asyncio.create_task(self._final(utterance, self._finals))
 
     async def _final(self, utterance: _Utterance, before: asyncio.Task[None] | None) -> None:
-        """Tell the final words, after those of the utterances before."""
+        """Report the final words, after those of earlier utterances."""
         if utterance.guess is not None and utterance.guessed_voice == utterance.voice:
             text = await utterance.guess
         else:
             text = await self._decode(utterance.sound(), True)
         if before is not None:
             await asyncio.wait({before})
-        # What was shown must not vanish: an interim without a final would stay one for ever.
+        # Words already shown need a final, or their interim would stay open forever.
         text = text if has_words(text) else utterance.text
         if has_words(text):
             self._asks_for_more = asks_for_more(text)

@@ -1,4 +1,4 @@
-"""What a recogniser's text says about the speech that it came from."""
+"""Tells from a recogniser's text whether somebody spoke, and whether they will go on."""
 
 from typing import Final
 
@@ -13,12 +13,12 @@ _UNFINISHED: Final = frozenset(
 
 
 def has_words(text: str) -> bool:
-    """Whether a recogniser's text holds anything that somebody could have said."""
+    """Whether a recogniser's text contains anything that somebody could have said."""
     return any(character.isalnum() for character in text)
 
 
 def asks_for_more(text: str) -> bool:
-    """Whether a text reads as if its speaker were only drawing breath."""
+    """Whether a text reads like an unfinished sentence."""
     text = text.rstrip()
     if text.endswith(("?", "!")):
         return False
