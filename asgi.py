@@ -1,4 +1,4 @@
-"""The app: the only place where the rooms meet."""
+"""Builds the app; no other module connects all of the packages."""
 
 import asyncio
 import gc
@@ -40,11 +40,11 @@ log = structlog.get_logger(__name__)
 
 
 def build_app(settings: Settings) -> Starlette:
-    """Put the rooms together; the database is opened by the app's lifespan.
+    """Build the app; its lifespan opens the database.
 
-    Two hooks are to be awaited while connections are still open. `app.state.on_stop` lets `/readyz`
-    say that nobody should come any more. `app.state.on_shutdown` ends every stream with a reason
-    and sends agents and people away, so that they come back to the next process.
+    Await two hooks while connections are still open. `app.state.on_stop` makes `/readyz` report
+    that the server is stopping. `app.state.on_shutdown` ends every stream with a reason and
+    disconnects agents and people, so that they reconnect to the next process.
     """
     hub = LocalHub()
     workers = Workers(hub)
@@ -98,7 +98,7 @@ def build_app(settings: Settings) -> Starlette:
                 if settings.metrics_token
                 else "",
             ),
-            # Last, because the app's own addresses are all that is left.
+            # Last, because the page takes every remaining path.
             *app_page(
                 settings.public_url,
                 media_urls=[settings.livekit_url],
@@ -124,7 +124,7 @@ def build_app(settings: Settings) -> Starlette:
 def _new_media(settings: Settings, workers: Workers, tokens: Tokens) -> MediaBackend:
     if settings.agent != "livekit":
         return LocalMedia(workers, tokens, settings.public_url)
-    # Only here, because a start that does not need it should not pay for it.
+    # Imported here, so that a start without LiveKit does not pay for it.
     from agent_bridge.livekit.backend import LiveKitMedia
     from agent_bridge.livekit.rooms import EVERY_S
 
@@ -134,7 +134,7 @@ def _new_media(settings: Settings, workers: Workers, tokens: Tokens) -> MediaBac
         settings.livekit_api_key,
         settings.livekit_api_secret.get_secret_value(),
         settings.public_url,
-        # Who is there must be seen well before they could be taken for gone.
+        # Poll participants well within the time after which they count as gone.
         every_s=min(EVERY_S, settings.abandon_s / 4),
     )
 
@@ -158,11 +158,12 @@ def _lifespan(settings: Settings, backend: Backend, media: MediaBackend) -> Life
             if recovered:
                 log.info("sessions_taken_over", sessions=recovered)
             async with _running(backend.writer.run, Reaper(backend).run, media.run):
-                # What is loaded now lives as long as the process: the collector need not walk it
-                # again, and full collections must not come in the middle of somebody's sentence.
+                # Whatever is loaded now lives as long as the process, so the collector need not
+                # walk it again. Full collections must not come in the middle of a sentence.
                 gc.collect()
                 gc.freeze()
-                # The middle generation often: of 200,000 objects one pass takes 15 to 25 ms.
+                # Collect the middle generation often: a pass over 200,000 objects takes 15 to
+                # 25 ms.
                 gc.set_threshold(10_000, 2, 700)
                 yield
             await backend.writer.drain()
@@ -178,7 +179,7 @@ async def _running(*loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]
     finally:
         for task in tasks:
             task.cancel()
-        # All of them, to their ends: one may have connections to close.
+        # Wait for all of them to end: one may have connections to close.
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 raise outcome

@@ -1,4 +1,4 @@
-"""The `voxql` command; each part loads what it needs when it runs, so that `--help` is quick."""
+"""The `voxql` command; each subcommand imports what it needs, so that `--help` is quick."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # a frame around the help costs a quarter of a second
+    rich_markup_mode=None,  # rich's frames cost a quarter of a second
 )
 users = typer.Typer(help="Manage accounts.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(users, name="user")
@@ -53,7 +53,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Take what stands before the command."""
+    """Handle the options before the command."""
 
 
 @app.command()
@@ -62,7 +62,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port; 0: a free one (VOXQL_PORT).")] = None,
 ) -> None:
     """Start the server, and the agent with it; Ctrl-C ends both."""
-    # Until here the process has only computed, so its CPU time tells when it began.
+    # So far the process has only used the CPU, so its CPU time tells when it began.
     began = time.perf_counter() - time.process_time()
     settings = _settings(host=host, port=port)
     from serving.run import run
@@ -117,12 +117,12 @@ def agent(
             server, key, [name], places, llm, recogniser=hears, voice=says, greets=greets
         )
     if not end_with_parent:
-        _say(f"answers: {settings.mind()}")  # the server says so for the agent that it starts
+        _say(f"answers: {settings.mind()}")  # the server prints this for the agent that it starts
     _until_stopped(work)
 
 
 def _missing_of_livekit(settings: "Settings") -> list[str]:
-    """Return the names of what LiveKit needs and the settings don't have."""
+    """Return the names of the missing LiveKit settings."""
     needed = {
         "LIVEKIT_URL": settings.livekit_url,
         "LIVEKIT_API_KEY": settings.livekit_api_key,
@@ -151,8 +151,8 @@ def talk(
 ) -> None:
     """Talk with the agent from this terminal.
 
-    The conversation is saved at the end and read back from the history: a guest's, or with an API
-    token in VOXQL_TOKEN that of an account.
+    The conversation is saved at the end and read back from the history. It belongs to a guest or,
+    with an API token in VOXQL_TOKEN, to an account.
     """
     from terminal.talk import run
 
@@ -282,7 +282,7 @@ def revoke_token(id: Annotated[str, typer.Argument(help="The token's id, `tok_â€
 
 
 def main() -> None:
-    """Run the command; what can be expected to go wrong is said in a sentence, without a trace."""
+    """Run the command; print expected errors as one sentence, without a traceback."""
     try:
         app()
     except Exception as error:
@@ -294,7 +294,7 @@ def main() -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """Return what went wrong, without the numbers that the system has for it."""
+    """Return the error's message, without the system's error number."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}."
     return str(error)
@@ -316,7 +316,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 
 
 def _settings(**given: object) -> "Settings":
-    """Read the settings, complain about misspelt ones, and set up the log."""
+    """Read the settings, warn about misspelt ones, and set up the log."""
     import settings
 
     for sentence in settings.misspelt():
@@ -329,14 +329,14 @@ def _settings(**given: object) -> "Settings":
 
 
 def _password() -> str:
-    """Ask for a new password; from a pipe, read one line, so that scripts can give it."""
+    """Ask for a new password; from a pipe, read one line, for scripts."""
     if sys.stdin.isatty():
         return str(typer.prompt("New password", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().rstrip("\n")
 
 
 def _with_accounts(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-    """Call a use case of accounts on the database, which a server may be using too."""
+    """Call an accounts use case on the database, which a running server may also use."""
     settings = _settings()
     from asgi import build_app
     from models.database import migrate, opened
@@ -354,7 +354,7 @@ def _with_accounts(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
 
 
 def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run this until it ends; SIGTERM and Ctrl-C cancel it, so that it ends in good order."""
+    """Run this until it ends; SIGTERM and Ctrl-C cancel it, so that it can clean up."""
 
     async def main_task() -> None:
         task = asyncio.ensure_future(work)

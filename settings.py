@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "VOXQL_"
 OTHER_NAMES: Final = frozenset({"VOXQL_TOKEN", "VOXQL_URL"})
-"""Names that clients read: `voxql talk`, and an agent that runs alone."""
+"""Variables read by clients: `voxql talk`, and an agent that runs alone."""
 
 SHORTEST_KEY: Final = 16
 
@@ -25,17 +25,17 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 MIN_POINTS: Final = 12_000
-"""Points that the largest operation costs (`schema.cost.MAX_COST`); a budget holds one."""
+"""The cost of the largest operation (`schema.cost.MAX_COST`); a budget must cover one."""
 _PUBLIC_PATH: Final = re.compile(r"([\w.~-]+(/[\w.~-]+)*)?", re.ASCII)
-"""What may follow the slash after the host in VOXQL_PUBLIC_URL."""
+"""The path allowed in VOXQL_PUBLIC_URL, without its leading slash."""
 
 
 class SettingsError(Exception):
-    """The settings can't be used; the message has a line for each of them that is wrong."""
+    """The settings can't be used; the message has a line for each invalid one."""
 
 
 class Settings(BaseSettings):
-    """What the environment says, checked."""
+    """The settings from the environment, validated."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -182,8 +182,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        """Fill in what is derived from other settings, and check what depends on them."""
-        # Through __dict__, so that a derived value does not count as one that was given.
+        """Fill in derived settings, and check those that depend on others."""
+        # Through __dict__, so that a derived value does not count as explicitly set.
         self.__dict__["data_dir"] = self.data_dir.expanduser().absolute()
         if not self.database_url:
             path = quote(str(self.data_dir / "voxql.db"))
@@ -237,7 +237,7 @@ class Settings(BaseSettings):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def bound_to(self, port: int) -> Self:
-        """Return these settings with the port that was really taken, for `VOXQL_PORT=0`."""
+        """Return these settings with the port that was actually bound, for `VOXQL_PORT=0`."""
         bound = self.model_copy(update={"port": port})
         if "public_url" not in self.model_fields_set:
             bound.__dict__["public_url"] = bound._address()
@@ -255,12 +255,12 @@ class Settings(BaseSettings):
 
     @property
     def sqlite_file(self) -> Path | None:
-        """The database file, or None when the database is a server."""
+        """The database file, or None for a database server."""
         scheme, _, rest = self.database_url.partition("://")
         return Path(unquote(rest.partition("?")[0])) if scheme == "sqlite" else None
 
     def mind(self) -> str:
-        """Say what gives the shipped agent's answers, without a secret: its URL may hold one."""
+        """Describe what answers for the shipped agent, without a secret that its URL may hold."""
         if not self.llm_base_url:
             return (
                 "built-in demo. Set VOXQL_LLM_BASE_URL (for example http://localhost:11434/v1) and "
@@ -269,13 +269,13 @@ class Settings(BaseSettings):
         return f"{self.llm_model} at {urlsplit(self.llm_base_url).netloc.rpartition('@')[2]}"
 
     def worker_secret(self) -> str:
-        """Return the key that workers show; makes it the first time, if none is set."""
+        """Return the key that workers show; if none is set, create it the first time."""
         if self.worker_key:
             return self.worker_key.get_secret_value()
         return kept_secret(self.data_dir / "worker.key")
 
     def signing_secret(self) -> str:
-        """Return the secret that signs tokens of bridge and media; makes it the first time."""
+        """Return the secret that signs bridge and media tokens; create it the first time."""
         return kept_secret(self.data_dir / "secret.key")
 
 
@@ -283,10 +283,12 @@ def load(**given: Any) -> Settings:
     """Read the settings from the process's environment.
 
     Args:
-        **given: Settings by field name that win over it, as a command's options do; not if None.
+        **given: Settings by field name that override it, such as a command's options; None is
+            ignored.
 
     Raises:
-        SettingsError: Something is wrong; the message names each variable and what it expects.
+        SettingsError: when a setting is invalid; the message names each such variable and what it
+            expects.
     """
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
@@ -303,7 +305,7 @@ def variable_names() -> dict[str, str]:
 
 
 def misspelt(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return a sentence for each VOXQL_… variable that nothing reads, with a name near to it."""
+    """Return a sentence for each unknown VOXQL_… variable, suggesting a similar name."""
     known = {*variable_names().values(), *OTHER_NAMES}
     sentences = []
     for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
@@ -314,10 +316,10 @@ def misspelt(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def kept_secret(path: Path) -> str:
-    """Return the secret in this file; the first process to ask makes it, readable by its user only.
+    """Return the secret in this file; the first process creates it, readable by its user only.
 
-    It is written beside its place and linked there whole, so that of two processes that start at
-    once one makes it and both read the same, and a crash leaves no half of a secret.
+    The secret is written to a draft, which is then linked to its place: if two processes start at
+    once, one creates it and both read the same, and a crash leaves no partial secret.
     """
     try:
         secret = _kept_secret(path)
@@ -380,7 +382,7 @@ def _check_together(purpose: str, values: Mapping[str, object], *, needed: bool)
 
 
 def _complaint(error: Any) -> str:
-    """Say in one line what is wrong, without repeating a value that may be a secret."""
+    """Describe an error in one line, without repeating a value that may be a secret."""
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     field = str(error["loc"][0])

@@ -1,1 +1,1 @@
-"""Measures VoxQL against the least that the same work can cost on the same machine."""
+"""Measures VoxQL against the lowest cost of the same work on the same machine."""

@@ -20,9 +20,9 @@ from bench.processes import ROOT
 from bench.sizes import FULL, QUICK, Sizes
 
 WIDTH: Final = 132
-"""Columns of a table that goes to a file."""
+"""Columns of a table that is not printed to a terminal."""
 SPEECH: Final = "speech"
-"""A part of its own, with options and a report of its own: `python -m bench speech`."""
+"""A separate part with its own options and report: `python -m bench speech`."""
 
 PARTS: Final[Mapping[str, Callable[[Sizes, Path], list[Figure]]]] = {
     "latency": streams.latency,
@@ -32,7 +32,7 @@ PARTS: Final[Mapping[str, Callable[[Sizes, Path], list[Figure]]]] = {
     "memory": streams.memory,
 }
 KEPT: Final = frozenset({"history"})
-"""Parts whose data is large: it stays in the cache for the next run."""
+"""Parts whose data is large and stays in the cache for the next run."""
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    # On the disk that holds the checkout: a folder in memory would make every commit look free.
+    # On the disk of the checkout: in a memory file system, commits would look free.
     cache: Path = options.cache
     cache.mkdir(parents=True, exist_ok=True)
     machine = report.Machine.look()

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, one request at a time on one connection."""
+"""A client for GraphQL over HTTP: one request at a time, on one connection."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 
 class Client:
-    """Asks as somebody with an API token does."""
+    """Sends requests with an API token."""
 
     def __init__(self, port: int, secret: str) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=60.0)
@@ -25,7 +25,7 @@ class Client:
         self._connection.close()
 
     def ask(self, query: str, variables: Mapping[str, object]) -> tuple[Any, float]:
-        """Return the answer's data, and the milliseconds until all of it was there."""
+        """Return the data of the answer, and the milliseconds until it was complete."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         begin = time.perf_counter()
         self._connection.request("POST", "/graphql", body, self._headers)
@@ -37,7 +37,7 @@ class Client:
         return answer["data"], took
 
     def ping(self) -> float:
-        """Return the milliseconds in which the server says that it lives."""
+        """Return the milliseconds that `/healthz` takes to answer."""
         begin = time.perf_counter()
         self._connection.request("GET", "/healthz")
         self._connection.getresponse().read()

@@ -1,12 +1,11 @@
-"""What `attach` costs an agent's event loop for each event: `python -m bench.attach_cost`.
+"""Measures what `attach` costs an agent's event loop per event: `python -m bench.attach_cost`.
 
-A session and a room that only pass on events, and the real endpoint in a process of its own.
-Measured is each call of a handler: the time until it returns, the processor time that its thread
-spent, and how much of that was Python's garbage collector. The collector runs where the heap
-happens to be full, whoever filled it; and what is neither is another thread's, or another
-program's, turn on the processor. `whole_us` is all that the loop's thread computed from the first
-event until the server had settled the last one, for each event: handlers, frames, the socket, the
-answers to it, the collector, and what the stand-ins for the agent cost themselves.
+A fake session and a fake room pass on events; the real endpoint runs in its own process. For each
+call of a handler this measures the time until it returns, the processor time of its thread, and the
+garbage collector's share of that. The collector runs where the heap happens to be full, whoever
+filled it. The rest of the time, other threads or programs had the processor. `whole_us` is the
+processor time of the loop's thread per event, from the first event until the server has settled the
+last one: handlers, frames, the socket, its answers, the collector, and the fakes themselves.
 """
 
 import asyncio
@@ -48,16 +47,16 @@ WORDS = [
 
 @dataclass
 class Collector:
-    """Measures what garbage collection takes of a thread's time."""
+    """Measures a thread's time in garbage collection."""
 
     took: float = 0.0
-    """Seconds of processor time, since it was last set to 0."""
+    """Seconds of processor time since it was last set to 0."""
     runs: list[tuple[int, float]] = field(default_factory=list)
     """Generation and seconds of every run."""
     _began: float = 0.0
 
     def __call__(self, phase: str, info: dict[str, int]) -> None:
-        """Be called by the collector."""
+        """Handle a callback of the collector."""
         if phase == "start":
             self._began = time.thread_time()
         else:
@@ -67,7 +66,7 @@ class Collector:
 
     @contextmanager
     def watching(self) -> Iterator["Collector"]:
-        """Listen for the time of the block."""
+        """Measure collections within the block."""
         gc.callbacks.append(self)
         try:
             yield self
@@ -85,17 +84,17 @@ class Event:
 
     @property
     def own(self) -> float:
-        """What the handler itself took of the processor."""
+        """Processor time of the handler itself."""
         return max(0.0, self.processor - self.collecting)
 
     @property
     def elsewhere(self) -> float:
-        """What others had the processor for."""
+        """Time for which others had the processor."""
         return max(0.0, self.wall - self.processor)
 
 
 async def measured(work: Callable[[int], Awaitable[None]], collector: Collector) -> list[Event]:
-    """Return what many events took, one after the other."""
+    """Measure many events, one after the other."""
     events = []
     for number in range(ROUNDS):
         collector.took = 0.0
@@ -103,15 +102,15 @@ async def measured(work: Callable[[int], Awaitable[None]], collector: Collector)
         await work(number)
         wall, processor = time.perf_counter() - began, time.thread_time() - processor
         events.append(Event(wall, processor, collector.took))
-        # The connection's own work has its turn between two events, as in an agent.
+        # Let the connection work between two events, as in an agent.
         await asyncio.sleep(0)
     return events
 
 
 def summary(name: str, events: list[Event], collector: Collector, whole: float) -> dict[str, Any]:
-    """Return medians, tails, and where the time of the worst went; in microseconds.
+    """Return medians, tails, and the parts of the worst event's time; in microseconds.
 
-    `whole` are the seconds of processor time that the loop took for all of them.
+    `whole` is the loop's processor time for all events, in seconds.
     """
     worst = max(events, key=lambda event: event.wall)
     return {
@@ -150,7 +149,7 @@ def _us(seconds: float) -> float:
 
 
 def serve_bridge(pipe: Connection) -> None:
-    """Be the server, until told to stop: its work and its memory are not the agent's."""
+    """Run the server until told to stop, apart from the agent's work and memory."""
 
     async def serving() -> None:
         async with serve() as served:
@@ -169,7 +168,7 @@ async def main() -> None:
         target=serve_bridge, args=(theirs,), daemon=True
     )
     server.start()
-    theirs.close()  # so that its end is noticed
+    theirs.close()  # so that the server's end is noticed
     url, token = await asyncio.to_thread(ours.recv)
     room, session = FakeRoom(), FakeSession("listening")
     member = {"url": url, "session": SESSION, "attempt": 1, "token": token}
@@ -202,8 +201,8 @@ async def main() -> None:
         "conversation_item_added": reply,
     }.items():
         if work is reply:
-            # All that the agent was shown to say until now becomes a part of the history, as it
-            # does after a few words otherwise.
+            # Move all of the agent's words so far into the history, as otherwise happens after a
+            # few words.
             session.replied(" ".join(WORDS), began=0.0)
         with Collector().watching() as collector:
             began = time.thread_time()

@@ -1,4 +1,4 @@
-"""The reference: a bare Starlette WebSocket that hands on what it gets, and does nothing else."""
+"""The reference: a bare Starlette WebSocket app that passes on messages and does nothing else."""
 
 import gc
 from collections import defaultdict
@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 
 def bare_app() -> Starlette:
-    """Return an app whose `/in` sends each message to those who are on `/out` for that topic."""
+    """Return an app that sends each message from `/in` to the readers of its topic on `/out`."""
     readers: dict[str, dict[WebSocket, None]] = defaultdict(dict)
 
     async def take(websocket: WebSocket) -> None:
@@ -41,7 +41,7 @@ def bare_app() -> Starlette:
 
 @asynccontextmanager
 async def _lifespan(_: Starlette) -> AsyncIterator[None]:
-    # As asgi.py does: the comparison is about what is done for an event, not about the collector.
+    # Like asgi.py, keep the collector out of it: the comparison is about the work per event.
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)

@@ -1,7 +1,7 @@
-"""A large history, made once and kept: 100,000 conversations of one user with a million utterances.
+"""A large history, cached: 100,000 conversations of one user, with a million utterances.
 
-Written by plain SQL, for the ORM would take minutes; the search index is filled at the end, by the
-statement with which its own migration fills it.
+Written with plain SQL, because the ORM would take minutes. The search index is filled at the end,
+with its migration's own statement.
 """
 
 import asyncio
@@ -28,9 +28,9 @@ from models.search_index import FILL, with_tokens
 from resolvers.viewer import TokenScope, Viewer
 
 RARE: Final = "marmalade"
-"""Said in one of a thousand utterances."""
+"""A word in one of a thousand utterances."""
 COMMON: Final = "harbour"
-"""Said in one of twenty."""
+"""A word in one of twenty."""
 
 _NEWEST: Final = datetime(2026, 10, 1, 12, tzinfo=UTC)
 _APART: Final = timedelta(minutes=10)
@@ -55,7 +55,7 @@ INSERT INTO utterances (
 
 
 def large_history(sizes: Sizes, cache: Path, console: Console) -> Stage:
-    """Return a folder with the history: the kept one, if it was made of the same things."""
+    """Return a folder with the history: the cached one, if it was made from the same inputs."""
     kept = cache / f"history-{_fingerprint(sizes)}"
     note = "stage.json"
     if not kept.exists():
@@ -152,7 +152,7 @@ def _text(rng: random.Random) -> str:
 
 @contextmanager
 def _without_triggers(database: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database in a hurry: a crash spoils it, and nothing keeps its search index."""
+    """Open a database for fast writes: without durability, and without its search triggers."""
     conn = connected(database)
     conn.execute("PRAGMA synchronous = OFF")
     conn.execute("PRAGMA cache_size = -400000")

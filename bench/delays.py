@@ -1,4 +1,4 @@
-"""How long things take in one conversation, as a person notices it."""
+"""Delays in one conversation, as a person notices them."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -17,14 +17,14 @@ from tests.e2e.sound import RATE, Clip, recordings, silence, spoken
 from tests.e2e.words import error_rate, normal
 
 GAP_S: Final = 0.05
-"""Between words that are spoken one by one, so that it is known when each of them ends."""
+"""Silence between single words, so that the end of each is known."""
 WITHIN_S: Final = 90.0
 _WORDS: Final = Path(__file__).parent.parent / "tests/e2e/common_words.txt"
 
 
 @dataclass
 class Delays:
-    """What was measured, in seconds."""
+    """Measured delays, in seconds."""
 
     active: list[float] = field(default_factory=list)
     """From New Chat to ACTIVE in the browser."""
@@ -33,13 +33,13 @@ class Delays:
     final: list[float] = field(default_factory=list)
     """From the end of speech to the final in the browser."""
     interim: list[float] = field(default_factory=list)
-    """From the end of a word to the first text in the browser that has it."""
+    """From the end of a word to the first text in the browser that contains it."""
     reply: list[float] = field(default_factory=list)
     """From the end of speech to the first sound of the answer."""
     silent: list[float] = field(default_factory=list)
-    """From the beginning of speech over an answer to the answer's last sound."""
+    """From the start of speech over an answer to the answer's last sound."""
     stalled: list[float] = field(default_factory=list)
-    """Silence within answers that is not the voice's own, by conversation."""
+    """Gaps in the playback of answers, per conversation."""
     said: list[str] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
 
@@ -56,13 +56,13 @@ class Delays:
 
 
 def first_sound(reply: Reply) -> float:
-    """Return when the first sound of it came, be it silence."""
+    """Return when the first audio of a reply came, even if it was silent."""
     assert reply.first_sound is not None
     return reply.first_sound
 
 
 def first_voice(reply: Reply) -> float:
-    """Return when it was first heard: in a room there is always sound, mostly silence."""
+    """Return when a reply was first heard: a room always sends audio, most of it silent."""
     assert reply.first_voice is not None
     return reply.first_voice
 
@@ -70,7 +70,7 @@ def first_voice(reply: Reply) -> float:
 async def converse(
     call: Call, rounds: range, delays: Delays, began: Callable[[Reply], float] = first_sound
 ) -> None:
-    """Say all recordings, then words one by one, once for each round; `prepare` it first."""
+    """Play all recordings, then single words, in each round; call `prepare` first."""
     for number in rounds:
         for clip in recordings():
             await exchange(call, clip, delays, began)
@@ -83,7 +83,7 @@ async def converse(
 async def exchange(
     call: Call, clip: Clip, delays: Delays, began: Callable[[Reply], float] = first_sound
 ) -> Said:
-    """Say something and hear the answer."""
+    """Play a clip and wait for the answer."""
     replies = len(call.replies)
     said = call.say(clip)
     await call.answered(said, WITHIN_S)
@@ -96,7 +96,7 @@ async def exchange(
 
 
 def prepare(rounds: range) -> None:
-    """Make the words that these rounds need: nothing is measured well while they are made."""
+    """Make the words that these rounds need; making them later would disturb measurements."""
     for number in rounds:
         _words(2 * number)
         _words(2 * number + 1)
@@ -104,7 +104,7 @@ def prepare(rounds: range) -> None:
 
 @dataclass(frozen=True)
 class _Words:
-    """A clip of single words, with the sample at which each of them ends."""
+    """A clip of single words, with the sample at which each ends."""
 
     clip: Clip
     ends: list[int]
@@ -123,7 +123,7 @@ def _words(seed: int) -> _Words:
 
 
 def _word_delays(call: Call, said: Said, words: _Words) -> Iterator[float]:
-    """Yield for each word that was understood how long it took to be seen."""
+    """Yield, for each recognised word, the time until it was shown."""
     seen = [one for one in call.seen if one.role == "USER" and one.at >= said.began]
     for word, end in zip(words.clip.text.split(), words.ends, strict=True):
         for one in seen:

@@ -1,4 +1,4 @@
-"""What was measured, as data: medians of rounds, their spread, and what it was compared with."""
+"""Measured figures as data: medians of rounds, their spread, and their reference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What a figure is to stay under."""
+    """The limit that a figure should stay under."""
 
     below: float
     of_ratio: bool = False
-    """Whether the ratio to the reference is meant, not the figure itself."""
+    """Whether it limits the ratio to the reference, not the figure itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured quantity, one value a round."""
+    """One measured quantity, with one value per round."""
 
     part: str
     name: str
@@ -25,12 +25,12 @@ class Figure:
     values: Sequence[float]
     reference_name: str = ""
     reference: Sequence[float] = ()
-    """The same round's value of what it is compared with; empty where there is nothing."""
+    """The reference's value in the same rounds; empty without a reference."""
     aim: Aim | None = None
 
     @property
     def ratios(self) -> list[float]:
-        """Ours by the reference's, round by round: the machine's mood cancels out."""
+        """Our value divided by the reference's, per round: the machine's load cancels out."""
         return [
             ours / theirs
             for ours, theirs in zip(self.values, self.reference, strict=False)

@@ -1,4 +1,4 @@
-"""(d) What a page of a large history costs beside the same rows by raw SQL."""
+"""(d) The cost of a page of a large history, compared with reading the rows by raw SQL."""
 
 import asyncio
 import time
@@ -58,23 +58,23 @@ WHERE utterance_search MATCH ? AND u.session_id IN ({marks})"""
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One page, as each of the three is asked for it."""
+    """One page, as requested through GraphQL, from the use case and by raw SQL."""
 
     name: str
     after: str | None = None
     place: tuple[str, str] | None = None
-    """What `after` says, for raw SQL."""
+    """The position of `after`, for raw SQL."""
     word: str | None = None
 
     @property
     def variables(self) -> Mapping[str, object]:
-        """As GraphQL is asked."""
+        """The GraphQL variables."""
         wanted = {"search": self.word} if self.word else None
         return {"first": PAGE, "after": self.after, "filter": wanted}
 
 
 def history(sizes: Sizes, cache: Path) -> list[Figure]:
-    """(d) Pages of a large history, by turns through the server, by the use case, and by SQL."""
+    """(d) Read pages of a large history by turns: through the server, the use case, and SQL."""
     stage = large_history(sizes, cache, Console(stderr=True))
     cases = [
         Case("first page"),
@@ -99,13 +99,13 @@ def history(sizes: Sizes, cache: Path) -> list[Figure]:
             ]
     first, deep = figures[0].values, figures[2].values
     name, what = f"page {sizes.deep_page:,} beside the first, through GraphQL", "the first page"
-    # Equal within what the same page differs from itself.
+    # Equal, within the variation of one and the same page.
     figures.append(Figure("d", name, "ms", deep, what, first, Aim(1.1, of_ratio=True)))
     return figures
 
 
 def _deep(stage: Stage, sizes: Sizes) -> Case:
-    """Find what the page before the deep one ends with; a person gets there by 4,000 clicks."""
+    """Find the end of the page before the deep one; a person needs 4,000 clicks to get there."""
     with connected(stage.folder / "voxql.db") as conn:
         order = _ORDER.replace("21", "1 OFFSET ?")
         skipped = (sizes.deep_page - 1) * PAGE - 1
@@ -140,7 +140,7 @@ async def _measured(
     conn.close()
     ours = [edge["node"]["id"] for edge in data["sessionHistory"]["edges"]]
     assert ours == [row[0] for row in expected[:PAGE]] == [e.session.id for e in found.items]
-    # The first two warmed up what remembers: documents, statements, pages of the file.
+    # The first two warmed up the caches: documents, statements, pages of the file.
     return through[2:], alone[2:], raw[2:]
 
 

@@ -1,4 +1,4 @@
-"""Agents that talk and viewers that watch: the same load for VoxQL and for the reference."""
+"""The same load for VoxQL and the reference: agents that talk and viewers that watch."""
 
 import asyncio
 import json
@@ -20,9 +20,9 @@ C = TypeVar("C")
 
 OPENED_AT_ONCE: Final = 20
 WITHIN_S: Final = 60.0
-"""So long may connecting take, all in all."""
+"""Seconds in which all must be connected."""
 
-# What the app itself asks for, with its fragment written out.
+# The app's own subscription, with its fragment inlined.
 SUBSCRIPTION: Final = """
 subscription Transcripts($id: ID!, $after: String) {
   transcripts(sessionId: $id, after: $after) {
@@ -36,7 +36,7 @@ subscription Transcripts($id: ID!, $after: String) {
 }"""
 
 _TEXT: Final = "and then we went down to the river to see the boats come in"
-# The moment of sending travels in the text: `i` for an interim, `n` for the first of a new
+# The text carries its kind and the time of sending: `i` for an interim, `n` for the first of a new
 # utterance, `f` for a final.
 _STAMP: Final = re.compile(rb"@([inf])(\d{19})")
 _ACKED: Final = b'{"type":"ack"'
@@ -44,17 +44,17 @@ _ACKED: Final = b'{"type":"ack"'
 
 @dataclass
 class Tally:
-    """What came back in one round: nanoseconds from the bridge to the viewer, by kind."""
+    """The deliveries of one round: nanoseconds from the bridge to the viewer, by kind."""
 
     delivered: dict[bytes, list[int]] = field(
         default_factory=lambda: {kind: [] for kind in (b"i", b"n", b"f")}
     )
     acknowledged: list[int] = field(default_factory=list)
     began: int = field(default_factory=time.perf_counter_ns)
-    """What was said before is of no interest: unfinished words are delivered again when written."""
+    """Earlier events are ignored: interims are delivered again when they are written."""
     sent: dict[bytes, int] = field(default_factory=lambda: dict.fromkeys((b"i", b"n", b"f"), 0))
     late: list[int] = field(default_factory=list)
-    """Nanoseconds by which the load itself was behind its plan."""
+    """Nanoseconds by which the load itself was behind schedule."""
 
     @property
     def count(self) -> int:
@@ -63,18 +63,18 @@ class Tally:
 
 
 class Viewer:
-    """One reader of one stream; counts each event the first time that it comes."""
+    """One reader of one stream; counts each event once."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.tally = Tally()
         self.sample = b""
-        """The newest frame with one event in it, for the reference to send."""
+        """The newest frame with exactly one event, for the reference to send."""
         self._seen: set[int] = set()
         wire.on_text = self._take
 
     def begin(self, tally: Tally) -> None:
-        """Count into this from now on."""
+        """Count into this tally from now on."""
         self.tally = tally
         self._seen.clear()
 
@@ -91,7 +91,7 @@ class Viewer:
 
 
 class Speaker:
-    """One agent, or what stands for it at the reference; `say` sends one event."""
+    """One agent, or its stand-in at the reference; `say` sends one event."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
@@ -103,21 +103,21 @@ class Speaker:
         raise NotImplementedError
 
     def _take(self, text: bytes) -> None:
-        """What comes back is of no interest."""
+        """Ignore what comes back."""
 
 
 class Agent(Speaker):
-    """Speaks in sentences of so many events, the last of which is final; 0: it never ends."""
+    """Speaks in sentences of this many events, the last one final; with 0 it never ends."""
 
     def __init__(self, wire: Wire, sentence: int) -> None:
         super().__init__(wire)
         self._sentence = sentence
-        # Somewhere in its first sentence, or everybody would come to an end at the same moment.
+        # The first sentence has a random length, or all agents would finish at the same moment.
         self._last = random.randint(2, sentence) if sentence else 0
         self._revision = 0
         self._segment = ""
         self._finals: dict[tuple[str, int], int] = {}
-        """When the finals that wait for their answer were sent, by segment and revision."""
+        """Send times of the unacknowledged finals, by segment and revision."""
 
     def say(self) -> bytes:
         """Send an interim, or the final that ends the sentence."""
@@ -154,7 +154,7 @@ class Agent(Speaker):
 
 
 class Parrot(Speaker):
-    """Has the reference deliver the very frame that VoxQL delivered, with a new stamp in it."""
+    """Makes the reference deliver a frame that VoxQL delivered, with a new time stamp."""
 
     def __init__(self, wire: Wire, frame: bytes) -> None:
         super().__init__(wire)
@@ -184,7 +184,7 @@ async def agents(port: int, stage: Stage, ids: Sequence[str], sentence: int) -> 
 
 
 async def viewers(port: int, stage: Stage, ids: Sequence[str]) -> list[Viewer]:
-    """Subscribe to each of these sessions, each on a connection of its own."""
+    """Subscribe to each of these sessions, each on its own connection."""
     init = {"type": "connection_init", "payload": {"Authorization": f"Bearer {stage.secret}"}}
 
     async def connect(session_id: str) -> Viewer:
@@ -204,7 +204,7 @@ async def viewers(port: int, stage: Stage, ids: Sequence[str]) -> list[Viewer]:
 
 
 async def parrots(port: int, topics: Sequence[str], frame: bytes) -> list[Parrot]:
-    """Connect to the reference, to send on each of these topics."""
+    """Connect a sender to the reference for each of these topics."""
 
     async def connect(topic: str) -> Parrot:
         wire = await Wire.open(port, "/in")
@@ -215,7 +215,7 @@ async def parrots(port: int, topics: Sequence[str], frame: bytes) -> list[Parrot
 
 
 async def bare_viewers(port: int, topics: Sequence[str]) -> list[Viewer]:
-    """Connect to the reference, to read on each of these topics."""
+    """Connect a reader to the reference for each of these topics."""
 
     async def connect(topic: str) -> Viewer:
         wire = await Wire.open(port, "/out")
@@ -238,7 +238,7 @@ async def _all(connect: Callable[[T], Awaitable[C]], wanted: Sequence[T]) -> lis
 
 
 async def talk(speakers: Sequence[Speaker], rate: float, seconds: float, tally: Tally) -> None:
-    """Let each speaker say so many events a second, spread evenly, whatever comes back."""
+    """Let each speaker send `rate` events a second, spread evenly, whatever comes back."""
     order = random.sample(speakers, len(speakers))
     step = round(1e9 / (rate * len(order)))
     begin = time.perf_counter_ns()

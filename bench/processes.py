@@ -1,4 +1,4 @@
-"""Servers under measurement: started, looked at from outside, and ended."""
+"""Starts, observes and ends the servers under measurement."""
 
 import os
 import subprocess
@@ -17,14 +17,14 @@ ENDS_WITHIN_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server that runs."""
+    """A running server."""
 
     port: int
     process: psutil.Process
 
     def cpu_s(self) -> float:
-        """Return the seconds of CPU that it has used, in its own code and in the kernel."""
-        # psutil counts in hundredths of a second, Linux' scheduler in nanoseconds.
+        """Return the CPU seconds that it has used, in its own code and in the kernel."""
+        # psutil counts in hundredths of a second, Linux's scheduler in nanoseconds.
         tasks = list(Path(f"/proc/{self.process.pid}/task").glob("*/schedstat"))
         if tasks:
             return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
@@ -32,7 +32,7 @@ class Served:
         return float(times.user + times.system)
 
     def memory(self) -> int:
-        """Return the bytes that are its alone."""
+        """Return the bytes of its unshared memory."""
         try:
             return int(self.process.memory_full_info().uss)
         except psutil.AccessDenied:

@@ -39,7 +39,7 @@ _TITLES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the machine was doing besides."""
+    """What else the machine was doing."""
 
     cores: int
     load: float
@@ -47,7 +47,7 @@ class Machine:
     busy_percent: float
     """Of all cores, while nothing was measured."""
     noise_percent: float
-    """By how much the same computation takes longer in the slowest tenth of its runs."""
+    """How much longer the same computation takes in the slowest tenth of its runs."""
 
     @classmethod
     def look(cls) -> Self:
@@ -103,7 +103,7 @@ class Report:
         path.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n")
 
     def as_json(self) -> dict[str, Any]:
-        """Return all there is to know of the run; nothing in it names the machine."""
+        """Return all data of the run; nothing in it identifies the machine."""
         return {
             "format": 1,
             "began": self.began.isoformat(),

@@ -1,4 +1,4 @@
-"""(c) What saving a conversation costs beside the bare INSERTs, and whether others wait for it."""
+"""(c) The cost of saving a conversation, compared with bare INSERTs, and others' wait for it."""
 
 import asyncio
 import sqlite3
@@ -43,7 +43,7 @@ WHERE id = ?"""
 
 
 def saving(sizes: Sizes, folder: Path) -> list[Figure]:
-    """(c) The same messages saved by raw SQL, by the use case, and through the whole server."""
+    """(c) Save the same messages by raw SQL, by the use case, and through the whole server."""
     with asyncio.Runner() as runner:
         return runner.run(_measured(sizes, folder))
 
@@ -67,7 +67,7 @@ async def _measured(sizes: Sizes, folder: Path) -> list[Figure]:
                 through.append(_save(client, server_.session_ids[number], sizes.messages))
             longest = _longest_wait(client, other, server_.session_ids[-1], sizes.many_messages)
     conn.close()
-    # The first of each warmed up.
+    # The first of each was a warm-up.
     raw, case, through = raw[1:], case[1:], through[1:]
     count = f"{sizes.messages:,} messages"
     many = f"longest wait of others while {sizes.many_messages:,} are saved"
@@ -82,7 +82,7 @@ _AIM: Final = Aim(3.0, of_ratio=True)
 
 
 def connected(path: Path) -> sqlite3.Connection:
-    """Open a database with the pragmas that VoxQL's own writer has."""
+    """Open a database with the pragmas of VoxQL's own writer."""
     conn = sqlite3.connect(path, isolation_level=None)
     conn.execute("PRAGMA journal_mode = WAL")
     conn.execute("PRAGMA synchronous = FULL")
@@ -133,7 +133,7 @@ async def _call(backend: Backend, stage: Stage, number: int, count: int) -> floa
 
 
 def _longest_wait(client: Client, other: Client, session_id: str, count: int) -> float:
-    """Ask for a sign of life again and again while somebody saves a long conversation."""
+    """Ping the server repeatedly while a long conversation is saved; return the longest wait."""
     saving = threading.Thread(target=_save, args=(client, session_id, count))
     waits = [other.ping()]
     saving.start()

@@ -1,6 +1,6 @@
-"""The process that serves: `python -m bench.server KIND FOLDER`, until its input closes.
+"""The server process: `python -m bench.server KIND FOLDER`, until its input closes.
 
-`voxql` and `bare` (Starlette alone) are kinds; `watched` is VoxQL with one address more, /pauses,
+The kinds are `voxql`, `bare` (Starlette alone) and `watched`: VoxQL with another path, /pauses,
 which tells how long its loop kept others waiting.
 """
 
@@ -21,7 +21,7 @@ from serving.address import listening_socket, local_address
 from serving.logs import log_to_stderr
 from serving.server import Hook, Server, configured
 
-# Nobody's media is here, and nobody is to be thought gone while something else is measured.
+# No media is connected, but nobody may count as gone during a measurement.
 _PATIENT_S: Final = 3_600.0
 
 
@@ -52,7 +52,7 @@ async def _serve(kind: str, folder: Path) -> None:
 
 
 def _end(server: Server) -> None:
-    """End when the measuring process is done, or gone."""
+    """Stop the server when the measuring process is done, or gone."""
     if not os.read(0, 1):
         server.should_exit = True
         asyncio.get_running_loop().remove_reader(0)
@@ -64,7 +64,7 @@ def _watch(app: Starlette) -> asyncio.Task[None]:
     async def told(_: Request) -> JSONResponse:
         return JSONResponse(pauses.told())
 
-    # First, because the page takes every address that is left.
+    # First, because the page takes every remaining path.
     app.router.routes.insert(0, Route("/pauses", told))
     return asyncio.create_task(pauses.watch())
 
@@ -79,7 +79,7 @@ def _voxql(folder: Path, port: int) -> tuple[Starlette, list[Hook]]:
     from asgi import build_app
     from settings import load
 
-    # What is measured is what a request costs, not how many of them one viewer may send.
+    # No budget: this measures what a request costs, not how many of them one viewer may send.
     given = load(
         data_dir=folder,
         port=port,

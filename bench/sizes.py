@@ -1,4 +1,4 @@
-"""How much is measured: every measurement is bounded in count and in time."""
+"""Sizes of the measurements: each is bounded in count and in time."""
 
 from dataclasses import dataclass
 
@@ -13,21 +13,21 @@ class Sizes:
     rate: float
     """Events a second in each session."""
     crowd: int
-    """Viewers of the one session that many watch."""
+    """Viewers of a single session."""
     warm_s: float
     talk_s: float
-    """Seconds of a round that count, after the warm-up."""
+    """Measured seconds of a round, after the warm-up."""
     saves: int
     messages: int
     many_messages: int
-    """The save during which others' waiting is measured."""
+    """Messages in the save during which others' waiting is measured."""
     history_sessions: int
     history_utterances: int
-    """In each of those sessions."""
+    """Utterances in each of those sessions."""
     deep_page: int
     reads: int
     subscribers: tuple[int, ...]
-    """Memory is looked at with so many; the first is the base line."""
+    """Numbers of subscribers at which memory is measured; the first is the baseline."""
 
 
 FULL = Sizes(

@@ -27,7 +27,7 @@ from tests.e2e.sound import recordings
 from tests.server_process import ServerProcess
 
 GROWN: Final = 1.5
-"""The lag counts as grown when its median is this much longer than that of a single talk."""
+"""The lag has grown when its median exceeds this multiple of the median of a single talk."""
 GROWN_S: Final = 0.1
 
 
@@ -73,7 +73,7 @@ async def _measure(server: ServerProcess, rounds: int, most: int) -> dict[str, o
 
 
 async def _crowds(server: ServerProcess, most: int, alone: float) -> list[dict[str, float]]:
-    """Let ever more people talk at once, until the lag grows."""
+    """Let more and more people talk at once, until the lag grows."""
     print("| at once | final, median | 95 % | answer, median | errors | stutter | ours |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     found: list[dict[str, float]] = []
@@ -101,7 +101,7 @@ async def _alone(url: str, rounds: int) -> Delays:
 
 
 async def _crowd(url: str, count: int) -> Delays:
-    """Let this many people talk at once; nobody begins before all are there."""
+    """Let this many people talk at once; nobody begins before all are connected."""
     delays = Delays()
     clips = recordings()
     async with AsyncExitStack() as stack:

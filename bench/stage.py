@@ -1,4 +1,4 @@
-"""Users, tokens and sessions to measure with, put into a database before its server starts."""
+"""Creates the users, tokens and sessions to measure with, before a server starts."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,22 +15,22 @@ AGENT: Final = "voxql"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a folder holds."""
+    """A folder and the data in its database."""
 
     folder: Path
     viewer: Viewer
     secret: str
-    """Of the API token with which everything is asked."""
+    """The secret of the API token that all requests use."""
     session_ids: list[str]
 
     @property
     def url(self) -> str:
-        """The database."""
+        """The database's URL."""
         return database_url(self.folder)
 
 
 async def set_up(folder: Path, sessions: int) -> Stage:
-    """Make a database with one user, a token and so many ACTIVE sessions."""
+    """Make a database with one user, a token and this many ACTIVE sessions."""
     url = database_url(folder)
     await migrate(url)
     now = datetime.now(UTC)

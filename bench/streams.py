@@ -1,4 +1,4 @@
-"""(a) how soon, (b) at what cost, and (e) in how much memory a word reaches those who watch."""
+"""(a) The latency, (b) the CPU cost and (e) the memory of delivering words to viewers."""
 
 import asyncio
 import gc
@@ -19,7 +19,7 @@ from bench.stage import set_up
 from bench.wire import close_all
 
 SENTENCE: Final = 10
-"""Events of a sentence in (a): the last is final."""
+"""Events of a sentence in (a); the last is final."""
 BARE: Final = "bare Starlette WebSocket"
 _SETTLE_S: Final = 0.3
 _SETTLE_WITHIN_S: Final = 6.0
@@ -32,17 +32,17 @@ _KINDS: Final = {
 
 
 def latency(sizes: Sizes, folder: Path) -> list[Figure]:
-    """(a) Bridge → delivered, with one viewer a session."""
+    """(a) Measure the time from bridge to delivery, with one viewer per session."""
     return _run(_latency(sizes, folder))
 
 
 def cost(sizes: Sizes, folder: Path) -> list[Figure]:
-    """(b) The server's CPU for each delivered interim."""
+    """(b) Measure the server's CPU per delivered interim."""
     return _run(_cost(sizes, folder))
 
 
 def memory(sizes: Sizes, folder: Path) -> list[Figure]:
-    """(e) What an idle subscriber keeps in the server's memory."""
+    """(e) Measure the server's memory per idle subscriber."""
     return _run(_memory(sizes, folder))
 
 
@@ -54,14 +54,14 @@ def _run(measurement: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """VoxQL or the reference, with everybody connected."""
+    """VoxQL or the reference, with its speakers and viewers connected."""
 
     server: Served
     speakers: Sequence[Speaker]
     viewers: Sequence[Viewer]
 
     async def round(self, sizes: Sizes) -> tuple[Tally, float]:
-        """Talk; return what was delivered, and the server's CPU seconds meanwhile."""
+        """Talk; return the deliveries, and the server's CPU seconds meanwhile."""
         await self._talk(sizes, sizes.warm_s, Tally())
         tally, before = Tally(), self.server.cpu_s()
         await self._talk(sizes, sizes.talk_s, tally)
@@ -84,7 +84,7 @@ class Side:
             gc.enable()
 
     async def _settle(self, tally: Tally) -> None:
-        """Wait for what is still on its way, which belongs to this round."""
+        """Wait for deliveries still on their way, which belong to this round."""
         due = tally.sent[b"f"] * len(self.viewers) // len(self.speakers)
         for _ in range(round(_SETTLE_WITHIN_S / _SETTLE_S)):
             await asyncio.sleep(_SETTLE_S)
@@ -101,7 +101,7 @@ class Side:
 async def _both(
     sizes: Sizes, folder: Path, sentence: int, sessions: int, viewers: int
 ) -> AsyncIterator[tuple[Side, Side]]:
-    """Set up VoxQL and the reference; as many viewers a session as it takes."""
+    """Set up VoxQL and the reference, with the viewers spread over the sessions."""
     stage = await set_up(folder, sessions)
     ids = stage.session_ids
     watched = [ids[number % sessions] for number in range(viewers)]
@@ -121,7 +121,7 @@ Rounds = list[tuple[Tally, float, Tally, float]]
 
 
 async def _rounds(sizes: Sizes, folder: Path, sentence: int, sessions: int, viewers: int) -> Rounds:
-    """Measure both by turns: tally and CPU seconds of ours, then of the reference."""
+    """Measure both by turns; return tally and CPU seconds of ours, then of the reference."""
     rounds = []
     async with _both(sizes, folder, sentence, sessions, viewers) as (ours, theirs):
         for _ in range(sizes.rounds):
@@ -133,9 +133,9 @@ async def _rounds(sizes: Sizes, folder: Path, sentence: int, sessions: int, view
 
 
 def _check(tally: Tally, viewers: int) -> None:
-    """Refuse figures of a round in which something was lost.
+    """Refuse the figures of a round that lost a final or delivered something twice.
 
-    An interim may be overtaken by a newer one of its utterance, where a commit or a reader is slow.
+    Interims may be missing: if a commit or a reader is slow, newer ones replace them.
     """
     for kind, sent in tally.sent.items():
         came, due = len(tally.delivered[kind]), sent * viewers
@@ -163,7 +163,7 @@ async def _latency(sizes: Sizes, folder: Path) -> list[Figure]:
 
 
 def _beside(rounds: Rounds, sizes: Sizes) -> list[Figure]:
-    """What else was seen while the latency was measured."""
+    """Return what else was measured along with the latency."""
     acknowledged = [_ms(tally.acknowledged, 0.99) for tally, *_ in rounds]
     taken = [100 * ours / sizes.talk_s for _, ours, _, _ in rounds]
     taken_bare = [100 * theirs / sizes.talk_s for _, _, _, theirs in rounds]
@@ -216,7 +216,7 @@ async def _grown(
     ids: Sequence[str],
     connect: Callable[[Sequence[str]], Awaitable[list[Viewer]]],
 ) -> list[float]:
-    """Return by how many KiB a subscriber let the server grow, at each number of them."""
+    """Return the server's growth in KiB per subscriber, at each number of subscribers."""
     first, *steps = sizes.subscribers
     readers = await connect([ids[number % len(ids)] for number in range(first)])
     await asyncio.sleep(_SETTLE_S)

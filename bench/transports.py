@@ -1,4 +1,4 @@
-"""Both transports by turns, with the same speech: what a person notices of LiveKit's rooms."""
+"""Compares the delays of LiveKit's rooms and of local media: by turns, with the same speech."""
 
 import asyncio
 import sys
@@ -21,7 +21,7 @@ from tests.livekit_server import LiveKitServer
 from tests.server_process import ROOT, ServerProcess
 
 BEGINNINGS: Final = 4
-"""New Chats for each round beside the one that is talked in."""
+"""New Chats per round, beside the one with the conversation."""
 NAMES: Final = ("local", "LiveKit")
 ROWS: Final = (
     ("active", "New Chat → ACTIVE in the browser"),
@@ -40,21 +40,21 @@ _LONG: Final = (
 
 @dataclass(frozen=True)
 class Place:
-    """A server, and the way that sound takes there."""
+    """A server, named by its media transport."""
 
     name: str
     server: ServerProcess
 
 
 async def compare(rounds: int) -> dict[str, object]:
-    """Measure, print a table, return what is in it."""
+    """Measure, print a table, and return its figures."""
     prepare(range(rounds))
     request = spoken("request", _LONG)
     with _places() as places:
         machine = Machine(*(child.pid for child in psutil.Process().children()))
         delays = {place.name: Delays() for place in places}
         for number in range(rounds):
-            # Who begins changes, so that neither always has the warmer machine.
+            # Alternate who begins, so that neither always has the warmer machine.
             for place in places if number % 2 == 0 else places[::-1]:
                 await _turn(place, number, delays[place.name], request)
                 print(f"round {number + 1}, {place.name}: done", file=sys.stderr, flush=True)

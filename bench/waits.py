@@ -2,15 +2,15 @@
 
 `python -m bench.waits [NAME …]` prints a table, a line for each case:
 
-MiB         of the request
-took_ms     until its answer
-cpu_ms      of the server, with what it did for the others meanwhile
-late_ms     the longest time by which the server's loop was late with a callback
-turn_ms     the most processor time that its thread took between two callbacks
-over_20_ms  how often it was late by more
-wait_ms     the longest that somebody else waited for the answer to `{ viewer { id } }`
-usual_ms    the same before, when nothing else was asked for
-peak_MiB    more memory than before
+MiB         size of the request
+took_ms     time until its answer
+cpu_ms      CPU time of the server, including its work for others meanwhile
+late_ms     longest delay of a callback in the server's loop
+turn_ms     longest processor time of the loop's thread between two callbacks
+over_20_ms  number of callbacks that were more than 20 ms late
+wait_ms     longest wait of another client for the answer to `{ viewer { id } }`
+usual_ms    the same before the request
+peak_MiB    additional memory at the peak
 """
 
 import asyncio
@@ -49,7 +49,7 @@ _SHORT: Final = "and then we went down to the river to see the boats come in"
 
 @dataclass(frozen=True)
 class Case:
-    """One request, and what has to be there before it."""
+    """One request, and the request that must precede it, if any."""
 
     name: str
     body: Callable[[str], bytes]
@@ -117,7 +117,7 @@ def _next(text: Callable[[int], str], key: str) -> Callable[[str], bytes]:
 
 
 def _filled(piece: str, begin: str, end: str, size: int) -> Callable[[str], bytes]:
-    """As many of a piece as fit, in a variable."""
+    """Fill a variable with as many copies of a piece as fit."""
     before = json.dumps({"query": HISTORY})[:-1] + ', "variables": {"f": ' + begin
     after = end + "}}"
     count = (size - len(before) - len(after) - len(piece)) // (len(piece) + 1)
@@ -126,7 +126,7 @@ def _filled(piece: str, begin: str, end: str, size: int) -> Callable[[str], byte
 
 
 def _text(piece: str) -> Callable[[str], bytes]:
-    """A search of 8 MiB."""
+    """Build a search of 8 MiB."""
     before = json.dumps({"query": HISTORY})[:-1] + ', "variables": {"f": {"search": "'
     body = (before + piece * ((BODY - 300) // len(piece)) + '"}}}').encode()
     return lambda _: body
@@ -179,7 +179,7 @@ CASES: Final = (
 
 
 class Client:
-    """Asks with an API token; hears whatever is answered."""
+    """Sends requests with an API token; accepts any answer."""
 
     def __init__(self, port: int, secret: str) -> None:
         self._port, self._secret = port, secret
@@ -192,13 +192,13 @@ class Client:
         self._connection.close()
 
     def post(self, body: bytes) -> bytes:
-        """Send a request's body."""
+        """Send a request's body; return the answer."""
         headers = {"Authorization": f"Bearer {self._secret}", "Content-Type": "application/json"}
         self._connection.request("POST", "/graphql", body, headers)
         return self._connection.getresponse().read()
 
     def frame(self, body: bytes) -> bytes:
-        """Send a message over a socket of its own."""
+        """Send a message over its own socket; return the answer."""
         url = f"ws://127.0.0.1:{self._port}/graphql"
         protocols: list[Any] = ["graphql-transport-ws"]
         with connect(url, subprotocols=protocols, proxy=None, max_size=None) as socket:
@@ -212,7 +212,7 @@ class Client:
                 return str(closed).encode()
 
     def pauses(self) -> dict[str, float]:
-        """Return what the server's loop has seen since it was last asked."""
+        """Return the pauses of the server's loop since the last call."""
         self._connection.request("GET", "/pauses")
         told: dict[str, float] = json.loads(self._connection.getresponse().read())
         return told
@@ -225,7 +225,7 @@ class Client:
 
 
 def measured(case: Case, server: Served, stage: Stage, number: int) -> dict[str, object]:
-    """Send the case's request while somebody else asks for something small again and again."""
+    """Send the case's request while another client repeats a small query."""
     with Client(server.port, stage.secret) as sender, Client(server.port, stage.secret) as other:
         return _measured(case, server, stage.session_ids[number], sender, other)
 
@@ -271,7 +271,7 @@ def waits(cases: Sequence[Case], folder: Path) -> Iterator[dict[str, object]]:
     """Measure these cases, one after the other, on one server."""
     stage = asyncio.run(set_up(folder, len(cases) + 1))
     with served("watched", stage.folder) as server:
-        # The first of all warms up.
+        # Warm up.
         with Client(server.port, stage.secret) as client:
             client.post(_save(_short, 10)(stage.session_ids[-1]))
         for number, case in enumerate(cases):
@@ -279,7 +279,7 @@ def waits(cases: Sequence[Case], folder: Path) -> Iterator[dict[str, object]]:
 
 
 def main() -> None:
-    """Print a table of these cases, or of all."""
+    """Print a table of the named cases, or of all."""
     cases = [case for case in CASES if not sys.argv[1:] or case.name in sys.argv[1:]]
     cache = ROOT / ".cache" / "bench"
     cache.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How long a loop keeps its callbacks waiting, and how long its own thread works in one go."""
+"""Measures how late an event loop's callbacks are, and how long its thread works in one go."""
 
 import asyncio
 import time
@@ -10,15 +10,15 @@ EVERY_S: Final = 0.001
 
 @dataclass
 class Pauses:
-    """What was seen since it was last asked, in seconds."""
+    """The measurements since the last report, in seconds."""
 
     late: list[float] = field(default_factory=list)
-    """By how much a callback came too late."""
+    """Delays of the callbacks."""
     turns: list[float] = field(default_factory=list)
     """Processor time of the loop's thread between two callbacks: other processes don't count."""
 
     async def watch(self) -> None:
-        """Look for as long as the loop runs."""
+        """Measure as long as the loop runs."""
         while True:
             began, used = time.perf_counter(), time.thread_time()
             await asyncio.sleep(EVERY_S)
@@ -26,7 +26,7 @@ class Pauses:
             self.turns.append(time.thread_time() - used)
 
     def told(self) -> dict[str, float]:
-        """Return the longest of each in milliseconds, and begin anew."""
+        """Return the longest of each in milliseconds, and start over."""
         late, turns = self.late or [0.0], self.turns or [0.0]
         self.late, self.turns = [], []
         return {

@@ -1,7 +1,7 @@
 """A WebSocket client that costs a few microseconds a message, so that the load is not the limit.
 
-The measured program must be the slow side. This one reads what a server of ours may send (unmasked
-frames in one piece, RFC 6455 section 5) and masks with zeros, which is a valid mask.
+The measured program must be the slow side. This client reads only what our servers may send
+(unmasked, unfragmented frames, RFC 6455 section 5) and masks with zeros, which is a valid mask.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _NO_MASK: Final = bytes(4)
 
 
 class Wire(asyncio.Protocol):
-    """One connection; `on_text` gets each message as it came."""
+    """One connection; `on_text` gets each message as bytes."""
 
     def __init__(self, request: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -33,7 +33,7 @@ class Wire(asyncio.Protocol):
 
     @classmethod
     async def open(cls, port: int, path: str, *protocols: str) -> Self:
-        """Connect and shake hands."""
+        """Connect and complete the handshake."""
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [
             f"GET {path} HTTP/1.1",
@@ -51,7 +51,7 @@ class Wire(asyncio.Protocol):
         return wire
 
     async def receive(self) -> bytes:
-        """Wait for the next message; only as long as nobody has set `on_text`."""
+        """Wait for the next message; works only until `on_text` is set."""
         return await self._kept.get()
 
     def send(self, text: bytes) -> None:
@@ -59,7 +59,7 @@ class Wire(asyncio.Protocol):
         self._write(_TEXT, text)
 
     def close(self) -> None:
-        """Say good bye and leave."""
+        """Send a close frame and close the connection."""
         self._is_done = True
         self._write(_CLOSE, struct.pack("!H", 1000))
         self._transport.close()
@@ -80,13 +80,13 @@ class Wire(asyncio.Protocol):
     # ------------------------------------------------------------------ asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the upgrade."""
-        # uvloop's transports are no subclasses of asyncio's.
+        """Request the upgrade."""
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self._transport.write(self._request)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits for the handshake; one that breaks later spoils the figures."""
+        """Fail a pending handshake; report a later loss, which spoils the figures."""
         if not self._opened.done():
             self._opened.set_exception(ConnectionError("closed during the handshake"))
         elif not self._is_done:
@@ -94,7 +94,7 @@ class Wire(asyncio.Protocol):
             asyncio.get_running_loop().call_exception_handler(context)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came apart."""
+        """Split received data into frames."""
         data = self._data + data if self._data else data
         at = 0 if self._is_open else self._handshake(data)
         while self._is_open:
@@ -116,7 +116,7 @@ class Wire(asyncio.Protocol):
         return end + 4
 
     def _frame(self, data: bytes, at: int) -> int:
-        """Handle the frame that begins here; return where it ends, `at` if it is not all there."""
+        """Handle the frame that begins at `at`; return its end, or `at` if it is incomplete."""
         have = len(data) - at
         if have < 2:
             return at
@@ -140,6 +140,6 @@ class Wire(asyncio.Protocol):
 
 
 def close_all(wires: Sequence[Wire]) -> None:
-    """Leave on all of these."""
+    """Close all of these."""
     for wire in wires:
         wire.close()

@@ -1,4 +1,4 @@
-"""The GraphQL face: types, root fields, limits, HTTP and WebSocket transport."""
+"""The GraphQL API: types, root fields, limits, and the HTTP and WebSocket transports."""
 
 from schema.app import graphql_app
 

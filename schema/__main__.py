@@ -1,4 +1,4 @@
-"""`python -m schema` writes the schema to its file, for people and tools to read."""
+"""`python -m schema` writes the schema to `schema/schema.graphql`, for people and tools."""
 
 from pathlib import Path
 

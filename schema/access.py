@@ -1,4 +1,4 @@
-"""Who sends a request: cookies count only from our own pages, bearer tokens from anywhere."""
+"""Authenticates requests: by cookie only from our own pages, by bearer token from any origin."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,11 +19,11 @@ _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = "localhost"
 
 Origin = tuple[str, str, int | None]
-"""Scheme, host and port; every name of this machine itself is one host."""
+"""Scheme, host and port; all loopback addresses count as one host."""
 
 
 def origin_of(url: str) -> Origin | None:
-    """Return the origin of a URL or of an Origin header; None for what has none."""
+    """Return the origin of a URL or an Origin header, or None if it has none."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme)
@@ -35,7 +35,7 @@ def origin_of(url: str) -> Origin | None:
 
 
 class Access:
-    """The rules by which a request's credentials are taken."""
+    """Checks the credentials of requests and manages their cookies."""
 
     def __init__(
         self, backend: Backend, public_url: str, other_origins: tuple[str, ...] = ()
@@ -52,10 +52,10 @@ class Access:
         self.browser_cookie = f"{prefix}voxql_browser"
 
     def is_foreign(self, headers: Mapping[str, str]) -> bool:
-        """Return whether a page of another origin sent this.
+        """Return whether a page of another origin sent this request.
 
-        Programs send neither Origin nor Sec-Fetch-Site; browsers leave out Origin only where they
-        send the other (a GET of a page's own origin).
+        Programs send neither Origin nor Sec-Fetch-Site. Browsers omit Origin only on same-origin
+        GETs, which carry Sec-Fetch-Site.
         """
         origin = headers.get("origin")
         if origin is not None:
@@ -63,10 +63,10 @@ class Access:
         return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
 
     async def viewer(self, connection: HTTPConnection) -> Viewer | None:
-        """Return who sent this.
+        """Return the viewer who sent this request, or None if it is anonymous.
 
         Raises:
-            Unauthenticated: it came with a bearer token that is not good, which never makes it
+            Unauthenticated: when its bearer token is invalid; such a request is never treated as
                 anonymous.
         """
         authorization = connection.headers.get("authorization")
@@ -75,10 +75,10 @@ class Access:
         return await self.login(connection)
 
     async def bearer(self, authorization: object) -> Viewer:
-        """Return whom `Bearer …` stands for.
+        """Return the viewer of an Authorization header, `Bearer …`.
 
         Raises:
-            Unauthenticated: nobody.
+            Unauthenticated: when it holds no valid token.
         """
         scheme, _, secret = str(authorization).partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
@@ -86,14 +86,14 @@ class Access:
         return await authentication.viewer_of_token(self._backend, secret.strip())
 
     async def login(self, connection: HTTPConnection) -> Viewer | None:
-        """Return whose cookie this is; None without one, or from a page of another origin."""
+        """Return the viewer of the login cookie; None from a page of another origin."""
         secret = connection.cookies.get(self.cookie)
         if not secret or self.is_foreign(connection.headers):
             return None
         return await authentication.viewer_of_login(self._backend, secret)
 
     def set_cookie(self, response: Response, new_login: NewLogin) -> None:
-        """Let a browser keep its login."""
+        """Set the cookies of a new login."""
         lifetime = new_login.expires_at - datetime.now(UTC)
         self._set(response, self.cookie, new_login.secret, lifetime)
         if new_login.browser is not None:
@@ -111,12 +111,12 @@ class Access:
         )
 
     def browser(self, connection: HTTPConnection) -> KnownBrowser | None:
-        """Return whose browser this is known as; it opens nothing by itself."""
+        """Return the known browser that sent this; by itself it grants no access."""
         token = connection.cookies.get(self.browser_cookie)
         return self._backend.tokens.read_browser(token) if token else None
 
     def clear_cookie(self, response: Response) -> None:
-        """Let a browser forget its login."""
+        """Clear the login cookie."""
         response.delete_cookie(
             self.cookie, path=self._path, secure=self._is_secure, httponly=True, samesite="lax"
         )

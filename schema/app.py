@@ -1,4 +1,4 @@
-"""What `asgi.build_app` mounts."""
+"""The GraphQL routes that `asgi.build_app` mounts."""
 
 from collections.abc import Sequence
 
@@ -20,9 +20,10 @@ def graphql_app(
 ) -> list[BaseRoute]:
     """Return the routes of the GraphQL interface, its WebSocket and the playground.
 
-    Cookies count on pages of `public_url`'s origin and of `other_origins` (a development server's,
-    for one), and on no others. Behind https they are Secure and their name begins with `__Host-`.
-    Clients may be kept from asking for the schema, and browsers from the playground.
+    Cookies are accepted only from pages of the origins of `public_url` and `other_origins` (for
+    example, a development server). With an https URL they are Secure, and their names begin with
+    `__Host-`, or with `__Secure-` if the URL has a path. Introspection and the playground can be
+    turned off.
     """
     access = Access(backend, public_url, tuple(other_origins))
     endpoint = GraphQLEndpoint(

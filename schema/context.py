@@ -1,4 +1,4 @@
-"""What an operation knows: who asks, over what, and the loaders that batch its reads."""
+"""The context of an operation: its viewer, its transport, and the loaders that batch its reads."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,23 +17,23 @@ from schema.texts import TextBudget
 
 @dataclass(frozen=True)
 class Request:
-    """Who sent an operation and by what way."""
+    """The sender of an operation and its transport."""
 
     viewer: Viewer | None
     is_websocket: bool = False
     is_foreign: bool = False
-    """Whether a page of another origin sent it; such a page gets no cookie from us."""
+    """Whether a page of another origin sent it; such a page never gets a cookie."""
     address: str | None = None
-    """The client's network address, by which tries to sign in are counted."""
+    """The client's network address, for rate limits."""
     browser: KnownBrowser | None = None
-    """Whose browser it is known as, from a sign-in before."""
+    """The browser that sent it, if it is known from an earlier sign-in."""
 
 
 def spend(backend: Backend, request: Request, points: int) -> None:
-    """Take what an operation costs of the budget of who sent it.
+    """Charge an operation's points to its sender's budget.
 
     Raises:
-        RateLimited: it is used up for now.
+        RateLimited: when the budget is used up for now.
     """
     if backend.budgets is None:
         return
@@ -44,7 +44,7 @@ def spend(backend: Backend, request: Request, points: int) -> None:
 
 
 class Context:
-    """One operation's own; made anew for each, also on a WebSocket that carries many."""
+    """The context of one operation; operations on the same WebSocket don't share it."""
 
     def __init__(
         self,
@@ -57,24 +57,24 @@ class Context:
         self.backend = backend
         self.request = request
         self.viewer = request.viewer
-        """Who asks; None when nobody is signed in. Changes when the operation signs in or out."""
+        """None when nobody is signed in. Changes when the operation signs in or out."""
         self._remember = remember
         self.texts = TextBudget() if is_answer else None
-        """None for a subscription: how much an event carries is limited where it is made."""
+        """None for a subscription: the size of an event is limited where it is made."""
         self.new_login: NewLogin | None = None
         self.has_left = False
 
     @cached_property
     def loaders(self) -> Loaders:
-        """Batched reads. Only a query's remember: a mutation or an event changes what was read."""
+        """Batched reads. Only a query caches them: mutations and events change what was read."""
         return Loaders(self.backend, self.viewer, remember=self._remember)
 
     def viewer_signing_in(self) -> Viewer | None:
-        """Return who asks to sign in.
+        """Return the current viewer, if this request may sign in.
 
         Raises:
-            BadUserInput: over a WebSocket, where no cookie can be set.
-            Forbidden: from a page of another origin.
+            BadUserInput: when it came over a WebSocket, where no cookie can be set.
+            Forbidden: when it came from a page of another origin.
         """
         if self.request.is_websocket:
             raise BadUserInput(
@@ -89,19 +89,19 @@ class Context:
         return self.viewer
 
     async def enter(self, new_login: NewLogin) -> NewLogin:
-        """Have the response set the login's cookie; what follows is done for the new viewer."""
+        """Have the response set the login cookie; fields after this one run as the new viewer."""
         self.new_login, self.has_left = new_login, False
         self._become(await authentication.viewer_of_login(self.backend, new_login.secret))
         return new_login
 
     def leave(self) -> None:
-        """Have the response clear the login's cookie; what follows is done for nobody."""
+        """Have the response clear the login cookie; fields after this one run without a viewer."""
         self.new_login, self.has_left = None, True
         self._become(None)
 
     def _become(self, viewer: Viewer | None) -> None:
         self.viewer = viewer
-        # What was loaded was loaded for somebody else.
+        # The old loaders read as the previous viewer.
         self.__dict__.pop("loaders", None)
 
 

@@ -1,6 +1,6 @@
-"""What an operation may cost, computed from its document and its variables before it runs.
+"""The cost of an operation, computed from its document and variables before it runs.
 
-A point is what one plain field costs: 4 to 7 µs of one processor. Neither depth nor the number of
+One point is the cost of a plain field: 4 to 7 µs of one processor. Neither depth nor the number of
 fields or objects alone bounds the work: 45 aliases of a session with 14 fields, in a list of 100
 utterances, are 60,000 fields in a document of 7 kB.
 """
@@ -43,27 +43,27 @@ from resolvers.nodes import NODES
 from resolvers.transcripts.streams import PAGE
 
 MAX_COST: Final = 12_000
-"""A page of 500 utterances with all of their fields costs 10,500."""
+"""A page of 500 utterances with all fields costs 10,500."""
 REQUEST: Final = 100
-"""Reading, checking and answering a request, whatever it asks for."""
+"""Fixed cost of parsing, validating and answering a request."""
 READ: Final = 100
-"""A field that asks the database."""
+"""A field that queries the database."""
 SEARCH: Final = 3_000
-"""A search: it may look through all that somebody said for its page, its count, and its matches."""
+"""A search; its page, its count and its matches may each scan everything the user has said."""
 ROW: Final = 5
-"""A row of the database."""
+"""A database row."""
 CONFLICTS: Final = 1_000
-"""A save may meet 10,000, but then its client has to know them all."""
+"""Conflicts that a save is charged for. It may have 10,000, if its client knows all their keys."""
 MESSAGE: Final = 30
-"""A message that is saved: 0.13 ms with a short text, 0.35 ms with one of 700 characters. They are
-taken of a budget alone: an operation may always save 10,000."""
+"""A saved message: 0.13 ms with a short text, 0.35 ms with one of 700 characters. Charged to the
+budget only, not counted against `MAX_COST`: an operation may always save 10,000."""
 
 _PAGES: Final = {
     ("Query", "sessionHistory"): 20,
     ("User", "apiTokens"): 20,
     ("Session", "utterances"): 500,
 }
-"""Connections, with their length where neither `first` nor `last` is given."""
+"""Connections, with their page size when neither `first` nor `last` is given."""
 _LISTS: Final = {
     ("TranscriptEvent", "utterances"): PAGE,
     ("SaveSessionPayload", "conflicts"): CONFLICTS,
@@ -79,39 +79,39 @@ _SAVES: Final = {
     ("Mutation", "saveSession"): ("messages",),
     ("Mutation", "startNewChat"): ("previous", "messages"),
 }
-"""Where in their input the messages are."""
+"""The path to the messages in each mutation's input."""
 _ROWS: Final = {"Session", "Utterance", "ApiToken", "User"}
 
 Variables = Mapping[str, Any]
 Size = Callable[[Variables], int]
-"""How long a list may be, with these variables."""
+"""Returns the maximum length of a list, given the variables."""
 
 
 @dataclass(slots=True)
 class Cost:
-    """Points of a selection: some for sure, and those of each item of its lists."""
+    """The points of a selection: a fixed part, and a part for each item of its lists."""
 
     fixed: int = 0
     lists: "list[tuple[Size, Cost]]" = field(default_factory=list)
     saves: "list[Size]" = field(default_factory=list)
-    """How many messages each of its saves has."""
+    """The number of messages in each save."""
 
     def of(self, variables: Variables) -> int:
         """Return the points with these variables."""
         return self.fixed + sum(size(variables) * each.of(variables) for size, each in self.lists)
 
     def messages(self, variables: Variables) -> int:
-        """Return how many messages are saved with these variables; too many in one are not."""
+        """Return how many messages are saved with these variables."""
         return sum(size(variables) for size in self.saves)
 
     def add(self, other: "Cost") -> None:
-        """Count another selection beside this one."""
+        """Add the cost of another selection."""
         self.fixed += other.fixed
         self.lists.extend(other.lists)
         self.saves.extend(other.saves)
 
     def times(self, size: "int | Size") -> "Cost":
-        """Return the cost of a list of such items."""
+        """Return the cost of a list of `size` items that each cost this."""
         if callable(size):
             return Cost(0, [(size, self)])
         if not self.lists:
@@ -122,7 +122,7 @@ class Cost:
 def cost_of(
     schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
 ) -> Cost:
-    """Return what a valid operation costs; of a subscription, what one of its events does."""
+    """Return the cost of a valid operation; for a subscription, the cost of one event."""
     root = schema.get_root_type(operation.operation)
     assert root is not None
     cost = _Reader(schema, document, operation).of(operation.selection_set, root, None)
@@ -132,7 +132,7 @@ def cost_of(
 
 
 def too_costly(points: int, messages: int) -> list[GraphQLError]:
-    """Return an error if this is more than one operation may cost, or save."""
+    """Return an error if this exceeds what one operation may cost or save."""
     if messages > MESSAGES:
         return [
             GraphQLError(
@@ -152,7 +152,7 @@ def too_costly(points: int, messages: int) -> list[GraphQLError]:
 
 
 class _Reader:
-    """Reads the cost of selections; each fragment once for each length of the list around it."""
+    """Computes the cost of selections; a fragment's once per length of the enclosing list."""
 
     def __init__(
         self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
@@ -176,8 +176,8 @@ class _Reader:
 
         Args:
             node: The selection.
-            parent: The type that it is made on.
-            size: How long the lists of a connection are; None outside of one.
+            parent: The type that it selects from.
+            size: The page size of the enclosing connection; None outside one.
         """
         cost = Cost()
         for each in node.selections if node else ():
@@ -213,11 +213,11 @@ class _Reader:
         if place in _SAVES:
             own.saves.append(self._messages(node, _SAVES[place]))
         if page is not None:
-            # They are read, whatever is asked of them.
+            # The rows are read, whichever fields are selected.
             own.add(Cost(ROW).times(page))
             own.add(Cost(SEARCH).times(self._searches(node)))
         if length is None:
-            # Of two types one is wrapped, about.
+            # About half of all types are wrapped.
             own.add(Cost(inner.fixed // 2) if place == ("__Type", "ofType") else inner)
             return own
         if kind.name not in _ROWS:
@@ -230,7 +230,7 @@ class _Reader:
     def _read(self, place: tuple[str, str]) -> int:
         if place in _READS or place[1] == "totalCount":
             return READ
-        # Read together with those of its neighbours.
+        # Read in a batch with the sessions of other utterances.
         return ROW if place == ("Utterance", "session") else 0
 
     def _length(
@@ -240,21 +240,21 @@ class _Reader:
         found: GraphQLField,
         size: "int | Size | None",
     ) -> "int | Size | None":
-        """Return how long a list of objects is; None for what is no such list."""
+        """Return the length of a list of objects; None for any other field."""
         if not _is_list(found.type) or is_leaf_type(get_named_type(found.type)):
             return None
         if place == ("Query", "nodes"):
             return self._given(node, ("ids",), _count, NODES)
         if place[0].startswith("__"):
             return self._introspection[place]
-        # In a connection; anything unheard of counts as the longest page there is.
+        # Inside a connection, its page size. Elsewhere an unlisted list counts as the longest page.
         return _LISTS.get(place, 500) if size is None else size
 
     def _page_size(self, node: FieldNode, place: tuple[str, str]) -> "int | Size":
         return self._given(node, ("first", "last"), _number, _PAGES[place])
 
     def _searches(self, node: FieldNode) -> "int | Size":
-        """Return 1 where a page is searched, else 0."""
+        """Return 1 if the page is a search, else 0."""
         names = ("filter", "search")
         given = next((a.value for a in node.arguments or () if a.name.value in names), None)
         if isinstance(given, ObjectValueNode):
@@ -270,7 +270,7 @@ class _Reader:
         return count
 
     def _messages(self, node: FieldNode, path: Sequence[str]) -> Size:
-        """Return how many messages a save has; more than one may have are refused later."""
+        """Return how many messages a save has, `MESSAGES` at most; more are refused later."""
         begin = next((a.value for a in node.arguments or () if a.name.value == "input"), None)
 
         def count(variables: Variables) -> int:
@@ -291,7 +291,7 @@ class _Reader:
         read: Callable[[object], int | None],
         default: int,
     ) -> "int | Size":
-        """Return what arguments say of a length, now or with the variables."""
+        """Return the length that arguments set; a function if any of them is a variable."""
         values = [each.value for each in node.arguments or () if each.name.value in names]
         if not any(isinstance(value, VariableNode) for value in values):
             return _longest(map(read, values), default)
@@ -329,10 +329,10 @@ def _longest(found: Iterable[int | None], default: int) -> int:
 
 def _number(value: object) -> int | None:
     if isinstance(value, IntValueNode):
-        # Python refuses to read very long ones.
+        # Python refuses to parse very long numbers.
         return _bounded(int(value.value[:20]))
     if isinstance(value, float):
-        # As JSON has it, 5.0 is an Int, too.
+        # In JSON variables, 5.0 is a valid Int.
         return _bounded(int(value)) if isfinite(value) else None
     return _bounded(value) if isinstance(value, int) else None
 
@@ -342,7 +342,7 @@ def _bounded(number: int) -> int:
 
 
 def _inside(value: object, name: str) -> object:
-    """Return what an input, written in the document or given as a variable, has of this name."""
+    """Return a field of an input object from the document or from a variable."""
     if isinstance(value, ObjectValueNode):
         return next((f.value for f in value.fields if f.name.value == name), None)
     return value.get(name) if isinstance(value, dict) else None
@@ -356,7 +356,7 @@ def _count(value: object) -> int | None:
 
 @cache
 def _introspection(schema: GraphQLSchema) -> dict[tuple[str, str], int]:
-    """Return how long the lists of an introspection are, on average over the schema."""
+    """Return the lengths of the introspection's lists, averaged over the schema."""
     types = list(schema.type_map.values())
     fields = [each for kind in types for each in getattr(kind, "fields", {}).values()]
     arguments = sum(len(getattr(each, "args", {})) for each in fields)

@@ -1,4 +1,4 @@
-"""Documents on their way to execution: parsed, limited and validated once, then remembered."""
+"""Parses documents, checks their limits and validates them; caches the valid ones."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from strawberry.schema.schema import validate_document
 from schema import cost, limits, scopes
 
 _SHOWN = 64
-"""Characters of an operation's name that a refusal repeats."""
+"""Characters of an operation's name that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,20 @@ class Operation:
     document: DocumentNode
     node: OperationDefinitionNode
     needs: scopes.Needs
-    """The scopes of an API token that it needs."""
+    """The API token scopes that it needs."""
     cost: int
-    """Points that it costs with its variables; of a subscription, those of one event."""
+    """Its points with these variables; for a subscription, the points of one event."""
     charge: int
-    """Points that it takes of a budget: those, and more for each message that it saves."""
+    """Points charged to the budget: its cost, plus points for each saved message."""
 
     @property
     def type(self) -> OperationType:
-        """Whether it reads, writes or watches."""
+        """Whether it is a query, a mutation or a subscription."""
         return self.node.operation
 
 
 class DocumentRefused(Exception):
-    """It can't be executed; the errors say why."""
+    """The document can't be executed; `errors` says why."""
 
     def __init__(self, errors: list[GraphQLError]) -> None:
         super().__init__(errors)
@@ -52,7 +52,7 @@ class DocumentRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A valid document, and what was found out of its operations, by their names."""
+    """A valid document, with the scopes and costs of its operations by name."""
 
     document: DocumentNode
     needs: dict[str | None, scopes.Needs]
@@ -60,10 +60,10 @@ class _Known:
 
 
 class Documents:
-    """Valid documents by their text: the newest, as long as they are not too large together.
+    """Caches valid documents by their text and evicts the least recently used.
 
-    What is remembered is bounded by characters and not by documents: a syntax tree takes a few
-    hundred bytes a character, so a hundred of the longest would fill the memory.
+    The cache is bounded by characters, not by documents: a syntax tree takes a few hundred bytes a
+    character, so a hundred of the longest documents would fill the memory.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class Documents:
     def operation(
         self, query: str, name: str | None = None, variables: Mapping[str, Any] | None = None
     ) -> Operation:
-        """Return the operation that a request means.
+        """Return the requested operation.
 
         Raises:
-            DocumentRefused: for anything wrong with the document, no such operation in it, or one
-                that costs too much.
+            DocumentRefused: when the document is invalid or has no such operation, or when the
+                operation costs too much.
         """
         known = self._known.get(query)
         if known is None:
@@ -119,7 +119,7 @@ class Documents:
     def _checked(self, query: str) -> DocumentNode:
         try:
             document = _parsed(query)
-            # Before the standard rules, some of which take quadratic time.
+            # Check limits before the standard rules, some of which take quadratic time.
             errors = limits.oversize(document) or validate_document(
                 self._schema, document, self._rules
             )
@@ -128,7 +128,7 @@ class Documents:
         except RecursionError:
             raise DocumentRefused([GraphQLError("The document is nested too deeply.")]) from None
         if any(error.message == "Validation aborted." for error in errors):
-            # graphql-core gives up where fields of one name would have to be compared too often.
+            # graphql-core aborts when it would compare fields of the same name too often.
             errors = [GraphQLError("The document selects the same fields too often.")]
         if errors:
             raise DocumentRefused(errors)

@@ -1,4 +1,4 @@
-"""The enums of the contract, explained for people who read them in the playground."""
+"""The enums of the schema, described for people who read them in the playground."""
 
 from enum import Enum
 

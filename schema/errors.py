@@ -1,4 +1,4 @@
-"""How everything that goes wrong is told to a client: the one place that makes GraphQL errors."""
+"""Turns every failure into a GraphQL error for the client; no other module makes them."""
 
 import traceback
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ FormattedError = dict[str, Any]
 
 
 def present(error: GraphQLError) -> FormattedError:
-    """Return an error as the client sees it: a refusal, bad input, or a masked fault."""
+    """Format an error for the client: a refusal, bad input, or a masked fault."""
     cause = _cause(error)
     if isinstance(cause, Refusal):
         told = refuse(cause)
@@ -33,11 +33,11 @@ def present(error: GraphQLError) -> FormattedError:
 
 
 MOST: Final = 20
-"""Errors that one answer tells."""
+"""Errors in one response."""
 
 
 def present_all(errors: Sequence[GraphQLError]) -> list[FormattedError]:
-    """Return errors as the client sees them, the first ones of very many."""
+    """Format errors for the client; beyond `MOST`, the last one counts the omitted ones."""
     told = [present(error) for error in errors[:MOST]]
     if len(errors) > MOST:
         told[-1] = refuse(BadUserInput(f"{len(errors) - MOST + 1} more errors are not shown."))
@@ -45,7 +45,7 @@ def present_all(errors: Sequence[GraphQLError]) -> list[FormattedError]:
 
 
 def refuse(refusal: Refusal) -> FormattedError:
-    """Return a refusal as the client sees it."""
+    """Format a refusal for the client."""
     extensions: dict[str, Any] = {"code": refusal.code}
     if refusal.field is not None:
         extensions["field"] = refusal.field
@@ -55,14 +55,14 @@ def refuse(refusal: Refusal) -> FormattedError:
 
 
 def fault(error: BaseException, path: Sequence[str | int] | None = None) -> FormattedError:
-    """Log what nobody expected and return it masked, with the id that finds it in the log.
+    """Log an unexpected exception; return a masked error with the id of the log entry.
 
-    The log gets types and places. It does not get the exceptions' own words: a driver quotes the
+    The log gets exception types and stack frames, but no messages: a database driver quotes the
     values of the row it could not write, and those are what people said.
     """
     fault_id = uuid4().hex
     place = None if path is None else ".".join(map(str, path))
-    # That nothing was stored is what the person must know; the database has said why, once.
+    # The user must know that nothing was stored; the storage layer has already logged why.
     if any(isinstance(each, NotStored) for each in _chain(error)):
         logger.warning("not_stored", fault_id=fault_id, path=place)
         return _told("This could not be stored.", fault_id)
@@ -84,7 +84,7 @@ def _told(what: str, fault_id: str) -> FormattedError:
 
 
 def _cause(error: GraphQLError) -> Exception:
-    """Return what was raised first; graphql-core wraps an error each time it adds a place to it."""
+    """Return the original exception; graphql-core wraps an error each time it adds a location."""
     cause: Exception = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
@@ -93,10 +93,10 @@ def _cause(error: GraphQLError) -> Exception:
 
 def _is_bad_input(error: GraphQLError, cause: Exception) -> bool:
     if error.path is None:
-        # Before execution: syntax, validation, variables. Their scalars raise what they like.
+        # Before execution: syntax, validation, variables. Scalars may raise any of these types.
         return isinstance(cause, GraphQLError | ValueError | TypeError)
-    # During execution only an argument can still be the client's fault, as when a variable that
-    # may be null is null where the argument may not be; the rest is a resolver's or a result's.
+    # During execution only an argument can still be the client's fault, such as a nullable
+    # variable that is null for a non-null argument. Other errors come from resolvers or results.
     return isinstance(cause, GraphQLError) and cause.message.startswith("Argument ")
 
 

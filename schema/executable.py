@@ -1,4 +1,4 @@
-"""The schema as one executable object, built once."""
+"""The executable schema, built once."""
 
 from datetime import datetime
 
@@ -22,9 +22,9 @@ EXECUTABLE = strawberry.Schema(
     types=[User, Session, Utterance, ApiToken],
     config=StrawberryConfig(scalar_map={datetime: DATETIME}),
 )
-"""Transports take its types only; `schema.execution` executes what they have prepared."""
+"""Transports only use its types; `schema.execution` runs the operations that they prepare."""
 
 _messages = EXECUTABLE._schema.type_map["MessageInput"]
 assert isinstance(_messages, GraphQLInputObjectType)
-# Of ten thousand messages at once none should be gone through twice.
+# Convert each message only once: a request may have ten thousand.
 _messages.out_type = message_from  # type: ignore[assignment,method-assign]

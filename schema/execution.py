@@ -24,12 +24,12 @@ from schema.texts import TEXTS, TextBudget
 from schema.variables import look, read_in_turns
 
 YIELD_ABOVE: Final = 20
-"""Lists of more items look at the time."""
+"""Longer lists check whether to yield after each item."""
 _AWAITABLE: Final = (CoroutineType, asyncio.Future)
 
 
 class Execution(StrawberryGraphQLCoreExecutionContext):
-    """graphql-core's execution, which by itself completes a list of any length in one go."""
+    """Yields in long lists; graphql-core by itself completes a list of any length in one go."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -44,7 +44,7 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         items: Iterable[Any],
         position_context: Any,
     ) -> Any:
-        """Complete a list; see there."""
+        """Complete a list, yielding to the event loop if it is long."""
         found = items if isinstance(items, list | tuple) else list(items)
         if len(found) <= YIELD_ABOVE:
             return super().complete_iterable_value(
@@ -63,10 +63,10 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         result: Any,
         position_context: Any,
     ) -> Any:
-        """Complete an object, once its text is counted.
+        """Count an object's text, then complete the object.
 
         Raises:
-            BadUserInput: the response would hold too much text.
+            BadUserInput: when the response would hold too much text.
         """
         if (field := TEXTS.get(return_type.name)) is not None:
             budget: TextBudget | None = info.context.texts
@@ -78,10 +78,10 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
 
 
 def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:
-    """Whether a value has to be waited for.
+    """Return whether a value must be awaited.
 
-    graphql-core asks whether it can be: rows of the ORM can, to no purpose, so that each would take
-    a task of its own.
+    graphql-core asks whether it can be awaited. ORM rows can, to no purpose, and each would take a
+    task of its own.
     """
     return isinstance(value, _AWAITABLE)
 
@@ -92,16 +92,16 @@ async def execution_of(
     variables: Mapping[str, Any] | None,
     context: Context,
 ) -> Execution | list[GraphQLError]:
-    """Read the variables of an operation; return what executes it, or what is wrong with them.
+    """Read an operation's variables; return its execution, or the errors in the variables.
 
     Raises:
-        BadUserInput: they are too many or too long.
+        BadUserInput: when there are too many variables or they are too long.
     """
     given = dict(variables or {})
     long = (await look(schema, operation.node, given)).long
     read = await read_in_turns(long)
     if read is None:
-        # graphql-core says what is wrong with them.
+        # Let graphql-core report what is wrong with them.
         return await asyncio.to_thread(_built, schema, operation, given, context)
     for each in long:
         given = each.emptied(given)
@@ -136,7 +136,7 @@ async def execute(
     """Execute a query or a mutation.
 
     Raises:
-        BadUserInput: the variables are too many or too long.
+        BadUserInput: when there are too many variables or they are too long.
     """
     execution = await execution_of(schema, operation, variables, context)
     if isinstance(execution, list):
@@ -146,5 +146,5 @@ async def execute(
 
 
 def is_request_error(result: ExecutionResult) -> bool:
-    """Return whether nothing was executed: the variables did not fit."""
+    """Return whether nothing was executed because the variables were invalid."""
     return result.data is None and not any(error.path for error in result.errors or ())

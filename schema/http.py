@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, by the draft specification of 2025, and over WebSocket on the same path."""
+"""GraphQL over HTTP (draft specification of 2025), and over WebSocket on the same path."""
 
 import re
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ from schema.requests import GraphQLRequest, from_mapping, from_query_string, rea
 from schema.websocket import Connection, SocketAdapter, TransportHandler
 
 _STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
-"""Of refusals before there is an operation; afterwards they are errors in an answer."""
+"""HTTP status of refusals before execution; later ones are errors in the response."""
 
 _CROSS_ORIGIN = {
-    # Without Allow-Credentials no browser sends our cookie along or shows what came with it.
+    # Without Allow-Credentials, browsers don't send our cookie or expose responses to it.
     "Access-Control-Allow-Origin": "*",
 }
 _PREFLIGHT = {
@@ -40,7 +40,7 @@ _PREFLIGHT = {
     "Vary": "Access-Control-Request-Headers",
 }
 _HEADER_NAMES = re.compile(r"[\w!#$%&'*+.^`|~, -]{0,2000}", re.ASCII)
-"""A list of names of headers (RFC 9110, section 5.6.2)."""
+"""A list of header names (RFC 9110, section 5.6.2)."""
 _HEADERS = {
     **_CROSS_ORIGIN,
     "Cache-Control": "no-store",
@@ -50,7 +50,7 @@ _HEADERS = {
 
 
 class _HTTPRefusal(Exception):
-    """The request is refused before its operation is known."""
+    """The request is refused with an HTTP status, before anything is executed."""
 
     def __init__(self, status: int, message: str, **headers: str) -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ class _HTTPRefusal(Exception):
 
 
 class GraphQLEndpoint(GraphQL[Any, None]):
-    """Everything under /graphql but the playground's files."""
+    """Everything under /graphql except the playground's files."""
 
     graphql_transport_ws_handler_class = TransportHandler
     websocket_adapter_class = SocketAdapter
@@ -79,7 +79,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
             connection_init_wait_timeout=timedelta(seconds=10),
             max_subscriptions_per_connection=limits.MAX_OPERATIONS,
-            # Every origin may connect: `Access` lets foreign ones in by bearer token alone.
+            # Every origin may connect: `Access` accepts only bearer tokens from foreign ones.
             allowed_origins=["*"],
         )
         self.backend = backend
@@ -96,16 +96,16 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         await response(scope, receive, send)
 
     async def get_context(self, request: Any, response: Any) -> Any:
-        """Return what a WebSocket's operations share; HTTP requests don't come this way."""
+        """Return what a WebSocket's operations share; HTTP requests don't use it."""
         return Connection(self.backend, self.access, self.documents, self.selections, request)
 
     async def on_ws_connect(self, context: Any) -> Any:
-        """Refuse a connection whose token is not good; the acknowledgement says nothing more."""
+        """Refuse a connection with an invalid token; the acknowledgement has no payload."""
         await context.open()
         return UNSET
 
     async def answer(self, request: HTTPRequest) -> Response:
-        """Answer a request, whatever is wrong with it."""
+        """Answer a request; every error becomes a response."""
         media_type = negotiation.preferred(request.headers.get("accept"))
         try:
             if request.method == "OPTIONS":
@@ -168,7 +168,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
 
 
 def _preflight(request: HTTPRequest) -> Response:
-    """Allow every header: no cookie is taken from another origin, so none can do harm."""
+    """Allow every header: they can do no harm, as cookies from other origins are ignored."""
     wanted = request.headers.get("access-control-request-headers", "")
     allowed = wanted if _HEADER_NAMES.fullmatch(wanted) else ""
     names = f"Accept, Authorization, Content-Type{', ' if allowed else ''}{allowed}"
@@ -208,7 +208,7 @@ async def _body(request: HTTPRequest) -> bytes:
 
 
 def _too_large() -> _HTTPRefusal:
-    # What is left of the body is not read: the connection can't be used again.
+    # The rest of the body is not read, so the connection can't be reused.
     message = f"The body may have {limits.MAX_BODY // 1024 // 1024} MiB at most."
     return _HTTPRefusal(413, message, Connection="close")
 
@@ -233,7 +233,7 @@ async def _result(media_type: str, result: ExecutionResult) -> Response:
 
 
 def _request_error(media_type: str, told: Sequence[errors.FormattedError]) -> Response:
-    # Old clients read the errors of application/json only where the status is 200.
+    # Old clients read errors in application/json only if the status is 200.
     status = 400 if media_type == negotiation.GRAPHQL else 200
     if any(error["extensions"]["code"] == "INTERNAL" for error in told):
         status = 500

@@ -1,4 +1,4 @@
-"""How large an operation may be, told from its document alone and in linear time."""
+"""Size limits of operations, checked on the document alone in linear time."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
@@ -15,20 +15,20 @@ from graphql import (
 )
 
 MAX_BODY = 8 * 1024 * 1024
-"""Bytes of an HTTP request."""
+"""Bytes of an HTTP request's body."""
 MAX_FRAME = 1024 * 1024
 """Bytes of a WebSocket message."""
 MAX_DOCUMENT = 128 * 1024
-"""Characters of a document; reading each takes a microsecond, in which nobody else is served."""
+"""Characters of a document; parsing each blocks the event loop for a microsecond."""
 MAX_TOKENS = 2_000
-"""Lexical tokens of a document; a text in quotes is one. Introspection takes about 300."""
+"""Lexical tokens of a document; a string is one. Introspection takes about 300."""
 MAX_OPERATIONS = 100
-"""What one connection may have running at once."""
+"""Operations that one connection may run at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What is counted of a selection, with its fragments filled in."""
+    """The size of a selection with its fragments expanded."""
 
     depth: int = 0
     fields: int = 0
@@ -36,7 +36,7 @@ class Size:
     directives: int = 0
 
     def beside(self, other: "Size") -> "Size":
-        """Return the size of two selections in one set."""
+        """Return the combined size of two sibling selections."""
         return Size(
             max(self.depth, other.depth),
             self.fields + other.fields,
@@ -57,14 +57,14 @@ _REFUSALS = {
 }
 
 _MANY = 1_000_000_000
-"""Where counting stops mattering: fragments in fragments multiply to numbers of any length."""
+"""Counts are capped here: nested fragments can multiply to numbers of any length."""
 
 
 def oversize(document: DocumentNode, limits: Size = LIMITS) -> list[GraphQLError]:
-    """Return an error for every limit that some operation or fragment of the document is over.
+    """Return an error for each limit that an operation or fragment of the document exceeds.
 
-    A fragment is measured once, however often it is used: what it adds is arithmetic. (Walking
-    into it at each use takes time exponential in the length of the document.)
+    Each fragment is measured once and its size added at every use. (Walking into it at every use
+    would take time exponential in the length of the document.)
     """
     measure = _Measure(document)
     total = Size()
@@ -79,7 +79,7 @@ def oversize(document: DocumentNode, limits: Size = LIMITS) -> list[GraphQLError
 
 
 class _Measure:
-    """Sizes of the definitions of one document, each found once."""
+    """Measures the definitions of one document, each once."""
 
     def __init__(self, document: DocumentNode) -> None:
         self._fragments = {
@@ -90,7 +90,7 @@ class _Measure:
         self._known: dict[str, Size] = {}
 
     def definition(self, node: OperationDefinitionNode | FragmentDefinitionNode) -> Size:
-        """Return the size of a definition, its own directives and its variables' included."""
+        """Return the size of a definition, including its own and its variables' directives."""
         if isinstance(node, FragmentDefinitionNode):
             return self._fragment(node.name.value)
         variables = node.variable_definitions or ()
@@ -99,7 +99,7 @@ class _Measure:
 
     def _fragment(self, name: str) -> Size:
         if name not in self._known:
-            # Also ends a cycle, which validation refuses afterwards.
+            # Also breaks a cycle, which validation refuses afterwards.
             self._known[name] = Size()
             node = self._fragments.get(name)
             if node is not None:

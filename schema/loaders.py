@@ -1,4 +1,4 @@
-"""Reads that are gathered, so that a list never costs a query a row."""
+"""Data loaders that batch reads, so that a list never costs one query per row."""
 
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -31,11 +31,11 @@ class Loaders:
 
     @cached_property
     def session(self) -> DataLoader[str, models.Session]:
-        """Sessions by id; one that is gone or somebody else's is an error."""
+        """Sessions by id; a deleted one, or another user's, is an error."""
         return DataLoader(load_fn=self._sessions, max_batch_size=nodes.NODES, cache=self._remember)
 
     async def _sessions(self, ids: Sequence[str]) -> list[models.Session | BaseException]:
-        # Without its cache the loader hands over an id as often as it was asked for.
+        # Without its cache, the loader passes on duplicate ids.
         unique = list(dict.fromkeys(ids))
         found = {
             node.id: node
@@ -51,7 +51,7 @@ class Loaders:
         is_final: bool | None,
         search: str | None,
     ) -> Slice[models.Utterance]:
-        """Return a page of a session's utterances, read together with those of its neighbours."""
+        """Return a page of a session's utterances, read in a batch with those of other sessions."""
         if page.after is not None or page.before is not None or search is not None:
             return await history.session_utterances(
                 self._backend, self._viewer, session, page, is_final, search

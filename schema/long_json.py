@@ -1,7 +1,7 @@
-"""JSON of any length that a request or an answer may have, read and written in turns.
+"""Reads and writes the JSON of requests and responses, yielding to the event loop in between.
 
-`json` does either in one go, and holds Python's lock meanwhile, so that a thread would not help: a
-save of 8 MiB would keep everybody waiting for 40 ms, and lists in lists for a second.
+`json` does either in one go and holds the GIL meanwhile, so a thread would not help: a save of
+8 MiB would block everybody for 40 ms, and nested lists for a second.
 """
 
 import json
@@ -12,15 +12,15 @@ from typing import Any, Final, Never
 from models.turns import Turns
 
 WINDOW: Final = 32 * 1024
-"""Characters that are read in one go: 4 ms at most, of the worst."""
+"""Characters that are parsed in one go; this takes 4 ms in the worst case."""
 VALUES: Final = 100_000
 """Values in one request; the largest save has 60,010."""
 LEVELS: Final = 8
-"""Of values that are longer than a window. A save by `startNewChat` has six."""
+"""Nesting levels of values longer than a window. A save by `startNewChat` has six."""
 
 
 class TooManyValues(Exception):
-    """There are more than `VALUES`; the rest was not read."""
+    """The JSON has more than `VALUES` values; the rest was not read."""
 
 
 def _refuse_constant(name: str) -> Never:
@@ -28,22 +28,22 @@ def _refuse_constant(name: str) -> Never:
 
 
 _BROKEN: Final = "surrogatepass"
-"""Halves of pairs of surrogates are refused where they are used, with the place."""
+"""Lone surrogates are refused later, where the error can name their field."""
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _decoder: Final = JSONDecoder(parse_constant=_refuse_constant)
 encode: Final = JSONEncoder(separators=(",", ":")).encode
 
 
 async def read(data: str | bytes) -> object:
-    """Decode JSON; the same as `json.loads`, but NaN and the infinities are refused.
+    """Decode JSON like `json.loads`, but refuse NaN and the infinities.
 
     Raises:
-        ValueError: It isn't JSON, or has numbers of thousands of digits.
-        RecursionError: It nests too deeply.
-        TooManyValues: see there.
+        ValueError: when it isn't JSON, or has numbers of thousands of digits.
+        RecursionError: when it nests too deeply.
+        TooManyValues: when it has more than `VALUES` values.
     """
     turns = Turns()
-    # Bytes as `json.loads` takes them.
+    # Decode bytes as `json.loads` does.
     text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), _BROKEN)
     if len(text) <= WINDOW:
         return _decoder.decode(text)
@@ -57,7 +57,7 @@ async def read(data: str | bytes) -> object:
 
 
 class _Reader:
-    """Reads what is short with `json`, and the outer levels of what is long itself."""
+    """Reads short values with `json`, and the outer levels of long values itself."""
 
     def __init__(self, text: str, turns: Turns) -> None:
         self._text = text
@@ -67,7 +67,7 @@ class _Reader:
         self._turns = turns
 
     async def value(self, at: int, level: int) -> tuple[object, int]:
-        """Return the value that begins here, and where it ends."""
+        """Return the value that begins at this index, and the index where it ends."""
         kind = self._text[at : at + 1]
         if kind not in ("{", "["):
             value, end = _decoder.raw_decode(self._text, at)
@@ -84,7 +84,7 @@ class _Reader:
         return value, end
 
     def _short(self, at: int) -> tuple[object, int] | None:
-        """Return the object or array that begins here; None where it is longer than a window."""
+        """Return the object or array at this index; None if it is longer than a window."""
         while True:
             is_fresh = at >= self._begin + len(self._window) or at == self._begin
             if is_fresh:
@@ -162,7 +162,7 @@ async def write(value: object) -> str:
 
 
 async def _write(value: Any, pieces: list[str], turns: Turns) -> None:
-    """Write objects and arrays in objects and arrays one by one, and what they hold in one go."""
+    """Write containers that hold containers item by item, and all other values in one go."""
     if isinstance(value, dict) and _is_outer(value.values()):
         pieces.append("{")
         for name, inner in value.items():

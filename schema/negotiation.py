@@ -1,4 +1,4 @@
-"""Which media type an answer gets (RFC 9110 §12.5.1; GraphQL over HTTP, "Accept")."""
+"""Chooses the media type of a response (RFC 9110 §12.5.1; GraphQL over HTTP, "Accept")."""
 
 GRAPHQL = "application/graphql-response+json"
 JSON = "application/json"
@@ -6,9 +6,9 @@ HTML = "text/html"
 
 
 def preferred(accept: str | None) -> str | None:
-    """Return the type to answer in, or None if neither of ours is acceptable.
+    """Return the media type of the response, or None if neither of ours is acceptable.
 
-    A client that asks for nothing in particular gets application/json: every client reads it.
+    A client without a preference gets application/json, which every client reads.
     """
     if accept is None or not accept.strip():
         return JSON
@@ -20,7 +20,7 @@ def preferred(accept: str | None) -> str | None:
 
 
 def wants_html(accept: str | None) -> bool:
-    """Return whether this is a browser that asks for a page, and not for data."""
+    """Return whether a browser asks for a page, not for data."""
     ranges = _ranges(accept or "")
     html = ranges.get(HTML, 0.0)
     return html > 0 and html >= max(ranges.get(GRAPHQL, 0.0), ranges.get(JSON, 0.0))
@@ -39,7 +39,7 @@ def _ranges(accept: str) -> dict[str, float]:
 
 
 def _quality(kind: str, ranges: dict[str, float]) -> float:
-    # The most specific range decides, even where a wildcard would allow more.
+    # The most specific range wins, even if a wildcard would allow more.
     for candidate in (kind, kind.partition("/")[0] + "/*", "*/*"):
         if candidate in ranges:
             return ranges[candidate]

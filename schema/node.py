@@ -1,4 +1,4 @@
-"""What every object with an id shares, and the page information of every connection."""
+"""The Node interface, the PageInfo of connections, and the arguments that fields share."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -11,7 +11,7 @@ CURSOR = "The place of this item; pass it as `after` or `before`."
 
 T = TypeVar("T")
 Given = Annotated[T, strawberry.argument(description="Everything that this needs.")]
-"""The one argument of a mutation."""
+"""A mutation's only argument."""
 First = Annotated[
     int | None, strawberry.argument(description="How many, from the beginning of what is left.")
 ]
@@ -45,10 +45,10 @@ class PageInfo:
 
 
 def given(value: Any) -> Any:
-    """Return what a client gave for a nullable argument, and None for what it left out."""
+    """Return the value of a nullable argument, or None if the client omitted it."""
     return None if value is strawberry.UNSET else value
 
 
 def the_result(root: strawberry.Parent[Any]) -> Any:
-    """Resolve a payload's only field: the use case returned just that."""
+    """Resolve a payload's only field to the use case's result."""
     return root

@@ -1,4 +1,4 @@
-"""How a slice of a list becomes a connection: every connection's fields are resolved here."""
+"""Resolvers of connection fields: they turn a slice of a list into a connection."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ TOTAL_COUNT = "How many there are in all, with this filter; costs only when aske
 
 @dataclass(slots=True)
 class Edge:
-    """An item and its place in the list."""
+    """An item and its cursor."""
 
     cursor: str
     node: Any
@@ -30,7 +30,7 @@ def nodes(root: strawberry.Parent[Slice[Any]]) -> Any:
 
 
 def page_info(root: strawberry.Parent[Slice[Any]]) -> PageInfo:
-    """Return where this page lies in its list."""
+    """Return the position of this page in its list."""
     return PageInfo(
         has_next_page=root.has_next,
         has_previous_page=root.has_previous,

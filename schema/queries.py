@@ -1,4 +1,4 @@
-"""Everything that can be read."""
+"""All queries."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""What a client asks for, read from a body or a query string, or refused with what is wrong."""
+"""Reads GraphQL requests from bodies and query strings, or says what is wrong with them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ async def read_json(data: str | bytes) -> object:
     """Decode JSON.
 
     Raises:
-        BadUserInput: it isn't JSON, nests too deeply to be read, or holds too much.
+        BadUserInput: when it isn't JSON, nests too deeply, or holds too many values.
     """
     try:
         return await long_json.read(data)
@@ -31,7 +31,7 @@ async def read_json(data: str | bytes) -> object:
         raise BadUserInput(
             f"The JSON holds more than {long_json.VALUES:,} values. Ask for less at once."
         ) from None
-    # Broken JSON, broken UTF-8, numbers of thousands of digits: all of these are ValueErrors.
+    # Invalid JSON, invalid UTF-8 and numbers of thousands of digits all raise ValueError.
     except ValueError:
         raise BadUserInput("This is not JSON in UTF-8.") from None
 
@@ -40,14 +40,14 @@ def from_mapping(data: object) -> GraphQLRequest:
     """Check the members of a request.
 
     Raises:
-        BadUserInput: naming the member at fault.
+        BadUserInput: when a member is invalid; names it.
     """
     if not isinstance(data, Mapping):
         raise BadUserInput("Expected a JSON object with `query`, and maybe `variables`.")
     query = data.get("query")
     extensions = data.get("extensions")
     if query is None and isinstance(extensions, Mapping) and "persistedQuery" in extensions:
-        # Apollo's and other clients then send the document; they know this sentence.
+        # Apollo and other clients know this message, and then send the document.
         # https://www.apollographql.com/docs/apollo-server/performance/apq
         raise BadUserInput("PersistedQueryNotSupported", field=["extensions", "persistedQuery"])
     if not isinstance(query, str) or not query.strip():
@@ -61,10 +61,10 @@ def from_mapping(data: object) -> GraphQLRequest:
 
 
 async def from_query_string(parameters: Mapping[str, str]) -> GraphQLRequest:
-    """Read a request from a URL, where variables and extensions are JSON.
+    """Read a request from a URL's parameters, where variables and extensions are JSON.
 
     Raises:
-        BadUserInput: naming the parameter at fault.
+        BadUserInput: when a parameter is invalid; names it.
     """
     data: dict[str, object] = dict(parameters)
     for name in ("variables", "extensions"):

@@ -1,4 +1,4 @@
-"""The DateTime scalar: instants that every client writes and reads in the same way."""
+"""The DateTime scalar: instants that all clients write and read alike."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ _RFC_3339 = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_BELOW = 10**11
-"""As milliseconds this is March 1973, as seconds the year 5138."""
+"""In milliseconds this is March 1973, in seconds the year 5138."""
 _EXPECTED = (
     'expected RFC 3339 with an offset, as in "2026-01-31T12:00:00Z", '
     "or whole milliseconds since the epoch"
@@ -20,18 +20,18 @@ _EXPECTED = (
 
 
 def write_datetime(value: datetime) -> str:
-    """Return an aware datetime as RFC 3339 in UTC with all six digits of its microseconds."""
+    """Format an aware datetime as RFC 3339 in UTC, with six digits of microseconds."""
     moment = value.astimezone(UTC).replace(tzinfo=None)
     return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def read_datetime(value: object) -> datetime:
-    """Return the instant a client wrote, in UTC.
+    """Parse a client's instant; return it in UTC.
 
     Raises:
-        GraphQLError: it is neither RFC 3339 with an offset nor a whole number of milliseconds.
+        GraphQLError: when it is neither RFC 3339 with an offset nor a whole number of milliseconds.
     """
-    # bool is an int to Python, but nobody means `true` as one millisecond after the epoch.
+    # bool is an int in Python, but `true` doesn't mean one millisecond after the epoch.
     if isinstance(value, int) and not isinstance(value, bool):
         return _from_milliseconds(value)
     if isinstance(value, str) and _RFC_3339.fullmatch(value):

@@ -1,9 +1,8 @@
-"""Which scope of an API token a field needs, wherever it is reached from.
+"""Checks the API token scopes that fields need, however they are reached.
 
-A field that carries words of a conversation says so where it is defined (`words`). What an
-operation selects is looked at before anything of it is done, so that a refused mutation has changed
-nothing.
-Root fields are the use cases' own business: they know what they are about to do.
+Fields that carry words of a conversation are defined with `words`. An operation's selection is
+checked before it runs, so that a refused mutation has changed nothing. The use cases check the
+scopes of root fields: they know what they are about to do.
 """
 
 from collections.abc import Iterator
@@ -34,12 +33,12 @@ Needs = dict[TokenScope, str]
 
 
 def words(**options: Any) -> Any:
-    """Define a field that carries what was said, or what a conversation is called."""
+    """Define a field that carries a conversation's words or its title."""
     return strawberry.field(metadata={_SCOPE: TokenScope.SESSIONS_READ}, **options)
 
 
 def scope_of(field: GraphQLField) -> TokenScope | None:
-    """Return the scope that a field of the schema needs by itself."""
+    """Return the scope that a field of the schema itself needs, if any."""
     definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     metadata = getattr(definition, "metadata", {})
     scope: TokenScope | None = metadata.get(_SCOPE)
@@ -49,7 +48,7 @@ def scope_of(field: GraphQLField) -> TokenScope | None:
 def needs_of(
     schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
 ) -> Needs:
-    """Return what a valid operation needs, the fields of the fragments it uses included."""
+    """Return the scopes that a valid operation needs, including those of its fragments."""
     looker = _Looker(schema)
     for node in _parts(document, operation):
         visit(node, TypeInfoVisitor(looker.types, looker))
@@ -57,10 +56,10 @@ def needs_of(
 
 
 def check(viewer: Viewer | None, needs: Needs) -> None:
-    """Refuse an API token that lacks a scope; root fields refuse who is not signed in.
+    """Check that an API token has these scopes; root fields check that somebody is signed in.
 
     Raises:
-        Forbidden: naming the scope, and a field that needs it.
+        Forbidden: when a scope is missing; names it, and a field that needs it.
     """
     for scope, field in needs.items():
         if viewer is not None and scope not in viewer.scopes:
@@ -86,7 +85,7 @@ class _Looker(Visitor):
 def _parts(
     document: DocumentNode, operation: OperationDefinitionNode
 ) -> Iterator[OperationDefinitionNode | FragmentDefinitionNode]:
-    """Yield the operation, and each fragment that it uses, once."""
+    """Yield the operation and the fragments that it uses, each once."""
     fragments = {
         node.name.value: node
         for node in document.definitions

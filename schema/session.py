@@ -1,4 +1,4 @@
-"""One conversation."""
+"""The Session type: one conversation."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from schema.scopes import words
 from schema.utterance import UtteranceConnection
 
 _MAX_INT = 2**31 - 1
-"""The largest Int of GraphQL; as milliseconds, 24 days."""
+"""GraphQL's largest Int; in milliseconds, 24 days."""
 
 IsFinal = Annotated[
     bool | None, strawberry.argument(description="Only those that are settled, or only the others.")

@@ -1,4 +1,4 @@
-"""The history: how it is asked for and how it is paged."""
+"""The history of sessions: its filter and its connection."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +48,7 @@ class SessionFilter:
 
 
 def filter_from(given_filter: SessionFilter | None) -> history.SessionFilter:
-    """Return the use case's own form of a filter."""
+    """Convert a filter to the use case's type."""
     if not given_filter:
         return history.SessionFilter()
     created = given(given_filter.created_at)
@@ -104,7 +104,7 @@ class SessionConnection:
 
 @dataclass(slots=True)
 class MatchingEdge:
-    """A session of the history, and its place."""
+    """A session in the history, and its cursor."""
 
     cursor: str
     node: models.Session

@@ -1,4 +1,4 @@
-"""Everything that can be watched while it happens."""
+"""All subscriptions, and their events."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated
@@ -61,8 +61,8 @@ class SessionUpdate:
     end: StreamEnd | None = strawberry.field(description="Set on the last event only.")
 
 
-# Both fields authorise first and return the generator: a refusal then is an `error` message before
-# the first event. Raised inside a generator it would look like a normal end to most clients.
+# Both fields authorise before they return the generator, so that a refusal is an `error` message
+# before the first event. Most clients would take one raised inside the generator for a normal end.
 @strawberry.type(description="Everything that can be watched while it happens.")
 class Subscription:
     @strawberry.subscription(

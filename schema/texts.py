@@ -1,4 +1,4 @@
-"""How much text one response may hold: counted before it is built."""
+"""Limits the text in one response, and counts it before the response is built."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -15,13 +15,13 @@ from graphql import (
 from resolvers.refusals import BadUserInput
 
 MAX_TEXT: Final = 4 * 1024 * 1024
-"""Characters of utterances in one response; JSON may make several bytes of each."""
+"""Characters of utterances in one response; each may take several bytes in JSON."""
 TEXTS: Final = {"Utterance": "text", "UtteranceEdge": "marked", "SearchMatch": "snippet"}
-"""Types that hold text of any length, and the field that does."""
+"""Types that hold text of any length, and the field that holds it."""
 
 
 class TextBudget:
-    """The text of one response so far."""
+    """Counts the text in one response."""
 
     def __init__(self) -> None:
         self._length = 0
@@ -31,17 +31,17 @@ class TextBudget:
         """Count an object's text as often as the operation selects it.
 
         Args:
-            text: of the object, if it has any.
-            field: that holds the text.
-            info: of the field whose value the object is.
+            text: The object's text, if it has any.
+            field: Name of the field that holds the text.
+            info: Of the field whose value is the object.
 
         Raises:
-            BadUserInput: the response would hold too much.
+            BadUserInput: when the response would hold too much text.
         """
         if text is None:
             return
         if info.parent_type.name == "MessageConflict":
-            return  # Limited in `SaveSessionPayload`: what was saved can't be refused any more.
+            return  # Limited in `SaveSessionPayload`: the messages are already saved.
         key = id(info.field_nodes[0]), field
         if key not in self._selected:
             self._selected[key] = _count(info.field_nodes, info.fragments, field)
@@ -64,7 +64,7 @@ def _selected(
     fragments: Mapping[str, FragmentDefinitionNode],
     field: str,
 ) -> int:
-    """Count how often a field is selected here; what is deeper is counted there."""
+    """Count how often a field is selected at this level, including fragments."""
     count = 0
     for each in selections.selections if selections else ():
         if isinstance(each, FieldNode):

@@ -1,4 +1,4 @@
-"""What was said or typed."""
+"""The Utterance type: what was said or typed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,7 +69,7 @@ class Utterance(Node):
     def cursor(root: strawberry.Parent[models.Utterance | UtteranceState]) -> str:
         return history.utterance_cursor(root)
 
-    # Lazily, for the two types name each other.
+    # Lazy, because the two types refer to each other.
     @strawberry.field(
         graphql_type=Annotated["Session", strawberry.lazy("schema.session")],  # noqa: F821
         description="The conversation that it is part of.",
@@ -96,7 +96,7 @@ class UtteranceEdge:
 
 
 async def _edges(root: strawberry.Parent[Slice[models.Utterance]]) -> Any:
-    """Return the items, each with its cursor, and marked if they were searched."""
+    """Return the items with their cursors and, after a search, with the matches marked."""
     marked: list[str] | list[None] = [None] * len(root.items)
     if isinstance(root, history.MatchingUtterances):
         marked = await root.marked()
@@ -114,7 +114,7 @@ class UtteranceConnection:
 
 @dataclass(slots=True)
 class MarkedEdge:
-    """An utterance, its place, and its text as HTML where it was searched."""
+    """An utterance, its cursor and, after a search, its text as HTML."""
 
     cursor: str
     node: models.Utterance

@@ -1,8 +1,8 @@
-"""Whether a request's variables are too many or too long, told before any of them is read.
+"""Limits the number and length of variables before they are coerced, and coerces long lists.
 
-graphql-core reads all of a list before a resolver can refuse it, and looks for a likely name for
-every field that it does not know: a request of a few megabytes keeps everybody waiting for seconds.
-What is not too long may still be long: such lists are read here, in turns, and not by graphql-core.
+graphql-core coerces a whole list before a resolver can refuse it, and looks for a similar name for
+every unknown field: a request of a few megabytes would block everybody for seconds. Lists within
+the limits may still be long. They are coerced here, yielding to the event loop in between.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,36 +29,36 @@ from resolvers.nodes import NODES
 from resolvers.refusals import BadUserInput
 
 LENGTHS: Final = {"ID": NODES, "MessageInput": MESSAGES, "SessionStatus": 20, "TokenScope": 20}
-"""How many items a list may have, by their type."""
+"""Maximum length of a list, by the type of its items."""
 LONG: Final = 100
-"""Inputs in a list that are read in one go."""
+"""Input objects in a list that graphql-core coerces in one go."""
 _OTHERS: Final = 100
 _UNKNOWN: Final = 5
-"""Fields that no input has, after which graphql-core need not say what they may have meant."""
+"""Unknown fields; with more of them, the request is refused before graphql-core suggests names."""
 _SHOWN: Final = 64
-"""Characters of a client's own name that a refusal repeats."""
+"""Characters of an unknown field's name that an error shows."""
 
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Long:
-    """A list of so many inputs that graphql-core would keep others waiting with it."""
+    """A list of so many input objects that coercing it in one go would block others."""
 
     variable: str
     path: Path
-    """Where it is in the variable."""
+    """Its path inside the variable."""
     items: list[Any]
     kind: GraphQLInputType
-    """What each of the items is."""
+    """The type of the items."""
 
     def emptied(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """Return the variables without the items; those that were given stay as they are."""
+        """Return a copy of the variables without the items."""
         emptied: dict[str, Any] = _replaced(variables, (self.variable, *self.path), [])
         return emptied
 
     def fill(self, coerced: dict[str, Any], items: list[Any]) -> None:
-        """Put the items, which have been read, into variables that were read without them."""
+        """Put the coerced items into variables that were coerced without them."""
         holder: Any = coerced
         *outer, last = (self.variable, *self.path)
         for name in outer:
@@ -68,21 +68,21 @@ class Long:
 
 @dataclass(slots=True)
 class Found:
-    """What was seen in the variables."""
+    """What was found in the variables."""
 
     values: int = 0
     unknown: int = 0
-    """Fields that no input has."""
+    """Fields that their input type doesn't have."""
     long: list[Long] = field(default_factory=list)
 
 
 async def look(
     schema: GraphQLSchema, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None
 ) -> Found:
-    """Look at the variables of a valid operation; return what is in them.
+    """Check the size of a valid operation's variables; return what was found in them.
 
     Raises:
-        BadUserInput: naming the value at fault.
+        BadUserInput: when a list is too long or too many fields are unknown; names the value.
     """
     found = Found()
     turns = Turns()
@@ -90,7 +90,7 @@ async def look(
         name = node.variable.name.value
         if variables and name in variables:
             kind = type_from_ast(schema, node.type)
-            # A refusal names the place inside of the input, as those of the use cases do.
+            # Errors give the path inside the input object, as the use cases' errors do.
             is_input = isinstance(get_named_type(kind), GraphQLInputObjectType)
             look = _Look(found, name, turns, () if is_input else (name,))
             await look.at(variables[name], kind, ())
@@ -98,7 +98,7 @@ async def look(
 
 
 async def read_in_turns(lists: Sequence[Long]) -> list[list[Any]] | None:
-    """Read the items of these lists; None where one of them does not fit."""
+    """Coerce the items of these lists; return None if one is invalid."""
     turns = Turns()
     read: list[list[Any]] = []
     for each in lists:
@@ -113,17 +113,17 @@ async def read_in_turns(lists: Sequence[Long]) -> list[list[Any]] | None:
 
 
 class _Look:
-    """Looks at one variable, and counts what it has seen."""
+    """Checks one variable, and counts what it finds."""
 
     def __init__(self, found: Found, variable: str, turns: Turns, named: Path) -> None:
         self._found = found
         self._variable = variable
         self._turns = turns
         self._named = named
-        """What a refusal puts before the place."""
+        """Prefix of the paths in errors."""
 
     async def at(self, value: object, kind: object, path: Path) -> None:
-        """Look at a value where this type is wanted; whether it fits is told later."""
+        """Check a value of this declared type; whether it fits the type is checked later."""
         self._found.values += 1
         inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
         if isinstance(inner, GraphQLList) and isinstance(value, list):
@@ -174,7 +174,7 @@ def _nullable(kind: Any) -> Any:
 
 
 def _replaced(value: Any, path: Path, new: object) -> Any:
-    """Return a copy of objects and lists in which one place holds something else."""
+    """Return a copy of nested objects and lists with the value at this path replaced."""
     if not path:
         return new
     copy: Any = dict(value) if isinstance(value, dict) else list(value)

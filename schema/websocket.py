@@ -1,4 +1,4 @@
-"""The protocol graphql-transport-ws, with the places where Strawberry departs from it put right.
+"""The protocol graphql-transport-ws; corrects Strawberry where it deviates from it.
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
@@ -43,23 +43,23 @@ INTERNAL_ERROR = 4500
 TOO_LARGE = 1009
 
 WAITING: Final = "voxql.waiting"
-"""Key of a message to the server: how long it may wait for a client that is behind.
+"""Key of an ASGI message to the server: how long it may wait for a slow client.
 
 By default it waits as long as the connection lives.
 """
 WHILE_READING: Final = "while reading"
-"""The message waits while the client takes something; then the server raises `ReaderTooSlow`."""
+"""The message waits while the client keeps reading; otherwise the server raises `ReaderTooSlow`."""
 NEVER: Final = "never"
-"""Nothing waits for the message: it is the last of a stream, and small."""
+"""The message is sent without waiting: it is the last of a stream, and small."""
 
 _MAX_ID = 256
-"""Characters of an operation's id, which is kept as long as the operation runs."""
+"""Characters of an operation's id, which is kept while the operation runs."""
 
 
 class Connection:
     """What the operations of one WebSocket share.
 
-    Who asks is looked up again for each of them: a connection may outlive its login or token.
+    The viewer is looked up again for each operation: a connection may outlive its login or token.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class Connection:
         self._socket = socket
 
     async def viewer(self) -> Viewer | None:
-        """Return whom connection_init, or the handshake, stands for now.
+        """Return the current viewer, by connection_init's credentials or else the handshake's.
 
         Raises:
-            Unauthenticated: the token is not, or no longer, good.
+            Unauthenticated: when the token is invalid or no longer valid.
         """
         for name, value in self.connection_params.items():
             if name.lower() == "authorization" and value is not None:
@@ -90,7 +90,7 @@ class Connection:
         return await self._access.viewer(self._socket)
 
     async def open(self) -> None:
-        """Refuse a connection whose token is not good."""
+        """Refuse a connection with an invalid token."""
         try:
             await self.viewer()
         except Refusal as refusal:
@@ -123,21 +123,21 @@ class SocketAdapter(ASGIWebSocketAdapter):
         await self._send({"type": "websocket.send", "text": await long_json.write(message)})
 
     async def send_event(self, text: str, *, is_last: bool) -> None:
-        """Send an event of a subscription, which is JSON already.
+        """Send an event of a subscription.
 
         Args:
-            text: The message.
+            text: The message, as JSON.
             is_last: Whether it ends the stream.
 
         Raises:
-            WebSocketDisconnected: nobody gets it any more.
-            ReaderTooSlow: the client takes nothing; the event was not sent.
+            WebSocketDisconnected: when the client is gone.
+            ReaderTooSlow: when the client has stopped reading; the event was not sent.
         """
         waiting = NEVER if is_last else WHILE_READING
         await self._send({"type": "websocket.send", "text": text, WAITING: waiting})
 
     async def _send(self, message: dict[str, str]) -> None:
-        # Something else may have closed the connection since this was begun.
+        # The connection may have been closed since this operation began.
         if self.ws.application_state is WebSocketState.DISCONNECTED:
             raise WebSocketDisconnected
         try:
@@ -151,7 +151,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
-    """One connection: checks what comes, runs operations, tells what went wrong with them."""
+    """Handles one connection: checks its messages, runs its operations, reports their errors."""
 
     websocket: SocketAdapter
 
@@ -176,7 +176,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
     async def handle_subscribe(self, message: Any) -> None:
         is_known = message["id"] in self.operations
         if self.connection_acknowledged and is_known:
-            # Strawberry quotes the id, which may be longer than a close frame.
+            # Strawberry would quote the id, which may not fit into a close frame.
             await self.websocket.close(code=ID_IN_USE, reason="This id is in use already")
             return
         if self.connection_acknowledged and self._is_full():
@@ -218,7 +218,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
     async def _perform(
         self, operation: RunningOperation[Connection, None]
     ) -> list[errors.FormattedError]:
-        """Send what an operation gives; return the errors that ended it, none as a rule."""
+        """Run an operation and send its results; return the errors that ended it, if any."""
         address = self.context.address
         request = Request(await self.context.viewer(), is_websocket=True, address=address)
         found = self.context.documents.operation(
@@ -244,8 +244,8 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
     ) -> None:
         """Send every event of a subscription.
 
-        An event that can't be told ends its stream: the client must not go on as if it had seen
-        it. As `next` it would be taken for one.
+        An event that fails ends its stream with `error`: the client must not go on as if it had
+        seen the event. It would take a `next` for one.
         """
         watched = await watch(found, operation.variables, context, self.context.selections)
         before = f'{{"id":{long_json.encode(operation.id)},"type":"next","payload":'
@@ -278,7 +278,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
 
 
 def malformed(message: object) -> str | None:
-    """Return what is wrong with the form of a client's message, None if nothing is.
+    """Return what is malformed about a client's message, or None.
 
     Reasons are constant and short: a close frame holds 123 bytes.
     """
@@ -299,7 +299,7 @@ def malformed(message: object) -> str | None:
 
 
 def _malformed_init(payload: dict[str, object]) -> str | None:
-    """A payload in which no credential is found would make an anonymous connection of it."""
+    """Refuse a payload without a credential: its connection would silently be anonymous."""
     if any(name.lower() == "authorization" for name in payload):
         return None
     return 'connection_init takes {"Authorization": "Bearer …"}, or no payload at all'
@@ -318,5 +318,5 @@ def _malformed_payload(payload: object) -> str | None:
 
 
 def _is_too_large(text: str) -> bool:
-    # A character takes four bytes at most: most messages need not be encoded to be measured.
+    # A character takes four bytes at most, so most messages need no encoding to be measured.
     return len(text) > limits.MAX_FRAME // 4 and len(text.encode()) > limits.MAX_FRAME

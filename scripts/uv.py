@@ -1,8 +1,8 @@
-"""Run the pinned uv with what pip is configured with: its index, certificates and wheel folders.
+"""Run the pinned uv with pip's configuration: its index, certificates and wheel folders.
 
-uv does not read pip's configuration. Somebody behind a mirror has told pip about it, once, and
-`make setup` should need no second telling. Nothing is written anywhere: it goes through the
-environment of the one process. What is set for uv itself always wins.
+uv does not read pip's configuration. Somebody behind a mirror has configured it for pip, and
+`make setup` should not need it a second time. Nothing is written anywhere: the settings are passed
+in the process's environment. uv's own settings always win.
 """
 
 import ast
@@ -23,7 +23,7 @@ ENVIRONMENT = {
 
 
 def pip_settings() -> dict[str, str]:
-    """Read what pip is configured with, by option; the environment wins over pip's files."""
+    """Read pip's settings, by option; the environment wins over pip's files."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     # S603: the command is fixed.
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
@@ -37,10 +37,10 @@ def pip_settings() -> dict[str, str]:
 
 
 def main() -> None:
-    """Replace this process by uv."""
+    """Replace this process with uv."""
     root = Path(__file__).resolve().parent.parent
     environment = dict(os.environ)
-    # Only this clone is touched, and uv never fetches a Python by itself.
+    # Write only to this clone, and never let uv download a Python.
     environment.setdefault("UV_CACHE_DIR", str(root / ".cache" / "uv"))
     environment["UV_PYTHON_DOWNLOADS"] = "never"
     environment["VIRTUAL_ENV"] = str(root / ".venv")

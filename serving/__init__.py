@@ -1,1 +1,1 @@
-"""Serving: port, database, agent and app, brought up in order and taken down in order."""
+"""Runs the server: starts and stops the port, the database, the agent and the app in order."""

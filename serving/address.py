@@ -1,4 +1,4 @@
-"""The port: taken before anything else, so that a clash is told at once."""
+"""Opens the listening socket before anything else, so that a port clash is reported at once."""
 
 import asyncio
 import errno
@@ -10,16 +10,16 @@ from typing import Final
 from serving.refusal import CannotServe
 
 STUCK_CLIENT_MS: Final = 20_000
-"""After this a client that takes nothing is dropped; a ping time-out waits for its buffer first."""
+"""Drops a client that reads nothing for this long; a ping time-out first waits for its buffer."""
 STUCK_READER_MS: Final = 60_000
-"""The same for a reader of a subscription: it may come back to what it has not read."""
+"""The same for a reader of a subscription, which may still come back to read the rest."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
     """Open a socket on this address; port 0 takes a free port.
 
     Raises:
-        CannotServe: The address can't be had.
+        CannotServe: when the address can't be used.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -31,7 +31,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     _drop_when_stuck(sock, STUCK_CLIENT_MS)  # accepted connections inherit it
     try:
         sock.bind(address)
-        # A port counts as taken only now; what connects waits until the app is there.
+        # Only now is the port taken; connections wait until the app is up.
         sock.listen(2048)
     except OSError as error:
         sock.close()
@@ -40,10 +40,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def keep_stuck_reader(transport: asyncio.Transport) -> None:
-    """Let a connection live on for a while although its client takes nothing."""
+    """Keep a connection open for longer although its client reads nothing."""
     sock = transport.get_extra_info("socket")
     if sock is not None:
-        # A second descriptor of the same connection: uvloop's own socket takes no options.
+        # Uses a second descriptor of the connection: uvloop's own socket takes no options.
         with socket.socket(fileno=os.dup(sock.fileno())) as same:
             _drop_when_stuck(same, STUCK_READER_MS)
 
@@ -54,7 +54,7 @@ def _drop_when_stuck(sock: socket.socket, milliseconds: int) -> None:
 
 
 def local_address(sock: socket.socket) -> tuple[str, int]:
-    """Return the host and port at which this machine itself reaches the socket."""
+    """Return the host and port at which this machine reaches the socket."""
     host, port = sock.getsockname()[:2]
     every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced, not bound
     return every.get(host, host), port

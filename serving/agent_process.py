@@ -1,4 +1,4 @@
-"""The shipped agent as a child process: started again when it dies, never outliving its server."""
+"""Runs the shipped agent as a child process, which is restarted and never outlives its server."""
 
 import asyncio
 import ctypes
@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Final
 
 CANNOT_RUN: Final = 78
-"""The exit status (EX_CONFIG) of an agent that would fail in the same way if started again."""
+"""The exit status (EX_CONFIG) of an agent that would fail the same way if restarted."""
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -22,15 +22,15 @@ logger = logging.getLogger(__name__)
 
 
 class AgentChild:
-    """Keeps one agent process running until told to stop. Its log goes where this process's goes.
+    """Keeps one agent process running until told to stop. It logs to this process's log.
 
     Args:
         command: The program and its arguments.
-        environment: What is added to this process's environment; secrets go here, because
-            arguments can be read by everybody on the machine.
-        first_delay: Seconds from its first death to its next start; doubled with each death.
-        longest_delay: Seconds that this delay grows to.
-        settled_after: Seconds after which an agent that dies is taken to have been sound.
+        environment: Variables added to this process's environment. Secrets go here, because every
+            user of the machine can read arguments.
+        first_delay: Seconds before the first restart; doubled with each death.
+        longest_delay: Maximum of this delay in seconds.
+        settled_after: Seconds of running after which a death resets the delay.
     """
 
     def __init__(
@@ -54,17 +54,17 @@ class AgentChild:
 
     @property
     def pid(self) -> int | None:
-        """The process's id while it runs."""
+        """The process id while it runs."""
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if self._process is not None and running else None
 
     async def start(self) -> None:
-        """Start it, and keep it running from then on."""
+        """Start the agent and keep it running."""
         await self._spawn()
         self._keeper = asyncio.create_task(self._keep_running(), name="agent child")
 
     async def stop(self, patience: float = 10.0) -> None:
-        """Ask it to end (SIGTERM); after `patience` seconds, or when cancelled, end it by force."""
+        """Send SIGTERM; after `patience` seconds, or when cancelled, kill the agent."""
         if self._keeper is not None:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
@@ -86,8 +86,8 @@ class AgentChild:
         await process.wait()
 
     async def _spawn(self) -> None:
-        # A session of its own: Ctrl-C in the terminal reaches the server only, which then ends
-        # the agent in good order. The pipe is never written to; its end tells of the server's.
+        # In its own session, Ctrl-C in the terminal reaches only the server, which then stops the
+        # agent cleanly. Nothing is written to the pipe; it closes when the server ends.
         self._process = await asyncio.create_subprocess_exec(
             *self._command, stdin=PIPE, env=self._environment, start_new_session=True
         )
@@ -111,11 +111,11 @@ class AgentChild:
 
 
 def end_with_parent() -> None:
-    """Make this process end when the one that started it does, even by SIGKILL.
+    """Make this process end when its parent does, even if that is killed by SIGKILL.
 
     Standard input must be a pipe that only the parent holds. The kernel's signal (Linux) works
-    even while the interpreter is stuck; the pipe works everywhere, and also when the parent was
-    gone before the kernel was asked.
+    even while the interpreter is stuck. The pipe works everywhere, and also if the parent ended
+    before the signal was requested.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -130,7 +130,7 @@ def _end_after_input() -> None:
 
 
 def _kill_group(process: Process) -> None:
-    """End what is left of the agent: itself, and what it may have started."""
+    """Kill what is left of the agent and of the processes it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""A copy of the database that is whole, taken while the server writes to it."""
+"""Makes a consistent copy of the database while the server writes to it."""
 
 import contextlib
 import os
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def copy_database(database: Path, target: Path) -> int:
-    """Copy a SQLite database by its online backup and return the copy's size in bytes.
+    """Copy a SQLite database with its online backup; return the copy's size in bytes.
 
-    The copy is made and checked beside its place, then linked there: a target that exists is
-    never touched, and one that appears is complete and on disk.
+    The copy is written and checked beside the target, then linked to it: an existing target is
+    never touched, and a new one is complete and on disk.
 
     Raises:
-        FileNotFoundError: There is no database to copy.
-        FileExistsError: The target exists.
+        FileNotFoundError: when there is no database to copy.
+        FileExistsError: when the target exists.
     """
     if not database.exists():
         raise FileNotFoundError(f"There is no database at {database} yet.")
@@ -30,7 +30,7 @@ def copy_database(database: Path, target: Path) -> int:
             contextlib.closing(sqlite3.connect(draft)) as copy,
         ):
             source.backup(copy)
-            # The journal mode travels with the pages; a backup is one file.
+            # The copied pages say WAL; reset the mode, so that the backup is one file.
             copy.execute("PRAGMA journal_mode = DELETE")
             (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":

@@ -1,14 +1,14 @@
-"""The path under which a proxy offers the server, as in https://example.org/voice."""
+"""Serves the app under a path of a proxy, as in https://example.org/voice."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class BasePath:
-    """Serves everything under a path, and at the root for proxies that take the path away.
+    """Serves an app under a path, and at the root for proxies that strip the path.
 
     Args:
-        app: What is served; it sees paths without the prefix.
-        path: The prefix, with a slash in front and none at the end.
+        app: The app; it sees paths without the prefix.
+        path: The prefix, with a leading slash and no trailing one.
     """
 
     def __init__(self, app: ASGIApp, path: str) -> None:
@@ -16,7 +16,7 @@ class BasePath:
         self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on, without the prefix."""
+        """Call the app without the prefix."""
         path = scope.get("path", "")
         if path == self._path or path.startswith(f"{self._path}/"):
             scope = {**scope, "path": path.removeprefix(self._path) or "/"}

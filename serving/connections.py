@@ -1,7 +1,7 @@
-"""Who may be connected: deadlines for those who say nothing, and a bound on how many there are.
+"""Deadlines for silent connections, and limits on the number of connections.
 
-uvicorn by itself waits for ever for a request that was begun, reads a header of any size, and takes
-connections until there is no descriptor left, so that a thousand silent ones lock everybody out.
+uvicorn by itself waits for ever for the rest of a request, reads a header of any size, and accepts
+connections until no descriptor is left, so that a thousand silent ones lock everybody out.
 """
 
 import asyncio
@@ -19,32 +19,32 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from resolvers.accounts.rate_limits import place_of
 
 HEAD_S: Final = 20.0
-"""Seconds for the header of a request, from the connection or from its first byte."""
+"""Seconds to receive a request's header, from the connection or from its first byte."""
 BODY_S: Final = 20.0
-"""Seconds without a byte of a body that is not complete."""
+"""Seconds without a byte of an incomplete body."""
 MAX_HEAD: Final = 64 * 1024
-"""Bytes of a header, or a little more: what came in one piece is read."""
+"""Bytes of a header. A little more is accepted if it arrives in one piece."""
 MAX_TARGET: Final = 16 * 1024
 """Bytes of a path with its query string."""
 MAX_CONNECTIONS: Final = 10_000
-"""Connections in all, where the system gives so many descriptors."""
+"""Connections in all, if the system allows so many descriptors."""
 MAX_WITHOUT_REQUEST: Final = 256
-"""Connections that have not sent a whole header; past it the oldest is closed."""
+"""Connections without a complete header; beyond this the oldest is closed."""
 RESERVE: Final = 128
-"""Descriptors for the database, logs, and what else the server opens."""
+"""Descriptors for the database, logs, and whatever else the server opens."""
 ADDRESS_FRACTION: Final = 1 / 4
-"""What one address may have of all connections; this machine, and trusted proxies, have all."""
+"""The share of connections for one address; this machine and trusted proxies may use all."""
 PROBES: Final = frozenset({b"/healthz", b"/readyz", b"/metrics"})
-"""Paths that are answered when there are too many; then the connection is closed."""
+"""Paths answered even with too many connections; their connection is then closed."""
 MAX_PROBES: Final = 16
-"""Connections of such probes at once; their descriptors come out of `RESERVE`."""
+"""Connections of such probes at once; their descriptors are taken from `RESERVE`."""
 LOGGED_EVERY_S: Final = 60.0
 
 log = structlog.get_logger(__name__)
 
 
 class Connection(Protocol):
-    """A connection, as it is counted."""
+    """A connection that is counted."""
 
     transport: asyncio.Transport
     client: tuple[str, int] | None
@@ -54,9 +54,9 @@ class ConnectionLimits:
     """Counts the connections of one server.
 
     Args:
-        most: how many there may be, beside those that have said nothing yet.
-        silent: how many of those there may be.
-        proxies: addresses and networks of which each may have as many as there are.
+        most: Maximum number of connections, without the silent ones.
+        silent: Maximum number of connections that have not sent a complete header.
+        proxies: Addresses and networks without a limit per address.
     """
 
     def __init__(self, most: int, silent: int, proxies: Sequence[str] = ()) -> None:
@@ -66,13 +66,13 @@ class ConnectionLimits:
         self._trusts_all = "*" in proxies
         self._waiting: dict[Connection, None] = {}
         self._counted: dict[Connection, str] = {}
-        """Where each is from; "" where it may have as many as there are."""
+        """The address or network of each; "" if it has no limit per address."""
         self._by_place: Counter[str] = Counter()
         self._probes: set[Connection] = set()
         self._logged: dict[str, float] = {}
 
     def opened(self, connection: Connection) -> None:
-        """Count a connection; it has said nothing yet."""
+        """Count a new connection, which has sent nothing yet."""
         self._waiting[connection] = None
         if len(self._waiting) > self.silent:
             oldest = next(iter(self._waiting))
@@ -81,7 +81,7 @@ class ConnectionLimits:
             oldest.transport.abort()
 
     def began(self, connection: Connection) -> None:
-        """Note that its header is complete; from now on it counts as open."""
+        """Note that a connection's header is complete; from now on it counts towards `most`."""
         if connection in self._waiting:
             del self._waiting[connection]
             address = connection.client[0] if connection.client else ""
@@ -90,17 +90,17 @@ class ConnectionLimits:
             self._by_place[place] += 1
 
     def upgraded(self, connection: Connection, other: Connection) -> None:
-        """Go on counting a connection that another protocol has taken over."""
+        """Keep counting a connection that another protocol has taken over."""
         self._counted[other] = self._counted.pop(connection)
 
     def closed(self, connection: Connection) -> None:
-        """Count a connection that is gone no more."""
+        """Stop counting a closed connection."""
         self._waiting.pop(connection, None)
         self._probes.discard(connection)
         self._leave(connection)
 
     def refusal(self, connection: Connection) -> str | None:
-        """Return why a request can't be taken, None if it can."""
+        """Return why a request is refused, or None."""
         if len(self._counted) > self.most:
             self._note("too_many_connections", limit=self.most)
             return "There are too many connections. Try again in a moment."
@@ -112,9 +112,9 @@ class ConnectionLimits:
         return None
 
     def takes_probe(self, connection: Connection) -> bool:
-        """Say whether a probe is answered although there are too many connections.
+        """Return whether a probe is answered although there are too many connections.
 
-        If so, its connection counts among the probes from now on, and must be closed after it.
+        If so, its connection now counts as a probe's and must be closed after the answer.
         """
         if len(self._probes) >= MAX_PROBES:
             return False
@@ -134,7 +134,7 @@ class ConnectionLimits:
             return True
         parsed = ip_address(address)
         if isinstance(parsed, IPv6Address):
-            # What listens for both kinds sees IPv4 in this form.
+            # A dual-stack socket shows IPv4 addresses in this form.
             parsed = parsed.ipv4_mapped or parsed
         return parsed.is_loopback or any(parsed in network for network in self._proxies)
 
@@ -146,7 +146,7 @@ class ConnectionLimits:
 
 
 def limits_for(proxies: Sequence[str] = ()) -> ConnectionLimits:
-    """Return limits for as many as this process may have descriptors for."""
+    """Return limits that fit the number of descriptors this process may have."""
     limit = open_files()
     silent = min(MAX_WITHOUT_REQUEST, limit // 8)
     most = max(1, min(MAX_CONNECTIONS, limit - silent - RESERVE))
@@ -154,9 +154,9 @@ def limits_for(proxies: Sequence[str] = ()) -> ConnectionLimits:
 
 
 def open_files() -> int:
-    """Raise the soft limit of open files to the hard one, as far as it helps; return it.
+    """Raise the soft limit of open files towards the hard one, as far as needed; return it.
 
-    Where the system does not let it be raised, the old one stays.
+    If the system does not allow it, the old limit stays.
     """
     enough = MAX_CONNECTIONS + MAX_WITHOUT_REQUEST + RESERVE
     if sys.platform == "win32":
@@ -168,14 +168,14 @@ def open_files() -> int:
     if soft != resource.RLIM_INFINITY and soft < highest:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
-        except (OSError, ValueError):  # macOS, sandboxes: less than the hard limit says
+        except (OSError, ValueError):  # macOS and sandboxes may allow less than the hard limit
             log.warning("open_files_not_raised", limit=soft, wanted=highest)
             return soft
     return highest if soft == resource.RLIM_INFINITY else max(soft, highest)
 
 
 class Http(HttpToolsProtocol):
-    """uvicorn's protocol, with deadlines and bounds."""
+    """uvicorn's HTTP protocol, with deadlines and limits."""
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, **options: Any) -> None:
         super().__init__(config, server_state, app_state, **options)
@@ -184,23 +184,23 @@ class Http(HttpToolsProtocol):
         self._reads_head = True
         self._head = 0
         self._is_last = False
-        """Whether the connection is closed after the request that was taken."""
+        """Whether the connection is closed after the current request."""
         self._is_over = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Start to wait for a request."""
         super().connection_made(transport)
         self.limits.opened(self)
         self._wait(HEAD_S, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no more, unless it is a WebSocket's by now."""
+        """Stop counting the connection, unless a WebSocket has taken it over."""
         self._wait_no_more()
         self.limits.closed(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what came, as long as it is within the bounds."""
+        """Parse received data while it is within the limits."""
         if self._is_over:
             return
         if self._reads_head:
@@ -216,7 +216,7 @@ class Http(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
-        """Take the request, or say that there are too many."""
+        """Accept the request, or refuse it if there are too many connections."""
         self._is_over = self._is_over or self._is_last
         if self._is_over:
             return
@@ -239,7 +239,7 @@ class Http(HttpToolsProtocol):
         self._wait(BODY_S, self._body_is_late)
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of a body."""
+        """Accept a piece of a body."""
         if self._is_over:
             return
         self._wait(BODY_S, self._body_is_late)
@@ -254,8 +254,8 @@ class Http(HttpToolsProtocol):
         super().on_message_complete()
         newest = self._newest()
         if newest is not None and newest.response_complete and newest.more_body:
-            # It was answered before its body was complete. The body has stopped uvicorn's timer,
-            # which starts with an answer only.
+            # It was answered before its body was complete. The rest of the body stopped uvicorn's
+            # keep-alive timer, which only an answer starts.
             newest.more_body = False
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -270,7 +270,7 @@ class Http(HttpToolsProtocol):
         self.limits.upgraded(self, cast(Connection, self.transport.get_protocol()))
 
     def _newest(self) -> RequestResponseCycle | None:
-        # uvicorn's annotation says that there is always one.
+        # uvicorn's annotation claims that there is always one.
         return self.cycle
 
     def _is_probe(self) -> bool:
@@ -290,7 +290,7 @@ class Http(HttpToolsProtocol):
         self._deadline = None
         newest = self._newest()
         if newest is not None and not newest.response_complete:
-            # The request before it is not answered yet.
+            # The previous request is not answered yet.
             self._wait(HEAD_S, self._head_is_late)
         elif self._head:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
@@ -302,17 +302,17 @@ class Http(HttpToolsProtocol):
         if self.cycle.response_complete:
             self.transport.close()
         elif self.flow.read_paused or self.pipeline or self.cycle.response_started:
-            # The app has not asked for the rest yet, has not come to this request, or is
-            # answering without the rest.
+            # The app has not read the rest yet, has not reached this request, or is answering
+            # without the rest.
             self._wait(BODY_S, self._body_is_late)
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def _refuse(self, status: HTTPStatus, why: str = "") -> None:
-        """Answer without the app, and read nothing more.
+        """Answer without the app, and stop reading.
 
-        Requests before it that are not answered yet are answered, and then the connection is
-        closed: an answer of ours would stand in the middle of theirs.
+        If earlier requests are unanswered, let the app answer them and then close the connection
+        without an answer of ours, which would end up in the middle of theirs.
         """
         self._is_over = True
         before = self._newest()

@@ -1,16 +1,16 @@
-"""Headers that every answer has."""
+"""Headers of every response."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class SecurityHeaders:
-    """Adds what keeps browsers from guessing: types of content, and a way without https.
+    """Adds headers that keep browsers from guessing content types and from using plain http.
 
     Args:
-        app: What answers.
-        is_https: Whether people reach this server by https: their browsers then come by no other
-            way for a year.
+        app: The app.
+        is_https: Whether people reach this server by https; their browsers then use only https
+            for a year.
     """
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
@@ -18,7 +18,7 @@ class SecurityHeaders:
         self._is_https = is_https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on the request, and add to the answer."""
+        """Call the app, and add the headers to its response."""
 
         async def told(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):

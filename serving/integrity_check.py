@@ -1,4 +1,4 @@
-"""What is looked at before a server starts: its folder, its files, and the database itself."""
+"""Checks the data folder, its files and the database before the server starts."""
 
 import contextlib
 import os
@@ -12,28 +12,28 @@ from typing import Final
 from serving.refusal import CannotServe
 
 PATIENCE_S: Final = 2.0
-"""Seconds that the check may take: about 2,000,000 utterances (docs/operations.md)."""
+"""Seconds that the check may take; enough for about 2,000,000 utterances (docs/operations.md)."""
 _AGAIN_S: Final = 0.01
-"""SQLite forgets an interrupt that comes before the statement has begun, so it is repeated."""
+"""SQLite forgets an interrupt that comes before the statement begins, so it is repeated."""
 _BESIDE: Final = ("-wal", "-shm", ".lock")
-"""What stands beside the database: SQLite's log and its index, and the server's lock."""
+"""Suffixes of the files beside the database: SQLite's WAL and its index, and the server's lock."""
 LEAST_ROOM: Final = 4 * 1024 * 1024
-"""Bytes; what SQLite's log grows to before it is emptied. With less the disk counts as full."""
+"""Free bytes below which a disk counts as full: SQLite's WAL grows to this before a checkpoint."""
 
 
 def is_full(folder: Path | None) -> bool:
-    """Whether there is no room left on the disk of this folder; None is somebody else's disk."""
+    """Return whether the disk of this folder is full; None means a database server's disk."""
     return folder is not None and shutil.disk_usage(folder).free < LEAST_ROOM
 
 
 def check_files(database: Path | None) -> None:
-    """See that the database's folder and files can be read and written, or made.
+    """Check that the database's folder and files can be read and written, or created.
 
     Args:
-        database: The file; None, for a database with a server of its own, checks nothing.
+        database: The file; None, for a database server, checks nothing.
 
     Raises:
-        CannotServe: One of them can't; the message names it, and says how to go on.
+        CannotServe: when one of them can't; the message names it and says what to do.
     """
     if database is None:
         return
@@ -72,15 +72,15 @@ def _check_access(path: Path, wanted: int) -> None:
 def _owner(path: Path) -> str:
     try:
         return path.owner()
-    except KeyError:  # a user of another system, as in a container
+    except KeyError:  # a user unknown to this system, as in a container
         return f"user {path.stat().st_uid}"
 
 
 def check_room(path: Path | None) -> None:
-    """See that there is room beside this file, or where it is going to be.
+    """Check that the disk of this file, which need not exist yet, has room.
 
     Raises:
-        CannotServe: The disk is full.
+        CannotServe: when the disk is full.
     """
     folder = next((each for each in path.parents if each.exists()), None) if path else None
     if is_full(folder):
@@ -91,17 +91,17 @@ def check_room(path: Path | None) -> None:
 
 
 def check_database(path: Path | None, patience: float = PATIENCE_S) -> bool:
-    """Look for damage in a SQLite file; return whether there was time to look at all of it.
+    """Check a SQLite file for damage; return whether there was time to check all of it.
 
-    Each page is read and compared with its neighbours (`PRAGMA quick_check`). Indexes are not
-    compared with their tables, which takes ten times as long; `voxql backup` does that.
+    `PRAGMA quick_check` reads each page and compares it with its neighbours. It does not compare
+    indexes with their tables, which takes ten times as long; `voxql backup` does that.
 
     Args:
-        path: The file; None, for a database with a server of its own, checks nothing.
-        patience: Seconds after which the rest is left unread.
+        path: The file; None, for a database server, checks nothing.
+        patience: Seconds after which the check stops.
 
     Raises:
-        CannotServe: It is damaged, or no database at all; the message says how to go on.
+        CannotServe: when it is damaged, unreadable or no database; the message says what to do.
     """
     if path is None or not path.exists():
         return True
@@ -128,7 +128,7 @@ def check_database(path: Path | None, patience: float = PATIENCE_S) -> bool:
             verdict = str(error)
         finally:
             is_over.set()
-            alarm.join()  # it must not interrupt a connection that is closed
+            alarm.join()  # it must not interrupt a closed connection
     if verdict != "ok":
         raise CannotServe(_advice(path, verdict))
     return True

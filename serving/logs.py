@@ -1,8 +1,8 @@
-"""One log, on standard error, for what structlog and what the standard library log.
+"""One log, on standard error, for structlog and the standard library.
 
-What people say, their names and their tokens stay out of it. Nobody here logs them; but the words
-of an exception may quote what was being worked on, so that of an exception only its kind and its
-places are logged.
+What people say, their names and their tokens stay out of it. No code here logs them, but an
+exception's message may quote the data it was raised for, so only the exception's type and stack
+frames are logged.
 """
 
 import logging
@@ -22,8 +22,8 @@ def log_to_stderr(level: str, form: Format = "auto") -> None:
     """Send every log line of this process to standard error, one line each.
 
     Args:
-        level: The lowest level that is shown: debug, info, warning or error.
-        form: `json`, an object a line; `text`, for people; `auto`, text on a terminal only.
+        level: The lowest level that is logged: debug, info, warning or error.
+        form: `json` (an object per line), `text` (for people), `auto` (text on a terminal only).
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -51,9 +51,9 @@ def log_to_stderr(level: str, form: Format = "auto") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # uvicorn tells at this level what `voxql serve` tells by itself.
+    # At info level, uvicorn logs what `voxql serve` prints itself.
     logging.getLogger("uvicorn").setLevel(max(root.level, logging.WARNING))
-    # At their lower levels these show the frames, and with them words and tokens.
+    # At lower levels these log whole frames, with what people say and their tokens.
     for name in ("websockets", "httpx", "httpcore", "aiosqlite", "tortoise"):
         logging.getLogger(name).setLevel(max(root.level, logging.INFO))
 
@@ -68,7 +68,7 @@ def _renderer(form: Format) -> structlog.typing.Processor:
 def _without_representations(
     _: object, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Keep asyncio's sentence and drop what it adds in further lines: tasks with their errors."""
+    """Keep the first line of asyncio's messages; further lines show tasks with their errors."""
     if event.get("logger") == "asyncio":
         event["event"] = str(event["event"]).partition("\n")[0]
     return event
@@ -92,7 +92,7 @@ def _lines(error: BaseException) -> Iterator[str]:
 
 
 def _harmless_words(error: BaseException) -> str:
-    """Return what the system says: it knows names of files and tables, and nothing of people."""
+    """Return messages of the system, which name files and tables but quote no personal data."""
     if isinstance(error, sqlite3.Error):
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:

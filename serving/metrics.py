@@ -1,4 +1,4 @@
-"""What `/metrics` shows, read from the parts when it is asked for (docs/operations.md)."""
+"""The metrics that `/metrics` shows, collected on each request (docs/operations.md)."""
 
 import shutil
 from collections.abc import Iterable, Mapping
@@ -22,13 +22,13 @@ from resolvers.metrics import BOUNDS, Latencies
 
 
 class Measures(Collector):
-    """The parts of one app, as Prometheus reads them.
+    """Collects one app's metrics for Prometheus.
 
     Args:
-        backend: What the use cases have at hand.
-        media: Where conversations are held.
-        bridge: Where agents are connected.
-        folder: Where the database is kept; None when it is a server's.
+        backend: The use cases' backend.
+        media: The media backend.
+        bridge: The endpoint of agents and workers.
+        folder: The database's folder; None for a database server.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Measures(Collector):
         self._bridge = bridge
         self._folder = folder
         self.sessions: Mapping[str, int] = {}
-        """Running sessions by status: asked of the database before each reading."""
+        """Running sessions by status, read from the database before each collection."""
         self.registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
-        """Read every part now."""
+        """Yield the current metrics."""
         yield from self._conversations()
         yield from self._connections()
         yield from self._storage()
@@ -109,7 +109,7 @@ class Measures(Collector):
             "Sessions whose agent is connected.",
             value=backend.connections.agents(),
         )
-        # Without a value where nobody can tell, as nobody can how many places LiveKit has.
+        # Without a value if the number is unknown, as with LiveKit.
         yield GaugeMetricFamily(
             "voxql_agent_places_free",
             "Conversations that the default agent can still take.",

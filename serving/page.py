@@ -1,4 +1,4 @@
-"""The single-page app in `frontend/dist`: its files, and its page for every address of its own."""
+"""Serves the single-page app in `frontend/dist`: its files, and its page for all of its routes."""
 
 import gzip
 import hashlib
@@ -18,11 +18,11 @@ from serving.probes import home
 BUILT: Final = Path(__file__).resolve().parent.parent / "frontend" / "dist"
 INDEX: Final = "index.html"
 HASHED: Final = "assets/"
-"""What lies in this folder has a hash of its content in its name, so it never changes."""
+"""Files in this folder have a hash of their content in their name, so they never change."""
 
 LIVEKIT_CLOUD: Final = ".livekit.cloud"
 COMPRESSED: Final = (("br", ".br"), ("gzip", ".gz"))
-"""Encodings that the build has made beforehand, the better one first."""
+"""Encodings that the build has prepared, the better one first."""
 
 _TYPES: Final = {
     ".ico": "image/x-icon",
@@ -35,7 +35,7 @@ _TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file of the build, as it is sent: in each encoding that there is."""
+    """A file of the build, in each available encoding."""
 
     bodies: dict[str, bytes]
     media_type: str
@@ -74,11 +74,11 @@ def app_page(
     is_demo: bool = False,
     built: Path = BUILT,
 ) -> list[BaseRoute]:
-    """Return the routes of the app, to be mounted last; of a small page where it is not built.
+    """Return the routes of the app, to be mounted last; those of a small page if it is not built.
 
     Args:
-        public_url: What the small page tells people to connect to.
-        media_urls: Where else than to this origin the page may connect, as a LiveKit server's.
+        public_url: The URL that the small page tells people to connect to.
+        media_urls: Other servers that the page may connect to, such as a LiveKit server.
         is_demo: Whether the page tells people how to connect a language model.
         built: The folder of the build; it is read once.
     """
@@ -99,23 +99,23 @@ def app_page(
 
 
 def _is_for_a_person(request: Request) -> bool:
-    """Whether a browser asks for a page: any address may be one of the app's own."""
+    """Return whether a browser asks for a page: any path may be a route of the app."""
     name = request.url.path.rsplit("/", 1)[-1]
     return "text/html" in request.headers.get("accept", "") and "." not in name
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What the page has to know of the server that sends it."""
+    """What the page must know about its server."""
 
     path: str
     is_demo: bool
 
     def tell(self, html: bytes) -> bytes:
-        """Write it into the page."""
+        """Write this into the page."""
         if self.is_demo:
             html = html.replace(b'<html lang="en"', b'<html lang="en" data-answers="demo"', 1)
-        # Everything in the page is relative to this.
+        # All URLs in the page are relative to this.
         return html.replace(b'<base href="/"', f'<base href="{self.path}/"'.encode(), 1)
 
 
@@ -141,7 +141,7 @@ def _file(built: Path, path: Path, place: _Place) -> _File:
     return _File(
         bodies,
         media_type or "application/octet-stream",
-        # Weak: the encodings differ in their bytes.
+        # Weak, because the encodings differ in their bytes.
         f'W/"{hashlib.sha256(plain).hexdigest()[:32]}"',
         path.relative_to(built).as_posix().startswith(HASHED),
     )
@@ -180,7 +180,7 @@ def _origins(url: str) -> str:
         return ""
     is_secure = parts.scheme in ("https", "wss")
     schemes = ("wss", "https") if is_secure else ("ws", "http")
-    # LiveKit Cloud sends clients on to the nearest of its regions, each with a name of its own.
+    # LiveKit Cloud redirects clients to the nearest region, each with its own host name.
     is_cloud = (parts.hostname or "").endswith(LIVEKIT_CLOUD)
     places = [parts.netloc, f"*{LIVEKIT_CLOUD}"] if is_cloud else [parts.netloc]
     return " ".join(f"{scheme}://{place}" for place in places for scheme in schemes)

@@ -1,4 +1,4 @@
-"""What machines ask a server: does it live, can it hold conversations, how is it doing."""
+"""Health, readiness and metrics for machines, and the small page at `/`."""
 
 import asyncio
 import secrets
@@ -24,7 +24,7 @@ from serving.metrics import Measures
 log = structlog.get_logger(__name__)
 
 PATIENCE_S: Final = 2
-"""Seconds within which the database has to answer."""
+"""Seconds within which the database must answer."""
 
 
 def probes(
@@ -40,13 +40,13 @@ def probes(
     """Return the routes `/healthz`, `/readyz` and `/metrics`.
 
     Args:
-        backend: What the use cases have at hand.
-        needs_agent: Whether conversations can't be held without a worker.
-        media: Where conversations are held, which knows whether agents can be asked for.
-        is_stopping: Whether the server has been told to stop.
-        folder: Where the database is kept; None when it is a server's.
+        backend: The use cases' backend.
+        needs_agent: Whether conversations need a worker.
+        media: The media backend, which knows whether agents can be requested.
+        is_stopping: Returns whether the server has been told to stop.
+        folder: The database's folder; None for a database server.
         measures: What `/metrics` shows.
-        metrics_token: What it wants to be asked with; empty where it answers this machine alone.
+        metrics_token: The token that `/metrics` requires; if empty, it answers this machine only.
     """
 
     async def healthz(_: Request) -> Response:
@@ -82,7 +82,7 @@ def probes(
 
 
 def _refusal(request: Request, token: str) -> Response | None:
-    """Refuse metrics to those who may not see them."""
+    """Return a refusal if this client may not see the metrics."""
     if token:
         given = request.headers.get("authorization", "").encode()
         if secrets.compare_digest(given, f"Bearer {token}".encode()):
@@ -96,7 +96,7 @@ def _refusal(request: Request, token: str) -> Response | None:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether this is an address of this machine alone."""
+    """Return whether this is a loopback address."""
     try:
         return ip_address(address).is_loopback
     except ValueError:
@@ -107,10 +107,10 @@ async def _database(folder: Path | None) -> str:
     try:
         async with asyncio.timeout(PATIENCE_S):
             await reader().execute_query("SELECT 1")
-    except Exception:  # whatever keeps it from answering, the probe must say so
+    except Exception:  # whatever the cause, the probe must report it
         log.exception("database_not_ready")
         return "not ready"
-    # A line may still fit where the next one does not.
+    # On a disk that counts as full, one more write may still succeed.
     if is_full(folder):
         return "full"
     return await write_trouble(PATIENCE_S) or "ready"
@@ -138,7 +138,7 @@ PAGE: Final = """<!doctype html>
 
 
 def home(public_url: str) -> Route:
-    """Return the page at `/` that points to what there is."""
+    """Return the route of the page at `/`, which links to the endpoints."""
     page = PAGE.format(url=public_url, base=urlsplit(public_url).path)
     headers = {
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",

@@ -1,4 +1,4 @@
-"""One server process for one SQLite file."""
+"""Allows only one server process per SQLite file."""
 
 import contextlib
 import fcntl
@@ -15,16 +15,16 @@ def _readable_by_owner(path: str, flags: int) -> int:
 
 @contextlib.contextmanager
 def sole_process(database: Path | None) -> Iterator[None]:
-    """Hold the lock that keeps a second server from the same SQLite file.
+    """Hold the lock that keeps other servers from using the same SQLite file.
 
     Several processes that write to one file run into "database is locked", and each would know
-    only its own conversations. The kernel frees the lock however a process ends.
+    only its own conversations. The kernel frees the lock however the process ends.
 
     Args:
-        database: The file; None, for a database with a server of its own, locks nothing.
+        database: The file; None, for a database server, locks nothing.
 
     Raises:
-        CannotServe: Another server holds the lock.
+        CannotServe: when another server holds the lock.
     """
     if database is None:
         yield

@@ -1,4 +1,4 @@
-"""Why a server can't start."""
+"""The exception of a server that can't start."""
 
 
 class CannotServe(Exception):

@@ -1,4 +1,4 @@
-"""The way from a command to an open server, and back."""
+"""Starts and stops the server for `voxql serve`."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ def run(settings: Settings, steps: Steps) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        CannotServe: The port or the database can't be had.
+        CannotServe: when the port or the database can't be used.
     """
     factory = uvicorn.Config(app="", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=factory) as runner:
@@ -46,16 +46,16 @@ async def _serve(settings: Settings, steps: Steps) -> None:
         settings = settings.bound_to(address[1])
         steps.done("port", f"{settings.host}, port {settings.port}")
         async with _agent(settings, address, steps) as child:
-            # The check waits for the disk, so it runs beside what the processor has to do.
+            # The check waits for the disk, so it runs while the processor loads the app.
             loop = asyncio.get_running_loop()
             checking = loop.run_in_executor(None, check_database, settings.sqlite_file)
-            from asgi import build_app  # loading the app is a part with a time of its own
+            from asgi import build_app  # imported here: loading the app is a timed step
 
             steps.done("app", "loaded")
             is_checked = await checking
             await _migrate(settings, steps, is_checked=is_checked)
             app = build_app(settings)
-            # The agent first: while the bridge is open it can still hand in its last words.
+            # The agent stops first: while the bridge is open, it can still send its last words.
             hooks = [app.state.on_stop, child.stop if child else None, app.state.on_shutdown]
             server = Server(configured(app, settings.proxies), hooks)
             watch = asyncio.create_task(_announce(server, settings, address, steps))
@@ -85,7 +85,7 @@ async def _migrate(settings: Settings, steps: Steps, *, is_checked: bool) -> Non
 async def _agent(
     settings: Settings, address: Address, steps: Steps
 ) -> AsyncIterator[AgentChild | None]:
-    """Start the shipped agent before the rest, so that its models load while that comes up."""
+    """Start the shipped agent before the rest, so that its models load meanwhile."""
     if settings.agent != "local":
         yield None
         return
@@ -105,7 +105,7 @@ def _url(address: Address) -> str:
 
 
 async def _announce(server: Server, settings: Settings, address: Address, steps: Steps) -> None:
-    """Print when the server is open, and when conversations can be held."""
+    """Print when the server is open, and when conversations can begin."""
     await server.opened.wait()
     steps.done("open", f"{settings.public_url}/ (GraphQL: /graphql)", since=steps.began)
     if settings.agent == "none":

@@ -1,4 +1,4 @@
-"""uvicorn, set up for many small WebSocket messages, and stopped in good order."""
+"""uvicorn, configured for many small WebSocket messages and an orderly stop."""
 
 import asyncio
 import contextlib
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
 FRAME_LIMIT: Final = 1024 * 1024
-"""Bytes of one WebSocket message; the limits of the single endpoints are at or under it."""
+"""Bytes of one WebSocket message; no endpoint has a higher limit."""
 
 DRAIN_S: Final = 10
-"""Seconds that each hook has: the app's, to end its streams; the agent's, to say its last words."""
+"""Seconds for each hook: the app's, to end its streams; the agent's, to send its last words."""
 
 STUCK_READER_S: Final = 8
-"""Seconds in which a client that is behind takes nothing, before its streams end.
+"""Seconds for which a slow client may read nothing before its streams end.
 
-Noticed within twice that, which is before a ping can fail: it still learns why.
+This is noticed within twice that time, before a ping can fail, so that the client still learns why.
 """
 
 Hook = Callable[[], Awaitable[object]]
@@ -40,42 +40,42 @@ log = structlog.get_logger(__name__)
 
 
 class Socket(WebSocketsSansIOProtocol):
-    """A WebSocket that tells of a stuck client, and never keeps the server from stopping."""
+    """A WebSocket that detects a stuck client, and never keeps the server from stopping."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no more."""
+        """Stop counting the connection."""
         cast(Config, self.config).limits.closed(self)
         super().connection_lost(exc)
 
     async def send(self, message: "ASGISendEvent") -> None:
-        """Send; a handshake that was answered with a refusal is complete as well.
+        """Send a message; a refused handshake counts as complete, too.
 
         Raises:
-            ReaderTooSlow: the message may wait only while the client takes something; it was not
-                sent.
+            ReaderTooSlow: when the message may wait only while the client keeps reading, and the
+                client has stopped; it was not sent.
         """
         if not self.writable.is_set():
             event = cast(dict[str, str], message)
             waiting = event.get(WAITING)
             if waiting == WHILE_READING:
-                # Of those that wait, all wake up; the first may have filled the buffer again.
+                # All waiting tasks wake up; the first may have filled the buffer again.
                 while not self.writable.is_set():
                     await self._while_taken()
             elif waiting == NEVER and self.conn.state is OPEN:
-                # The transport keeps what is written to it while it is paused.
+                # The transport buffers what is written to it while it is paused.
                 self.conn.send_text(event["text"].encode())
                 self.transport.write(b"".join(self.conn.data_to_send()))
                 return
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
-            # uvicorn 0.54 logs an error for each of these else, as if nobody had answered.
+            # Otherwise uvicorn 0.54 logs an error, as if the handshake were unanswered.
             self.handshake_complete = True
 
     async def _while_taken(self) -> None:
         """Wait until more may be written.
 
         Raises:
-            ReaderTooSlow: the client took nothing for a while.
+            ReaderTooSlow: when the client read nothing for a while.
         """
         address.keep_stuck_reader(self.transport)
         is_stuck = False
@@ -90,27 +90,27 @@ class Socket(WebSocketsSansIOProtocol):
         raise ReaderTooSlow
 
     def shutdown(self) -> None:
-        """Close it; what the peer began to close in this very moment needs no close frame."""
+        """Close the connection; if the peer is closing it already, it needs no close frame."""
         try:
             super().shutdown()
-        except Exception:  # uvicorn 0.54 lets it end the stop of the whole server
+        except Exception:  # in uvicorn 0.54 it would abort the whole server's shutdown
             log.debug("socket_closed_already")
             self.transport.close()
 
 
 class Config(uvicorn.Config):
-    """uvicorn's, with limits on connections."""
+    """uvicorn's configuration, with limits on connections."""
 
     limits: ConnectionLimits
 
 
 def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> Config:
-    """Return how uvicorn serves this app.
+    """Return the configuration that serves this app.
 
     Args:
         app: The app.
-        proxies: Addresses and networks of those whose word on a client's address and scheme
-            counts; uvicorn by itself would believe everybody on this machine.
+        proxies: Addresses and networks of the proxies that are trusted to give a client's address
+            and scheme; uvicorn by itself would trust everybody on this machine.
     """
     config = Config(
         app,
@@ -125,7 +125,7 @@ def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> Config:
         forwarded_allow_ips=list(proxies),
         timeout_graceful_shutdown=5,
         ws_max_size=FRAME_LIMIT,
-        # Compression costs 10-80 µs a message and doubles the memory of an idle connection.
+        # Compression costs 10-80 µs per message and doubles the memory of an idle connection.
         ws_per_message_deflate=False,
     )
     config.limits = limits_for(proxies)
@@ -133,18 +133,18 @@ def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn with hooks that run, one after the other, while the connections are still open."""
+    """uvicorn with hooks that run one after the other, before the connections are closed."""
 
     def __init__(self, config: uvicorn.Config, hooks: Sequence[Hook | None]) -> None:
         super().__init__(config)
         self._hooks = [hook for hook in hooks if hook is not None]
         self._drain: asyncio.Task[None] | None = None
         self.opened = asyncio.Event()
-        """Set once requests are answered."""
+        """Set once the server answers requests."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take the signals and don't raise them again: a stop that was asked for is no failure."""
+        """Handle the signals and don't raise them again: a requested stop is no failure."""
         loop = asyncio.get_running_loop()
         signals = (signal.SIGINT, signal.SIGTERM)
         for number in signals:
@@ -164,11 +164,11 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, then answer requests."""
         await super().startup(sockets)
-        if self.started:  # else the app could not start, and the log says why
+        if self.started:  # otherwise the app could not start; the log says why
             self.opened.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Run the hooks, then close; uvicorn by itself would close before it tells the app."""
+        """Run the hooks, then close; uvicorn by itself would close first and then tell the app."""
         print("  stopping  (Ctrl-C again to stop at once)", flush=True)
         self._drain = asyncio.create_task(self._run_hooks())
         await asyncio.wait([self._drain])
@@ -181,5 +181,5 @@ class Server(uvicorn.Server):
                     await hook()
             except TimeoutError:
                 log.warning("a part did not stop in time", seconds=DRAIN_S)
-            except Exception:  # a task boundary: whatever it was, the rest must be stopped too
+            except Exception:  # a task boundary: whatever failed, stop the rest
                 log.exception("a part could not be stopped in good order")

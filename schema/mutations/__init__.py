@@ -1,4 +1,4 @@
-"""Everything that can be done. Root fields are nullable: a refusal never erases its siblings."""
+"""All mutations. Root fields are nullable, so that a refusal never erases its siblings."""
 
 import strawberry
 

@@ -1,4 +1,4 @@
-"""Signing up, in and out. These set and clear the login's cookie, so they need HTTP."""
+"""Signing up, in and out. They set or clear the login cookie, which needs HTTP."""
 
 import strawberry
 
@@ -29,7 +29,7 @@ class SignInInput:
 
 
 def _user_of(root: strawberry.Parent[NewLogin]) -> User:
-    # The use case's user resolves the type User, as everywhere.
+    # Strawberry resolves the fields of User from the model, as everywhere.
     return root.user  # type: ignore[return-value]
 
 

@@ -1,4 +1,4 @@
-"""Making and revoking the secrets that programs use."""
+"""Creating and revoking API tokens."""
 
 from datetime import datetime
 

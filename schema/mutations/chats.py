@@ -1,4 +1,4 @@
-"""Starting, joining and talking."""
+"""Starting and joining sessions, retrying the agent, and sending messages."""
 
 from datetime import datetime
 
@@ -93,7 +93,7 @@ class SendMessagePayload:
 
 
 def previous_from(given_previous: SaveSessionInput | None) -> chats.Previous | None:
-    """Return the use case's own form of the conversation to save first."""
+    """Convert the conversation to save first to the use case's type."""
     if given_previous is None:
         return None
     return chats.Previous(given_previous.session_id, messages_from(given_previous.messages))

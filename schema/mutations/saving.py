@@ -16,7 +16,7 @@ from schema.session import Session
 from schema.utterance import Utterance
 
 CONFLICT_TEXT: Final = 2 * 1024 * 1024
-"""Characters of texts in the conflicts of one save."""
+"""Characters of text in the conflicts of one save."""
 
 
 @strawberry.input(
@@ -64,7 +64,7 @@ class SaveSessionPayload:
     )
     @staticmethod
     def conflicts(root: strawberry.Parent[saving.Saved]) -> list[saving.Conflict]:
-        # What is saved can't be refused any more for the size of the response.
+        # The messages are already saved, so the response can't be refused for its size.
         length = 0
         for index, each in enumerate(root.conflicts):
             length += len(each.submitted_text) + len(each.kept.text)
@@ -74,13 +74,13 @@ class SaveSessionPayload:
 
 
 def messages_from(given_messages: Sequence[MessageInput]) -> list[saving.Message]:
-    """Return the use case's own form of the messages."""
-    # graphql-core has made them by `message_from`; only the type checker can't know.
+    """Return the messages as the use case's type."""
+    # graphql-core has already called `message_from`; the type checker can't know that.
     return cast(list[saving.Message], given_messages)
 
 
 def message_from(given: Mapping[str, Any]) -> saving.Message:
-    """Make a message of what graphql-core has read; `schema.executable` has it do so."""
+    """Build a message from graphql-core's values; `schema.executable` registers this function."""
     return saving.Message(
         key=given["key"],
         role=models.Role[given["role"].name],
@@ -94,8 +94,8 @@ def _input(kind: type, given: Mapping[str, Any], context: object) -> SaveSession
     return SaveSessionInput(session_id=given["sessionId"], messages=given["messages"])
 
 
-# Ten thousand messages come at once, and Strawberry's own way from an input to its object looks up
-# the name and the type of every field of each.
+# A request may have ten thousand messages, and Strawberry's own conversion would look up the name
+# and the type of every field of each.
 get_object_definition(SaveSessionInput, strict=True).from_input = _input
 
 

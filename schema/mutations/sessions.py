@@ -1,4 +1,4 @@
-"""Renaming and deleting."""
+"""Renaming and deleting sessions."""
 
 import strawberry
 

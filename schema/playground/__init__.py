@@ -1,4 +1,4 @@
-"""The playground: GraphiQL, all of it from our own origin."""
+"""The playground: GraphiQL, served entirely from our own origin."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ _NOT_BUILT = """<!doctype html>
 
 
 def page() -> Response:
-    """Return the playground, or how to build it."""
+    """Return the playground, or instructions to build it."""
     if (FOLDER / "npm" / "graphiql.js").is_file():
         return FileResponse(FOLDER / "index.html", headers=_HEADERS)
     return HTMLResponse(_NOT_BUILT, headers=_HEADERS)
