@@ -1,5 +1,4 @@
-/** Every text of the page, to be read through in one place. A translation is one more file of this
- * shape.
+/** All texts of the page in one place. A translation is one more file of this shape.
  *
  * The voice: plain and warm, short sentences in sentence case, verbs on buttons. A text says what
  * happened and what to do next, and blames nobody.
@@ -11,17 +10,17 @@ import type { FailureKind } from "./shared/api/failure.ts";
 const LANGUAGE = "en";
 const PLURALS = new Intl.PluralRules(LANGUAGE);
 
-/** What is counted, in the form that the number asks for. */
+/** A count with its noun in the right plural form. */
 function counted(count: number, forms: Partial<Record<Intl.LDMLPluralRule, string>>): string {
   return `${count} ${forms[PLURALS.select(count)] ?? forms.other}`;
 }
 
 const MATCHING_LINES = { one: "matching line", other: "matching lines" };
 
-/** Somebody's own words within a sentence: the way they run does not turn the sentence around. */
+/** Quotes a person's words; their text direction does not affect the rest of the sentence. */
 const quoted = (words: string) => `“\u2068${words}\u2069”`;
 
-/** What many places say. */
+/** Texts used in many places. */
 export const product = "VoxQL";
 export const titled = (title: string) => `${title} · ${product}`;
 export const lines = (count: number) => counted(count, { one: "line", other: "lines" });
@@ -47,14 +46,14 @@ export const wordsAppear = "Your words appear here as you speak.";
 export const noAgentYet = "No agent yet";
 export const toStartPage = "Go to start page";
 
-/** For programs that are no browser, and for a browser before the page is there. */
+/** For programs other than browsers, and for browsers before the page has loaded. */
 export const html = {
   title: product,
   description: "Talk with a voice agent. Every word is saved and easy to find again.",
   noScript: "VoxQL needs JavaScript to hear you. Turn it on and reload the page.",
 };
 
-/** Moments and durations. */
+/** Times and durations. */
 export const today = "Today";
 export const yesterday = "Yesterday";
 export const seconds = (seconds: number) => `${seconds} s`;
@@ -62,7 +61,7 @@ export const minutes = (minutes: number) => `${minutes} min`;
 export const percent = (percent: number) => `${percent}%`;
 export const hours = (hours: number, minutes: number) => `${hours} h ${minutes} min`;
 
-/** The page for somebody who is not signed in. */
+/** The page for people who are not signed in. */
 export const welcomeDocumentTitle = `${product}: talk with a voice agent`;
 export const welcomeTitle = "Talk. Every word is saved.";
 export const welcomeAbout =
@@ -76,13 +75,13 @@ export const accountEmail = "E-mail";
 export const accountPassword = "Password";
 export const accountPasswordHint = "At least 8 characters.";
 
-/** The way to the playground. */
+/** The links to the playground. */
 export const developersTitle = "For developers";
 export const developersAbout = "For developers: everything here runs on a GraphQL API.";
 export const developersTryIt = "Try the whole API with your own login.";
 export const developersOpenPlayground = "Open the playground";
 
-/** Settings, and in them: */
+/** Settings. */
 export const settingsTitle = "Settings";
 export const accountTitle = "Account";
 export const accountForGuests =
@@ -128,7 +127,7 @@ export const tokensCreate = "Create token";
 export const tokensNewTitle = "Your new token";
 export const tokensCopyNow = "Copy it now. You won't see it again.";
 
-/** What surrounds every page. */
+/** The frame of every page. */
 export const shellSkip = "Skip to main content";
 export const shellOpenHistory = "Open history";
 export const shellCloseHistory = "Close history";
@@ -136,7 +135,7 @@ export const shellNotification = "Notification";
 export const shellOffline =
   "You're offline. What you see stays, and the rest continues when you're back online.";
 
-/** The list of shortcuts: what each does. */
+/** The list of shortcuts. */
 export const shortcutsTitle = "Keyboard shortcuts";
 export const shortcutsNewChat = "Save this conversation and start the next";
 export const shortcutsSearch = "Search conversations";
@@ -148,7 +147,7 @@ export const shortcutsSend = "Send what you typed";
 export const shortcutsClose = "Close what's open";
 export const shortcutsHelp = "Show this list";
 
-/** The list of conversations, and what can be done with each. */
+/** The list of conversations and its actions. */
 export const historyTitle = "History";
 export const historyGuest = "Guest";
 export const historySearch = "Search conversations";
@@ -172,7 +171,7 @@ export const historyAboutDeleting = (name: string, count: number) =>
   "You can't undo this.";
 export const historyDeleteConversation = "Delete conversation";
 
-/** The page on which a conversation starts. */
+/** The start page. */
 export const startTitle = "New conversation";
 export const startTalk = "Start talking";
 export const startTypingWorks = "You can also type. Every word is saved.";
@@ -182,7 +181,7 @@ export const startDemo = "The built-in demo answers. To connect a language model
 /** Ollama's address, as an example. */
 export const startModel = "VOXQL_LLM_BASE_URL=http://localhost:11434/v1";
 
-/** A conversation, of now or of the past. */
+/** A conversation, live or past. */
 export const conversationTitle = "Conversation";
 export const conversationOptions = "Conversation options";
 export const conversationYours = "Your conversation";
@@ -195,7 +194,7 @@ export const conversationJoinAgain = "Continue this conversation";
 export const conversationElsewhere = "This conversation is active in another window.";
 export const conversationGoBack = "Return";
 
-/** Copies of a conversation. */
+/** Copying a conversation. */
 export const copyTranscript = "Copy transcript";
 export const copiedTranscript = "Transcript copied";
 export const notCopiedTranscript = "Couldn't copy the transcript.";
@@ -203,7 +202,7 @@ export const copyId = "Copy id";
 export const copiedId = "Id copied";
 export const notCopiedId = (id: string) => `Couldn't copy the id. It's ${id}.`;
 
-/** The search within a conversation. It counts lines, not words. */
+/** The search in a conversation. It counts lines, not words. */
 export const findInConversation = "Search this conversation";
 export const findPrevious = "Previous match";
 export const findNext = "Next match";
@@ -218,7 +217,7 @@ export const transcriptAnnouncements = "Announcements";
 export const transcriptJumpToLatest = "Jump to latest";
 export const transcriptYou = "You";
 export const transcriptAgent = "Agent";
-/** Before what they say, for those who hear the page. */
+/** Precedes a line, for screen readers and in copies. */
 export const transcriptSaidBy = (who: string) => `${who}: `;
 export const transcriptInterrupted = "interrupted";
 export const transcriptStillSpeaking = "still speaking";
@@ -233,7 +232,7 @@ export const transcriptSendsWithSound = "Sends when audio is connected.";
 export const transcriptEdit = "Edit";
 export const transcriptTakeBack = "Remove";
 
-/** What a person talks with. */
+/** The controls of a conversation. */
 export const dockNewChat = "New chat";
 export const dockEnd = "End";
 export const dockMute = "Mute";
@@ -246,7 +245,7 @@ export const dockSend = "Send";
 export const dockTooLong =
   "This is too long to send at once (over 32 kB). Send it in parts. Nothing is lost.";
 
-/** What is going on, in a few words. */
+/** The status line. */
 export const statusNotStarted = "Not started";
 export const statusFollowing = "Following along";
 export const statusReconnecting = "Reconnecting…";
@@ -269,7 +268,7 @@ export const statusAbandoned = "Ended automatically";
 export const statusStartFailed = "Ended: no agent joined";
 export const statusSaved = "Saved";
 
-/** What the text field says while it is empty. */
+/** The text field's placeholder. */
 export const inviteOneMoment = "Just a moment…";
 export const inviteOver = "This conversation has ended";
 export const inviteElsewhere = "Active in another window";
@@ -279,11 +278,11 @@ export const inviteType = "Type here";
 
 interface Told {
   what: string;
-  /** What somebody can do about it. */
+  /** What the person can do about it. */
   way: string;
 }
 
-/** What stands where nothing was said yet. */
+/** What an empty transcript shows. */
 export const nothingYet = {
   over: { what: "Nothing was said", way: "Start a new chat to talk again." },
   elsewhere: { what: "Nothing said yet", way: "The conversation appears here, too." },
@@ -295,12 +294,12 @@ export const nothingYet = {
   almost: { what: "Almost there", way: "You can type now, and speak as soon as the agent joins." },
 } satisfies Record<string, Told>;
 
-/** On another page: that the conversation has not ended. */
+/** Says on other pages that the conversation has not ended. */
 export const stillTalkingAloud = "You're still talking with the agent.";
 export const stillTalkingMuted = "You're muted. Your conversation is still active.";
 export const stillTalkingSilent = "Your conversation is still active.";
 
-/** What went wrong with a request that no sentence of its own is for. */
+/** Failures of requests without sentences of their own. */
 export const problems = {
   network: "Can't reach the server.",
   timeout: "The server took too long to answer.",
@@ -313,7 +312,7 @@ export const problems = {
   server: "Something went wrong on the server.",
 } satisfies Record<FailureKind, string>;
 
-/** Why no conversation starts. */
+/** Why no conversation could be started. */
 export const notStarted = {
   network: "Can't reach the server.",
   timeout: "The server took too long to answer.",
@@ -326,7 +325,7 @@ export const notStarted = {
   server: "Something went wrong on the server.",
 } satisfies Record<FailureKind, string>;
 
-/** Why a conversation is not saved. */
+/** Why a conversation could not be saved. */
 export const notSaved = {
   network: "Can't reach the server, so this conversation isn't saved yet.",
   timeout: "The server took too long to answer, so this conversation may not be saved yet.",
@@ -339,7 +338,7 @@ export const notSaved = {
   server: "Something went wrong on the server, so this conversation isn't saved yet.",
 } satisfies Record<FailureKind, string>;
 
-/** What kept it from that is not there any more. */
+/** Why a conversation can be started or saved again. */
 export const signedInAgain = {
   start: "You were signed out. You're back now, so you can start a conversation.",
   save: "You were signed out, so this conversation isn't saved yet. You can save it now.",
@@ -351,7 +350,7 @@ export const connectedAgain = {
 
 export const nothingLost = "Nothing is lost. Everything stays here until it's saved.";
 
-/** Why nobody answers. */
+/** Why there is no agent. */
 export const agentFailed = "The agent couldn't join.";
 export const agentTimeout = "It took too long. Try again in a moment.";
 export const agentUnavailable = "No agent is available. Try again in a moment.";
@@ -359,14 +358,14 @@ export const agentUnknown = "Try again in a moment.";
 export const agentGone = "The agent was disconnected.";
 export const agentComingBack = `It's being called back. ${isSaved}`;
 
-/** Why nobody is heard. */
+/** Why there is no sound. */
 export const soundRefused = "Couldn't connect audio.";
 export const soundReconnect = "Reconnect audio";
 export const soundSilenced = "Click to turn on sound.";
 export const soundTurnOn = "Turn on sound";
 export const soundClickAnywhere = "Click anywhere to turn on sound.";
 
-/** Why the person is not heard. */
+/** Why the person can't be heard. */
 export const microphone = {
   denied: {
     what: "Your microphone is blocked for this page.",

@@ -1,4 +1,4 @@
-/** What lives as long as the page: the connection, the conversation, the history, and who is here. */
+/** What lives as long as the page: the connection, the conversation, the history and the login. */
 
 import { Drafts } from "../features/conversation/drafts.ts";
 import { Driver } from "../features/conversation/driver.ts";
@@ -53,19 +53,19 @@ export class App {
   readonly toasts = new Toasts();
   readonly drafts = new Drafts();
   readonly unsent = new UnsentLines();
-  /** The microphone that was chosen; null is the system's choice. */
+  /** The chosen microphone; null is the system default. */
   readonly microphone = new Store<string | null>(recall("microphone"));
   readonly online: Online;
   readonly voice = new Voice((gain) => this.sound.setVolume(gain));
   readonly presence = new Store<Presence>({ is: "loading" });
   #lastId: string | null = null;
-  /** Counts questions about who is here: the end of an old login is told while a new one begins,
-   * and an answer under the old one must not send away who has just come. */
+  /** Counts viewer requests: an old login may end while a new one starts, and an answer under the
+   * old one must not sign out the new person. */
   #looks = 0;
-  /** A guest signs in to an account, and the conversations become that account's. */
+  /** Whether the account that signs in takes over the guest's conversations. */
   #movesAlong = false;
   readonly #copies = new BroadcastChannel("voxql.takenBack");
-  /** Set by the router as soon as it is there. */
+  /** Set by `Pages` once it is mounted. */
   navigate: NavigateFunction = () => {};
 
   constructor(origin: string) {
@@ -84,7 +84,7 @@ export class App {
         this.drafts.carryTo(id);
         this.navigate(`/c/${id}`);
       },
-      // Somebody who looks at something else meanwhile goes on looking at it.
+      // Don't interrupt somebody who is on another page.
       hide: (id) => void (isAt(`/c/${id}`) && this.navigate("/")),
       remember: (id) => remember("talking", id),
       tellSaved: ({ isSaved, session }, wasUsed) => {
@@ -99,14 +99,14 @@ export class App {
     this.sound.choose(this.microphone.value);
     this.online = new Online(() => reaches(origin));
     this.online.watch(() => this.#networkChanged(this.online.value));
-    // In a copy of this tab, which holds the same lines and must not send them then.
+    // A copy of this tab holds the same lines and must not send those taken back here.
     this.#copies.onmessage = ({ data }) => this.driver.dispatch({ type: "takeBack", key: data });
     addEventListener("pagehide", () => this.deletions.leave());
   }
 
   #networkChanged(isOnline: boolean): void {
     this.driver.dispatch({ type: isOnline ? "online" : "offline" });
-    // What is connected may seem so for a while yet; streams come back by their cursor.
+    // A dead connection may seem open for a while; streams resume by their cursors.
     if (!isOnline) this.api.reconnect();
   }
 
@@ -128,33 +128,33 @@ export class App {
     };
   }
 
-  /** A conversation is gone for good: nothing of it is kept here, and no page shows it. */
+  /** A conversation is deleted for good: drops its data and leaves its page. */
   #deleted(id: string): void {
     this.unsent.drop(id);
-    // It may not have heard of that yet, and would lead back to where nothing is any more.
+    // The driver may not know yet and would lead back to the deleted conversation.
     const isHere = this.driver.state.session?.id === id;
     if (isHere && !isBusy(this.driver.state)) this.driver.dispatch({ type: "leave" });
     this.leavePage(id);
   }
 
-  /** Goes to the first page, if a conversation's own page is shown; says whether it was. */
+  /** Goes to the start page if the conversation's page is shown; returns whether it was. */
   leavePage(id: string): boolean {
     const isShown = isAt(`/c/${id}`);
     if (isShown) this.navigate("/");
     return isShown;
   }
 
-  /** Hides a conversation that is over, and deletes it unless that is undone. */
+  /** Hides an ended conversation and deletes it unless that is undone. */
   delete(session: Session): void {
     const { id } = session;
     const isHere = this.driver.state.session?.id === id;
     if (isHere && !isBusy(this.driver.state)) this.driver.dispatch({ type: "leave" });
     const wasShown = this.leavePage(id);
-    // Back to it, unless somebody has gone on to something else.
+    // Go back to it unless the person has moved on.
     this.deletions.begin(session, () => void (wasShown && isAt("/") && this.navigate(`/c/${id}`)));
   }
 
-  /** Deletes a conversation that goes on, for everybody and at once. */
+  /** Deletes a running conversation at once, for everybody. */
   async deleteNow(session: Session): Promise<void> {
     await this.history.remove(session.id);
     this.#deleted(session.id);
@@ -162,11 +162,11 @@ export class App {
   }
 
   #log(what: string, failure: Failure): void {
-    // biome-ignore lint/suspicious/noConsole: details for people who look into a failure
+    // biome-ignore lint/suspicious/noConsole: details for investigating a failure
     console.error(`VoxQL: ${what}`, failure);
   }
 
-  /** Nobody can mute or end any more: nothing is heard then, until the page is loaded again. */
+  /** Closes audio until a reload, because nobody can mute or end any more. */
   silence(): void {
     this.sound.closeMicrophone();
     this.sound.closeLine();
@@ -178,7 +178,7 @@ export class App {
     this.sound.choose(deviceId);
   }
 
-  /** Asks the server who is here. */
+  /** Asks the server who is signed in. */
   async look(): Promise<void> {
     const asked = ++this.#looks;
     try {
@@ -213,7 +213,7 @@ export class App {
     this.#tellMoved(count);
   }
 
-  /** How many conversations the guest has who is here; 0 for anybody else, and if nobody can tell. */
+  /** The number of the guest's conversations; 0 for others, and if the request fails. */
   async #countOfGuest(): Promise<number> {
     const { value } = this.presence;
     if (value.is !== "here" || !value.viewer.isGuest) return 0;
@@ -230,12 +230,12 @@ export class App {
     if (count > 0) this.toasts.tell(texts.accountHas(count));
   }
 
-  /** Ends this login. When that fails, nothing has changed, and the failure is thrown. */
+  /** Signs out. If that fails, throws the failure and keeps the login. */
   async signOut(): Promise<void> {
     const who = this.#lastId;
     await this.deletions.finish();
     await this.api.mutate(SignOutDocument, {});
-    // The answer was late, and its effect was seen before it: somebody else has come since.
+    // The answer was late: another person has signed in since.
     if (this.#lastId !== who) return this.look();
     this.drafts.clear();
     this.unsent.clear();
@@ -245,7 +245,7 @@ export class App {
     this.navigate("/");
   }
 
-  /** The login is another one: what was connected under the old one is connected anew. */
+  /** The login has changed: reconnects what was connected under the old one. */
   async #changed(): Promise<void> {
     this.#looks++;
     this.api.reconnect();
@@ -262,7 +262,7 @@ export class App {
     const isSame = before.is === "here" && before.viewer.id === viewer.id;
     if (!isSame) this.history.start();
     if (before.is === "loading" || before.is === "unknown") void this.#goOn();
-    // Somebody else must not find on the page what the one before has said.
+    // Another person must not see the previous person's conversation.
     if (this.#lastId !== null && this.#lastId !== viewer.id && !this.#movesAlong)
       this.driver.dispatch({ type: "leave" });
     else this.driver.dispatch({ type: "signedIn" });
@@ -270,7 +270,7 @@ export class App {
     this.#movesAlong = false;
   }
 
-  /** After a reload, wherever that was: goes on talking in the conversation that this tab held. */
+  /** After a reload on any page, continues the conversation that this tab was talking in. */
   async #goOn(): Promise<void> {
     const id = recall("talking");
     if (id === null) return;
@@ -279,11 +279,11 @@ export class App {
       if (!session) return;
       if (isOver(session)) {
         remember("talking", null);
-        // Its own page hands them in by itself, and shows them.
+        // The conversation's own page uploads and shows the lines by itself.
         if (!isAt(`/c/${id}`)) await this.handIn(id);
       } else if (this.driver.state.session === null) this.takeUp(session, true);
     } catch (error) {
-      // Its own page says why. What is gone for good leaves nothing here.
+      // The conversation's own page says why. Keep nothing of one that is gone for good.
       const { kind } = failureOf(error);
       if (kind !== "not-found" && kind !== "forbidden") return;
       remember("talking", null);
@@ -291,13 +291,13 @@ export class App {
     }
   }
 
-  /** Goes on in a conversation that runs, with what could not be sent in it. */
+  /** Attaches to a running conversation, with its unsent lines. */
   takeUp(session: Session, isTalking: boolean): void {
     const unsent = this.unsent.of(session.id);
     this.driver.dispatch({ type: "attach", session, isTalking, unsent });
   }
 
-  /** Takes back a typed line that was never sent; to be changed, it goes back into the field. */
+  /** Removes a typed line that was never sent; `isToChange` puts it back into the field. */
   takeBack({ key, text }: Unsent, isToChange: boolean): void {
     const { pending, session } = this.driver.state;
     this.driver.dispatch({ type: "takeBack", key });
@@ -306,7 +306,7 @@ export class App {
     if (isToChange) this.drafts.putBack(session.id, text);
   }
 
-  /** Puts what could not be sent into a conversation that is over; says whether there was any. */
+  /** Uploads the unsent lines of an ended conversation; returns whether any were uploaded. */
   async handIn(id: string): Promise<boolean> {
     try {
       return await this.unsent.handIn(this.api, id);
@@ -325,7 +325,7 @@ export class App {
     this.drafts.hide();
     this.unsent.hide();
     this.deletions.drop();
-    // The next person must not find what the one before was told.
+    // The next person must not see the previous person's notes.
     this.toasts.clear();
   }
 }

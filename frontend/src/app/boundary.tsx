@@ -1,10 +1,10 @@
-/** What somebody sees when the page itself has a fault, instead of nothing at all. */
+/** The error boundary: shown instead of a blank page if rendering fails. */
 import { Component, type ReactNode } from "react";
 import * as texts from "../texts.ts";
 
 interface Props {
   children: ReactNode;
-  /** Called once nothing is on the page any more that a person could use. */
+  /** Called once the page is unusable. */
   onBroken(): void;
 }
 

@@ -1,4 +1,4 @@
-/** How components reach the app. */
+/** The app's React context and hooks. */
 import { createContext, useContext, useSyncExternalStore } from "react";
 
 import type { Conversation } from "../features/conversation/state.ts";
@@ -19,7 +19,7 @@ export function useConversation(): Conversation {
   return useSyncExternalStore(driver.watch, () => driver.state);
 }
 
-/** Something simple of it: who draws that alone is not drawn anew ten times a second. */
+/** A primitive part of the conversation, so that a component does not render ten times a second. */
 export function useConversationPart<T extends string | boolean | null | undefined>(
   part: (state: Conversation) => T,
 ): T {

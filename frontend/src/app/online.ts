@@ -1,12 +1,12 @@
-/** Whether the server can be reached, as far as that is known without asking it for anything. */
+/** Whether the server is reachable. */
 import { Store } from "../shared/store/store.ts";
 
-/** How often it is looked for while the browser says that it has no network, in ms. */
+/** How often the server is probed while the browser reports no network, in ms. */
 const EVERY_MS = 5_000;
 
 /**
- * The browser's word on its network, where that matters: without any it still reaches a server on
- * its own machine.
+ * What the browser reports about its network. If it reports none, a probe decides: a server on the
+ * same machine is still reachable.
  */
 export class Online extends Store<boolean> {
   readonly #isReached: () => Promise<boolean>;
@@ -23,7 +23,7 @@ export class Online extends Store<boolean> {
   async #look(): Promise<void> {
     clearTimeout(this.#timer);
     const isOnline = navigator.onLine || (await this.#isReached());
-    // It may have changed while the server was looked for.
+    // The network may have come back during the probe.
     const is = navigator.onLine || isOnline;
     if (is !== this.value) this.set(is);
     if (navigator.onLine) return;
@@ -32,10 +32,10 @@ export class Online extends Store<boolean> {
   }
 }
 
-/** Longest wait for the server, in ms. */
+/** Timeout of a probe, in ms. */
 const PATIENCE_MS = 2_000;
 
-/** Whether the server at this address answers, whatever it says. */
+/** Whether the server at this address answers, with any status. */
 export async function reaches(origin: string): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(PATIENCE_MS);

@@ -1,4 +1,4 @@
-/** Which page an address shows, and to whom. */
+/** Chooses the page for an address and a login. */
 import { useEffect } from "react";
 import { Welcome } from "../features/account/welcome.tsx";
 import { problem } from "../features/conversation/messages.ts";
@@ -33,7 +33,7 @@ function Missing() {
 }
 
 function Page({ pathname }: { pathname: string }) {
-  // A slash at the end makes no other page.
+  // A trailing slash makes no difference.
   const [page, id, ...more] = pathname.replace(/\/$/, "").slice(1).split("/");
   if (!page) return <Talk />;
   if (page === "c" && id && more.length === 0) return <SessionPage id={id} />;

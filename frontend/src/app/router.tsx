@@ -1,6 +1,6 @@
-/** Which page is shown: addresses under the base path, links to them, and how to go there.
+/** The router: addresses below the base path, links and navigation.
  *
- * Four pages need no more than the browser's history; react-router was 9 kB of the first load.
+ * Four pages need only the browser's history; react-router was 9 kB of the first load.
  */
 import { type ComponentProps, type MouseEvent, useLayoutEffect, useSyncExternalStore } from "react";
 
@@ -11,11 +11,11 @@ export interface Place {
   /** Below the base path; begins with a slash. */
   pathname: string;
   search: string;
-  /** Another one for each time that somebody goes somewhere, also to where they are. */
+  /** New for each navigation, even to the same address. */
   key: string;
 }
 
-/** An address below the base path, or only another query of the same page. */
+/** An address below the base path, or only another query for the same page. */
 export type To = string | { search: string };
 
 const watchers = new Set<() => void>();
@@ -45,7 +45,7 @@ function here(): Place {
   return place;
 }
 
-/** Goes to a page; `replace` puts it in the place of this one in the history. */
+/** Goes to a page; `replace` replaces the current history entry. */
 export function navigate(to: To, { replace = false } = {}): void {
   const address = BASE + (typeof to === "string" ? to : here().pathname + to.search);
   const state = { key: newKey() };
@@ -72,14 +72,14 @@ export function Link({ to, onClick, ...rest }: ComponentProps<"a"> & { to: strin
   return <a {...rest} href={BASE + to} onClick={follow} />;
 }
 
-/** A link that says when it leads to the page that is shown. */
+/** A link that sets `aria-current` if it leads to the current page. */
 export function NavLink(props: ComponentProps<typeof Link>) {
   const { pathname } = useLocation();
   const isHere = props.to.split("?")[0] === pathname;
   return <Link {...props} aria-current={isHere ? "page" : undefined} />;
 }
 
-/** Goes elsewhere instead of showing something. */
+/** Redirects instead of showing something. */
 export function Navigate({ to }: { to: string }) {
   useLayoutEffect(() => navigate(to, { replace: true }), [to]);
   return null;

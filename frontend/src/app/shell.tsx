@@ -1,4 +1,4 @@
-/** What surrounds every page of somebody who is signed in: the history, and the shortcuts. */
+/** The frame of every page for signed-in people: the history and the shortcuts. */
 import { type ReactNode, useEffect, useState } from "react";
 import { StillTalking } from "../features/conversation/view/still-talking.tsx";
 import { Sidebar } from "../features/history/list/sidebar.tsx";
@@ -58,7 +58,7 @@ export function Shell({ children }: { children: ReactNode }) {
   );
 }
 
-/** The place of notes, from the first one on; in a drawer while that covers the page. */
+/** The place of notes, loaded with the first one; in the drawer while that covers the page. */
 function Notes() {
   const { toasts } = useApp();
   const [isNeeded, setNeeded] = useState(false);

@@ -1,4 +1,4 @@
-/** Keys that work everywhere. */
+/** Keyboard shortcuts that work everywhere. */
 import { useEffect, useRef } from "react";
 import { useApp } from "./context.ts";
 import { newKey } from "./keys.ts";
@@ -26,10 +26,10 @@ export function useShortcuts(actions: Actions): void {
             const { isMuted } = app.driver.state.microphone;
             app.driver.dispatch({ type: "mute", isMuted: !isMuted });
           };
-        // In a field it is the browser's, which undoes what was typed.
+        // In a field, this is the browser's shortcut for undoing typing.
         case "z":
           return app.deletions.isOpen && !isTyping() ? () => app.deletions.undoLast() : null;
-        // Where it takes Shift to get there, too.
+        // Some keyboard layouts need Shift for "/".
         case "/":
         case "shift+/":
           return () => latest.current.showHelp();
@@ -39,12 +39,12 @@ export function useShortcuts(actions: Actions): void {
     };
     const pressed = (event: KeyboardEvent) => {
       if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
-      // A Mac puts its windows away with these.
+      // Cmd+M minimizes a Mac's window.
       if (event.metaKey && event.key.toLowerCase() === "m") return;
       const act = action(event);
       if (act === null) return;
       event.preventDefault();
-      // A key that is held down is one wish.
+      // A key that is held down acts once.
       if (!event.repeat) act();
     };
     addEventListener("keydown", pressed);

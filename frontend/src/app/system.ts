@@ -1,18 +1,18 @@
-/** The system that the page is shown on, as far as its keys go. */
+/** The names of keys on the person's system. */
 
 const MAC = { Ctrl: "⌘", Shift: "⇧", Control: "⌃", Enter: "↩", Esc: "esc" } as const;
-/** In which order a Mac writes them; the key itself comes last. */
+/** The order of modifiers on a Mac; the key itself comes last. */
 const ORDER = "⌃⇧⌘";
 
-/** Whether it is one of Apple's. */
+/** Whether the page runs on an Apple system. */
 export function isMac(): boolean {
   return /mac|iphone|ipad/i.test(navigator.platform);
 }
 
 /**
- * Returns the keys of a shortcut as its system writes them.
+ * Returns the keys of a shortcut as the person's system writes them.
  *
- * @param keys As in "Ctrl+Shift+O"; "Control" is the key of this name on a Mac, too.
+ * @param keys Such as "Ctrl+Shift+O"; "Control" is the Control key on a Mac, too.
  */
 export function keysOf(keys: string, isOnMac = isMac()): string[] {
   const names = keys.split("+");
@@ -23,6 +23,6 @@ export function keysOf(keys: string, isOnMac = isMac()): string[] {
     .sort((a, b) => place(a) - place(b));
 }
 
-/** The same in one piece, for a sentence. */
+/** The same as one string, for a sentence. */
 export const shortcut = (keys: string, isOnMac = isMac()): string =>
   keysOf(keys, isOnMac).join(isOnMac ? "" : "+");

@@ -1,6 +1,6 @@
-/** The theme that was chosen: for the page, and for what the browser draws around it. */
+/** The chosen theme, for the page and for what the browser draws around it. */
 
-/** Shows it from now on. `public/theme.js` does the same before the first paint. */
+/** Applies a theme. `public/theme.js` does the same before the first paint. */
 export function showTheme(choice: string): void {
   const { dataset } = document.documentElement;
   if (choice === "system") delete dataset["theme"];

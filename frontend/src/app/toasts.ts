@@ -4,16 +4,16 @@ import { Store } from "../shared/store/store.ts";
 export interface Toast {
   readonly id: number;
   readonly text: string;
-  /** A note that offers something to do stays until it is done or dismissed. */
+  /** A note with an action stays until the action is taken or the note is dismissed. */
   readonly action: Action | null;
 }
 
 export interface Action {
   readonly label: string;
   run(): void;
-  /** Told that the person has dismissed the note. */
+  /** Called when the person dismisses the note. */
   dismissed?(): void;
-  /** Told that the person is at the note, and that they have left it. */
+  /** Called when the person's pointer or focus enters or leaves the note. */
   attended?(isAttended: boolean): void;
 }
 
@@ -24,10 +24,10 @@ export class Toasts extends Store<readonly Toast[]> {
     super([]);
   }
 
-  /** Returns the note's id. */
+  /** Shows a note and returns its id. */
   tell(text: string, action: Action | null = null): number {
     const id = this.#next++;
-    // The same offer is made once; what is done to several things is several offers.
+    // A repeated offer replaces its note; notes with `dismissed` each concern another item.
     const isSame = (toast: Toast) => toast.text === text && !toast.action?.dismissed;
     this.set([...this.value.filter((toast) => !isSame(toast)), { id, text, action }]);
     return id;

@@ -1,4 +1,4 @@
-/** Whether the page is too narrow for the history to stand beside it. */
+/** Whether the page is too narrow for the history beside it. */
 import { useSyncExternalStore } from "react";
 
 const narrow = matchMedia("(max-width: 860px)");

@@ -1,4 +1,4 @@
-/** The history at the side: beside the page where there is room, over it like a drawer elsewhere. */
+/** The history sidebar: beside the page if there is room, else a drawer over it. */
 import { useCallback, useEffect, useState } from "react";
 import { flushSync } from "react-dom";
 import { recall, remember } from "../shared/store/storage.ts";
@@ -7,11 +7,11 @@ import { useNarrow } from "./use-narrow.ts";
 
 interface Sidebar {
   isOpen: boolean;
-  /** It covers the page, which can't be used until it is closed. */
+  /** The sidebar covers the page, which can't be used until it is closed. */
   isDrawer: boolean;
-  /** Changes it, and takes the focus to the button that changes it back. */
+  /** Opens or closes it and focuses the button that reverses this. */
   toggle(open: boolean): void;
-  /** Opens it for a search. */
+  /** Opens it and focuses the search field. */
   search(): void;
 }
 
@@ -29,14 +29,14 @@ export function useSidebar(): Sidebar {
     [isNarrow],
   );
   const search = useCallback(() => {
-    // Drawn at once where it was closed, so that not one key of what is typed next gets lost.
+    // Render at once if it was closed, so that no keystroke is lost.
     flushSync(() => setOpen(true));
     document.getElementById("search")?.focus();
   }, []);
 
   useEffect(() => setOpen(!isNarrow && recall("sidebar") !== "closed"), [isNarrow]);
-  // A drawer covers what was chosen in it.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a choice is the reason
+  // A drawer would cover what was chosen in it.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a navigation is the trigger
   useEffect(() => {
     if (isNarrow) setOpen(false);
   }, [key]);
@@ -45,7 +45,7 @@ export function useSidebar(): Sidebar {
   return { isOpen, isDrawer, toggle, search };
 }
 
-/** Esc closes what is on top: a menu or a dialog in the drawer before the drawer. */
+/** Esc closes what is on top: a menu or dialog before the drawer. */
 function useEscape(isDrawer: boolean, toggle: (open: boolean) => void): void {
   useEffect(() => {
     if (!isDrawer) return;

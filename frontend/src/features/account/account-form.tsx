@@ -1,4 +1,4 @@
-/** E-mail and password, for signing in and for signing up. */
+/** The e-mail and password form for signing in and signing up. */
 import { type FormEvent, useId, useRef, useState } from "react";
 import { useApp } from "../../app/context.ts";
 import { failureOf } from "../../shared/api/client.ts";
@@ -8,7 +8,7 @@ import { problem } from "../conversation/messages.ts";
 
 interface Props {
   kind: "sign-in" | "sign-up";
-  /** Whether a guest is here, whose conversations can move along. */
+  /** Whether a guest is signed in, whose conversations can move to the account. */
   isGuest?: boolean;
   onDone?(): void;
 }

@@ -1,4 +1,4 @@
-/** Account, look, microphone, and tokens for programs. */
+/** Settings: account, theme, microphone and API tokens. */
 import { useState } from "react";
 import { useViewer } from "../../app/context.ts";
 import { BASE } from "../../shared/api/base.ts";

@@ -1,4 +1,4 @@
-/** For somebody who is not signed in: one click as a guest, or an account. */
+/** The page for people who are not signed in: one click as a guest, or an account. */
 import { type FormEvent, useState } from "react";
 import { useApp } from "../../app/context.ts";
 import { BASE } from "../../shared/api/base.ts";

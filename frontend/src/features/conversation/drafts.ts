@@ -1,9 +1,9 @@
-/** What was typed and not sent yet, by conversation: it survives glances elsewhere and reloads. */
+/** The text field's unsent text by conversation; it survives navigation and reloads. */
 import { PerUserStorage } from "../../shared/store/per-user-storage.ts";
 import { Store } from "../../shared/store/store.ts";
 
 export class Drafts extends PerUserStorage<string> {
-  /** Counts what was put back, which a field that is open has to show. */
+  /** Counts texts that were put back, so that an open field shows them. */
   readonly putBacks = new Store(0);
 
   constructor() {
@@ -14,18 +14,18 @@ export class Drafts extends PerUserStorage<string> {
     return this.get(sessionId) ?? "";
   }
 
-  /** Takes what is in the field now. */
+  /** Stores the field's current text. */
   keep(sessionId: string, text: string): void {
     this.set(sessionId, text === "" ? null : text);
   }
 
-  /** Puts a text before what is in the field, to be changed there. */
+  /** Puts a text in front of the field's text for editing. */
   putBack(sessionId: string, text: string): void {
     this.keep(sessionId, [text, this.of(sessionId)].filter(Boolean).join("\n"));
     this.putBacks.set(this.putBacks.value + 1);
   }
 
-  /** What could not be sent any more in the conversation before may be meant for the next one. */
+  /** Moves the last draft to the next conversation, which it may be meant for. */
   carryTo(sessionId: string): void {
     const { last } = this;
     if (last === undefined) return;

@@ -1,4 +1,4 @@
-/** Does what the machine asks for, and tells it what came of it. */
+/** Runs the state machine's effects and dispatches their results to it. */
 import type { Api } from "../../shared/api/client.ts";
 import { failureOf } from "../../shared/api/client.ts";
 import type { Failure } from "../../shared/api/failure.ts";
@@ -15,7 +15,7 @@ import type { Answer, Effect, Event, Previous, Saved } from "./events.ts";
 import { step } from "./machine.ts";
 import { type Connection, type Conversation, empty, type Hearing, hearing } from "./state.ts";
 
-/** The part of the sound that the conversation commands; a fake of it needs no browser. */
+/** The audio commands of a conversation; a fake needs no browser. */
 export interface SoundSystem {
   hearing: Hearing;
   openLine(connection: Connection, on: LineEvents): void;
@@ -31,14 +31,14 @@ export interface LineEvents {
   lost(code: number, isTerminal: boolean): void;
 }
 
-/** What a person is told besides the conversation itself. */
+/** Effects outside the conversation: navigation, storage, notes and the log. */
 export interface Surroundings {
   show(sessionId: string): void;
   hide(sessionId: string | null): void;
   remember(sessionId: string | null): void;
-  /** `wasUsed`: The person said something in it. */
+  /** `wasUsed`: the person said something, or may have. */
   tellSaved(saved: Saved, wasUsed: boolean): void;
-  /** The server has all that this page showed of a conversation that is saved. */
+  /** The server has everything that this page held of a saved conversation. */
   handedOver(sessionId: string): void;
   tellSignedOut(): void;
   log(what: string, failure: Failure): void;
@@ -55,7 +55,7 @@ export class Driver {
   readonly #around: Surroundings;
   readonly #watchers = new Set<() => void>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
-  /** Conversations that are saved, of which some words are still on their way. */
+  /** Saved conversations with messages that are still being uploaded. */
   readonly #unfinished = new Set<string>();
   #closeWords: (() => void) | null = null;
   #closeUpdates: (() => void) | null = null;
@@ -70,7 +70,7 @@ export class Driver {
     return this.#state;
   }
 
-  /** Calls back after every change; returns what ends that. */
+  /** Calls `watcher` after every change; returns a function that stops this. */
   readonly watch = (watcher: () => void): (() => void) => {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
@@ -145,7 +145,7 @@ export class Driver {
     this.dispatch({ ...body, epoch } as Answer);
   }
 
-  /** Reports the answer, or the failure, of something that was asked for. */
+  /** Dispatches the answer to a request, or its failure. */
   #ask<T>(
     epoch: number,
     question: Promise<T>,
@@ -292,7 +292,7 @@ export class Driver {
 
   #wait({ epoch, timer, atMostMs, isExact }: Effect & { do: "wait" }): void {
     clearTimeout(this.#timers.get(timer));
-    // Drawn at random, so that those who lost the same server don't all come back at once.
+    // Jitter: clients that lost the same server should not all reconnect at once.
     const pause = isExact ? atMostMs : atMostMs * (0.5 + Math.random() / 2);
     this.#timers.set(
       timer,
@@ -301,7 +301,7 @@ export class Driver {
   }
 }
 
-/** A root field is null only beside an error, which has been thrown already. */
+/** Returns a root field. It is null only with an error, which has already been thrown. */
 function present<T>(value: T | null | undefined): T {
   if (value == null) throw new TypeError("an answer without its field");
   return value;

@@ -1,4 +1,4 @@
-/** What can happen to a conversation, and what it may ask to be done. */
+/** Events and effects of the conversation's state machine. */
 import type { Failure } from "../../shared/api/failure.ts";
 import type { MessageInput } from "../../shared/api/generated/graphql.ts";
 import type { Connection, MicrophoneProblem, Session } from "./state.ts";
@@ -14,7 +14,7 @@ export interface Saved {
   session: Session;
 }
 
-/** What the person does. Keys are made by the caller, so that the machine stays predictable. */
+/** The person's actions. The caller creates the keys, so that the machine is deterministic. */
 export type Wish =
   | { type: "start"; key: string }
   | { type: "newChat"; key: string }
@@ -26,7 +26,7 @@ export type Wish =
       type: "attach";
       session: Session;
       isTalking: boolean;
-      /** What this page could not send in it before it was loaded again. */
+      /** Typed lines that this page could not send before it was reloaded. */
       unsent?: readonly Unsent[];
     }
   | { type: "talkHere" }
@@ -35,13 +35,13 @@ export type Wish =
   | { type: "takeBack"; key: string }
   | { type: "mute"; isMuted: boolean }
   | { type: "retryMicrophone" }
-  /** Somebody is signed in (again); what access was lost to is opened anew. */
+  /** Somebody is signed in (again): reopens what lost access. */
   | { type: "signedIn" }
-  /** Nobody is signed in any more, without having left the conversation. */
+  /** The login ended, but the person did not leave the conversation. */
   | { type: "signedOut" }
   | { type: "leave" };
 
-/** What comes back; `epoch` is that of the conversation it was asked for in. */
+/** Results of effects; `epoch` identifies the conversation that asked for them. */
 export type Answer = { epoch: number } & (
   | { type: "chatStarted"; saved: Saved | null; session: Session; connection: Connection | null }
   | { type: "chatSaved"; saved: Saved }
@@ -59,14 +59,14 @@ export type Answer = { epoch: number } & (
   | { type: "update"; session: Session | null; isDeleted: boolean; end: StreamEnd | null }
   | { type: "updatesLost"; failure: Failure | null }
   | { type: "mediaConnected" }
-  /** The line is away and comes back by itself. */
+  /** The line was interrupted and reconnects by itself. */
   | { type: "mediaInterrupted" }
   | { type: "mediaLost"; code: number; isTerminal: boolean }
   | { type: "time"; timer: Timer }
 );
 
 export type Occurrence =
-  /** `isPrompting`: The browser asks the person for it. */
+  /** `isPrompting`: the browser shows its permission prompt. */
   | { type: "microphoneAsked"; isPrompting: boolean }
   | { type: "microphoneOn" }
   | { type: "microphoneFailed"; problem: MicrophoneProblem }
@@ -81,7 +81,7 @@ export type Timer = "request" | "words" | "updates" | "media" | "agent" | "lines
 export type Effect =
   | { do: "startNewChat"; epoch: number; key: string; previous: Previous | null }
   | { do: "saveSession"; epoch: number; previous: Previous }
-  /** What the server may lack of a conversation that is over. */
+  /** Uploads messages of an ended conversation that the server may lack. */
   | { do: "saveMore"; epoch: number; previous: Previous }
   | { do: "join"; epoch: number; sessionId: string }
   | { do: "retryAgent"; epoch: number; sessionId: string }
@@ -94,14 +94,14 @@ export type Effect =
   | { do: "openMicrophone" }
   | { do: "closeMicrophone" }
   | { do: "mute"; isMuted: boolean }
-  /** Runs `timer` after a pause drawn at random up to this; 0 is now. */
+  /** Runs `timer` after `atMostMs` if `isExact`, else after a random 50–100 % of that. */
   | { do: "wait"; epoch: number; timer: Timer; atMostMs: number; isExact?: boolean }
-  /** Which session a reload of this page joins again. */
+  /** Sets the session that this page rejoins after a reload. */
   | { do: "remember"; sessionId: string | null }
   | { do: "show"; sessionId: string }
-  /** The conversation is not on this page any more. */
+  /** This page has left the conversation. */
   | { do: "hide"; sessionId: string | null }
-  /** `wasUsed`: The person said something in it. */
+  /** `wasUsed`: the person said something, or may have. */
   | { do: "tellSaved"; saved: Saved; then: "next" | "end"; wasUsed: boolean }
   | { do: "tellSignedOut" }
   | { do: "log"; what: string; failure: Failure };

@@ -1,17 +1,17 @@
-/** What this page hands to the server when a conversation is saved. */
+/** The messages that this page uploads when a conversation is saved. */
 import type { MessageInput } from "../../shared/api/generated/graphql.ts";
 import type { Transcript, Unsent } from "./transcript.ts";
 
-/** The most that the server takes in one request. */
+/** Most messages that the server accepts in one request. */
 const MOST_MESSAGES = 10_000;
-/** Of 8 MiB of UTF-8, with room for the rest of the request. */
+/** 8 MiB of UTF-8, less room for the rest of the request. */
 const MOST_BYTES = 8 * 1024 * 1024 - 64 * 1024;
 
 /**
- * What is handed over when the conversation is saved: finals, interims, and lines still unsent.
+ * Returns the messages to save: finals, interims and unsent lines.
  *
- * If that is more than a request may hold, what the server has said itself is left out: a save that
- * is refused would be refused for ever.
+ * If they exceed a request's limits, leaves out messages that came from the server: a save that is
+ * refused once would always be refused.
  */
 export function messages(transcript: Transcript, pending: readonly Unsent[]): MessageInput[] {
   const shown = transcript.lines
@@ -33,7 +33,7 @@ export function messages(transcript: Transcript, pending: readonly Unsent[]): Me
       timestamp: line.typedAt,
       isFinal: true,
     }));
-  // Each of those shown came from the server: it has them, first of all what is final.
+  // All shown messages came from the server, so it has them, above all the finals.
   const open = shown.filter((message) => !message.isFinal);
   const some = without(shown, shown.length + unsent.length - MOST_MESSAGES);
   return (
@@ -44,7 +44,7 @@ export function messages(transcript: Transcript, pending: readonly Unsent[]): Me
   );
 }
 
-/** Leaves out as many as there are too many: the oldest finals, and only then interims. */
+/** Leaves out `excess` messages: the oldest finals first, then interims. */
 function without(shown: readonly MessageInput[], excess: number): readonly MessageInput[] {
   if (excess <= 0) return shown;
   const dispensable = [...shown].sort((a, b) => Number(b.isFinal) - Number(a.isFinal));

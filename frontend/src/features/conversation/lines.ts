@@ -1,4 +1,4 @@
-/** Typed lines: each waits for its turn, is sent once under its key, and can be taken back before. */
+/** Typed lines: sent in order, each under its own key, and removable until they are sent. */
 import type { Failure } from "../../shared/api/failure.ts";
 import * as texts from "../../texts.ts";
 import { backoffMs } from "./backoff.ts";
@@ -15,7 +15,7 @@ import {
 } from "./state.ts";
 import { isTooLong, isWaiting, type Pending, takeOne } from "./transcript.ts";
 
-/** Refusals in a row, because the session is in another state than this page believes. */
+/** Most consecutive refusals because the session is not in the state that this page assumes. */
 const MOST_CONFLICTS = 3;
 
 export function say(state: Conversation, key: string, text: string, at: string): Step {
@@ -24,25 +24,25 @@ export function say(state: Conversation, key: string, text: string, at: string):
   return [{ ...state, pending: [...state.pending, line] }, []];
 }
 
-/** Under the same key: if it got through after all, it is not said twice. */
+/** Resends a line under the same key, so that the server does not store it twice. */
 export function sayAgain(state: Conversation, key: string): Step {
   const line = state.pending.find((held) => held.key === key);
   if (!line?.problem || state.session === null) return [state, []];
   return handIn(withLine(state, key, { problem: null }));
 }
 
-/** Forgets a line that was never sent. One that was may have arrived. */
+/** Removes a line that was never sent; one that was sent may have arrived. */
 export function takeBack(state: Conversation, key: string): Step {
   const isStill = (line: Pending) => line.key === key && !line.isTried;
   if (!state.pending.some(isStill)) return [state, []];
   return [{ ...state, pending: state.pending.filter((line) => !isStill(line)) }, []];
 }
 
-/** Why lines are not sent now. */
+/** Why typed lines are not sent now. */
 export type Wait = "network" | "connection" | "agent" | "sound" | "turn";
 
-/** What the next line waits for; null when it can go. A page that only follows sends what was
- * typed on it before. */
+/** What the next line waits for; null if it can be sent. A page that only follows still sends lines
+ * that were typed on it before. */
 export function waitsFor(state: Conversation): Wait | null {
   if (!state.isOnline) return "network";
   const step = pendingStep(state);
@@ -54,7 +54,7 @@ export function waitsFor(state: Conversation): Wait | null {
   return isReady ? null : "turn";
 }
 
-/** Sends the next line if it can go and none is on its way: so they arrive in order. */
+/** Sends the next line if possible; one at a time, so that they arrive in order. */
 export function sendNext(state: Conversation): Step {
   const next = state.pending.find(isWaiting);
   if (next === undefined || state.session === null || waitsFor(state) !== null) return [state, []];
@@ -78,9 +78,9 @@ export function said(state: Conversation, answer: Answer & { type: "said" }): St
   ];
 }
 
-/** It waits for another try where that may help, under its key; else the person is told. */
+/** Retries a line under its key if that may help; else reports the failure. */
 export function notSaid(state: Conversation, key: string, failure: Failure): Step {
-  // The stream has told meanwhile that it is said.
+  // The stream has delivered the line in the meantime.
   if (!state.pending.some((line) => line.key === key)) return [state, []];
   if (!isRunning(state)) return handIn(withLine(state, key, { isSending: false }));
   const tries = state.sending.tries + 1;
@@ -98,18 +98,18 @@ export function notSaid(state: Conversation, key: string, failure: Failure): Ste
 function refused(state: Conversation, key: string, failure: Failure): Conversation {
   const isWorded = failure.kind !== "signed-out" && failure.message !== "";
   const problem = isWorded ? failure.message : texts.transcriptNotSent;
-  // What is not taken at all can't have arrived, so that it may still be changed.
+  // An invalid line can't have arrived, so it may still be edited.
   const tried = failure.kind === "invalid" ? { isTried: false } : {};
   return withLine(state, key, { isSending: false, problem, ...tried });
 }
 
-/** The pause before another try is over, or has become pointless. */
+/** Ends the pause before a retry: time is up, or the network is back. */
 export function goOn(state: Conversation): Conversation {
   if (!state.sending.isPausing) return state;
   return { ...state, sending: { ...state.sending, isPausing: false } };
 }
 
-/** Puts lines that nobody can say any more into the conversation, which is over. */
+/** Uploads the unsent lines of a conversation that has ended. */
 export function handIn(state: Conversation): Step {
   const { session, pending, epoch } = state;
   if (session === null || !isOver(session) || state.isDeleted) return [state, []];
@@ -121,7 +121,7 @@ export function handIn(state: Conversation): Step {
   return [{ ...state, pending: handed }, [{ do: "saveMore", epoch, previous }]];
 }
 
-/** They are in it; the stream of words, if it has ended, is asked for them. */
+/** The lines are stored: reopens the transcript stream, if it has ended, to get them. */
 export function handedIn(state: Conversation): Step {
   const { session, pending, epoch, words, transcript } = state;
   if (session === null || pending.length === 0 || words.is !== "off") return [state, []];
@@ -132,7 +132,7 @@ export function handedIn(state: Conversation): Step {
   ];
 }
 
-/** They are not, and stay where they are. */
+/** The upload failed: keeps the lines, marked as not sent. */
 export function notHandedIn(state: Conversation): Step {
   const pending = state.pending.map((line) =>
     line.isSending ? { ...line, isSending: false, problem: texts.transcriptNotSent } : line,

@@ -1,4 +1,4 @@
-/** The conversation as one function: a state and an event give the next state and what to do. */
+/** The conversation's state machine: maps a state and an event to the next state and effects. */
 import type { Answer, Event, Occurrence, Step, Wish } from "./events.ts";
 import * as lines from "./lines.ts";
 import * as request from "./request.ts";
@@ -6,17 +6,17 @@ import * as session from "./session.ts";
 import { type Conversation, cleared, isAsked } from "./state.ts";
 import * as talk from "./talk.ts";
 
-/** Takes one event. The same state comes back when the event changes nothing. */
+/** Handles one event; returns the same state if nothing changes. */
 export function step(state: Conversation, event: Event): Step {
   if ("epoch" in event) {
-    // An answer to a conversation that is not on the screen any more.
+    // An answer for a previous conversation.
     if (event.epoch !== state.epoch) return [state, []];
     return goingOn(answered(state, event));
   }
   return goingOn(happened(state, event));
 }
 
-/** Whatever has happened may be what a typed line, or a save, has waited for. */
+/** Sends a held-back save and the next typed line if the event made that possible. */
 function goingOn([state, effects]: Step): Step {
   const [saving, saves] = request.letGo(state, false);
   const [next, sending] = lines.sendNext(saving);
@@ -57,7 +57,7 @@ function happened(state: Conversation, event: Wish | Occurrence): Step {
   }
 }
 
-/** Microphone, loudspeaker and network of this machine. */
+/** Handles events of this machine's microphone, loudspeaker and network. */
 function equipment(
   state: Conversation,
   event: Exclude<Occurrence, never> | Extract<Wish, { type: "mute" | "retryMicrophone" }>,
@@ -92,7 +92,7 @@ function equipment(
   }
 }
 
-/** Also where the person has chosen another one. The prompt is told late, perhaps after its end. */
+/** Also runs when another microphone is chosen. The prompt may be reported after it has closed. */
 function microphoneAsked(state: Conversation, isPrompting: boolean): Step {
   const { microphone } = state;
   const is = isPrompting ? "prompting" : "asking";
@@ -100,7 +100,7 @@ function microphoneAsked(state: Conversation, isPrompting: boolean): Step {
   return [isStale ? state : { ...state, microphone: { ...microphone, is, problem: null } }, []];
 }
 
-/** The network is back: what waits need not wait any longer. */
+/** The network is back: ends all retry pauses. */
 function online(state: Conversation): Step {
   const back = cleared(lines.goOn(state), "network", "timeout");
   const isNews = !back.isOnline;
@@ -110,7 +110,7 @@ function online(state: Conversation): Step {
   return [next, [...words, ...updates, ...media]];
 }
 
-/** Access is back: the streams that ended with it go on, and sound is joined again. */
+/** Access is back: reopens the streams and rejoins the audio. */
 function back(state: Conversation): Step {
   const [withWords, words] = session.reopen(cleared(state, "signed-out"), "words");
   const [withUpdates, updates] = session.reopen(withWords, "updates");

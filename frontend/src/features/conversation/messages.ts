@@ -1,4 +1,4 @@
-/** Which text says what goes on in a conversation; the texts themselves are in `texts.ts`. */
+/** Chooses the texts for a conversation's state; the texts themselves are in `texts.ts`. */
 import type { Failure } from "../../shared/api/failure.ts";
 import * as texts from "../../texts.ts";
 import { waitsFor } from "./lines.ts";
@@ -17,7 +17,7 @@ import {
 
 type FailedRequest = Pick<Request, "kind" | "failure" | "isClear">;
 
-/** What happened, and that nothing is lost. */
+/** Says why a request failed, or that it can be repeated now. */
 export function requestFailure({ kind, failure, isClear }: FailedRequest): string {
   if (failure === null) return "";
   const isStart = kind === "start";
@@ -50,7 +50,7 @@ export interface Status {
   text: string;
 }
 
-/** What is going on, in words: first what keeps the person from being heard, then the agent. */
+/** The status line: first what keeps the person from being heard, then the agent's state. */
 export function status(state: Conversation): Status {
   const step = pendingStep(state);
   if (!state.isOnline && isRunning(state)) return { tone: "busy", text: texts.statusOffline };
@@ -102,7 +102,7 @@ function agent(state: Conversation): Status {
   }
 }
 
-/** The agent listens; whether it hears the person is another question. */
+/** The status while the agent listens; it may still not hear the person. */
 function listening(state: Conversation): Status {
   const { microphone } = state;
   if (isHeard(state)) return { tone: "listening", text: texts.statusListening };
@@ -111,7 +111,7 @@ function listening(state: Conversation): Status {
   return { tone: "off", text: isMuted ? texts.statusMuted : texts.statusMicrophoneOff };
 }
 
-/** When a typed line goes that was not sent yet. */
+/** Says when an unsent line will be sent. */
 export function waiting(state: Conversation): string {
   switch (waitsFor(state)) {
     case "network":
@@ -129,7 +129,7 @@ export function waiting(state: Conversation): string {
 
 const isOpen = ({ microphone }: Conversation) => microphone.is === "on" && !microphone.isMuted;
 
-/** What the text field says while it is empty. */
+/** The text field's placeholder. */
 export function invitation(state: Conversation): string {
   if (isSaving(state)) return texts.saving;
   switch (pendingStep(state)) {
@@ -147,7 +147,7 @@ export function invitation(state: Conversation): string {
   }
 }
 
-/** What stands where nothing was said yet. */
+/** What an empty transcript shows. */
 export function nothingYet(state: Conversation): { what: string; way: string } {
   const step = pendingStep(state);
   if (!state.isOnline && isRunning(state)) return texts.nothingYet.offline;
@@ -167,7 +167,7 @@ export function nothingYet(state: Conversation): { what: string; way: string } {
   return texts.nothingYet.almost;
 }
 
-/** On another page: that the conversation has not ended. */
+/** Says on other pages that the conversation has not ended. */
 export function stillTalking({ microphone, isOnline }: Conversation): string {
   if (microphone.is !== "on" || !isOnline) return texts.stillTalkingSilent;
   return microphone.isMuted ? texts.stillTalkingMuted : texts.stillTalkingAloud;
@@ -178,16 +178,16 @@ const WHY_NO_AGENT: Record<string, string> = {
   AGENT_UNAVAILABLE: texts.agentUnavailable,
 };
 
-/** Why nobody answers. The server's own words are for who runs it, and stand in the console. */
+/** Says why there is no agent. The server's message is for operators and goes to the console. */
 export function noAgent(session: Session): string {
   const why = WHY_NO_AGENT[session.failure?.code ?? ""] ?? texts.agentUnknown;
   return session.startedAt == null ? why : `${why} ${texts.isSaved}`;
 }
 
-/** The title that the server gives; nobody chose it. */
+/** The server's default title. */
 export const NEW_CONVERSATION = "New Conversation";
 
-/** What tells a conversation from others: its title, or how it began if nobody gave it one. */
+/** A conversation's name: its title, or its preview instead of the default title. */
 export function nameOf({ title, preview }: Pick<Session, "title" | "preview">): string {
   return (title === NEW_CONVERSATION && preview) || title;
 }

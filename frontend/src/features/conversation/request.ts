@@ -1,4 +1,4 @@
-/** Beginning, saving and ending: the rules by which nothing that was said is lost. */
+/** Starting, saving and ending conversations without losing anything that was said. */
 import type { Failure } from "../../shared/api/failure.ts";
 import type { Answer, Effect, Previous, Saved, Step } from "./events.ts";
 import { messages } from "./handover.ts";
@@ -15,19 +15,19 @@ import {
   switchedOff,
 } from "./state.ts";
 
-/** Tries of one request before the person is told. */
+/** Attempts per request before its failure is shown. */
 export const MOST_TRIES = 3;
 
-/** So long a New chat or an End lets the person finish a sentence. */
+/** How long New chat and End wait for the person to finish a sentence. */
 export const SENTENCE_MS = 2_000;
 
-/** Longest pause before try number n + 1. */
+/** Longest pause after attempt number `tries`. */
 export const pauseMs = (tries: number): number => 400 * 2 ** (tries - 1);
 
-/** Starts, or saves and then starts or ends; ignored while something of the kind goes on. */
+/** Starts a conversation, saves and starts the next, or saves and ends; ignored while busy. */
 export function request(state: Conversation, kind: Request["kind"], key: string): Step {
   if (isBusy(state)) return [state, []];
-  // The same wish again is a retry: under its old key, so that nothing is done twice.
+  // Repeating a request is a retry under its old key, so that nothing is done twice.
   if (state.request?.kind === kind) return retry(state);
   const session = state.isDeleted ? null : state.session;
   if (kind === "end" && session === null) return leave(state);
@@ -45,7 +45,7 @@ function previousOf(state: Conversation): Previous | null {
   return { sessionId: state.session.id, messages: messages(state.transcript, state.pending) };
 }
 
-/** Sends what was held back, once the sentence is said or `isLate`. */
+/** Sends a held-back request once the sentence has ended or `isLate` is true. */
 export function letGo(state: Conversation, isLate: boolean): Step {
   const { request } = state;
   if (request === null || !isHeldBack(state) || (!isLate && isMidSentence(state)))
@@ -53,13 +53,13 @@ export function letGo(state: Conversation, isLate: boolean): Step {
   return send(state, { ...request, previous: previousOf(state), isHeldBack: false });
 }
 
-/** Sends what failed once more. */
+/** Retries a failed request. */
 export function retry(state: Conversation): Step {
   if (state.request === null || isBusy(state)) return [state, []];
   return send(state, { ...state.request, tries: 1, failure: null, isClear: false });
 }
 
-/** Sends the try that was waited for. */
+/** Sends the next attempt after its pause. */
 export function sendAgain(state: Conversation): Step {
   if (state.request === null || !isBusy(state)) return [state, []];
   return send(state, state.request);
@@ -73,18 +73,18 @@ function send(state: Conversation, request: Request): Step {
       ? { do: "saveSession", epoch, previous }
       : { do: "startNewChat", epoch, key, previous };
   const effects: Effect[] = [effect];
-  // Within the click, which is what allows a page to make sound and to ask for the microphone.
+  // Within the click, because browsers then allow audio and the microphone prompt.
   if (kind !== "start" || state.microphone.is === "on" || isAsked(state.microphone))
     return [{ ...state, request }, effects];
   const microphone = { ...state.microphone, is: "asking" as const, problem: null };
   return [{ ...state, request, microphone }, [...effects, { do: "openMicrophone" }]];
 }
 
-/** The server did not do it, or it is not known whether it did. Nothing is cleared. */
+/** The request failed, or its outcome is unknown. Nothing is cleared. */
 export function failed(state: Conversation, failure: Failure): Step {
   const { request } = state;
   if (request === null || !isBusy(state)) return [state, []];
-  // The stream has told that it is over: nothing is asked for any more.
+  // The stream has reported the end: no retry is needed.
   const isDone = request.kind === "end" && !isRunning(state);
   if (failure.kind === "network" && request.tries < MOST_TRIES && !isDone) {
     const again = { ...request, tries: request.tries + 1 };
@@ -100,7 +100,7 @@ export function failed(state: Conversation, failure: Failure): Step {
   return [next, effects];
 }
 
-/** Without a conversation that goes on nobody listens, and no button would show it or end it. */
+/** Closes the microphone if no conversation is running: no button would show it or close it. */
 function unheard(state: Conversation): Step {
   if (isRunning(state)) return [state, []];
   if (state.session !== null) return ended(state);
@@ -108,7 +108,7 @@ function unheard(state: Conversation): Step {
   return [{ ...state, microphone }, [{ do: "closeMicrophone" }]];
 }
 
-/** The next conversation is there: everything of the one before is cleared, in this order. */
+/** The next conversation has started: clears the previous one, in this order. */
 export function started(state: Conversation, answer: Answer & { type: "chatStarted" }): Step {
   const { request } = state;
   if (request === null || !isBusy(state)) return [state, []];
@@ -125,7 +125,7 @@ export function started(state: Conversation, answer: Answer & { type: "chatStart
   ];
 }
 
-/** "End" is done: the same cleanup, without a next conversation. */
+/** "End" succeeded: the same cleanup without a next conversation. */
 export function saved(state: Conversation, answer: Answer & { type: "chatSaved" }): Step {
   if (state.request === null || !isBusy(state)) return [state, []];
   const more = saidMeanwhile(state, state.request.previous, answer.saved);
@@ -133,7 +133,7 @@ export function saved(state: Conversation, answer: Answer & { type: "chatSaved" 
   return [next, [...more, ...told(state, answer.saved, "end"), ...effects]];
 }
 
-/** Lets go of the conversation on this page; on the server it stays as it is. */
+/** Leaves the conversation on this page; on the server it stays as it is. */
 export function leave(state: Conversation): Step {
   const microphone = switchedOff(state.microphone);
   return [
@@ -157,7 +157,7 @@ function told(state: Conversation, saved: Saved | null, then: "next" | "end"): E
   return [{ do: "tellSaved", saved, then, wasUsed }];
 }
 
-/** What the screen got after the click on it is handed in too; the server sorts out what it has. */
+/** Also uploads what arrived after the click; the server skips what it already has. */
 function saidMeanwhile(
   state: Conversation,
   previous: Previous | null,
@@ -171,7 +171,7 @@ function saidMeanwhile(
     return before?.text !== message.text || before.isFinal !== message.isFinal;
   });
   if (more.length === 0) return [];
-  // All of them: a message finds its place by its neighbours.
+  // All messages, because a message is placed by its neighbours.
   const { sessionId } = previous;
   return [{ do: "saveMore", epoch: state.epoch, previous: { sessionId, messages: now } }];
 }

@@ -1,4 +1,4 @@
-/** The session itself: its state, its agent, and the streams that follow it. */
+/** The session: its state, its agent and its streams. */
 import type { Failure } from "../../shared/api/failure.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Answer, Effect, Step, StreamEnd } from "./events.ts";
@@ -20,10 +20,10 @@ import { passedOver, type Transcript, take, type Unsent, unfinished } from "./tr
 
 const OPEN: Stream = { is: "open", tries: 0 };
 
-/** The server gives up on an agent after 5 s; should that not arrive here, we ask again. */
+/** The server gives up on an agent after 5 s; if no news of that arrives, we ask again. */
 export const AGENT_LATE_MS = 6_500;
 
-/** A fresh conversation around a session that has just been made. */
+/** Begins a conversation with a newly created session. */
 export function fromStart(
   state: Conversation,
   session: Session,
@@ -53,7 +53,7 @@ export function fromStart(
   return [{ ...fresh, media: { is: "connecting", tries: 0, problem: null } }, effects];
 }
 
-/** Follows a session that runs already: after a reload, or in a second window. */
+/** Attaches to a running session after a reload or in a second window. */
 export function attach(
   state: Conversation,
   session: Session,
@@ -61,14 +61,14 @@ export function attach(
   unsent: readonly Unsent[] = [],
 ): Step {
   if (state.session?.id === session.id && !state.isDeleted) return [state, []];
-  // What was asked for before decides what this page shows; its answer must find it unchanged.
+  // A running request decides what this page shows; its answer must find the state unchanged.
   if (isBusy(state)) return [state, []];
   const epoch = state.epoch + 1;
   const attached: Conversation = {
     ...empty(epoch, state),
     session,
     wasAnswered: session.agentState != null,
-    // Should one have got through after all, its utterance comes with the past and takes its place.
+    // If a line did arrive, its utterance comes with the transcript and replaces it.
     pending: unsent.map((line) => ({ ...line, isSending: false, problem: null })),
     words: OPEN,
     updates: OPEN,
@@ -94,13 +94,13 @@ export function talkHere(state: Conversation): Step {
     effects.push({ do: "openMicrophone" });
   }
   const talking = { ...state, isTalking: true, microphone };
-  // A failed session has no media; it comes with the next agent.
+  // A failed session has no media until the next agent comes.
   if (session.status === "FAILED") return [talking, effects];
   effects.push({ do: "join", epoch, sessionId: session.id });
   return [{ ...talking, media: { is: "joining", tries: 0, problem: null } }, effects];
 }
 
-/** Why there is no agent, for the console: people are told in other words. */
+/** Logs the server's reason for a missing agent; the page shows other texts. */
 function noted({ status, failure }: Session): Effect[] {
   if (status !== "FAILED" || failure == null) return [];
   const message = `${failure.code}: ${failure.message}`;
@@ -115,28 +115,28 @@ function follow(epoch: number, sessionId: string): Effect[] {
   ];
 }
 
-/** Takes the session as the server has it now, unless it is older than what is here. */
+/** Takes the server's version of the session unless it is older than the one held. */
 export function changed(state: Conversation, session: Session): Step {
   const held = state.session;
   if (held === null || held.id !== session.id || session.version < held.version) return [state, []];
-  // The next agent goes on with a line by a newer revision; the others end where they are.
+  // The next agent continues a line with a newer revision; other lines end where they are.
   const isNew = held.agentState == null && session.agentState != null;
   const wasAnswered = state.wasAnswered || session.agentState != null;
   const cutOff = isNew ? unfinished(state.transcript) : state.cutOff;
   const isBack = held.status === "FAILED" && session.status !== "FAILED";
-  // That it could not be asked for does not matter any more.
+  // A failed request for the agent does not matter any more.
   const problem = isBack ? null : state.problem;
   const next = { ...state, session, wasAnswered, cutOff, problem };
   if (isOver(session) && !isOver(held)) return ended(next);
-  // Somebody else asked for the agent again; this page had no media while it was missing.
+  // Another client retried the agent; this page had no media while it was missing.
   if (isBack && state.isTalking && state.media.is === "off" && !state.isRetryingAgent)
     return talkHere(next);
   return [next, held.status === "FAILED" ? [] : noted(session)];
 }
 
-/** The conversation is over: sound and microphone are closed, the words stay. */
+/** The conversation has ended: closes audio and microphone, keeps the transcript. */
 export function ended(state: Conversation): Step {
-  // While a save is under way, its answer decides what happens next with the microphone.
+  // The answer to a running save decides what happens to the microphone.
   const isOurs = state.request !== null && state.request.failure === null;
   const closing: Effect[] = isOurs ? [] : [{ do: "closeMedia" }, { do: "closeMicrophone" }];
   if (isOurs) return [state, closing];
@@ -147,7 +147,7 @@ export function ended(state: Conversation): Step {
   return [next, [...closing, { do: "remember", sessionId: null }, ...handing]];
 }
 
-/** Whether it was saved, or ended in another way, is not a question any more. */
+/** Drops a request that the end of the conversation has settled. */
 function settled(state: Conversation): Conversation {
   const { request, isDeleted } = state;
   const isMet =
@@ -155,7 +155,7 @@ function settled(state: Conversation): Conversation {
   return isMet ? { ...state, request: null } : state;
 }
 
-/** Takes words as they are said. */
+/** Handles an event of the transcript stream. */
 export function heard(state: Conversation, answer: Answer & { type: "words" }): Step {
   const transcript = take(state.transcript, answer.event);
   const keys = new Set(answer.event.utterances.map((utterance) => utterance.key));
@@ -167,15 +167,15 @@ export function heard(state: Conversation, answer: Answer & { type: "words" }): 
   return answer.end ? over(next, "words", answer.end) : [next, []];
 }
 
-/** Lines of agents that went away before this page came. */
+/** Adds the open lines of agents that left before this page attached. */
 function cutOffBefore({ transcript, cutOff }: Conversation, now: Transcript) {
   if (transcript.isCaughtUp || !now.isCaughtUp) return cutOff;
   return new Map([...cutOff, ...passedOver(now)]);
 }
 
-/** Takes a change of the session. */
+/** Handles an event of the session's update stream. */
 export function updated(state: Conversation, answer: Answer & { type: "update" }): Step {
-  // The server can be reached again.
+  // The server is reachable again.
   const reached = state.updates.tries > 0 ? cleared(state, "network", "timeout") : state;
   const open = { ...reached, updates: OPEN };
   if (answer.isDeleted) {
@@ -198,7 +198,7 @@ function over(state: Conversation, which: Which, end: StreamEnd): Step {
   return [off, []];
 }
 
-/** A stream broke: it is opened again where it was, after a pause; or it was refused for good. */
+/** A stream broke: resumes it after a pause, unless it was refused for good. */
 export function lost(state: Conversation, which: Which, failure: Failure | null): Step {
   const stream = state[which];
   if (stream.is !== "open") return [state, []];
@@ -207,7 +207,7 @@ export function lost(state: Conversation, which: Which, failure: Failure | null)
   if (failure?.kind === "forbidden") return [{ ...off, problem: failure }, []];
   if (failure?.kind === "not-found") return ended({ ...off, isDeleted: true });
   const tries = stream.tries + 1;
-  // A cursor that is not taken is given up: what is held already is known by its revisions.
+  // Drop a refused cursor: revisions identify the lines that are already here.
   const isBadCursor = which === "words" && failure?.kind === "invalid";
   const transcript = isBadCursor ? { ...state.transcript, cursor: null } : state.transcript;
   return [
@@ -216,7 +216,7 @@ export function lost(state: Conversation, which: Which, failure: Failure | null)
   ];
 }
 
-/** Opens a stream again whose pause is over. */
+/** Reopens a stream after its pause. */
 export function resume(state: Conversation, which: Which): Step {
   const { session, epoch } = state;
   const stream = state[which];
@@ -228,13 +228,13 @@ export function resume(state: Conversation, which: Which): Step {
   return [{ ...state, [which]: { is: "open", tries: stream.tries } }, [effect]];
 }
 
-/** Opens a stream again that had ended for good, because access to it was gone. */
+/** Reopens a stream that had ended for good because access was lost. */
 export function reopen(state: Conversation, which: Which): Step {
   if (state[which].is !== "off" || !isRunning(state)) return [state, []];
   return resume({ ...state, [which]: { is: "waiting", tries: 0 } }, which);
 }
 
-/** The agent should have come, or failed to, by now: ask again how the session is. */
+/** The agent should have joined or failed by now: asks for the session's state again. */
 export function agentIsLate(state: Conversation): Step {
   if (state.session?.status !== "STARTING") return [state, []];
   return [state, [{ do: "openUpdates", epoch: state.epoch, sessionId: state.session.id }]];

@@ -1,4 +1,4 @@
-/** What a conversation is to this page. Nothing here knows React, the network or the clock. */
+/** The state of a conversation, independent of React, the network and the clock. */
 import type { Failure, FailureKind } from "../../shared/api/failure.ts";
 import type {
   ConnectionFieldsFragment,
@@ -16,24 +16,24 @@ import {
 export type Session = SessionFieldsFragment;
 export type Connection = ConnectionFieldsFragment;
 
-/** Something the server was asked for that begins or ends a conversation; there is one at a time. */
+/** A request that starts or ends a conversation; there is one at a time. */
 export interface Request {
   readonly kind: "start" | "next" | "end";
   readonly previous: { readonly sessionId: string; readonly messages: MessageInput[] } | null;
-  /** The same for every try: whatever got through already is not done twice. */
+  /** The same for every attempt, so that nothing is done twice. */
   readonly key: string;
   readonly tries: number;
-  /** Null while it is on its way; afterwards the request waits for "Retry". */
+  /** Null while the request is running; a failed one waits for "Try again". */
   readonly failure: Failure | null;
-  /** What was in its way is not there any more: it waits for "Try again" alone. */
+  /** The cause of the failure is gone; only "Try again" is missing. */
   readonly isClear?: boolean;
-  /** It was not sent yet: first the sentence that is being said may come to its end. */
+  /** Not sent yet: the person may finish a sentence first. */
   readonly isHeldBack?: boolean;
 }
 
 export interface Stream {
   readonly is: "off" | "open" | "waiting";
-  /** Losses in a row. */
+  /** Consecutive losses. */
   readonly tries: number;
 }
 
@@ -49,45 +49,45 @@ export interface Media {
 export type MicrophoneProblem = "denied" | "missing" | "unplugged" | "insecure" | "failed";
 
 export interface Microphone {
-  /** "prompting": the browser asks the person whether this page may use it. */
+  /** "prompting": the browser shows its permission prompt. */
   readonly is: "off" | "asking" | "prompting" | "on" | "problem";
   readonly problem: MicrophoneProblem | null;
   readonly isMuted: boolean;
 }
 
 export interface Conversation {
-  /** Counts conversations of this page: an answer that was asked for in an older one is stale. */
+  /** Counts this page's conversations; answers from an older one are stale. */
   readonly epoch: number;
   readonly session: Session | null;
   readonly transcript: Transcript;
-  /** Whether an agent was seen in it: one that is not there any more is gone, not late. */
+  /** Whether an agent was ever present: a missing agent is then gone, not late. */
   readonly wasAnswered: boolean;
-  /** Lines in the middle of which their agent went away: only a newer revision goes on with one. */
+  /** Lines whose agent left in the middle; only a newer revision continues one. */
   readonly cutOff: Revisions;
   readonly pending: readonly Pending[];
   readonly sending: Sending;
   readonly request: Request | null;
   readonly words: Stream;
   readonly updates: Stream;
-  /** Whether this page is the one that talks; others of the same session only follow. */
+  /** Whether this page talks; other pages of the same session only follow. */
   readonly isTalking: boolean;
   readonly media: Media;
   readonly microphone: Microphone;
-  /** The browser wants another click before it lets the agent be heard. */
+  /** The browser blocks playback until another click. */
   readonly isSilenced: boolean;
   readonly isRetryingAgent: boolean;
-  /** Something that could not be done, and that nobody waits for any more. */
+  /** A failure that is not retried automatically. */
   readonly problem: Failure | null;
   readonly isDeleted: boolean;
-  /** Whether the server can be reached, as far as the browser knows. */
+  /** Whether the server is reachable, as far as the browser knows. */
   readonly isOnline: boolean;
 }
 
-/** How the sending of typed lines goes, which is done one by one to keep their order. */
+/** Progress of sending typed lines, one at a time to keep their order. */
 export interface Sending {
-  /** Failures in a row after which it is tried again. */
+  /** Consecutive failures that are retried. */
   readonly tries: number;
-  /** It waits before the next try. */
+  /** Waiting before the next attempt. */
   readonly isPausing: boolean;
 }
 
@@ -96,22 +96,22 @@ export const NO_MEDIA: Media = { is: "off", tries: 0, problem: null };
 export const NO_MICROPHONE: Microphone = { is: "off", problem: null, isMuted: false };
 export const NOT_TRIED: Sending = { tries: 0, isPausing: false };
 
-/** The microphone is closed; whether it was muted stays as it was. */
+/** A closed microphone with the same mute state. */
 export function switchedOff(microphone: Microphone): Microphone {
   return { ...microphone, is: "off", problem: null };
 }
 
-/** Whether it was asked for and may still come. */
+/** Whether the microphone was requested and may still open. */
 export function isAsked({ is }: Microphone): boolean {
   return is === "asking" || is === "prompting";
 }
 
-/** What one conversation of a page hands to the next. */
+/** What one conversation of a page passes to the next. */
 type Lasting = Pick<Conversation, "microphone" | "isOnline">;
 
 const AT_FIRST: Lasting = { microphone: NO_MICROPHONE, isOnline: true };
 
-/** A page on which nothing was said yet. */
+/** The state of a page without a conversation. */
 export function empty(epoch = 0, { microphone, isOnline } = AT_FIRST): Conversation {
   return {
     epoch,
@@ -148,23 +148,23 @@ export function isOver(session: Session): boolean {
   return session.status === "ENDED" || session.status === "ENDING";
 }
 
-/** The newer one of two versions of a session. */
+/** The newer of two versions of a session. */
 export function newest(held: Session, known: Session | undefined): Session {
   return known !== undefined && known.version >= held.version ? known : held;
 }
 
-/** Whether the session can still be talked in. */
+/** Whether there is a session that has not ended. */
 export function isRunning(state: Conversation): boolean {
   return state.session !== null && !isOver(state.session) && !state.isDeleted;
 }
 
-/** Whether the agent was there and is not now; the server asks for it by itself. */
+/** Whether the agent has left; the server calls it back by itself. */
 export function isAgentGone({ session, wasAnswered }: Conversation): boolean {
   if (session === null || session.agentState != null || !wasAnswered) return false;
   return session.status === "ACTIVE" || session.status === "STARTING";
 }
 
-/** Whether what is said now reaches the agent: the microphone is open, and so is the way to it. */
+/** Whether speech reaches the agent: the microphone and the line are open. */
 export function isHeard(state: Conversation): boolean {
   const { microphone, media, session, isOnline } = state;
   const isOpen = microphone.is === "on" && !microphone.isMuted;
@@ -172,18 +172,18 @@ export function isHeard(state: Conversation): boolean {
   return isOpen && isOnItsWay && session?.agentState != null;
 }
 
-/** What becomes of what the microphone hears: nothing, or it waits until that is known. */
+/** What happens to microphone input: it is dropped, held until that is decided, or sent. */
 export type Hearing = "no" | "later" | "now";
 
-/** Whether what the microphone hears belongs to the conversation; also while the line is away,
- * because then it is kept and sent later. While the conversation is saved it may turn out to. */
+/** Whether microphone input belongs to the conversation. It does so even while the line is down,
+ * when it is kept and sent later. During a save, this is decided later. */
 export function hearing(state: Conversation): Hearing {
   const { isTalking, session, transcript } = state;
   if (!isTalking || session?.status !== "ACTIVE" || !transcript.isCaughtUp) return "no";
   return isSaving(state) && !isHeldBack(state) ? "later" : "now";
 }
 
-/** Whether a save waits until the person has said what they are saying. */
+/** Whether a save waits for the person to finish a sentence. */
 export function isHeldBack({ request }: Conversation): boolean {
   return request?.isHeldBack === true && request.failure === null;
 }
@@ -197,7 +197,7 @@ export function isMidSentence(state: Conversation): boolean {
   return hearing(state) === "now" && lines.some(isOpen);
 }
 
-/** Whether more of a line may come. */
+/** Whether a line may still grow. */
 export function isSpoken(state: Conversation, line: Utterance): boolean {
   if (line.isFinal || !isRunning(state) || isAgentGone(state)) return false;
   if (state.session?.status === "FAILED") return false;
@@ -205,25 +205,25 @@ export function isSpoken(state: Conversation, line: Utterance): boolean {
   return cutOff === undefined || line.revision > cutOff;
 }
 
-/** What kept a request from being done is over, if it was one of these. */
+/** Marks a failed request as clear if its failure is one of these. */
 export function cleared(state: Conversation, ...kinds: FailureKind[]): Conversation {
   const { request } = state;
   if (!request?.failure || request.isClear || !kinds.includes(request.failure.kind)) return state;
   return { ...state, request: { ...request, isClear: true } };
 }
 
-/** What failed and is still open: what a stream has told needs no answer any more. */
+/** The failed request that is still open, if any. */
 export function openFailure({ request, session }: Conversation): Request | null {
   if (!request?.failure) return null;
-  // The conversation before is kept; only the next one is missing.
+  // The previous conversation is saved; only the next one is missing.
   const isKept = session !== null && isOver(session);
   return request.kind === "next" && isKept ? { ...request, kind: "start" } : request;
 }
 
-/** What somebody has to be told beside the words. */
+/** Problems that are shown as a notice. */
 export type Concern = "request" | "no-agent" | "agent-gone" | "line" | "microphone" | "silenced";
 
-/** The one that matters most: what is behind it is told when it has been dealt with. */
+/** The most important problem; the next is shown once it is resolved. */
 export function concern(state: Conversation): Concern | null {
   if (state.request?.failure) return "request";
   if (state.session?.status === "FAILED") return "no-agent";
@@ -234,7 +234,7 @@ export function concern(state: Conversation): Concern | null {
   return state.isSilenced ? "silenced" : null;
 }
 
-/** What still keeps the person from talking; null when nothing does. */
+/** What still keeps the person from talking. */
 export type Step =
   | "session"
   | "over"
@@ -249,7 +249,7 @@ export function pendingStep(state: Conversation): Step | null {
   const { session } = state;
   if (session === null) return "session";
   if (!isRunning(state)) return "over";
-  // A stream that was lost is back only when something has come on it.
+  // A lost stream is back only after its first event.
   if (!state.isOnline || state.words.is !== "open" || state.words.tries > 0) return "reconnect";
   if (!state.isTalking) return "follow";
   if (session.status === "FAILED") return "retry";
@@ -259,12 +259,12 @@ export function pendingStep(state: Conversation): Step | null {
   return null;
 }
 
-/** Whether speech is taken, and what is typed goes at once. */
+/** Whether speech is accepted and typed lines are sent at once. */
 export function isReady(state: Conversation): boolean {
   return pendingStep(state) === null && !isSaving(state);
 }
 
-/** Whether lines can be typed; they may have to wait. */
+/** Whether lines can be typed; they may be queued. */
 export function canType(state: Conversation): boolean {
   return isRunning(state) && state.isTalking && !isSaving(state);
 }

@@ -1,15 +1,15 @@
-/** Sound and the agent: the line that carries the one to the other. */
+/** The audio line between the person and the agent. */
 import type { Failure } from "../../shared/api/failure.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Answer, Effect, Step } from "./events.ts";
 import { changed, talkHere } from "./session.ts";
 import { type Connection, type Conversation, isRunning, type Media, switchedOff } from "./state.ts";
 
-/** Close codes of docs/audio-protocol.md that this page has to tell apart. */
+/** Close codes of docs/audio-protocol.md that need special handling. */
 const UNAUTHENTICATED = 4401;
 const FENCED = 4409;
 
-/** Tokens that are refused in a row before the person is asked. */
+/** Consecutive refused tokens before the person is asked. */
 const MOST_REFUSALS = 3;
 
 const LINELESS = new Set<Media["is"]>(["off", "stopped", "waiting"]);
@@ -29,12 +29,12 @@ function connect(state: Conversation, before: Effect[], connection: Connection):
   ];
 }
 
-/** A fresh token could not be had. */
+/** A fresh token could not be obtained. */
 export function notJoined(state: Conversation, failure: Failure): Step {
   if (state.media.is !== "joining") return [state, []];
   if (failure.kind === "signed-out")
     return [{ ...state, media: stopped("refused") }, [{ do: "tellSignedOut" }]];
-  // The session has ended, which its own stream tells.
+  // The session has ended; its own stream reports that.
   if (failure.kind === "conflict") return [{ ...state, media: off() }, []];
   if (failure.kind === "forbidden" || failure.kind === "not-found" || failure.kind === "invalid")
     return [{ ...state, media: stopped("refused"), problem: failure }, []];
@@ -51,7 +51,7 @@ export function mediaInterrupted(state: Conversation): Step {
   return [{ ...state, media: { ...CONNECTING, tries: 1 } }, []];
 }
 
-/** The line for sound broke, or was taken over by another window. */
+/** The audio line broke or was taken over by another window. */
 export function mediaLost(state: Conversation, answer: Answer & { type: "mediaLost" }): Step {
   if (state.media.is !== "connecting" && state.media.is !== "connected") return [state, []];
   if (answer.code === FENCED) {
@@ -67,7 +67,7 @@ export function mediaLost(state: Conversation, answer: Answer & { type: "mediaLo
   return [{ ...state, media: stopped("refused") }, []];
 }
 
-/** Access is gone, and with it what mutes and ends: nothing is heard until somebody is back. */
+/** Access is lost, and the mute and end buttons with it: closes audio until somebody is back. */
 export function hush(state: Conversation): Step {
   const isQuiet = state.media.is === "off" || state.media.is === "stopped";
   if (isQuiet && state.microphone.is === "off") return [state, []];
@@ -85,12 +85,12 @@ function waitForMedia(state: Conversation): Step {
   ];
 }
 
-/** Without an agent there is no line; it comes with the next one. */
+/** Whether a line is possible: without an agent there is none until the next one comes. */
 function hasMedia(state: Conversation): boolean {
   return isRunning(state) && state.session?.status !== "FAILED";
 }
 
-/** The pause is over: with a fresh token, because the old one may have expired meanwhile. */
+/** Rejoins after the pause with a fresh token, because the old one may have expired. */
 export function joinAgain(state: Conversation): Step {
   if (state.media.is !== "waiting" || state.session === null) return [state, []];
   if (!hasMedia(state)) return [{ ...state, media: off() }, []];
@@ -119,9 +119,8 @@ export function agentAsked(state: Conversation, answer: Answer & { type: "agentA
 
 export function agentRefused(state: Conversation, failure: Failure): Step {
   const refused = { ...state, isRetryingAgent: false };
-  // It has its agent, or is about to get it: that is what was wanted.
-  // So it is where only the answer was lost; the line of that agent is still to be opened. Not
-  // for who is signed out: their microphone is off.
+  // A session that has not failed has its agent or is about to get it, also if only the answer was
+  // lost: open the line. Not after a sign-out: the microphone is off then.
   const isLineless = refused.isTalking && refused.media.is === "off";
   if (isLineless && hasMedia(refused) && refused.microphone.is !== "off") return talkHere(refused);
   if (failure.kind === "conflict") return [refused, []];

@@ -1,14 +1,14 @@
-/** What was said, as far as this page knows: one line for each utterance, in its final place. */
+/** What was said, as far as this page knows: one line per utterance, in its final place. */
 import type { UtteranceFieldsFragment } from "../../shared/api/generated/graphql.ts";
 
 export type Utterance = UtteranceFieldsFragment;
 
 export interface Transcript {
-  /** In the order of the conversation; a line that did not change stays the same object. */
+  /** In the order of the conversation; an unchanged line stays the same object. */
   readonly lines: readonly Utterance[];
-  /** Where to go on after a cut; null before the first event. */
+  /** Where to resume the stream; null before the first event. */
   readonly cursor: string | null;
-  /** Whether everything of the past is here. */
+  /** Whether the whole past has arrived. */
   readonly isCaughtUp: boolean;
 }
 
@@ -20,7 +20,7 @@ export interface TranscriptEvent {
   utterances: readonly Utterance[];
 }
 
-/** Takes an event of the stream, which may be repeated or late. */
+/** Applies a stream event, which may be repeated or late. */
 export function take(transcript: Transcript, event: TranscriptEvent): Transcript {
   return {
     lines: withAll(transcript.lines, event.utterances),
@@ -29,12 +29,12 @@ export function take(transcript: Transcript, event: TranscriptEvent): Transcript
   };
 }
 
-/** Takes one utterance that came as an answer rather than on the stream. */
+/** Applies an utterance that came as an answer rather than on the stream. */
 export function takeOne(transcript: Transcript, utterance: Utterance): Transcript {
   return { ...transcript, lines: withAll(transcript.lines, [utterance]) };
 }
 
-/** The rule: an utterance is taken if its revision is higher than the one that is held. */
+/** Adds new utterances and replaces those with a lower revision. */
 function withAll(
   lines: readonly Utterance[],
   utterances: readonly Utterance[],
@@ -43,7 +43,7 @@ function withAll(
   const append: Utterance[] = [];
   for (const utterance of utterances) {
     const now = result ?? lines;
-    // What changes is nearly always near the end.
+    // Changes are nearly always near the end.
     const index = now.findLastIndex((held) => held.id === utterance.id);
     if (index < 0) {
       const waiting = append.findIndex((held) => held.id === utterance.id);
@@ -62,7 +62,7 @@ function withAll(
 }
 
 function byPlace(a: Utterance, b: Utterance): number {
-  // By code units, as the server compares: a locale's order is another.
+  // By code units, like the server; a locale's order differs.
   return a.sortKey < b.sortKey ? -1 : 1;
 }
 
@@ -70,32 +70,32 @@ function isOrdered(lines: readonly Utterance[]): boolean {
   return lines.every((line, i) => i === 0 || byPlace(lines[i - 1] as Utterance, line) <= 0);
 }
 
-/** Lines by their id, with the revision that each of them had. */
+/** Revisions by line id. */
 export type Revisions = ReadonlyMap<string, number>;
 
-/** What is not final: all of it stays as it is when nobody is there any more to go on with it. */
+/** Lines that are not final: they stay as they are once their agent is gone. */
 export function unfinished(transcript: Transcript): Revisions {
   const open = transcript.lines.filter((line) => !line.isFinal);
   return new Map(open.map((line) => [line.id, line.revision]));
 }
 
-/** What is not final, though its speaker has said something else since. */
+/** Lines that are not final although their speaker has said something else since. */
 export function passedOver(transcript: Transcript): Revisions {
   const last = new Map(transcript.lines.map((line) => [line.role, line.id]));
   const open = transcript.lines.filter((line) => !line.isFinal && last.get(line.role) !== line.id);
   return new Map(open.map((line) => [line.id, line.revision]));
 }
 
-/** A typed line, as it is kept until the server has confirmed it. */
+/** A typed line, kept until the server confirms it. */
 export interface Unsent {
   readonly key: string;
   readonly text: string;
   readonly typedAt: string;
-  /** It was sent, and may have arrived. */
+  /** It was sent and may have arrived. */
   readonly isTried: boolean;
 }
 
-/** A typed line that the server has not confirmed yet: it waits, is on its way, or was refused. */
+/** An unconfirmed typed line: waiting, being sent, or refused. */
 export interface Pending extends Unsent {
   readonly isSending: boolean;
   /** Why it was refused. */
@@ -106,11 +106,11 @@ export function isWaiting({ isSending, problem }: Pending): boolean {
   return !isSending && problem === null;
 }
 
-/** Bytes of UTF-8 in one line, at most; the server refuses more. */
+/** The server's limit for a line, in bytes of UTF-8. */
 const MOST_BYTES = 32 * 1024;
 
-/** Whether a typed line is more than the server takes at once. */
+/** Whether a typed line exceeds the server's limit. */
 export function isTooLong(text: string): boolean {
-  // A UTF-16 unit is three bytes at most: what is typed by hand need not be counted.
+  // A UTF-16 unit is at most three bytes, so text of usual length need not be encoded.
   return text.length * 3 > MOST_BYTES && new TextEncoder().encode(text).length > MOST_BYTES;
 }

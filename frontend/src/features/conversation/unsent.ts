@@ -1,4 +1,4 @@
-/** Typed lines that the server has not confirmed, by conversation: a reload finds them again. */
+/** Unconfirmed typed lines by conversation; they survive reloads. */
 import type { Api } from "../../shared/api/client.ts";
 import { SaveSessionDocument } from "../../shared/api/generated/graphql.ts";
 import { PerUserStorage } from "../../shared/store/per-user-storage.ts";
@@ -7,20 +7,20 @@ import type { Conversation } from "./state.ts";
 import { NOTHING_SAID, type Unsent } from "./transcript.ts";
 
 export class UnsentLines extends PerUserStorage<readonly Unsent[]> {
-  /** What was taken last, so that a word of the agent costs no writing. */
+  /** The lines stored last, so that the agent's words cause no write. */
   #taken: Conversation["pending"] | null = null;
 
   constructor() {
     super("unsent");
   }
 
-  /** Under the keys that they had: what got through after all is not said twice. */
+  /** The lines under their original keys, so that none is stored twice. */
   of(sessionId: string): readonly Unsent[] {
     const lines: unknown = this.get(sessionId);
     return Array.isArray(lines) ? lines.filter(isUnsent) : [];
   }
 
-  /** To be told of every change: takes what is unconfirmed now. */
+  /** Stores the unconfirmed lines; call it after every state change. */
   follow({ session, pending, isDeleted }: Conversation): void {
     if (session === null) return;
     if (isDeleted) return this.drop(session.id);
@@ -35,16 +35,16 @@ export class UnsentLines extends PerUserStorage<readonly Unsent[]> {
     this.set(session.id, kept.length === 0 ? null : kept);
   }
 
-  /** The server has them, or nobody can want them any more. */
+  /** Drops lines that the server has or nobody can want any more. */
   drop(sessionId: string): void {
     this.set(sessionId, null);
   }
 
   /**
-   * Puts them into a conversation that is over: nobody can say them there any more.
+   * Uploads the lines to a conversation that has ended.
    *
    * @returns Whether there were any.
-   * @throws Failed: The server did not take them; they are kept.
+   * @throws Failed: when the server does not accept them; they are kept.
    */
   async handIn(api: Api, sessionId: string): Promise<boolean> {
     const lines = this.of(sessionId);

@@ -1,18 +1,18 @@
-/** How loud each person wants to hear the agent, on this device. */
+/** Each person's volume for the agent's voice on this device. */
 import { recall, remember } from "../../shared/store/storage.ts";
 import { Store } from "../../shared/store/store.ts";
 
 export interface Loudness {
-  /** In percent; it stays what it was while the voice is off. */
+  /** In percent; unchanged while the voice is off. */
   readonly volume: number;
   readonly isOff: boolean;
 }
 
 const FULL: Loudness = { volume: 100, isOff: false };
-/** Of how many people it is kept, those who were here last. */
+/** Keep the volumes of this many people, those who set one last. */
 const MOST_KEPT = 20;
 
-/** What it comes to, from 0 to 1. Ears hear in proportions: half the way is to sound half as loud. */
+/** The gain, from 0 to 1. Hearing is not linear: 50 % should sound half as loud. */
 export const gainOf = ({ volume, isOff }: Loudness): number => (isOff ? 0 : (volume / 100) ** 2);
 
 export class Voice extends Store<Loudness> {
@@ -24,7 +24,7 @@ export class Voice extends Store<Loudness> {
     this.#apply = apply;
   }
 
-  /** Shows and applies what this person has chosen before. */
+  /** Restores this person's last choice. */
   belongTo(userId: string): void {
     this.#owner = userId;
     const { [userId]: chosen } = kept();
@@ -44,7 +44,7 @@ export class Voice extends Store<Loudness> {
 
 type Kept = Record<string, readonly [volume: number, isOff: boolean]>;
 
-/** Without what this version of the page can't read. */
+/** The stored choices that this version of the page can read. */
 function kept(): Kept {
   try {
     const all = Object.entries<unknown>(JSON.parse(recall("voice") ?? "{}"));

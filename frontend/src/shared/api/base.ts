@@ -1,4 +1,4 @@
-/** Where the app lives: "" at the root of its origin, else a path such as "/voice". */
+/** The app's base path: "" at the root of its origin, else a path such as "/voice". */
 export const BASE =
   typeof document === "undefined" ? "" : new URL(document.baseURI).pathname.replace(/\/[^/]*$/, "");
 

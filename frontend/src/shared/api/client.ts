@@ -1,4 +1,4 @@
-/** Questions and answers over HTTP, and streams over one WebSocket: urql, and graphql-ws below it. */
+/** The GraphQL client: urql for requests over HTTP, graphql-ws for streams over one WebSocket. */
 import { type AnyVariables, Client, type CombinedError, fetchExchange } from "@urql/core";
 import { createClient as createSocket, type Client as SocketClient } from "graphql-ws";
 import { onEnd, pipe, subscribe, take } from "wonka";
@@ -6,7 +6,7 @@ import { onEnd, pipe, subscribe, take } from "wonka";
 import { type Failure, fromGraphQL, fromStatus, type GraphQLErrorLike } from "./failure.ts";
 import type { TypedDocumentString } from "./generated/graphql.ts";
 
-/** How long a person waits for an answer before they are told that there is none. */
+/** How long a person waits for an answer before a timeout is reported. */
 export const PATIENCE_MS = 10_000;
 
 export class Failed extends Error {
@@ -18,30 +18,30 @@ export class Failed extends Error {
   }
 }
 
-/** What any error is to a person; one that nobody thrown on purpose counts as the network's. */
+/** The failure that an error stands for; unexpected errors count as network failures. */
 export function failureOf(error: unknown): Failure {
   return error instanceof Failed ? error.failure : { kind: "network", message: String(error) };
 }
 
 export interface Sink<T> {
   next(value: T): void;
-  /** The stream is over: refused, lost, or (without a failure) at its end. */
+  /** The stream is over: refused or lost, or at its end if `failure` is null. */
   done(failure: Failure | null): void;
 }
 
 export interface Api {
   query<R, V>(document: TypedDocumentString<R, V>, variables: V): Promise<R>;
   mutate<R, V>(document: TypedDocumentString<R, V>, variables: V): Promise<R>;
-  /** Sends a mutation that nobody waits for, from a page that goes away. */
+  /** Sends a mutation while the page unloads; nobody waits for its result. */
   leave<R, V>(document: TypedDocumentString<R, V>, variables: V): void;
-  /** Returns what ends the stream; it never comes back by itself, because only who reads it
-   * knows from which cursor to go on. */
+  /** Returns a function that ends the stream. A stream never reconnects by itself, because only its
+   * reader knows the cursor to resume from. */
   stream<R, V>(document: TypedDocumentString<R, V>, variables: V, sink: Sink<R>): () => void;
-  /** Drops the connection: it belongs to the login with which it was made. */
+  /** Drops the connection, which belongs to the login that opened it. */
   reconnect(): void;
 }
 
-/** @param silent Told when a path to the server has died, which other connections share. */
+/** @param silent Called when the path to the server is dead; other connections share it. */
 export function createApi(
   origin: string,
   fetcher: typeof fetch = fetch,
@@ -59,7 +59,7 @@ export function createApi(
     url: url.replace(/^http/, "ws"),
     retryAttempts: 0,
     lazy: true,
-    // A half-open connection after sleep or a change of networks is found within 25 s.
+    // Detects a half-open connection after sleep or a network change within 25 s.
     keepAlive: 10_000,
     connectionAckWaitTimeout: PATIENCE_MS,
   });
@@ -153,7 +153,7 @@ function lost(error: unknown): Failure {
   return { kind: code === 4403 ? "signed-out" : "network", message: `closed ${code}` };
 }
 
-/** Ends a connection whose pings stay unanswered: a laptop that slept finds out at once. */
+/** Ends a connection whose ping stays unanswered, such as after a laptop's sleep. */
 function dropWhenSilent(socket: SocketClient, silent: () => void): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   socket.on("ping", (received) => {

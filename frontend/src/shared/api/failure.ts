@@ -1,4 +1,4 @@
-/** What can go wrong between this page and the server, told apart by what a person can do. */
+/** Failures between this page and the server, classified by what a person can do about them. */
 
 export type FailureKind =
   | "network"
@@ -13,9 +13,9 @@ export type FailureKind =
 
 export interface Failure {
   kind: FailureKind;
-  /** The server's own words, where it has said something. */
+  /** The server's message, if any. */
   message: string;
-  /** The input at fault, as in `["input", "email"]`. */
+  /** The path of the input at fault, such as `["input", "email"]`. */
   field?: readonly (string | number)[];
 }
 
@@ -35,7 +35,7 @@ export interface GraphQLErrorLike {
   extensions?: Record<string, unknown> | undefined;
 }
 
-/** Turns an error of an answer into a failure. A code this page does not know is the server's. */
+/** Converts a GraphQL error into a failure. Unknown codes count as server failures. */
 export function fromGraphQL(error: GraphQLErrorLike): Failure {
   const code = String(error.extensions?.["code"] ?? "");
   const field = error.extensions?.["field"];
@@ -46,7 +46,7 @@ export function fromGraphQL(error: GraphQLErrorLike): Failure {
   };
 }
 
-/** Turns a status without a GraphQL answer into a failure; 0 is no answer at all. */
+/** Converts an HTTP status without a GraphQL response into a failure; 0 means no response. */
 export function fromStatus(status: number, message = ""): Failure {
   if (status === 0) return { kind: "network", message };
   if (status === 401) return { kind: "signed-out", message };

@@ -1,11 +1,11 @@
-/** Lists that the server hands out page by page. */
+/** Lists that the server returns page by page. */
 
 interface Page<T> {
   readonly nodes: readonly T[];
   readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor?: string | null };
 }
 
-/** Everything of a list; `page` asks for what comes after a cursor, null at the beginning. */
+/** All items of a list; `page` loads the page after a cursor, or the first one for null. */
 export async function everything<T>(
   page: (after: string | null) => Promise<Page<T>>,
 ): Promise<T[]> {

@@ -1,4 +1,4 @@
-/** Hands the microphone's sound over as 16 kHz PCM, 40 ms at a time. */
+/** Delivers the microphone's audio as 16 kHz PCM, 40 ms at a time. */
 import { loudness, Resampler, toPcm } from "./resample.ts";
 
 const RATE = 16_000;

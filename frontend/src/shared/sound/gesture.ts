@@ -1,8 +1,8 @@
-/** Browsers let a page sound once somebody has clicked or typed on it. */
+/** User gestures: browsers let a page play audio once somebody has clicked or typed on it. */
 
 const GESTURES = ["pointerup", "keydown"] as const;
 
-/** Acts with every click and key, anywhere, until what it returns is called. */
+/** Calls `act` on every click and key press; returns a function that stops this. */
 export function onGesture(act: () => void): () => void {
   for (const gesture of GESTURES) addEventListener(gesture, act);
   return () => {
@@ -10,10 +10,10 @@ export function onGesture(act: () => void): () => void {
   };
 }
 
-/** Lets a context that waits for that go on with the first click or key. */
+/** Resumes a suspended context, at the latest on a click or key press. */
 export function resumeWithGesture(context: AudioContext): void {
   if (context.state !== "suspended") return;
-  // One that is closed meanwhile can't be resumed, and need not be.
+  // A context that was closed meanwhile can't be resumed and need not be.
   const resume = () => void context.resume().catch(() => {});
   const stop = onGesture(resume);
   const settle = () => {

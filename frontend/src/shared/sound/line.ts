@@ -1,25 +1,25 @@
-/** A way for sound between this page and the agent. Which one it is, nobody else has to know. */
+/** The audio line between this page and the agent; hides its transport from other code. */
 
 export interface LineListener {
   connected(): void;
-  /** It is away, and comes back by itself: `connected` or `lost` follows. */
+  /** The line reconnects by itself: `connected` or `lost` follows. */
   interrupted(): void;
   /**
-   * It is over. Not called after `close()`.
+   * The line has ended. Not called after `close()`.
    *
-   * @param code One of docs/audio-protocol.md's close codes, whatever the line is made of.
+   * @param code A close code as in docs/audio-protocol.md, whatever the transport.
    */
   lost(code: number, isTerminal: boolean): void;
 }
 
 export interface Line {
-  /** Takes the microphone's sound as 16 kHz PCM; for lines that carry that. */
+  /** Sends the microphone's audio as 16 kHz PCM, on lines that carry PCM. */
   send(pcm: ArrayBuffer): void;
-  /** Takes the microphone itself, null when there is none any more; for lines that carry tracks. */
+  /** Sets the microphone's track, null if there is none any more, on lines that carry tracks. */
   carry(microphone: MediaStreamTrack | null): void;
-  /** Called within a click, in case the browser wanted one before it lets the agent be heard. */
+  /** Called within a click, in case the browser requires one before playback. */
   unlock(): void;
-  /** How loud the agent is heard, from 0 to 1; for lines with a loudspeaker of their own. */
+  /** Sets the agent's volume, from 0 to 1, on lines with their own loudspeaker. */
   setVolume(volume: number): void;
   close(): void;
 }
@@ -30,7 +30,7 @@ export const GOING_AWAY = 1001;
 export const BROKEN = 1006;
 export const RESTARTING = 1012;
 
-/** A line whose program has yet to be fetched. */
+/** A line whose code has yet to be loaded. */
 export function openLater(open: () => Promise<Line>, failed: () => void): Line {
   let line: Line | null = null;
   let microphone: MediaStreamTrack | null = null;

@@ -1,11 +1,11 @@
-/** The line for sound: docs/audio-protocol.md, the person's side. */
+/** The audio line of docs/audio-protocol.md, the person's side. */
 import { BROKEN } from "./line.ts";
 
-/** Bytes of 30 s of microphone: what a server takes as a burst, and what we hold back for one. */
+/** 30 s of microphone audio in bytes: the server accepts this as a burst, so we buffer as much. */
 const MOST_HELD = 30 * 32_000;
-/** What the browser may hold for the network, 1 s; what it holds when a line breaks is lost. */
+/** Most audio in the browser's send buffer, 1 s; the buffer is lost if the line breaks. */
 const MOST_BUFFERED = 32_000;
-/** Sound of 5 s during which the network has taken nothing: nobody is there any more. */
+/** If the network takes nothing during 5 s of audio, nobody is there any more. */
 const STUCK_AFTER = 5 * 32_000;
 const WELCOME_WITHIN_MS = 10_000;
 const NOT_TERMINAL = new Set([1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015, 4408, 4429]);
@@ -21,18 +21,18 @@ export interface LinkListener {
 }
 
 export interface Link {
-  /** Sends PCM; while the line is not up the newest 30 s wait. */
+  /** Sends PCM; while the line is down, keeps the newest 30 s. */
   send(pcm: ArrayBuffer): void;
   played(id: string, samples: number): void;
-  /** Takes it for lost: a path that has died says nothing itself. */
+  /** Treats the link as lost: a dead path does not report that itself. */
   lose(): void;
   close(): void;
 }
 
 export interface LinkOptions {
-  /** Sound that an earlier line could not take. */
+  /** Audio that an earlier line could not send. */
   waiting?: Held;
-  /** Whether `played` will be called; the agent waits for it then. Asked when it is told. */
+  /** Whether `played` will be called, which the agent then waits for; evaluated for `hello`. */
   reportsPlayed?: () => boolean;
 }
 
@@ -46,9 +46,9 @@ export function openLink(
   socket.binaryType = "arraybuffer";
   let isUp = false;
   let isOver = false;
-  /** Bytes that the browser held after the last block. */
+  /** The browser's buffered bytes after the last block. */
   let buffered = 0;
-  /** Bytes heard since the network took some of them. */
+  /** Bytes recorded since the network last took some. */
   let stuck = 0;
   const shut = () => {
     clearTimeout(patience);
@@ -59,14 +59,14 @@ export function openLink(
     socket.onmessage = null;
     socket.close(1000);
   };
-  // Not by `onclose`, which waits for an answer of the other side, for up to a minute.
+  // Don't wait for `onclose`, which may wait up to a minute for the other side's answer.
   const lose = () => {
     if (isOver) return;
     shut();
     listener.lost(BROKEN, false);
   };
   const patience = setTimeout(lose, WELCOME_WITHIN_MS);
-  // A socket that the other side has closed says so a moment later than it stops taking anything.
+  // A socket closed by the other side stops accepting data a moment before `onclose`.
   const takes = () => isUp && socket.readyState === WebSocket.OPEN;
 
   socket.onopen = () =>
@@ -79,7 +79,7 @@ export function openLink(
         clearTimeout(patience);
         isUp = true;
         listener.connected();
-        // It may be closed already when its welcome is read.
+        // The socket may already be closed when its welcome is read.
         if (takes()) for (const pcm of waiting.takeAll()) socket.send(pcm);
         buffered = socket.bufferedAmount;
         return;
@@ -117,7 +117,7 @@ export function openLink(
   };
 }
 
-/** The newest 30 s of sound that could not be sent yet. */
+/** The newest 30 s of audio that could not be sent yet. */
 export class Held {
   #blocks: ArrayBuffer[] = [];
   #size = 0;
@@ -128,7 +128,7 @@ export class Held {
     while (this.#size > MOST_HELD) this.#size -= this.#blocks.shift()?.byteLength ?? 0;
   }
 
-  /** The oldest. */
+  /** Removes and returns the oldest block. */
   take(): ArrayBuffer | undefined {
     const block = this.#blocks.shift();
     this.#size -= block?.byteLength ?? 0;

@@ -1,4 +1,4 @@
-/** The microphone: asked for, heard, lost. */
+/** Opens the microphone; reports its audio and its loss. */
 import type { MicrophoneProblem } from "../../features/conversation/state.ts";
 import worklet from "./capture.worklet.ts?worker&url";
 import { resumeWithGesture } from "./gesture.ts";
@@ -12,7 +12,7 @@ export interface MicrophoneListener {
 }
 
 export interface OpenMicrophone {
-  /** What it hears, for lines that carry tracks; silent unless it is handed on, and while muted. */
+  /** The track for lines that carry tracks; silent while it is muted or not handed on. */
   readonly track: MediaStreamTrack;
   setMuted(isMuted: boolean): void;
   hand(isHandedOn: boolean): void;
@@ -29,9 +29,9 @@ export class NoMicrophone extends Error {
 }
 
 /**
- * Opens the microphone, the chosen one if it is there.
+ * Opens the microphone, the chosen one if it is available.
  *
- * @throws NoMicrophone: It can't be had; `problem` says why.
+ * @throws NoMicrophone: when it can't be opened; `problem` says why.
  */
 export async function openMicrophone(
   deviceId: string | null,
@@ -74,7 +74,7 @@ export async function openMicrophone(
   }
 }
 
-/** Whether a browser that is asked for the microphone asks the person; one that can't tell may. */
+/** Whether requesting the microphone prompts the person; on secure pages, assumed if unknown. */
 export async function isPrompting(): Promise<boolean> {
   try {
     const { state } = await navigator.permissions.query({ name: "microphone" });
@@ -117,7 +117,7 @@ async function wired(stream: MediaStream, listener: MicrophoneListener): Promise
   return context;
 }
 
-/** Some browsers bring the sound to our rate themselves, others refuse to and we do it. */
+/** Some browsers resample to our rate themselves; for others, which refuse to, we do it. */
 function connected(stream: MediaStream): [AudioContext, MediaStreamAudioSourceNode] {
   const context = new AudioContext({ sampleRate: RATE });
   try {
@@ -129,7 +129,7 @@ function connected(stream: MediaStream): [AudioContext, MediaStreamAudioSourceNo
   }
 }
 
-/** The microphones to choose from; their names are known once one has been allowed. */
+/** The available microphones; their names are known once access has been allowed. */
 export async function microphones(): Promise<MediaDeviceInfo[]> {
   if (!navigator.mediaDevices) return [];
   const devices = await navigator.mediaDevices.enumerateDevices();

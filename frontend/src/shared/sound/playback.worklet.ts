@@ -1,10 +1,10 @@
-/** The loudspeaker's side: plays without gaps, falls silent at once, says what was heard. */
+/** The playback worklet: plays without gaps, falls silent at once, reports what was played. */
 import { Playouts } from "./playouts.ts";
 import { loudness } from "./resample.ts";
 
-/** Reports are 80 ms apart, well under the 250 ms that agents wait for one. */
+/** Seconds between reports, well under the 250 ms that agents wait for one. */
 const REPORT_S = 0.08;
-/** What must be here before a reply begins: unevenness of the network up to this is not heard. */
+/** Seconds of audio to buffer before a reply starts, which hides network jitter up to this. */
 const HEAD_S = 0.06;
 
 export type ToPlayback =

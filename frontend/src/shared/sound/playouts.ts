@@ -1,9 +1,9 @@
-/** The agent's replies on their way to the loudspeaker, and how much of each has left it. */
+/** Queues the agent's replies for the loudspeaker and counts how much of each was played. */
 
 interface Playout {
   readonly id: string;
   readonly blocks: Int16Array[];
-  /** Samples of the first block that are gone. */
+  /** Samples of the first block that were played. */
   offset: number;
   waiting: number;
   played: number;
@@ -18,15 +18,15 @@ export interface Played {
 }
 
 /**
- * Replies in the order in which they came. `played` counts each from its own beginning; nothing
- * that merely waits is in it, and nothing that was cleared.
+ * Replies in the order of their arrival. `played` counts from the beginning of each reply, without
+ * samples that are still queued or were cleared.
  */
 export class Playouts {
   readonly #queue: Playout[] = [];
   readonly #head: number;
   #open: Playout | null = null;
 
-  /** @param head Samples that must be here before a reply begins, or goes on after a gap. */
+  /** @param head Samples to buffer before a reply starts, or resumes after a gap. */
   constructor(head: number) {
     this.#head = head;
   }
@@ -45,7 +45,7 @@ export class Playouts {
     this.#queue.push(this.#open);
   }
 
-  /** Sound of the reply that began last; without one it belongs to a reply that was cleared. */
+  /** Adds audio to the open reply; without one, the audio belongs to a cleared reply. */
   add(pcm: Int16Array): void {
     if (this.#open === null) return;
     this.#open.blocks.push(pcm);
@@ -58,7 +58,7 @@ export class Playouts {
     this.#open = null;
   }
 
-  /** Forgets what of a reply is queued; returns what of it was played. */
+  /** Drops the queued audio of a reply; returns how much of it was played. */
   clear(id: string): Played | null {
     const index = this.#queue.findIndex((playout) => playout.id === id);
     const [gone] = index < 0 ? [] : this.#queue.splice(index, 1);
@@ -66,7 +66,7 @@ export class Playouts {
     return gone ? { id, samples: gone.played, isDone: true } : null;
   }
 
-  /** The line is gone: what came is played to its end, no more of it will come. */
+  /** The line is lost: plays what has arrived and expects no more of it. */
   abandon(): void {
     this.#complete(this.#open);
     this.#open = null;
@@ -77,7 +77,7 @@ export class Playouts {
     this.#open = null;
   }
 
-  /** Fills a block for the loudspeaker, with silence where there is nothing to play. */
+  /** Fills a block for the loudspeaker, with silence if there is nothing to play. */
   fill(out: Float32Array): Played[] {
     const reports: Played[] = [];
     let at = 0;
@@ -98,7 +98,7 @@ export class Playouts {
     return reports;
   }
 
-  /** The reply that is heard now. */
+  /** The reply that is playing. */
   get current(): Played | null {
     const playout = this.#queue[0];
     return playout && playout.played > 0

@@ -1,7 +1,7 @@
-/** Why a browser does not hand over the microphone, told apart by what a person can do about it. */
+/** Why a browser refuses the microphone, classified by what a person can do about it. */
 import type { MicrophoneProblem } from "../../features/conversation/state.ts";
 
-/** What `getUserMedia` was refused for. */
+/** Converts an error from `getUserMedia` into a problem. */
 export async function problemOf(error: unknown): Promise<MicrophoneProblem> {
   switch ((error as DOMException).name) {
     case "NotAllowedError":
@@ -9,7 +9,7 @@ export async function problemOf(error: unknown): Promise<MicrophoneProblem> {
       return "denied";
     case "NotFoundError":
     case "OverconstrainedError":
-      // Where a page may not have one, some browsers and systems say that there is none.
+      // Some browsers and systems report a blocked microphone as missing.
       return (await isBlocked()) ? "denied" : "missing";
     default:
       return (await isBlocked()) ? "denied" : "failed";
@@ -21,7 +21,7 @@ async function isBlocked(): Promise<boolean> {
     const { state } = await navigator.permissions.query({ name: "microphone" });
     return state === "denied";
   } catch {
-    // Not every browser tells.
+    // Not every browser can tell.
     return false;
   }
 }

@@ -1,13 +1,12 @@
-/** Brings the microphone's sound to the rate that agents expect. */
+/** Resamples the microphone's audio to the rate that agents expect. */
 
 const TAPS = 16;
 const PHASES = 64;
 
 /**
- * Converts a stream of samples from one rate to another by a windowed sinc, block by block.
+ * Resamples a stream block by block with a windowed sinc.
  *
- * Its cut-off lies at 90 % of the lower of both Nyquist frequencies, so that what can't be
- * represented is not folded into what can.
+ * Its cut-off is 90 % of the lower of both Nyquist frequencies, to prevent aliasing.
  */
 export class Resampler {
   readonly #step: number;
@@ -24,7 +23,7 @@ export class Resampler {
     this.#at = this.#reach;
   }
 
-  /** Takes a block of any length; what it returns may be empty, the rest comes with the next. */
+  /** Takes a block of any length; the result may be empty, the rest follows with the next block. */
   take(block: Float32Array): Float32Array {
     const held = new Float32Array(this.#held.length + block.length);
     held.set(this.#held);
@@ -52,7 +51,7 @@ export class Resampler {
   }
 }
 
-/** Half of a symmetric kernel, `PHASES` values a sample; `cutoff` is a share of Nyquist's. */
+/** Half of a symmetric kernel, `PHASES` values per sample; `cutoff` is a fraction of Nyquist. */
 function kernel(reach: number, cutoff: number): Float32Array {
   const table = new Float32Array(reach * PHASES + 1);
   for (let i = 0; i < table.length; i++) {
@@ -65,14 +64,14 @@ function kernel(reach: number, cutoff: number): Float32Array {
   return table;
 }
 
-/** Signed 16-bit samples of what is between -1 and 1. */
+/** Converts samples between -1 and 1 to signed 16-bit samples. */
 export function toPcm(samples: Float32Array): Int16Array {
   return Int16Array.from(samples, (sample) =>
     Math.round(Math.max(-1, Math.min(1, sample)) * 32_767),
   );
 }
 
-/** How loud it is, from 0 to 1: the root of the mean square. */
+/** The root mean square level, from 0 to 1. */
 export function loudness(samples: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < samples.length; i++) sum += (samples[i] ?? 0) ** 2;

@@ -1,4 +1,4 @@
-/** The line through a LiveKit room. Words come another way: what is published here is not read. */
+/** The line through a LiveKit room. Ignores transcripts published there; they come over GraphQL. */
 import {
   ConnectionError,
   ConnectionErrorReason,
@@ -25,24 +25,24 @@ import {
 import { Voices } from "./voices.ts";
 
 export interface RoomListener extends LineListener {
-  /** How loud the agent is, from 0 to 1. */
+  /** The agent's level, from 0 to 1. */
   level(level: number): void;
-  /** The browser waits for a click before it plays anything. */
+  /** Whether the browser blocks playback until a click. */
   silenced(isSilenced: boolean): void;
 }
 
-/** What plays the agent; a test has none. */
+/** What plays the agent; tests use a fake. */
 export type Playing = Pick<Voices, "add" | "remove" | "unlock" | "setVolume" | "close">;
 
-/** How long LiveKit's client tries to go on by itself; then we join again, with a fresh token. */
+/** How long LiveKit's client may reconnect by itself; then we rejoin with a fresh token. */
 export const REPAIR_MS = 15_000;
 const LONGEST_PAUSE_MS = 2_000;
-/** How long an agent that is there may take until it receives the microphone. */
+/** How long to wait until a present agent receives the microphone. */
 const HEARD_WITHIN_MS = 3_000;
 
 const NOT_FOUND = 404;
 
-/** How a connection ended, as the other line would say it. */
+/** How a connection ended, in terms of the audio protocol. */
 export interface Loss {
   code: number;
   isTerminal: boolean;
@@ -55,7 +55,7 @@ const repairing: ReconnectPolicy = {
   },
 };
 
-/** What LiveKit's reasons mean here. Whether the conversation is over, its own stream tells. */
+/** Maps LiveKit's disconnect reasons. The session's stream reports whether it has ended. */
 export function lossOf(reason: DisconnectReason | undefined): Loss {
   switch (reason) {
     case DisconnectReason.DUPLICATE_IDENTITY:
@@ -73,11 +73,11 @@ export function lossOf(reason: DisconnectReason | undefined): Loss {
   }
 }
 
-/** Why a room could not be entered. */
+/** Maps the error of a room that could not be joined. */
 export function refusalOf(error: unknown): Loss {
   if (!(error instanceof ConnectionError)) return { code: BROKEN, isTerminal: false };
   if (error.reason === ConnectionErrorReason.NotAllowed)
-    // Where only the server makes rooms, one that was lost is not there until it has made it again.
+    // If only the server creates rooms, a lost room is missing until the server has recreated it.
     return error.status === NOT_FOUND
       ? { code: GOING_AWAY, isTerminal: false }
       : { code: UNAUTHENTICATED, isTerminal: true };
@@ -87,7 +87,7 @@ export function refusalOf(error: unknown): Loss {
 }
 
 export function openRoom(url: string, token: string, listener: RoomListener): Line {
-  // Its messages may hold the address with the token in it.
+  // Log messages may contain the URL with the token.
   setLogLevel(LogLevel.silent);
   const room = new Room({ reconnectPolicy: repairing, stopLocalTrackOnUnpublish: false });
   const voices = new Voices((level) => listener.level(level));
@@ -104,7 +104,7 @@ export class RoomLine implements Line {
   #isOver = false;
   #microphone: MediaStreamTrack | null = null;
   #published: MediaStreamTrack | null = null;
-  /** Publishing takes a while; one after the other. */
+  /** Publishing takes a while; this chain keeps it in order. */
   #publishing: Promise<void> = Promise.resolve();
   #reason: DisconnectReason | undefined;
   #stopAsking = () => {};
@@ -124,7 +124,7 @@ export class RoomLine implements Line {
       .on(RoomEvent.AudioPlaybackStatusChanged, () => this.#tellSilenced());
   }
 
-  /** Enters the room; `connected` comes when what is said is received there as well. */
+  /** Joins the room; `connected` follows once a present agent receives the microphone. */
   async join(url: string, token: string): Promise<void> {
     try {
       await this.#room.connect(url, token, { maxRetries: 0 });
@@ -161,13 +161,13 @@ export class RoomLine implements Line {
     this.#isOver = true;
     this.#stopAsking();
     this.#voices.close();
-    // The microphone is not the room's: it goes on for the next one.
+    // Don't stop the microphone: the next room uses it.
     void this.#room.disconnect(false).catch(() => {});
   }
 
   #left(reason: DisconnectReason | undefined): void {
     this.#reason = reason;
-    // Before that, `connect` tells it better.
+    // Until the room is joined, the error of `connect` is more precise.
     if (this.#isIn) this.#end(lossOf(reason));
   }
 
@@ -199,7 +199,7 @@ export class RoomLine implements Line {
     await received;
   }
 
-  /** Waits until an agent that is there hears the microphone; words before that would be lost. */
+  /** Waits until a present agent receives the microphone; earlier words would be lost. */
   #received(): Promise<void> {
     const agents = [...this.#room.remoteParticipants.values()].filter((one) => one.isAgent);
     if (agents.length === 0) return Promise.resolve();

@@ -1,4 +1,4 @@
-/** Everything that sounds: the line, the microphone and the loudspeaker, wired together. */
+/** Wires the line, the microphone and the loudspeaker together. */
 import type { Connection, Hearing, MicrophoneProblem } from "../../features/conversation/state.ts";
 import { BROKEN, type Line, type LineListener, openLater } from "./line.ts";
 import { Held, type Link, openLink } from "./link.ts";
@@ -6,14 +6,14 @@ import { isPrompting, NoMicrophone, type OpenMicrophone, openMicrophone } from "
 import { Speaker } from "./speaker.ts";
 
 export interface SoundListener {
-  /** It is asked for; `isPrompting` if the browser asks the person. */
+  /** The microphone was requested; `isPrompting` if the browser prompts the person. */
   microphoneAsked(isPrompting: boolean): void;
   microphoneOn(): void;
   microphoneFailed(problem: MicrophoneProblem): void;
   silenced(isSilenced: boolean): void;
 }
 
-/** How loud both sides are, from 0 to 1; read for each frame that is drawn. */
+/** The levels of both sides, from 0 to 1; read for each rendered frame. */
 export interface Levels {
   person: number;
   agent: number;
@@ -23,18 +23,18 @@ export class Sound {
   readonly levels: Levels = { person: 0, agent: 0 };
   readonly #listener: SoundListener;
   readonly #speaker: Speaker;
-  /** What the line could not take yet. */
+  /** Audio that the line could not send yet. */
   readonly #held = new Held();
-  /** What was heard while it was not known whether it is for the agent. */
+  /** Audio recorded while it was undecided whether it is for the agent. */
   readonly #meanwhile = new Held();
   #line: Line | null = null;
-  /** The line's other name, where it is this server's own. */
+  /** The line as a `Link`, if it is not a LiveKit room. */
   #link: Link | null = null;
-  /** Set while the line has a loudspeaker of its own. */
+  /** Whether the line has its own loudspeaker. */
   #isPlayedElsewhere = false;
   #microphone: OpenMicrophone | null = null;
   #opening = 0;
-  /** Whether there is to be one, be it that it is still asked for. */
+  /** Whether the microphone should be open, even if it is still being requested. */
   #isWanted = false;
   #isMuted = false;
   #hearing: Hearing = "no";
@@ -52,21 +52,21 @@ export class Sound {
     });
   }
 
-  /** To be called within a click, which is what browsers want before a page makes sound. */
+  /** Call within a click, which browsers require before a page plays audio. */
   unlock(): void {
     this.#speaker.unlock();
     this.#line?.unlock();
   }
 
-  /** How loud the agent is heard, from 0 to 1; what counts as played does not depend on it. */
+  /** Sets the agent's volume, from 0 to 1; what counts as played does not depend on it. */
   setVolume(volume: number): void {
     this.#volume = volume;
     this.#speaker.setVolume(volume);
     this.#line?.setVolume(volume);
   }
 
-  /** Whether what the microphone hears is for the agent. "later" waits for "now", which sends it,
-   * or "no", which drops it; a room, which takes the microphone itself, hears nothing of it. */
+  /** Whether microphone input is for the agent. "later" buffers it until "now" sends it or "no"
+   * drops it; a room, which takes the track itself, never receives it. */
   set hearing(hearing: Hearing) {
     if (hearing === this.#hearing) return;
     this.#hearing = hearing;
@@ -74,11 +74,11 @@ export class Sound {
     if (hearing !== "now") this.levels.person = 0;
     if (hearing === "later") return;
     const meanwhile = this.#meanwhile.takeAll();
-    // It goes with what is heard next, as what waited for the line does.
+    // It is sent with the next block, like audio that waited for the line.
     if (hearing === "now") for (const pcm of meanwhile) this.#held.add(pcm);
   }
 
-  /** Opens the line that the server names; `origin` is this page's own. */
+  /** Opens the line that the server names; `origin` is this page's origin. */
   openLine(connection: Connection, origin: string, listener: LineListener): void {
     this.#line?.close();
     this.#isPlayedElsewhere = connection.transport === "LIVEKIT";
@@ -89,13 +89,13 @@ export class Sound {
     this.#line.carry(this.#microphone?.track ?? null);
   }
 
-  /** Gives up a line on which nothing can arrive any more; it is `lost` then like any other. */
+  /** Gives up a dead line, which then reports `lost` like any other. */
   loseLine(): void {
-    // A room finds out by itself.
+    // A room detects that by itself.
     this.#link?.lose();
   }
 
-  /** Falls silent, and forgets what could not be sent. */
+  /** Falls silent and drops unsent audio. */
   closeLine(): void {
     this.#line?.close();
     this.#line = null;
@@ -140,7 +140,7 @@ export class Sound {
     this.#dropMicrophone();
   }
 
-  /** Closes the one that is open; one that is still asked for is not taken when it comes. */
+  /** Closes the open microphone; one that is still being requested will be ignored. */
   #dropMicrophone(): void {
     this.#opening++;
     if (this.#microphone) this.#line?.carry(null);
@@ -154,7 +154,7 @@ export class Sound {
     this.#microphone?.setMuted(isMuted);
   }
 
-  /** Hears with another microphone from now on. */
+  /** Switches to another microphone. */
   choose(deviceId: string | null): void {
     this.#deviceId = deviceId;
     if (this.#isWanted) void this.openMicrophone();
@@ -189,7 +189,7 @@ export class Sound {
     return { send: link.send, carry() {}, unlock() {}, setVolume() {}, close: link.close };
   }
 
-  /** LiveKit's client is as large as the rest of the page: who does not need it never gets it. */
+  /** LiveKit's client is as large as the rest of the page, so it is only loaded when needed. */
   #openRoom({ url, token }: Connection, listener: LineListener): Line {
     const told = {
       connected: () => listener.connected(),
@@ -207,7 +207,7 @@ export class Sound {
   }
 }
 
-/** Where a line of this server's own goes: to the page's own origin, by whatever name it came. */
+/** The URL of this server's own line: always on the page's origin. */
 export function lineUrl(connection: Connection, origin: string): string {
   const { pathname } = new URL(connection.url);
   return new URL(pathname, origin).href.replace(/^http/, "ws");

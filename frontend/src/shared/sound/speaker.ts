@@ -1,20 +1,20 @@
-/** The loudspeaker: what the agent says, and the truth about how much of it was heard. */
+/** The loudspeaker: plays the agent's audio and reports how much of it was really heard. */
 import { resumeWithGesture } from "./gesture.ts";
 import type { ToPlayback } from "./playback.worklet.ts";
 import worklet from "./playback.worklet.ts?worker&url";
 import type { Played } from "./playouts.ts";
 
 const RATE = 24_000;
-/** 5 s: what would begin later than that is no answer any more. */
+/** 5 s in bytes: a reply that starts later than that is no answer any more. */
 const MOST_WAITING = 5 * 2 * RATE;
 const LONGEST_PAUSE_MS = 10_000;
-/** A jump of the volume would be heard as a click. */
+/** A sudden change of volume would be audible as a click. */
 const FADE_S = 0.015;
 
 export interface SpeakerListener {
   played(id: string, samples: number): void;
   level(level: number): void;
-  /** The browser waits for a click before it plays anything. */
+  /** Whether the browser blocks playback until a click. */
   silenced(isSilenced: boolean): void;
 }
 
@@ -41,17 +41,17 @@ export class Speaker {
     this.#listener = listener;
   }
 
-  /** Pages that are not secure have no worklets: there, answers can only be read. */
+  /** Insecure pages have no worklets: there, answers can only be read. */
   get isPossible(): boolean {
     return "audioWorklet" in AudioContext.prototype;
   }
 
-  /** Whether reports can be promised. They may come even so, a moment later. */
+  /** Whether reports can be promised. Without a promise, they may still come a moment later. */
   get isReady(): boolean {
     return this.#node !== null && this.#context?.state === "running";
   }
 
-  /** Makes sound possible; called within a click where there is one. */
+  /** Enables playback; called within a click if there is one. */
   unlock(): void {
     if (!this.isPossible) return;
     this.#isNeeded = true;
@@ -59,7 +59,7 @@ export class Speaker {
     else this.#open();
   }
 
-  /** How loud it is, from 0 to 1. It plays in any case, and says what was played. */
+  /** Sets the volume, from 0 to 1. Even at 0, it plays and reports what was played. */
   setVolume(volume: number): void {
     this.#volume = volume;
     if (this.#context) this.#gain?.gain.setTargetAtTime(volume, this.#context.currentTime, FADE_S);
@@ -89,13 +89,13 @@ export class Speaker {
     this.#node = node;
     this.#tries = 0;
     for (const message of this.#takeWaiting()) this.send(message);
-    // Only now: each context begins as suspended, and there may have been several.
+    // Report only now: each context starts suspended, and there may have been several.
     const tell = () => this.#listener.silenced(context.state === "suspended");
     context.onstatechange = tell;
     tell();
   }
 
-  /** What plays could not be fetched. A context remembers that, so the next try has another one. */
+  /** The worklet failed to load. A context remembers that, so the retry uses a new one. */
   #openLater(context: AudioContext): void {
     void context.close().catch(() => {});
     this.#context = null;
@@ -105,7 +105,7 @@ export class Speaker {
     this.#retry = setTimeout(() => this.#open(), pause);
   }
 
-  /** Keeps what comes while the loudspeaker is fetched; of a reply that is cut, nothing is played. */
+  /** Queues messages while the worklet loads; if the queue is dropped, so is the whole reply. */
   #wait(message: ToPlayback): void {
     if (this.#context === null || message.do === "reset") return;
     this.#waiting.push(message);
@@ -118,7 +118,7 @@ export class Speaker {
     return this.#waiting.splice(0);
   }
 
-  /** The line is closed; the next one asks for the loudspeaker again, should it be missing. */
+  /** The line is closed; the next one opens the loudspeaker again if it is missing. */
   #reset(): void {
     this.#isNeeded = false;
     clearTimeout(this.#retry);
@@ -131,12 +131,12 @@ export class Speaker {
     if (!played) return;
     if (isCut) return this.#report(played.id, played.samples);
     const late = this.#latencyS();
-    // What was taken just now is heard only after this; at the end we wait for it.
+    // Audio taken now is heard only after this latency; at a reply's end, wait for it.
     if (played.isDone) setTimeout(() => this.#report(played.id, played.samples), late * 1000);
     else this.#report(played.id, Math.max(0, played.samples - Math.round(late * RATE)));
   }
 
-  /** Reports only ever grow. */
+  /** Reports the count only if it has grown. */
   #report(id: string, samples: number): void {
     if (samples <= (this.#reported.get(id) ?? -1)) return;
     this.#reported.set(id, samples);

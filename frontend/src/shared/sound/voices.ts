@@ -1,9 +1,9 @@
-/** The agent's voice where the browser plays it by itself: heard, and measured. */
+/** Plays the agent's LiveKit tracks through media elements and measures their level. */
 import type { RemoteTrack } from "livekit-client";
 import { resumeWithGesture } from "./gesture.ts";
 import { loudness } from "./resample.ts";
 
-/** As often as the loudspeaker of the other line tells its level. */
+/** As often as the playback worklet reports its level. */
 const MEASURED_EVERY_MS = 80;
 
 export class Voices {
@@ -22,10 +22,10 @@ export class Voices {
   }
 
   add(track: RemoteTrack): void {
-    // Chromium hands sound to an analyser only while an element plays it.
+    // Chromium passes a track's audio to an analyser only while an element plays it.
     const element = track.attach();
     this.#adjust(element);
-    // LiveKit's client takes `muted` away whenever it starts to play.
+    // LiveKit's client resets `muted` whenever it starts to play.
     element.addEventListener("volumechange", () => this.#adjust(element));
     document.body.append(element);
     const source = this.#context.createMediaStreamSource(new MediaStream([track.mediaStreamTrack]));
@@ -39,13 +39,13 @@ export class Voices {
     this.#sources.delete(track);
   }
 
-  /** What is measured is the voice as it comes, however loud it is heard. */
+  /** Sets the volume; the measured level does not depend on it. */
   setVolume(volume: number): void {
     this.#volume = volume;
     for (const track of this.#sources.keys()) track.attachedElements.forEach(this.#adjust);
   }
 
-  /** Some systems leave the volume to the person's keys, and take `muted` alone. */
+  /** Some systems leave the volume to hardware keys and support only `muted`. */
   readonly #adjust = (element: HTMLMediaElement): void => {
     const isMuted = this.#volume === 0;
     if (element.volume !== this.#volume) element.volume = this.#volume;

@@ -1,4 +1,4 @@
-/** What an AudioWorklet sees; TypeScript's DOM library leaves it out. */
+/** Globals of an AudioWorklet, which TypeScript's DOM library lacks. */
 declare const sampleRate: number;
 declare class AudioWorkletProcessor {
   readonly port: MessagePort;

@@ -1,19 +1,19 @@
-/** Pieces of the page that are fetched after it. What can't be fetched takes nothing else along. */
+/** Lazily loaded pieces of the page. A piece that fails to load breaks nothing else. */
 import { type ComponentType, createElement, type ReactNode, useEffect } from "react";
 
 import { Store, useStore } from "./store.ts";
 
-/** How far a piece is. It may be missing and tried for at the same time. */
+/** The state of a piece. A missing piece is still retried. */
 export type Fetched<T> = { is: "away" | "missing" } | { is: "here"; value: T };
 
-/** Longest pause between two tries. */
+/** Longest pause between two attempts. */
 const MOST_MS = 15_000;
 
 /**
- * Fetches something until it is there: a server that is down or a network that is gone come back.
+ * Loads something until it succeeds: a server or network that is down comes back.
  *
- * Browsers differ in whether they ask again for a module that failed once; where they don't, it
- * stays missing until the page is loaded again.
+ * Some browsers don't request a module again that failed once; there, it stays missing until a
+ * reload.
  */
 export class Later<T> {
   readonly fetched = new Store<Fetched<T>>({ is: "away" });
@@ -24,7 +24,7 @@ export class Later<T> {
     this.#load = load;
   }
 
-  /** Begins to fetch it, unless that has begun. */
+  /** Starts loading unless it has started. */
   start(): void {
     if (this.#isTrying || this.fetched.value.is === "here") return;
     this.#isTrying = true;
@@ -44,14 +44,14 @@ export class Later<T> {
 
 const pieces: Later<unknown>[] = [];
 
-/** How long after the page can be used the pieces are left to come when they are needed. */
+/** Delay before pieces are preloaded; until then, they load only on demand. */
 export const UNHURRIED_MS = 3_000;
 
 /**
- * Fetches all pieces while nobody waits for them, so that few are still to come when it matters: a
- * page may outlive the server's version, or its network.
+ * Preloads all pieces while the browser is idle: the page may outlive the server's version or the
+ * network.
  *
- * Returns what calls it off.
+ * Returns a function that cancels this.
  */
 export function fetchPieces(): () => void {
   const start = () => {
@@ -66,10 +66,10 @@ export function fetchPieces(): () => void {
 }
 
 /**
- * A component that is fetched when it is first shown, or before that.
+ * A component that is loaded when it is first shown, or earlier.
  *
  * @param load `() => import(…)` of a module whose default export is the component.
- * @param instead What is shown while it is away or missing; nothing, unless told otherwise.
+ * @param instead What is shown while it is away or missing; nothing by default.
  */
 export function later<P extends object>(
   load: () => Promise<{ default: ComponentType<P> }>,

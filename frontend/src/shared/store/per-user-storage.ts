@@ -1,13 +1,13 @@
-/** What this tab keeps for one person, by conversation: it survives reloads, and nobody else sees it. */
+/** What this tab keeps for one person by conversation; it survives reloads, others don't see it. */
 import { type Kept, recall, remember } from "./storage.ts";
 
 export class PerUserStorage<T> {
   readonly #name: Kept;
-  /** The one changed last is the last one. */
+  /** The value changed last comes last. */
   #values = new Map<string, T>();
-  /** Whose it is; the next person in this tab must not find it. */
+  /** The owner of the values; the next person in this tab must not see them. */
   #owner: string | null = null;
-  /** Nobody is signed in: it is in the page alone. */
+  /** Nobody is signed in: the values are only in the page's memory. */
   #isHidden = false;
 
   constructor(name: Kept) {
@@ -17,7 +17,7 @@ export class PerUserStorage<T> {
       this.#values = new Map(Object.entries<T>(texts));
       this.#owner = owner;
     } catch {
-      // There is nothing, or not in a form that this version of the page knows.
+      // Nothing is stored, or in a format that this version of the page does not know.
     }
   }
 
@@ -29,7 +29,7 @@ export class PerUserStorage<T> {
     return [...this.#values.values()].at(-1);
   }
 
-  /** Null is nothing any more. */
+  /** Sets a value; null removes it. */
   set(sessionId: string, value: T | null): void {
     if (value === null && !this.#values.has(sessionId)) return;
     this.#values.delete(sessionId);
@@ -37,7 +37,7 @@ export class PerUserStorage<T> {
     this.#write();
   }
 
-  /** Keeps it for this person alone; `movesAlong` if the one before has become this one. */
+  /** Sets the owner. Drops another owner's values unless `movesAlong`: a guest became this one. */
   belongTo(userId: string, movesAlong = false): void {
     if (this.#owner !== userId && !movesAlong) this.#values.clear();
     this.#owner = userId;
@@ -45,7 +45,7 @@ export class PerUserStorage<T> {
     this.#write();
   }
 
-  /** Removes it from the browser; the page still has it when the same person comes back. */
+  /** Removes the values from the browser; the page still has them if the same person comes back. */
   hide(): void {
     this.#isHidden = true;
     remember(this.#name, null);

@@ -1,6 +1,6 @@
-/** What the browser keeps for us; where that is forbidden, the page works without. */
+/** The browser's storage; if it is blocked, the page works without it. */
 
-/** What is a matter of this tab alone: which session a reload joins again, and what was typed. */
+/** Kept per tab: the session that a reload rejoins, and typed text. */
 const BY_TAB = ["talking", "drafts", "unsent"] as const;
 
 export type Kept = "theme" | "microphone" | "sidebar" | "voice" | (typeof BY_TAB)[number];
@@ -21,6 +21,6 @@ export function remember(name: Kept, value: string | null): void {
     if (value === null) area(name).removeItem(`voxql.${name}`);
     else area(name).setItem(`voxql.${name}`, value);
   } catch {
-    // Forgotten at the next visit, that's all.
+    // The next visit merely lacks the value.
   }
 }

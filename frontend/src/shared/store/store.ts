@@ -1,4 +1,4 @@
-/** A value that can be watched. */
+/** An observable value. */
 import { useSyncExternalStore } from "react";
 
 export class Store<T> {

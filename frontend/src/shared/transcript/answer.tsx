@@ -1,17 +1,17 @@
-/** What an agent said: plain text, or formatted once there is something to format. */
+/** What an agent said: plain text, or formatted if it contains Markdown. */
 import { createElement } from "react";
 
 import { later } from "../store/lazy.ts";
 
 interface Props {
   text: string;
-  /** As a language tag, where it is known. */
+  /** A language tag, if known. */
   language?: string | null | undefined;
-  /** Whether it ends where it was meant to end. */
+  /** Whether the text is complete. */
   isWhole: boolean;
 }
 
-/** What Markdown can't do without; most answers have none of it, and need nothing fetched. */
+/** Marks that Markdown needs; most answers have none, so no parser is loaded. */
 const MARKS = /[*_`~#>|<[\]\\]|^[ \t]*(?:[-+]|\d+[.)])[ \t]|^[-=]+$|https?:|www\.|\w@\w|&#?\w+;/im;
 
 const Markdown = later<Props>(
@@ -26,7 +26,7 @@ export function Answer(props: Props) {
   return MARKS.test(props.text) ? <Markdown {...props} /> : asItIs(props.text, props.language);
 }
 
-/** The words of an answer without their marks, for who hears the page. */
+/** The words of an answer without Markdown marks, for screen readers. */
 export async function announced(text: string): Promise<string> {
   if (!MARKS.test(text)) return text;
   try {

@@ -1,14 +1,14 @@
-/** What a search has found in the transcript that is shown. */
+/** Search results in the shown transcript. */
 import { createContext } from "react";
 
 export interface FoundLines {
-  /** Texts with `<mark>` around what was found in them, by the ids of their lines. */
+  /** Texts with `<mark>` around matches, by line id. */
   readonly marked: ReadonlyMap<string, string>;
-  /** The id of the line that is shown. */
+  /** The id of the current line. */
   readonly current: string | null;
 }
 
 export const NOTHING_FOUND: FoundLines = { marked: new Map(), current: null };
 
-/** Read by each line: what draws the pages of a long transcript compares none of it. */
+/** A context that each line reads, so that the pages of a long transcript don't depend on it. */
 export const Found = createContext(NOTHING_FOUND);

@@ -1,4 +1,4 @@
-/** One utterance within a turn: the person's as plain text, the agent's as formatted text. */
+/** One utterance of a turn: the person's as plain text, the agent's as formatted text. */
 import { memo, useContext } from "react";
 
 import type { Utterance } from "../../features/conversation/transcript.ts";
@@ -9,7 +9,7 @@ import { Marked } from "./marked.tsx";
 
 interface Props {
   utterance: Utterance;
-  /** Whether more of it may come. */
+  /** Whether the line may still grow. */
   isSpoken: boolean;
 }
 
@@ -28,7 +28,7 @@ export const Line = memo(function Line({ utterance, isSpoken }: Props) {
       id={id}
       aria-current={found.current === id || undefined}
     >
-      {/* Between this sentence and the one before it. */}{" "}
+      {/* The space after the previous sentence. */}{" "}
       <span className="unseen">{texts.transcriptSaidBy(who)}</span>
       {marked !== undefined ? (
         <p className="line-text" dir="auto" lang={language ?? undefined}>

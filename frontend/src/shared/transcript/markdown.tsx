@@ -1,6 +1,6 @@
 /**
- * An agent's Markdown as elements of the page. No HTML is ever made of it: what is HTML in it is
- * shown as text, an address leads somewhere only if it is one of `SCHEMES`, and nothing is loaded.
+ * Renders an agent's Markdown as React elements, never as HTML: HTML in it is shown as text, a link
+ * must have one of `SCHEMES`, and nothing is loaded.
  */
 import "../../styles/markdown.css";
 
@@ -11,19 +11,19 @@ import remend from "remend";
 const SCHEMES = new Set(["http:", "https:", "mailto:"]);
 const markdown = new Marked({ gfm: true, breaks: true });
 
-/** Longer texts are taken only if few of these are in them: they cost the parser their square. */
+/** Longer texts are parsed only if they contain few `MARKS`: the parser is quadratic in those. */
 const EASY = 4_096;
 const MARKS = /[*_[<]/g;
-/** A line that begins two dozen blocks within each other, or is mostly white. */
+/** A line that opens two dozen nested blocks or has 400 blanks in a row. */
 const HARD = /(?:> ?|(?:[*+-]|\d{1,9}[.)])[ \t]+){24}|[ \t]{400}/;
 
-/** What the page shows for an answer; null where it should show the text as it is. */
+/** Renders an answer; null if the page should show the text as it is. */
 export function formatted(text: string, isWhole: boolean): ReactNode {
   const tokens = parsed(isWhole ? text : mended(text));
   return tokens && blocks(tokens);
 }
 
-/** What is announced for an answer: its words without marks. */
+/** An answer's words without marks, for announcements. */
 export function plain(text: string): string {
   const tokens = parsed(text);
   return tokens ? words(tokens).replace(/\s+/g, " ").trim() : text;
@@ -31,13 +31,12 @@ export function plain(text: string): string {
 
 interface Props {
   text: string;
-  /** As a language tag, where it is known. */
+  /** A language tag, if known. */
   language?: string | null | undefined;
-  /** Whether it ends where it was meant to end. */
+  /** Whether the text is complete. */
   isWhole: boolean;
 }
 
-/** An answer, formatted. */
 export default function Markdown({ text, language, isWhole }: Props) {
   const shown = useMemo(() => formatted(text, isWhole), [text, isWhole]);
   return shown === null ? (
@@ -51,7 +50,7 @@ export default function Markdown({ text, language, isWhole }: Props) {
   );
 }
 
-/** Closes what is open, so that half a bold word is bold at once rather than with its last letter. */
+/** Closes open marks, so that half a bold word is bold at once, not only with its last letter. */
 function mended(text: string): string {
   if (isHard(text)) return text;
   return remend(text, { linkMode: "text-only", htmlTags: false, images: false, katex: false });
@@ -88,7 +87,7 @@ function block(token: MarkedToken): ReactNode {
       return <p>{inlines(token.tokens)}</p>;
     case "code":
       return (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolling needs keyboard access
         <pre tabIndex={0}>
           <code>{token.text}</code>
         </pre>
@@ -120,7 +119,7 @@ function list(token: Tokens.List): ReactNode {
 
 function table(token: Tokens.Table): ReactNode {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolling needs keyboard access
     <div className="wide" tabIndex={0}>
       <table>
         <thead>
@@ -203,7 +202,7 @@ const NAMED: Record<string, string> = {
   times: "×",
 };
 
-/** The parser leaves entities to the code that makes HTML. */
+/** Decodes entities, which the parser leaves to its HTML renderer. */
 function decoded(text: string): string {
   return text.replace(ENTITY, (entity, decimal?: string, hex?: string, name?: string) => {
     if (name) return NAMED[name] ?? entity;

@@ -1,7 +1,7 @@
-/** What the server found, with the searched words marked. */
+/** A search result with the searched words marked. */
 import { marked } from "./snippet.ts";
 
-/** @param text What is shown if the snippet is not of it: it has changed since the search. */
+/** @param text The current text, shown instead if it has changed since the search. */
 export function Marked({ html, text }: { html: string; text?: string }) {
   const parts = marked(html);
   if (text !== undefined && parts.join("") !== text) return text;

@@ -1,4 +1,4 @@
-/** A typed line that waits, is on its way, or could not be sent. */
+/** A typed line that is waiting, is being sent, or could not be sent. */
 import { useRef } from "react";
 
 import { useApp, useConversationPart } from "../../app/context.ts";

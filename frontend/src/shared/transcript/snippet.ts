@@ -1,6 +1,6 @@
-/** What the server found, with the searched words marked. */
+/** Parses the server's search results. */
 
-/** The parts of a snippet, of which every second one is marked. */
+/** The parts of a snippet; every second one is marked. */
 export function marked(snippet: string): string[] {
   return snippet.split(/<\/?mark>/).map(plain);
 }

@@ -1,4 +1,4 @@
-/** The words of a conversation, and their announcement to who can't see them. */
+/** A conversation's lines and their announcements for screen readers. */
 import { useEffect, useRef, useState } from "react";
 
 import type { Pending, Utterance } from "../../features/conversation/transcript.ts";
@@ -16,14 +16,14 @@ interface Props {
   lines: readonly Utterance[];
   pending: readonly Pending[];
   isLive: boolean;
-  /** Whether more of a line may come. */
+  /** Whether a line may still grow. */
   isSpoken(line: Utterance): boolean;
-  /** Finals that come after this are read out; those of the past are not. */
+  /** Finals that arrive after this are announced; earlier ones are not. */
   isCaughtUp: boolean;
   onAgain(key: string): void;
-  /** What a search has found in it. */
+  /** Search results in the transcript. */
   found?: FoundLines;
-  /** Whether it is opened at its end, and stays there; true unless told otherwise. */
+  /** Whether it opens at its end and stays there; true by default. */
   isAtEnd?: boolean;
   before?: React.ReactNode;
   after?: React.ReactNode;
@@ -35,13 +35,13 @@ export function Transcript(props: Props) {
   const held = useRef(NO_TURNS);
   held.current = turnsOf(lines, held.current);
   const { pages } = held.current;
-  // What was seen at the end stays there when it is over.
+  // A transcript that was live stays at the bottom after the conversation has ended.
   const wasLive = useRef(isLive);
   wasLive.current ||= isLive;
   const { isAway, toEnd } = useFollow(scroll, [lines, pending, props.after], props.isAtEnd);
   return (
     <div className="transcript" data-live={isLive} data-end={wasLive.current}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: scrolling needs keyboard access */}
       <section className="scroll" ref={scroll} tabIndex={0} aria-label={texts.conversationTitle}>
         <div className="column">
           {props.before}
@@ -96,7 +96,7 @@ async function toSay({ id, role, text }: Utterance): Promise<Said> {
   return { id, words };
 }
 
-/** Says every final once and no interim ever: a log of its own, because the visible lines change. */
+/** Announces every final once and no interim; a separate log, because the visible lines change. */
 function Announcer({ lines, isCaughtUp }: { lines: readonly Utterance[]; isCaughtUp: boolean }) {
   const known = useRef<Set<string> | null>(null);
   const queue = useRef(Promise.resolve());
@@ -112,7 +112,7 @@ function Announcer({ lines, isCaughtUp }: { lines: readonly Utterance[]; isCaugh
     const fresh = finals.filter((line) => !before.has(line.id));
     if (fresh.length === 0) return;
     for (const line of fresh) before.add(line.id);
-    // One after the other: what reads Markdown may still have to be fetched.
+    // In order, because the Markdown parser may still have to load.
     queue.current = queue.current.then(async () => {
       const more = await Promise.all(fresh.map(toSay));
       setSaid((now) => [...now, ...more].slice(-KEPT));

@@ -1,4 +1,4 @@
-/** A turn: who speaks, the words as one flow, and once for all of it the time and Copy. */
+/** A turn: its speaker, its words as one text, one time and one Copy button. */
 import { memo, type ReactNode } from "react";
 
 import type { Utterance } from "../../features/conversation/transcript.ts";
@@ -14,11 +14,11 @@ interface FrameProps {
   foot?: ReactNode;
 }
 
-/** What surrounds the lines of a turn, or a typed line that is on its way to become one. */
+/** The frame around the lines of a turn, or around an unconfirmed typed line. */
 export function TurnFrame({ speaker, children, foot }: FrameProps) {
   return (
     <li className="turn" data-role={speaker} data-pending={foot === undefined ? "" : undefined}>
-      {/* Each line says it itself to those who hear the page. */}
+      {/* For screen readers, each line names its speaker. */}
       <span className="turn-who" aria-hidden="true">
         {speaker === "USER" ? texts.transcriptYou : texts.transcriptAgent}
       </span>
@@ -34,7 +34,7 @@ const words = (button: Element) => button.closest(".turn")?.querySelector(".turn
 
 interface Props {
   turn: Turn;
-  /** The ids of the lines of which more may come, with a space after each. */
+  /** The ids of the lines that may still grow, with a space after each. */
   spoken: string;
 }
 
@@ -86,6 +86,6 @@ export const Page = memo(function Page({ turns, isSpoken }: PageProps) {
 
 const nobody = () => false;
 
-/** What a page has to ask: of one that is settled, nobody, so that it is not drawn anew. */
+/** The `isSpoken` of a page; constant for a settled page, so that it does not render again. */
 export const asked = (page: readonly Turn[], isSpoken: IsSpoken): IsSpoken =>
   page.some((turn) => turn.isOpen) ? isSpoken : nobody;

@@ -1,30 +1,30 @@
-/** What somebody says without a long pause is one turn, however many utterances it is stored as. */
+/** Groups utterances into turns: what one speaker says without a long pause is one turn. */
 import type { Utterance } from "../../features/conversation/transcript.ts";
 
 export interface Turn {
   /** In order; at least one. */
   readonly lines: readonly Utterance[];
-  /** Whether a line of it is not final. */
+  /** Whether any line is not final. */
   readonly isOpen: boolean;
 }
 
-/** A turn, or a page, that did not change stays the same object. */
+/** An unchanged turn or page stays the same object. */
 export interface Turns {
   readonly lines: readonly Utterance[];
   readonly turns: readonly Turn[];
-  /** The turns, some at a time: what draws one page compares no other. */
+  /** The turns by page, so that rendering one page compares no other. */
   readonly pages: readonly (readonly Turn[])[];
 }
 
 export const NO_TURNS: Turns = { lines: [], turns: [], pages: [] };
 
-/** From the beginning of one utterance to that of the next. */
+/** From the start of one utterance to that of the next. */
 const LONGEST_PAUSE_MS = 60_000;
-/** Who talks on and on gets a new turn, with its time, after so many. */
+/** A longer monologue continues in a new turn with its own time. */
 const MOST_LINES = 40;
 const PAGE_TURNS = 40;
 
-/** Whether a line goes on with the turn of the one before it. What was typed stands alone. */
+/** Whether a line continues the turn of the previous line. A typed line is always its own turn. */
 function goesOn(before: Utterance, line: Utterance): boolean {
   if (before.role !== line.role) return false;
   if (before.source !== "SPEECH" || line.source !== "SPEECH") return false;
@@ -32,9 +32,9 @@ function goesOn(before: Utterance, line: Utterance): boolean {
 }
 
 /**
- * Puts lines into turns.
+ * Groups lines into turns.
  *
- * @param before What was made of the lines that were there before: only what differs is looked at.
+ * @param before The result for the previous lines: only lines that differ are grouped again.
  */
 export function turnsOf(lines: readonly Utterance[], before = NO_TURNS): Turns {
   if (lines === before.lines) return before;
@@ -51,7 +51,7 @@ export function turnsOf(lines: readonly Utterance[], before = NO_TURNS): Turns {
   return { lines, turns, pages: pagesOf(turns, before.pages) };
 }
 
-/** How many turns end as before: their lines are the same, and so is the one after them. */
+/** How many turns are unchanged: their lines are the same, and so is the line after them. */
 function settled(lines: readonly Utterance[], before: Turns): number {
   let same = 0;
   while (same < lines.length && lines[same] === before.lines[same]) same++;
@@ -83,7 +83,7 @@ function isSame<T>(held: readonly T[], now: readonly T[]): boolean {
   return held.length === now.length && held.every((one, i) => one === now[i]);
 }
 
-/** What a copy of it holds: sentences of the person's, paragraphs of the agent's. */
+/** The text of a turn for copying: the person's lines as sentences, the agent's as paragraphs. */
 export function wordsOf({ lines }: Turn): string {
   return lines.map((line) => line.text).join(lines[0]?.role === "USER" ? " " : "\n\n");
 }

@@ -1,10 +1,10 @@
-/** Keeps the newest line in view, until somebody scrolls up to read. */
+/** Keeps the newest line in view until somebody scrolls up to read. */
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 
-/** Nearer to the end than this counts as being there. */
+/** Closer to the end than this counts as being there. */
 const NEAR_PX = 48;
 
-/** @param isAtEnd Whether it begins there. */
+/** @param isAtEnd Whether to start at the end. */
 export function useFollow(ref: RefObject<HTMLElement | null>, changed: unknown, isAtEnd = true) {
   const [isAway, setAway] = useState(false);
   const isFollowing = useRef(isAtEnd);
@@ -30,14 +30,14 @@ export function useFollow(ref: RefObject<HTMLElement | null>, changed: unknown, 
     const resized = () => {
       const moved = element.getBoundingClientRect().top - top;
       top += moved;
-      // A window or keyboard that takes its place must not hide the newest line either.
+      // A smaller window or a keyboard must not hide the newest line.
       if (isFollowing.current) toEnd();
-      // What is told above it takes some of its place, and must not move what is read.
+      // A notice above takes some of the space and must not move the text being read.
       else if (moved !== 0) element.scrollTop += moved;
     };
     const observer = new ResizeObserver(resized);
     observer.observe(element);
-    // Nor may a line that is formatted a moment after it came.
+    // The content as well: a line may be formatted, and grow, a moment after it arrives.
     if (element.firstElementChild) observer.observe(element.firstElementChild);
     return () => {
       element.removeEventListener("scroll", scrolled);
@@ -45,7 +45,7 @@ export function useFollow(ref: RefObject<HTMLElement | null>, changed: unknown, 
     };
   }, [ref, toEnd]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what changed is the reason to scroll
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a change is the trigger to scroll
   useLayoutEffect(() => {
     const element = ref.current;
     if (element && isFollowing.current) element.scrollTop = element.scrollHeight;

@@ -1,9 +1,9 @@
-/** Copying, by each way that a browser may offer. */
+/** Copies text in every way that a browser may offer. */
 
-/** To be called within a click; says whether it worked. */
+/** Copies a text; call within a click. Returns whether it worked. */
 export async function copied(text: string): Promise<boolean> {
   try {
-    // It is missing on a page that is not secure, and may be forbidden on any.
+    // The clipboard is missing on an insecure page and may be blocked on any.
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
@@ -11,7 +11,7 @@ export async function copied(text: string): Promise<boolean> {
   }
 }
 
-/** The same for a text that is still to come: the click counts until it is there. */
+/** Copies a text that is still loading: the click stays valid until it arrives. */
 export async function copiedLater(text: Promise<string>): Promise<boolean> {
   try {
     const blob = text.then((given) => new Blob([given], { type: "text/plain" }));
@@ -22,7 +22,7 @@ export async function copiedLater(text: Promise<string>): Promise<boolean> {
   }
 }
 
-/** Old, and out of favour, and the only way on a page that is not secure. */
+/** Deprecated, but the only way on an insecure page. */
 function copiedAsEver(text: string): boolean {
   let isDone = false;
   const given = (event: ClipboardEvent) => {
@@ -34,13 +34,13 @@ function copiedAsEver(text: string): boolean {
   try {
     document.execCommand("copy");
   } catch {
-    // Forbidden, too.
+    // Blocked, too.
   }
   document.removeEventListener("copy", given);
   return isDone;
 }
 
-/** Marks what could not be copied, so that a person has only to press the keys for it. */
+/** Selects text that could not be copied, so that the person only has to press the keys. */
 export function select(element: Element | null): void {
   if (element) getSelection()?.selectAllChildren(element);
 }

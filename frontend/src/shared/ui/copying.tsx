@@ -1,4 +1,4 @@
-/** A click that copies, and says that it did, or what to do instead. */
+/** A button that copies and says that it did, or what to do instead. */
 import { type MouseEvent, type ReactNode, useState } from "react";
 
 import { useApp } from "../../app/context.ts";
@@ -13,7 +13,7 @@ interface Props {
   text: string;
   label: string;
   className: string;
-  /** Where the text stands, seen from the button. */
+  /** Finds the element with the text from the button. */
   at(button: Element): Element | null;
   children?: ReactNode;
 }

@@ -1,4 +1,4 @@
-/** A modal dialog: the browser's own, which traps the focus, takes Esc and covers the page. */
+/** A modal dialog: the browser's own, which traps the focus, handles Esc and covers the page. */
 import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { createPortal } from "react-dom";
 import * as texts from "../../texts.ts";
@@ -8,7 +8,7 @@ import { Icon } from "./icons.tsx";
 interface Props {
   title: string;
   onClose(): void;
-  /** Where the focus goes if what it came from is gone; the page knows a place otherwise. */
+  /** Where the focus goes if its origin is gone; the page's landing element by default. */
   backTo?(): Element | null;
   children: ReactNode;
 }
@@ -20,17 +20,17 @@ export function Dialog(props: Props) {
   useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
-    // What does no harm, rather than the first that can have the focus.
+    // Focus the harmless button rather than the first focusable element.
     dialog?.querySelector<HTMLElement>("[data-safe]")?.focus();
     return () => dialog?.close();
   }, []);
-  // Apart from what it belongs to, whose styles are not meant for it.
+  // In a portal, so that the parent's styles don't apply.
   return createPortal(
     <dialog
       ref={ref}
       className="dialog"
       aria-labelledby={title}
-      // Browsers may close it without asking; one that is open has been opened again since.
+      // Browsers may close it without a cancel event; if it is open, it was opened again since.
       onClose={() => !ref.current?.open && props.onClose()}
       onCancel={(event) => {
         event.preventDefault();

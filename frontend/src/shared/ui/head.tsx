@@ -1,4 +1,4 @@
-/** The line at the top of a page: the way to the history, and what the page is. */
+/** The header of a page: the button for the history, and the page's title. */
 import type { ReactNode } from "react";
 import { useShell } from "../../app/shell-context.ts";
 import * as texts from "../../texts.ts";
@@ -6,7 +6,7 @@ import { Icon } from "./icons.tsx";
 
 interface Props {
   title: string;
-  /** What stands in place of the title. */
+  /** Shown in place of the title. */
   heading?: ReactNode;
   detail?: ReactNode;
   children?: ReactNode;

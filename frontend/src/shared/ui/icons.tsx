@@ -1,4 +1,4 @@
-/** Line icons on a grid of 24, drawn for this page. */
+/** Line icons on a 24-unit grid, drawn for this page. */
 const PATHS = {
   sidebar: "M4 5h16v14H4zM9.500 5v14",
   plus: "M12 5v14M5 12h14",
@@ -50,7 +50,7 @@ export function Icon({ name, size = 20 }: { name: IconName; size?: number }) {
   );
 }
 
-/** The product's sign: five bars of sound. */
+/** The product's logo: five sound bars. */
 export function Mark({ size = 28 }: { size?: number }) {
   return (
     <svg className="mark" viewBox="0 0 32 32" width={size} height={size} aria-hidden="true">

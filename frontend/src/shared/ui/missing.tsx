@@ -1,4 +1,4 @@
-/** What stands in the place of a piece of the page that can't be fetched. */
+/** Shown in place of a piece of the page that can't be loaded. */
 import * as texts from "../../texts.ts";
 
 export function PieceMissing() {

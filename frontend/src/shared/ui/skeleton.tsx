@@ -1,4 +1,4 @@
-/** What stands where words will be. */
+/** The placeholder for text that is loading. */
 export function Skeleton() {
   return (
     <div className="skeleton" aria-hidden="true">

@@ -10,11 +10,11 @@ function isFocused(): boolean {
   return document.activeElement?.closest(".toast") != null;
 }
 
-/** Notes have a place of their own below the head of the page, so that they cover nothing. */
+/** Notes have their own place below the page's header, so that they don't cover it. */
 export default function ToastRegion() {
   const { toasts } = useApp();
   const shown = useStore(toasts);
-  // Esc closes a menu, a dialog or the drawer; what wants an answer stays for it.
+  // Esc is meant for a menu, dialog or drawer; an unfocused note with an action stays.
   const isMeantForOthers = useRef(false);
   return (
     <div className="toasts-place">

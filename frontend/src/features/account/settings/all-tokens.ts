@@ -1,4 +1,4 @@
-/** Every token that programs have of a person: one that is not shown could not be revoked. */
+/** All of a person's API tokens: one that is not shown could not be revoked. */
 import type { Api } from "../../../shared/api/client.ts";
 import { ApiTokensDocument, type ApiTokensQuery } from "../../../shared/api/generated/graphql.ts";
 import { everything } from "../../../shared/api/pages.ts";
@@ -7,7 +7,7 @@ export type Token = NonNullable<ApiTokensQuery["viewer"]>["apiTokens"]["nodes"][
 
 const NONE = { nodes: [], pageInfo: { hasNextPage: false } };
 
-/** @throws Failed: One of the pages could not be had. */
+/** @throws Failed: when a page can't be loaded. */
 export function allTokens(api: Api): Promise<Token[]> {
   return everything<Token>(async (after) => {
     const { viewer } = await api.query(ApiTokensDocument, { after });

@@ -1,4 +1,4 @@
-/** Ends a login. A guest is asked first: nobody can open a guest's conversations after that. */
+/** Signs out. Asks guests first: nobody can open a guest's conversations afterwards. */
 import { useState } from "react";
 import { useApp } from "../../../app/context.ts";
 import { failureOf } from "../../../shared/api/client.ts";

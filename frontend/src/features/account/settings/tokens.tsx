@@ -1,4 +1,4 @@
-/** Tokens for programs: made, shown once, revoked. */
+/** API tokens: create, show once, revoke. */
 import { type FormEvent, useCallback, useEffect, useId, useRef, useState } from "react";
 import { useApp } from "../../../app/context.ts";
 import { shortcut } from "../../../app/system.ts";

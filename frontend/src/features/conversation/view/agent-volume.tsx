@@ -1,4 +1,4 @@
-/** The agent's voice: on or off with one click, and how loud it is. */
+/** The agent's voice: an on/off button and a volume slider. */
 import "../../../styles/volume.css";
 
 import { type KeyboardEvent, useState } from "react";
@@ -9,7 +9,7 @@ import { Icon } from "../../../shared/ui/icons.tsx";
 import * as texts from "../../../texts.ts";
 
 const STEP = 5;
-/** Where it is turned on at no volume, it is to be heard. */
+/** The volume if the voice is turned on while the slider is at 0. */
 const AUDIBLE = 50;
 
 export default function AgentVolume() {
@@ -22,8 +22,8 @@ export default function AgentVolume() {
   };
   const open = () => setClosed(false);
   return (
-    // The slider shows where the pointer or the focus is, until Esc; it is there for ears always.
-    // biome-ignore lint/a11y/noStaticElementInteractions: what is in it can be used
+    // The slider shows on hover or focus until Esc; screen readers always have it.
+    // biome-ignore lint/a11y/noStaticElementInteractions: its children are interactive
     <div
       className="agent-volume"
       data-closed={isClosed}

@@ -1,4 +1,4 @@
-/** What a person talks with: state, microphone, text field, New Chat and End. */
+/** The conversation's controls: status, microphone, text field, New chat and End. */
 import { type FormEvent, type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 
 import { useApp, useConversation } from "../../../app/context.ts";
@@ -16,7 +16,7 @@ import { End, NewChat } from "./new-chat.tsx";
 
 const AgentVolume = later(
   () => import("./agent-volume.tsx"),
-  // Its place, so that nothing moves when it comes.
+  // A placeholder, so that nothing moves when it loads.
   () => <span className="icon-button" />,
 );
 const MicrophoneMenu = later(() => import("./microphone-menu.tsx"));
@@ -39,7 +39,7 @@ export function Dock() {
           <Following state={state} />
         )
       ) : (
-        // Where the field was, so that nothing moves.
+        // In place of the field, so that nothing moves.
         <p className="dock-row dock-over muted">{texts.inviteOver}</p>
       )}
     </div>
@@ -66,7 +66,7 @@ function StatusLine({ state }: { state: Conversation }) {
   );
 }
 
-/** A meter only where somebody can be heard: the person while the agent listens, else the agent. */
+/** An icon, or a level meter: the person's while the agent listens, else the agent's. */
 function Sign({ tone }: { tone: Tone }) {
   const icon = ICONS[tone];
   if (tone === "busy") return <span className="spinner" aria-hidden="true" />;
@@ -75,7 +75,7 @@ function Sign({ tone }: { tone: Tone }) {
   return <Voice tone={tone} side={tone === "listening" ? "person" : "agent"} />;
 }
 
-/** Another window talks; this one shows the same words. */
+/** Shown while this window only follows the conversation. */
 function Following({ state }: { state: Conversation }) {
   const { driver } = useApp();
   const ref = useRef<HTMLDivElement>(null);
@@ -106,7 +106,7 @@ function Talking({ state }: { state: Conversation }) {
   const form = useRef<HTMLFormElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   useFocusHandedOn(form);
-  // A draft is continued at its end.
+  // Put the cursor at the end of the draft.
   useEffect(() => {
     const end = field.current?.value.length ?? 0;
     field.current?.setSelectionRange(end, end);
@@ -157,7 +157,7 @@ function Talking({ state }: { state: Conversation }) {
         placeholder={invitation(state)}
         aria-invalid={isLong}
         aria-describedby={isLong ? complaint : undefined}
-        // Not controlled: what is typed is drawn by the browser, at once, whatever else goes on.
+        // Uncontrolled: the browser draws typed text at once, whatever else is running.
         defaultValue={drafts.of(id)}
         onChange={({ target: { value } }) => {
           drafts.keep(id, value);

@@ -1,10 +1,10 @@
-/** How loud both sides are, drawn many times a second without asking React. */
+/** Level meters of both sides, drawn every frame without React. */
 import { useEffect, useRef } from "react";
 
 import { useApp } from "../../../app/context.ts";
 import type { Levels } from "../../../shared/sound/sound.ts";
 
-/** Loudness of speech lies low in the range; this spreads it over what can be seen. */
+/** Speech levels are low in the range; this spreads them over the visible range. */
 const seen = (level: number): number => Math.min(1, Math.sqrt(level) * 2.2);
 
 function useLevel(side: keyof Levels, draw: (element: HTMLElement, level: number) => void) {
@@ -14,7 +14,7 @@ function useLevel(side: keyof Levels, draw: (element: HTMLElement, level: number
     let shown = 0;
     let frame = requestAnimationFrame(function paint() {
       const level = seen(sound.levels[side]);
-      // Up at once, down slowly, as meters do.
+      // Rise at once, fall slowly, like other meters.
       const next = Math.max(level, shown * 0.85);
       if (ref.current && Math.abs(next - shown) > 0.002) draw(ref.current, next);
       shown = next;
@@ -34,7 +34,7 @@ function drawBars(element: HTMLElement, level: number): void {
   }
 }
 
-/** Five bars: the voice of the agent, or of the person whom it hears. */
+/** Five bars: the agent's voice, or the person's. */
 export function Voice({ side, tone }: { side: keyof Levels; tone: string }) {
   const ref = useLevel(side, drawBars);
   return (
@@ -50,7 +50,7 @@ function drawRing(element: HTMLElement, level: number): void {
   element.style.transform = `scale(${(1 + level * 0.32).toFixed(3)})`;
 }
 
-/** One's own voice: a ring around the microphone. */
+/** The person's voice: a ring around the microphone. */
 export function OwnVoice() {
   const ref = useLevel("person", drawRing);
   return <span className="own-voice" ref={ref} aria-hidden="true" />;

@@ -1,4 +1,4 @@
-/** Another microphone, in the middle of a conversation. */
+/** Switches the microphone during a conversation. */
 import * as Menu from "@radix-ui/react-dropdown-menu";
 import { Icon } from "../../../shared/ui/icons.tsx";
 import * as texts from "../../../texts.ts";

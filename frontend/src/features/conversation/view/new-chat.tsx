@@ -1,4 +1,4 @@
-/** Saves what is being said, if anything is, and begins the next conversation. */
+/** The buttons New chat, which saves the current conversation first, and End. */
 import { useApp, useConversationPart } from "../../../app/context.ts";
 import { newKey } from "../../../app/keys.ts";
 import { Icon } from "../../../shared/ui/icons.tsx";
@@ -14,12 +14,12 @@ export function NewChat({ isLanding = false }: { isLanding?: boolean }) {
     <button
       type="button"
       className="button new-chat"
-      // Not `disabled`, which would take the focus away; the conversation itself ignores clicks.
+      // Not `disabled`, which would lose the focus; the state machine ignores clicks.
       aria-disabled={isWaiting}
       aria-busy={isWaiting}
       data-landing={isLanding ? "" : undefined}
       onClick={(event) => {
-        // The second click of a double click: the new chat may be there before it.
+        // Ignore the second click of a double click: the new chat may start before it.
         if (event.detail <= 1) driver.dispatch({ type: "newChat", key: newKey() });
       }}
     >

@@ -1,4 +1,4 @@
-/** What went wrong, each with its way on; they stay until they are dealt with. */
+/** Problems, each with a remedy; they stay until they are dealt with. */
 import { type ReactNode, useRef } from "react";
 
 import { useApp } from "../../../app/context.ts";
@@ -73,7 +73,7 @@ function Foremost({ state }: { state: Conversation }) {
     case "no-agent":
       return <NoAgent state={state} />;
     case "agent-gone":
-      // Without Retry: the server asks for it by itself, and says when that was in vain.
+      // No "Try again": the server calls the agent back by itself and reports if that fails.
       return <Notice title={texts.agentGone}>{texts.agentComingBack}</Notice>;
     case "line":
       return <NoLine state={state} />;

@@ -1,4 +1,4 @@
-/** One conversation: the one that runs on this page, or one of the past. */
+/** A conversation's page: the live conversation, or a past one. */
 import { useApp, useConversation, useHistory } from "../../../app/context.ts";
 import { later } from "../../../shared/store/lazy.ts";
 import { Transcript } from "../../../shared/transcript/transcript.tsx";
@@ -38,7 +38,7 @@ export function SessionPage({ id }: { id: string }) {
   const { history } = useApp();
   const state = useConversation();
   useHistory();
-  // One that is over is not followed any more: what becomes of it is known from the list.
+  // An ended conversation has no stream; only the history knows whether it was deleted.
   const isHere = state.session?.id === id && !state.isDeleted && !history.isGone(id);
   return isHere ? <Live key={id} state={state} /> : <Past key={id} id={id} />;
 }
@@ -79,7 +79,7 @@ function Since({ state }: { state: Conversation }) {
   return <span>{texts.conversationStartedAt(clock(session.startedAt ?? session.createdAt))}</span>;
 }
 
-/** What stands where the words will be. */
+/** The placeholder of an empty transcript. */
 function Nothing({ state }: { state: Conversation }) {
   const { lines, isCaughtUp } = state.transcript;
   if (lines.length > 0 || state.pending.length > 0) return null;

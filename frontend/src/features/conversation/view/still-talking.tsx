@@ -1,4 +1,4 @@
-/** On every page but the conversation's own: that it goes on, and what can be done about it. */
+/** A bar on all other pages: says that the conversation is still active, and controls it. */
 import { useRef } from "react";
 
 import { useConversation } from "../../../app/context.ts";
@@ -15,7 +15,7 @@ export function StillTalking() {
   const state = useConversation();
   const { pathname } = useLocation();
   const { session } = state;
-  // The first page either goes to the conversation or begins one, and says itself what fails.
+  // The start page leads to the conversation or starts one, and shows failures itself.
   if (pathname === "/" || (session !== null && pathname === `/c/${session.id}`)) return null;
   return (
     <>

@@ -1,4 +1,4 @@
-/** Nothing was said yet: one button. */
+/** The start page: one button. */
 import { useApp, useConversation, useViewer } from "../../../app/context.ts";
 import { newKey } from "../../../app/keys.ts";
 import { Navigate } from "../../../app/router.tsx";
@@ -8,7 +8,7 @@ import * as texts from "../../../texts.ts";
 import { isBusy, isRunning } from "../state.ts";
 import { RequestFailed } from "./notices.tsx";
 
-/** Whether the server's own agent answers without a language model; the server writes it there. */
+/** Whether the built-in agent answers without a language model; the server sets the attribute. */
 const isDemo = () => document.documentElement.dataset["answers"] === "demo";
 
 export function Talk() {

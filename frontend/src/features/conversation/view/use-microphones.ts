@@ -1,4 +1,4 @@
-/** The microphones of this machine, and which of them is used. */
+/** This machine's microphones and the chosen one. */
 import { useCallback, useEffect, useState } from "react";
 
 import { useApp } from "../../../app/context.ts";

@@ -1,4 +1,4 @@
-/** Asks before a conversation is deleted that goes on: that ends it, and can't be undone. */
+/** Asks before deleting a running conversation: that ends it and can't be undone. */
 import { useState } from "react";
 import { useApp } from "../../../app/context.ts";
 import { failureOf } from "../../../shared/api/client.ts";

@@ -1,4 +1,4 @@
-/** Deletions that can be undone for a while: until then the server hears nothing of them. */
+/** Deletions that can be undone for a while before they are sent to the server. */
 
 import type { Toasts } from "../../../app/toasts.ts";
 import { failureOf } from "../../../shared/api/client.ts";
@@ -7,14 +7,14 @@ import { nameOf, problem } from "../../conversation/messages.ts";
 import type { Session } from "../../conversation/state.ts";
 import type { History } from "./history.ts";
 
-/** How long somebody can change their mind. */
+/** How long a deletion can be undone. */
 export const UNDO_MS = 10_000;
 
 interface Waiting {
   readonly session: Session;
   readonly note: number;
   timer: ReturnType<typeof setTimeout> | undefined;
-  /** Told when it is undone. */
+  /** Called when the deletion is undone. */
   readonly undone: () => void;
 }
 
@@ -22,12 +22,12 @@ export class Deletions {
   readonly #history: History;
   readonly #toasts: Toasts;
   readonly #deleted: (id: string) => void;
-  /** The newest is the last. */
+  /** Newest last. */
   readonly #waiting = new Map<string, Waiting>();
-  /** What the server was asked for, and has not answered. */
+  /** Deletions that the server has not answered yet. */
   readonly #sent = new Set<string>();
 
-  /** `deleted` hears of each that is deleted for good. */
+  /** `deleted` is called for each conversation that is deleted for good. */
   constructor(history: History, toasts: Toasts, deleted: (id: string) => void) {
     this.#history = history;
     this.#toasts = toasts;
@@ -40,7 +40,7 @@ export class Deletions {
     return this.#waiting.size > 0;
   }
 
-  /** Hides a conversation, and deletes it unless that is undone. */
+  /** Hides a conversation and deletes it after a while unless that is undone. */
   begin(session: Session, undone: () => void = () => {}): void {
     const { id } = session;
     if (this.#waiting.has(id)) return;
@@ -62,18 +62,19 @@ export class Deletions {
     waiting.undone();
   }
 
-  /** Undoes the newest. */
+  /** Undoes the latest deletion. */
   undoLast(): void {
     const id = [...this.#waiting.keys()].at(-1);
     if (id !== undefined) this.undo(id);
   }
 
-  /** Deletes now what is still waiting: the next person must not do it. */
+  /** Sends all waiting deletions now: they must not happen under the next person. */
   async finish(): Promise<void> {
     await Promise.all([...this.#waiting.keys()].map((id) => this.#send(id)));
   }
 
-  /** The page goes away: the requests outlive it. Those that are on their way may not arrive. */
+  /** The page unloads: sends all open deletions in requests that outlive it. Requests that are
+   * already running may not arrive. */
   leave(): void {
     for (const id of [...this.#waiting.keys(), ...this.#sent]) {
       this.#take(id);
@@ -81,12 +82,12 @@ export class Deletions {
     }
   }
 
-  /** Nobody is here any more who may delete them: they stay. */
+  /** Drops waiting deletions: nobody is signed in who may delete these conversations. */
   drop(): void {
     for (const id of [...this.#waiting.keys()]) this.#take(id);
   }
 
-  /** Somebody at the note has all the time they need. */
+  /** Pauses the timer while the person is at the note. */
   #hold(id: string, isHeld: boolean): void {
     const waiting = this.#waiting.get(id);
     if (!waiting) return;
@@ -121,7 +122,7 @@ export class Deletions {
     }
   }
 
-  /** Another window has deleted some of them: there is nothing to undo. */
+  /** Drops deletions that another window has made already: there is nothing to undo. */
   #settle(): void {
     for (const id of [...this.#waiting.keys()])
       if (this.#history.isDeleted(id)) {

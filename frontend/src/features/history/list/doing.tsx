@@ -1,4 +1,4 @@
-/** What is being done with a conversation, in the list as well as on its own page. */
+/** Renaming and deleting a conversation, in the list and on its own page. */
 import { type ReactNode, useState } from "react";
 
 import { useApp, useConversationPart } from "../../../app/context.ts";
@@ -12,7 +12,7 @@ const Rename = later(() => import("./rename.tsx"));
 const DeleteRunning = later(() => import("./delete-running.tsx"));
 
 interface Doing {
-  /** The field for a new name, in place of the old one. */
+  /** The field for a new title, in place of the old one. */
   field: ReactNode;
   dialog: ReactNode;
   rename: () => void;
@@ -29,7 +29,7 @@ export function useDoing(session: Session, backTo: () => Element | null): Doing 
     if (isHere || !isOver(session)) return setDoing("delete");
     const next = besideOf(backTo());
     app.delete(session);
-    // The menu has the focus until it is gone.
+    // The menu keeps the focus until it is gone.
     if (next) setTimeout(() => land(next));
   };
   const rename = () => setDoing("rename");
@@ -46,7 +46,7 @@ export function useDoing(session: Session, backTo: () => Element | null): Doing 
   };
 }
 
-/** The row after this one, or before the last; null outside of the list. */
+/** The next row, else the previous one, else the search field; null outside the list. */
 function besideOf(link: Element | null): Element | null {
   const links = [...document.querySelectorAll(".row-link")];
   const at = link === null ? -1 : links.indexOf(link);

@@ -1,4 +1,4 @@
-/** Where a conversation goes on that is not here yet: it is read when somebody comes near. */
+/** The edge of the loaded lines of a conversation: loads more when it comes near the view. */
 import { useEffect, useRef } from "react";
 
 import { useStore } from "../../../shared/store/store.ts";
@@ -11,7 +11,7 @@ export function Edge({ reading, way }: { reading: Reading; way: Way }) {
   const ref = useRef<HTMLDivElement>(null);
   const isStuck = stuck?.way === way;
   const cursor = past?.[way] ?? null;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: after each page it is looked for anew
+  // biome-ignore lint/correctness/useExhaustiveDependencies: observe again after each page
   useEffect(() => {
     const element = ref.current;
     if (!element || isStuck) return;

@@ -1,4 +1,4 @@
-/** The list of conversations: pages from the server, kept up to date by what happens. */
+/** The list of conversations: pages from the server, kept up to date by a stream. */
 import type { Api } from "../../../shared/api/client.ts";
 import { failureOf } from "../../../shared/api/client.ts";
 import type { Failure } from "../../../shared/api/failure.ts";
@@ -14,21 +14,21 @@ import { backoffMs } from "../../conversation/backoff.ts";
 
 export interface Entry {
   session: SessionFieldsFragment;
-  /** Where the searched words are, with `<mark>` around them. */
+  /** An excerpt with `<mark>` around the searched words. */
   snippet: string | null;
-  /** The id of the line in which they are. */
+  /** The id of the line with the searched words. */
   line: string | null;
 }
 
 export interface HistoryState {
   search: string;
-  /** The search whose results the entries are: another one while the newest is not answered, and
-   * null before any was. */
+  /** The search that produced `entries`: an older one while `search` is pending, null before the
+   * first response. */
   shown: string | null;
   entries: readonly Entry[];
   hasMore: boolean;
   isLoading: boolean;
-  /** Why the newest question was in vain; it stays until one is answered. */
+  /** Why the latest request failed. */
   failure: Failure | null;
 }
 
@@ -47,13 +47,13 @@ type Page = NonNullable<HistoryQuery["sessionHistory"]>;
 
 export class History {
   #state: HistoryState = NOTHING;
-  /** The same without what is hidden. */
+  /** The state without hidden entries. */
   #shown: HistoryState = NOTHING;
   readonly #api: Api;
   readonly #onSignedOut: () => void;
   readonly #watchers = new Set<() => void>();
   #cursor: string | null = null;
-  /** Counts questions: the answer to an older one is dropped. */
+  /** Counts requests; responses to older ones are dropped. */
   #asked = 0;
   #isAsking = false;
   #hasFailedAfter: string | null = null;
@@ -62,14 +62,14 @@ export class History {
   #losses = 0;
   #isRevoked = false;
   readonly #gone = new Set<string>();
-  /** What somebody has deleted who may still undo that. */
+  /** Sessions whose deletion can still be undone. */
   readonly #hidden = new Set<string>();
-  /** The newest version of every session that was heard of, listed or not. */
+  /** The newest known version of every session, listed or not. */
   readonly #known = new Map<string, SessionFieldsFragment>();
-  /** What happened while the first page was on its way, which may have been read before that. */
+  /** Sessions that changed while the first page was loading, which may not contain the change. */
   readonly #meanwhile = new Set<string>();
 
-  /** Counts the times that what happens began to be followed: what was read before may be old. */
+  /** Counts subscriptions to updates: what was loaded before the latest one may be stale. */
   follows = 0;
 
   /** `onSignedOut` is called when the login may have ended. */
@@ -87,29 +87,29 @@ export class History {
     return () => this.#watchers.delete(watcher);
   };
 
-  /** Whether it is shown nowhere. */
+  /** Whether a session is deleted or hidden. */
   isGone(id: string): boolean {
     return this.#gone.has(id) || this.#hidden.has(id);
   }
 
-  /** Whether it exists no more. */
+  /** Whether a session is deleted. */
   isDeleted(id: string): boolean {
     return this.#gone.has(id);
   }
 
-  /** Shows it nowhere, as if it were deleted, or shows it again where it was. */
+  /** Hides a session as if it were deleted, or shows it again where it was. */
   hide(id: string, isHidden = true): void {
     if (isHidden) this.#hidden.add(id);
     else this.#hidden.delete(id);
     this.#set(this.#state);
   }
 
-  /** A session as it was last heard of, listed or not. */
+  /** The newest known version of a session, listed or not. */
   known(id: string): SessionFieldsFragment | undefined {
     return this.#known.get(id);
   }
 
-  /** Loads the list and follows it, until `stop`. */
+  /** Loads the list and keeps it up to date until `stop`. */
   start(): void {
     this.stop();
     this.#known.clear();
@@ -134,7 +134,7 @@ export class History {
     void this.reload();
   }
 
-  /** Reads the first page again; what is shown stays until the answer is there. */
+  /** Reloads the first page; entries stay until the response arrives. */
   async reload(): Promise<void> {
     this.#meanwhile.clear();
     await this.#load(null);
@@ -145,7 +145,7 @@ export class History {
     await this.#load(this.#cursor);
   }
 
-  /** Asks again what was asked in vain. */
+  /** Repeats the failed request. */
   async retry(): Promise<void> {
     if (this.#state.isLoading) return;
     await (this.#hasFailedAfter === null ? this.reload() : this.more());
@@ -160,18 +160,18 @@ export class History {
     try {
       await this.#api.mutate(DeleteSessionDocument, { id });
     } catch (error) {
-      // Somebody else was quicker.
+      // Somebody else has deleted it already.
       if (failureOf(error).kind !== "not-found") throw error;
     }
     this.#drop(id);
   }
 
-  /** Deletes it from a page that goes away: nobody hears whether that succeeds. */
+  /** Deletes a session while the page unloads; whether that succeeds stays unknown. */
   removeLeaving(id: string): void {
     this.#api.leave(DeleteSessionDocument, { id });
   }
 
-  /** Puts a session where it belongs; the newer version of two wins. */
+  /** Inserts or updates a session; the newer version wins. */
   take(session: SessionFieldsFragment): void {
     const { id } = session;
     if (this.#gone.has(id) || this.#learn(session) !== session) return;
@@ -184,7 +184,7 @@ export class History {
     this.#set({ ...this.#state, entries: next });
   }
 
-  /** Returns what is the newest of it, which may have been known before. */
+  /** Returns the newest version of a session, which may have been known before. */
   #learn(session: SessionFieldsFragment): SessionFieldsFragment {
     const known = this.#known.get(session.id);
     if (known && known.version > session.version) return known;
@@ -195,7 +195,7 @@ export class History {
   #insert(session: SessionFieldsFragment): void {
     const { entries, hasMore } = this.#state;
     const at = entries.findIndex((entry) => isNewer(session, entry.session));
-    // Older than everything that is shown: it comes with its page.
+    // Older than all loaded entries: it comes with its page.
     const isBelow = at < 0 && hasMore;
     const next = [...entries];
     if (!isBelow) next.splice(at < 0 ? entries.length : at, 0, { session, ...UNSEARCHED });
@@ -231,7 +231,7 @@ export class History {
     }
   }
 
-  /** Takes the first page: it decides about what lies within it; what was loaded below it stays. */
+  /** Takes the first page: it replaces the entries within its range; entries below it stay. */
   #begin(page: Page): void {
     const { search, shown, entries: held } = this.#state;
     const isSame = search === shown;
@@ -241,7 +241,7 @@ export class History {
       hasNextPage && last !== undefined && isNewer(last, session);
     const within = held.filter((entry) => !isBelow(entry));
     if (isSame && search === "") this.#miss(within, page);
-    // Without its last one among them, there may be a gap between the page and what is held.
+    // Unless the page's last entry was held, there may be a gap below the page.
     const isJoined = isSame && held.some(({ session }) => session.id === last?.id);
     const below = isJoined ? held.filter(isBelow) : [];
     const entries = [...this.#found(page), ...below];
@@ -254,7 +254,7 @@ export class History {
     this.#meanwhile.clear();
   }
 
-  /** What should be on a page and is not was deleted while nobody could tell. */
+  /** Marks sessions that are missing from a page as deleted: no event reported that. */
   #miss(held: readonly Entry[], page: Page): void {
     const found = new Set(page.edges.map(({ node }) => node.id));
     for (const { session } of held)
@@ -285,7 +285,7 @@ export class History {
     this.#set({ search, shown: search, entries, hasMore, isLoading: false, failure: null });
   }
 
-  /** The first event says that the stream is registered: what is read then has no gap. */
+  /** Subscribes to updates; loads the list after the first event, so that no change is missed. */
   #follow(): void {
     let isFirst = true;
     let isOut = false;
@@ -294,7 +294,7 @@ export class History {
       { id: null },
       {
         next: ({ sessionUpdates: { session, deletedSessionId, end } }) => {
-          // The browser may have a new login already: that is seen when this is opened again.
+          // The browser may have a new login already: reopening the stream shows that.
           if (end?.reason === "ACCESS_REVOKED") {
             isOut = isFirst;
             this.#isRevoked = true;
@@ -319,7 +319,7 @@ export class History {
     this.follows++;
     void this.reload();
     if (!this.#isRevoked) return;
-    // Another login took the place of the one before: it may be another person's.
+    // Another login replaced the old one: it may be another person's.
     this.#isRevoked = false;
     this.#onSignedOut();
   }

@@ -1,14 +1,14 @@
-/** The button for what else can be done with a conversation. Its menu comes when somebody is near:
- * with what it needs to place itself it is a fifth of the page, and few who come will open it. */
+/** The button of a conversation's menu. The menu loads when the pointer or focus is near: with its
+ * positioning code it is a fifth of the page, and few people open it. */
 import { type KeyboardEvent, type PointerEvent, useEffect, useId, useRef, useState } from "react";
 
 import { later } from "../../../shared/store/lazy.ts";
 import { Icon } from "../../../shared/ui/icons.tsx";
 
-/** By what it was opened: keys go on in it where they are, a pointer finds its own way. */
+/** How the menu was opened; keys focus its first item, a pointer does not. */
 export type Opened = "by pointer" | "by keys";
 
-/** Something that can be done with a conversation. */
+/** An action on a conversation. */
 export interface WayOn {
   readonly label: string;
   readonly isDanger?: boolean;
@@ -18,7 +18,7 @@ export interface WayOn {
 interface Props {
   label: string;
   className: string;
-  /** Whether the pointer or the focus is at its row, or has been. */
+  /** Whether the pointer or focus is or was at the row. */
   isNear: boolean;
   ways: readonly WayOn[];
 }
@@ -36,7 +36,7 @@ export function More({ label, className, isNear, ways }: Props) {
   const toggle = (by: Opened) => setOpened((now) => (now === null ? by : null));
   const pressed = (event: PointerEvent) => {
     if (event.button !== 0 || event.ctrlKey) return;
-    // The focus goes into the menu.
+    // The button must not take the focus; the menu does.
     if (opened === null) event.preventDefault();
     toggle("by pointer");
   };
@@ -59,9 +59,9 @@ export function More({ label, className, isNear, ways }: Props) {
         data-state={opened === null ? "closed" : "open"}
         onPointerDown={pressed}
         onKeyDown={keyed}
-        // Or some browsers make a click of it, too.
+        // Otherwise some browsers fire a click as well.
         onKeyUp={(event) => event.key === " " && event.preventDefault()}
-        // Neither pointer nor key: a program that reads the page to somebody.
+        // Neither pointer nor key: a screen reader.
         onClick={(event) => event.detail === 0 && toggle("by keys")}
       >
         <Icon name="more" />
@@ -79,20 +79,20 @@ export function More({ label, className, isNear, ways }: Props) {
   );
 }
 
-/** A menu that is long in coming does not take the focus from who has gone on to something else. */
+/** Calls `onGone` if the person moves on while the menu loads: it must not take the focus then. */
 function Awaited({ buttonId, onGone }: { buttonId: string; onGone(): void }) {
   const latest = useRef(onGone);
   latest.current = onGone;
   useEffect(() => {
     const gone = (event: Event) => {
-      // The button sees to that itself: a second press calls the menu back.
+      // The button handles its own presses: a second one cancels the menu.
       const button = document.getElementById(buttonId);
       if (!(event.target instanceof Node && button?.contains(event.target))) latest.current();
     };
     const escaped = (event: globalThis.KeyboardEvent) => {
       if (event.key === "Escape") latest.current();
     };
-    // While it is captured: the press that asked for the menu has passed that already.
+    // In the capture phase, which the press that opened the menu has already passed.
     document.addEventListener("pointerdown", gone, true);
     document.addEventListener("focusin", gone, true);
     document.addEventListener("keydown", escaped, true);

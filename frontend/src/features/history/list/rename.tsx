@@ -1,4 +1,4 @@
-/** The field in which a conversation is named. */
+/** The field for a conversation's title. */
 import { type FormEvent, useId, useRef, useState } from "react";
 import { useApp } from "../../../app/context.ts";
 import { failureOf } from "../../../shared/api/client.ts";
@@ -7,7 +7,7 @@ import * as texts from "../../../texts.ts";
 import { NEW_CONVERSATION, problem } from "../../conversation/messages.ts";
 import type { Session } from "../../conversation/state.ts";
 
-/** Characters of a title, at most; the server refuses more. */
+/** The server's limit for a title, in characters. */
 export const MOST = 200;
 
 /** Characters as the server counts them. */
@@ -15,12 +15,12 @@ export const lengthOf = (title: string): number => [...title].length;
 
 interface Props {
   session: Session;
-  /** Where the focus goes then. */
+  /** Where the focus goes afterwards. */
   backTo(): Element | null;
   onDone(): void;
 }
 
-/** Of one identity, so that it runs once: what is being typed must not be selected again. */
+/** A stable ref callback: it runs once and does not select text that is being typed. */
 function select(input: HTMLInputElement | null): void {
   input?.focus();
   input?.select();
@@ -35,7 +35,7 @@ export default function Rename({ session, backTo, onDone }: Props) {
   const [length, setLength] = useState(0);
   const isLong = length > MOST;
   const save = async (value: string) => {
-    // Without a name of its own it gets the one back that all begin with.
+    // An empty title restores the default one.
     const next = value.trim() || NEW_CONVERSATION;
     if (lengthOf(next) > MOST) return;
     onDone();

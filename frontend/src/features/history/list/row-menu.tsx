@@ -1,14 +1,14 @@
-/** What else can be done with a conversation of the list. */
+/** The menu of a conversation's actions. */
 import * as Menu from "@radix-ui/react-dropdown-menu";
 import { useCallback, useRef } from "react";
 import type { Opened, WayOn } from "./more.tsx";
 
 interface Props {
-  /** The button that it belongs to: it was there before, and keeps the focus while this comes. */
+  /** The menu's button: it exists before the menu and keeps the focus while the menu loads. */
   buttonId: string;
   opened: Opened | null;
   onClose(): void;
-  /** Where the focus goes when it closes. */
+  /** Where the focus goes when the menu closes. */
   backTo(): HTMLElement | null;
   ways: readonly WayOn[];
 }

@@ -14,7 +14,7 @@ import { More } from "./more.tsx";
 interface Props {
   entry: Entry;
   isRunning: boolean;
-  /** The search that found it; blank without. */
+  /** The search that found it; blank without one. */
   search: string;
 }
 
@@ -23,7 +23,7 @@ export function Row({ entry, isRunning, search }: Props) {
   const [isNear, setNear] = useState(false);
   const row = useRef<HTMLLIElement>(null);
   const goesOn = isRunning || session.status === "ACTIVE" || session.status === "STARTING";
-  // A title is the person's first words: how the conversation began adds nothing to it.
+  // A title is the person's first words: a preview adds nothing to it.
   const untitled = session.title === nameOf(session) ? null : session.preview;
   const { field, dialog, ways } = useDoing(session, () => linkOf(row.current));
   return (
@@ -65,7 +65,7 @@ export function Row({ entry, isRunning, search }: Props) {
   );
 }
 
-/** Where somebody goes on: in this row, or in the next where this one goes away. */
+/** Where the focus goes: this row's link, else the first row's, else the search field. */
 function linkOf(row: Element | null): Element | null {
   const own = row?.querySelector(".row-link");
   if (row?.isConnected && own) return own;

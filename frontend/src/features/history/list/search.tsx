@@ -1,4 +1,4 @@
-/** Searches while somebody types, with a pause for thought. */
+/** The search field of the history: searches after each pause in typing. */
 import { useRef } from "react";
 
 import { useApp, useHistory } from "../../../app/context.ts";
@@ -29,7 +29,7 @@ export function Search() {
         defaultValue={search}
         onChange={(event) => typed(event.target.value)}
         onKeyDown={(event) => {
-          // With nothing in it, Esc is for whatever the search is a part of.
+          // In an empty field, Esc is for whatever contains the search.
           if (event.key !== "Escape" || !field.current?.value) return;
           event.preventDefault();
           field.current.value = "";

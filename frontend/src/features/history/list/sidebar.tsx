@@ -1,4 +1,4 @@
-/** The history, at the side: search, days, conversations. */
+/** The history sidebar: search and conversations by day. */
 import { type ReactNode, useEffect, useRef } from "react";
 import { useApp, useConversationPart, useHistory, useViewer } from "../../../app/context.ts";
 import { Link } from "../../../app/router.tsx";
@@ -16,7 +16,7 @@ import { Search } from "./search.tsx";
 interface Props {
   onClose(): void;
   onHelp(): void;
-  /** What stands above the search. */
+  /** Shown above the search. */
   children: ReactNode;
 }
 
@@ -71,7 +71,7 @@ function List() {
   if (state.entries.length === 0)
     return <Empty isLoading={state.shown !== state.search} search={state.search} />;
   return (
-    // Another search begins at its first result.
+    // A new search starts at its first result.
     <div className="list" key={state.shown}>
       {days(state.entries).map(([name, entries]) => (
         <section key={name} aria-label={name}>
@@ -100,14 +100,14 @@ function List() {
 interface FailedProps {
   failure: Failure;
   isLoading: boolean;
-  /** Entries that stand above it. */
+  /** Number of entries above it. */
   above: number;
 }
 
 function Failed({ failure, isLoading, above }: FailedProps) {
   const { history } = useApp();
   const ref = useRef<HTMLDivElement>(null);
-  // To what has come in its place.
+  // Moves the focus to what has replaced it.
   useFocusHandedOn(ref, () => {
     const rows = document.querySelectorAll(".row-link");
     return rows[above] ?? rows[0] ?? document.getElementById("search");
@@ -145,7 +145,7 @@ function Empty({ isLoading, search }: { isLoading: boolean; search: string }): R
   );
 }
 
-/** Loads the next page when its place comes into view, or is still there after the one before. */
+/** Loads the next page when this comes into view, or is still in view after the previous page. */
 function More({ isLoading }: { isLoading: boolean }) {
   const { history } = useApp();
   const ref = useRef<HTMLDivElement>(null);

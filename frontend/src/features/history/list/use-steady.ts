@@ -1,4 +1,4 @@
-/** Keeps what is read where it is, while lines come before it. */
+/** Keeps the text being read in place while lines are inserted above it. */
 import { useEffect, useLayoutEffect, useRef } from "react";
 
 import type { Reading } from "../past/reading.ts";
@@ -14,14 +14,14 @@ export function useSteady(reading: Reading, first: string | undefined): void {
   useEffect(
     () =>
       reading.read.watch(() => {
-        // Told before the page shows it.
+        // Called before the change is rendered.
         const id = latest.current;
         const top = id === undefined ? undefined : topOf(id);
         before.current = id === undefined || top === undefined ? null : { id, top };
       }),
     [reading],
   );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another first line is the reason
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new first line is the trigger
   useLayoutEffect(() => {
     if (before.current === null) return;
     const { id, top } = before.current;

@@ -1,11 +1,11 @@
-/** Addresses of conversations, and of what a search found in them. */
+/** Addresses of conversations and of search results in them. */
 
-/** The address of a conversation; with a search, of the line that it found. */
+/** The address of a conversation or, with a search, of the line found in it. */
 export function addressOf(id: string, search = "", line: string | null = null): string {
   return `/c/${id}${search.trim() ? searchOf(search, line) : ""}`;
 }
 
-/** The part of an address that says what is looked for in a conversation, and where one is. */
+/** The query string for a search in a conversation and the current line. */
 export function searchOf(search: string, line: string | null): string {
   const asked = new URLSearchParams({ q: search });
   if (line !== null) asked.set("line", line);
@@ -13,7 +13,7 @@ export function searchOf(search: string, line: string | null): string {
 }
 
 export interface Asked {
-  /** Null where nothing is looked for. */
+  /** Null without a search. */
   readonly search: string | null;
   readonly line: string | null;
 }

@@ -1,4 +1,4 @@
-/** Copies of a conversation, as plain text. */
+/** Copies a conversation's transcript, as plain text, or its id. */
 
 import type { App } from "../../../app/app.ts";
 import { type Api, failureOf } from "../../../shared/api/client.ts";
@@ -11,12 +11,12 @@ import { nameOf, problem } from "../../conversation/messages.ts";
 import type { Session } from "../../conversation/state.ts";
 import type { Utterance } from "../../conversation/transcript.ts";
 
-/** A whole conversation: its name, its day, and each line with its time and speaker. */
+/** A whole conversation: its name, its date, and each line with its time and speaker. */
 export function transcript(session: Session, lines: readonly Utterance[]): string {
   let day = date(session.createdAt);
   const said = lines.flatMap((line) => {
     const now = date(line.startedAt);
-    // A conversation may go on after midnight.
+    // A conversation may run past midnight.
     const heading = now === day ? [] : ["", now, ""];
     day = now;
     return [...heading, `[${clock(line.startedAt)}] ${spoken(line)}`];
@@ -34,7 +34,7 @@ function spoken({ role, text, isFinal, isInterrupted }: Utterance): string {
   return `${texts.transcriptSaidBy(who)}${text}${note && ` (${note})`}`;
 }
 
-/** All of its lines, also those that the page does not show. */
+/** All lines of a conversation, including those that the page does not show. */
 async function linesOf(api: Api, id: string): Promise<Utterance[]> {
   return everything<Utterance>(async (after) => {
     const { session } = await api.query(PastDocument, { id, first: 500, after });

@@ -1,5 +1,5 @@
-/** Looks for words in one conversation: a bar with how many lines have them, and the way from one to
- * the next. The address says what is looked for and which line is shown, so a reload shows it again. */
+/** The search bar of a conversation: the words, the number of matching lines, and buttons to step
+ * through them. The address holds the words and the current line, so a reload shows the same. */
 import { type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef } from "react";
 import { useApp } from "../../../app/context.ts";
 import { useLocation, useNavigate } from "../../../app/router.tsx";
@@ -14,14 +14,14 @@ import { askedIn, searchOf } from "./address.ts";
 import { beside, Finding, type Found, placeOf } from "./finding.ts";
 
 const PAUSE_MS = 180;
-/** While a conversation goes on, its matches are looked for anew this long after a change. */
+/** Delay after a change before a running conversation is searched again. */
 const ANEW_MS = 1000;
 
 export interface FindProps {
   id: string;
-  /** Of the session: what is said meanwhile is found, too. */
+  /** The session's version; a change repeats the search. */
   version: number | undefined;
-  /** Whether the line that is shown is on the page. */
+  /** Whether the current line is on the page. */
   isThere: boolean;
   onFound(found: FoundLines): void;
 }
@@ -56,7 +56,7 @@ export default function Find({ id, version, isThere, onFound }: FindProps) {
   useEffect(() => onFound(shown), [shown, onFound]);
   useEffect(() => () => onFound(NOTHING_FOUND), [onFound]);
 
-  // Without a line of its own, the address is that of the first match.
+  // An address without a line gets the first match.
   const isOf = found.search === words;
   const first = isOf && line === null ? found.matches[0]?.id : undefined;
   useEffect(() => {
@@ -64,7 +64,7 @@ export default function Find({ id, version, isThere, onFound }: FindProps) {
   }, [navigate, words, first]);
 
   const isMarked = line !== null && shown.marked.has(line);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each way to a line shows it again
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each navigation shows the line again
   useLayoutEffect(() => {
     if (line !== null && isThere) show(line);
   }, [line, isThere, isMarked, key]);
@@ -89,12 +89,12 @@ export default function Find({ id, version, isThere, onFound }: FindProps) {
   );
 }
 
-/** Brings a line to the middle of what is seen; of a long one, the first place that was found. */
+/** Scrolls the first match in a line, or the line itself, to the middle. */
 function show(id: string): void {
   const line = document.getElementById(id);
   const toMiddle = () => (line?.querySelector("mark") ?? line)?.scrollIntoView({ block: "center" });
   toMiddle();
-  // What was out of sight may be laid out only now, and be of another height than was guessed.
+  // Off-screen content may be laid out only now, with another height than estimated.
   requestAnimationFrame(toMiddle);
 }
 
@@ -128,7 +128,7 @@ function Field({ words, onGo, onClose }: FieldProps) {
     if (text.trim() !== words.trim())
       navigate({ search: searchOf(text.trim(), null) }, { replace: true });
   };
-  // Another result was opened; what is being typed stays.
+  // Another result was opened: show its words unless somebody is typing.
   useEffect(() => {
     const input = field.current;
     if (input && input.value.trim() !== words.trim() && document.activeElement !== input)
@@ -136,7 +136,7 @@ function Field({ words, onGo, onClose }: FieldProps) {
   }, [words]);
   const isEmpty = useRef(words === "");
   useEffect(() => {
-    // Opened to type something.
+    // The bar was opened for typing.
     if (isEmpty.current) field.current?.focus();
     return () => clearTimeout(timer.current);
   }, []);
@@ -190,7 +190,7 @@ function Count({ found, line, onRetry }: CountProps) {
   return (
     <p className="find-count" role="status">
       {found.total !== null && texts.findCount(at + 1, found.total)}
-      {/* What is shown is read out, too. */}
+      {/* For screen readers: the current match. */}
       {match && <span className="unseen"> {marked(match.marked).join("")}</span>}
     </p>
   );

@@ -1,24 +1,24 @@
-/** What a search finds in one conversation: every line with any of its words, in order. */
+/** Searches one conversation: finds every line with any of the words, in order. */
 import { type Api, failureOf } from "../../../shared/api/client.ts";
 import type { Failure } from "../../../shared/api/failure.ts";
 import { MatchesDocument, type MatchesQuery } from "../../../shared/api/generated/graphql.ts";
 import { Store } from "../../../shared/store/store.ts";
 
 export interface Match {
-  /** Of the line. */
+  /** The line's id. */
   readonly id: string;
-  /** The line's text, with `<mark>` around what was found. */
+  /** The line's text, with `<mark>` around matches. */
   readonly marked: string;
 }
 
 export interface Found {
-  /** What was looked for; blank is no search. */
+  /** The searched words; blank means no search. */
   readonly search: string;
-  /** The first of them: a conversation may have more than one answer holds. */
+  /** The matches loaded so far; there may be more than one response holds. */
   readonly matches: readonly Match[];
-  /** Of the whole conversation; null before the first answer. */
+  /** Matches in the whole conversation; null before the first response. */
   readonly total: number | null;
-  /** Whether all of them are here. */
+  /** Whether all matches are loaded. */
   readonly isComplete: boolean;
   readonly failure: Failure | null;
 }
@@ -29,7 +29,7 @@ export class Finding {
   readonly found = new Store<Found>(NOTHING);
   readonly #api: Api;
   readonly #id: string;
-  /** Counts searches: the answers to an older one are dropped. */
+  /** Counts searches; responses to older ones are dropped. */
   #turn = 0;
 
   constructor(api: Api, id: string) {
@@ -37,11 +37,11 @@ export class Finding {
     this.#id = id;
   }
 
-  /** Looks for these words; for the same again, too: more may have been said since. */
+  /** Searches for these words, even for the same again: more may have been said since. */
   async search(search: string): Promise<void> {
     const turn = ++this.#turn;
     const before = this.found.value;
-    // What was found stays until the answer is there.
+    // Matches of the same search stay until the response arrives.
     this.found.set(
       before.search === search ? { ...before, failure: null } : { ...NOTHING, search },
     );
@@ -79,11 +79,11 @@ export class Finding {
   }
 }
 
-/** Where a line is among the matches, from 0; -1 where it is not. */
+/** The index of a line among the matches; -1 if it is not one. */
 export const placeOf = (found: Found, line: string | null): number =>
   found.matches.findIndex(({ id }) => id === line);
 
-/** The match after a line, or before it, around the end if all of them are known. */
+/** The match after or before a line; wraps around if all matches are loaded. */
 export function beside(found: Found, line: string | null, step: 1 | -1): Match | null {
   const { matches, isComplete } = found;
   const at = placeOf(found, line);

@@ -1,4 +1,4 @@
-/** When a conversation was, how long, and how much was said. */
+/** A conversation's date, duration and number of lines. */
 
 import { duration, moment } from "../../../shared/ui/time.ts";
 import * as texts from "../../../texts.ts";

@@ -1,4 +1,4 @@
-/** A conversation of the past, with every word in order; or why it can't be shown. */
+/** A past conversation's transcript, or why it can't be shown. */
 import { useEffect, useMemo, useRef } from "react";
 import { useApp, useHistory } from "../../../app/context.ts";
 import { Link, useLocation } from "../../../app/router.tsx";
@@ -27,13 +27,13 @@ export default function Past({ id }: { id: string }) {
   const { api, driver, history } = app;
   useHistory();
   const { line } = askedIn(useLocation().search);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it begins at the first line that is asked for
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only the first `line` matters
   const reading = useMemo(
     () =>
       new Reading(api, id, {
         at: line,
         complete: (over) => app.handIn(over),
-        // This page follows it, and talks in it if it did so before a reload.
+        // This page follows it, and also talks if it did before a reload.
         goesOn: (session) =>
           isRunning(driver.state) || app.takeUp(session, recall("talking") === id),
       }),

@@ -1,5 +1,5 @@
-/** Reads a conversation of the past, a part at a time: its end, or what is around a line. What it has
- * stays when reading fails later. */
+/** Loads a past conversation in parts: its end, or the lines around one. Loaded lines stay if a
+ * later request fails, unless the conversation is deleted or access to it is lost. */
 import { type Api, failureOf } from "../../../shared/api/client.ts";
 import type { Failure } from "../../../shared/api/failure.ts";
 import {
@@ -13,18 +13,18 @@ import { Store } from "../../../shared/store/store.ts";
 import { isOver, type Session } from "../../conversation/state.ts";
 import type { Utterance } from "../../conversation/transcript.ts";
 
-/** While its agent still hands in the last words, a conversation is read anew this often. */
+/** Reload interval while the agent still uploads the last words. */
 export const LAST_WORDS_MS = 1500;
-/** Lines that are read at once; the server gives no more. */
+/** Lines per request, the server's maximum. */
 const PAGE = 500;
 
-/** Lines that follow one another. */
+/** Consecutive lines of a conversation. */
 export interface Past {
   readonly session: Session;
   readonly utterances: readonly Utterance[];
-  /** From where the lines before them are read; null when there are none. */
+  /** Cursor for the lines before; null if there are none. */
   readonly earlier: string | null;
-  /** From where the lines after them are read; null when there are none. */
+  /** Cursor for the lines after; null if there are none. */
   readonly later: string | null;
 }
 
@@ -32,22 +32,22 @@ export type Way = "earlier" | "later";
 
 export interface Read {
   readonly past: Past | null;
-  /** Why there is nothing to be read. */
+  /** Why nothing can be shown. */
   readonly failure: Failure | null;
-  /** Which lines could not be read. */
+  /** Which direction failed to load, and why. */
   readonly stuck: { readonly way: Way; readonly failure: Failure } | null;
 }
 
 export interface ReadingOptions {
-  /** The id of the line to begin at; the end of the conversation without. */
+  /** The id of the line to start at; without one, the end of the conversation. */
   at?: string | null;
-  /** Puts what is missing into one that is over; says whether anything was. */
+  /** Uploads what an ended conversation lacks; returns whether there was anything. */
   complete(id: string): Promise<boolean>;
-  /** Told of a conversation that goes on. */
+  /** Called if the conversation is still running. */
   goesOn(session: Session): unknown;
 }
 
-/** Failures after which what is held is not this person's to read any more. */
+/** Failures after which this person may not read the loaded lines any more. */
 const REVOKED = new Set(["not-found", "forbidden"]);
 
 export class Reading {
@@ -55,13 +55,13 @@ export class Reading {
   readonly #api: Api;
   readonly #id: string;
   readonly #options: ReadingOptions;
-  /** The line that has to be among what is read. */
+  /** The id of a line that must be loaded. */
   #at: string | null;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Counts the times it was begun or stopped: what was asked for before that is stale. */
+  /** Counts starts and stops; responses to earlier requests are stale. */
   #turn = 0;
   #isAsking = false;
-  /** The newest version that it was read anew for. */
+  /** The newest version that caused a reload. */
   #heard = 0;
 
   constructor(api: Api, id: string, options: ReadingOptions) {
@@ -71,7 +71,7 @@ export class Reading {
     this.#at = options.at ?? null;
   }
 
-  /** Reads it; also after a failure. What is held already is read anew. */
+  /** Loads the conversation, or reloads it, also after a failure. */
   async start(): Promise<void> {
     this.stop();
     const turn = this.#turn;
@@ -89,7 +89,7 @@ export class Reading {
     } catch (error) {
       if (turn !== this.#turn) return;
       const failure = failureOf(error);
-      // What can be read stays, rather than a sentence that it can't.
+      // Keep the loaded lines on the page rather than show an error.
       if (held !== null && !REVOKED.has(failure.kind)) return this.#again();
       this.read.set({ past: null, failure, stuck: null });
     } finally {
@@ -97,14 +97,14 @@ export class Reading {
     }
   }
 
-  /** Sees to it that this line is among what is read. */
+  /** Loads this line unless it is already loaded. */
   async reach(line: string): Promise<void> {
     if (has(this.read.value.past, line) || this.#at === line) return;
     this.#at = line;
     await this.start();
   }
 
-  /** Reads what comes before what is held, or after it. */
+  /** Loads the lines before or after the loaded ones. */
   async more(way: Way): Promise<void> {
     const { past } = this.read.value;
     const cursor = past?.[way] ?? null;
@@ -130,7 +130,7 @@ export class Reading {
     }
   }
 
-  /** Told of a newer version of it: words may have come after its end, and no stream brings them. */
+  /** Reloads for a newer version: words may come after the end, when no stream delivers them. */
   heard(version: number): void {
     const session = this.read.value.past?.session;
     if (session?.status !== "ENDED" || version <= Math.max(session.version, this.#heard)) return;
@@ -138,7 +138,7 @@ export class Reading {
     void this.start();
   }
 
-  /** Sees whether it is still there: it may have been deleted while nobody told that. */
+  /** Checks whether the conversation still exists: its deletion may have gone unreported. */
   async check(): Promise<void> {
     try {
       await this.#api.query(SessionDocument, { id: this.#id });
@@ -168,7 +168,7 @@ export class Reading {
     if (this.#at !== null && !has(held, this.#at)) {
       const around = await this.#around(this.#at);
       if (around !== null) return around;
-      // It is gone, or of another conversation.
+      // The line is gone or belongs to another conversation.
       this.#at = null;
     }
     return held !== null && held.later !== null ? this.#asHeld(held) : this.#end(held);
@@ -189,14 +189,14 @@ export class Reading {
     };
   }
 
-  /** Somewhere in the middle, where nothing changes any more. */
+  /** Keeps lines from the middle, where nothing changes any more, and reloads the session. */
   async #asHeld(held: Past): Promise<Past> {
     const { session } = await this.#api.query(SessionDocument, { id: this.#id });
     if (!session) throw new TypeError("an answer without its session");
     return { ...held, session };
   }
 
-  /** The end of it, and all that is held before that. */
+  /** Loads from the end back to the first loaded line. */
   async #end(held: Past | null): Promise<Past> {
     let page = await this.#page({ last: PAGE });
     let utterances = page.nodes;

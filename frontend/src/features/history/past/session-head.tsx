@@ -1,4 +1,4 @@
-/** The head of a conversation's page: its title, to be changed in place, and what else can be done. */
+/** The header of a conversation's page: its title, editable in place, and a menu of actions. */
 import { type ReactNode, useRef, useState } from "react";
 import { useApp } from "../../../app/context.ts";
 import { useLocation, useNavigate } from "../../../app/router.tsx";
@@ -11,7 +11,7 @@ import { useDoing } from "../list/doing.tsx";
 import { More } from "../list/more.tsx";
 import { searchOf } from "./address.ts";
 
-/** Most never copy anything: what that needs comes when somebody is near. */
+/** Loaded when the pointer or focus is near, because most people never copy anything. */
 const copies = () => import("./copying.ts");
 
 interface Props {
@@ -70,7 +70,7 @@ export function SessionHead({ session, detail, children }: Props) {
       detail={detail}
     >
       {children}
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: it only fetches what the button needs */}
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: it only preloads code */}
       <div className="head-more" onPointerEnter={near} onFocus={near}>
         <More
           label={texts.conversationOptions}

@@ -1,11 +1,11 @@
-/** The search within a conversation that is shown: its bar, and what it has found. */
+/** The search in the shown conversation: its bar and its matches. */
 import { type ReactNode, useState } from "react";
 import { useLocation } from "../../../app/router.tsx";
 import { later } from "../../../shared/store/lazy.ts";
 import { type FoundLines, NOTHING_FOUND } from "../../../shared/transcript/found.ts";
 import { askedIn } from "./address.ts";
 
-// It takes its place at once, so that nothing moves when it comes.
+// A placeholder, so that nothing moves when the bar loads.
 const Find = later(
   () => import("./find.tsx"),
   () => <div className="find" />,
@@ -14,11 +14,11 @@ const Find = later(
 interface FindState {
   bar: ReactNode;
   found: FoundLines;
-  /** The id of the line to show; null where nothing is looked for. */
+  /** The id of the line to show; null without one. */
   line: string | null;
 }
 
-/** @param lines What is on the page. */
+/** @param lines The lines on the page. */
 export function useFind(
   id: string,
   version: number | undefined,
@@ -29,6 +29,6 @@ export function useFind(
   if (search === null) return { bar: null, found: NOTHING_FOUND, line: null };
   const isThere = line !== null && lines.some((each) => each.id === line);
   const bar = <Find id={id} version={version} isThere={isThere} onFound={setFound} />;
-  // At once in its place, also before the bar is there.
+  // The current line is set even before the bar has loaded.
   return { bar, found: { ...found, current: line }, line };
 }
