@@ -43,7 +43,7 @@ from resolvers.nodes import NODES
 from resolvers.transcripts.streams import PAGE
 
 MAX_COST: Final = 12_000
-"""A page of 500 utterances with all fields costs 10,500."""
+"""A page of 500 utterances with all fields costs 11,000."""
 REQUEST: Final = 100
 """Fixed cost of parsing, validating and answering a request."""
 READ: Final = 100
