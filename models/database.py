@@ -16,7 +16,6 @@ from tortoise.exceptions import IntegrityError, OperationalError
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
-from models.session import Session
 from models.sqlite_engine import has_changed
 from models.storage import NotStored, writes
 
@@ -26,7 +25,6 @@ __all__ = [
     "NotStored",
     "OperationalError",
     "database_url",
-    "locked_session",
     "migrate",
     "opened",
     "reader",
@@ -187,15 +185,6 @@ async def _try_to_write(conn: Connection) -> None:
 async def settled() -> None:
     """Wait until the transactions that run now have ended, one way or the other."""
     await asyncio.gather(*_running, return_exceptions=True)
-
-
-async def locked_session(conn: Connection, session_id: str) -> Session | None:
-    """Read a session, tombstones included, that nobody else changes before `conn` commits.
-
-    SQLite has no row locks and needs none: its transactions take the write lock as they begin.
-    """
-    query = Session.filter(id=session_id).using_db(conn).select_for_update()
-    return await query.get_or_none()
 
 
 def _started(transaction: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

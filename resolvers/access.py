@@ -4,7 +4,8 @@ from typing import TypeVar
 
 from hub.events import SessionState
 from models import Session, ids
-from models.database import Connection, locked_session, reader
+from models.database import Connection, reader
+from models.repositories import sessions
 from resolvers.limits import Field
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.viewer import TokenScope, Viewer
@@ -62,9 +63,9 @@ async def owned_session(
     viewer = require(viewer, scope)
     check_id(session_id, ids.SESSION, "a session", field)
     if conn is None:
-        session = await Session.filter(id=session_id).using_db(reader()).get_or_none()
+        session = await sessions.get(reader(), session_id)
     else:
-        session = await locked_session(conn, session_id)
+        session = await sessions.locked(conn, session_id)
     if session is None or session.deleted_at is not None:
         raise NotFound("This session doesn't exist. It may have been deleted.", field=field)
     return own(viewer, session, field)

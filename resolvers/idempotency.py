@@ -7,8 +7,8 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from models import IdempotencyRecord
 from models.database import Connection
+from models.repositories import idempotency
 from models.turns import Turns
 from resolvers.refusals import Conflict
 
@@ -41,11 +41,11 @@ async def recall(
     Raises:
         Conflict: another input came under the same key.
     """
-    record = await IdempotencyRecord.filter(user_id=user_id, key=key).using_db(conn).get_or_none()
+    record = await idempotency.get(conn, user_id, key)
     if record is None:
         return None
     if record.created_at <= now - KEPT_FOR:
-        await record.delete(using_db=conn)
+        await idempotency.delete(conn, user_id, key)
         return None
     if record.request_hash != request_hash:
         raise Conflict(
@@ -64,11 +64,11 @@ async def record(
     now: datetime,
 ) -> None:
     """Note what was done, in the transaction that does it; refusals are never noted."""
-    await IdempotencyRecord.create(
+    await idempotency.add(
+        conn,
         user_id=user_id,
         key=key,
         request_hash=request_hash,
         outcome=outcome,
         created_at=now,
-        using_db=conn,
     )

@@ -5,6 +5,7 @@ from typing import Final
 
 from models import ApiToken, Session, User, Utterance, ids
 from models.database import reader
+from models.repositories import accounts, api_tokens, sessions, utterances
 from resolvers.access import signed_in
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput
@@ -58,16 +59,13 @@ async def _of_kind(viewer: Viewer, kind: str, wanted: list[str]) -> Sequence[Nod
     owner_id, conn = viewer.user_id, reader()
     may_read = TokenScope.SESSIONS_READ in viewer.scopes
     if kind == ids.USER and owner_id in wanted:
-        return await User.filter(id=owner_id).using_db(conn)
+        owner = await accounts.user(conn, owner_id)
+        return [] if owner is None else [owner]
     if kind == ids.SESSION and may_read:
-        return await Session.filter(
-            id__in=wanted, user_id=owner_id, deleted_at__isnull=True
-        ).using_db(conn)
+        return await sessions.of_user(conn, owner_id, wanted)
     if kind == ids.UTTERANCE and may_read:
-        return await Utterance.filter(
-            id__in=wanted, session__user_id=owner_id, session__deleted_at__isnull=True
-        ).using_db(conn)
+        return await utterances.of_user(conn, owner_id, wanted)
     # As in list_api_tokens: what tokens there are is the person's to know, not a token's.
     if kind == ids.API_TOKEN and viewer.login_id is not None:
-        return await ApiToken.filter(id__in=wanted, user_id=owner_id).using_db(conn)
+        return await api_tokens.of_user(conn, owner_id, wanted)
     return []

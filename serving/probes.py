@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from agent_bridge.media.backend import MediaBackend
 from models.database import reader, write_trouble
-from models.running import running_by_status
+from models.repositories.running import running_by_status
 from resolvers.backend import Backend
 from serving.integrity_check import is_full
 from serving.metrics import Measures

@@ -7,8 +7,9 @@ from typing import Final
 
 from hub.events import AccessRevoked
 from models import ApiToken, ids
-from models.api_token import TokenQuery
 from models.database import Connection, reader, transact
+from models.repositories import api_tokens
+from models.repositories.api_tokens import TokenQuery
 from resolvers.access import check_id, person
 from resolvers.accounts import credentials
 from resolvers.accounts.registration import user_by_email
@@ -66,7 +67,7 @@ async def create_token_of(
 async def tokens_of(email: str) -> list[ApiToken]:
     """Return the tokens of an account, newest first."""
     user = await user_by_email(reader(), email)
-    return await ApiToken.filter(user_id=user.id).using_db(reader()).order_by("-created_at", "-id")
+    return list(await api_tokens.of_user(reader(), user.id))
 
 
 async def revoke_token(backend: Backend, token_id: str) -> None:
@@ -74,7 +75,7 @@ async def revoke_token(backend: Backend, token_id: str) -> None:
     check_id(token_id, ids.API_TOKEN, "an API token", ["id"])
 
     async def work(transaction: Transaction) -> None:
-        if not await ApiToken.filter(id=token_id).using_db(transaction.conn).delete():
+        if not await api_tokens.delete(transaction.conn, token_id):
             raise NotFound("This API token doesn't exist. It may have been revoked.", field=["id"])
         transaction.emit(AccessRevoked(token_id))
 
@@ -104,11 +105,12 @@ async def _create(
 
     async def work(conn: Connection) -> ApiToken:
         user_id = await owner(conn)
-        if await ApiToken.filter(user_id=user_id).using_db(conn).count() >= TOKENS:
+        if await api_tokens.count(conn, user_id) >= TOKENS:
             raise QuotaExceeded(
                 f"You already have {TOKENS} tokens. Revoke one that you no longer use."
             )
-        return await ApiToken.create(
+        return await api_tokens.add(
+            conn,
             user_id=user_id,
             name=name,
             secret_hash=credentials.digest(secret),
@@ -116,7 +118,6 @@ async def _create(
             scopes=[scope.value for scope in TokenScope if scope in scopes],
             created_at=now,
             expires_at=expires_at,
-            using_db=conn,
         )
 
     return CreatedToken(await transact(work), secret)
@@ -147,12 +148,12 @@ async def revoke_api_token(backend: Backend, viewer: Viewer | None, token_id: st
 
     async def work(transaction: Transaction) -> None:
         conn = transaction.conn
-        token = await ApiToken.filter(id=token_id).using_db(conn).get_or_none()
+        token = await api_tokens.get(conn, token_id)
         if token is None:
             raise NotFound("This API token doesn't exist. It may have been revoked.", field=["id"])
         if token.user_id != owner.user_id:
             raise Forbidden("This API token belongs to someone else.", field=["id"])
-        await token.delete(using_db=conn)
+        await api_tokens.delete(conn, token_id)
         transaction.emit(AccessRevoked(token_id))
 
     await backend.transactions.run(work)

@@ -6,14 +6,14 @@ from typing import Final
 
 from agent_bridge.server.tokens import KnownBrowser
 from hub.events import AccessRevoked
-from models import ApiToken, Login, Session, SessionStatus, User
+from models import User
 from models.database import Connection, reader, transact, transact_later
-from models.running import RUNNING
+from models.repositories import accounts, api_tokens, sessions
 from models.transcript import delete_some_of_user
 from resolvers.access import signed_in
 from resolvers.accounts import credentials
-from resolvers.accounts.login import Arrival, NewLogin, enter, guest_of, move_sessions, user_of
-from resolvers.accounts.registration import account_of, claim_email, hash_of_new, user_by_email
+from resolvers.accounts.login import Arrival, NewLogin, enter, guest_of, user_of
+from resolvers.accounts.registration import claim_email, hash_of_new, user_by_email
 from resolvers.backend import Backend
 from resolvers.limits import check_known_email, check_new_email, check_password
 from resolvers.refusals import Forbidden, Unauthenticated
@@ -93,7 +93,7 @@ async def sign_in(
     credentials.check_line()
     limiter = backend.limiter
     limiter.take_from(limiter.rates.sign_in_per_address, address)
-    known = await account_of(reader(), emails)
+    known = await accounts.by_email(reader(), emails)
     by_browser = known is not None and browser is not None and browser.user_id == known.id
     if by_browser and browser is not None:
         limiter.take(limiter.rates.sign_in_per_browser, browser.id)
@@ -111,14 +111,13 @@ async def sign_in(
 
     async def work(conn: Connection) -> Arrival:
         # The password may have been reset while this one was being checked.
-        same = User.filter(id=known.id, password_hash=known.password_hash).using_db(conn)
-        user = await same.get_or_none()
+        user = await accounts.with_password(conn, known.id, known.password_hash)
         if user is None:
             raise _wrong()
         guest = await guest_of(conn, viewer)
         if guest is None or not claim_guest_sessions:
             return Arrival(user)
-        return Arrival(user, await move_sessions(conn, guest, user), guest.id)
+        return Arrival(user, await sessions.move(conn, guest.id, user.id), guest.id)
 
     return await enter(backend, viewer, work)
 
@@ -133,7 +132,7 @@ async def sign_in_as_guest(
 
     async def work(conn: Connection) -> Arrival:
         user = await user_of(conn, viewer)
-        return Arrival(user or await User.create(created_at=backend.clock(), using_db=conn))
+        return Arrival(user or await accounts.add(conn, backend.clock()))
 
     return await enter(backend, viewer, work)
 
@@ -147,17 +146,14 @@ async def sign_out(backend: Backend, viewer: Viewer | None) -> bool:
 
     async def work(transaction: Transaction) -> bool:
         transaction.emit(AccessRevoked(login_id))
-        return await Login.filter(id=login_id).using_db(transaction.conn).delete() > 0
+        return await accounts.delete_login(transaction.conn, login_id)
 
     return await backend.transactions.run(work)
 
 
 async def viewer_of_login(backend: Backend, secret: str) -> Viewer | None:
     """Return whom a cookie belongs to; None if it is unknown or has expired."""
-    logins = Login.filter(
-        secret_hash=credentials.digest(secret), expires_at__gt=backend.clock()
-    ).using_db(reader())
-    login = await logins.select_related("user").get_or_none()
+    login = await accounts.login_by_secret(reader(), credentials.digest(secret), backend.clock())
     if login is None:
         return None
     user = login.user
@@ -166,8 +162,7 @@ async def viewer_of_login(backend: Backend, secret: str) -> Viewer | None:
 
 async def viewer_of_token(backend: Backend, secret: str) -> Viewer:
     """Return whom an API token belongs to, and note that it was used."""
-    tokens = ApiToken.filter(secret_hash=credentials.digest(secret)).using_db(reader())
-    token = await tokens.select_related("user").get_or_none()
+    token = await api_tokens.by_secret(reader(), credentials.digest(secret))
     now = backend.clock()
     if token is None:
         raise Unauthenticated("This API token is unknown or has been revoked. Make another one.")
@@ -182,7 +177,7 @@ async def viewer_of_token(backend: Backend, secret: str) -> Viewer:
 async def viewer_user(backend: Backend, viewer: Viewer | None) -> User:
     """Return the row of who is signed in."""
     viewer = signed_in(viewer)
-    user = await User.filter(id=viewer.user_id).using_db(reader()).get_or_none()
+    user = await accounts.user(reader(), viewer.user_id)
     if user is None:
         raise Unauthenticated("This account has been deleted. Sign in with another.")
     return user
@@ -198,7 +193,7 @@ async def create_user(backend: Backend, email: str, password: str) -> User:
 
 async def list_users(backend: Backend) -> list[User]:
     """Return all accounts that have an e-mail, the oldest first."""
-    return await User.filter(email__isnull=False).using_db(reader()).order_by("created_at", "id")
+    return await accounts.with_email(reader())
 
 
 async def reset_password(backend: Backend, email: str, password: str) -> None:
@@ -209,11 +204,9 @@ async def reset_password(backend: Backend, email: str, password: str) -> None:
         conn = transaction.conn
         user = await user_by_email(conn, email)
         user.password_hash = password_hash
-        await user.save(using_db=conn, update_fields=["password_hash"])
-        logins = Login.filter(user_id=user.id).using_db(conn)
-        for login_id in await logins.values_list("id", flat=True):
-            transaction.emit(AccessRevoked(str(login_id)))
-        await logins.delete()
+        await accounts.save(conn, user)
+        for login_id in await accounts.delete_logins(conn, user.id):
+            transaction.emit(AccessRevoked(login_id))
 
     await backend.transactions.run(work)
 
@@ -229,13 +222,11 @@ async def delete_user(backend: Backend, email: str) -> None:
     async def close(transaction: Transaction) -> str:
         conn = transaction.conn
         user = await user_by_email(conn, email)
-        logins, tokens = (each.filter(user_id=user.id).using_db(conn) for each in (Login, ApiToken))
-        for kind in (logins, tokens):
-            for access_id in await kind.values_list("id", flat=True):
-                transaction.emit(AccessRevoked(str(access_id)))
-            await kind.delete()
+        revoked = await accounts.delete_logins(conn, user.id)
+        for access_id in revoked + await api_tokens.delete_of_user(conn, user.id):
+            transaction.emit(AccessRevoked(access_id))
         user.email = user.password_hash = None
-        await user.save(using_db=conn)
+        await accounts.save(conn, user)
         await _bury_all(conn, user.id, backend.clock())
         return user.id
 
@@ -247,13 +238,11 @@ async def delete_user(backend: Backend, email: str) -> None:
     async def remove(conn: Connection) -> None:
         # Again, for what a request has begun that came before the account was closed.
         await _bury_all(conn, user_id, backend.clock())
-        left = Session.filter(user_id=user_id).using_db(conn)
-        await left.filter(drain_by=None).delete()
-        if await left.exists():
+        if await sessions.delete_told_tombstones(conn, user_id):
             # Tombstones of what still goes on need an owner, who has no name.
-            nobody = await User.create(created_at=backend.clock(), using_db=conn)
-            await left.update(user_id=nobody.id)
-        await User.filter(id=user_id).using_db(conn).delete()
+            nobody = await accounts.add(conn, backend.clock())
+            await sessions.move(conn, user_id, nobody.id)
+        await accounts.delete(conn, user_id)
 
     has_more = True
     while has_more:
@@ -264,11 +253,9 @@ async def delete_user(backend: Backend, email: str) -> None:
 
 async def _bury_all(conn: Connection, user_id: str, now: datetime) -> None:
     """Leave tombstones: they tell the server's process what to end, and that there are words."""
-    alive = Session.filter(user_id=user_id, deleted_at=None).using_db(conn)
     # Late enough that the reaper sees to the words only of who was killed over them.
     grave = {**lifecycle.tombstone(now), "retry_by": now + WORDS_LEFT_AFTER}
-    await alive.filter(status__in=RUNNING).update(**{**grave, "drain_by": now})
-    await alive.update(**{**grave, "status": SessionStatus.ENDING})
+    await sessions.bury_all(conn, user_id, grave, now)
 
 
 def _touch(token_id: str, now: datetime) -> None:
@@ -279,7 +266,7 @@ def _touch(token_id: str, now: datetime) -> None:
 
     async def work(conn: Connection) -> None:
         try:
-            await ApiToken.filter(id=token_id).using_db(conn).update(last_used_at=now)
+            await api_tokens.note_use(conn, token_id, now)
         finally:
             _touching.discard(token_id)
 

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hub.events import AccessRevoked, OwnershipLost, SessionChanged, SessionMoved
-from models import ApiToken, Login, Session, User
+from models import Session, User
 from models.database import Connection
+from models.repositories import accounts
 from resolvers.accounts import credentials
 from resolvers.backend import Backend
 from resolvers.transcripts.transaction import Transaction
@@ -50,15 +51,9 @@ async def enter(
         guest = await guest_of(conn, viewer)
         arrival = await work(conn)
         # A new secret at every sign-in: one that somebody planted before is worth nothing after.
-        await Login.filter(id=old_login_id).using_db(conn).delete()
-        await Login.filter(user_id=arrival.user.id, expires_at__lte=now).using_db(conn).delete()
-        await Login.create(
-            user_id=arrival.user.id,
-            secret_hash=credentials.digest(secret),
-            created_at=now,
-            expires_at=now + LOGIN_LIFE,
-            using_db=conn,
-        )
+        await accounts.delete_login(conn, old_login_id)
+        secret_hash = credentials.digest(secret)
+        await accounts.add_login(conn, arrival.user.id, secret_hash, now, now + LOGIN_LIFE)
         if guest is not None and guest.id != arrival.user.id:
             await _delete_if_nothing_left(conn, guest)
         if old_login_id is not None:
@@ -78,8 +73,7 @@ async def user_of(conn: Connection, viewer: Viewer | None) -> User | None:
     """Read who is signed in inside of a transaction: it may have been revoked since the request."""
     if viewer is None:
         return None
-    logins = Login.filter(id=viewer.login_id, user_id=viewer.user_id).using_db(conn)
-    login = await logins.select_related("user").get_or_none()
+    login = await accounts.login_of(conn, viewer.login_id, viewer.user_id)
     return login.user if login is not None else None
 
 
@@ -89,16 +83,6 @@ async def guest_of(conn: Connection, viewer: Viewer | None) -> User | None:
     return user if user is not None and user.is_guest else None
 
 
-async def move_sessions(conn: Connection, guest: User, user: User) -> list[Session]:
-    """Give a guest's conversations to a user and return those that can be seen."""
-    visible = Session.filter(user_id=guest.id, deleted_at__isnull=True).using_db(conn)
-    sessions = await visible.order_by("created_at", "id")
-    await Session.filter(user_id=guest.id).using_db(conn).update(user_id=user.id)
-    for session in sessions:
-        session.user_id = user.id
-    return sessions
-
-
 def _tell_moved(transaction: Transaction, session: Session, from_user_id: str) -> None:
     transaction.emit(OwnershipLost(session.id, from_user_id))
     transaction.emit(SessionMoved(session.id, from_user_id, session.user_id))
@@ -106,8 +90,6 @@ def _tell_moved(transaction: Transaction, session: Session, from_user_id: str) -
 
 
 async def _delete_if_nothing_left(conn: Connection, guest: User) -> None:
-    # Another browser may be signed in as the same guest, or a program have a token of it.
-    for left in (Session, ApiToken, Login):
-        if await left.filter(user_id=guest.id).using_db(conn).exists():
-            return
-    await guest.delete(using_db=conn)
+    # Another browser may be signed in as the same guest, or a program may have a token of it.
+    if not await accounts.has_anything(conn, guest.id):
+        await accounts.delete(conn, guest.id)

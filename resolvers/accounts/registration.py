@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from models import User
 from models.database import Connection, IntegrityError
+from models.repositories import accounts
 from resolvers.accounts import credentials
 from resolvers.limits import check_known_email
 from resolvers.refusals import BadUserInput, Conflict, NotFound
@@ -38,20 +39,14 @@ async def claim_email(
         "An account with this e-mail already exists. Sign in, or use another e-mail.",
         field=["email"],
     )
-    if await account_of(conn, emails) is not None:
+    if await accounts.by_email(conn, emails) is not None:
         raise taken
     user.email, user.password_hash = emails[0], password_hash
     try:
-        await user.save(using_db=conn)
+        await accounts.save(conn, user)
     except IntegrityError:
         raise taken from None
     return user
-
-
-async def account_of(conn: Connection, emails: Sequence[str]) -> User | None:
-    """Return the account that is kept under the first of these addresses that has one."""
-    users = await User.filter(email__in=emails).using_db(conn)
-    return min(users, key=lambda user: emails.index(str(user.email)), default=None)
 
 
 async def user_by_email(conn: Connection, email: str) -> User:
@@ -60,7 +55,7 @@ async def user_by_email(conn: Connection, email: str) -> User:
     Raises:
         NotFound: there is none.
     """
-    user = await account_of(conn, check_known_email(email, ["email"]))
+    user = await accounts.by_email(conn, check_known_email(email, ["email"]))
     if user is None:
         raise NotFound("No account has this e-mail.", field=["email"])
     return user

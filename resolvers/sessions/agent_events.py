@@ -8,8 +8,9 @@ import structlog
 from agent_bridge.protocol import Ack, Nack, State
 from agent_bridge.protocol import Utterance as Heard
 from agent_bridge.server.handler import Binding, Input, NotNow, SessionGone, Welcome
-from models import EndReason, Role, Session, SessionStatus, Utterance, UtteranceSource
+from models import EndReason, Role, Session, SessionStatus, UtteranceSource
 from models.database import NotStored
+from models.repositories import utterances
 from resolvers.backend import Backend
 from resolvers.sessions import lifecycle
 from resolvers.sessions.connections import AgentConnection, Connections
@@ -124,11 +125,7 @@ class AgentEvents:
         """The agent has taken care of a typed line: it is not handed over again."""
 
         async def work(transaction: Transaction) -> None:
-            await (
-                Utterance.filter(session_id=binding.session, key=key, source=UtteranceSource.TYPED)
-                .using_db(transaction.conn)
-                .update(awaits_agent=False)
-            )
+            await utterances.acknowledge(transaction.conn, binding.session, [key])
 
         # If it isn't stored, the line is handed over once more, which an agent has to bear anyway.
         with suppress(NotStored):
@@ -208,10 +205,7 @@ async def _unacknowledged(
     binding: Binding, connections: Connections, transaction: Transaction
 ) -> tuple[Input, ...]:
     """Return the typed lines that this agent has to answer yet."""
-    waiting = Utterance.filter(session_id=binding.session, awaits_agent=True).using_db(
-        transaction.conn
-    )
-    rows = await waiting.order_by("sort_key")
+    rows = await utterances.unacknowledged(transaction.conn, binding.session)
     given_up = {
         row.key
         for row in rows
@@ -219,7 +213,7 @@ async def _unacknowledged(
     }
     if given_up:
         log.warning("typed_lines_given_up", session=binding.session, lines=len(given_up))
-        await waiting.filter(key__in=given_up).update(awaits_agent=False)
+        await utterances.acknowledge(transaction.conn, binding.session, given_up)
     return tuple(Input(row.key, row.text) for row in rows if row.key not in given_up)
 
 

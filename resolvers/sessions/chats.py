@@ -9,6 +9,7 @@ from uuid import uuid4
 from agent_bridge.media.backend import MediaConnection
 from hub.events import AgentCommanded, Input
 from models import Role, Session, SessionStatus, Utterance, UtteranceSource, bulk, ids
+from models.repositories import sessions
 from models.session import NEW_CONVERSATION
 from resolvers import idempotency, limits
 from resolvers.access import check_id, owned_session, require
@@ -151,17 +152,10 @@ async def _save_previous(
         return None
     field = ("previous", "sessionId")
     check_id(previous.session_id, ids.SESSION, "a session", field)
-    if await _was_deleted(viewer, transaction, previous.session_id):
+    # They wanted it gone, so that is no error.
+    if await sessions.was_deleted(transaction.conn, viewer.user_id, previous.session_id):
         return None
     return await save(backend, viewer, transaction, previous.session_id, previous.messages, field)
-
-
-async def _was_deleted(viewer: Viewer, transaction: Transaction, session_id: str) -> bool:
-    """Whether the viewer has deleted this session: they wanted it gone, so that is no error."""
-    tombstones = Session.filter(
-        id=session_id, user_id=viewer.user_id, deleted_at__isnull=False
-    ).using_db(transaction.conn)
-    return await tombstones.exists()
 
 
 async def _create(
@@ -175,11 +169,8 @@ async def _create(
             field=("agentName",),
         )
     # What this transaction has just ended is not written yet.
-    running = (
-        await Session.filter(user_id=viewer.user_id, status__in=RUNNING, deleted_at=None)
-        .exclude(id__in=list(transaction.edits))
-        .using_db(transaction.conn)
-        .count()
+    running = await sessions.count_active(
+        transaction.conn, viewer.user_id, RUNNING, ignored=transaction.edits
     )
     if running >= config.running_sessions:
         raise QuotaExceeded(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from models import EndReason, Session, SessionStatus
-from models.deadlines import COLUMNS
+from models.repositories.deadlines import COLUMNS
 from resolvers.config import Config
 
 TOO_LATE: Final = "AGENT_TIMEOUT"

@@ -13,6 +13,7 @@ from hub.events import (
 )
 from models import Session
 from models.database import Connection
+from models.repositories import sessions
 from models.transcript import delete_some
 from resolvers import limits
 from resolvers.access import owned_session, require
@@ -61,7 +62,7 @@ async def delete_session(backend: Backend, viewer: Viewer | None, session_id: st
             allowed, session_id, conn=conn, scope=TokenScope.SESSIONS_DELETE
         )
         await bury(conn, session, transaction.now)
-        await session.save(using_db=conn)
+        await sessions.save(conn, session)
         tell_deleted(transaction, session)
         return session.id
 

@@ -3,25 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Final
 
 from agent_bridge.media.backend import AccessEnded, Awaited, NotNow, SessionGone
 from hub.events import access_topic, ownership_topic
 from hub.subscription import Subscription
-from models import Session, SessionStatus
 from models.database import NotStored, reader
-from models.ownership import moved_among
-from models.running import RUNNING
+from models.repositories import sessions
+from models.repositories.ownership import moved_among
 from resolvers.backend import Backend
 from resolvers.revocation import user_by_access
 from resolvers.sessions import lifecycle
 from resolvers.transcripts.transaction import Transaction
-
-WAITING: Final = (SessionStatus.STARTING, SessionStatus.FAILED)
-"""In which an agent may be waited for."""
-AWAITED: Final = ("id", "attempt", "agent_name", "room_name", "status", "failure_code")
-AT_ONCE: Final = 500
-"""Names in one query: databases limit how many values one may have."""
 
 
 class MediaEvents:
@@ -98,34 +90,19 @@ class MediaEvents:
 
     async def rooms(self) -> dict[str, str]:
         """Return the session of every room in which a conversation goes on."""
-        rows = (
-            await Session.filter(status__in=RUNNING, deleted_at=None)
-            .using_db(reader())
-            .values_list("room_name", "id")
-        )
-        return {str(room): str(session_id) for room, session_id in rows}
+        return await sessions.rooms(reader())
 
     async def ended_among(self, rooms: Iterable[str]) -> set[str]:
         """Return which of these rooms were those of conversations that are over."""
-        names = list(rooms)
-        over: set[str] = set()
-        for start in range(0, len(names), AT_ONCE):
-            rows = (
-                await Session.filter(room_name__in=names[start : start + AT_ONCE])
-                .using_db(reader())
-                .only("room_name", "status", "deleted_at")
-            )
-            over.update(row.room_name for row in rows if _is_over(row))
-        return over
+        return await sessions.ended_rooms(reader(), list(rooms))
 
     async def awaited(self) -> list[Awaited]:
         """Return the agents that are waited for, those whose time is up included."""
         backend = self._backend
-        waiting = Session.filter(status__in=WAITING, deleted_at=None).using_db(reader())
         is_asking = backend.dispatcher.is_asking
         return [
             Awaited(row.id, row.attempt, row.agent_name, row.room_name, is_asking(row.id))
-            for row in await waiting.only(*AWAITED)
+            for row in await sessions.without_agent(reader())
             if lifecycle.awaits_agent(row) and not backend.connections.has_agent(row.id)
         ]
 
@@ -145,7 +122,3 @@ async def _first_of(subscription: Subscription, then: Callable[[], None]) -> Non
     """Wait for an event; these topics carry nothing but the end of an access."""
     await subscription.get()
     then()
-
-
-def _is_over(session: Session) -> bool:
-    return session.status is SessionStatus.ENDED or session.deleted_at is not None

@@ -17,10 +17,11 @@ from hub.events import (
     watched_access,
     watched_ownership,
 )
-from models import EndReason, IdempotencyRecord, Session, SessionStatus
-from models.database import NotStored, locked_session, reader
-from models.deadlines import buried_with_words, past_deadline
-from models.ownership import delete_unreachable, moved_among
+from models import EndReason, Session, SessionStatus
+from models.database import NotStored, reader
+from models.repositories import idempotency, sessions
+from models.repositories.deadlines import buried_with_words, past_deadline
+from models.repositories.ownership import delete_unreachable, moved_among
 from resolvers.backend import Backend
 from resolvers.idempotency import KEPT_FOR
 from resolvers.revocation import delete_expired_logins, revoked_among
@@ -69,15 +70,15 @@ class Reaper:
         now = self._backend.clock()
         # One piece of deleted words in each round, after all that somebody waits for.
         due = [
-            *await past_deadline(now, BATCH).using_db(reader()).values_list("id", flat=True),
-            *await buried_with_words(now, 1).using_db(reader()).values_list("id", flat=True),
+            *await past_deadline(reader(), now, BATCH),
+            *await buried_with_words(reader(), now, 1),
         ]
         # Before anything is written: a full disk keeps nobody watching who may see no more. After
         # the reading: who was deleted with an account is told that their access ended.
         await self._end_revoked_access()
         for session_id in due:
             try:
-                await self._act(str(session_id))
+                await self._act(session_id)
             except NotStored:
                 raise
             except Exception:  # one session at fault must not keep the others waiting
@@ -203,8 +204,8 @@ class Reaper:
 
         async def work(transaction: Transaction) -> None:
             conn = transaction.conn
-            await IdempotencyRecord.filter(created_at__lt=now - KEPT_FOR).using_db(conn).delete()
-            await Session.filter(deleted_at__lt=now - TOMBSTONE_FOR).using_db(conn).delete()
+            await idempotency.delete_before(conn, now - KEPT_FOR)
+            await sessions.delete_old_tombstones(conn, now - TOMBSTONE_FOR)
             await delete_unreachable(conn)
 
         await self._backend.transactions.run(work)
@@ -213,13 +214,13 @@ class Reaper:
 
 async def _finish_tombstone(transaction: Transaction, session_id: str) -> str | None:
     """Take on one that another process has left for those who are connected here, or its words."""
-    tombstone = await locked_session(transaction.conn, session_id)
+    tombstone = await sessions.locked(transaction.conn, session_id)
     if tombstone is None:
         return None
     is_untold, tombstone.drain_by = tombstone.drain_by is not None, None
     if not is_untold:
         await delete_more(transaction.conn, tombstone)
-    await tombstone.save(using_db=transaction.conn, update_fields=["drain_by", "retry_by"])
+    await sessions.save_columns(transaction.conn, tombstone, ["drain_by", "retry_by"])
     if not is_untold:
         return None
     tell_deleted(transaction, tombstone)
@@ -237,14 +238,9 @@ async def recover(backend: Backend) -> int:
     the clocks of who is gone begin to run. A session that was STARTING goes on starting.
     """
     backend.dispatcher.expect_workers()
-    running = (
-        await Session.filter(deleted_at=None)
-        .exclude(status=SessionStatus.ENDED)
-        .using_db(reader())
-        .values_list("id", flat=True)
-    )
+    running = await sessions.unfinished(reader())
     for session_id in running:
-        await backend.transactions.run(_take_over(backend, str(session_id)))
+        await backend.transactions.run(_take_over(backend, session_id))
     return len(running)
 
 

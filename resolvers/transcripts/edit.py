@@ -7,6 +7,7 @@ from typing import Final, Literal
 from hub.events import Event, SessionChanged, SessionOver, TranscriptCommitted, TranscriptEnded
 from models import Session, SessionStatus, Utterance, bulk, sort_keys
 from models.database import Connection
+from models.repositories import utterances
 from models.turns import Turns
 from resolvers.transcripts import openings
 from resolvers.transcripts.merge import CHANGED, UtteranceChange, prevails
@@ -107,8 +108,7 @@ class SessionEdit:
 
     async def sort_keys(self) -> list[str]:
         """Return the sort keys of all rows in order, those of this transaction included."""
-        rows = Utterance.filter(session_id=self.session.id).using_db(self._conn)
-        stored: set[str] = set(await rows.values_list("sort_key", flat=True))  # type: ignore[arg-type]
+        stored = await utterances.sort_keys(self._conn, self.session.id)
         return sorted(stored | {row.sort_key for row in self.changed.values()})
 
     async def merge(self, change: UtteranceChange, sort_key: str | None = None) -> bool:
@@ -210,8 +210,7 @@ class SessionEdit:
         """
         found = [row for row in self.changed.values() if is_one(row)]
         if not self.is_new:
-            rows = Utterance.filter(session_id=self.session.id, **filters).using_db(self._conn)
-            stored = await rows.order_by(f"{sign}sort_key").first()
+            stored = await utterances.outermost(self._conn, self.session.id, sign, **filters)
             found.extend([] if stored is None else [stored])
         outermost = max if sign else min
         return outermost(found, key=lambda row: row.sort_key, default=None)
@@ -229,10 +228,7 @@ class SessionEdit:
         After a restart, or when another process takes the session over, nobody knows which interims
         were published beyond what is written; this ends at what is written.
         """
-        rows = await Utterance.filter(session_id=self.session.id, is_final=False).using_db(
-            self._conn
-        )
-        for row in rows:
+        for row in await utterances.interims(self._conn, self.session.id):
             self._rows.setdefault(row.key, row)
             self._loaded.add(row.key)
             self.changed.setdefault(row.key, self._rows[row.key])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from models import Role, Session, Utterance
 from models.database import Connection
 from models.openings import TRIED
+from models.repositories import utterances
 from models.titles import title_of
 
 
@@ -22,7 +23,7 @@ async def note(conn: Connection, session: Session, changed: Mapping[str, Utteran
     if again and title_of(again[0].text) is None:
         # Corrected, it has no word any more: the opening is that of another, or of none.
         session.opening = session.opening_sort_key = held = None
-        stored = await _settled_of_person(conn, session)
+        stored = await utterances.finals_of_person(conn, session.id, TRIED)
         said.extend(row for row in stored if row.key not in changed)
     elif held is not None:
         said = [row for row in said if row.sort_key < held] or again
@@ -34,8 +35,3 @@ async def note(conn: Connection, session: Session, changed: Mapping[str, Utteran
 
 def _is_settled_of_person(row: Utterance) -> bool:
     return row.role is Role.USER and row.is_final
-
-
-async def _settled_of_person(conn: Connection, session: Session) -> list[Utterance]:
-    rows = Utterance.filter(session_id=session.id, role=Role.USER, is_final=True).using_db(conn)
-    return await rows.order_by("sort_key").limit(TRIED)

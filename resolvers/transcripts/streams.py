@@ -31,9 +31,10 @@ from hub.events import (
     user_topic,
 )
 from hub.subscription import ReaderTooSlow, Subscription
-from models import ApiToken, Login, Session, SessionStatus, Utterance
+from models import SessionStatus
 from models.database import reader
-from models.ownership import moved_among
+from models.repositories import accounts, api_tokens, sessions, utterances
+from models.repositories.ownership import moved_among
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
 from resolvers.metrics import Metrics
@@ -137,9 +138,9 @@ async def _check_access(viewer: Viewer, session_id: str | None) -> None:
         _Ended: it was.
     """
     if viewer.login_id is not None:
-        is_good = await Login.filter(id=viewer.login_id).using_db(reader()).exists()
+        is_good = await accounts.login(reader(), viewer.login_id) is not None
     else:
-        is_good = await ApiToken.filter(id=viewer.access_id).using_db(reader()).exists()
+        is_good = await api_tokens.get(reader(), viewer.access_id) is not None
     if not is_good or (session_id and await moved_among([(session_id, viewer.user_id)])):
         raise _Ended("ACCESS_REVOKED")
 
@@ -295,12 +296,7 @@ class _Transcript:
         """
         limit = PAGE
         while True:
-            rows = (
-                await Utterance.filter(session_id=self._session_id, seq__gt=self._seq)
-                .using_db(reader())
-                .order_by("seq")
-                .limit(limit)
-            )
+            rows = await utterances.committed_after(reader(), self._session_id, self._seq, limit)
             count = len(rows)
             del rows[_fitting(rows) :]
             is_whole = len(rows) == count
@@ -359,7 +355,7 @@ class _Transcript:
             raise _Ended(self._fate)
 
     async def _fate_now(self) -> str | None:
-        session = await Session.filter(id=self._session_id).using_db(reader()).get_or_none()
+        session = await sessions.get(reader(), self._session_id)
         if session is None or session.deleted_at is not None:
             return "SESSION_DELETED"
         return "SESSION_ENDED" if session.status is SessionStatus.ENDED else None
@@ -408,7 +404,7 @@ async def _session_updates(
 
 
 async def _living(session_id: str) -> SessionState:
-    session = await Session.filter(id=session_id, deleted_at=None).using_db(reader()).get_or_none()
+    session = await sessions.living(reader(), session_id)
     if session is None:
         raise _Ended("SESSION_DELETED")
     return session.state()
@@ -422,8 +418,7 @@ async def _update_of(published: object, viewer: Viewer) -> SessionUpdate | None:
     if published.session is not None:
         return SessionUpdate(published.session)
     # What waited may be about a session that is another's by now.
-    query = Session.filter(id=published.session_id, user_id=viewer.user_id, deleted_at=None)
-    session = await query.using_db(reader()).get_or_none()
+    session = await sessions.living(reader(), published.session_id, viewer.user_id)
     return None if session is None else SessionUpdate(session.state())
 
 

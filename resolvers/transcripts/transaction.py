@@ -6,6 +6,7 @@ from datetime import datetime
 from hub.events import Event
 from models import Session, Utterance, bulk
 from models.database import Connection
+from models.repositories import sessions
 from resolvers.transcripts.edit import SessionEdit
 from resolvers.transcripts.merge import UtteranceChange
 
@@ -60,8 +61,8 @@ class Transaction:
 
     async def lock(self, wanted: Mapping[str, Sequence[str]]) -> None:
         """Lock the rows of these sessions, as far as they are there, and read those of the keys."""
-        sessions, found = await bulk.locked_with_keys(self.conn, wanted)
-        for session, last_sort_key in sessions:
+        locked, found = await bulk.locked_with_keys(self.conn, wanted)
+        for session, last_sort_key in locked:
             if session.deleted_at is None:
                 edit = self.edits[session.id] = SessionEdit(
                     self.conn, session, self.now, last_sort_key=last_sort_key
@@ -87,7 +88,7 @@ class Transaction:
             await edit.note_opening()
             rows.extend(await edit.number())
             if edit.is_new:
-                await edit.session.save(using_db=self.conn, force_create=True)
+                await sessions.add(self.conn, edit.session)
             else:
                 changes.append((edit.session, edit.changed_columns()))
         await bulk.update_sessions(self.conn, changes)

@@ -15,7 +15,6 @@ from models.database import (
     NotStored,
     OperationalError,
     database_url,
-    locked_session,
     migrate,
     opened,
     reader,
@@ -23,6 +22,7 @@ from models.database import (
     transact,
     transact_later,
 )
+from models.repositories import sessions
 from tests.dump import dump
 from tests.rows import START, add_session, add_user, utterance
 
@@ -224,16 +224,16 @@ async def test_a_locked_session_is_read_with_its_tombstone(url: str) -> None:
     session = await add_session(await add_user(), "hello")
 
     async def bury(conn: Connection) -> None:
-        locked = await locked_session(conn, session.id)
+        locked = await sessions.locked(conn, session.id)
         assert locked is not None
         locked.deleted_at = START
         await locked.save(using_db=conn)
 
     await transact(bury)
-    again = await transact(lambda conn: locked_session(conn, session.id))
+    again = await transact(lambda conn: sessions.locked(conn, session.id))
     assert again is not None
     assert again.deleted_at == START
-    assert await transact(lambda conn: locked_session(conn, "ses_unknown")) is None
+    assert await transact(lambda conn: sessions.locked(conn, "ses_unknown")) is None
 
 
 async def test_a_key_is_unique_in_its_session(url: str) -> None:

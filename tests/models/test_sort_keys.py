@@ -59,9 +59,8 @@ def test_keys_between_neighbours(
 @given(numbers, numbers, st.integers(1, 40), st.data())
 def test_there_is_always_room(one: float, other: float, count: int, data: st.DataObject) -> None:
     """In any gap, and then in any gap that is left, for any number of rows."""
-    keys = sorted({key_of(one), key_of(other)})
-    if len(keys) < 2:
-        keys.append(after(keys[0]))
+    # Two at least: the numbers may be equal, and the highest has no next one.
+    keys = sorted({key_of(one), key_of(other), key_of(0), key_of(1)})
     for _ in range(3):
         at = data.draw(st.integers(1, len(keys) - 1))
         keys[at:at] = between(keys[at - 1], keys[at], count)

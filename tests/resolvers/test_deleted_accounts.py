@@ -11,7 +11,7 @@ from hub.events import Gone, SessionOver
 from hub.local import LocalHub
 from models import IdempotencyRecord, Session, SessionStatus, User, Utterance
 from models.database import Connection, reader, transact
-from models.running import running_by_status
+from models.repositories.running import running_by_status
 from models.transcript import delete_some_of_user
 from resolvers.accounts import authentication
 from resolvers.backend import Backend

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import EndReason, Session, SessionStatus
-from models.deadlines import COLUMNS
+from models.repositories.deadlines import COLUMNS
 from resolvers.config import Config
 from resolvers.sessions import lifecycle
 from tests.rows import START

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hub.events import Gone
 from models import Session, SessionStatus, ids
-from models.running import running_by_status
+from models.repositories.running import running_by_status
 from resolvers.nodes import node
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated

@@ -6,7 +6,8 @@ from typing import Any, Final
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from models.running import RUNNING
+from models.database import Connection
+from models.repositories.running import RUNNING
 from models.session import Session
 
 COLUMNS: Final = (
@@ -19,18 +20,22 @@ COLUMNS: Final = (
 )
 
 
-def past_deadline(now: datetime, most: int) -> QuerySet[Session]:
-    """Find up to `most` sessions with a deadline at or before `now`, and which are not over.
+async def past_deadline(conn: Connection, now: datetime, most: int) -> list[str]:
+    """Return up to `most` sessions with a deadline at or before `now`, and which are not over.
 
     A tombstone has one where those who take part in the session are still to be told.
     """
     due: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS}
     is_alive_or_untold = Q(deleted_at=None) | Q(drain_by__lte=now)
     due_now = Session.filter(Q(join_type="OR", **due), is_alive_or_untold, status__in=RUNNING)
-    return due_now.limit(most)
+    return await _ids(due_now.limit(most).using_db(conn))
 
 
-def buried_with_words(now: datetime, most: int) -> QuerySet[Session]:
-    """Find up to `most` tombstones whose words are still to be deleted, from `now` on or before."""
+async def buried_with_words(conn: Connection, now: datetime, most: int) -> list[str]:
+    """Return up to `most` tombstones whose words are still to be deleted."""
     graves = Session.filter(deleted_at__lte=now, retry_by__lte=now, status__in=RUNNING)
-    return graves.filter(drain_by=None).limit(most)
+    return await _ids(graves.filter(drain_by=None).limit(most).using_db(conn))
+
+
+async def _ids(sessions: QuerySet[Session]) -> list[str]:
+    return [str(id_) for id_ in await sessions.values_list("id", flat=True)]

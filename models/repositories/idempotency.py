@@ -1,0 +1,28 @@
+"""What was done under idempotency keys."""
+
+from datetime import datetime
+from typing import Any
+
+from models.database import Connection
+from models.idempotency import IdempotencyRecord
+
+
+async def get(conn: Connection, user_id: str, key: str) -> IdempotencyRecord | None:
+    """Read what a user did under a key."""
+    records = IdempotencyRecord.filter(user_id=user_id, key=key).using_db(conn)
+    return await records.get_or_none()
+
+
+async def add(conn: Connection, **values: Any) -> None:
+    """Note what was done; `values` are all columns."""
+    await IdempotencyRecord.create(using_db=conn, **values)
+
+
+async def delete(conn: Connection, user_id: str, key: str) -> None:
+    """Forget what a user did under a key."""
+    await IdempotencyRecord.filter(user_id=user_id, key=key).using_db(conn).delete()
+
+
+async def delete_before(conn: Connection, moment: datetime) -> None:
+    """Forget what was done before this time."""
+    await IdempotencyRecord.filter(created_at__lt=moment).using_db(conn).delete()

@@ -1,0 +1,144 @@
+"""Sessions: read, locked, counted, moved and deleted."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from models.database import Connection
+from models.repositories.running import RUNNING
+from models.session import Session, SessionStatus
+
+AT_ONCE: Final = 500
+"""Names in one query; databases limit how many values a query may have."""
+_WITHOUT_AGENT: Final = (SessionStatus.STARTING, SessionStatus.FAILED)
+_WANTED: Final = ("id", "attempt", "agent_name", "room_name", "status", "failure_code")
+
+
+async def get(conn: Connection, session_id: str) -> Session | None:
+    """Read a session or its tombstone."""
+    return await Session.filter(id=session_id).using_db(conn).get_or_none()
+
+
+async def living(conn: Connection, session_id: str, user_id: str | None = None) -> Session | None:
+    """Read a session that was not deleted; with a user, only if it is theirs."""
+    query = Session.filter(id=session_id, deleted_at=None)
+    if user_id is not None:
+        query = query.filter(user_id=user_id)
+    return await query.using_db(conn).get_or_none()
+
+
+async def of_user(conn: Connection, user_id: str, ids: Collection[str]) -> Sequence[Session]:
+    """Read those of these sessions that are this user's and were not deleted."""
+    query = Session.filter(id__in=ids, user_id=user_id, deleted_at__isnull=True)
+    return await query.using_db(conn)
+
+
+async def locked(conn: Connection, session_id: str) -> Session | None:
+    """Read a session or its tombstone; nobody else changes it before `conn` commits.
+
+    SQLite has no row locks and needs none: its transactions take the write lock as they begin.
+    """
+    query = Session.filter(id=session_id).using_db(conn).select_for_update()
+    return await query.get_or_none()
+
+
+async def was_deleted(conn: Connection, user_id: str, session_id: str) -> bool:
+    """Return whether this user had this session and deleted it."""
+    tombstones = Session.filter(id=session_id, user_id=user_id, deleted_at__isnull=False)
+    return await tombstones.using_db(conn).exists()
+
+
+async def count_active(
+    conn: Connection,
+    user_id: str,
+    statuses: Collection[SessionStatus],
+    ignored: Collection[str] = (),
+) -> int:
+    """Count a user's sessions with one of these statuses, without the ignored ones."""
+    sessions = Session.filter(user_id=user_id, status__in=statuses, deleted_at=None)
+    return await sessions.exclude(id__in=list(ignored)).using_db(conn).count()
+
+
+async def unfinished(conn: Connection) -> list[str]:
+    """Return the ids of all sessions that have not ended."""
+    sessions = Session.filter(deleted_at=None).exclude(status=SessionStatus.ENDED)
+    return [str(id_) for id_ in await sessions.using_db(conn).values_list("id", flat=True)]
+
+
+async def rooms(conn: Connection) -> dict[str, str]:
+    """Return the session of every room whose conversation goes on."""
+    running = Session.filter(status__in=RUNNING, deleted_at=None).using_db(conn)
+    return {str(room): str(id_) for room, id_ in await running.values_list("room_name", "id")}
+
+
+async def ended_rooms(conn: Connection, names: Sequence[str]) -> set[str]:
+    """Return which of these rooms were those of conversations that have ended."""
+    ended: set[str] = set()
+    for start in range(0, len(names), AT_ONCE):
+        some = Session.filter(room_name__in=names[start : start + AT_ONCE]).using_db(conn)
+        rows = await some.only("room_name", "status", "deleted_at")
+        ended.update(
+            row.room_name
+            for row in rows
+            if row.status is SessionStatus.ENDED or row.deleted_at is not None
+        )
+    return ended
+
+
+async def without_agent(conn: Connection) -> list[Session]:
+    """Return what is STARTING or FAILED, with the columns that an agent is asked for by."""
+    waiting = Session.filter(status__in=_WITHOUT_AGENT, deleted_at=None).using_db(conn)
+    return await waiting.only(*_WANTED)
+
+
+async def save_columns(conn: Connection, session: Session, columns: Sequence[str]) -> None:
+    """Write these columns of a session."""
+    await session.save(using_db=conn, update_fields=list(columns))
+
+
+async def save(conn: Connection, session: Session) -> None:
+    """Write all columns of a session that is there."""
+    await session.save(using_db=conn)
+
+
+async def add(conn: Connection, session: Session) -> None:
+    """Write a new session."""
+    await session.save(using_db=conn, force_create=True)
+
+
+async def move(conn: Connection, from_user_id: str, to_user_id: str) -> list[Session]:
+    """Give all of a user's sessions to another; return those that were not deleted."""
+    visible = Session.filter(user_id=from_user_id, deleted_at__isnull=True).using_db(conn)
+    sessions = await visible.order_by("created_at", "id")
+    await Session.filter(user_id=from_user_id).using_db(conn).update(user_id=to_user_id)
+    for session in sessions:
+        session.user_id = to_user_id
+    return sessions
+
+
+async def bury_all(
+    conn: Connection, user_id: str, tombstone: Mapping[str, Any], now: datetime
+) -> None:
+    """Make tombstones of all of a user's sessions, ENDING until their words are deleted.
+
+    Args:
+        conn: The transaction.
+        user_id: Whose sessions.
+        tombstone: What each of them holds from now on, by column.
+        now: When the participants of running sessions are to be told.
+    """
+    alive = Session.filter(user_id=user_id, deleted_at=None).using_db(conn)
+    await alive.filter(status__in=RUNNING).update(**{**tombstone, "drain_by": now})
+    await alive.update(**{**tombstone, "status": SessionStatus.ENDING})
+
+
+async def delete_told_tombstones(conn: Connection, user_id: str) -> bool:
+    """Delete a user's tombstones whose participants were told; return whether any are left."""
+    left = Session.filter(user_id=user_id).using_db(conn)
+    await left.filter(drain_by=None).delete()
+    return await left.exists()
+
+
+async def delete_old_tombstones(conn: Connection, before: datetime) -> None:
+    """Delete the tombstones of sessions that were deleted before this time."""
+    await Session.filter(deleted_at__lt=before).using_db(conn).delete()
