@@ -204,7 +204,7 @@ def create_user(email: Email) -> None:
 @users.command("list")
 def list_users() -> None:
     """List the accounts, the oldest first."""
-    for user in _with_accounts(lambda accounts, backend: accounts.list_users(backend)):
+    for user in _with_accounts(lambda accounts, backend: accounts.list_users()):
         print(f"{user.created_at:%Y-%m-%d}  {user.id}  {user.email}")
 
 

@@ -24,7 +24,7 @@ from bench.saving import connected
 from bench.sizes import Sizes
 from bench.stage import AGENT, Stage, set_up
 from models import ids, sort_keys
-from models.search_index import FILL, with_tokens
+from models.search.index import FILL, with_tokens
 from resolvers.viewer import TokenScope, Viewer
 
 RARE: Final = "marmalade"

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from asgi import build_app
 from bench.asking import Client
 from bench.dataset import COMMON, RARE, large_history
 from bench.figures import Aim, Figure
@@ -18,12 +17,11 @@ from bench.processes import served
 from bench.saving import connected
 from bench.sizes import Sizes
 from bench.stage import Stage
-from models import search as searching
 from models.database import opened
-from models.history import HistoryQuery
+from models.repositories.history import HistoryQuery
+from models.search import matching as searching
 from resolvers.pages import Cursors, Page
 from resolvers.sessions.history import SessionFilter, session_history
-from settings import load
 
 PAGE: Final = 20
 RAW: Final = "the same rows, sqlite3"
@@ -122,7 +120,6 @@ async def _measured(
     stage: Stage, case: Case, client: Client, reads: int
 ) -> tuple[list[float], list[float], list[float]]:
     """Return milliseconds: through the server, by the use case, by raw SQL."""
-    backend = build_app(load(data_dir=stage.folder, agent="external")).state.backend
     page, wanted = Page(first=PAGE, after=case.after), SessionFilter(search=case.word)
     conn = connected(stage.folder / "voxql.db")
     through, alone, raw = [], [], []
@@ -132,7 +129,7 @@ async def _measured(
             data, took = client.ask(QUERY, case.variables)
             through.append(took)
             begin = time.perf_counter()
-            found = await session_history(backend, stage.viewer, page, wanted)
+            found = await session_history(stage.viewer, page, wanted)
             alone.append(1e3 * (time.perf_counter() - begin))
             begin = time.perf_counter()
             _raw(conn, stage, case)

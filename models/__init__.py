@@ -1,11 +1,11 @@
 """What VoxQL keeps: the tables, how they are migrated, and how a transaction is made."""
 
-from models.api_token import ApiToken
-from models.idempotency import IdempotencyRecord
-from models.login import Login
-from models.session import EndReason, Session, SessionStatus
-from models.user import User
-from models.utterance import Role, Utterance, UtteranceSource
+from models.tables.api_token import ApiToken
+from models.tables.idempotency import IdempotencyRecord
+from models.tables.login import Login
+from models.tables.session import EndReason, Session, SessionStatus
+from models.tables.user import User
+from models.tables.utterance import Role, Utterance, UtteranceSource
 
 __all__ = [
     "ApiToken",

@@ -16,8 +16,8 @@ from tortoise.exceptions import IntegrityError, OperationalError
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
-from models.sqlite_engine import has_changed
-from models.storage import NotStored, writes
+from models.sqlite.engine import has_changed
+from models.sqlite.storage import NotStored, writes
 
 __all__ = [
     "Connection",
@@ -262,7 +262,7 @@ def _config(url: str, **overrides: str) -> dict[str, Any]:
 
 
 def _engine(path: str, pragmas: dict[str, str]) -> dict[str, Any]:
-    return {"engine": "models.sqlite_engine", "credentials": {"file_path": path, **pragmas}}
+    return {"engine": "models.sqlite.engine", "credentials": {"file_path": path, **pragmas}}
 
 
 def _parsed(url: str) -> tuple[str, dict[str, str]]:

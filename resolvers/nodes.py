@@ -7,7 +7,6 @@ from models import ApiToken, Session, User, Utterance, ids
 from models.database import reader
 from models.repositories import accounts, api_tokens, sessions, utterances
 from resolvers.access import signed_in
-from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput
 from resolvers.viewer import TokenScope, Viewer
 
@@ -17,16 +16,14 @@ NODES: Final = 100
 _KINDS: Final = frozenset({ids.USER, ids.SESSION, ids.UTTERANCE, ids.API_TOKEN})
 
 
-async def node(backend: Backend, viewer: Viewer | None, node_id: str) -> Node | None:
+async def node(viewer: Viewer | None, node_id: str) -> Node | None:
     """Return what has this identifier; None if it is not the viewer's, or is nothing."""
     viewer = signed_in(viewer)
     _check(node_id, ["id"])
     return (await _found(viewer, [node_id])).get(node_id)
 
 
-async def nodes(
-    backend: Backend, viewer: Viewer | None, node_ids: Sequence[str]
-) -> list[Node | None]:
+async def nodes(viewer: Viewer | None, node_ids: Sequence[str]) -> list[Node | None]:
     """Return what has these identifiers, in their order, with one query for each kind."""
     viewer = signed_in(viewer)
     if len(node_ids) > NODES:

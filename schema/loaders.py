@@ -8,7 +8,6 @@ from strawberry.dataloader import DataLoader
 import models
 from hub.events import SessionState
 from resolvers import nodes
-from resolvers.backend import Backend
 from resolvers.pages import Page, Slice
 from resolvers.refusals import NotFound
 from resolvers.sessions import history
@@ -20,8 +19,7 @@ AnySession = models.Session | SessionState
 class Loaders:
     """The loaders of one operation."""
 
-    def __init__(self, backend: Backend, viewer: Viewer | None, *, remember: bool) -> None:
-        self._backend = backend
+    def __init__(self, viewer: Viewer | None, *, remember: bool) -> None:
         self._viewer = viewer
         self._remember = remember
         self._pages: dict[
@@ -39,7 +37,7 @@ class Loaders:
         unique = list(dict.fromkeys(ids))
         found = {
             node.id: node
-            for node in await nodes.nodes(self._backend, self._viewer, unique)
+            for node in await nodes.nodes(self._viewer, unique)
             if isinstance(node, models.Session)
         }
         return [found.get(id_) or NotFound("This session has been deleted.") for id_ in ids]
@@ -53,9 +51,7 @@ class Loaders:
     ) -> Slice[models.Utterance]:
         """Return a page of a session's utterances, read in a batch with those of other sessions."""
         if page.after is not None or page.before is not None or search is not None:
-            return await history.session_utterances(
-                self._backend, self._viewer, session, page, is_final, search
-            )
+            return await history.session_utterances(self._viewer, session, page, is_final, search)
         loader = self._pages.get((page, is_final))
         if loader is None:
             load = partial(self._utterances, page, is_final)
@@ -68,11 +64,5 @@ class Loaders:
     ) -> list[Slice[models.Utterance]]:
         if len(sessions) == 1:
             [session] = sessions
-            return [
-                await history.session_utterances(
-                    self._backend, self._viewer, session, page, is_final
-                )
-            ]
-        return await history.session_utterances_of_many(
-            self._backend, self._viewer, sessions, page, is_final
-        )
+            return [await history.session_utterances(self._viewer, session, page, is_final)]
+        return await history.session_utterances_of_many(self._viewer, sessions, page, is_final)

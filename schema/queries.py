@@ -34,21 +34,21 @@ class Query:
     )
     async def viewer(self, info: Info) -> models.User | None:
         viewer = info.context.viewer
-        return await authentication.viewer_user(info.context.backend, viewer) if viewer else None
+        return await authentication.viewer_user(viewer) if viewer else None
 
     @strawberry.field(
         graphql_type=Node | None,
         description="Anything by its id; null for what isn't yours or isn't there.",
     )
     async def node(self, info: Info, id: AnyId) -> Any:
-        return await nodes.node(info.context.backend, info.context.viewer, id)
+        return await nodes.node(info.context.viewer, id)
 
     @strawberry.field(
         graphql_type=list[Node | None],
         description="Several by their ids, at most 100; null in the place of what isn't yours.",
     )
     async def nodes(self, info: Info, ids: AnyIds) -> list[Any]:
-        return await nodes.nodes(info.context.backend, info.context.viewer, ids)
+        return await nodes.nodes(info.context.viewer, ids)
 
     @strawberry.field(
         graphql_type=Session | None,
@@ -56,7 +56,7 @@ class Query:
         "shown.",
     )
     async def session(self, info: Info, id: SessionId) -> models.Session:
-        return await manage.get_session(info.context.backend, info.context.viewer, id)
+        return await manage.get_session(info.context.viewer, id)
 
     @strawberry.field(
         graphql_type=SessionConnection | None,
@@ -74,6 +74,4 @@ class Query:
         filter: Filter = strawberry.UNSET,
     ) -> Slice[HistoryEntry]:
         page = Page(given(first), given(after), given(last), given(before))
-        return await history.session_history(
-            info.context.backend, info.context.viewer, page, filter_from(given(filter))
-        )
+        return await history.session_history(info.context.viewer, page, filter_from(given(filter)))

@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 
 import models
-from models.search import Found
+from models.search.matching import Found
 from resolvers.pages import Slice
 from resolvers.sessions import history
 from resolvers.sessions.history import HistoryEntry

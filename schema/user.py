@@ -76,7 +76,7 @@ class User(Node):
         before: Before = strawberry.UNSET,
     ) -> Slice[models.ApiToken]:
         page = Page(given(first), given(after), given(last), given(before))
-        return await api_tokens.list_api_tokens(info.context.backend, info.context.viewer, page)
+        return await api_tokens.list_api_tokens(info.context.viewer, page)
 
     @classmethod
     def is_type_of(cls, obj: object, info: Any) -> bool:

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from agent_bridge.media.backend import MediaBackend
 from agent_bridge.server.endpoint import BridgeEndpoint
-from models.storage import writes
+from models.sqlite.storage import writes
 from resolvers.backend import Backend
 from resolvers.metrics import BOUNDS, Latencies
 

@@ -7,8 +7,8 @@ from tortoise.indexes import Index
 from tortoise.migrations import operations as ops
 
 from models.ids import new_api_token, new_login, new_session, new_user, new_utterance
-from models.session import EndReason, SessionStatus
-from models.utterance import Role, UtteranceSource
+from models.tables.session import EndReason, SessionStatus
+from models.tables.utterance import Role, UtteranceSource
 
 
 class Migration(migrations.Migration):

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from models.api_token import ApiToken
 from models.database import Connection
-from models.login import Login
-from models.session import Session
-from models.user import User
+from models.tables.api_token import ApiToken
+from models.tables.login import Login
+from models.tables.session import Session
+from models.tables.user import User
 
 
 async def user(conn: Connection, user_id: str) -> User | None:

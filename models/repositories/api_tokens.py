@@ -7,8 +7,8 @@ from typing import Any
 
 from tortoise.expressions import Q
 
-from models.api_token import ApiToken
 from models.database import Connection
+from models.tables.api_token import ApiToken
 
 Position = tuple[datetime, str]
 """(created_at, id) of a token beside which a page begins or ends."""

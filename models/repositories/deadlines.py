@@ -8,7 +8,7 @@ from tortoise.queryset import QuerySet
 
 from models.database import Connection
 from models.repositories.running import RUNNING
-from models.session import Session
+from models.tables.session import Session
 
 COLUMNS: Final = (
     "start_by",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from models.database import Connection
-from models.idempotency import IdempotencyRecord
+from models.tables.idempotency import IdempotencyRecord
 
 
 async def get(conn: Connection, user_id: str, key: str) -> IdempotencyRecord | None:

@@ -5,7 +5,7 @@ from typing import Final
 from tortoise.functions import Count
 
 from models.database import reader
-from models.session import Session, SessionStatus
+from models.tables.session import Session, SessionStatus
 
 RUNNING: Final = [status for status in SessionStatus if status is not SessionStatus.ENDED]
 

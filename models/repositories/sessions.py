@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from models.database import Connection
 from models.repositories.running import RUNNING
-from models.session import Session, SessionStatus
+from models.tables.session import Session, SessionStatus
 
 AT_ONCE: Final = 500
 """Names in one query; databases limit how many values a query may have."""

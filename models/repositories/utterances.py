@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 
 from models.database import Connection
-from models.utterance import Role, Utterance, UtteranceSource
+from models.tables.utterance import Role, Utterance, UtteranceSource
 
 
 async def of_user(conn: Connection, user_id: str, ids: Collection[str]) -> Sequence[Utterance]:

@@ -123,7 +123,7 @@ async def _create(
     return CreatedToken(await transact(work), secret)
 
 
-async def list_api_tokens(backend: Backend, viewer: Viewer | None, page: Page) -> Slice[ApiToken]:
+async def list_api_tokens(viewer: Viewer | None, page: Page) -> Slice[ApiToken]:
     """Return a page of the viewer's tokens, newest first."""
     owner = person(viewer)
     size = page.size(PAGE, DEFAULT)

@@ -9,7 +9,7 @@ from hub.events import AccessRevoked
 from models import User
 from models.database import Connection, reader, transact, transact_later
 from models.repositories import accounts, api_tokens, sessions
-from models.transcript import delete_some_of_user
+from models.repositories.transcript import delete_some_of_user
 from resolvers.access import signed_in
 from resolvers.accounts import credentials
 from resolvers.accounts.login import Arrival, NewLogin, enter, guest_of, user_of
@@ -174,7 +174,7 @@ async def viewer_of_token(backend: Backend, secret: str) -> Viewer:
     return Viewer(token.user.id, token.user.is_guest, None, token.id, scopes, token.expires_at)
 
 
-async def viewer_user(backend: Backend, viewer: Viewer | None) -> User:
+async def viewer_user(viewer: Viewer | None) -> User:
     """Return the row of who is signed in."""
     viewer = signed_in(viewer)
     user = await accounts.user(reader(), viewer.user_id)
@@ -191,7 +191,7 @@ async def create_user(backend: Backend, email: str, password: str) -> User:
     return await transact(lambda conn: claim_email(conn, user, emails, password_hash))
 
 
-async def list_users(backend: Backend) -> list[User]:
+async def list_users() -> list[User]:
     """Return all accounts that have an e-mail, the oldest first."""
     return await accounts.with_email(reader())
 

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from agent_bridge.media.backend import MediaConnection
 from hub.events import AgentCommanded, Input
-from models import Role, Session, SessionStatus, Utterance, UtteranceSource, bulk, ids
-from models.repositories import sessions
-from models.session import NEW_CONVERSATION
+from models import Role, Session, SessionStatus, Utterance, UtteranceSource, ids
+from models.repositories import bulk, sessions
+from models.tables.session import NEW_CONVERSATION
 from resolvers import idempotency, limits
 from resolvers.access import check_id, owned_session, require
 from resolvers.backend import Backend
@@ -92,7 +92,7 @@ async def start_new_chat(
     wish = await _checked(backend, previous, title, agent_name, idempotency_key)
 
     async def work(transaction: Transaction) -> tuple[Saved | None, Session]:
-        told = await _tell_again(backend, allowed, transaction, wish)
+        told = await _tell_again(allowed, transaction, wish)
         if told is not None:
             return told
         saved = await _save_previous(backend, allowed, transaction, wish.previous)
@@ -208,7 +208,7 @@ def _outcome(saved: Saved | None, session: Session) -> dict[str, object]:
 
 
 async def _tell_again(
-    backend: Backend, viewer: Viewer, transaction: Transaction, wish: _Wish
+    viewer: Viewer, transaction: Transaction, wish: _Wish
 ) -> tuple[Saved | None, Session] | None:
     """Tell the first answer to this key again, with the sessions as they are now."""
     if wish.key is None:

@@ -7,19 +7,19 @@ from functools import partial
 from typing import Final
 
 from hub.events import SessionState, UtteranceState
-from models import Session, SessionStatus, Utterance, search
+from models import Session, SessionStatus, Utterance
 from models.database import reader
-from models.history import HistoryQuery
-from models.search import Found
-from models.transcript import (
+from models.repositories.history import HistoryQuery
+from models.repositories.transcript import (
     SESSIONS_AT_ONCE,
     TranscriptQuery,
     counts_of_many,
     pages_of_many,
 )
+from models.search import matching
+from models.search.matching import Found
 from resolvers import limits
 from resolvers.access import own, require
-from resolvers.backend import Backend
 from resolvers.pages import Cursors, Once, Page, Slice, sliced
 from resolvers.viewer import TokenScope, Viewer
 
@@ -28,7 +28,7 @@ SESSIONS_DEFAULT: Final = 20
 UTTERANCES_PAGE: Final = 500
 PAGE_TEXT: Final = 2 * 1024 * 1024
 """Characters of the texts in a page, which is shorter than asked for where they are longer."""
-MARKED_TEXT: Final = search.SNIPPET_TEXT
+MARKED_TEXT: Final = matching.SNIPPET_TEXT
 """The same for a page that is searched: its texts are looked through again for what to mark."""
 
 
@@ -68,7 +68,6 @@ class HistoryEntry:
 
 
 async def session_history(
-    backend: Backend,
     viewer: Viewer | None,
     page: Page,
     filter: SessionFilter | None = None,
@@ -78,7 +77,7 @@ async def session_history(
     wanted = filter or SessionFilter()
     query = HistoryQuery(
         user_id=viewer.user_id,
-        search=search.parse(wanted.search or "", viewer.user_id),
+        search=matching.parse(wanted.search or "", viewer.user_id),
         statuses=sorted(set(wanted.status or ())) or None,
         agent_name=_agent_name(wanted.agent_name),
         created_from=wanted.created_from,
@@ -99,7 +98,7 @@ async def session_history(
     matches = None
     if query.search is not None:
         shown = [session.id for session in found.items]
-        matches = Once(partial(search.best_matches, reader(), query.search, shown))
+        matches = Once(partial(matching.best_matches, reader(), query.search, shown))
     entries = [HistoryEntry(session, matches) for session in found.items]
     return Slice(entries, found.cursors, found.has_next, found.has_previous, found.count)
 
@@ -109,7 +108,6 @@ def _agent_name(name: str | None) -> str | None:
 
 
 async def session_utterances(
-    backend: Backend,
     viewer: Viewer | None,
     session: Session | SessionState,
     page: Page,
@@ -125,7 +123,7 @@ async def session_utterances(
     own(viewer, session)
     size = page.size(UTTERANCES_PAGE, UTTERANCES_PAGE)
     cursors = _utterance_cursors(session.id, is_final)
-    wanted = search.parse(words or "", viewer.user_id)
+    wanted = matching.parse(words or "", viewer.user_id)
     query = TranscriptQuery(session.id, is_final, wanted)
     after = cursors.sort_key(page.after, "after")
     before = cursors.sort_key(page.before, "before")
@@ -142,7 +140,7 @@ async def session_utterances(
         found.has_next,
         found.has_previous,
         found.count,
-        partial(search.marked, texts, wanted.words),
+        partial(matching.marked, texts, wanted.words),
     )
 
 
@@ -152,7 +150,6 @@ def utterance_cursor(utterance: Utterance | UtteranceState) -> str:
 
 
 async def session_utterances_of_many(
-    backend: Backend,
     viewer: Viewer | None,
     sessions: Sequence[Session | SessionState],
     page: Page,

@@ -14,7 +14,7 @@ from hub.events import (
 from models import Session
 from models.database import Connection
 from models.repositories import sessions
-from models.transcript import delete_some
+from models.repositories.transcript import delete_some
 from resolvers import limits
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
@@ -26,7 +26,7 @@ WORDS_AT_ONCE: Final = 5_000
 """Utterances that one transaction deletes: with the search index, a tenth of a second's work."""
 
 
-async def get_session(backend: Backend, viewer: Viewer | None, session_id: str) -> Session:
+async def get_session(viewer: Viewer | None, session_id: str) -> Session:
     """Return one of the viewer's sessions."""
     return await owned_session(viewer, session_id, scope=TokenScope.SESSIONS_READ, field=("id",))
 

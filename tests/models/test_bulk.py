@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from models import Role, Session, SessionStatus, Utterance, UtteranceSource, bulk, ids
+from models import Role, Session, SessionStatus, Utterance, UtteranceSource, ids
 from models.database import Connection, reader, transact
+from models.repositories import bulk
 from models.sort_keys import key_of
 from tests.rows import add_session, add_user
 

@@ -13,7 +13,7 @@ from tortoise.utils import generate_schema_for_client
 
 from models import Session, Utterance, database
 from models.database import database_url, migrate, opened
-from models.search_index import with_tokens
+from models.search.index import with_tokens
 from models.sort_keys import number_of
 from tests.dump import dump
 from tests.rows import add_session, add_sessions, add_user

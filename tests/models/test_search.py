@@ -9,26 +9,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models import Session, User, Utterance, search
+from models import Session, User, Utterance
 from models.database import Connection, reader, transact
-from models.history import HistoryQuery
-from models.session import NEW_CONVERSATION
-from models.tokens import indexed, last_of_runs
+from models.repositories.history import HistoryQuery
+from models.search import matching
+from models.search.tokens import indexed, last_of_runs
+from models.tables.session import NEW_CONVERSATION
 from tests.rows import START, add_session, add_user, utterance
 
-MARK, UNMARK = search.MARK
+MARK, UNMARK = matching.MARK
 _numbers = count(1)
 
 
 async def _found(user: User, text: str) -> list[str]:
-    query = HistoryQuery(user.id, search=search.parse(text, user.id))
+    query = HistoryQuery(user.id, search=matching.parse(text, user.id))
     return [session.id for session in await query.page(reader(), None, None, 100)]
 
 
 async def _snippet(user: User, text: str, session: Session) -> str:
-    wanted = search.parse(text, user.id)
+    wanted = matching.parse(text, user.id)
     assert wanted is not None
-    return (await search.best_matches(reader(), wanted, [session.id]))[session.id].snippet
+    return (await matching.best_matches(reader(), wanted, [session.id]))[session.id].snippet
 
 
 async def _assert_index_is_whole() -> None:
@@ -101,7 +102,7 @@ async def test_what_was_not_said_is_not_found(user: User, text: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\0", "\ud800"])
 def test_blank_is_no_search(text: str) -> None:
     """Whoever cleared the field sees everything again."""
-    assert search.parse(text, "usr_x") is None
+    assert matching.parse(text, "usr_x") is None
 
 
 @pytest.mark.parametrize("text", ["near", "NOT", "or", "text:hello", "owner:x", "hello)", "{hello"])
@@ -123,8 +124,8 @@ async def test_what_means_something_to_the_index_is_a_word_like_any_other(
 async def test_any_text_is_a_valid_search(user: User, text: str) -> None:
     """Lone surrogates, NULs, quotes, any script: an answer comes, never an error."""
     await _found(user, text)
-    if wanted := search.parse(text, user.id):
-        await search.best_matches(reader(), wanted, ["ses_x"])
+    if wanted := matching.parse(text, user.id):
+        await matching.best_matches(reader(), wanted, ["ses_x"])
 
 
 async def test_an_essay_is_a_valid_search(user: User) -> None:
@@ -159,11 +160,11 @@ async def test_a_search_of_very_many_tokens_is_valid(user: User, text: str) -> N
     session = await add_session(user, text)
     await _rename(session, text[:200])
     assert await _found(user, text) == [session.id]
-    assert search.MARK[0] in await _snippet(user, text, session)
-    wanted = search.parse(text, user.id)
+    assert matching.MARK[0] in await _snippet(user, text, session)
+    wanted = matching.parse(text, user.id)
     assert wanted is not None
-    assert max(map(len, wanted.words)) <= search.WORD_TOKENS
-    assert sum(map(len, wanted.words)) <= search.TOKENS
+    assert max(map(len, wanted.words)) <= matching.WORD_TOKENS
+    assert sum(map(len, wanted.words)) <= matching.TOKENS
 
 
 @settings(
@@ -197,9 +198,9 @@ async def test_the_best_utterance_is_shown_with_its_words_marked(user: User) -> 
         "The weather in <b>Paris</b> & Rome is fine.",
         "Fine weather.",
     )
-    wanted = search.parse("paris weather", user.id)
+    wanted = matching.parse("paris weather", user.id)
     assert wanted is not None
-    found = await search.best_matches(reader(), wanted, [session.id])
+    found = await matching.best_matches(reader(), wanted, [session.id])
     assert found[session.id].utterance.key == "key-1"
     assert found[session.id].snippet == (
         "The <mark>weather</mark> in &lt;b&gt;<mark>Paris</mark>&lt;/b&gt; &amp; Rome is fine."
@@ -214,13 +215,13 @@ async def test_a_long_text_is_cut_around_the_place(user: User) -> None:
     assert "<mark>needle</mark>" in snippet
     assert snippet.startswith("…")
     assert snippet.endswith("…")
-    assert len(snippet.split()) <= search.SNIPPET_WORDS
+    assert len(snippet.split()) <= matching.SNIPPET_WORDS
 
 
 def test_a_long_text_with_many_hits_is_cut_in_no_time() -> None:
     """It took 8 s for each text, in which nobody else was served."""
     began = time.thread_time()
-    snippet = search.snippet_of("a " * 16_384, [("a",)])
+    snippet = matching.snippet_of("a " * 16_384, [("a",)])
     assert time.thread_time() - began < 1
     assert snippet == " ".join([f"{MARK}a{UNMARK}"] * 24) + "…"
 
@@ -228,15 +229,15 @@ def test_a_long_text_with_many_hits_is_cut_in_no_time() -> None:
 def test_what_ends_a_run_is_shown_late_in_a_long_text() -> None:
     """It begins no token, but the place is where it is."""
     said = "今天 " * 100 + "我们去公园。" + "今天 " * 100
-    snippet = search.snippet_of(said, [("园",)])
+    snippet = matching.snippet_of(said, [("园",)])
     assert "我们去公<mark>园</mark>。" in snippet
     assert len(snippet) < 200
 
 
 def test_all_is_marked_around_the_last_place_that_is_tried() -> None:
     """Places beyond it are not tried, but marked where they are shown."""
-    said = "a " * (search.PLACES - 1) + "x " * 40 + "a " + "b " * 30
-    assert search.snippet_of(said, [("a",), ("b",)]).count(MARK) == search.SNIPPET_WORDS
+    said = "a " * (matching.PLACES - 1) + "x " * 40 + "a " + "b " * 30
+    assert matching.snippet_of(said, [("a",), ("b",)]).count(MARK) == matching.SNIPPET_WORDS
 
 
 @pytest.mark.parametrize(
@@ -252,11 +253,11 @@ def test_all_is_marked_around_the_last_place_that_is_tried() -> None:
 )
 def test_a_snippet_is_short_whatever_is_between_the_words(said: str) -> None:
     """It shows the word and so many characters; an ellipsis stands for the rest."""
-    snippet = search.snippet_of(said, [("hi",)])
+    snippet = matching.snippet_of(said, [("hi",)])
     shown = html.unescape(snippet.replace(MARK, "").replace(UNMARK, ""))
     assert MARK + "hi" in snippet
     assert shown.strip("…") in said
-    assert len(shown.strip("…")) == min(search.SNIPPET_LENGTH, len(said))
+    assert len(shown.strip("…")) == min(matching.SNIPPET_LENGTH, len(said))
     assert shown.startswith("…") is not said.startswith("hi")
     assert shown.endswith("…") is (said not in ("hi", "&" * 32_000 + " hi"))
 
@@ -267,13 +268,13 @@ async def test_others_are_served_while_snippets_are_cut(
     """A page of long texts takes a while: not on the event loop."""
     session = await add_session(user, "hello")
     threads = []
-    snippet_of = search.snippet_of
+    snippet_of = matching.snippet_of
 
     def watched(text: str, words: list[tuple[str, ...]]) -> str:
         threads.append(threading.get_ident())
         return snippet_of(text, words)
 
-    monkeypatch.setattr(search, "snippet_of", watched)
+    monkeypatch.setattr(matching, "snippet_of", watched)
     assert await _snippet(user, "hello", session) == f"{MARK}hello{UNMARK}"
     assert threads
     assert threading.get_ident() not in threads
@@ -283,12 +284,12 @@ async def test_snippets_of_a_page_look_through_so_much_text(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond it they show the beginning; the newest, which come first, are looked through."""
-    monkeypatch.setattr(search, "SNIPPET_TEXT", 1_100)
+    monkeypatch.setattr(matching, "SNIPPET_TEXT", 1_100)
     late = "word " * 200 + "hello"
     sessions = [await add_session(user, late) for _ in range(2)]
-    wanted = search.parse("hello", user.id)
+    wanted = matching.parse("hello", user.id)
     assert wanted is not None
-    found = await search.best_matches(reader(), wanted, [one.id for one in sessions[::-1]])
+    found = await matching.best_matches(reader(), wanted, [one.id for one in sessions[::-1]])
     assert f"{MARK}hello{UNMARK}" in found[sessions[1].id].snippet
     assert found[sessions[0].id].snippet == "word " * 23 + "word…"
 
@@ -387,9 +388,9 @@ async def test_a_title_is_found_like_words_that_were_said(user: User) -> None:
         assert await _found(user, text) == [session.id], text
     for text in ("conversation", "lans", "天今", "hello nothing"):
         assert await _found(user, text) == [], text
-    wanted = search.parse("plans", user.id)
+    wanted = matching.parse("plans", user.id)
     assert wanted is not None
-    assert await search.best_matches(reader(), wanted, [session.id]) == {}
+    assert await matching.best_matches(reader(), wanted, [session.id]) == {}
     await _assert_index_is_whole()
 
 
@@ -425,10 +426,10 @@ async def test_everybody_finds_only_their_own(user: User) -> None:
     assert await _found(other, "hello") == [theirs.id]
     assert await _found(user, other.id) == []
     # The index, too, when it is asked alone: the list above would leave out what is others'.
-    query = search.parse("hello", user.id)
+    query = matching.parse("hello", user.id)
     assert query is not None
     for term in (*query.each, query.any):
-        rows = await reader().execute_query_dict(search.MATCHING_SESSIONS, [term])
+        rows = await reader().execute_query_dict(matching.MATCHING_SESSIONS, [term])
         assert [row["session_id"] for row in rows] == [mine.id]
 
 
@@ -444,9 +445,9 @@ def test_a_whole_text_is_marked_at_every_place() -> None:
         ("tea", "coffee"): "coffee",
     }
     for (words, text), marked in cases.items():
-        wanted = search.parse(words, "usr_x")
+        wanted = matching.parse(words, "usr_x")
         assert wanted is not None
-        assert search.marked_text(text, wanted.words) == marked
-    wanted = search.parse("a", "usr_x")
+        assert matching.marked_text(text, wanted.words) == marked
+    wanted = matching.parse("a", "usr_x")
     assert wanted is not None
-    assert search.marked_text("a " * 3_000, wanted.words).count("<mark>") == 3_000
+    assert matching.marked_text("a " * 3_000, wanted.words).count("<mark>") == 3_000

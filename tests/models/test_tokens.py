@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models import search
-from models import tokens as rules
 from models.database import reader
-from models.history import HistoryQuery
-from models.tokens import indexed, last_of_runs, tokens
+from models.repositories.history import HistoryQuery
+from models.search import matching
+from models.search import tokens as rules
+from models.search.tokens import indexed, last_of_runs, tokens
 from tests.rows import add_session, add_user
 
 CASES = json.loads((Path(__file__).parent / "data" / "searches.json").read_text())
@@ -38,15 +38,15 @@ async def test_it_is_found_as_people_type_it(url: str, language: str, said: str)
     session = await add_session(user, said)
     await add_session(user, "nothing of the kind")
     for case in SAID[language, said]:
-        wanted = search.parse(case["asked"], user.id)
+        wanted = matching.parse(case["asked"], user.id)
         assert wanted is not None
         page = await HistoryQuery(user.id, search=wanted).page(reader(), None, None, 10)
         assert [one.id for one in page] == [session.id] * case["found"], case["asked"]
-        best = await search.best_matches(reader(), wanted, [session.id])
+        best = await matching.best_matches(reader(), wanted, [session.id])
         if not case["found"]:
             continue
         snippet = best[session.id].snippet
-        begin, end = search.MARK
+        begin, end = matching.MARK
         assert begin in snippet, case["asked"]
         assert html.unescape(snippet.replace(begin, "").replace(end, "")) == said
 
@@ -69,9 +69,9 @@ async def test_it_is_found_as_people_type_it(url: str, language: str, said: str)
 )
 def test_a_snippet_marks_the_right_place(said: str, asked: str, snippet: str) -> None:
     """In the original text, whatever was folded to find it."""
-    wanted = search.parse(asked, "usr_x")
+    wanted = matching.parse(asked, "usr_x")
     assert wanted is not None
-    assert search.snippet_of(said, wanted.words) == snippet
+    assert matching.snippet_of(said, wanted.words) == snippet
 
 
 @given(st.text(max_size=80))

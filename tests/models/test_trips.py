@@ -11,7 +11,7 @@ from typing import Any
 import aiosqlite
 import pytest
 
-from models import User, bulk, ids
+from models import User, ids
 from models.database import (
     Connection,
     IntegrityError,
@@ -23,7 +23,8 @@ from models.database import (
     settled,
     transact,
 )
-from models.sqlite_engine import FEW
+from models.repositories import bulk
+from models.sqlite.engine import FEW
 from tests.dump import dump
 from tests.models.test_bulk import made
 from tests.rows import add_session, add_user

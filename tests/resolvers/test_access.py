@@ -96,14 +96,14 @@ async def test_everything_of_ones_own_is_a_node(backend: Backend, ada: Viewer) -
     ).api_token
     wanted = [token.id, session.id, utterance.id, ada.user_id]
     for one in wanted:
-        found = await node(backend, ada, one)
+        found = await node(ada, one)
         assert found is not None
         assert found.id == one
     async with read_statements() as statements:
-        many = await nodes(backend, ada, [*wanted, ids.new_session(), *wanted])
+        many = await nodes(ada, [*wanted, ids.new_session(), *wanted])
     assert [None if one is None else one.id for one in many] == [*wanted, None, *wanted]
     assert len(statements) == 4
-    assert await nodes(backend, ada, []) == []
+    assert await nodes(ada, []) == []
 
 
 async def test_what_is_not_ones_own_is_no_node(backend: Backend, ada: Viewer, bob: Viewer) -> None:
@@ -117,9 +117,9 @@ async def test_what_is_not_ones_own_is_no_node(backend: Backend, ada: Viewer, bo
     ).api_token
     others = [session.id, utterance.id, token.id, bob.user_id, deleted.id, buried.id]
     new = [ids.new_session(), ids.new_utterance(), ids.new_api_token(), ids.new_user()]
-    assert await nodes(backend, ada, [*others, *new]) == [None] * 10
+    assert await nodes(ada, [*others, *new]) == [None] * 10
     for one in [*others, *new]:
-        assert await node(backend, ada, one) is None
+        assert await node(ada, one) is None
 
 
 async def test_a_token_sees_nodes_as_far_as_its_scopes(backend: Backend, ada: Viewer) -> None:
@@ -131,7 +131,7 @@ async def test_a_token_sees_nodes_as_far_as_its_scopes(backend: Backend, ada: Vi
     reading = await authentication.viewer_of_token(backend, created.secret)
     writing = _token(ada, TokenScope.SESSIONS_WRITE)
     wanted = [session.id, created.api_token.id, ada.user_id]
-    seen = [[bool(one) for one in await nodes(backend, who, wanted)] for who in (reading, writing)]
+    seen = [[bool(one) for one in await nodes(who, wanted)] for who in (reading, writing)]
     assert seen == [[True, False, True], [False, False, True]]
 
 
@@ -139,13 +139,13 @@ async def test_what_nodes_refuse(backend: Backend, ada: Viewer) -> None:
     """Nobody, what is no id, and too many at once."""
     good = ids.new_session()
     async with refused(Unauthenticated):
-        await node(backend, None, good)
+        await node(None, good)
     async with refused(Unauthenticated):
-        await nodes(backend, None, [good])
+        await nodes(None, [good])
     for malformed in [*MALFORMED, ids.new_login()]:
         async with refused(BadUserInput, ["id"]):
-            await node(backend, ada, malformed)
+            await node(ada, malformed)
         async with refused(BadUserInput, ["ids", 1]):
-            await nodes(backend, ada, [good, malformed])
+            await nodes(ada, [good, malformed])
     async with refused(BadUserInput, ["ids"], "At most 100"):
-        await nodes(backend, ada, [good] * 101)
+        await nodes(ada, [good] * 101)

@@ -216,7 +216,7 @@ async def test_a_password_that_takes_long_to_guess_is_taken(
 async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
     """The row stays, its conversations with it; the login is a new one and the old one is over."""
     guest = await _guest(backend)
-    user = await authentication.viewer_user(backend, guest)
+    user = await authentication.viewer_user(guest)
     session = await add_session(user, "hello")
     assert guest.login_id is not None
     with backend.hub.subscribe(access_topic(guest.login_id)) as heard:
@@ -293,7 +293,7 @@ async def test_two_browsers_are_signed_in_side_by_side(backend: Backend) -> None
 async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> None:
     """They belong to the account then, whoever watches it hears of them, and the guest is gone."""
     ada, guest = await _ada(backend), await _guest(backend)
-    user = await authentication.viewer_user(backend, guest)
+    user = await authentication.viewer_user(guest)
     sessions = [await add_session(user, "hello"), await add_session(user, "world")]
     with backend.hub.subscribe(user_topic(ada.user_id)) as heard:
         new_login = await authentication.sign_in(
@@ -312,7 +312,7 @@ async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> 
 async def test_a_guests_conversations_stay_where_they_are_otherwise(backend: Backend) -> None:
     """Without the word for it nothing is moved; a guest with nothing to keep is forgotten."""
     ada, guest, idle = await _ada(backend), await _guest(backend), await _guest(backend)
-    session = await add_session(await authentication.viewer_user(backend, guest), "hello")
+    session = await add_session(await authentication.viewer_user(guest), "hello")
     await authentication.sign_in(backend, guest, email=EMAIL, password=PASSWORD)
     await authentication.sign_in(backend, idle, email=EMAIL, password=PASSWORD)
     content = await dump()
@@ -329,7 +329,7 @@ async def test_another_accounts_conversations_never_come_along(backend: Backend)
         backend,
         await authentication.sign_up(backend, None, email="b@example.com", password=PASSWORD),
     )
-    session = await add_session(await authentication.viewer_user(backend, bob), "hello")
+    session = await add_session(await authentication.viewer_user(bob), "hello")
     await authentication.sign_in(
         backend, bob, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
     )
@@ -537,12 +537,12 @@ async def test_an_address_makes_so_many_guests_and_accounts(backend: Backend) ->
 async def test_the_viewers_row(backend: Backend) -> None:
     """Signed out, or deleted in the meantime: refused."""
     ada = await _ada(backend)
-    assert (await authentication.viewer_user(backend, ada)).email == EMAIL
+    assert (await authentication.viewer_user(ada)).email == EMAIL
     async with refused(Unauthenticated):
-        await authentication.viewer_user(backend, None)
+        await authentication.viewer_user(None)
     await authentication.delete_user(backend, EMAIL)
     async with refused(Unauthenticated):
-        await authentication.viewer_user(backend, ada)
+        await authentication.viewer_user(ada)
 
 
 async def test_an_operator_resets_a_password(backend: Backend) -> None:
@@ -582,7 +582,7 @@ async def test_an_operator_makes_lists_and_deletes_accounts(backend: Backend) ->
     """Deleting takes everything along; guests are not listed."""
     await _guest(backend)
     user = await authentication.create_user(backend, EMAIL, PASSWORD)
-    assert [listed.id for listed in await authentication.list_users(backend)] == [user.id]
+    assert [listed.id for listed in await authentication.list_users()] == [user.id]
     async with refused(Conflict, ["email"]):
         await authentication.create_user(backend, EMAIL, PASSWORD)
     ada = await _viewer(

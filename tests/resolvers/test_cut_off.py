@@ -148,6 +148,6 @@ async def test_nobody_need_wait_while_an_agent_is_asked_for(
     await stage.reaper.asked()
 
     [request] = requests
-    row = await manage.get_session(stage.backend, stage.viewer, request.session)
+    row = await manage.get_session(stage.viewer, request.session)
     assert (row.status, row.failure_code) == (SessionStatus.FAILED, "AGENT_UNAVAILABLE")
     assert row.failure_message == "It has gone meanwhile."

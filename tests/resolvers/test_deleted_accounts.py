@@ -12,7 +12,7 @@ from hub.local import LocalHub
 from models import IdempotencyRecord, Session, SessionStatus, User, Utterance
 from models.database import Connection, reader, transact
 from models.repositories.running import running_by_status
-from models.transcript import delete_some_of_user
+from models.repositories.transcript import delete_some_of_user
 from resolvers.accounts import authentication
 from resolvers.backend import Backend
 from resolvers.transcripts.streams import StreamEnd

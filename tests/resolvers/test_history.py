@@ -45,7 +45,7 @@ async def _all_ids(
     found: list[str] = []
     after = None
     while True:
-        page = await session_history(backend, viewer, Page(first=size, after=after), wanted)
+        page = await session_history(viewer, Page(first=size, after=after), wanted)
         found += [entry.session.id for entry in page.items]
         if not page.has_next:
             return found
@@ -58,12 +58,12 @@ async def test_every_page_of_the_history(backend: Backend, ada: Viewer, bob: Vie
     await _add(bob, "hello")
     await _add(ada)
     assert await _all_ids(backend, ada) == [session.id for session in sessions[::-1]]
-    first = await session_history(backend, ada, Page(first=3))
+    first = await session_history(ada, Page(first=3))
     assert (first.has_previous, first.has_next, await first.count()) == (False, True, 7)
     assert len(first.cursors) == 3
     assert {await entry.match() for entry in first.items} == {None}
-    last = await session_history(backend, ada, Page(first=3, after=first.cursors[2]))
-    last = await session_history(backend, ada, Page(first=3, after=last.cursors[2]))
+    last = await session_history(ada, Page(first=3, after=first.cursors[2]))
+    last = await session_history(ada, Page(first=3, after=last.cursors[2]))
     assert (last.has_previous, last.has_next, await last.count()) == (True, False, 7)
     assert len(last.items) == 1
 
@@ -73,17 +73,17 @@ async def test_the_history_from_its_end(backend: Backend, ada: Viewer) -> None:
     sessions = [await _add(ada, "hello") for _ in range(7)]
     ids = [session.id for session in sessions[::-1]]
 
-    last = await session_history(backend, ada, Page(last=3))
+    last = await session_history(ada, Page(last=3))
     assert [entry.session.id for entry in last.items] == ids[4:]
     assert (last.has_previous, last.has_next) == (True, False)
-    middle = await session_history(backend, ada, Page(last=3, before=last.cursors[0]))
+    middle = await session_history(ada, Page(last=3, before=last.cursors[0]))
     assert [entry.session.id for entry in middle.items] == ids[1:4]
     assert (middle.has_previous, middle.has_next) == (True, True)
-    first = await session_history(backend, ada, Page(last=3, before=middle.cursors[0]))
+    first = await session_history(ada, Page(last=3, before=middle.cursors[0]))
     assert [entry.session.id for entry in first.items] == ids[:1]
     assert (first.has_previous, first.has_next) == (False, True)
     between = Page(first=5, after=first.cursors[0], before=last.cursors[0])
-    found = await session_history(backend, ada, between)
+    found = await session_history(ada, between)
     assert [entry.session.id for entry in found.items] == ids[1:4]
     assert await found.count() == 7
 
@@ -93,11 +93,11 @@ async def test_pages_stay_in_place_while_conversations_come_and_go(
 ) -> None:
     """New ones appear at the top and shift nothing; the cursor's own may even be deleted."""
     sessions = [await _add(ada, "hello") for _ in range(6)]
-    page = await session_history(backend, ada, Page(first=2))
+    page = await session_history(ada, Page(first=2))
     await _add(ada, "newer")
     here = page.items[-1].session.id
     await transact(lambda conn: Session.filter(id=here).using_db(conn).delete())
-    rest = await session_history(backend, ada, Page(first=10, after=page.cursors[-1]))
+    rest = await session_history(ada, Page(first=10, after=page.cursors[-1]))
     assert [entry.session.id for entry in rest.items] == [s.id for s in sessions[3::-1]]
 
 
@@ -115,7 +115,7 @@ async def test_a_search_shows_where_it_was_said(backend: Backend, ada: Viewer) -
     """Every entry comes with the utterance and the place; paging goes on within the search."""
     hits = [await _add(ada, "hi", f"The Café {number}") for number in range(5)]
     await _add(ada, "tea")
-    page = await session_history(backend, ada, Page(first=2), SessionFilter(search="cafe"))
+    page = await session_history(ada, Page(first=2), SessionFilter(search="cafe"))
     assert [entry.session.id for entry in page.items] == [hits[4].id, hits[3].id]
     match = await page.items[0].match()
     assert match is not None
@@ -133,7 +133,7 @@ async def test_a_search_without_a_word(
 ) -> None:
     """Blank is no search; what has no word in it finds nothing."""
     await _add(ada, "hello")
-    page = await session_history(backend, ada, Page(), SessionFilter(search=search))
+    page = await session_history(ada, Page(), SessionFilter(search=search))
     assert len(page.items) == await page.count() == count
 
 
@@ -144,7 +144,7 @@ async def test_the_filters_reach_the_query(backend: Backend, ada: Viewer) -> Non
 
     async def count(**wanted: object) -> int:
         some = SessionFilter(**wanted)  # type: ignore[arg-type] # any of its fields
-        return len((await session_history(backend, ada, Page(), some)).items)
+        return len((await session_history(ada, Page(), some)).items)
 
     assert await count(status=[SessionStatus.ENDED, SessionStatus.ENDED]) == 1
     assert await count(status=[SessionStatus.ACTIVE]) == 0
@@ -162,9 +162,9 @@ async def test_a_cursor_belongs_to_its_viewer_and_filter(
     """From another list it is refused."""
     await _add(ada, "hello")
     session = await _add(bob, "hello")
-    cursor = (await session_history(backend, ada, Page())).cursors[0]
+    cursor = (await session_history(ada, Page())).cursors[0]
     async with refused(BadUserInput, ["after"]):
-        await session_history(backend, bob, Page(after=cursor))
+        await session_history(bob, Page(after=cursor))
     for wanted in (
         SessionFilter(search="hello"),
         SessionFilter(status=[SessionStatus.ENDED]),
@@ -173,28 +173,28 @@ async def test_a_cursor_belongs_to_its_viewer_and_filter(
         SessionFilter(created_before=START),
     ):
         async with refused(BadUserInput, ["after"]):
-            await session_history(backend, ada, Page(after=cursor), wanted)
+            await session_history(ada, Page(after=cursor), wanted)
     async with refused(BadUserInput, ["after"]):
-        await session_utterances(backend, bob, session, Page(after=cursor))
+        await session_utterances(bob, session, Page(after=cursor))
 
 
 async def test_what_the_history_refuses(backend: Backend, ada: Viewer) -> None:
     """Nobody, a token that may not read, the wrong way, too much, and what is no agent's name."""
     writer = Viewer(ada.user_id, False, None, "tok_x", frozenset({TokenScope.SESSIONS_WRITE}), None)
     async with refused(Unauthenticated):
-        await session_history(backend, None, Page())
+        await session_history(None, Page())
     async with refused(Forbidden, says="SESSIONS_READ"):
-        await session_history(backend, writer, Page())
+        await session_history(writer, Page())
     async with refused(BadUserInput, ["last"]):
-        await session_history(backend, ada, Page(first=1, last=1))
+        await session_history(ada, Page(first=1, last=1))
     async with refused(BadUserInput, ["last"]):
-        await session_history(backend, ada, Page(last=101))
+        await session_history(ada, Page(last=101))
     async with refused(BadUserInput, ["first"]):
-        await session_history(backend, ada, Page(first=101))
+        await session_history(ada, Page(first=101))
     async with refused(BadUserInput, ["before"]):
-        await session_history(backend, ada, Page(before="nonsense"))
+        await session_history(ada, Page(before="nonsense"))
     async with refused(BadUserInput, ["filter", "agentName"]):
-        await session_history(backend, ada, Page(), SessionFilter(agent_name="\ud800"))
+        await session_history(ada, Page(), SessionFilter(agent_name="\ud800"))
 
 
 async def test_a_page_costs_the_same_few_statements_whatever_its_length(
@@ -205,13 +205,13 @@ async def test_a_page_costs_the_same_few_statements_whatever_its_length(
         await _add(ada, "hello", "world")
     for size in (1, 30):
         async with read_statements() as statements:
-            page = await session_history(backend, ada, Page(first=size))
+            page = await session_history(ada, Page(first=size))
         assert len(statements) == 1
         async with read_statements() as statements:
             await page.count()
         assert len(statements) == 1
         async with read_statements() as statements:
-            await session_history(backend, ada, Page(first=size), SessionFilter(search="hello"))
+            await session_history(ada, Page(first=size), SessionFilter(search="hello"))
         assert sum(statement.startswith("SELECT") for statement in statements) <= 4
 
 
@@ -221,12 +221,12 @@ async def test_the_transcript_from_both_ends(backend: Backend, ada: Viewer) -> N
 
     async def texts(**page: object) -> tuple[list[str], bool, bool]:
         given = Page(**page)  # type: ignore[arg-type] # any of its fields
-        found = await session_utterances(backend, ada, session, given)
+        found = await session_utterances(ada, session, given)
         assert len(found.cursors) == len(found.items)
         assert await found.count() == 7
         return [row.text[-1] for row in found.items], found.has_previous, found.has_next
 
-    cursors = (await session_utterances(backend, ada, session, Page())).cursors
+    cursors = (await session_utterances(ada, session, Page())).cursors
     assert await texts() == (list("0123456"), False, False)
     assert await texts(first=3) == (list("012"), False, True)
     assert await texts(first=3, after=cursors[2]) == (list("345"), True, True)
@@ -243,15 +243,15 @@ async def test_only_final_or_only_interim_utterances(backend: Backend, ada: View
     session = await _add(ada, "settled")
     interim = utterance(session, 1, "may change", is_final=False)
     await transact(lambda conn: interim.save(using_db=conn))
-    both = await session_utterances(backend, ada, session, Page())
-    final = await session_utterances(backend, ada, session, Page(), is_final=True)
-    other = await session_utterances(backend, ada, session, Page(), is_final=False)
+    both = await session_utterances(ada, session, Page())
+    final = await session_utterances(ada, session, Page(), is_final=True)
+    other = await session_utterances(ada, session, Page(), is_final=False)
     assert [row.text for row in both.items] == ["settled", "may change"]
     assert [row.text for row in final.items] == ["settled"]
     assert [row.text for row in other.items] == ["may change"]
     assert (await both.count(), await final.count(), await other.count()) == (2, 1, 1)
     async with refused(BadUserInput, ["after"]):
-        await session_utterances(backend, ada, session, Page(after=final.cursors[0]))
+        await session_utterances(ada, session, Page(after=final.cursors[0]))
 
 
 async def test_the_lines_that_a_search_finds_in_a_transcript(
@@ -265,10 +265,10 @@ async def test_the_lines_that_a_search_finds_in_a_transcript(
     await _add(bob, "Tea of somebody else")
 
     async def found(page: Page, words: str | None = "GREEN tea") -> list[str]:
-        slice_ = await session_utterances(backend, ada, session, page, words=words)
+        slice_ = await session_utterances(ada, session, page, words=words)
         return [utterance.text for utterance in slice_.items]
 
-    page = await session_utterances(backend, ada, session, Page(), words="GREEN tea")
+    page = await session_utterances(ada, session, Page(), words="GREEN tea")
     assert isinstance(page, MatchingUtterances)
     assert await page.marked() == [
         "<mark>Green</mark> <mark>tea</mark>?",
@@ -277,13 +277,13 @@ async def test_the_lines_that_a_search_finds_in_a_transcript(
         "<mark>Tea</mark>.",
     ]
     assert (await page.count(), page.has_next) == (4, False)
-    first = await session_utterances(backend, ada, session, Page(first=1), words="GREEN tea")
+    first = await session_utterances(ada, session, Page(first=1), words="GREEN tea")
     assert (first.has_next, await first.count()) == (True, 4)
     assert await found(Page(first=1, after=first.cursors[0])) == ["Teapots & cups"]
     assert await found(Page(last=1)) == ["Tea."]
     assert await found(Page(last=1, before=page.cursors[3])) == ["The green ones"]
     assert await found(Page(), "nothing") == await found(Page(), "?!") == []
-    none = await session_utterances(backend, ada, session, Page(), words="?!")
+    none = await session_utterances(ada, session, Page(), words="?!")
     assert await none.count() == 0
     assert len(await found(Page(), " ")) == len(await found(Page(), None)) == 6
 
@@ -293,12 +293,12 @@ async def test_a_search_of_a_transcript_leads_to_the_lines_around(
 ) -> None:
     """A cursor of what it found is one of all lines, and the line's own."""
     session = await _add(ada, "one", "two", "three", "four", "five")
-    found = await session_utterances(backend, ada, session, Page(), words="three")
+    found = await session_utterances(ada, session, Page(), words="three")
     [cursor] = found.cursors
 
     assert cursor == utterance_cursor(found.items[0])
-    before = await session_utterances(backend, ada, session, Page(last=1, before=cursor))
-    after = await session_utterances(backend, ada, session, Page(first=1, after=cursor))
+    before = await session_utterances(ada, session, Page(last=1, before=cursor))
+    after = await session_utterances(ada, session, Page(first=1, after=cursor))
     assert [each.text for each in before.items + after.items] == ["two", "four"]
     assert (before.has_previous, after.has_next) == (True, True)
 
@@ -307,7 +307,7 @@ async def test_a_searched_page_of_very_long_texts_is_shorter(backend: Backend, a
     """Each text is looked through again for what to mark."""
     session = await _add(ada, *["tea " * 8_000] * 5)
 
-    page = await session_utterances(backend, ada, session, Page(), words="tea")
+    page = await session_utterances(ada, session, Page(), words="tea")
 
     assert isinstance(page, MatchingUtterances)
     assert (len(page.items), page.has_next, await page.count()) == (3, True, 5)
@@ -317,19 +317,19 @@ async def test_a_searched_page_of_very_long_texts_is_shorter(backend: Backend, a
 async def test_what_the_transcript_refuses(backend: Backend, ada: Viewer, bob: Viewer) -> None:
     """Somebody else's, nobody, too much, two ways at once, and another session's cursor."""
     session, other = await _add(ada, "hello"), await _add(ada, "world")
-    cursor = (await session_utterances(backend, ada, other, Page())).cursors[0]
+    cursor = (await session_utterances(ada, other, Page())).cursors[0]
     async with refused(Forbidden, ["sessionId"]):
-        await session_utterances(backend, bob, session, Page())
+        await session_utterances(bob, session, Page())
     async with refused(Unauthenticated):
-        await session_utterances(backend, None, session, Page())
+        await session_utterances(None, session, Page())
     async with refused(BadUserInput, ["first"]):
-        await session_utterances(backend, ada, session, Page(first=501))
+        await session_utterances(ada, session, Page(first=501))
     async with refused(BadUserInput, ["last"]):
-        await session_utterances(backend, ada, session, Page(last=501))
+        await session_utterances(ada, session, Page(last=501))
     async with refused(BadUserInput, ["last"]):
-        await session_utterances(backend, ada, session, Page(first=1, last=1))
+        await session_utterances(ada, session, Page(first=1, last=1))
     async with refused(BadUserInput, ["before"]):
-        await session_utterances(backend, ada, session, Page(last=1, before=cursor))
+        await session_utterances(ada, session, Page(last=1, before=cursor))
 
 
 async def test_a_long_transcript_comes_in_pages_of_five_hundred(
@@ -338,7 +338,7 @@ async def test_a_long_transcript_comes_in_pages_of_five_hundred(
     """Also when nobody says how many; each with one statement."""
     session = await _add(ada, *["hello"] * 501)
     async with read_statements() as statements:
-        page = await session_utterances(backend, ada, session, Page())
+        page = await session_utterances(ada, session, Page())
     assert (len(page.items), page.has_next, len(statements)) == (500, True, 1)
     assert await Utterance.all().using_db(reader()).count() == 501
     assert ids.kind_of(page.items[0].id) == ids.UTTERANCE
@@ -352,19 +352,17 @@ async def test_a_page_of_very_long_texts_is_shorter(
     texts = ["a" * 6, "b" * 6, "c" * 20, "d", "e"]
     session = await _add(ada, *texts)
     forward: list[list[str]] = []
-    page = await session_utterances(backend, ada, session, Page(first=5))
+    page = await session_utterances(ada, session, Page(first=5))
     while True:
         forward.append([row.text for row in page.items])
         if not page.has_next:
             break
-        page = await session_utterances(
-            backend, ada, session, Page(first=5, after=page.cursors[-1])
-        )
+        page = await session_utterances(ada, session, Page(first=5, after=page.cursors[-1]))
     assert forward == [[texts[0]], [texts[1]], [texts[2]], ["d", "e"]]
 
-    last = await session_utterances(backend, ada, session, Page(last=5))
+    last = await session_utterances(ada, session, Page(last=5))
     assert ([row.text for row in last.items], last.has_previous) == (["d", "e"], True)
-    [many] = await session_utterances_of_many(backend, ada, [session], Page(last=5))
+    [many] = await session_utterances_of_many(ada, [session], Page(last=5))
     assert [row.text for row in many.items] == ["d", "e"]
 
 
@@ -380,9 +378,9 @@ async def test_the_transcripts_of_a_list_are_those_of_its_sessions(
     interim = utterance(sessions[3], 9, "may change", is_final=False)
     await transact(lambda conn: interim.save(using_db=conn))
     sessions.append(sessions[1])
-    many = await session_utterances_of_many(backend, ada, sessions, page, is_final)
+    many = await session_utterances_of_many(ada, sessions, page, is_final)
     for session, found in zip(sessions, many, strict=True):
-        alone = await session_utterances(backend, ada, session, page, is_final)
+        alone = await session_utterances(ada, session, page, is_final)
         assert found.items == alone.items
         assert found.cursors == alone.cursors
         assert (found.has_next, found.has_previous) == (alone.has_next, alone.has_previous)
@@ -393,7 +391,7 @@ async def test_the_transcripts_of_a_list_cost_two_statements(backend: Backend, a
     """However many sessions there are; and one more for all counts together."""
     sessions = [await _add(ada, "hello", "world") for _ in range(100)]
     async with read_statements() as statements:
-        many = await session_utterances_of_many(backend, ada, sessions, Page(first=1))
+        many = await session_utterances_of_many(ada, sessions, Page(first=1))
     assert len(statements) == 2
     assert {len(found.items) for found in many} == {1}
     async with read_statements() as statements:
@@ -407,9 +405,9 @@ async def test_the_transcripts_of_a_list_refuse_what_one_refuses(
     """One session of somebody else's among them refuses all."""
     sessions = [await _add(ada, "hello"), await _add(bob, "hello")]
     async with refused(Forbidden, ["sessionId"]):
-        await session_utterances_of_many(backend, ada, sessions, Page())
+        await session_utterances_of_many(ada, sessions, Page())
     async with refused(Unauthenticated):
-        await session_utterances_of_many(backend, None, sessions[:1], Page())
+        await session_utterances_of_many(None, sessions[:1], Page())
     async with refused(BadUserInput, ["first"]):
-        await session_utterances_of_many(backend, ada, sessions[:1], Page(first=501))
-    assert await session_utterances_of_many(backend, ada, [], Page()) == []
+        await session_utterances_of_many(ada, sessions[:1], Page(first=501))
+    assert await session_utterances_of_many(ada, [], Page()) == []

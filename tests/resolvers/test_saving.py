@@ -27,7 +27,7 @@ async def save(stage: Stage, session: Session, *messages: Message) -> Saved:
 
 
 async def in_history(stage: Stage) -> list[str]:
-    page = await history.session_history(stage.backend, stage.viewer, Page())
+    page = await history.session_history(stage.viewer, Page())
     return [entry.session.id for entry in page.items]
 
 
@@ -318,9 +318,7 @@ async def test_one_place_takes_any_number_of_messages(stage: Stage) -> None:
     paged: list[str] = []
     after = None
     while True:
-        page = await history.session_utterances(
-            stage.backend, stage.viewer, session, Page(first=7, after=after)
-        )
+        page = await history.session_utterances(stage.viewer, session, Page(first=7, after=after))
         paged += [row.key for row in page.items]
         if not page.has_next:
             break

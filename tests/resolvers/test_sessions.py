@@ -29,14 +29,14 @@ async def test_a_session_is_read_by_its_owner_only(stage: Stage) -> None:
     """Everybody else is told why not, with the field at fault."""
     session = await stage.start()
     other = await stage.somebody_else()
-    assert (await manage.get_session(stage.backend, stage.viewer, session.id)).id == session.id
+    assert (await manage.get_session(stage.viewer, session.id)).id == session.id
 
     async with refused(Unauthenticated):
-        await manage.get_session(stage.backend, None, session.id)
+        await manage.get_session(None, session.id)
     async with refused(Forbidden, ["id"]):
-        await manage.get_session(stage.backend, other, session.id)
+        await manage.get_session(other, session.id)
     async with refused(NotFound, ["id"]):
-        await manage.get_session(stage.backend, stage.viewer, UNKNOWN)
+        await manage.get_session(stage.viewer, UNKNOWN)
     for malformed in (
         "",
         "ses_",
@@ -46,7 +46,7 @@ async def test_a_session_is_read_by_its_owner_only(stage: Stage) -> None:
         "\ud800" * 30,
     ):
         async with refused(BadUserInput, ["id"]):
-            await manage.get_session(stage.backend, stage.viewer, malformed)
+            await manage.get_session(stage.viewer, malformed)
 
 
 @pytest.mark.parametrize("status", ["STARTING", "ACTIVE", "ENDED"])
@@ -138,7 +138,7 @@ async def test_deleting_leaves_no_word(stage: Stage) -> None:
     tombstone = await stage.read(session)
     assert tombstone.deleted_at == stage.clock()
     assert tombstone.utterance_count == 0
-    page = await history.session_history(stage.backend, stage.viewer, Page())
+    page = await history.session_history(stage.viewer, Page())
     assert page.items == []
 
 
@@ -157,9 +157,9 @@ async def test_a_long_conversation_is_deleted_piece_by_piece(
 
     left = await stage.rows(session)
     assert len(left) == 5
-    assert await node(stage.backend, stage.viewer, left[0].id) is None
+    assert await node(stage.viewer, left[0].id) is None
     page = await history.session_history(
-        stage.backend, stage.viewer, Page(), history.SessionFilter(search="private")
+        stage.viewer, Page(), history.SessionFilter(search="private")
     )
     assert page.items == []
     [only] = await watcher.rest()
@@ -200,7 +200,7 @@ async def test_what_is_deleted_is_unknown_from_then_on(stage: Stage) -> None:
     backend, viewer = stage.backend, stage.viewer
 
     async with refused(NotFound, ["id"]):
-        await manage.get_session(backend, viewer, session.id)
+        await manage.get_session(viewer, session.id)
     async with refused(NotFound, ["sessionId"]):
         await manage.rename_session(backend, viewer, session.id, "x")
     async with refused(NotFound, ["sessionId"]):

@@ -6,7 +6,6 @@ import pytest
 
 import models
 from resolvers import nodes
-from resolvers.backend import Backend
 from tests.schema.clients import Http, Socket
 from tests.schema.fakes import Agent
 from tests.schema.operations import MUTATIONS, QUERIES, STREAMS
@@ -114,9 +113,9 @@ async def test_a_list_of_utterances_asks_for_their_session_once(
     asked: list[list[str]] = []
     ask = nodes.nodes
 
-    async def counted(backend: Backend, viewer: Any, ids: list[str]) -> Any:
+    async def counted(viewer: Any, ids: list[str]) -> Any:
         asked.append(ids)
-        return await ask(backend, viewer, ids)
+        return await ask(viewer, ids)
 
     monkeypatch.setattr(nodes, "nodes", counted)
     await guest.data(QUERIES["session"], {"id": session_id})

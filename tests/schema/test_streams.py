@@ -186,9 +186,9 @@ async def test_streams_of_one_event_ask_the_database_once(
     asked: list[list[str]] = []
     ask = nodes.nodes
 
-    async def counted(backend: Backend, viewer: Any, ids: list[str]) -> Any:
+    async def counted(viewer: Any, ids: list[str]) -> Any:
         asked.append(ids)
-        return await ask(backend, viewer, ids)
+        return await ask(viewer, ids)
 
     monkeypatch.setattr(nodes, "nodes", counted)
     await ws.subscribe(

@@ -9,10 +9,10 @@ from itertools import islice
 from typing import Final
 
 from models import ids
-from models.bulk import hydrated
 from models.database import Connection
-from models.tokens import Token, ends_run, is_unspaced, tokens
-from models.utterance import Utterance
+from models.repositories.bulk import hydrated
+from models.search.tokens import Token, ends_run, is_unspaced, tokens
+from models.tables.utterance import Utterance
 
 MARK: Final = ("<mark>", "</mark>")
 """What surrounds the found words in a snippet.

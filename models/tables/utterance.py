@@ -8,7 +8,7 @@ from tortoise.models import Model
 
 from hub.events import UtteranceState, content_of
 from models import ids
-from models.session import Session
+from models.tables.session import Session
 
 
 class Role(StrEnum):

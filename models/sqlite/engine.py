@@ -26,8 +26,8 @@ from tortoise.backends.sqlite.client import (
 from tortoise.connection import get_connections
 from tortoise.exceptions import IntegrityError, OperationalError, TransactionManagementError
 
-from models.search_index import with_tokens
-from models.storage import writes
+from models.search.index import with_tokens
+from models.sqlite.storage import writes
 from models.turns import Turns
 
 T = TypeVar("T")

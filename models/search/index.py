@@ -1,7 +1,7 @@
 """The search index in SQLite: tables of tokens, kept by triggers, so that no writer can forget it.
 
-The triggers call the functions of `models.tokens`, which every connection of this program has. What
-another program writes without them is refused by SQLite ("no such function").
+The triggers call the functions of `models.search.tokens`, which every connection of this program
+has. SQLite refuses what another program writes without them ("no such function").
 """
 
 import time
@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import structlog
 
-from models.session import NEW_CONVERSATION
-from models.tokens import indexed, last_of_runs
+from models.search.tokens import indexed, last_of_runs
+from models.tables.session import NEW_CONVERSATION
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ DROP_OLD: Final = (
 
 # `owner` is the user's id without its prefix: one token. Every search names one, so its cost grows
 # with the searcher's own conversations and not with everybody's. FTS5's `ascii` takes whatever is
-# not ASCII for part of a token: what a token is has been decided in models.tokens.
+# not ASCII for part of a token: what a token is has been decided in models.search.tokens.
 _INDEX: Final = """
 CREATE VIRTUAL TABLE utterance_search USING fts5(
     tokens, last, owner, tokenize='ascii', prefix='2 3'

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.bulk import hydrated
 from models.database import Connection
-from models.search import Search
-from models.utterance import Utterance
+from models.repositories.bulk import hydrated
+from models.search.matching import Search
+from models.tables.utterance import Utterance
 
 _PAGE: Final = """
 SELECT * FROM utterances WHERE {where} {finality} ORDER BY sort_key {way} LIMIT ?"""

@@ -3,7 +3,7 @@
 from tortoise import fields
 from tortoise.models import Model
 
-from models.user import User
+from models.tables.user import User
 
 
 class IdempotencyRecord(Model):

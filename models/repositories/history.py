@@ -6,10 +6,10 @@ from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from models.bulk import hydrated
 from models.database import Connection
-from models.search import MATCHING_SESSIONS, TITLED_SESSIONS, Search
-from models.session import Session, SessionStatus
+from models.repositories.bulk import hydrated
+from models.search.matching import MATCHING_SESSIONS, TITLED_SESSIONS, Search
+from models.tables.session import Session, SessionStatus
 
 # Newest first, walked along the index sessions_history. The position is written `a <= x AND
 # (a < x OR b < y)` because SQLite seeks to the first half, and scans for `a < x OR (…)`.

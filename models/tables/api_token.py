@@ -5,7 +5,7 @@ from tortoise.indexes import Index
 from tortoise.models import Model
 
 from models import ids
-from models.user import User
+from models.tables.user import User
 
 
 class ApiToken(Model):

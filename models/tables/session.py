@@ -9,7 +9,7 @@ from tortoise.models import Model
 
 from hub.events import SessionState
 from models import ids
-from models.user import User
+from models.tables.user import User
 
 NEW_CONVERSATION = "New Conversation"
 

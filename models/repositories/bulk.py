@@ -19,10 +19,10 @@ from tortoise.models import Model
 from hub.events import CONTENT
 from models import ids, sort_keys
 from models.database import Connection
-from models.session import Session
-from models.sqlite_engine import Query, queried
+from models.sqlite.engine import Query, queried
+from models.tables.session import Session
+from models.tables.utterance import Utterance
 from models.turns import Turns
-from models.utterance import Utterance
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")

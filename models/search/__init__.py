@@ -1,0 +1,1 @@
+"""Full-text search: tokens, the index, and what matches."""

@@ -1,0 +1,1 @@
+"""What only SQLite needs: its connection, its pragmas, and what its errors mean."""
