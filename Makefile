@@ -1,5 +1,5 @@
-# Everything VoxQL needs is installed inside this folder: .venv, .cache, node_modules, var.
-# A stamp file stands for each step, so that a step is taken again only when its inputs changed.
+# Everything VoxQL needs is installed in this folder: .venv, .cache, node_modules, var.
+# Each step has a stamp file, so it is repeated only when its inputs change.
 
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
@@ -14,21 +14,21 @@ BIN := .venv/bin
 UV := $(BIN)/python scripts/uv.py
 STAMPS := .venv/stamps
 
-# Caches stay in the clone too, unless somebody has already said where theirs are.
+# Caches stay in the clone too, unless the environment already names their places.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
 export npm_config_cache ?= $(CURDIR)/.cache/npm
 
-# A folder with a package.json is installed, and built if it can be. `make test` adds its own.
+# Folders with a package.json: installed, and built if they have a build. `make test` adds its own.
 PAGES := $(patsubst %/package.json,%,$(wildcard frontend/package.json frontend/*/package.json))
 TEST_PAGES := $(patsubst %/package.json,%,$(wildcard tests/package.json tests/*/package.json tests/*/*/package.json))
-# Lighthouse, which measures.
+# Lighthouse, which only `make soak` needs.
 SOAK_PAGES := tests/browser
 
-# Two processes for tests in real time, one in the background for the others (tests/scheduling.py).
+# Two processes for real-time tests, and a low-priority one for the rest (tests/scheduling.py).
 BESIDE_EACH_OTHER := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-# A virtual environment can't be moved: in a folder that was, it is made anew.
+# A virtual environment can't be moved: make a new one if this folder was moved.
 MOVED := $(filter-out $(CURDIR),$(shell cat .venv/place 2>/dev/null))
 
 .PHONY: help setup dev-tools serve dev test check bench soak pins clean again early
@@ -58,13 +58,13 @@ check: $(if $(filter true,$(CI)),early) dev-tools $(PAGES:%=%/node_modules/.inst
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	@# Each of the two takes half a minute of one processor.
+	@# Run both at once: each takes half a minute of one processor.
 	@$(BIN)/mypy & types=$$!; \
 	$(foreach page,$(PAGES),npm --prefix $(page) run --if-present check &&) true; pages=$$?; \
 	wait $$types && exit $$pages
 	@echo "==> make check took $$(($$(date +%s) - $(BEGAN))) s, with what it installed"
 
-# CI runs the tests next: what takes minutes to build for them begins while others are installed.
+# In CI, the tests come next: start the build that they need, which takes minutes, early.
 early:
 	@mkdir -p .cache && nice scripts/livekit-server >.cache/livekit-server.log 2>&1 &
 
@@ -110,7 +110,7 @@ $(STAMPS)/dev: $(STAMPS)/python requirements/dev.txt
 	@$(UV) pip install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# What integrators install, built as they get it: examples and tests import it from there.
+# The package for integrators, built as they get it; examples and tests import it from there.
 $(STAMPS)/bridge: $(STAMPS)/dev $(wildcard clients/python/*) $(wildcard agent_bridge/attaching/*.py agent_bridge/protocol/*.py agent_bridge/*client*.py)
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --reinstall-package voxql-bridge ./clients/python
 	@touch $@

@@ -5,14 +5,14 @@ import { compressed } from "./scripts/compressed.ts";
 import { webManifest } from "./scripts/manifest.ts";
 import { texts } from "./scripts/texts.ts";
 
-/** The server that `npm run dev` talks to: the one that `make dev` starts. */
+/** The server behind `npm run dev`: the one that `make dev` starts. */
 const server = `http://127.0.0.1:${process.env["VOXQL_PORT"] || "8000"}`;
 
-// The server takes cookies from its own pages only; behind this proxy, ours is one of them.
+// The server accepts cookies only from its own origin, so the proxy sends that origin.
 const proxied = { target: server, headers: { origin: server }, ws: true, changeOrigin: true };
 
 export default defineConfig({
-  // Of the page's <base>: the server may live under a path.
+  // Relative to the page's <base>: the server may live under a path.
   base: "./",
   plugins: [react(), texts(), webManifest(), compressed()],
   server: {
@@ -20,12 +20,12 @@ export default defineConfig({
   },
   build: {
     target: "es2022",
-    // A data: URL would need a hole in the Content-Security-Policy.
+    // Inlined data: URLs would need an exception in the Content-Security-Policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // Texts go to the chunk that shows them; their module would be in the first load, whole.
+    // Inline each text into the chunk that shows it; otherwise the first load has all of them.
     rolldownOptions: { optimization: { inlineConst: { mode: "all", pass: 3 } } },
-    // LiveKit's client, which is fetched only where a connection goes through a room.
+    // High enough for LiveKit's client, which is fetched only for connections through a room.
     chunkSizeWarningLimit: 600,
   },
   worker: { format: "es" },

@@ -1,8 +1,8 @@
 """Run the pinned uv with pip's configuration: its index, certificates and wheel folders.
 
-uv does not read pip's configuration. Somebody behind a mirror has configured it for pip, and
-`make setup` should not need it a second time. Nothing is written anywhere: the settings are passed
-in the process's environment. uv's own settings always win.
+uv does not read pip's configuration. People behind a mirror have configured pip, and `make setup`
+should not need their settings a second time. They are passed in the process's environment; nothing
+is written. uv's own settings always win.
 """
 
 import ast

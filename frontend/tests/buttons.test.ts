@@ -1,4 +1,4 @@
-/** What the buttons that begin and end conversations look like while one is being saved. */
+/** The New Chat and End buttons before, during and after a save. */
 import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it, vi } from "vitest";
@@ -9,7 +9,7 @@ import { Scene } from "./scene.ts";
 
 const page = vi.hoisted(() => ({ state: null as Conversation | null }));
 
-// A component of the page draws itself in a browser only.
+// The real hooks work only in the running app.
 vi.mock("../src/app/context.ts", () => ({
   useApp: () => ({ driver: { dispatch() {} } }),
   useConversationPart: (part: (state: Conversation | null) => unknown) => part(page.state),

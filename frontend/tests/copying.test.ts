@@ -1,4 +1,4 @@
-/** A copied conversation: who said what, and when. */
+/** The text of a copied conversation: who said what, and when. */
 import { describe, expect, it } from "vitest";
 import { lengthOf } from "../src/features/history/list/rename.tsx";
 import { transcript } from "../src/features/history/past/copying.ts";

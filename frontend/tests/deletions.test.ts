@@ -1,4 +1,4 @@
-/** Deleting a conversation, and thinking better of it. */
+/** Deleting a conversation, and undoing that. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Toasts } from "../src/app/toasts.ts";
 import { Deletions, UNDO_MS } from "../src/features/history/list/deletions.ts";
@@ -245,7 +245,7 @@ describe("the time for undoing it", () => {
 
 describe("a request from a page that goes away", () => {
   it("is kept alive by the browser, and asks for no more than it says", async () => {
-    // Node has none; nothing is streamed here.
+    // Node 20 has no WebSocket; this test streams nothing.
     vi.stubGlobal("WebSocket", class {});
     const fetcher = vi.fn(async (_: string, __: RequestInit) => new Response("{}"));
     const api = createApi("http://127.0.0.1", fetcher as unknown as typeof fetch);

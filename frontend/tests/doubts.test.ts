@@ -1,4 +1,4 @@
-/** What a stream has told settles every doubt about a request, whichever comes first. */
+/** A stream settles a request with an unknown outcome, whichever comes first. */
 import { describe, expect, it } from "vitest";
 import { requestFailure, status } from "../src/features/conversation/messages.ts";
 import { concern, openFailure, type Session } from "../src/features/conversation/state.ts";
@@ -14,7 +14,7 @@ function spoken(): Scene {
   return scene;
 }
 
-/** It fails as often as it is tried; effects of all tries. */
+/** Fails every try; returns the effects of all tries. */
 function fails(scene: Scene, kind: FailureKind): string[] {
   const did: string[] = [];
   for (let tries = 0; tries < 3; tries++) {
@@ -29,7 +29,7 @@ function fails(scene: Scene, kind: FailureKind): string[] {
 const told = ({ state }: Scene) =>
   requestFailure(openFailure(state) ?? { kind: "start", failure: null });
 
-/** The stream tells it before the request has failed, or after that. */
+/** Whether the stream reports the outcome before or after the request fails. */
 const ORDERS = ["before", "after"] as const;
 const CASES = KINDS.flatMap((kind) => ORDERS.map((order) => [kind, order] as const));
 
@@ -173,7 +173,7 @@ describe("a New chat whose answer did not come", () => {
       expect(told(scene)).not.toMatch(/save/);
       expect(told(scene)).not.toBe("");
       expect(scene.texts).toEqual(["words of a1", "words of a2"]);
-      // The first answer, if there was one: the key is the same.
+      // The same key gets the server's first answer, if there was one.
       expect(scene.send({ type: "retryRequest" })).toEqual([first]);
       scene.answer({
         type: "chatStarted",

@@ -1,4 +1,4 @@
-/** What was typed and not sent: never dropped, never shown to anybody else. */
+/** Unsent drafts: never lost, never shown to another person. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Drafts } from "../src/features/conversation/drafts.ts";

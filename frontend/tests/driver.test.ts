@@ -1,4 +1,4 @@
-/** What the driver does with what the machine asks for, where that goes wrong. */
+/** How the driver executes the machine's effects when something fails. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   Driver,
@@ -41,7 +41,7 @@ const NOBODY: Surroundings = {
   log: nothing,
 };
 
-/** A page that has begun its next conversation while a word of the one before came late. */
+/** Starts a second conversation; a word of the first arrives before the server's answer. */
 async function lateWord(kind: FailureKind | null) {
   const saves: unknown[] = [];
   const mutate = vi.fn(async (document: unknown, { input }: { input: unknown }) => {
@@ -89,7 +89,7 @@ describe("what was said between the click and its answer", () => {
       const { saves, log, handedOver } = await lateWord(kind);
 
       expect(saves).toHaveLength(4);
-      // So that a copy of what could not be sent is kept for the next visit.
+      // Without this call, the copy of the unsent lines is kept for the next visit.
       expect(handedOver).not.toHaveBeenCalled();
       expect(log).toHaveBeenCalledExactlyOnceWith("late words", failure(kind));
     },
@@ -104,7 +104,7 @@ describe("what was said between the click and its answer", () => {
 });
 
 describe("a typed line that was still waiting when its conversation ended", () => {
-  /** A page that hands it in, and how that goes. */
+  /** Ends a conversation with a waiting line; saving that line fails with `kind`. */
   async function handedIn(kind: FailureKind | null) {
     const streams: unknown[] = [];
     const mutate = vi.fn(async (document: unknown) => {
@@ -149,7 +149,7 @@ describe("a typed line that was still waiting when its conversation ended", () =
 });
 
 describe("a stream of words that breaks", () => {
-  /** A page that reads one, and how it was asked for. */
+  /** Starts a conversation and records every request for its transcript stream. */
   async function reading() {
     const asked: unknown[] = [];
     const sinks: Sink<TranscriptsSubscription>[] = [];

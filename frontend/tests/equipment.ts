@@ -1,4 +1,4 @@
-/** What a browser lends to the page, as far as the page knows it: its sound, and what it keeps. */
+/** Fakes of the browser's audio, sockets and storage, as far as the page uses them. */
 import { vi } from "vitest";
 
 export class FakeSocket {
@@ -6,7 +6,7 @@ export class FakeSocket {
   static readonly all: FakeSocket[] = [];
   readyState = FakeSocket.OPEN;
   bufferedAmount = 0;
-  /** Whether anything gets through; what does not is buffered. */
+  /** Whether data gets through; otherwise it is buffered. */
   isAlive = true;
   sent: (string | ArrayBuffer)[] = [];
   onopen: (() => void) | null = null;
@@ -34,7 +34,7 @@ export class FakeSocket {
   }
 }
 
-/** What the browser keeps for a page. */
+/** Stands in for `localStorage` and `sessionStorage`. */
 export class FakeStorage {
   readonly items = new Map<string, string>();
   getItem = (name: string) => this.items.get(name) ?? null;
@@ -42,7 +42,7 @@ export class FakeStorage {
   removeItem = (name: string) => void this.items.delete(name);
 }
 
-/** Settles when a test wants it to. */
+/** Lets a test settle a promise. */
 export interface Asked<T> {
   resolve(value: T): void;
   reject(error: unknown): void;
@@ -53,7 +53,7 @@ export class FakeContext extends EventTarget {
   state = "running";
   destination = {};
   onstatechange: (() => void) | null = null;
-  /** The program that is fetched. */
+  /** The pending fetch of the worklet module. */
   module: Asked<void> = { resolve() {}, reject() {} };
   audioWorklet = {
     addModule: () =>
@@ -79,7 +79,7 @@ export class FakeContext extends EventTarget {
     return last;
   }
 }
-// Where the browser has it, and where the loudspeaker looks for it.
+// Browsers define it on the prototype, where the loudspeaker looks for it.
 Object.defineProperty(FakeContext.prototype, "audioWorklet", { writable: true, value: null });
 
 export class FakeNode {
@@ -92,7 +92,7 @@ export class FakeNode {
   }
 }
 
-/** What makes sound louder and softer, and what it was set to, one after the other. */
+/** A gain node; `values` holds every gain it was set to, in order. */
 export class FakeGain {
   static readonly all: FakeGain[] = [];
   readonly values: number[];
@@ -117,7 +117,7 @@ export class FakeStream {
   getAudioTracks = () => [this.track];
 }
 
-/** Each microphone that was asked for, by the id of its device. */
+/** Every requested microphone, with its device id. */
 export const microphones: (Asked<FakeStream> & { id: string | undefined })[] = [];
 
 type Wanted = { audio: { deviceId?: { ideal: string } } };
@@ -129,7 +129,7 @@ const mediaDevices = {
     }),
 };
 
-/** Puts all of it in the browser's place; `vi.unstubAllGlobals` takes it away. */
+/** Replaces the browser's globals with the fakes; `vi.unstubAllGlobals` undoes that. */
 export function installed(): void {
   for (const list of [FakeSocket.all, FakeContext.all, FakeNode.all, FakeGain.all, microphones])
     list.length = 0;

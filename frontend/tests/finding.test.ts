@@ -1,4 +1,4 @@
-/** Looking for words in one conversation, which may have more matches than one answer holds. */
+/** Searching one conversation, which may have more matches than fit in one page. */
 import { describe, expect, it, vi } from "vitest";
 import { addressOf, askedIn, searchOf } from "../src/features/history/past/address.ts";
 import { beside, Finding, placeOf } from "../src/features/history/past/finding.ts";
@@ -12,7 +12,7 @@ function pageOf(ids: string[], endCursor: string | null = null, totalCount = ids
   return { totalCount, pageInfo: { hasNextPage: endCursor !== null, endCursor }, edges };
 }
 
-/** A server with so many matches in all, a page an answer. */
+/** A server with `total` matches, one page per answer. */
 function scene(total: number, ...pages: Page[]) {
   const query = vi.fn(async (_: unknown, __: { search: string; after: string | null }) => {
     const page = pages.shift() ?? [[], null];

@@ -1,4 +1,4 @@
-/** What is handed over by a save, also when the conversation is longer than a request may be. */
+/** What a save hands over, even if the conversation is too long for one request. */
 import { describe, expect, it } from "vitest";
 
 import { messages } from "../src/features/conversation/handover.ts";
@@ -20,7 +20,7 @@ const held = (lines: Utterance[]) => ({ ...NOTHING_SAID, lines });
 const keys = (lines: Utterance[], pending = [PENDING]) =>
   messages(held(lines), pending).map(({ key }) => key);
 
-/** Finals of 32 KiB each, and one interim behind them. */
+/** `count` finals of 32 KiB each, then one interim. */
 function long(count: number, letter = "a"): Utterance[] {
   const text = letter.repeat((32 * 1024) / new TextEncoder().encode(letter).length);
   const finals = Array.from({ length: count }, (_, i) => utterance(`a${i}`, { text }));

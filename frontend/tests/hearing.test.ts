@@ -1,4 +1,4 @@
-/** What becomes of what the microphone hears while a conversation is saved. */
+/** What happens to microphone sound while a conversation is being saved. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { hearing } from "../src/features/conversation/state.ts";
@@ -62,7 +62,7 @@ describe("the microphone", () => {
 });
 
 describe("what is heard while a conversation is saved", () => {
-  /** A page that talks over its own line; `speaks` is a block of 20 ms of the microphone. */
+  /** A page on VoxQL's own line; `speaks` delivers a microphone block, by default 20 ms. */
   async function talking() {
     const sound = new Sound({
       microphoneAsked() {},

@@ -1,4 +1,4 @@
-/** The list of conversations: complete, in order, and never older than what it showed. */
+/** The list of conversations: complete, in order, and never replaced by older data. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { History } from "../src/features/history/list/history.ts";
 import { type Api, Failed, type Sink } from "../src/shared/api/client.ts";
@@ -26,9 +26,9 @@ const page = (nodes: Session[], endCursor?: string): Page =>
 class FakeApi {
   pages: (Page | Error)[] = [];
   asked: Record<string, unknown>[] = [];
-  /** Streams that were opened, one after the other. */
+  /** The opened streams, in order. */
   sinks: Sink<{ sessionUpdates: object }>[] = [];
-  /** Answers are kept back until `letGo`, each of which lets go the oldest. */
+  /** Holds answers back; each `letGo` releases the oldest. */
   isSlow = false;
   #waiting: (() => void)[] = [];
 
@@ -71,7 +71,7 @@ async function listed(...pages: FakeApi["pages"]) {
   return { api, history, signedOut, ids };
 }
 
-/** Loses the stream, and lets the pause before the next one pass. */
+/** Breaks the stream and skips the pause before the next one. */
 async function lost(api: FakeApi, kind: "network" | "signed-out" | null = "network") {
   vi.useFakeTimers({ toFake: ["setTimeout"] });
   api.sinks.at(-1)?.done(kind && failure(kind));

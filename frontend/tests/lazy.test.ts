@@ -1,4 +1,4 @@
-/** Pieces that are fetched after the page, from servers that are not always there. */
+/** Pieces fetched after the page, from a server that may be down. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { fetchPieces, Later, later, UNHURRIED_MS } from "../src/shared/store/lazy.ts";

@@ -1,4 +1,4 @@
-/** Typed lines that have to wait: they go by themselves, in order, once, or are taken back. */
+/** Waiting typed lines: sent automatically, in order and once, or taken back. */
 import { describe, expect, it } from "vitest";
 
 import { waiting } from "../src/features/conversation/messages.ts";
@@ -30,7 +30,7 @@ describe("lines that are typed offline", () => {
     expect(sent(scene)).toEqual(["t1"]);
     arrives(scene, "t1");
     expect(sent(scene)).toEqual(["t2"]);
-    // The stream may be before the answer.
+    // The stream may deliver a line before its request is answered.
     scene.hear([utterance("t2", { source: "TYPED" })]);
     expect(sent(scene)).toEqual(["t3"]);
     arrives(scene, "t2");

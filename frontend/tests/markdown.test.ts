@@ -1,4 +1,4 @@
-/** An agent's Markdown as the page shows and announces it, and what can't be smuggled in with it. */
+/** How the page shows and announces an agent's Markdown, and which attacks it blocks. */
 import { createElement, Fragment } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
@@ -109,7 +109,7 @@ const HTML = [
   "[<b>x</b>](https://x.example/<script>)",
 ];
 
-/** All tags of a piece of HTML, with their attributes. */
+/** All tags in the HTML, with their attributes. */
 const tags = (html: string) => html.match(/<\/?[a-z][^>]*>/gi) ?? [];
 const HARMLESS =
   /^<\/?(?:p|strong|em|del|code|pre|blockquote|ul|ol|li|table|thead|tbody|tr|th|td|div|br|hr|a)(?: class="(?:heading|wide)"| tabindex="0"| data-align="(?:left|center|right)"| start="\d+"| href="(?:https?:\/\/|mailto:)[^"]*" target="_blank" rel="noopener noreferrer nofollow")*\/?>$/;

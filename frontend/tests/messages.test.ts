@@ -1,4 +1,4 @@
-/** What people are told: one thing at a time, in words that they know. */
+/** What the page tells people: one thing at a time, in plain words. */
 import { describe, expect, it } from "vitest";
 import {
   invitation,

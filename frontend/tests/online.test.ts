@@ -1,4 +1,4 @@
-/** Whether there is a network: the browser's word, and the server's. */
+/** Whether there is a network, according to the browser and the server. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Online, reaches } from "../src/app/online.ts";
@@ -17,7 +17,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-/** The browser says so, and the page has thought about it. */
+/** Fires the browser's event and lets the page react. */
 async function becomes(is: "online" | "offline"): Promise<void> {
   navigator_.onLine = is === "online";
   page.dispatchEvent(new Event(is));

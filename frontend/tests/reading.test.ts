@@ -1,4 +1,4 @@
-/** A conversation of the past, while its last words still come, over a network that fails. */
+/** Reading a past conversation while its last words arrive, over an unreliable network. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LAST_WORDS_MS, Reading } from "../src/features/history/past/reading.ts";
 import { type Api, Failed } from "../src/shared/api/client.ts";
@@ -10,7 +10,7 @@ afterEach(() => void vi.useRealTimers());
 
 type Status = "ACTIVE" | "ENDING" | "ENDED";
 
-/** A server whose answers are given one by one; the last one is repeated. */
+/** A server that gives these answers in order, then repeats the last one. */
 function server(...answers: (readonly [Status, string[]] | FailureKind)[]) {
   const query = vi.fn(async () => {
     const answer = answers.length > 1 ? answers.shift() : answers[0];
@@ -153,7 +153,7 @@ describe("a conversation", () => {
   });
 });
 
-/** A server with a conversation of so many lines, `u1` the first. */
+/** A server with a conversation of `count` lines, starting with `u1`. */
 function long(count: number, changes: Partial<ReturnType<typeof session>> = {}) {
   const all = Array.from({ length: count }, (_, index) => utterance(`u${index + 1}`));
   const state = { status: "ENDED" as Status, fails: null as FailureKind | null };
@@ -167,7 +167,7 @@ function long(count: number, changes: Partial<ReturnType<typeof session>> = {}) 
     },
     nodes: all.slice(Math.max(0, from), to),
   });
-  /** As the server does it: a cursor is the place of a line, which is left out. */
+  /** Pages like the server: a cursor marks a line and excludes it. */
   const utterances = (given: Given) => {
     const after = given.after ? Number(given.after.slice(1)) : 0;
     const before = given.before ? Number(given.before.slice(1)) - 1 : all.length;
@@ -199,7 +199,7 @@ function long(count: number, changes: Partial<ReturnType<typeof session>> = {}) 
     const span = () => {
       const keys = reading.read.value.past?.utterances.map(({ key }) => key) ?? [];
       const first = Number(keys[0]?.slice(1));
-      // Each line once, and in order.
+      // Each line appears once, in order.
       expect(keys).toEqual(keys.map((_, index) => `u${first + index}`));
       return [keys[0], keys.at(-1)];
     };

@@ -1,4 +1,4 @@
-/** Why there is no microphone: what browsers say, and what is really the matter. */
+/** Why there is no microphone: the browser's error, and the real cause. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { problemOf } from "../src/shared/sound/refusal.ts";
@@ -18,11 +18,11 @@ describe("a microphone that can't be had", () => {
     ["NotFoundError", "granted", "missing"],
     ["NotFoundError", "prompt", "missing"],
     ["OverconstrainedError", "granted", "missing"],
-    // Some browsers hide what there is from a page that may not use it.
+    // Some browsers hide their devices from a page without permission.
     ["NotFoundError", "denied", "denied"],
     ["NotReadableError", "denied", "denied"],
     ["NotReadableError", "granted", "failed"],
-    // And some do not tell what a page may do.
+    // Others don't reveal the page's permission.
     ["NotFoundError", null, "missing"],
     ["NotReadableError", null, "failed"],
   ])("for %s, with a permission that is %s, is %s", async (name, state, problem) => {

@@ -1,4 +1,4 @@
-/** The line through a LiveKit room: what happens in the room, as the conversation hears of it. */
+/** The line through a LiveKit room, and how it reports room events to the conversation. */
 import { EventEmitter } from "node:events";
 import {
   ConnectionError,
@@ -13,7 +13,7 @@ import { describe, expect, it, vi } from "vitest";
 import { type Line, openLater } from "../src/shared/sound/line.ts";
 import { lossOf, RoomLine, refusalOf } from "../src/shared/sound/room.ts";
 
-/** LiveKit's client, as far as the line knows it. */
+/** LiveKit's client, as far as the line uses it. */
 class FakeRoom extends EventEmitter {
   state = ConnectionState.Disconnected;
   canPlaybackAudio = true;

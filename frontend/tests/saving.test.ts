@@ -1,11 +1,11 @@
-/** New Chat and End: what is saved, what is cleared, and that no failure loses a word. */
+/** New Chat and End: what they save and clear, and that no failure loses a word. */
 import { describe, expect, it } from "vitest";
 import { requestFailure, status } from "../src/features/conversation/messages.ts";
 import { hearing, isBusy, isReady, isSaving } from "../src/features/conversation/state.ts";
 import type { FailureKind } from "../src/shared/api/failure.ts";
 import { connection, failure, Scene, saved, session, utterance } from "./scene.ts";
 
-/** Half a sentence was said, and nobody goes on with it. */
+/** A muted conversation that ends in an unfinished sentence. */
 function spoken(): Scene {
   const scene = new Scene().talking();
   scene.send({ type: "mute", isMuted: true });
@@ -14,7 +14,7 @@ function spoken(): Scene {
   return scene;
 }
 
-/** What the notice says about the request that failed. */
+/** The notice about the failed request. */
 const told = ({ state }: Scene) =>
   requestFailure(state.request ?? { kind: "start", failure: null });
 

@@ -1,4 +1,4 @@
-/** A conversation on a stage: events go in, effects are noted, and the right answers are at hand. */
+/** A conversation under test: takes events, records effects, and has the usual answers. */
 
 import type { Answer, Effect, Event } from "../src/features/conversation/events.ts";
 import { step } from "../src/features/conversation/machine.ts";
@@ -50,7 +50,7 @@ export function utterance(key: string, changes: Partial<Utterance> = {}): Uttera
   };
 }
 
-/** Returns the key of a whole number, as the server makes it. */
+/** Returns the server's sort key for a whole number. */
 export function sortKey(place: number): string {
   return (0x8000000000 + place).toString(16);
 }
@@ -69,7 +69,7 @@ type Body = Answer extends infer A ? (A extends Answer ? Omit<A, "epoch"> : neve
 
 export class Scene {
   state: Conversation = empty();
-  /** What was asked for since the last look. */
+  /** The effects of the latest event. */
   effects: Effect[] = [];
 
   send(event: Event): Effect[] {
@@ -79,12 +79,12 @@ export class Scene {
     return effects;
   }
 
-  /** Sends an answer to what this conversation has asked. */
+  /** Sends an answer with the current epoch. */
   answer(body: Body): Effect[] {
     return this.send({ ...body, epoch: this.state.epoch } as Answer);
   }
 
-  /** What was asked for, in order, by name. */
+  /** The names of the effects, in order. */
   get did(): string[] {
     return this.effects.map((effect) => effect.do);
   }
@@ -95,7 +95,7 @@ export class Scene {
     return found as Extract<Effect, { do: D }>;
   }
 
-  /** Begins a conversation and lets everything succeed, up to its agent that listens. */
+  /** Starts a conversation; every step succeeds until its agent listens. */
   talking(id = "ses_1"): this {
     this.send({ type: "start", key: "key-1" });
     this.answer({
@@ -108,7 +108,7 @@ export class Scene {
     return this.connected(id);
   }
 
-  /** Media is up, the past is there, the agent listens. */
+  /** Connects media, delivers the transcript so far, and has the agent listen. */
   connected(id: string): this {
     this.answer({ type: "mediaConnected" });
     this.hear([], `${id}-0`);
@@ -126,7 +126,7 @@ export class Scene {
     return this.answer({ type: "words", event, end: null });
   }
 
-  /** The server tells how the session is now. */
+  /** Delivers a session update from the server. */
   update(changes: Partial<Session>, id = "ses_1"): Effect[] {
     return this.answer({
       type: "update",

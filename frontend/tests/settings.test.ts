@@ -1,4 +1,4 @@
-/** Tokens for programs, and what is copied. */
+/** API tokens, and copying to the clipboard. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { allTokens } from "../src/features/account/settings/all-tokens.ts";
 import type { Api } from "../src/shared/api/client.ts";
@@ -29,7 +29,7 @@ describe("tokens for programs", () => {
 });
 
 describe("copying", () => {
-  /** A document whose old way of copying works or not. */
+  /** A document whose `execCommand("copy")` works or not. */
   class OldDocument extends EventTarget {
     readonly held: string[] = [];
     readonly #isAllowed: boolean;

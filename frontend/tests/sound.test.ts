@@ -1,4 +1,4 @@
-/** What happens to sound on its way in and out. */
+/** How sound is captured, sent and played. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Held, openLink } from "../src/shared/sound/link.ts";
@@ -146,7 +146,7 @@ describe("sound that can't be sent", () => {
 });
 
 describe("the line for sound", () => {
-  /** 40 ms, as the microphone hands it over. */
+  /** 40 ms in bytes: one block from the microphone. */
   const BLOCK = 1280;
   const A_SECOND = 25;
 
@@ -198,7 +198,7 @@ describe("the line for sound", () => {
 
     for (const [i, block] of blocks.entries()) {
       link.send(block);
-      // Half of what is spoken gets through.
+      // Half of the sound gets through.
       if (i % 2) socket.bufferedAmount = Math.max(0, socket.bufferedAmount - BLOCK);
     }
     socket.bufferedAmount = 0;
@@ -395,7 +395,7 @@ describe("the loudspeaker", () => {
 });
 
 describe("the microphone that is asked for", () => {
-  /** What the page is told of it while the browser knows this about the person's permission. */
+  /** Opens the microphone with this permission query; `told` records `microphoneAsked`. */
   async function asks(query: (() => Promise<{ state: string }>) | undefined) {
     const permissions = query && { query };
     vi.stubGlobal("navigator", { mediaDevices: navigator.mediaDevices, permissions });
@@ -451,14 +451,14 @@ describe("the sound of a page", () => {
     });
     return { sound, told };
   }
-  /** Lets the microphone that was asked for come; returns its stream. */
+  /** Grants a requested microphone; returns its stream. */
   async function arrives(index: number): Promise<FakeStream> {
     const stream = new FakeStream();
     microphones[index]?.resolve(stream);
     await vi.advanceTimersByTimeAsync(0);
     return stream;
   }
-  /** The program that hears a microphone has been fetched. */
+  /** Completes the fetch of the capture worklet. */
   async function isHeard(): Promise<void> {
     FakeContext.last.module.resolve();
     await vi.advanceTimersByTimeAsync(0);

@@ -1,4 +1,4 @@
-/** Starting: what must be there before somebody can talk, and what is said until then. */
+/** Starting: what must be ready before a person can talk, and the status until then. */
 import { describe, expect, it } from "vitest";
 import { status } from "../src/features/conversation/messages.ts";
 import { isReady, pendingStep } from "../src/features/conversation/state.ts";

@@ -1,4 +1,4 @@
-/** What the page says is going on: it never says that somebody is heard who is not. */
+/** The page's status, which never says that it listens to a person who is not heard. */
 import { describe, expect, it } from "vitest";
 import {
   invitation,
@@ -62,7 +62,7 @@ function agentIs(scene: Scene, agentState: Session["agentState"]): void {
   is(scene, { status: "ACTIVE", agentState });
 }
 
-/** A conversation that has just been started, with its words, its sound, and no microphone yet. */
+/** A conversation just started: transcript and sound are there, the microphone is not. */
 function started(): Scene {
   const scene = new Scene();
   scene.send({ type: "start", key: "key-1" });
@@ -85,7 +85,7 @@ describe("the status", () => {
     ["Waiting for the agent…", false, ["nothing else"]],
     ["Waiting for the agent…", false, ["it is allowed"]],
     ["Getting ready…", true, ["it is allowed", "the agent starts"]],
-    // Who has not answered the browser is not heard, whatever the agent does.
+    // Until the person answers the browser's prompt, they are not heard, whatever else happens.
     [ALLOW, false, ["the browser asks for the microphone"]],
     [ALLOW, false, ["the browser asks for the microphone", "the agent is here"]],
     [ALLOW, false, ["the browser asks for the microphone", "the agent speaks"]],
@@ -97,9 +97,9 @@ describe("the status", () => {
       ["the browser asks for the microphone", "the agent is here", "it is allowed"],
     ],
     ["Listening", true, ["it is allowed", "the agent is here"]],
-    // Allowed before: nothing is asked, and it takes a moment.
+    // Permission was given earlier: no prompt, but opening takes a moment.
     ["Getting ready…", false, ["the agent is here", "the microphone is opened"]],
-    // As it is after the choice of another microphone.
+    // This happens when another microphone is chosen.
     [ALLOW, false, ["it is allowed", "the agent is here", "the browser asks for the microphone"]],
     ["Microphone off", false, ["it is refused", "the agent is here"]],
     [

@@ -1,4 +1,4 @@
-/** Words and updates: nothing missing, nothing twice, whatever breaks in between. */
+/** The streams of words and updates lose nothing and repeat nothing, whatever breaks. */
 import { describe, expect, it } from "vitest";
 import { messages } from "../src/features/conversation/handover.ts";
 import { status } from "../src/features/conversation/messages.ts";

@@ -1,4 +1,4 @@
-/** Shortcuts as the system writes them that the page is shown on. */
+/** Keyboard shortcuts, written the way the person's system writes them. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { isMac, keysOf, shortcut } from "../src/app/system.ts";

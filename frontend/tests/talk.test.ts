@@ -1,4 +1,4 @@
-/** Sound, typed lines and the microphone, with each way in which they fail. */
+/** Sound, typed lines and the microphone, and every way they can fail. */
 import { describe, expect, it } from "vitest";
 import { status } from "../src/features/conversation/messages.ts";
 import { isReady, pendingStep, type Session } from "../src/features/conversation/state.ts";

@@ -1,4 +1,4 @@
-/** All that people read comes from one file, `src/texts.ts`. */
+/** All texts that people read are in one file, `src/texts.ts`. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,7 @@ import * as texts from "../src/texts.ts";
 
 const SRC = fileURLToPath(new URL("../src", import.meta.url));
 
-/** What the parser makes of a piece of a file. */
+/** A node of the syntax tree. */
 interface Piece {
   type: string;
   start: number;
@@ -19,16 +19,16 @@ interface Piece {
 const isPiece = (value: unknown): value is Piece =>
   typeof value === "object" && value !== null && "type" in value;
 
-/** Attributes whose value is shown or read out. */
+/** Attributes whose value is shown or read aloud. */
 const SHOWN =
   /^(aria-(label|description|roledescription|valuetext|placeholder)|title|placeholder|alt|altText|label|children)$/;
 const HAS_WORDS = /\p{L}/u;
-/** Something that begins like a sentence, outside of what is shown at once: a note, a complaint. */
+/** The start of a sentence in a string that is not shown directly: a note, a complaint. */
 const SENTENCE = /^\p{Lu}\p{Ll}+(?=$|[\s…,.:;!?])/u;
-/** What begins like one, and is none: names of keys, and the title that the server gives. */
+/** Strings that only look like sentences: key names, and the server's default title. */
 const NO_SENTENCES = new Set(["Control", "Ctrl", "Enter", "Escape", "Esc", "New Conversation"]);
 
-/** Where in a file texts stand that people read. */
+/** Finds the texts that people read in a file, each with its line. */
 function found(source: string, name: string): string[] {
   const { program, errors } = parseSync(name, source);
   expect(errors, name).toEqual([]);
@@ -53,7 +53,7 @@ function wordsOf(piece: Piece): string {
   return (piece["value"] as { cooked: string }).cooked;
 }
 
-/** Whether what a part of a piece comes to is put on the page as it is. */
+/** Whether the value of a node's part is shown on the page as it is. */
 function showing(piece: Piece, part: string, isShown: boolean): boolean {
   switch (piece.type) {
     case "JSXElement":
@@ -77,11 +77,11 @@ function showing(piece: Piece, part: string, isShown: boolean): boolean {
   }
 }
 
-/** What no text says: stilted words, two ends of a sentence, another apostrophe, two spaces. */
+/** Banned: stilted words, repeated end marks, `!`, curly apostrophes, double spaces. */
 const STILTED =
   /\b(one|who(so)?ever|it is not|does not|can ?not|please|oops)\b|[.!?]{2}|!|’|[^.] {2}/i;
 
-/** Every text of the module; of those with values in them, what they make of some. */
+/** Every text of the module; those that take values get samples. */
 function all(value: unknown, path: string): [path: string, text: string][] {
   if (typeof value === "string") return [[path, value]];
   if (typeof value === "function") return [[path, value("2", 2)]];

@@ -1,4 +1,4 @@
-/** The colours around the page: those of its own paper, in the theme that was chosen. */
+/** The colour around the page: that of its paper, in the chosen theme. */
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
@@ -9,7 +9,7 @@ afterEach(() => vi.unstubAllGlobals());
 
 const source = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
 
-/** The colours that index.html names, by theme. */
+/** The theme colours in index.html. */
 function named() {
   const metas = source("index.html").matchAll(/<meta name="theme-color"([^>]*)>/g);
   return [...metas].map(([, rest = ""]) => {
@@ -22,7 +22,7 @@ function named() {
   });
 }
 
-/** A page as index.html makes it; what was chosen before is in its storage. */
+/** A page loaded from index.html, with an earlier choice in its storage. */
 function page(chosen: string | null) {
   const metas = named();
   const documentElement = { dataset: {} as Record<string, string> };
@@ -30,7 +30,7 @@ function page(chosen: string | null) {
   if (chosen) storage.setItem("voxql.theme", chosen);
   vi.stubGlobal("localStorage", storage);
   vi.stubGlobal("document", { documentElement, querySelectorAll: () => metas });
-  // As a browser runs it: a script, not a module.
+  // Browsers run it as a script, not as a module.
   new Function(source("public/theme.js"))();
   return { documentElement, media: () => metas.map(({ media }) => media) };
 }

@@ -1,4 +1,4 @@
-/** Which utterances are one turn, and how little is drawn anew when one of them grows. */
+/** Which utterances form one turn, and how little is rendered again when one grows. */
 import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it, vi } from "vitest";
@@ -8,16 +8,16 @@ import { asked, Page } from "../src/shared/transcript/turn.tsx";
 import { NO_TURNS, turnsOf, wordsOf } from "../src/shared/transcript/turns.ts";
 import { utterance } from "./scene.ts";
 
-// A component of the page draws itself in a browser only.
+// The real hook works only in the running app.
 vi.mock("../src/app/context.ts", () => ({ useApp: () => ({ toasts: { tell() {} } }) }));
 
 const at = (second: number) => new Date(Date.UTC(2026, 10, 22, 10) + second * 1000).toISOString();
-/** Said at a second; its number is its key's. */
+/** The utterance with key `u<number>`, said at this second. */
 const said = (number: number, second: number, changes: Partial<Utterance> = {}) =>
   utterance(`u${number}`, { startedAt: at(second), ...changes });
 const keys = (lines: readonly Utterance[]) =>
   turnsOf(lines).turns.map((turn) => turn.lines.map((line) => line.key).join(" "));
-/** Two sentences of the person's, then one answer, and so on. */
+/** Alternates two sentences of the person with one answer. */
 const conversation = (count: number) =>
   Array.from({ length: count }, (_, i) => said(i, i * 4, { role: i % 3 === 2 ? "AGENT" : "USER" }));
 
@@ -103,7 +103,7 @@ describe("turns that were made before", () => {
       return performance.now() - begin;
     });
 
-    // Of many, the quickest: other programs can only add to it.
+    // Take the fastest: other programs can only slow it down.
     expect(Math.min(...took)).toBeLessThan(4);
   });
 

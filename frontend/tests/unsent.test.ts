@@ -1,4 +1,4 @@
-/** Typed lines that could not be sent: not lost by a reload, not said twice, nobody else's. */
+/** Unsent typed lines survive a reload, are said once, and belong to one person. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { UnsentLines } from "../src/features/conversation/unsent.ts";
 import { type Api, Failed } from "../src/shared/api/client.ts";
@@ -17,7 +17,7 @@ const LINE = { key: "t1", text: "hello", typedAt: AT, isTried: true };
 
 const RUNNING = session("ses_1", { status: "ACTIVE", agentState: "LISTENING", version: 2 });
 
-/** A conversation in which a line was typed, on a page that keeps what it could not send. */
+/** A conversation with one typed line, and the store that keeps it until it is sent. */
 function typed(): { scene: Scene; lines: UnsentLines } {
   const lines = new UnsentLines();
   lines.belongTo("usr_1");

@@ -1,4 +1,4 @@
-/** How loud the agent is heard: for each person, on every line, and never more than that. */
+/** How loud the agent is: set per person, on every line, and never louder than set. */
 import type { RemoteTrack } from "livekit-client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 

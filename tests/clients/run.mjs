@@ -1,6 +1,6 @@
-// Runs the block of a page of docs/clients: node run.mjs PAGE URL TOKEN SESSION
-// Prints each utterance as it is shown, one JSON object a line. With SHOW_FAILS, `show` throws.
-// Relay unsubscribes at SIGTERM; then the process ends when nothing of the page is left.
+// Runs the code block of a page in docs/clients: node run.mjs PAGE URL TOKEN SESSION
+// Prints each shown utterance as one line of JSON. With SHOW_FAILS, `show` throws.
+// On SIGTERM, Relay unsubscribes; the process then ends when the page's code has nothing left open.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { WebSocket } from "ws";
 
@@ -10,7 +10,7 @@ globalThis.CloseEvent ??= class CloseEvent extends Event {};
 
 const [page, url, token, id] = process.argv.slice(2);
 const block = /```js\n(.*?)```/s.exec(await readFile(page, "utf8"))[1];
-// Beside the packages, so that it finds them.
+// Next to the packages, so that its imports resolve.
 const folder = new URL("./node_modules/.pages/", import.meta.url);
 const file = new URL(`${process.pid}.mjs`, folder);
 await mkdir(folder, { recursive: true });
