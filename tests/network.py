@@ -53,7 +53,7 @@ class Cable:
         _ip("-n", self.island, "neigh", "del", self.here, "dev", self.device_there)
 
     def pull(self) -> None:
-        """Take down the island's end: the island can't send, and this machine gets no notification."""
+        """Take down the island's end: the island can't send, and this machine is not notified."""
         _ip("-n", self.island, "link", "set", self.device_there, "down")
 
     def lay(self) -> None:

@@ -73,7 +73,7 @@ class Shared:
                     os.killpg(pid, signal.SIGKILL)
 
     def faults(self) -> list[str]:
-        """Return the logs of shared programs that contain a traceback, from the first traceback on."""
+        """Return the logs of shared programs that contain a traceback, from the first one on."""
         logs = {path: path.read_text(errors="replace") for path in self.folder.glob("*/log")}
         return [
             f"{path.parent.name}: {log[log.index(FAULT) :]}"

@@ -104,7 +104,7 @@ class Program:
 
     @property
     def finals(self) -> list[str]:
-        """The final texts in order, by the client rule that a higher revision replaces a lower one."""
+        """The final texts in order; a higher revision replaces a lower one."""
         held: dict[str, Any] = {}
         for one in map(json.loads, self.lines):
             if one != "over" and one["revision"] > held.get(one["id"], {"revision": 0})["revision"]:

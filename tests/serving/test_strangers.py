@@ -46,7 +46,7 @@ def test_a_proxy_that_is_trusted_tells_people_apart(start_server: StartServer) -
 
 
 def test_uvicorn_trusts_nobody_by_itself() -> None:
-    """uvicorn's default trusts this machine."""
+    """By default, uvicorn trusts this machine."""
     assert uvicorn.Config("app", log_config=None).proxy_headers is True
     assert configured(Starlette()).proxy_headers is False
 
