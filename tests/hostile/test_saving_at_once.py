@@ -18,7 +18,7 @@ def told(key: str, text: str) -> dict[str, Any]:
 
 
 async def test_two_clients_save_at_the_same_moment_while_the_agent_speaks(scene: Scene) -> None:
-    """Each message is stored once, the first version wins, and each of the agent's finals is kept."""
+    """Each message is stored once, the first version wins, and each final of the agent is kept."""
     on, session = scene.on, scene.job.session
     other = Account(on.server.url, Journal(), on.account.token, on.account.http)
     shared = [told(f"k{index}", f"message {index}") for index in range(50)]
