@@ -84,7 +84,7 @@ def _reports(item: pytest.Item) -> Iterator[Any]:
 
 
 def _own_variables() -> dict[str, str]:
-    """Return the environment without pytest-xdist's variables."""
+    """Return the environment without the variables of this pytest process."""
     return {
         name: value
         for name, value in os.environ.items()

@@ -96,7 +96,7 @@ def test_a_redis_that_would_be_ignored_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_second_server_on_one_sqlite_file_is_refused(server: ServerProcess) -> None:
-    """The refusal names the process that holds the file and the remedy; the first server stays."""
+    """The refusal names the holding process and the remedy; the first server keeps running."""
     refused = voxql("serve", VOXQL_DATA_DIR=str(server.data_dir), VOXQL_PORT="0")
 
     assert refused.returncode == 1

@@ -53,7 +53,7 @@ def test_every_part_is_measured(result: Any) -> None:
 
 
 def test_every_figure_is_complete(result: Any) -> None:
-    """Each has a name, a unit, a finite median within its spread, and any reference with a ratio."""
+    """Each has a name, a unit and a finite median within its spread; a reference has a ratio."""
     for figure in result["figures"]:
         assert figure["name"]
         assert figure["unit"]

@@ -109,7 +109,7 @@ async def test_changes_of_sessions_are_told(
 async def test_a_list_of_utterances_asks_for_their_session_once(
     guest: Http, spoken: tuple[str, Agent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It does not ask once per row."""
+    """The query loads the session once, not once per row."""
     session_id, _ = spoken
     asked: list[list[str]] = []
     ask = nodes.nodes

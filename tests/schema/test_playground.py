@@ -20,7 +20,7 @@ CHROMIUM = shutil.which("chromium") or "chromium"
 async def test_its_examples_run_in_a_browser_which_asks_nobody_else(
     url: str, backend: Backend
 ) -> None:
-    """Sign in, start a chat, watch it, type, save, look it up: all from this origin alone."""
+    """The examples sign in, start a chat, watch, type, save and search, all from this origin."""
     process = await asyncio.create_subprocess_exec(
         *("node", "playground.mjs", url, CHROMIUM),
         cwd=BROWSER,

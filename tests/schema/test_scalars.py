@@ -25,7 +25,7 @@ NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
     ],
 )
 def test_one_instant_is_read_from_all_its_spellings(written: object) -> None:
-    """Any offset, any number of digits, or milliseconds."""
+    """Any offset, any number of digits, and milliseconds are accepted."""
     assert read_datetime(written) == NOON
 
 

@@ -135,7 +135,7 @@ async def test_nobody_gets_nothing_and_changes_nothing(
 async def test_what_is_no_id_is_bad_user_input(
     victim: Victim, guest: Http, way: str, id_: str
 ) -> None:
-    """The owner gets it too; ids of another kind count, except for fields that take every kind."""
+    """It applies to the owner too, and to ids of another kind unless the field takes all kinds."""
     if id_.startswith("usr_") and way in ("Query.node", "Query.nodes"):
         assert nothing(await guest.answer(WAYS_IN[way], {"id": id_}))
         return

@@ -34,7 +34,7 @@ async def started(client: Http) -> str:
 async def test_every_word_comes_while_it_is_spoken(
     ws: Socket, guest: Http, backend: Backend
 ) -> None:
-    """A marker, the interim, the final, the end of the session, then `complete`."""
+    """The stream sends a marker, the interim, the final, the session's end, then `complete`."""
     session_id = await started(guest)
     agent = Agent(backend, session_id)
     await agent.come()

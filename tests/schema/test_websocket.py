@@ -186,7 +186,7 @@ async def test_a_connection_carries_a_bounded_number_of_operations(
 
 
 async def test_queries_and_mutations_give_one_result(ws: Socket) -> None:
-    """A `next`, then `complete`."""
+    """Each gets a `next`, then `complete`."""
     await ws.subscribe("{ viewer { isGuest } }", id="q")
     assert await ws.next("q") == {"viewer": {"isGuest": True}}
     assert await ws.receive() == {"id": "q", "type": "complete"}

@@ -373,7 +373,10 @@ async def test_probes_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_one_address_can_not_have_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may have a quarter of them, except this machine's proxies and trusted proxies."""
+    """An address may have a quarter of them.
+
+    This machine, which may run a proxy, and trusted proxies have no such limit.
+    """
     monkeypatch.setattr(ConnectionLimits, "_is_trusted", lambda self, address: False)
     async with serving(most=8) as place:
         url = f"ws://127.0.0.1:{place.port}/socket"

@@ -38,7 +38,7 @@ def test_our_names_are_the_public_one_and_those_of_this_machine() -> None:
 
 
 async def test_a_foreign_name_is_refused_and_says_what_to_do(start_server: StartServer) -> None:
-    """Pages, GraphQL and its WebSocket check the host; probes don't."""
+    """Pages, GraphQL and its WebSocket check the host; probes and the bridge don't."""
     server = start_server(VOXQL_PUBLIC_URL="https://talk.example.org")
     port = server.wait_for("  port ").split(", port ")[1].split()[0]
     foreign = {"Host": "rebound.example.net"}
