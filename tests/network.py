@@ -81,7 +81,7 @@ class Island:
     """A network namespace that only its cables connect to this machine, and nothing else.
 
     Args:
-        cables: How many.
+        cables: The number of cables.
     """
 
     def __init__(self, cables: int = 1) -> None:

@@ -166,7 +166,7 @@ def test_the_codes_are_those_of_the_interface() -> None:
 
 @pytest.mark.parametrize("text", ["\ud800", "\x00", "\u202e", "\U0001f600" * 300, "\n", ""])
 async def test_no_text_that_json_can_carry_is_a_fault(guest: Http, text: str) -> None:
-    """Lone surrogates, NUL and controls are refused or stored in any position, never INTERNAL."""
+    """Lone surrogates, NUL and control characters are refused or stored, never INTERNAL."""
     sent = json.dumps(text)
     started = await guest.data("mutation { startNewChat { session { id } } }")
     session_id = started["startNewChat"]["session"]["id"]
