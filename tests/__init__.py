@@ -1,1 +1,1 @@
-"""The tests; their folders mirror the rooms."""
+"""Tests, in folders that mirror the source folders."""

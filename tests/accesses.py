@@ -1,4 +1,4 @@
-"""Logins that a test can end, for doubles of `agent_bridge.media.backend.MediaListener`."""
+"""Revocable logins for doubles of `agent_bridge.media.backend.MediaListener`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -7,11 +7,11 @@ from typing import Final
 from agent_bridge.media.backend import AccessEnded
 
 LOGIN: Final = "log_of_a_test"
-"""The login that people come by, unless a test says otherwise."""
+"""The default login of test connections."""
 
 
 class Accesses:
-    """Every login is good until it is ended."""
+    """Logins that stay valid until `end` is called."""
 
     def __init__(self) -> None:
         self._ended: set[str] = set()
@@ -19,7 +19,7 @@ class Accesses:
 
     @asynccontextmanager
     async def admitted(self, access: str, on_end: Callable[[], None]) -> AsyncIterator[None]:
-        """Watch over one that is good."""
+        """Watch a valid login and call `on_end` when it ends."""
         if access in self._ended:
             raise AccessEnded
         watched = self._watched.setdefault(access, [])
@@ -30,11 +30,11 @@ class Accesses:
             watched.remove(on_end)
 
     def end(self, access: str = LOGIN) -> None:
-        """Revoke it."""
+        """Revoke the login."""
         self._ended.add(access)
         for on_end in list(self._watched.get(access, ())):
             on_end()
 
     def watched(self, access: str = LOGIN) -> int:
-        """Return how many connections are watched for it."""
+        """Return how many connections watch this login."""
         return len(self._watched.get(access, ()))

@@ -1,4 +1,4 @@
-"""Fixtures for every test."""
+"""Fixtures for all tests."""
 
 import asyncio
 import os
@@ -24,19 +24,19 @@ TESTS = Path(__file__).parent
 StartServer = Callable[..., ServerProcess]
 StartLiveKit = Callable[..., LiveKitServer]
 
-if os.environ.get("CI") != "true":  # where hypothesis has a profile of its own
-    # How long an example takes is the machine's business.
+if os.environ.get("CI") != "true":  # Hypothesis has its own profile on CI.
+    # Slow machines must not fail an example.
     settings.register_profile("voxql", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("voxql")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run a test that needs a network of its own in a process of its own."""
+    """Run tests marked `own_network` in a separate process."""
     if not own_network.is_apart(item):
         return None
     own_network.run_apart(item)
-    # What was set up for the tests before, and is of no use to the next one, ends here.
+    # Tear down fixtures that the next test doesn't need.
     item.session._setupstate.teardown_exact(nextitem)
     return True
 
@@ -45,7 +45,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what servers and agents said when a test fails: on CI nobody can look again."""
+    """Attach the output of servers and agents to failed tests: CI runs can't be inspected later."""
     report = yield
     if report.failed:
         report.sections.extend(said_since(call.start))
@@ -59,19 +59,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the process in the background give way to the others."""
+    """Lower the priority of the background process."""
     lower_priority(config)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> PriorityScheduling:
-    """Hand tests out by what they need."""
+    """Distribute tests by what they need."""
     return PriorityScheduling(config, log)
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Let a test that is marked `sample_clock` run on that clock."""
+    """Run tests marked `sample_clock` on the sample clock."""
     return loop_factories(item)
 
 
@@ -80,8 +80,8 @@ def _is_beside_others(config: pytest.Config) -> bool:
 
 
 def _shared(config: pytest.Config) -> Shared:
-    """Return what all processes of this run share; in each of them the same."""
-    factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined] # pytest offers it as a fixture alone
+    """Return what all processes of this run share."""
+    factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined] # pytest offers it only as a fixture
     own = factory.getbasetemp()
     if _is_beside_others(config):
         return Shared(own.parent / "shared", os.getppid())
@@ -89,7 +89,7 @@ def _shared(config: pytest.Config) -> Shared:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End what the run shared, once all its processes have ended; a fault in its log is one."""
+    """Stop shared programs after the last process ends; fail the run if they logged faults."""
     if _is_beside_others(session.config):
         return
     shared = _shared(session.config)
@@ -107,10 +107,10 @@ def shared(pytestconfig: pytest.Config) -> Shared:
 
 @pytest.fixture(scope="session")
 def speaking(shared: Shared) -> ServerProcess:
-    """A server whose agent has loaded its models; most of those who talk share it.
+    """A server whose agent has loaded its models, shared by most tests that talk.
 
-    It has places for all of them: who closes the browser keeps one for another minute. Its agent
-    may be late: a busy machine is no reason to show that it did not come.
+    It has enough places for all of them, since a closed browser keeps its place for another minute.
+    Its agent may be slow to start: a busy machine must not report a missing agent.
     """
     return ServerProcess.shared(
         shared,
@@ -130,7 +130,7 @@ def livekit(shared: Shared) -> LiveKitServer:
 
 @pytest.fixture(scope="session")
 def in_rooms(shared: Shared, livekit: LiveKitServer) -> ServerProcess:
-    """The same over LiveKit."""
+    """Like `speaking`, but over LiveKit."""
     agent_in_rooms(shared, livekit)
     return ServerProcess.shared(
         shared,
@@ -143,7 +143,7 @@ def in_rooms(shared: Shared, livekit: LiveKitServer) -> ServerProcess:
 
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings of whoever runs the tests out of them."""
+    """Remove settings from the environment that the tests run in."""
     for name in list(os.environ):
         if is_setting(name):
             monkeypatch.delenv(name)
@@ -151,9 +151,9 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[StartServer]:
-    """Start real servers: `start_server(VOXQL_AGENT="external")`; all end with the test.
+    """Start real servers: `start_server(VOXQL_AGENT="external")`; all stop when the test ends.
 
-    Each has a folder of its own, unless it is given one as `data_dir`.
+    Each server has its own folder unless `data_dir` is given.
     """
     servers: list[ServerProcess] = []
 

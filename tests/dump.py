@@ -1,4 +1,4 @@
-"""The whole content of the database, to see that a refusal has changed nothing."""
+"""Dump the whole database, to check that a refused request changed nothing."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Dump = dict[str, list[dict[str, Any]]]
 async def dump() -> Dump:
     """Read every row of every table, in a fixed order, by table name.
 
-    The search index is left out: it is derived, and merges its parts whenever it likes.
+    The search index is left out: it is derived data, and SQLite merges its segments at any time.
     """
     conn = reader()
     tables = await conn.execute_query_dict(

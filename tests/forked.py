@@ -1,4 +1,4 @@
-"""The command `voxql` without the seconds that Python needs to load it (tests/launcher.py)."""
+"""Run the `voxql` command without waiting seconds for imports (see tests/launcher.py)."""
 
 import atexit
 import json
@@ -21,13 +21,13 @@ IS_POSSIBLE: Final = sys.platform == "linux"
 
 
 class Forked:
-    """A process that runs `voxql`; it has the parts of `subprocess.Popen` that tests use.
+    """A process that runs `voxql`, with the parts of `subprocess.Popen` that tests use.
 
-    It ends with the process that made it.
+    It ends when the process that created it ends.
 
     Args:
-        arguments: of the command.
-        environment: all that it gets, and nothing else.
+        arguments: The command's arguments.
+        environment: The complete environment of the process.
     """
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
@@ -39,7 +39,7 @@ class Forked:
         sent = socket.send_fds(self._connection, [line], [writing])
         self._connection.sendall(line[sent:])
         os.close(writing)
-        self.stdout: TextIO = open(reading)  # noqa: SIM115 - who reads it closes it
+        self.stdout: TextIO = open(reading)  # noqa: SIM115 - the reader closes it
         self._answers = self._connection.makefile("r")
         self.pid = int(self._answer("pid"))
         self.returncode: int | None = None
@@ -47,14 +47,14 @@ class Forked:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def poll(self) -> int | None:
-        """Return its exit status, None while it runs; -N where signal N ended it."""
+        """Return the exit status, None while the process runs, or -N if signal N ended it."""
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended; return its status.
+        """Wait for the process to end and return its exit status.
 
         Raises:
-            subprocess.TimeoutExpired: it has not, in this many seconds.
+            subprocess.TimeoutExpired: When it is still running after `timeout` seconds.
         """
         if not self._has_ended.wait(timeout):
             raise subprocess.TimeoutExpired("voxql", timeout or 0.0)
@@ -62,13 +62,13 @@ class Forked:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal, unless it has ended."""
+        """Send the process a signal unless it has ended."""
         if self.returncode is None:
-            with suppress(ProcessLookupError):  # nobody has said so yet
+            with suppress(ProcessLookupError):  # its end may not have been reported yet
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Send it SIGKILL."""
+        """Send the process SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
     def _watch(self) -> None:
@@ -85,7 +85,7 @@ class Forked:
 
 @cache
 def launcher() -> str:
-    """Return the socket of the process that forks; this process has one for all tests."""
+    """Return the launcher's socket path; this process starts one launcher for all tests."""
     folder = mkdtemp(prefix="voxql-launcher-")
     path = f"{folder}/socket"
     command = [sys.executable, "-m", "tests.launcher", path]

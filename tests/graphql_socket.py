@@ -1,4 +1,4 @@
-"""A small graphql-transport-ws client, written from the protocol and not from the server's code.
+"""A small graphql-transport-ws client, written from the protocol, not from the server's code.
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 
 
 class SubscriptionRefused(Exception):
-    """The server answered with an `error` message; `errors` is what it said."""
+    """The server sent an `error` message; `errors` is its payload."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(errors[0]["message"])
@@ -24,7 +24,7 @@ class SubscriptionRefused(Exception):
 async def subscribe(
     url: str, token: str, query: str, variables: dict[str, Any]
 ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-    """Subscribe on a connection of its own; the iterator ends with the server's `complete`."""
+    """Subscribe on a new connection; the iterator ends with the server's `complete`."""
     address = url.replace("http", "ws", 1) + "/graphql"
     protocol = Subprotocol("graphql-transport-ws")
     async with connect(address, subprotocols=[protocol]) as socket:

@@ -1,7 +1,7 @@
-"""Run a program, and end it when another process has ended: `guard.py PID command…`.
+"""Run a program and end it when another process has ended: `guard.py PID command…`.
 
-Programs that a whole run of tests shares belong to no single process of it. If that run is killed,
-this ends them. If this is killed, Linux ends them.
+Programs shared by a whole test run belong to no single process of it. The guard ends them if the
+run is killed. Linux ends them if the guard is killed.
 """
 
 import ctypes
@@ -13,17 +13,17 @@ import psutil
 
 LOOK_S = 1.0
 PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that a process gets when its parent has ended."""
+"""prctl(2): set the signal that a process gets when its parent ends."""
 
 
 def die_with_parent() -> None:
-    """Be killed when the parent ends. It is called in the child."""
+    """Have the kernel kill this process when its parent ends. Call it in the child."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process; one that has ended and was not waited for is none."""
+    """Whether the process runs; zombies don't count."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

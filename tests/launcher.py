@@ -1,18 +1,18 @@
-"""Forks servers from a process that has loaded the app already: a start takes 0.2 s instead of 3.
+"""Fork servers from a process that has already loaded the app: a start takes 0.2 s instead of 3.
 
 `python -m tests.launcher SOCKET` prints `ready` and listens on that socket until its standard input
-ends. A client sends a line of JSON, in one of two forms (tests/forked.py, tests/faults/server.py):
+closes. A client sends one line of JSON in one of two forms (tests/forked.py and
+tests/faults/server.py):
 
-* `arguments`, `environment`, with a file descriptor for the output: the command `voxql` is run with
-  these arguments. The answers are `pid PID` and, in the end, `ended STATUS`.
-* `folder`, `port`, `fault`, `environment`, `log`: then the client drives a server with lines:
-  `start`, `kill`, `term`; the answers are `open PID` when requests are answered, and `ended
-  STATUS`. The process that serves is forked anew for each start, so it remembers nothing of the one
-  before.
+* `arguments`, `environment`, with a file descriptor for the output: run the `voxql` command with
+  these arguments. The launcher answers `pid PID` and, at the end, `ended STATUS`.
+* `folder`, `port`, `fault`, `environment`, `log`: the client then controls a server with the lines
+  `start`, `kill` and `term`. The launcher answers `open PID` once the server accepts requests, and
+  `ended STATUS`. Each start forks a new process, which keeps no state from the one before.
 
-What was forked ends with the connection.
+Forked processes end when the connection closes.
 
-`python -m tests.launcher` drives one server over standard input and output, with the lines of the
+`python -m tests.launcher` controls one server over standard input and output, with the lines of the
 second form, so that it can be run under another program, such as strace.
 """
 
@@ -32,7 +32,7 @@ from typing import Any, Final, NoReturn, TextIO
 import uvicorn
 
 import cli
-import serving.run  # noqa: F401 - what is loaded here need not be loaded after a fork
+import serving.run  # noqa: F401 - loaded here so that forked processes need not load it
 from asgi import build_app
 from models.database import migrate
 from serving.address import listening_socket, local_address
@@ -54,13 +54,13 @@ def main() -> None:
 
 def _listen(path: str) -> None:
     """Fork a process for each connection, which drives a server for it."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how these ended
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody reads their exit status
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
         print("ready", flush=True)
         while True:
-            # Nobody writes to it: it ends with the process that started this one.
+            # Standard input closes when the process that started the launcher ends.
             readable, _, _ = select.select([listener.fileno(), sys.stdin.fileno()], [], [])
             if sys.stdin.fileno() in readable:
                 return
@@ -76,7 +76,7 @@ def _listen(path: str) -> None:
 
 
 def _serve_client(connection: socket.socket) -> None:
-    # A descriptor comes with the first byte.
+    # The file descriptor comes with the first byte.
     first, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
     with connection.makefile("r") as asked, connection.makefile("w") as told:
         wish = json.loads(first.decode() + asked.readline())
@@ -89,7 +89,7 @@ def _serve_client(connection: socket.socket) -> None:
 def _run_command(
     wish: dict[str, Any], output: int, connection: socket.socket, told: TextIO
 ) -> None:
-    """Fork a process that runs `voxql`, and wait until it has ended or the client is gone."""
+    """Fork a process that runs `voxql`; wait until it ends or the client disconnects."""
     child = os.fork()
     if child == 0:
         _command(wish["arguments"], wish["environment"], output)
@@ -149,7 +149,7 @@ def _drive(asked: TextIO, told: TextIO, wish: dict[str, Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    # A test that is stopped leaves no server behind.
+    # A stopped test must leave no server behind.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -157,7 +157,7 @@ def _serve(folder: Path, port: int, fault: str, told: int) -> NoReturn:
     status = 1
     try:
         _end_with_parent()
-        # What the server prints must not be taken for an answer.
+        # The server's output must not be mistaken for an answer.
         told = os.dup(told)
         os.dup2(2, 1)
         log_to_stderr("info")

@@ -1,4 +1,4 @@
-"""A real LiveKit server in a process of its own, on ports of its own of this machine alone."""
+"""Run a real LiveKit server in a separate process, on its own local ports."""
 
 import json
 import os
@@ -21,19 +21,19 @@ SECRET: Final = "a secret of the tests, long enough for SHA-256"
 START_WITHIN_S: Final = 60.0
 
 _TRIES: Final = 5
-"""Between finding free ports and taking them somebody else may be quicker."""
+"""Another program may take a free port before the server binds it."""
 
 
 class LiveKitServer(Program):
-    """Starts, stops and kills a LiveKit server; started again, it has the same ports.
+    """Starts, stops and kills a LiveKit server, which keeps its ports when restarted.
 
     Args:
         folder: Where its configuration and its log are kept.
-        webhooks: Addresses that it tells what happens.
-        host: The address of this machine that it listens on.
+        webhooks: URLs that receive its webhooks.
+        host: The local address to listen on.
         device: The network device that has this address.
-        prefix: A program, with its arguments, that it is run under.
-        config: What to add to its configuration, or put in the place of it.
+        prefix: A program, with its arguments, to run the server under.
+        config: Entries to add to its configuration or override in it.
     """
 
     def __init__(
@@ -56,22 +56,22 @@ class LiveKitServer(Program):
         self.ports: tuple[int, int, int] | None = None
         self._process: subprocess.Popen[str] | None = None
         self._guard: Shared | None = None
-        """Set for the server that outlives the process that started it."""
+        """Set for a server that outlives the process that started it."""
 
     @property
     def url(self) -> str:
-        """Where clients and agents connect."""
+        """The WebSocket URL for clients and agents."""
         assert self.ports is not None, "the server was never started"
         return f"ws://{self.host}:{self.ports[0]}"
 
     @property
     def http_url(self) -> str:
-        """The same for those who speak HTTP."""
+        """The HTTP URL."""
         return self.url.replace("ws", "http", 1)
 
     @property
     def settings(self) -> dict[str, str]:
-        """What VoxQL and its agent have to be told, by the names of the variables."""
+        """The environment variables that VoxQL and its agent need."""
         return {
             "LIVEKIT_URL": self.url,
             "LIVEKIT_API_KEY": KEY,
@@ -79,7 +79,7 @@ class LiveKitServer(Program):
         }
 
     def start(self) -> Self:
-        """Start it and wait until it takes connections."""
+        """Start the server and wait until it accepts connections."""
         is_new = self.ports is None
         for _ in range(_TRIES):
             self.ports = self.ports or (free_port(), free_port(), free_port())
@@ -90,7 +90,7 @@ class LiveKitServer(Program):
         raise AssertionError("the LiveKit server did not start:\n" + "\n".join(self.lines))
 
     def stop(self) -> None:
-        """Ask it to end (SIGTERM); it closes its rooms. After a while it is ended by force."""
+        """Send SIGTERM, so it closes its rooms; kill it if it doesn't end in time."""
         self._end(by_force=False)
 
     def kill(self) -> None:
@@ -98,13 +98,13 @@ class LiveKitServer(Program):
         self._end(by_force=True)
 
     def restart(self) -> Self:
-        """Kill it and start it again on the same ports; all its rooms are gone then."""
+        """Kill the server, which loses its rooms, and start it again on the same ports."""
         self.kill()
         return self.start()
 
     @classmethod
     def shared(cls, shared: Shared) -> "LiveKitServer":
-        """Return the server that the whole run shares; the first who asks starts it."""
+        """Return the server that the whole run shares; the first caller starts it."""
 
         def start(place: Path) -> State:
             server = cls(place)
@@ -122,7 +122,7 @@ class LiveKitServer(Program):
     def _start(self) -> bool:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "livekit.yaml"
-        path.write_text(json.dumps(self._configuration()))  # YAML can be written as JSON
+        path.write_text(json.dumps(self._configuration()))  # YAML accepts JSON
         command = [*self.prefix, binary(), "--node-ip", self.host, "--config", str(path)]
         if self._guard is not None:
             command = self._guard.guarded(*command)
@@ -144,7 +144,7 @@ class LiveKitServer(Program):
         return True
 
     def _is_open(self) -> bool:
-        # It logs this once its listening sockets are open.
+        # The server logs this once its listening sockets are open.
         return any("starting LiveKit server" in line for line in self.lines)
 
     def _configuration(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class LiveKitServer(Program):
                 "enable_loopback_candidate": True,
                 "node_ip": self.host,
                 "interfaces": {"includes": self.devices},
-                # Nobody answers there: nothing may be asked of machines elsewhere.
+                # Nothing listens there: tests must not contact other machines.
                 "stun_servers": ["127.0.0.1:3478"],
             },
             "keys": {KEY: SECRET},
@@ -185,7 +185,7 @@ class LiveKitServer(Program):
 
 
 def binary() -> str:
-    """Return the path of the program; fails, and says what to do, where there is none."""
+    """Return the path of the LiveKit binary; fail with instructions if there is none."""
     found = subprocess.run(
         [ROOT / "scripts" / "livekit-server", "path"], capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""A place of its own on this machine, behind cables that lose every packet when a test says so."""
+"""Network namespaces whose links drop every packet on request."""
 
 import asyncio
 import ctypes
@@ -18,18 +18,18 @@ T = TypeVar("T")
 
 _CLONE_NEWNET: Final = 0x40000000
 _FIRST: Final = int(IPv4Address("198.18.0.0"))
-"""The first of 2^17 addresses that are kept for tests of networks (RFC 2544)."""
+"""The first of 2^17 addresses reserved for network tests (RFC 2544)."""
 _CABLES: Final = 2**15
-"""There are four addresses to a cable: its network, both ends, and everybody."""
+"""Each cable takes four addresses: network, both ends, and broadcast."""
 _NOWHERE: Final = "02:00:00:00:00:01"
-"""An Ethernet address that nobody has, made up locally."""
+"""A locally administered Ethernet address that no device has."""
 _NAMESPACES: Final = Path("/run/netns")
 _serial = count()
 
 
 @dataclass(frozen=True)
 class Cable:
-    """One link between this machine and an island, with an address and a device at each end."""
+    """A link between this machine and an island, with an address and a device at each end."""
 
     island: str
     here: str
@@ -38,10 +38,10 @@ class Cable:
     device_there: str
 
     def lose(self) -> None:
-        """Lose every packet in both directions from now on, and tell nobody.
+        """Drop every packet in both directions from now on, without a notification.
 
-        Each end sends to an Ethernet address that nobody has. So the devices stay up, sending
-        never fails, nothing is refused and nothing ends: it is as on a network far away.
+        Each end sends to an Ethernet address that no device has. So the devices stay up, sending
+        never fails, nothing is refused and nothing ends, as on a distant network.
         """
         told = ("lladdr", _NOWHERE, "nud", "permanent")
         _ip("neigh", "replace", self.there, *told, "dev", self.device_here)
@@ -53,54 +53,54 @@ class Cable:
         _ip("-n", self.island, "neigh", "del", self.here, "dev", self.device_there)
 
     def pull(self) -> None:
-        """Take it out of the island's socket: who is there can't send, nobody here is told."""
+        """Take down the island's end: the island can't send, and this machine is not notified."""
         _ip("-n", self.island, "link", "set", self.device_there, "down")
 
     def lay(self) -> None:
-        """Make it."""
+        """Create the link."""
         _ip("link", "add", self.device_here, "type", "veth", "peer", "name", self.device_there)
         _ip("link", "set", self.device_there, "netns", self.island)
         for inside, device, address in (
             ((), self.device_here, self.here),
             (_inside(self.island), self.device_there, self.there),
         ):
-            # No IPv6: it would be a way around the addresses that are lost.
+            # No IPv6: it would bypass the addresses whose packets are dropped.
             _run(*inside, "ip", "link", "set", device, "addrgenmode", "none")
             _run(*inside, "ip", "addr", "add", f"{address}/30", "dev", device)
             _run(*inside, "ip", "link", "set", device, "up")
-            # Strict: whoever has an address on each of two cables is not reached by the other one.
+            # Strict: an end with two cables must not be reached through the other cable.
             strict = f"echo 1 > /proc/sys/net/ipv4/conf/{device}/rp_filter"
             _run(*inside, "sh", "-c", strict)
 
     def take_up(self) -> None:
-        """Unmake it."""
+        """Remove the link."""
         _ip("link", "del", self.device_here, check=False)
 
 
 class Island:
-    """A network namespace, from which only its cables lead to this machine and nowhere else.
+    """A network namespace that only its cables connect to this machine, and nothing else.
 
     Args:
-        cables: How many.
+        cables: The number of cables.
     """
 
     def __init__(self, cables: int = 1) -> None:
         self.name = f"vxq{os.getpid()}-{next(_serial)}"
         self.cables = [_cable(self.name) for _ in range(cables)]
         self.prefix = _inside(self.name)
-        """What a command begins with that is to be run there."""
+        """The start of a command line that runs a program inside the island."""
 
     @property
     def cable(self) -> Cable:
-        """The only one."""
+        """The island's only cable."""
         [cable] = self.cables
         return cable
 
     def build(self) -> Self:
-        """Make it.
+        """Create the namespace and its cables.
 
         Raises:
-            subprocess.CalledProcessError, OSError: this user, or this machine, can't.
+            subprocess.CalledProcessError, OSError: When this user or this machine can't create it.
         """
         _ip("netns", "add", self.name)
         _ip("-n", self.name, "link", "set", "lo", "up")
@@ -109,24 +109,24 @@ class Island:
         return self
 
     def destroy(self) -> None:
-        """Unmake it, as far as it was made."""
+        """Remove whatever `build` created."""
         for cable in self.cables:
             cable.take_up()
         _ip("netns", "del", self.name, check=False)
 
     async def connect(self, connect: Callable[[], T]) -> T:
-        """Return what `connect` opens when it is called there: its sockets stay there."""
+        """Call `connect` inside the island and return its result; its sockets stay there."""
         return await asyncio.to_thread(self._connect, connect)
 
     def _connect(self, connect: Callable[[], T]) -> T:
-        # Only this thread moves.
+        # Only this thread changes its namespace.
         with _moved(_NAMESPACES / self.name):
             return connect()
 
 
 @contextmanager
 def island(cables: int = 1) -> Iterator[Island]:
-    """Make an island for a test. Where there can be none the test is skipped, but fails on CI."""
+    """Create an island for a test. Where that is impossible, skip the test, or fail it on CI."""
     made = Island(cables)
     try:
         try:
@@ -147,7 +147,7 @@ def island(cables: int = 1) -> Iterator[Island]:
 
 def _cable(island: str) -> Cable:
     serial = next(_serial)
-    # Others run tests on this machine, too.
+    # Other processes run tests on this machine too.
     network = _FIRST + 4 * ((64 * os.getpid() + serial) % _CABLES)
     device = f"vxq{os.getpid() % 10**7}x{serial % 1000}"
     return Cable(

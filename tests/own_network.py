@@ -1,7 +1,7 @@
-"""Tests that are marked `own_network` run in a process, and on a network, of their own.
+"""Run tests marked `own_network` in a separate process and network namespace.
 
-They make network devices, which every WebRTC client on the same network notices. Here there is no
-other client.
+They create network devices, which every WebRTC client on the same network notices. The namespace
+has no other client.
 """
 
 import json
@@ -17,19 +17,19 @@ import pytest
 
 MARK: Final = "own_network"
 REPORTS: Final = "OWN_NETWORK_REPORTS"
-"""The variable that names the file into which the process of such a test writes its reports."""
+"""The variable that names the file to which the separate process writes its reports."""
 _PYTEST: Final = ("-m", "pytest", "-p", "no:cacheprovider", "-m", "")
 _ENTER: Final = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 
 
 def is_apart(item: pytest.Item) -> bool:
-    """Whether this test still has to be handed to a process of its own."""
+    """Whether this test must still be handed to a separate process."""
     return item.get_closest_marker(MARK) is not None and REPORTS not in os.environ and _may_enter()
 
 
 def run_apart(item: pytest.Item) -> None:
-    """Run the test there, and report it as if it had been run here."""
-    # The process that runs it has the same limit, and reports what takes too long.
+    """Run the test in a separate process and report it as if it had run here."""
+    # The separate process has the same time limit and reports a timeout itself.
     item.config.hook.pytest_timeout_cancel_timer(item=item)
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -39,7 +39,7 @@ def run_apart(item: pytest.Item) -> None:
 
 
 def write_report(config: pytest.Config, report: pytest.TestReport) -> None:
-    """Write a report down for the process that waits for it, if there is one."""
+    """Write a report for the parent process, if there is one."""
     if path := os.environ.get(REPORTS):
         data = config.hook.pytest_report_to_serializable(config=config, report=report)
         with Path(path).open("a") as file:
@@ -84,7 +84,7 @@ def _reports(item: pytest.Item) -> Iterator[Any]:
 
 
 def _own_variables() -> dict[str, str]:
-    """Return the environment without what makes a process one of several of a run."""
+    """Return the environment without the variables of this pytest process."""
     return {
         name: value
         for name, value in os.environ.items()

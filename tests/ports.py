@@ -1,19 +1,19 @@
-"""Ports of this machine for servers that tests start."""
+"""Free ports for servers that tests start."""
 
 import random
 import socket
 from typing import Final
 
 _RANGE: Final = (20_000, 32_000)
-"""Below those that systems hand out ; no other program gets one during a restart."""
+"""Below the ephemeral ports, so no other program gets the port during a restart."""
 _TRIES: Final = 100
 
 
 def free_port() -> int:
-    """Return a port that is free now, for TCP and UDP; a server keeps it for those who come back.
+    """Return a port that is free for TCP and UDP, which a server can keep across restarts.
 
     Raises:
-        OSError: None was found.
+        OSError: When no free port was found.
     """
     for _ in range(_TRIES):
         port = random.randrange(*_RANGE)

@@ -1,4 +1,4 @@
-"""The statements that the database was given, to see that lists don't cost one for each row."""
+"""Record the database's statements, to check that lists don't need one per row."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from models.database import reader
 
 @asynccontextmanager
 async def read_statements() -> AsyncIterator[list[str]]:
-    """Collect what is run on the reader's connection; triggers and indexes are not counted."""
+    """Collect the statements run on the reader's connection, without triggers and indexes."""
     statements: list[str] = []
     connection = reader()._connection
     await connection.set_trace_callback(

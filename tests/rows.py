@@ -1,4 +1,4 @@
-"""A database of its own for a test, and rows to put into it."""
+"""Create a database for a test and rows to put into it."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,9 +17,9 @@ _numbers = count(1)
 
 
 async def migrated(folder: Path) -> str:
-    """Make a database in this folder, with all of its tables; returns its URL.
+    """Create a database with all of its tables in this folder and return its URL.
 
-    Migrating takes most of the time of a short test; the result is the same file each time.
+    Migrating takes most of the time of a short test, and the resulting file is always the same.
     """
     url = database_url(folder)
     if not _migrated:
@@ -34,7 +34,7 @@ async def migrated(folder: Path) -> str:
 
 @asynccontextmanager
 async def database(folder: Path) -> AsyncIterator[str]:
-    """Make a database in this folder and open it; gives its URL."""
+    """Create a database in this folder, open it and yield its URL."""
     url = await migrated(folder)
     async with opened(url):
         yield url
@@ -56,7 +56,7 @@ async def add_session(
     status: SessionStatus = SessionStatus.ENDED,
     agent_name: str = "voxql",
 ) -> Session:
-    """Add a session in which these texts were said, by turns; a second after the one before."""
+    """Add a session with these texts, spoken in turns, one second apart."""
     return (await add_sessions(user, [texts], at=at, status=status, agent_name=agent_name))[0]
 
 
@@ -68,7 +68,7 @@ async def add_sessions(
     status: SessionStatus = SessionStatus.ENDED,
     agent_name: str = "voxql",
 ) -> list[Session]:
-    """Add many sessions in one transaction, each a second after the one before."""
+    """Add many sessions in one transaction, one second apart."""
     sessions: list[Session] = []
     utterances: list[Utterance] = []
     for texts in conversations:
@@ -94,7 +94,7 @@ async def add_sessions(
 
 
 def utterance(session: Session, place: int, text: str, *, is_final: bool = True) -> Utterance:
-    """Make an utterance that is not written yet."""
+    """Build an utterance without saving it."""
     return Utterance(
         session_id=session.id,
         key=f"key-{place}",

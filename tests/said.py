@@ -1,4 +1,4 @@
-"""Programs that a test runs: their output is read as it comes, and shown when the test fails."""
+"""Read the output of programs that a test runs, and show it when the test fails."""
 
 import threading
 import time
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import IO, Final, Protocol
 
 LINES: Final = 100
-"""The newest of each program that are shown."""
+"""How many of a program's newest lines are shown."""
 
 LOOK_S: Final = 0.05
-"""Seconds between two looks into a file that a program prints into."""
+"""Seconds between two reads of a program's output file."""
 
 _programs: "weakref.WeakSet[Program]" = weakref.WeakSet()
 
@@ -21,7 +21,7 @@ class Running(Protocol):
 
     @property
     def stdout(self) -> IO[str] | None:
-        """What it prints."""
+        """The pipe with its output."""
 
 
 class Program:
@@ -37,26 +37,26 @@ class Program:
         _programs.add(self)
 
     def listen(self, process: "Running") -> None:
-        """Read what this process prints, in a thread, until it has ended."""
+        """Read the process's output in a thread until it ends."""
         self.lines.clear()
         self._has_ended = False
         self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         self._reader.start()
 
     def follow(self, log: Path, is_running: Callable[[], bool]) -> None:
-        """Read what a program prints into a file, in a thread, until it has ended."""
+        """Read a program's output file in a thread until the program ends."""
         self.lines.clear()
         self._has_ended = False
         self._reader = threading.Thread(target=self._follow, args=(log, is_running), daemon=True)
         self._reader.start()
 
     def heard_out(self, seconds: float = 10.0) -> None:
-        """Wait until all that an ended process has printed is read."""
+        """Wait until all output of an ended process is read."""
         if self._reader is not None:
             self._reader.join(seconds)
 
     def wait_until(self, is_so: Callable[[], object], seconds: float) -> None:
-        """Wait until what it has printed makes this true, or it has ended, or the time is up."""
+        """Wait until `is_so` is true, the process has ended, or the time is up."""
         with self._said:
             self._said.wait_for(lambda: is_so() or self._has_ended, seconds)
 

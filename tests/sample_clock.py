@@ -1,12 +1,12 @@
-"""An event loop whose time passes only while everybody waits for it: minutes of speech in seconds.
+"""An event loop whose time advances only while all tasks wait: minutes of speech take seconds.
 
 Sound, pauses and time-outs take no real time. Computing takes no time on this clock: it stands
-still while a thread decodes speech. So a test says exactly when something happened, on any machine,
-and takes as long as the computing does.
+still while a thread decodes speech. So a test knows exactly when something happened, on any
+machine, and takes only as long as the computing does.
 
-Everything that takes part must live on this loop, or be called through its executors. Sockets
-between two ends on the loop are fine: loopback delivers before the next look at them. Another
-process is not: it keeps real time.
+Every participant must live on this loop or be called through its executors. Sockets between two
+ends on the loop work: loopback delivers before the loop polls them again. Another process does not
+work: it keeps real time.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ Result = TypeVar("Result")
 
 LONG_S: Final = 0.1
 _CLOCKS: Final = ("time", "monotonic", "perf_counter")
-"""What programs read the time with: all of these follow the loop's time during a test."""
+"""Functions of `time` that follow the loop's time during a test."""
 
 
 class SampleClock(asyncio.SelectorEventLoop):
-    """See the module. Its time is in seconds, and begins with the real one."""
+    """An event loop with simulated time in seconds, which starts at the real time."""
 
     def __init__(self) -> None:
         self.now = time.monotonic()
@@ -36,12 +36,12 @@ class SampleClock(asyncio.SelectorEventLoop):
         super().__init__(_Selector(self))
 
     def time(self) -> float:
-        """Return what the clock shows."""
+        """Return the simulated time."""
         return self.now
 
     @property
     def is_working(self) -> bool:
-        """Whether a thread computes something that a coroutine waits for."""
+        """Whether a coroutine waits for a thread's computation."""
         return bool(self._working)
 
     def run_in_executor(
@@ -50,7 +50,7 @@ class SampleClock(asyncio.SelectorEventLoop):
         func: Callable[[*Arguments], Result],
         *args: *Arguments,
     ) -> asyncio.Future[Result]:
-        """Run it in a thread; meanwhile the clock stands still."""
+        """Run the function in a thread; the clock stands still meanwhile."""
         future: asyncio.Future[Result] = super().run_in_executor(executor, func, *args)
         self._working.add(future)
         future.add_done_callback(self._working.discard)
@@ -58,17 +58,17 @@ class SampleClock(asyncio.SelectorEventLoop):
 
 
 class _Selector(selectors.DefaultSelector):
-    """Lets the clock jump to the next timer instead of waiting for it."""
+    """Advances the clock to the next timer instead of waiting for it."""
 
     def __init__(self, clock: SampleClock) -> None:
         super().__init__()
         self._clock = clock
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready now; if nothing is, let the time pass until the next timer."""
+        """Return what is ready now; if nothing is, advance the clock to the next timer."""
         ready = super().select(0)
         if not ready and timeout and timeout > LONG_S:
-            # A busy kernel may deliver a little later what was sent to a socket.
+            # A busy kernel may deliver data to a socket slightly late.
             ready = super().select(0.001)
         if ready or timeout == 0:
             return ready
@@ -90,7 +90,7 @@ def clocks_of(loop: SampleClock) -> Iterator[None]:
 
 
 def loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Return the loop of a test: this one if it is marked `sample_clock`."""
+    """Return the loop of a test: `SampleClock` if it is marked `sample_clock`."""
     if item.get_closest_marker("sample_clock") is not None:
         return {"sample clock": SampleClock}
     return {"real time": asyncio.new_event_loop}

@@ -1,8 +1,8 @@
-"""Which of the processes of a run takes which tests.
+"""Decide which process of a test run takes which tests.
 
-Tests that speak or drive a browser need the processor when it is due: two of them run beside each
-other. They leave a quarter of two cores unused, so the last process of the run takes the other
-tests at a lower priority. The tests of a file stay together, as they share what they start.
+Tests that speak or drive a browser need the processor on time, so only two of them run at once.
+They leave a quarter of two cores unused, so the last process of the run takes the other tests at a
+lower priority. The tests of a file stay together, as they share what they start.
 """
 
 import os
@@ -23,28 +23,28 @@ REAL_TIME: Final = (
     "livekit",
     "schema/test_playground",
 )
-"""Tests that speak in real time or drive a browser: how their paths in the folder `tests` begin."""
+"""Path prefixes, relative to `tests`, of tests that speak in real time or drive a browser."""
 LONG: Final = ("faults", "serving", "storage", "voice", "terminal")
-"""Others that take long: they start programs and end them, or load models."""
+"""Other long tests: they start and stop programs or load models."""
 NICENESS: Final = 15
 HASTE: Final = 5
-"""By how much programs that carry sound come before the tests themselves."""
+"""How far above the tests' own priority programs that carry sound run."""
 
 
 def hurry(pid: int) -> None:
-    """Let a program that has just been started run before others: sound is due when it is due.
+    """Raise the priority of a program that was just started, as sound must be on time.
 
-    Where that is not allowed, as for most users of their own machine, it runs like all others.
+    Without the permission, as for most users on their own machine, the priority stays unchanged.
     """
     with suppress(PermissionError, ProcessLookupError):
         os.setpriority(os.PRIO_PROCESS, pid, -HASTE)
 
 
 def rank(path: PurePath) -> int:
-    """Return when a test file is due: the long ones first, the short ones fill the end.
+    """Return the rank of a test file: long tests run first, short ones fill the end.
 
     Args:
-        path: relative to the folder `tests`.
+        path: Relative to the folder `tests`.
     """
     order = (*REAL_TIME, *LONG)
     fits = [place for place, start in enumerate(order) if path.as_posix().startswith(start)]
@@ -52,14 +52,14 @@ def rank(path: PurePath) -> int:
 
 
 def lower_priority(config: pytest.Config) -> None:
-    """Let a process in the background, and all that it starts, give way to the others."""
+    """Lower the priority of a background process and of everything it starts."""
     given = getattr(config, "workerinput", None)
     if given is not None and _is_background(given):
         os.nice(NICENESS)
 
 
 class PriorityScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
-    """Hands files out in their order; those in real time never go to the background.
+    """Distributes files by rank and keeps real-time tests out of the background process.
 
     The last process of a run is in the background. xdist names them gw0, gw1, and so on.
     """

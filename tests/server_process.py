@@ -1,4 +1,4 @@
-"""A real `voxql serve` in a process of its own, on a free port and a folder of its own."""
+"""Run a real `voxql serve` in a separate process, with its own port and data folder."""
 
 import os
 import signal
@@ -18,15 +18,15 @@ from tests.shared import Shared, State, started
 ROOT = Path(__file__).resolve().parent.parent
 START_WITHIN_S = 120.0
 START_TIMEOUT_S = "25"
-"""What agents get that may be late, as nothing is said about it: under the patience of a test."""
+"""Start time-out for agents that may be slow, shorter than a test's own time-outs."""
 UNGREETED = {"VOXQL_GREETING": "false"}
-"""Agents in tests speak when they are spoken to, unless the greeting is what is tested."""
+"""Agents in tests greet nobody, unless the greeting is what is tested."""
 MANY_PLACES = "40"
-"""For all who talk with a shared agent: who hangs up keeps a place for another minute."""
+"""Enough places for everyone who talks with a shared agent; each is kept a minute after hang-up."""
 
 
 class ServerProcess(Program):
-    """Starts, stops and kills the server; what it keeps stays in `data_dir` in between.
+    """Starts, stops and kills the server; its data stays in `data_dir`.
 
     Args:
         data_dir: Where the server keeps its data.
@@ -36,16 +36,16 @@ class ServerProcess(Program):
     def __init__(self, data_dir: Path, **environment: str) -> None:
         super().__init__(f"voxql serve in {data_dir.name}")
         self.data_dir = data_dir
-        # Chosen here, so that it comes back there when it is started again.
+        # Chosen here so that the server keeps its port when restarted.
         self.environment = {"VOXQL_PORT": str(free_port()), **environment}
         self.prefix: tuple[str, ...] = ()
-        """A program, with its arguments, that the server is run under."""
+        """A program, with its arguments, to run the server under."""
         self.url = ""
         self._process: subprocess.Popen[str] | Forked | None = None
 
     @property
     def process(self) -> subprocess.Popen[str] | Forked:
-        """The process that runs now, or ran last."""
+        """The current process, or the last one."""
         assert self._process is not None, "the server was never started"
         return self._process
 
@@ -53,13 +53,13 @@ class ServerProcess(Program):
     def shared(
         cls, shared: Shared, name: str, ready: str = "  open ", **environment: str
     ) -> "ServerProcess":
-        """Return the server that the whole run shares; the first who asks starts it.
+        """Return the server that the whole run shares; the first caller starts it.
 
         Args:
-            shared: what the run shares.
-            name: what the server is known by.
-            ready: what it prints once it can be used.
-            environment: its settings.
+            shared: The programs that the run shares.
+            name: The server's name.
+            ready: The text that the server prints once it can be used.
+            environment: The server's settings.
         """
 
         def start(place: Path) -> State:
@@ -79,23 +79,23 @@ class ServerProcess(Program):
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that the server listens on."""
         return int(self.url.rpartition(":")[2])
 
     @property
     def command(self) -> list[str]:
-        """How it is started."""
+        """The command line that starts the server."""
         return [*self.prefix, sys.executable, str(ROOT / "cli.py"), "serve"]
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment in which it is started."""
+        """The server's environment."""
         kept = {name: value for name, value in os.environ.items() if not is_setting(name)}
         ours = {"VOXQL_DATA_DIR": str(self.data_dir), "VOXQL_AGENT": "none"}
         return {**kept, **ours, **UNGREETED, **self.environment}
 
     def start(self) -> Self:
-        """Start it and wait until it answers requests; `url` is then its address."""
+        """Start the server, wait until it answers requests, and set `url`."""
         if IS_POSSIBLE and not self.prefix:
             self._process = Forked(["serve"], self.variables)
         else:
@@ -120,7 +120,7 @@ class ServerProcess(Program):
             raise
 
     def wait_for(self, text: str, within: float = START_WITHIN_S) -> str:
-        """Return the first line that has this text; fails when none comes in time."""
+        """Return the first line that contains this text; fail if none comes in time."""
 
         def found() -> str | None:
             return next((line for line in self.lines if text in line), None)
@@ -131,7 +131,7 @@ class ServerProcess(Program):
         return line
 
     def stop(self, within: float = 30.0) -> int:
-        """Ask it to end (SIGTERM) and return its exit status."""
+        """Send SIGTERM and return the exit status."""
         return self._end(signal.SIGTERM, within)
 
     def kill(self) -> None:

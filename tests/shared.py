@@ -1,7 +1,7 @@
-"""Programs that all tests of a run share: the first test that wants one starts it, once.
+"""Programs that all tests of a run share: the first test that needs one starts it.
 
-Tests run in several processes beside each other. What one of them has started is written down in
-the folder of the run, under a lock; the others find it there. The program ends with the run.
+Tests run in several processes at once. The first process to start a program records it in the run's
+folder, under a lock, where the others find it. The program ends with the run.
 """
 
 import fcntl
@@ -19,18 +19,18 @@ from tests.said import Program
 from tests.scheduling import hurry
 
 GUARD: Final = Path(__file__).with_name("guard.py")
-"""Runs a program until the run of tests has ended, however that ends."""
+"""Runs a program until the test run has ended, even if it was killed."""
 FAULT: Final = "Traceback (most recent call last)"
 
 State = dict[str, Any]
 
 
 class Shared:
-    """What is shared in one run.
+    """The programs that one test run shares.
 
     Args:
-        folder: the same for all processes of the run.
-        run: the process that ends last.
+        folder: The same for all processes of the run.
+        run: The process that ends last.
     """
 
     def __init__(self, folder: Path, run: int) -> None:
@@ -38,14 +38,14 @@ class Shared:
         self.run = run
 
     def once(self, name: str, start: Callable[[Path], State]) -> State:
-        """Return what `start` returned in the process that was first.
+        """Return what `start` returned in the process that called it first.
 
         Args:
-            name: what it is known by.
-            start: is given a folder of its own; returns what the others need, as JSON.
+            name: The program's name.
+            start: Gets a folder of its own; returns what the other processes need, as JSON.
 
         Raises:
-            AssertionError: it did not start, here or in the process that was first.
+            AssertionError: When it did not start, here or in the process that called it first.
         """
         place = self.folder / name
         place.mkdir(parents=True, exist_ok=True)
@@ -62,18 +62,18 @@ class Shared:
         return known
 
     def guarded(self, *command: str) -> list[str]:
-        """Return a command that runs this one, and ends it when the run of tests is gone."""
+        """Return a command that runs this one and ends it when the test run is gone."""
         return [sys.executable, str(GUARD), str(self.run), *command]
 
     def end(self) -> None:
-        """End all that was started, by force; how programs end in good order has its own tests."""
+        """Kill everything that was started; other tests cover an orderly shutdown."""
         for state in self.folder.glob("*/state.json"):
             if pid := json.loads(state.read_text()).get("pid"):
                 with suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
 
     def faults(self) -> list[str]:
-        """Return the logs of shared programs that have a traceback, from the first one on."""
+        """Return the logs of shared programs that contain a traceback, from the first one on."""
         logs = {path: path.read_text(errors="replace") for path in self.folder.glob("*/log")}
         return [
             f"{path.parent.name}: {log[log.index(FAULT) :]}"
@@ -85,7 +85,7 @@ class Shared:
 def started(
     program: Program, command: list[str], log: Path, environment: dict[str, str]
 ) -> subprocess.Popen[str]:
-    """Start a program that outlives this process; what it prints goes to a file, and is read."""
+    """Start a program that outlives this process; its output goes to a file, which is read."""
     with log.open("w") as output:
         process = subprocess.Popen(
             command,

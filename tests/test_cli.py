@@ -39,7 +39,7 @@ def voxql(*arguments: str, stdin: str = "", **environment: str) -> Done:
 def here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Here]:
-    """Run the command in this process, where its packages are loaded already."""
+    """Run the command in this process, where its packages are already loaded."""
     monkeypatch.setenv("VOXQL_DATA_DIR", str(tmp_path))
 
     def run(*arguments: str, stdin: str = "") -> Done:
@@ -57,7 +57,7 @@ def here(
 
 
 def test_help_loads_no_part_that_it_does_not_need() -> None:
-    """`voxql --help` answers at once, because the server's packages stay where they are."""
+    """`voxql --help` answers at once because it doesn't import the server's packages."""
     heavy = {"pydantic", "starlette", "strawberry", "tortoise", "uvicorn", "livekit", "rich"}
     script = "import cli, sys; print(*sys.modules)"
 
@@ -69,14 +69,14 @@ def test_help_loads_no_part_that_it_does_not_need() -> None:
 
 
 def test_it_tells_its_version() -> None:
-    """The one that the package has, in the words with which the server greets."""
+    """`--version` prints the package's version, in the words of the server's start message."""
     told = voxql("--version")
 
     assert (told.returncode, told.stdout) == (0, f"VoxQL {version('voxql')}\n")
 
 
 def test_a_server_answers_where_it_says_and_stops_when_told(start_server: StartServer) -> None:
-    """With VOXQL_PORT=0 the line `open` has the port that was taken; SIGTERM ends with status 0."""
+    """With VOXQL_PORT=0 the `open` line shows the chosen port; SIGTERM ends with status 0."""
     server = start_server(VOXQL_PORT="0")
     with urllib.request.urlopen(f"{server.url}/healthz", timeout=10) as answer:
         assert answer.status == 200
@@ -85,7 +85,7 @@ def test_a_server_answers_where_it_says_and_stops_when_told(start_server: StartS
 
 
 def test_a_redis_that_would_be_ignored_is_refused(tmp_path: Path) -> None:
-    """Else somebody would start several servers and believe that they share their events."""
+    """Otherwise an operator could start several servers and believe that they share events."""
     refused = voxql("serve", VOXQL_DATA_DIR=str(tmp_path), VOXQL_REDIS_URL="redis://127.0.0.1")
 
     assert refused.returncode == 1
@@ -96,7 +96,7 @@ def test_a_redis_that_would_be_ignored_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_second_server_on_one_sqlite_file_is_refused(server: ServerProcess) -> None:
-    """It names the process that has it, and what to do; the first one goes on."""
+    """The refusal names the holding process and the remedy; the first server keeps running."""
     refused = voxql("serve", VOXQL_DATA_DIR=str(server.data_dir), VOXQL_PORT="0")
 
     assert refused.returncode == 1
@@ -106,7 +106,7 @@ def test_a_second_server_on_one_sqlite_file_is_refused(server: ServerProcess) ->
 
 
 def test_a_killed_server_keeps_nobody_from_its_database(start_server: StartServer) -> None:
-    """The lock is the kernel's, so nobody has to delete a stale file after a crash."""
+    """The kernel releases the lock after a crash, so no stale file has to be deleted."""
     first = start_server()
     first.kill()
 
@@ -116,7 +116,7 @@ def test_a_killed_server_keeps_nobody_from_its_database(start_server: StartServe
 
 
 def test_a_port_that_is_taken_is_told_in_a_sentence(tmp_path: Path) -> None:
-    """There is no trace, and the message has the way out."""
+    """The message has no traceback and says what to do."""
     with listening_socket("127.0.0.1", 0) as taken:
         port = str(local_address(taken)[1])
         refused = voxql("serve", VOXQL_DATA_DIR=str(tmp_path), VOXQL_PORT=port)
@@ -127,7 +127,7 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_wrong_setting_is_told_in_a_sentence() -> None:
-    """A misspelt name is reported on the way."""
+    """A misspelt name is reported along with the wrong value."""
     refused = voxql("serve", VOXQL_PORT="http", VOXQL_HOTS="0.0.0.0")
 
     assert refused.returncode == 1
@@ -137,7 +137,7 @@ def test_a_wrong_setting_is_told_in_a_sentence() -> None:
 
 
 def test_an_operator_looks_after_accounts(here: Here) -> None:
-    """Made, listed, given another password, deleted; a refusal is a sentence."""
+    """Accounts can be created, listed, reset and deleted; a refusal is one sentence."""
     ada = "ada@example.org"
 
     created = here("user", "create", ada, stdin="correct horse\n")
@@ -161,7 +161,7 @@ def test_an_operator_looks_after_accounts(here: Here) -> None:
 
 
 def test_an_operator_looks_after_api_tokens(here: Here) -> None:
-    """The secret stands alone on standard output; scopes, an end, a list, and the way back."""
+    """Tokens can be created, listed and revoked; only the secret goes to standard output."""
     ada = "ada@example.org"
     here("user", "create", ada, stdin="correct horse\n")
 

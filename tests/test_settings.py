@@ -1,4 +1,4 @@
-"""What the environment says is checked, completed, and never guessed at in silence."""
+"""Settings from the environment are checked and completed, never silently guessed."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -41,12 +41,12 @@ def test_a_variable_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_the_public_url_is_made_of_host_and_port(host: str, url: str) -> None:
-    """It is an address that a browser on this machine can open, with the port really taken."""
+    """The URL opens in a browser on this machine and has the port that was bound."""
     assert settings.load(host=host, port=0).bound_to(8123).public_url == url
 
 
 def test_a_public_url_that_was_given_stays() -> None:
-    """Behind a proxy, the port that was taken says nothing about the address."""
+    """Behind a proxy, the bound port says nothing about the public address."""
     values = settings.load(public_url="https://talk.example.org/", port=0)
 
     assert values.bound_to(8123).public_url == "https://talk.example.org"
@@ -84,7 +84,7 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
-    """Nobody wants to start a server once for each mistake."""
+    """One start reports every mistake."""
     with pytest.raises(settings.SettingsError) as refusal:
         settings.load(port="x", agent="y")
 
@@ -95,7 +95,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 
 def test_a_complaint_never_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Logs are read by more people than keys."""
+    """More people read logs than may know the keys."""
     monkeypatch.setenv("VOXQL_WORKER_KEY", "hunter2")
 
     with pytest.raises(settings.SettingsError) as refusal:
@@ -114,7 +114,7 @@ def test_a_complaint_never_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_what_answers_is_said_without_a_secret(url: str, mind: str) -> None:
-    """`voxql serve` prints it."""
+    """The line that `voxql serve` prints about the model contains no credentials."""
     values = settings.load(llm_base_url=url, llm_model="llama3.2", llm_api_key="hunter2")
 
     assert values.mind() == mind
@@ -122,7 +122,7 @@ def test_what_answers_is_said_without_a_secret(url: str, mind: str) -> None:
 
 
 def test_a_misspelt_name_is_reported_with_the_nearest_one() -> None:
-    """A misspelt setting would otherwise do nothing, in silence."""
+    """A misspelt setting would otherwise be silently ignored."""
     environ = {"VOXQL_PROT": "1", "VOXQL_PORT": "1", "VOXQL_URL": "", "LIVEKIT_X": "", "HOME": ""}
 
     assert settings.misspelt(environ) == [
@@ -131,7 +131,7 @@ def test_a_misspelt_name_is_reported_with_the_nearest_one() -> None:
 
 
 def test_livekit_is_configured_by_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs LiveKit has these variables already."""
+    """LiveKit users have already set these variables."""
     monkeypatch.setenv("LIVEKIT_URL", "wss://livekit.example.org")
     monkeypatch.setenv("LIVEKIT_API_KEY", "key")
     monkeypatch.setenv("LIVEKIT_API_SECRET", "a secret of more than thirty-two characters")
@@ -142,7 +142,7 @@ def test_livekit_is_configured_by_its_own_names(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_secret_is_made_once_and_only_its_user_can_read_it(tmp_path: Path) -> None:
-    """The next start finds the same secret, or every token would be worthless then."""
+    """The next start reads the same secret; a new one would invalidate every token."""
     values = settings.load(data_dir=tmp_path / "data")
 
     secret = values.signing_secret()
@@ -155,7 +155,7 @@ def test_a_secret_is_made_once_and_only_its_user_can_read_it(tmp_path: Path) -> 
 
 
 def test_processes_that_start_at_once_agree_on_the_secret(tmp_path: Path) -> None:
-    """Whoever comes second reads what the first one made, and nothing is left lying about."""
+    """Later processes read the first one's secret, and no temporary file is left."""
     path = tmp_path / "worker.key"
 
     with ThreadPoolExecutor(8) as pool:

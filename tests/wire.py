@@ -1,4 +1,4 @@
-"""A wire between two ends that a test can cut."""
+"""A TCP relay that a test can cut."""
 
 import asyncio
 from contextlib import suppress
@@ -6,7 +6,7 @@ from typing import Self
 
 SECONDS = 10
 START_S = 90
-"""Seconds until a program that is being started has connected."""
+"""Seconds for a starting program to connect."""
 
 
 class Wire:
@@ -18,7 +18,7 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_refusing = False
         self.swallows_answers = False
-        """Whether what the server says is lost, as when a connection dies half-way."""
+        """Whether the server's answers are dropped, as when a connection dies half-way."""
         self.connections = 0
         self._is_released = asyncio.Event()
         self._is_released.set()
@@ -27,7 +27,7 @@ class Wire:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that the relay listens on."""
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -47,29 +47,29 @@ class Wire:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
-        """Break every connection without a good-bye."""
+        """Abort every connection without a closing handshake."""
         for writer in self._open:
             writer.transport.abort()
         self._open.clear()
 
     async def refuse(self, tries: int) -> None:
-        """Wait until so many more connections have been refused."""
+        """Wait until `tries` more connections have been refused."""
         async with asyncio.timeout(SECONDS):
             for _ in range(tries):
                 await self._refused.acquire()
 
     def hold(self) -> None:
-        """Let new connections wait, without an answer, until `release` is called."""
+        """Hold new connections, unanswered, until `release` is called."""
         self._is_released.clear()
         self._held.clear()
 
     async def held(self) -> None:
-        """Wait until a connection waits."""
+        """Wait until a connection is held."""
         async with asyncio.timeout(START_S):
             await self._held.wait()
 
     def release(self) -> None:
-        """Carry what waits, and what comes, to the server."""
+        """Relay held and new connections to the server."""
         self._is_released.set()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""What must not pass: used against the codec, the endpoint and the client alike."""
+"""Bad frames for the tests of the codec, the endpoint and the client."""
 
 import json
 import re
@@ -26,7 +26,7 @@ MALFORMED: list[str | bytes] = [
     "[" * 30_000,
     '{"a":' * 10_000,
 ]
-"""Not a JSON object with a type, so bad from either side."""
+"""Frames that aren't a JSON object with a type, and so are bad from either side."""
 
 
 def _utterances() -> list[dict[str, Any]]:
@@ -109,6 +109,6 @@ BAD_CONTENTS: list[tuple[dict[str, Any], NackCode]] = [
 
 
 def as_json(frame: dict[str, Any]) -> str:
-    """Write a frame as UTF-8, and as an escape what UTF-8 can't hold."""
+    """Write a frame as JSON in UTF-8, with lone surrogates escaped."""
     data = json.dumps(frame, ensure_ascii=False)
     return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", data)

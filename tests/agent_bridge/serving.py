@@ -1,4 +1,4 @@
-"""A real server with the real endpoint, and a handler that records what it is told."""
+"""A real server with the real endpoint and a handler that records its calls."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ class Recorder:
     answer: Callable[[Utterance], Ack | Nack | None] = field(
         default=lambda utterance: Ack(utterance.segment, utterance.revision)
     )
-    """None keeps the reply in `held`."""
+    """If it returns None, the reply is kept in `held`."""
     held: list[tuple[Utterance, Reply]] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -75,12 +75,12 @@ class Recorder:
         self._note("disconnected", binding.attempt)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something was noted that makes this true."""
+        """Wait until recorded events make this condition true."""
         async with self.changed, asyncio.timeout(30):
             await self.changed.wait_for(condition)
 
     async def saw(self, *event: object) -> None:
-        """Wait until exactly this was noted."""
+        """Wait until exactly this event was recorded."""
         await self.until(lambda: event in self.events)
 
     def _note(self, *event: object) -> None:
@@ -95,7 +95,7 @@ class Recorder:
 
 
 class WatchedWorkers(Workers):
-    """A registry on whose changes a test can wait."""
+    """A registry whose changes a test can wait for."""
 
     def __init__(self, hub: LocalHub, start_seconds: float) -> None:
         super().__init__(hub, start_seconds=start_seconds)
@@ -103,7 +103,7 @@ class WatchedWorkers(Workers):
         self._changed = asyncio.Event()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until a worker came, went or said something that makes this true."""
+        """Wait until changes of the workers make this condition true."""
         async with asyncio.timeout(30):
             while not condition():
                 self._changed.clear()
@@ -150,7 +150,7 @@ class SlowHub(LocalHub):
 
 @dataclass
 class Served:
-    """What a test needs of a running server."""
+    """A running server's parts that tests use."""
 
     port: int
     handler: Recorder
@@ -184,7 +184,7 @@ async def serve(
     bye_seconds: float = 10.0,
     start_seconds: float = 60.0,
 ) -> AsyncIterator[Served]:
-    """Run a server for the time of the block; `port` 0 takes a free one."""
+    """Run a server during the block; port 0 takes a free one."""
     handler = handler or Recorder()
     hub, tokens = hub or LocalHub(), Tokens(SECRET)
     workers = WatchedWorkers(hub, start_seconds)
@@ -216,6 +216,6 @@ async def serve(
 
 
 async def _run(server: uvicorn.Server, listener: socket.socket) -> None:
-    # Not `serve`, which would take the signals of the test run.
+    # Not `serve`, which would install signal handlers in the test run.
     with contextlib.closing(listener):
         await server._serve(sockets=[listener])

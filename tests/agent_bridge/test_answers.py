@@ -5,7 +5,7 @@ from tests.attach.fakes import FakeSpeech
 
 
 def test_a_line_is_answered_when_its_answer_is_over() -> None:
-    """Each by itself, in whatever order they end."""
+    """Lines are independent and may end in any order."""
     acknowledged: list[str] = []
     answers = Answers(acknowledged.append)
     first, second = FakeSpeech(), FakeSpeech()
@@ -17,7 +17,7 @@ def test_a_line_is_answered_when_its_answer_is_over() -> None:
 
 
 def test_what_was_cut_off_is_answered_when_the_agent_goes_on() -> None:
-    """Falling silent is no sign of that; thinking and speaking are, and so is another line."""
+    """Listening does not acknowledge it; thinking, speaking or another line does."""
     acknowledged: list[str] = []
     answers = Answers(acknowledged.append)
     for number, state in enumerate(["thinking", "speaking"]):
@@ -38,7 +38,7 @@ def test_what_was_cut_off_is_answered_when_the_agent_goes_on() -> None:
 
 
 def test_a_reply_that_was_cleared_was_not_given() -> None:
-    """livekit-agents takes it for complete: its sound is over, and nobody interrupted it."""
+    """livekit-agents reports it as complete: its sound is over, and nobody interrupted it."""
     acknowledged: list[str] = []
     cuts = 1
     answers = Answers(acknowledged.append, lambda: cuts)

@@ -1,4 +1,4 @@
-"""The client against the real endpoint, over a wire that breaks."""
+"""The client against the real endpoint, over connections that break."""
 
 import asyncio
 import json
@@ -57,18 +57,18 @@ async def next_command(bridge: BridgeClient) -> Command:
 
 
 async def settled(bridge: BridgeClient) -> None:
-    """Wait until the client holds no final any more."""
+    """Wait until the client holds no unsettled final."""
     async with asyncio.timeout(10):
         await bridge._until(lambda: bridge.unsettled == 0)
 
 
 async def test_a_conversation_in_order() -> None:
-    """Ready, states, interims, finals, bye: the handler hears each once."""
+    """The handler gets ready, states, interims, finals and bye once each."""
     async with serve() as served, client(served.url, served.token(), capabilities=["x"]) as bridge:
         await bridge.ready()
         assert bridge.welcome is not None
         assert (bridge.welcome.session, bridge.welcome.attempt) == (SESSION, 1)
-        # The protocol lets the handler hear of a state before it has taken note of "ready".
+        # The protocol lets the handler get a state before it has recorded "ready".
         await served.handler.saw("ready", 1)
         bridge.state("LISTENING")
         await served.handler.saw("state", "LISTENING")
@@ -105,7 +105,7 @@ async def test_every_member_arrives_as_it_was_given() -> None:
 
 
 async def test_only_the_newest_interim_of_a_segment_is_sent_when_the_line_comes_back() -> None:
-    """While there is no connection interims replace each other; finals and order stay."""
+    """While disconnected, newer interims replace older ones; finals and order stay."""
     async with serve() as served, Wire(served.port) as wire:
         wire.is_refusing = True
         async with client(wire.url, served.token()) as bridge:
@@ -121,7 +121,7 @@ async def test_only_the_newest_interim_of_a_segment_is_sent_when_the_line_comes_
 
 
 async def test_a_final_whose_ack_is_lost_is_sent_again_until_it_is_acknowledged() -> None:
-    """The connection dies after the server took it and before the answer came."""
+    """The connection breaks after the server got the finals and before it answered."""
     async with serve() as served, Wire(served.port) as wire:
         async with client(wire.url, served.token()) as bridge:
             await bridge.ready()
@@ -143,7 +143,7 @@ async def test_a_final_whose_ack_is_lost_is_sent_again_until_it_is_acknowledged(
 
 
 async def test_what_was_acknowledged_is_not_sent_again() -> None:
-    """A reconnect costs only what is open."""
+    """After a reconnect only unacknowledged finals are sent."""
     async with (
         serve() as served,
         Wire(served.port) as wire,
@@ -158,7 +158,7 @@ async def test_what_was_acknowledged_is_not_sent_again() -> None:
 
 
 async def test_agents_go_on_when_the_server_restarts() -> None:
-    """The first server closes with 1012, the second gets what the first did not acknowledge."""
+    """The first server closes with 1012; the second gets the unacknowledged final."""
     first, second = Recorder(answer=lambda utterance: None), Recorder()
     async with serve(first) as served:
         port = served.port
@@ -174,7 +174,7 @@ async def test_agents_go_on_when_the_server_restarts() -> None:
 
 
 async def test_a_server_that_is_away_is_mentioned_once(caplog: pytest.LogCaptureFixture) -> None:
-    """However often it is tried; and again when it goes away again."""
+    """Retries don't repeat the warning, but a later outage logs it again."""
     async with (
         serve() as served,
         Wire(served.port) as wire,
@@ -197,7 +197,7 @@ async def test_a_server_that_is_away_is_mentioned_once(caplog: pytest.LogCapture
 async def test_a_final_that_could_not_be_stored_is_sent_again_after_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A nack that is not terminal."""
+    """The nack is not terminal."""
     monkeypatch.setattr("agent_bridge.client.bridge.RESEND_SECONDS", 0.01)
     answers: list[Ack | Nack] = [
         Nack("seg_a", 1, NackCode.NOT_STORED, "busy", terminal=False),
@@ -216,7 +216,7 @@ async def test_a_final_that_could_not_be_stored_is_sent_again_after_a_pause(
 async def test_what_the_server_refuses_for_good_is_dropped_and_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The callback has the words; the log has only the code."""
+    """The callback gets the words; the log has only the code."""
     dropped: list[tuple[str, str]] = []
 
     def refuse(utterance: Utterance) -> Nack:
@@ -252,7 +252,7 @@ async def test_what_the_server_refuses_for_good_is_dropped_and_reported(
 async def test_what_the_server_would_refuse_is_refused_where_it_is_said(
     utterance: Utterance, code: NackCode
 ) -> None:
-    """The agent's author learns of it at once, and nothing goes over the wire."""
+    """The agent's author gets an exception at once, and nothing is sent."""
     async with serve() as served:
         async with client(served.url, served.token()) as bridge:
             with pytest.raises(Unacceptable) as caught:
@@ -262,7 +262,7 @@ async def test_what_the_server_would_refuse_is_refused_where_it_is_said(
 
 
 async def test_a_segment_or_a_frame_that_cannot_be_sent_is_a_value_error() -> None:
-    """Before it is kept: otherwise each reconnect would fail on it."""
+    """It is raised before the client keeps the frame; otherwise each reconnect would fail on it."""
     async with serve() as served, client(served.url, served.token()) as bridge:
         with pytest.raises(ValueError, match="segment"):
             bridge.utter(said(segment="a\nb"))
@@ -272,7 +272,7 @@ async def test_a_segment_or_a_frame_that_cannot_be_sent_is_a_value_error() -> No
 
 
 async def test_blank_text_is_dropped_before_it_is_sent() -> None:
-    """Recognisers say nothing often, and it is no fault."""
+    """Recognisers often report empty text, which is no fault."""
     async with serve() as served, client(served.url, served.token()) as bridge:
         bridge.utter(said(" \n", final=False))
         bridge.utter(said(""))
@@ -281,7 +281,7 @@ async def test_blank_text_is_dropped_before_it_is_sent() -> None:
 
 
 async def test_a_final_latches() -> None:
-    """No interim of a segment follows its final, not even to the socket."""
+    """Interims of a segment that follow its final are not sent."""
     async with serve() as served, client(served.url, served.token()) as bridge:
         bridge.utter(said("all"))
         bridge.utter(said("al", final=False))
@@ -292,7 +292,7 @@ async def test_a_final_latches() -> None:
 
 @pytest.mark.parametrize("code", [CloseCode.GONE, CloseCode.FENCED, CloseCode.UNAUTHENTICATED])
 async def test_a_terminal_close_ends_the_client_for_good(code: CloseCode) -> None:
-    """One last command says so, `ready` raises, and no connection is tried again."""
+    """A last command reports it, `ready` raises, and the client doesn't reconnect."""
     dropped: list[str] = []
     handler = Recorder(answer=lambda utterance: None)
     async with serve(handler, fence_seconds=0) as served, Wire(served.port) as wire:
@@ -330,7 +330,7 @@ async def test_two_clients_with_one_token_do_not_throw_each_other_out_for_ever()
 
 
 async def test_a_typed_line_comes_once_and_is_acknowledged_when_it_is_done() -> None:
-    """Handed over again after each reconnect, but the agent sees it once."""
+    """The server sends it again after each reconnect, but the agent gets it once."""
     handler = Recorder(found=Welcome(is_current=True, inputs=(Input("k1", "one"),)))
     async with (
         serve(handler) as served,
@@ -346,13 +346,13 @@ async def test_a_typed_line_comes_once_and_is_acknowledged_when_it_is_done() -> 
         assert await anext(aiter(commands)) == InputCommand("k2", "two")
         await handler.saw("inputAck", "k1")
         wire.cut()
-        # The server had not noted it, and asks again: the answer comes by itself.
+        # The server sends the line again, and the client acknowledges it again by itself.
         await handler.until(lambda: handler.events.count(("inputAck", "k1")) >= 2)
     await handler.saw("inputAck", "k2")
 
 
 async def test_a_line_that_is_answered_later_is_acknowledged_then() -> None:
-    """More commands may come meanwhile; what is open at the end stays open, for another agent."""
+    """More commands may come meanwhile; open lines stay open for another agent."""
     lines = Input("k1", "one"), Input("k2", "two"), Input("k3", "three")
     handler = Recorder(found=Welcome(is_current=True, inputs=lines))
     async with serve(handler) as served, client(served.url, served.token()) as bridge:
@@ -370,7 +370,7 @@ async def test_a_line_that_is_answered_later_is_acknowledged_then() -> None:
 
 
 async def test_stop_is_told_once_and_bye_drains() -> None:
-    """The final on its way is acknowledged before the bye is said."""
+    """The outstanding final is acknowledged before the bye is sent."""
     handler = Recorder(
         found=Welcome(is_current=True, stop_reason="SAVED"), answer=lambda utterance: None
     )
@@ -387,7 +387,7 @@ async def test_stop_is_told_once_and_bye_drains() -> None:
 
 
 async def test_bye_gives_up_after_its_time_and_says_what_was_left() -> None:
-    """`False`, and the final is reported: nothing is dropped in silence."""
+    """It returns `False` and reports the final: nothing is dropped silently."""
     dropped: list[str] = []
     handler = Recorder(answer=lambda utterance: None)
     async with (
@@ -404,7 +404,7 @@ async def test_bye_gives_up_after_its_time_and_says_what_was_left() -> None:
 
 
 async def test_bye_without_a_server_ends_all_the_same() -> None:
-    """An agent must be able to stop when the server is away for long."""
+    """An agent must be able to stop during a long server outage."""
     async with serve() as served, Wire(served.port) as wire:
         wire.is_refusing = True
         async with client(wire.url, served.token()) as bridge:
@@ -413,7 +413,7 @@ async def test_bye_without_a_server_ends_all_the_same() -> None:
 
 
 async def test_an_exception_leaves_without_a_bye() -> None:
-    """An agent that crashed has not said good-bye; the server gives it time to come back."""
+    """A crashed agent sends no bye; the server gives it time to come back."""
     async with serve() as served:
 
         async def crash() -> None:
@@ -428,7 +428,7 @@ async def test_an_exception_leaves_without_a_bye() -> None:
 
 
 async def test_stops_of_a_running_conversation_reach_the_loop_over_commands() -> None:
-    """The loop in an agent: it ends by itself when the server stops it."""
+    """A server's stop ends the agent's command loop."""
     async with serve() as served, client(served.url, served.token()) as bridge:
         await bridge.ready()
         served.command(Stop("DELETED"))
@@ -437,7 +437,7 @@ async def test_stops_of_a_running_conversation_reach_the_loop_over_commands() ->
 
 @asynccontextmanager
 async def faulty(answers: list[str | bytes]) -> AsyncIterator[tuple[str, asyncio.Queue[int]]]:
-    """Run a server that welcomes, says one of `answers`, and keeps the codes it is closed with."""
+    """Run a server that welcomes, sends one of `answers`, and collects close codes."""
     codes: asyncio.Queue[int] = asyncio.Queue()
 
     async def listen(socket: ServerConnection) -> None:
@@ -455,7 +455,7 @@ async def faulty(answers: list[str | bytes]) -> AsyncIterator[tuple[str, asyncio
 
 
 async def test_the_client_closes_malformed_frames_with_bad_frame_and_comes_back() -> None:
-    """The same frames that the endpoint refuses; a proxy in between may be what is broken."""
+    """It rejects the same frames as the endpoint; a broken proxy may have caused them."""
     wrong: list[str | bytes] = [
         *MALFORMED,
         '{"type": "ack", "segment": "s", "revision": "1"}',
@@ -469,12 +469,12 @@ async def test_the_client_closes_malformed_frames_with_bad_frame_and_comes_back(
             seen = [await codes.get() for _ in wrong]
             command = await next_command(bridge)
     assert seen == [CloseCode.BAD_FRAME] * len(wrong)
-    # After all that, the next connection works.
+    # Afterwards the next connection works.
     assert command == StopCommand("END")
 
 
 async def test_a_server_that_is_something_else_is_not_tried_again() -> None:
-    """HTTP 400 and a missing subprotocol are faults of the configuration."""
+    """HTTP 400 and a missing subprotocol are configuration errors."""
 
     async def listen(socket: ServerConnection) -> None:
         await socket.wait_closed()
@@ -487,7 +487,7 @@ async def test_a_server_that_is_something_else_is_not_tried_again() -> None:
 
 
 def test_segments_are_random_and_fit_the_protocol() -> None:
-    """128 bits: no two agents ever make the same."""
+    """Segments have 128 random bits, so that two agents never create the same one."""
     segments = {new_segment() for _ in range(1000)}
     assert len(segments) == 1000
     assert all(is_key(segment) and len(segment) == 36 for segment in segments)
@@ -503,7 +503,7 @@ def test_segments_are_random_and_fit_the_protocol() -> None:
     ],
 )
 def test_the_address_is_derived_from_the_servers(base: str, address: str) -> None:
-    """One setting for people, whatever sockets there are."""
+    """One setting covers all sockets."""
     assert socket_url(base, "bridge") == address
 
 
@@ -511,13 +511,13 @@ def test_the_address_is_derived_from_the_servers(base: str, address: str) -> Non
     "base", ["", "voxql.example", "ftp://a", "http://", "http://a?token=1", "http://me:pw@a"]
 )
 def test_an_address_that_cannot_work_is_refused_at_once(base: str) -> None:
-    """Rather than tried for ever."""
+    """Otherwise the client would retry forever."""
     with pytest.raises(ValueError, match="looks like http"):
         BridgeClient(base, KEY)
 
 
 def test_pauses_grow_to_a_bound_with_full_jitter() -> None:
-    """Exponential, never over the longest, and back to the first after a steady connection."""
+    """Pauses grow exponentially up to the longest and reset after a steady connection."""
     backoff = Backoff(first=0.1, longest=10.0, steady=5.0)
     for number in range(2000):
         assert 0 <= backoff.pause() <= min(10.0, 0.1 * 2 ** min(number, 30))

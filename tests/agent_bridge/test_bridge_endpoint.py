@@ -1,4 +1,4 @@
-"""The endpoint for agents, from the wire: what it takes, answers and closes."""
+"""The agents' endpoint over the wire: frames it accepts, its answers and close codes."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from tests.agent_bridge.wire import joined, raw, words
 
 
 async def test_every_malformed_frame_closes_with_bad_frame_before_and_after_the_hello() -> None:
-    """And the handler hears nothing of it but that the connection is gone."""
+    """The handler is told only of the disconnect."""
     async with serve() as served:
         for data in MALFORMED:
             async with raw(served.url) as stranger:
@@ -34,7 +34,7 @@ async def test_every_malformed_frame_closes_with_bad_frame_before_and_after_the_
 
 
 async def test_bad_contents_are_nacked_and_the_conversation_goes_on() -> None:
-    """Each fault has its code; the good sentence after it is taken."""
+    """Each fault has its code; the valid utterance after it is accepted."""
     async with serve() as served, joined(served) as agent:
         for members, code in BAD_CONTENTS:
             frame = {"type": "utterance", **words(segment="seg_x", revision=3, **members)}
@@ -62,7 +62,7 @@ async def test_bad_contents_are_nacked_and_the_conversation_goes_on() -> None:
     ],
 )
 async def test_a_frame_over_64_kib_closes_with_1009(data: str) -> None:
-    """Counted in bytes, not in characters, and whatever it holds."""
+    """The limit counts bytes, not characters, for any content."""
     async with serve() as served, joined(served) as agent:
         await agent.socket.send(data)
         assert await agent.closed() == 1009
@@ -70,7 +70,7 @@ async def test_a_frame_over_64_kib_closes_with_1009(data: str) -> None:
 
 @pytest.mark.parametrize("subprotocol", [None, "graphql-transport-ws", "voxql.bridge.v9"])
 async def test_another_subprotocol_is_refused_with_a_reason(subprotocol: str | None) -> None:
-    """HTTP 400 and a sentence, instead of a connection that never answers."""
+    """It gets HTTP 400 with a reason, not a connection that never answers."""
     async with serve() as served:
         with pytest.raises(InvalidStatus) as caught:
             async with raw(served.url, subprotocol):
@@ -80,14 +80,14 @@ async def test_another_subprotocol_is_refused_with_a_reason(subprotocol: str | N
 
 
 async def test_a_page_from_anywhere_may_connect_because_it_needs_the_token() -> None:
-    """An Origin header changes nothing here."""
+    """The endpoint ignores the Origin header."""
     async with serve() as served, raw(served.url, origin="https://elsewhere.example") as agent:
         await agent.send("hello", token=served.token())
         assert (await agent.receive())["type"] == "welcome"
 
 
 async def test_a_token_that_is_not_good_closes_with_unauthenticated() -> None:
-    """Foreign, expired, for something else, or no token at all."""
+    """Foreign, expired, other kinds of, and malformed tokens are refused."""
     async with serve() as served:
         for token in (
             "nonsense",
@@ -104,14 +104,14 @@ async def test_a_token_that_is_not_good_closes_with_unauthenticated() -> None:
 
 
 async def test_a_first_frame_that_does_not_come_closes_with_hello_timeout() -> None:
-    """A connection that says nothing holds nothing."""
+    """A silent connection holds no resources."""
     async with serve(hello_seconds=0.05) as served, raw(served.url) as silent:
         assert await silent.closed() == CloseCode.HELLO_TIMEOUT
     assert served.endpoint.connections == 0
 
 
 async def test_anything_before_the_hello_or_a_second_hello_is_out_of_place() -> None:
-    """The state machine holds on the wire, for good and for bad contents."""
+    """The state machine applies on the wire, to valid and invalid contents."""
     async with serve() as served:
         for members in (words(), words(text=" ")):
             async with raw(served.url) as early:
@@ -124,7 +124,7 @@ async def test_anything_before_the_hello_or_a_second_hello_is_out_of_place() -> 
 
 
 async def test_a_session_that_is_gone_closes_with_gone() -> None:
-    """Whether it is gone when the agent comes, or goes while it is there."""
+    """It may be gone when the agent connects, or disappear while it is connected."""
     async with serve() as served:
         async with joined(served) as agent:
             served.command(Gone())
@@ -136,7 +136,7 @@ async def test_a_session_that_is_gone_closes_with_gone() -> None:
 
 
 async def test_the_same_token_again_fences_the_first_connection() -> None:
-    """The second stays, and works; the first is told not to come back."""
+    """The second stays and works; the first is told not to come back."""
     async with serve() as served, joined(served) as first, joined(served) as second:
         assert await first.closed() == CloseCode.FENCED
         await second.send("utterance", **words())
@@ -144,7 +144,7 @@ async def test_the_same_token_again_fences_the_first_connection() -> None:
 
 
 async def test_of_many_connections_with_one_token_exactly_one_is_left() -> None:
-    """However close together they come, they never fence each other all off."""
+    """However close together they connect, they never all fence each other off."""
     async with serve() as served, asyncio.TaskGroup() as group:
         left: list[int] = []
         closed = asyncio.Semaphore(0)
@@ -168,7 +168,7 @@ async def test_of_many_connections_with_one_token_exactly_one_is_left() -> None:
 
 
 async def test_a_fence_that_was_published_before_ours_does_not_reach_us_late() -> None:
-    """Between processes both fences may come after both hellos; the order on the topic decides."""
+    """Between processes both fences may follow both hellos; the topic's order decides."""
     hub = SlowHub()
     async with serve(hub=hub) as served, joined(served) as first, joined(served) as second:
         assert len(hub.held) == 2
@@ -179,7 +179,7 @@ async def test_a_fence_that_was_published_before_ours_does_not_reach_us_late() -
 
 
 async def test_an_older_attempt_drains_its_finals_and_is_then_fenced() -> None:
-    """Its interims and states count no more, its finals do; then it has to go."""
+    """Its finals still count, its interims and states don't; then it is closed."""
     async with (
         serve(fence_seconds=5) as served,
         joined(served, attempt=1) as older,
@@ -197,7 +197,7 @@ async def test_an_older_attempt_drains_its_finals_and_is_then_fenced() -> None:
 
 
 async def test_a_fenced_attempt_may_leave_by_itself() -> None:
-    """`bye` ends it in good order, before its time is over."""
+    """`bye` closes it cleanly before its time is over."""
     async with serve() as served, joined(served, attempt=1) as older:
         served.command(Fence(attempt=2))
         assert (await older.receive())["type"] == "stop"
@@ -207,7 +207,7 @@ async def test_a_fenced_attempt_may_leave_by_itself() -> None:
 
 
 async def test_an_attempt_that_is_not_current_is_told_so_and_gets_no_typed_lines() -> None:
-    """It may come back once more, to deliver what it holds."""
+    """It may connect once more to deliver what it holds."""
     handler = Recorder(found=Welcome(is_current=False, inputs=(Input("k", "t"),)))
     async with serve(handler) as served, raw(served.url) as agent:
         await agent.send("hello", token=served.token())
@@ -218,7 +218,7 @@ async def test_an_attempt_that_is_not_current_is_told_so_and_gets_no_typed_lines
 
 
 async def test_what_waits_for_an_agent_comes_right_after_the_welcome() -> None:
-    """A stop it missed, and each typed line that nobody has acknowledged."""
+    """It gets a stop it missed and each unacknowledged typed line."""
     lines = (Input("k1", "one"), Input("k2", "two"))
     handler = Recorder(found=Welcome(is_current=True, stop_reason="SAVED", inputs=lines))
     async with serve(handler) as served, joined(served) as agent:
@@ -230,7 +230,7 @@ async def test_what_waits_for_an_agent_comes_right_after_the_welcome() -> None:
 
 
 async def test_an_answer_may_come_much_later_and_speech_goes_on_meanwhile() -> None:
-    """The final waits for its commit; the interim behind it does not wait for the final."""
+    """The final waits for its commit; the interim behind it is answered at once."""
 
     def only_interims(utterance: Any) -> Ack | None:
         return None if utterance.final else Ack(utterance.segment, utterance.revision)
@@ -245,7 +245,7 @@ async def test_an_answer_may_come_much_later_and_speech_goes_on_meanwhile() -> N
 
 
 async def test_after_bye_the_owed_answers_come_before_the_close() -> None:
-    """An agent that says bye too early loses nothing by it; nor does the handler hear it early."""
+    """An early bye loses nothing; the handler gets it after the answers."""
     async with (
         serve(Recorder(answer=lambda utterance: None)) as served,
         joined(served) as agent,
@@ -262,7 +262,7 @@ async def test_after_bye_the_owed_answers_come_before_the_close() -> None:
 
 
 async def test_answers_that_never_come_hold_a_bye_only_so_long() -> None:
-    """The deadline of the answers owed."""
+    """The deadline for owed answers ends the wait."""
     async with (
         serve(Recorder(answer=lambda utterance: None), bye_seconds=0.05) as served,
         joined(served) as agent,
@@ -273,7 +273,7 @@ async def test_answers_that_never_come_hold_a_bye_only_so_long() -> None:
 
 
 async def test_a_broken_connection_is_told_once_and_a_good_bye_is_not_a_broken_one() -> None:
-    """`disconnected` for the one, `bye` for the other."""
+    """The handler gets `disconnected` for the one and `bye` for the other."""
     async with serve() as served:
         async with joined(served) as agent:
             agent.socket.transport.abort()
@@ -290,7 +290,7 @@ async def test_a_broken_connection_is_told_once_and_a_good_bye_is_not_a_broken_o
 
 
 async def test_a_fault_of_the_handler_closes_with_internal_and_says_nothing_of_it() -> None:
-    """The agent comes back; what went wrong is in the log."""
+    """The agent may reconnect; the error goes only to the log."""
 
     def fail(utterance: Any) -> Ack:
         raise RuntimeError("secret")
@@ -303,7 +303,7 @@ async def test_a_fault_of_the_handler_closes_with_internal_and_says_nothing_of_i
 
 
 async def test_an_agent_that_does_not_read_is_closed_and_does_not_grow_memory() -> None:
-    """Typed lines for it pile up to the bound, not beyond; nobody else waits for it."""
+    """Typed lines for it queue up to a bound, and no other agent is delayed."""
     async with serve() as served:
         stuck = socket.socket()
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -321,7 +321,7 @@ async def test_an_agent_that_does_not_read_is_closed_and_does_not_grow_memory() 
 
 
 async def test_draining_closes_everybody_with_1012_and_takes_nobody_new() -> None:
-    """So that agents come back, to this server or another."""
+    """Agents can then reconnect to this server or another."""
     async with serve() as served, joined(served) as agent:
         await served.endpoint.drain()
         assert await agent.closed() == CloseCode.RESTARTING
@@ -333,7 +333,7 @@ async def test_draining_closes_everybody_with_1012_and_takes_nobody_new() -> Non
 
 
 async def test_stop_and_typed_lines_reach_the_agent_that_is_there() -> None:
-    """Through the hub, as from any process; other sessions' do not."""
+    """They come through the hub, as from any process; those of other sessions do not."""
     async with serve() as served, joined(served) as agent:
         served.command(Stop("DELETED"), session="ses_other")
         served.type("k", "hello")
@@ -343,7 +343,7 @@ async def test_stop_and_typed_lines_reach_the_agent_that_is_there() -> None:
 
 
 async def test_the_longest_line_full_of_control_characters_arrives() -> None:
-    """It grows to 192 KiB in JSON, which must neither break the connection nor every later one."""
+    """It grows to 192 KiB in JSON, which must not break this or any later connection."""
     line = "\x01" * (32 * 1024)
     async with serve() as served, joined(served) as agent:
         served.type("k", line)
@@ -351,7 +351,7 @@ async def test_the_longest_line_full_of_control_characters_arrives() -> None:
 
 
 async def test_an_agent_that_is_closed_while_it_arrives_is_counted_out_again() -> None:
-    """Every hello that the handler took is followed by a bye or a disconnected."""
+    """Every accepted hello is followed by a bye or a disconnected."""
     arriving, go_on = asyncio.Event(), asyncio.Event()
 
     class Slow(Recorder):

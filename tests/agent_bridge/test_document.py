@@ -1,4 +1,4 @@
-"""docs/bridge-protocol.md and the code say the same, and its conversation is true."""
+"""docs/bridge-protocol.md agrees with the code, and its example conversation works."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_every_close_code_is_documented_with_what_a_client_does() -> None:
-    """Number, name and whether it is terminal, in one table and one enum."""
+    """The table and the enum agree on number, name and whether the code is terminal."""
     documented = {
         int(row[0]): (row[1].strip("`"), row[2]) for row in rows(section("Close codes"))[1:]
     }
@@ -43,13 +43,13 @@ def test_every_close_code_is_documented_with_what_a_client_does() -> None:
 
 
 def test_every_nack_code_is_documented() -> None:
-    """In the order of the enum."""
+    """The codes stand in the order of the enum."""
     named = [row[0].strip("`") for row in rows(section("Frames of `voxql.bridge.v1`"))]
     assert [name for name in named if name in set(NackCode)] == list(NackCode)
 
 
 def test_every_frame_is_documented_in_its_direction() -> None:
-    """The tables of both subprotocols name what their readers read, and nothing else."""
+    """The tables of both subprotocols list exactly the frames that each side reads."""
     for subprotocol, dialect in DIALECTS.items():
         chapter = section(f"Frames of `{subprotocol}`")
         to_server, to_agent = re.split(r"### Server to \w+\n", chapter)
@@ -60,7 +60,7 @@ def test_every_frame_is_documented_in_its_direction() -> None:
 
 
 def test_the_deadlines_and_limits_are_the_documented_ones() -> None:
-    """A number that is changed in one place only fails here."""
+    """A number changed in only one place fails here."""
     deadlines = {row[0]: row[1] for row in rows(section("Deadlines"))}
     assert deadlines["first frame"] == f"{codes.HELLO_SECONDS:g} s"
     assert deadlines["answer to `start`"] == f"{codes.START_SECONDS:g} s"
@@ -72,12 +72,12 @@ def test_the_deadlines_and_limits_are_the_documented_ones() -> None:
 
 @pytest.mark.parametrize("name", documents())
 def test_the_documents_for_programs_say_what_the_frames_are(name: str) -> None:
-    """`python -m agent_bridge.server.documents` writes them anew."""
+    """`python -m agent_bridge.server.documents` regenerates them."""
     assert (DOCS / name).read_text() == documents()[name]
 
 
 def test_every_reference_between_the_documents_leads_somewhere() -> None:
-    """Generators of code and pages follow them."""
+    """Code and page generators follow them."""
     told = {name: json.loads(text) for name, text in documents().items()}
     references = re.findall(r'"\$ref": "([^"#]*)#/([^"]+)"', "".join(documents().values()))
     assert len(references) > 50
@@ -89,7 +89,7 @@ def test_every_reference_between_the_documents_leads_somewhere() -> None:
 
 
 def test_the_schema_names_what_the_frames_of_the_document_have() -> None:
-    """Each example frame has the members that its schema requires, and no others."""
+    """Each example frame has the members that its schema requires, and no unknown ones."""
     frames = json_schema()["$defs"]
     examples = [
         json.loads(line)["frame"] for line in TEXT.splitlines() if line.startswith('{"from":')
@@ -107,7 +107,7 @@ def test_the_schema_names_what_the_frames_of_the_document_have() -> None:
 
 
 class Stage:
-    """Plays the conversation: each line is done, or is awaited, in the order of the document."""
+    """Plays the conversation: sends or awaits each line in the document's order."""
 
     def __init__(self, served: Served, stack: AsyncExitStack) -> None:
         self._served = served
@@ -140,7 +140,7 @@ class Stage:
                 self._served.workers.start(StartRequest(SESSION, 1, name, *tokens))
             case {"do": "type", "key": key, "text": text}:
                 self._served.type(key, text)
-                # What the database would hold until it is acknowledged.
+                # The database would keep it until it is acknowledged.
                 self._served.handler.found = Welcome(True, inputs=(Input(key, text),))
             case {"do": "end", "reason": reason}:
                 self._served.command(Stop(reason))
@@ -155,7 +155,7 @@ class Stage:
 
 
 async def test_the_conversation_of_the_document_happens_as_written() -> None:
-    """Every line, against the real endpoint."""
+    """It plays every line against the real endpoint."""
     block = re.search(r"```jsonl conversation\n(.*?)```", TEXT, re.DOTALL)
     assert block is not None
     lines = [json.loads(line) for line in block[1].splitlines()]
@@ -170,7 +170,7 @@ async def test_the_conversation_of_the_document_happens_as_written() -> None:
         ("What time is it?", True),
         ("It is half", True),
     ]
-    # Speech and states do not wait for what waits for the database, so they are apart.
+    # Speech and states don't wait for the database as other events do, so compare them apart.
     assert [event[1] for event in handler.events if event[0] == "state"] == [
         "LISTENING",
         "SPEAKING",

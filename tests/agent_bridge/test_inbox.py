@@ -1,10 +1,10 @@
-"""What the server wants of an agent, each thing once."""
+"""The agent's inbox delivers each typed line once."""
 
 from agent_bridge.client.inbox import Inbox, InputCommand
 
 
 async def test_a_typed_line_that_is_handed_over_again_is_given_out_once() -> None:
-    """Also before it is acknowledged; afterwards only the acknowledgement is due again."""
+    """This holds before the acknowledgement; after it, only the acknowledgement is sent again."""
     inbox = Inbox(lambda: None)
     inbox.typed("k1", "one")
     assert await inbox.get(auto_ack=False) == InputCommand("k1", "one")

@@ -1,4 +1,4 @@
-"""The outbox by itself: what is kept, what is due, and what an answer settles."""
+"""The outbox on its own: what it keeps, what is due, and what an answer settles."""
 
 from datetime import UTC, datetime
 
@@ -28,7 +28,7 @@ def due(outbox: Outbox) -> list[tuple[str, int, bool]]:
 
 
 def test_the_outbox_counts_where_the_agent_does_not() -> None:
-    """From 1, within each segment, interims and final alike."""
+    """It counts revisions from 1 within each segment, interims and finals alike."""
     outbox = Outbox()
     for segment, final in (("a", False), ("b", False), ("a", False), ("a", True)):
         outbox.put(said(segment, final=final))
@@ -36,7 +36,7 @@ def test_the_outbox_counts_where_the_agent_does_not() -> None:
 
 
 def test_an_answer_to_a_later_interim_settles_the_one_that_is_held() -> None:
-    """But an answer to an older one does not."""
+    """An answer to an older one does not."""
     outbox = Outbox()
     outbox.put(said("a", 4))
     assert outbox.settle("a", 3) is None
@@ -46,7 +46,7 @@ def test_an_answer_to_a_later_interim_settles_the_one_that_is_held() -> None:
 
 
 def test_a_final_is_settled_by_an_answer_to_itself_only() -> None:
-    """An answer to an interim that was on its way must not lose it."""
+    """An answer to an interim in transit must not discard the final."""
     outbox = Outbox()
     outbox.put(said("a", 4, final=True))
     assert outbox.settle("a", 3) is None
@@ -58,7 +58,7 @@ def test_a_final_is_settled_by_an_answer_to_itself_only() -> None:
 
 
 def test_a_later_final_replaces_the_first() -> None:
-    """An agent may learn how far it was heard after it has spoken."""
+    """An agent may learn after speaking how much of it was heard."""
     outbox = Outbox()
     outbox.put(said("a", final=True))
     outbox.put(said("a", final=True))
@@ -68,7 +68,7 @@ def test_a_later_final_replaces_the_first() -> None:
 
 
 def test_a_final_that_is_out_of_order_is_the_agents_fault() -> None:
-    """Dropping it in silence would lose words."""
+    """Dropping it silently would lose words."""
     outbox = Outbox()
     outbox.put(said("a", 4))
     assert not outbox.put(said("a", 4))
@@ -77,7 +77,7 @@ def test_a_final_that_is_out_of_order_is_the_agents_fault() -> None:
 
 
 def test_interims_that_nobody_finishes_are_bounded_and_finals_are_not() -> None:
-    """The oldest interim is given up; no final ever is."""
+    """The outbox drops the oldest interim and never a final."""
     outbox = Outbox()
     for number in range(client_outbox.MOST_INTERIMS + 1):
         outbox.put(said(f"i{number}"))
@@ -115,7 +115,7 @@ steps = st.lists(
 def test_whatever_happens_the_server_ends_with_every_final(
     steps: list[tuple[str, str, bool]],
 ) -> None:
-    """Frames and answers are lost at any point; in the end all finals are stored."""
+    """Frames and answers may be lost at any point; in the end all finals are stored."""
     outbox, wire, stored = Outbox(), list[Utterance](), dict[str, Utterance]()
     said_finally: dict[str, int] = {}
     for kind, segment, final in steps:

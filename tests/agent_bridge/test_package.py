@@ -1,4 +1,4 @@
-"""What integrators install: the wheel alone, in an environment of its own, with the example."""
+"""What integrators install: only the wheel, in a separate environment, with the example."""
 
 import asyncio
 import os
@@ -32,13 +32,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an environment with nothing but the wheel and what it needs, and return its Python."""
+    """Create an environment with only the wheel and its dependencies; return its Python."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
     [packages] = folder.glob("lib/python*/site-packages")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
-    # From this environment, as a test must not need a registry.
+    # Linked from this environment, as a test must not need a registry.
     installed = Path(sysconfig.get_path("purelib"))
     for name in ("msgspec", "websockets"):
         (packages / name).symlink_to(installed / name)
@@ -48,7 +48,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_one_package_and_needs_two(wheel: Path) -> None:
-    """Nobody's environment gets a top-level `schema`, `models` or `agent_bridge`."""
+    """It installs no top-level `schema`, `models` or `agent_bridge`."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         [metadata] = [name for name in names if name.endswith("METADATA")]
@@ -62,7 +62,7 @@ def test_the_wheel_holds_one_package_and_needs_two(wheel: Path) -> None:
 
 
 def test_everything_public_imports_from_the_wheel_alone(python: Path, tmp_path: Path) -> None:
-    """And it is not the checkout that is imported."""
+    """The import doesn't use the checkout."""
     code = "import voxql_bridge as v; [getattr(v, n) for n in v.__all__]; print(v.__file__)"
     done = subprocess.run(
         [python, "-I", "-W", "error", "-c", code],
@@ -76,7 +76,7 @@ def test_everything_public_imports_from_the_wheel_alone(python: Path, tmp_path: 
 
 
 def test_the_example_is_short_and_uses_nothing_else() -> None:
-    """Under 80 lines; the standard library and voxql_bridge."""
+    """It has under 80 lines and imports only the standard library and voxql_bridge."""
     source = EXAMPLE.read_text()
     assert len(source.splitlines()) < 80
     imported = {
@@ -86,7 +86,7 @@ def test_the_example_is_short_and_uses_nothing_else() -> None:
 
 
 async def test_the_example_takes_part_in_a_conversation(python: Path, tmp_path: Path) -> None:
-    """What is typed comes back with interims and a final; stop and SIGTERM end it in order."""
+    """Typed text comes back as interims and a final; stop and SIGTERM end it cleanly."""
     async with serve() as served:
         environment = {
             **os.environ,

@@ -1,4 +1,4 @@
-"""When what the person says began, also where a sound had no words or words come late."""
+"""Start times of a person's words, even if a sound had no words or words come late."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 class Talk:
-    """What a session tells, at times in seconds, and the starts that come of it."""
+    """Feeds a session's events, at times in seconds, and records the resulting starts."""
 
     def __init__(self) -> None:
         self._told: list[Utterance] = []
@@ -29,7 +29,7 @@ class Talk:
         self._words.on_heard("words", final, NOON + timedelta(seconds=at), None, None)
 
     def turns(self, *starts: float) -> None:
-        """Let the person say something, recognised a second later, and the agent answer it."""
+        """Let the person speak, be recognised a second later, and be answered."""
         for start in starts:
             self.voice(start)
             self.heard(start + 1)
@@ -42,20 +42,20 @@ class Talk:
 
 @pytest.fixture
 async def talk() -> Talk:
-    """A session that has told nothing yet."""
+    """A session without any event."""
     return Talk()
 
 
 @dataclass
 class Clock:
-    """The loop's clock, which goes on when a test says so."""
+    """The loop's clock, which a test advances."""
 
     now: float
 
 
 @pytest.fixture
 async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """It stands still until then."""
+    """The clock stands still until a test advances it."""
     loop = asyncio.get_running_loop()
     clock = Clock(loop.time())
     monkeypatch.setattr(loop, "time", lambda: clock.now)
@@ -63,7 +63,7 @@ async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 async def test_a_cough_does_not_misdate_the_turns_after_it(talk: Talk) -> None:
-    """Somebody coughs before the agent speaks by itself."""
+    """Somebody coughs before the agent speaks unprompted."""
     talk.voice(0)
     talk.answer()
     talk.turns(10, 20, 30)
@@ -82,7 +82,7 @@ async def test_two_coughs_do_not_either(talk: Talk) -> None:
 
 
 async def test_a_cough_after_the_answer_is_forgotten_when_words_come(talk: Talk) -> None:
-    """Before the agent speaks again, and when it does so because of that."""
+    """It does not matter whether the agent speaks because of the cough."""
     talk.turns(0)
     talk.voice(3)
     talk.turns(5)
@@ -94,7 +94,7 @@ async def test_a_cough_after_the_answer_is_forgotten_when_words_come(talk: Talk)
 
 
 async def test_a_cough_misdates_one_turn_at_most(talk: Talk) -> None:
-    """So soon after an answer nobody can tell it from words that come late; but only once."""
+    """Soon after an answer a cough looks like late words, but only once."""
     talk.voice(0)
     talk.answer()
     talk.turns(3, 6, 9, 12)
@@ -103,7 +103,7 @@ async def test_a_cough_misdates_one_turn_at_most(talk: Talk) -> None:
 
 
 async def test_of_two_coughs_the_second_misdates_nothing_more(talk: Talk) -> None:
-    """Once words came after a newer voice, no older one is waited for."""
+    """Once words follow a newer voice, no older voice is waited for."""
     for at in (0, 2):
         talk.voice(at)
         talk.answer()
@@ -113,7 +113,7 @@ async def test_of_two_coughs_the_second_misdates_nothing_more(talk: Talk) -> Non
 
 
 async def test_words_after_the_answer_began_with_their_own_voice(talk: Talk) -> None:
-    """Models that answer first do so at every turn, and nothing is forgotten in between."""
+    """Models that answer before recognition do so at every turn, and no voice is forgotten."""
     for start in (0, 10, 20):
         talk.voice(start)
         talk.answer()
@@ -123,7 +123,7 @@ async def test_words_after_the_answer_began_with_their_own_voice(talk: Talk) -> 
 
 
 async def test_words_after_a_newer_voice_began_with_their_own(talk: Talk) -> None:
-    """The person interrupts the answer before the question is recognised; then that is late too."""
+    """The person interrupts before the question is recognised; the interruption is late too."""
     talk.voice(0)
     talk.answer()
     talk.voice(3)
@@ -138,7 +138,7 @@ async def test_words_after_a_newer_voice_began_with_their_own(talk: Talk) -> Non
 async def test_a_long_question_is_still_recognised_after_its_answer(
     talk: Talk, clock: Clock
 ) -> None:
-    """The time is counted from the answer on, not from the voice."""
+    """The limit counts from the answer, not from the voice."""
     talk.voice(0)
     clock.now += 40
     talk.answer()
@@ -150,7 +150,7 @@ async def test_a_long_question_is_still_recognised_after_its_answer(
 async def test_words_long_after_the_answer_are_not_what_it_answered(
     talk: Talk, clock: Clock
 ) -> None:
-    """No voice was noticed for them: they begin when they are heard."""
+    """No voice was detected for them, so they start when they are heard."""
     talk.voice(0)
     clock.now += 1
     talk.answer()

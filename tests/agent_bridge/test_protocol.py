@@ -1,4 +1,4 @@
-"""The protocol without input or output: what is a frame, what may it contain, when may it pass."""
+"""The protocol without I/O: valid frames, their contents, and when they may pass."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -52,7 +52,7 @@ def utterance(**members: Any) -> str:
 
 @pytest.mark.parametrize("data", MALFORMED)
 def test_what_is_not_a_frame_is_refused_with_bad_frame(data: str | bytes) -> None:
-    """Neither side takes anything but a JSON object with a type, and none of it crashes."""
+    """Both sides accept only JSON objects with a type, and no input crashes them."""
     for readers in (FROM_AGENT, BRIDGE_DIALECT.from_server, WORKER_DIALECT.from_agent):
         with pytest.raises(FrameError) as caught:
             decode(readers, data)
@@ -61,7 +61,7 @@ def test_what_is_not_a_frame_is_refused_with_bad_frame(data: str | bytes) -> Non
 
 @pytest.mark.parametrize("frame", BAD_FROM_AGENT)
 def test_a_member_of_the_wrong_type_is_refused_and_not_repeated(frame: dict[str, Any]) -> None:
-    """The message says what was expected, and holds nothing of what came."""
+    """The message says what was expected and quotes nothing of the input."""
     with pytest.raises(FrameError) as caught:
         decode(FROM_AGENT, as_json(frame))
     assert caught.value.close_code is CloseCode.BAD_FRAME
@@ -73,7 +73,7 @@ def test_a_member_of_the_wrong_type_is_refused_and_not_repeated(frame: dict[str,
 def test_contents_over_the_limits_are_answered_with_a_nack(
     members: dict[str, Any], code: NackCode
 ) -> None:
-    """One bad sentence does not end a conversation."""
+    """One bad utterance does not end a conversation."""
     with pytest.raises(Unacceptable) as caught:
         decode(FROM_AGENT, utterance(segment="seg_x", revision=7, **members))
     nack = caught.value.nack
@@ -91,14 +91,14 @@ def test_contents_over_the_limits_are_answered_with_a_nack(
     ],
 )
 def test_times_are_read_as_rfc_3339(written: str, meant: datetime) -> None:
-    """Any offset, any precision; nanoseconds are cut off."""
+    """Any offset and precision is accepted; nanoseconds are truncated."""
     frame = decode(FROM_AGENT, utterance(startedAt=written))
     assert isinstance(frame, Utterance)
     assert frame.started_at == meant
 
 
 def test_texts_and_frames_may_fill_their_limits() -> None:
-    """32 KiB of text pass, one byte more does not; the same for a frame of 64 KiB."""
+    """32 KiB of text and frames of 64 KiB pass; one byte more does not."""
     full = decode(FROM_AGENT, utterance(text="ä" * (16 * 1024)))
     assert isinstance(full, Utterance)
     with pytest.raises(Unacceptable):
@@ -112,7 +112,7 @@ def test_texts_and_frames_may_fill_their_limits() -> None:
 
 
 def test_any_line_a_person_may_type_reaches_an_agent() -> None:
-    """JSON makes six bytes of a control character; a line full of them still fits a frame."""
+    """JSON needs six bytes per control character; a line full of them still fits a frame."""
     line = Input("k" * 128, "\x01" * (32 * 1024))
     data = encode(line)
     assert Exchange(BRIDGE_DIALECT, Side.AGENT)._longest >= len(data.encode())
@@ -120,7 +120,7 @@ def test_any_line_a_person_may_type_reaches_an_agent() -> None:
 
 
 def test_members_that_nobody_knows_are_ignored() -> None:
-    """A newer agent may say more than this server understands."""
+    """A newer agent may send members that this server doesn't know."""
     assert decode(FROM_AGENT, '{"type": "ready", "mood": "good"}') == Ready()
 
 
@@ -206,25 +206,25 @@ to_worker = st.one_of(
 
 @given(from_agent)
 def test_what_an_agent_encodes_the_server_decodes(frame: Frame) -> None:
-    """Nothing is lost on the way, for any frame."""
+    """A round trip preserves any frame."""
     assert decode(BRIDGE_DIALECT.from_agent, encode(frame)) == frame
 
 
 @given(to_agent)
 def test_what_the_server_encodes_an_agent_decodes(frame: Frame) -> None:
-    """The same, the other way."""
+    """The same holds in the other direction."""
     assert decode(BRIDGE_DIALECT.from_server, encode(frame)) == frame
 
 
 @given(from_worker)
 def test_what_a_worker_encodes_the_server_decodes(frame: Frame) -> None:
-    """The same, for workers."""
+    """The same holds for workers."""
     assert decode(WORKER_DIALECT.from_agent, encode(frame)) == frame
 
 
 @given(to_worker)
 def test_what_the_server_encodes_a_worker_decodes(frame: Frame) -> None:
-    """The same, to workers."""
+    """The same holds for frames to workers."""
     assert decode(WORKER_DIALECT.from_server, encode(frame)) == frame
 
 
@@ -241,7 +241,7 @@ names = st.sampled_from([*words(), "type", "token", "capabilities", "state", "ke
     st.dictionaries(names, json_values),
 )
 def test_no_frame_at_all_makes_anything_but_a_refusal(kind: str, members: dict[str, Any]) -> None:
-    """Whatever the members hold: a frame, a FrameError or an Unacceptable."""
+    """Any members yield a frame, a FrameError or an Unacceptable."""
     try:
         frame = decode(FROM_AGENT, json.dumps({**words(), **members, "type": kind}))
     except (FrameError, Unacceptable):
@@ -293,7 +293,7 @@ MAY_PASS: dict[Phase, set[type[Frame]]] = {
 
 
 def passed(dialect: Dialect, side: Side, kinds: list[type[Frame]]) -> Exchange:
-    """Return an exchange through which these frames have passed, in or out as they must."""
+    """Return an exchange through which these frames have passed."""
     exchange = Exchange(dialect, side)
     for kind in kinds:
         exchange.send(FRAMES[kind])
@@ -306,7 +306,7 @@ def passed(dialect: Dialect, side: Side, kinds: list[type[Frame]]) -> Exchange:
 def test_both_sides_hold_the_same_table_of_what_may_pass_when(
     side: Side, phase: Phase, kind: type[Frame]
 ) -> None:
-    """Every frame in every state, sent and received."""
+    """The test tries every frame in every state, sent and received."""
     exchange = passed(BRIDGE_DIALECT, side, OPENING[phase])
     assert exchange.phase is phase
     if kind in MAY_PASS[phase]:
@@ -318,7 +318,7 @@ def test_both_sides_hold_the_same_table_of_what_may_pass_when(
 
 
 def test_a_worker_may_report_places_only_after_the_welcome() -> None:
-    """The worker's table, where it differs: it has no state LEAVING."""
+    """The worker's dialect differs: it has no state LEAVING."""
     exchange = Exchange(WORKER_DIALECT, Side.SERVER)
     with pytest.raises(FrameError, match="out of place in the state HELLO"):
         exchange.receive(encode(Places(1)))

@@ -1,4 +1,4 @@
-"""Tokens open what they were made for, and nothing else."""
+"""Each token is valid only for its purpose."""
 
 import json
 from datetime import UTC, datetime
@@ -26,12 +26,12 @@ def forged(**changes: Any) -> str:
         **changes,
     }
     kept = {name: value for name, value in claims.items() if value is not None}
-    # Signed as bytes: PyJWT would refuse to make some of them.
+    # Signed as bytes: PyJWT refuses to create some of them.
     return jwt.PyJWS().encode(json.dumps(kept).encode(), SECRET, algorithm="HS256")
 
 
 def test_a_bridge_token_names_one_session_and_attempt() -> None:
-    """And is good for 24 hours."""
+    """It is valid for 24 hours."""
     token = TOKENS.bridge(SESSION, 3)
     assert TOKENS.read_bridge(token) == Binding(SESSION, 3)
     claims = jwt.decode(token, SECRET, algorithms=["HS256"], audience="voxql.bridge")
@@ -40,7 +40,7 @@ def test_a_bridge_token_names_one_session_and_attempt() -> None:
 
 @pytest.mark.parametrize(("role", "seconds"), [("person", 15 * 60), ("agent", 24 * 3600)])
 def test_a_media_token_names_one_side_of_a_session(role: Any, seconds: int) -> None:
-    """A person has a quarter of an hour to connect, an agent a day."""
+    """A person has 15 minutes to connect, an agent 24 hours."""
     before = datetime.now(UTC)
     access = "log_x" if role == "person" else ""
     token, expires_at = TOKENS.media(SESSION, role, 2, access=access)
@@ -49,12 +49,12 @@ def test_a_media_token_names_one_side_of_a_session(role: Any, seconds: int) -> N
 
 
 def test_two_tokens_for_the_same_are_not_the_same() -> None:
-    """Each can be told apart, also within a second."""
+    """Tokens differ even if made within the same second."""
     assert TOKENS.bridge(SESSION, 1) != TOKENS.bridge(SESSION, 1)
 
 
 def test_tokens_are_not_exchangeable() -> None:
-    """The bridge takes no media token, media no bridge token."""
+    """The bridge rejects media tokens, and media rejects bridge tokens."""
     with pytest.raises(TokenRefused):
         TOKENS.read_bridge(TOKENS.media(SESSION, "agent", 1)[0])
     with pytest.raises(TokenRefused):
@@ -78,27 +78,27 @@ def test_tokens_are_not_exchangeable() -> None:
     ],
 )
 def test_claims_that_are_missing_or_wrong_are_refused(changes: dict[str, Any]) -> None:
-    """Even with our own signature under them."""
+    """They are refused even with our own signature."""
     assert TOKENS.read_bridge(forged()) == Binding(SESSION, 1)
     with pytest.raises(TokenRefused):
         TOKENS.read_bridge(forged(**changes))
 
 
 def test_a_media_token_without_a_known_role_is_refused() -> None:
-    """There are two sides, and no third."""
+    """Only the person and the agent are known."""
     with pytest.raises(TokenRefused):
         TOKENS.read_media(forged(aud="voxql.media", role="observer"))
 
 
 @pytest.mark.parametrize("access", ["", 7, None])
 def test_a_person_comes_by_a_login_or_an_api_token(access: object) -> None:
-    """Their token names it, and ends with it."""
+    """A person's token must name its login or API token."""
     with pytest.raises(TokenRefused):
         TOKENS.read_media(forged(aud="voxql.media", role="person", access=access))
 
 
 def test_the_algorithm_is_ours_to_choose() -> None:
-    """Neither `none` nor another hash, whatever the header says."""
+    """`none` and other hashes are refused, whatever the header says."""
     claims = jwt.decode(forged(), options={"verify_signature": False})
     for token in (
         jwt.encode(claims, None, algorithm="none"),
@@ -112,12 +112,12 @@ def test_the_algorithm_is_ours_to_choose() -> None:
 
 @pytest.mark.parametrize("token", ["", "a", "a.b.c", "\ud800", "ä.ö.ü", "." * 5000])
 def test_what_is_no_token_is_refused(token: str) -> None:
-    """Without any other error."""
+    """It raises no other error."""
     with pytest.raises(TokenRefused):
         TOKENS.read_bridge(token)
 
 
 def test_a_secret_that_is_too_short_is_refused_at_once() -> None:
-    """32 bytes: as many as the hash has."""
+    """The minimum is 32 bytes, the length of the hash."""
     with pytest.raises(ValueError, match="32 bytes"):
         Tokens("short")

@@ -1,4 +1,4 @@
-"""Workers, from both ends: who is asked, who answers what, and what happens when they go."""
+"""Workers, from both ends: which one is asked, how it answers, and what happens when it leaves."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ def request(number: int) -> StartRequest:
 
 @asynccontextmanager
 async def worker(served: Served, places: int, *names: str) -> AsyncIterator[Raw]:
-    """Connect a worker that does what the test says."""
+    """Connect a worker controlled by the test."""
     async with raw(served.url, WORKER) as connection:
         await connection.send("hello", key=KEY, agentNames=names or ("echo",), places=places)
         assert await connection.receive() == {"type": "welcome"}
@@ -56,7 +56,7 @@ class Jobs:
 async def shipped(
     url: str, jobs: Jobs, *, places: int = 2, **options: Any
 ) -> AsyncIterator[Worker]:
-    """Run a `Worker` for the time of the block."""
+    """Run a `Worker` during the block."""
     given = {"key": KEY, "agent_names": ["echo"], "on_start": jobs.run, **options}
     program = Worker(url, places=places, backoff=impatient(), **given)
     running = asyncio.create_task(program.run())
@@ -69,7 +69,7 @@ async def shipped(
 
 
 async def test_a_start_reaches_the_worker_with_all_it_needs() -> None:
-    """The tokens, the session, and the address that the worker was given."""
+    """It includes the tokens, the session and the server's address."""
     jobs = Jobs()
     async with serve() as served, shipped(served.url, jobs) as program:
         assert served.workers.is_ready
@@ -86,7 +86,7 @@ async def test_a_start_reaches_the_worker_with_all_it_needs() -> None:
 
 
 async def test_without_a_worker_of_that_name_there_is_none_to_ask() -> None:
-    """A name that nobody runs, and no worker at all."""
+    """This covers an unknown name and no worker at all."""
     async with serve() as served:
         with pytest.raises(NoWorker):
             served.workers.start(REQUEST)
@@ -96,7 +96,7 @@ async def test_without_a_worker_of_that_name_there_is_none_to_ask() -> None:
 
 
 async def test_more_starts_than_places_are_refused_before_anybody_answers() -> None:
-    """Starts that are on their way count, so that a burst does not overfill a worker."""
+    """Pending starts count, so that a burst does not overfill a worker."""
     async with serve() as served, worker(served, 2) as connection:
         served.workers.start(request(1))
         served.workers.start(request(2))
@@ -107,7 +107,7 @@ async def test_more_starts_than_places_are_refused_before_anybody_answers() -> N
 
 
 async def test_places_are_right_whatever_crosses_on_the_wire() -> None:
-    """A report that was sent before the start came does not give the place away twice."""
+    """A report sent before the start arrived does not free its place again."""
     async with serve() as served, worker(served, 2) as connection:
         served.workers.start(request(1))
         await connection.send("places", free=2)
@@ -122,7 +122,7 @@ async def test_places_are_right_whatever_crosses_on_the_wire() -> None:
 
 
 async def test_a_start_that_was_answered_takes_a_place_before_the_next_report() -> None:
-    """`started` itself counts: the report that has it may still be on its way."""
+    """`started` counts by itself: the next report may still be in transit."""
     async with serve() as served, worker(served, 1) as connection:
         served.workers.start(request(1))
         await connection.send("started", session="ses_1", attempt=1)
@@ -131,7 +131,7 @@ async def test_a_start_that_was_answered_takes_a_place_before_the_next_report() 
 
 
 async def test_the_shipped_worker_answers_before_it_reports() -> None:
-    """The server's sum is only right in this order."""
+    """The server's count relies on this order."""
     async with serve() as served, shipped(served.url, Jobs()):
         served.workers.start(REQUEST)
         await served.workers.until(lambda: "places 1" in served.workers.heard)
@@ -139,7 +139,7 @@ async def test_the_shipped_worker_answers_before_it_reports() -> None:
 
 
 async def test_the_worker_with_the_most_free_places_is_asked() -> None:
-    """Among those that run the agent."""
+    """Only workers that run the agent are considered."""
     async with (
         serve() as served,
         worker(served, 1),
@@ -152,7 +152,7 @@ async def test_the_worker_with_the_most_free_places_is_asked() -> None:
 
 
 async def test_a_full_worker_says_so_and_another_is_asked() -> None:
-    """It is not asked again before it reports places; nobody is asked twice for one start."""
+    """It isn't asked again before it reports places, and no worker is asked twice per start."""
     unplaced: list[tuple[str, str]] = []
     async with serve() as served, worker(served, 5) as first, worker(served, 3) as second:
         served.hub.on(StartUnplaced, lambda lost: unplaced.append((lost.session_id, lost.reason)))
@@ -168,7 +168,7 @@ async def test_a_full_worker_says_so_and_another_is_asked() -> None:
 
 
 async def test_a_worker_that_does_not_answer_loses_the_start_to_another() -> None:
-    """The silent one may have hung; the person waits."""
+    """The silent one may have hung, and a person is waiting."""
     async with (
         serve(start_seconds=0.05) as served,
         worker(served, 9) as silent,
@@ -194,7 +194,7 @@ async def test_a_worker_that_breaks_is_gone_at_once_and_its_starts_move() -> Non
 
 
 async def test_the_same_start_again_is_not_sent_twice() -> None:
-    """As long as the first has not been answered."""
+    """This holds until the first is answered."""
     async with serve() as served, worker(served, 9) as connection:
         served.workers.start(REQUEST)
         served.workers.start(REQUEST)
@@ -204,7 +204,7 @@ async def test_the_same_start_again_is_not_sent_twice() -> None:
 
 
 async def test_the_shipped_worker_refuses_what_it_cannot_take() -> None:
-    """Full, an unknown agent, or about to stop: the server learns which."""
+    """The reasons are FULL, UNKNOWN_AGENT and DRAINING."""
     unplaced: list[str] = []
     jobs = Jobs()
     async with serve() as served, shipped(served.url, jobs, places=1) as program:
@@ -212,7 +212,7 @@ async def test_the_shipped_worker_refuses_what_it_cannot_take() -> None:
         [connected] = served.workers._workers
         served.workers.start(REQUEST)
         await jobs.started.get()
-        # As if the server had counted wrong.
+        # Simulate a wrong count on the server.
         connected.reported = 5
         served.workers.start(request(2))
         await served.workers.until(lambda: unplaced == ["FULL"])
@@ -230,7 +230,7 @@ async def test_the_shipped_worker_refuses_what_it_cannot_take() -> None:
 
 
 async def test_a_conversation_that_fails_frees_its_place() -> None:
-    """And does not end the worker."""
+    """The worker goes on."""
 
     async def fail(job: StartJob) -> None:
         raise RuntimeError("the agent is broken")
@@ -242,7 +242,7 @@ async def test_a_conversation_that_fails_frees_its_place() -> None:
 
 
 async def test_conversations_go_on_while_the_server_restarts() -> None:
-    """The worker comes back and reports the places that are left."""
+    """The worker reconnects and reports its remaining places."""
     jobs = Jobs()
     async with serve() as served:
         port = served.port
@@ -259,7 +259,7 @@ async def test_conversations_go_on_while_the_server_restarts() -> None:
 
 
 async def test_a_worker_comes_back_over_a_wire_that_breaks() -> None:
-    """Again and again."""
+    """It reconnects every time."""
     async with (
         serve() as served,
         Wire(served.port) as wire,
@@ -275,7 +275,7 @@ async def test_a_worker_comes_back_over_a_wire_that_breaks() -> None:
 
 
 async def test_a_wrong_key_ends_the_worker_with_a_reason() -> None:
-    """It would be wrong the next time, too."""
+    """A retry would be refused too."""
     async with serve() as served, Wire(served.port) as wire:
         for key in ("wrong", "schlüssel"):
             program = Worker(wire.url, key, agent_names=["echo"], places=1, on_start=Jobs().run)
@@ -313,7 +313,7 @@ async def test_stopping_waits_for_conversations_and_then_cancels_them() -> None:
     ],
 )
 async def test_a_bad_hello_of_a_worker_is_refused(members: dict[str, Any]) -> None:
-    """BAD_FRAME, and it is not in the registry."""
+    """It gets BAD_FRAME and is not registered."""
     async with serve() as served, raw(served.url, WORKER) as connection:
         await connection.send("hello", **members)
         assert await connection.closed() == CloseCode.BAD_FRAME
@@ -321,19 +321,19 @@ async def test_a_bad_hello_of_a_worker_is_refused(members: dict[str, Any]) -> No
 
 
 async def test_a_silent_worker_is_closed_with_hello_timeout() -> None:
-    """As an agent is."""
+    """The same holds for agents."""
     async with serve(hello_seconds=0.05) as served, raw(served.url, WORKER) as connection:
         assert await connection.closed() == CloseCode.HELLO_TIMEOUT
 
 
 def test_an_empty_registry_has_no_names_and_no_places() -> None:
-    """What `/readyz` sees before anybody has come."""
+    """`/readyz` sees this before any worker has connected."""
     workers = Workers(LocalHub())
     assert (workers.is_ready, workers.names(), workers.free("echo")) == (False, set(), 0)
 
 
 def test_what_opens_a_conversation_is_not_in_a_repr() -> None:
-    """On neither end: starts get logged."""
+    """Neither end shows tokens, as starts get logged."""
     job = StartJob("http://127.0.0.1:9", "ses_1", 1, "echo", "bridge-token", "audio-token")
 
     for start in (REQUEST, job):

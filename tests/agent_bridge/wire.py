@@ -19,13 +19,13 @@ SECONDS = 10
 
 
 def impatient() -> Backoff:
-    """Return a backoff for tests: a matter of milliseconds."""
+    """Return a backoff of milliseconds for tests."""
     return Backoff(first=0.005, longest=0.05)
 
 
 @dataclass
 class Raw:
-    """A connection that says what a test tells it to, right or wrong."""
+    """A connection that sends what a test tells it to, valid or not."""
 
     socket: ClientConnection
 
@@ -38,7 +38,7 @@ class Raw:
         return frame
 
     async def closed(self) -> int:
-        """Wait for the close, whatever frames come before it, and return its code."""
+        """Skip frames until the connection closes; return the close code."""
         with suppress(ConnectionClosed):
             while True:
                 await self.receive()
@@ -48,7 +48,7 @@ class Raw:
 
 @asynccontextmanager
 async def raw(url: str, subprotocol: str | None = BRIDGE, **options: Any) -> AsyncIterator[Raw]:
-    """Open a connection without any protocol of ours on this side."""
+    """Open a connection without our client code."""
     address = url.replace("http", "ws", 1) + "/bridge"
     offered = None if subprotocol is None else [Subprotocol(subprotocol)]
     async with connect(

@@ -1,1 +1,1 @@
-"""Tests of the benchmarks: that they run, never how fast."""
+"""Tests that the benchmarks run, whatever their speed."""

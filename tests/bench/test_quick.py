@@ -1,4 +1,4 @@
-"""`python -m bench --quick` runs every measurement, and its JSON says all of it."""
+"""`python -m bench --quick` runs every measurement and writes complete JSON."""
 
 import json
 import math
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ran(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The smoke form, once for all tests here."""
+    """A quick run, once for all tests here."""
     return subprocess.run(
         [
             *(sys.executable, "-m", "bench", "--quick"),
@@ -45,7 +45,7 @@ def result(ran: subprocess.CompletedProcess[str], folder: Path) -> Any:
 
 
 def test_every_part_is_measured(result: Any) -> None:
-    """Each of the five parts has its figures, with as many rounds as were asked for."""
+    """Each of the five parts has figures with rounds."""
     assert [part for part in "abcde" if any(f["part"] == part for f in result["figures"])] == list(
         "abcde"
     )
@@ -53,7 +53,7 @@ def test_every_part_is_measured(result: Any) -> None:
 
 
 def test_every_figure_is_complete(result: Any) -> None:
-    """Each has a name, a unit, a finite median within its spread, and what it is compared with."""
+    """Each has a name, a unit and a finite median within its spread; a reference has a ratio."""
     for figure in result["figures"]:
         assert figure["name"]
         assert figure["unit"]
@@ -66,7 +66,7 @@ def test_every_figure_is_complete(result: Any) -> None:
 
 
 def test_the_machine_is_described_but_not_named(result: Any) -> None:
-    """Cores, load and versions are told, before and after; nothing says whose machine it is."""
+    """It lists cores, load and versions, before and after, but nothing that identifies it."""
     machine = result["machine"]
     assert set(machine) == {"system", "python", "packages", "before", "after"}
     for moment in ("before", "after"):
@@ -74,13 +74,13 @@ def test_the_machine_is_described_but_not_named(result: Any) -> None:
 
 
 def test_the_table_shows_every_figure(ran: subprocess.CompletedProcess[str], result: Any) -> None:
-    """What is in the JSON is in the table too, with its aim where it has one."""
+    """The table shows a result for each figure that has an aim."""
     rows = ran.stdout.count("met") + ran.stdout.count("missed")
     assert rows == sum(figure["aim"] is not None for figure in result["figures"])
 
 
 def test_nothing_is_left_behind(ran: subprocess.CompletedProcess[str], folder: Path) -> None:
-    """The databases of a run are gone after it; only the large history is kept for the next."""
+    """A run deletes its databases; only the large history is kept for the next run."""
     assert ran.returncode == 0, ran.stderr
     left = [path.name.partition("-")[0] for path in (folder / "cache").iterdir()]
     assert left == ["history"]

@@ -1,1 +1,1 @@
-"""The clients of docs/clients, each run as its page has it."""
+"""The client examples of docs/clients, run as documented."""

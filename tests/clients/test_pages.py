@@ -1,4 +1,4 @@
-"""Each page of docs/clients holds what it promises: resume, stop, back off."""
+"""The clients of docs/clients resume, stop and back off as their pages promise."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ def block(page: str, language: str, number: int = 0) -> str:
 
 @pytest.fixture(scope="session")
 def with_gql(shared: Shared) -> Path:
-    """A Python that has gql, which needs another graphql-core than the server."""
+    """A Python environment with gql, which needs another graphql-core than the server."""
     folder = ROOT / ".cache" / "clients" / f"gql-{GQL}"
     python = folder / "bin" / "python"
 
@@ -71,7 +71,7 @@ def with_gql(shared: Shared) -> Path:
 
 
 class Program:
-    """A client in a process of its own, and what it has shown."""
+    """A client in its own process, with its output."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -98,13 +98,13 @@ class Program:
         return status
 
     async def complaint(self) -> str:
-        """Return what it wrote about its end."""
+        """Return its error output."""
         assert self.process.stderr is not None
         return (await self.process.stderr.read()).decode()
 
     @property
     def finals(self) -> list[str]:
-        """The texts that it holds finally, by its one rule, in their order."""
+        """The final texts in order; a higher revision replaces a lower one."""
         held: dict[str, Any] = {}
         for one in map(json.loads, self.lines):
             if one != "over" and one["revision"] > held.get(one["id"], {"revision": 0})["revision"]:
@@ -147,7 +147,7 @@ CLIENTS = ["graphql-ws.md", "urql.md", "apollo.md", "relay.md", "gql.md"]
 async def test_a_client_that_is_cut_off_misses_nothing(
     tmp_path: Path, page: str, with_gql: Path
 ) -> None:
-    """Cut in mid-sentence it comes back after its cursor, and stops when all is over."""
+    """Cut off in mid-sentence, it resumes after its cursor and stops when the stream is over."""
     async with stage(tmp_path) as on, Wire(on.server.port) as wire:
         session, agent = await on.conversation()
         command = command_of(page, wire.url, on.account.token, session, with_gql)
@@ -180,7 +180,7 @@ async def test_a_client_that_is_cut_off_misses_nothing(
 async def test_a_client_that_is_refused_does_not_try_again(
     tmp_path: Path, page: str, with_gql: Path
 ) -> None:
-    """Nobody's session: it says so, and ends."""
+    """For a session that doesn't exist, it reports the error and ends."""
     async with stage(tmp_path) as on, Wire(on.server.port) as wire:
         command = command_of(page, wire.url, on.account.token, NOBODYS, with_gql)
         async with program(*command) as client:
@@ -193,7 +193,7 @@ async def test_a_client_that_is_refused_does_not_try_again(
 async def test_a_client_with_a_bad_token_does_not_try_again(
     tmp_path: Path, page: str, with_gql: Path
 ) -> None:
-    """Revoked or never valid: it says so, and ends."""
+    """With a revoked or an unknown token, it reports the error and ends."""
     async with stage(tmp_path) as on, Wire(on.server.port) as wire:
         session, _ = await on.conversation()
         await on.account.in_browser(
@@ -214,7 +214,7 @@ async def test_a_client_with_a_bad_token_does_not_try_again(
 async def test_a_client_knows_the_close_codes_that_are_final(
     page: str, codes: tuple[int, int], with_gql: Path
 ) -> None:
-    """It comes back after the first, and ends after the second."""
+    """It reconnects after the first code and ends after the second."""
     left = list(codes)
 
     async def close(socket: ServerConnection) -> None:
@@ -235,7 +235,7 @@ async def test_a_client_knows_the_close_codes_that_are_final(
 async def test_an_exception_of_the_readers_own_is_not_a_lost_connection(
     tmp_path: Path, page: str, with_gql: Path
 ) -> None:
-    """It comes out, and nothing is tried again."""
+    """The exception propagates, and the client doesn't retry."""
     async with stage(tmp_path) as on, Wire(on.server.port) as wire:
         session, agent = await on.conversation()
         agent.say("one")
@@ -249,7 +249,7 @@ async def test_an_exception_of_the_readers_own_is_not_a_lost_connection(
 
 @asynccontextmanager
 async def relay_that_watches(folder: Path) -> AsyncIterator[tuple[Wire, Agent, Program]]:
-    """Run Relay's client until it has shown the first final."""
+    """Run the Relay client until it has shown the first final."""
     async with stage(folder) as on, Wire(on.server.port) as wire:
         session, agent = await on.conversation()
         command = command_of("relay.md", wire.url, on.account.token, session, folder)
@@ -260,7 +260,7 @@ async def relay_that_watches(folder: Path) -> AsyncIterator[tuple[Wire, Agent, P
 
 
 async def test_relay_lets_go_of_a_stream_that_came_back(tmp_path: Path) -> None:
-    """Its socket closes, too: the process ends by itself."""
+    """Its socket closes too: the process ends by itself."""
     async with relay_that_watches(tmp_path) as (wire, agent, client):
         wire.cut()
         agent.say("two")
@@ -270,7 +270,7 @@ async def test_relay_lets_go_of_a_stream_that_came_back(tmp_path: Path) -> None:
 
 
 async def test_relay_does_not_come_back_once_it_is_let_go(tmp_path: Path) -> None:
-    """A component that unmounts while the stream is cut off leaves nothing behind."""
+    """A component that unmounts during a disconnect leaves nothing behind."""
     async with relay_that_watches(tmp_path) as (wire, _, client):
         wire.is_refusing = True
         wire.cut()
@@ -282,9 +282,9 @@ async def test_relay_does_not_come_back_once_it_is_let_go(tmp_path: Path) -> Non
 
 
 async def test_curl_gets_a_token_and_reads_on(tmp_path: Path) -> None:
-    """The recipe as it stands; then what is said, over a cut, until the session is over.
+    """The recipe works as documented, and reading survives a disconnect until the session ends.
 
-    A word that came late is in its place in the end.
+    The file has a late utterance in its place.
     """
     async with stage(tmp_path) as on, Wire(on.server.port) as wire:
         recipe = ["bash", "-euc", block("curl.md", "sh")]
@@ -322,7 +322,7 @@ async def test_curl_gets_a_token_and_reads_on(tmp_path: Path) -> None:
 
 
 async def test_curl_reads_all_pages_of_what_is_over(tmp_path: Path) -> None:
-    """Two full pages and one more."""
+    """It reads two full pages and one more utterance."""
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
         when = {"role": "USER", "timestamp": "2026-11-22T17:30:00Z"}
@@ -337,7 +337,7 @@ async def test_curl_reads_all_pages_of_what_is_over(tmp_path: Path) -> None:
 
 
 async def test_curl_with_a_bad_token_does_not_try_again(tmp_path: Path) -> None:
-    """It says so, and ends."""
+    """It reports the error and ends."""
     async with stage(tmp_path) as on, Wire(on.server.port) as wire:
         given = {"VOXQL_URL": wire.url, "VOXQL_TOKEN": "vox_never", "SESSION": NOBODYS}
         async with program(*READING, folder=tmp_path, **given) as client:
@@ -357,7 +357,7 @@ async def begun_by(person: Account, on: Stage) -> Any:
 
 
 def test_every_page_is_in_the_list() -> None:
-    """And each has a block that is run."""
+    """The README lists every page, and each listed page is tested."""
     listed = re.findall(r"\]\(([\w-]+\.md)\)", (PAGES / "README.md").read_text())
     assert set(listed) == {*CLIENTS, "curl.md"}
     assert {path.name for path in PAGES.glob("*.md")} == {*listed, "README.md"}

@@ -1,1 +1,1 @@
-"""Everything that can be sent to a whole server and should not be: what it says, what is left."""
+"""Hostile input to a whole server: its response, and what is stored afterwards."""

@@ -1,4 +1,4 @@
-"""One server with one conversation in it, in which something has been said already."""
+"""A server with one conversation that already has an utterance."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from tests.faults.stage import Agent, Stage, stage
 from tests.storage.disk import contents
 
 PRESENCE = ("agent_retry_by", "agent_back_by", "person_back_by")
-"""Columns of a session that tell who is there: connecting and leaving is no harm."""
+"""A session's presence columns, which connecting and leaving may change."""
 
 
 @dataclass
 class Scene:
-    """What is attacked, and how it is compared."""
+    """The server under attack and its stored state."""
 
     on: Stage
     job: StartJob
@@ -26,7 +26,7 @@ class Scene:
     tokens: Tokens
 
     def stored(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Return all that is stored, but for the clocks of who is there."""
+        """Return everything stored, except presence columns."""
         return contents(self.on.server.database, without={"sessions": PRESENCE})
 
 

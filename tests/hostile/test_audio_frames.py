@@ -1,4 +1,4 @@
-"""Sound and frames that `/audio` must not take, at a server that has something to lose."""
+"""Sound and frames that `/audio` must reject, on a server with stored data."""
 
 import json
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from websockets.typing import Subprotocol
 from tests.hostile.conftest import Scene
 
 SECOND = 32_000
-"""Bytes of a second of a person's sound."""
+"""Bytes in a second of a person's sound."""
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def code_of(socket: ClientConnection) -> int | None:
 
 
 async def test_bad_sound_closes_and_leaves_no_trace(scene: Scene) -> None:
-    """Of an odd length, of no length, too long; and what is said stays."""
+    """Frames of odd, zero or excessive length close the connection; stored data stays."""
     before = scene.stored()
     for sound, code in ((b"\0", 4400), (b"", 4400), (bytes(3_201), 4400), (bytes(65_538), 1009)):
         async with person(scene) as socket:
@@ -52,7 +52,7 @@ async def test_bad_sound_closes_and_leaves_no_trace(scene: Scene) -> None:
 
 
 async def test_bad_frames_close_and_leave_no_trace(scene: Scene) -> None:
-    """Not JSON, not an object, unknown, out of place, of 2 MB; before the hello and after it."""
+    """Malformed, unknown, out-of-place and 2 MB frames close it, before and after the hello."""
     before = scene.stored()
     frames = [
         "",
@@ -82,7 +82,7 @@ async def test_bad_frames_close_and_leave_no_trace(scene: Scene) -> None:
 
 
 async def test_sound_at_twice_real_time_is_stopped(scene: Scene) -> None:
-    """After the thirty seconds that somebody may have to catch up with: TOO_FAST."""
+    """TOO_FAST comes after the thirty seconds allowed for catching up."""
     before = scene.stored()
     async with person(scene) as socket:
         with suppress(ConnectionClosed):
@@ -93,7 +93,7 @@ async def test_sound_at_twice_real_time_is_stopped(scene: Scene) -> None:
 
 
 async def test_no_token_opens_what_it_is_not_for(scene: Scene) -> None:
-    """The bridge's, an account's, a worker's, a mere word: 4401."""
+    """Tokens of the bridge, an account or a worker, and arbitrary text get 4401."""
     before = scene.stored()
     job = scene.job
     for token in (job.bridge_token, scene.on.account.token, scene.on.server.worker_key, "please"):

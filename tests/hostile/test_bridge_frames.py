@@ -1,4 +1,4 @@
-"""Frames and tokens that `/bridge` must not take, at a server that has something to lose."""
+"""Frames and tokens that `/bridge` must reject, on a server with stored data."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -23,7 +23,7 @@ async def welcomed(agent: Raw, scene: Scene) -> None:
 
 
 async def test_no_bad_frame_leaves_a_trace(scene: Scene) -> None:
-    """Not JSON, not an object, of unknown type, with bad members: 4400, before and after hello."""
+    """Malformed frames, unknown types and bad members get 4400, before and after the hello."""
     before = scene.stored()
     frames = [*MALFORMED, *map(as_json, BAD_FROM_AGENT), UNKNOWN]
 
@@ -31,7 +31,7 @@ async def test_no_bad_frame_leaves_a_trace(scene: Scene) -> None:
         async with raw(scene.on.server.url) as agent:
             await agent.socket.send(frame)
             assert await agent.closed() == 4400, frame[:80]
-    # The real agent is fenced by these, so it is done.
+    # These connections fence the real agent, so end it first.
     await scene.agent.vanish()
     for frame in frames:
         async with raw(scene.on.server.url) as agent:
@@ -43,13 +43,13 @@ async def test_no_bad_frame_leaves_a_trace(scene: Scene) -> None:
 
 
 async def _send_what_is_taken(agent: Raw) -> None:
-    # The server may have closed before all of it has left; that code is what the test looks at.
+    # The server may close the connection during the send; the test checks that close code.
     with suppress(ConnectionClosed):
         await agent.socket.send(HUGE)
 
 
 async def test_a_frame_of_2_mb_leaves_no_trace(scene: Scene) -> None:
-    """1009, before and after the hello; the server does not read it to its end."""
+    """It gets 1009 before and after the hello; the server doesn't read all of it."""
     before = scene.stored()
 
     async with raw(scene.on.server.url) as agent:
@@ -64,7 +64,7 @@ async def test_a_frame_of_2_mb_leaves_no_trace(scene: Scene) -> None:
 
 
 async def test_bad_contents_are_refused_one_by_one(scene: Scene) -> None:
-    """A nack for good with its own code; the conversation goes on; nothing of it is kept."""
+    """Each gets a terminal nack with its own code; the conversation goes on and stores none."""
     before = scene.stored()
 
     async with raw(scene.on.server.url) as agent:
@@ -79,7 +79,7 @@ async def test_bad_contents_are_refused_one_by_one(scene: Scene) -> None:
 
 
 async def test_whatever_comes_before_the_hello_is_out_of_place(scene: Scene) -> None:
-    """An utterance too, however good it is."""
+    """This includes valid utterances."""
     before = scene.stored()
     frames: list[dict[str, Any]] = [
         {"type": "ready"},
@@ -98,7 +98,7 @@ async def test_whatever_comes_before_the_hello_is_out_of_place(scene: Scene) -> 
 
 
 async def test_a_revision_that_goes_back_changes_nothing(scene: Scene) -> None:
-    """It is acknowledged, for it is settled: what came later stands."""
+    """It is acknowledged as settled; the later revision stays."""
     now = "SELECT text, is_final, agent_revision FROM utterances WHERE key = 'seg_a'"
     async with raw(scene.on.server.url) as agent:
         await welcomed(agent, scene)
@@ -123,7 +123,7 @@ async def test_a_revision_that_goes_back_changes_nothing(scene: Scene) -> None:
 
 
 async def test_no_token_opens_what_it_is_not_for(scene: Scene) -> None:
-    """Expired, of another installation, of media, of a person, changed by hand, or a mere word."""
+    """Expired, foreign, media, account, altered and made-up tokens get 4401."""
     before = scene.stored()
     session = scene.job.session
     good = scene.job.bridge_token
@@ -149,7 +149,7 @@ async def test_no_token_opens_what_it_is_not_for(scene: Scene) -> None:
 
 
 async def test_a_token_opens_its_own_session_and_attempt_only(scene: Scene) -> None:
-    """An attempt that was never made is GONE; so is a session that never was, or was deleted."""
+    """Attempts that were never made and sessions that never existed or were deleted get GONE."""
     on = scene.on
     job = await on.begin()
     await on.account.ask(DELETE, {"sessionId": job.session})
@@ -169,7 +169,7 @@ async def test_a_token_opens_its_own_session_and_attempt_only(scene: Scene) -> N
 
 
 async def test_a_deleted_session_closes_its_agent_and_takes_nothing_more(scene: Scene) -> None:
-    """Its token is worth nothing from that moment on, for what is on its way as well."""
+    """Its token is invalid from then on, also for utterances already sent."""
     on = scene.on
     job = await on.begin()
     async with raw(on.server.url) as agent:
@@ -185,7 +185,7 @@ async def test_a_deleted_session_closes_its_agent_and_takes_nothing_more(scene: 
 
 
 async def test_a_worker_without_the_key_gets_no_work(scene: Scene) -> None:
-    """4401, whatever else it knows."""
+    """A wrong key gets 4401, even if it is another valid secret."""
     before = scene.stored()
     for key in ("wrong", scene.job.bridge_token, scene.on.account.token, "x" * 4096):
         async with raw(scene.on.server.url, "voxql.worker.v1") as worker:

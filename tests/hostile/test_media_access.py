@@ -1,4 +1,4 @@
-"""A person's sound ends with the login or API token that it came by."""
+"""A person's audio connection ends with the login or API token it was opened with."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ WITHIN_S = 10.0
 
 @asynccontextmanager
 async def heard(scene: Scene, token: str) -> AsyncIterator[ClientConnection]:
-    """Connect as a person, and be welcomed."""
+    """Connect as a person and wait for the welcome."""
     address = scene.on.server.url.replace("http", "ws", 1) + "/audio"
     async with connect(
         address, subprotocols=[Subprotocol("voxql.audio.v1")], compression=None, proxy=None
@@ -43,12 +43,12 @@ async def is_refused(scene: Scene, token: str) -> bool:
 
 @pytest.fixture
 def owner(scene: Scene) -> Account:
-    """The person whose conversation it is, with a browser and a program."""
+    """The conversation's owner, with a browser and a program."""
     return scene.on.account
 
 
 async def joined(scene: Scene, owner: Account) -> str:
-    """Join as the owner's program; return the token for the sound."""
+    """Join as the owner's program; return the audio token."""
     answer = await owner.ask(JOIN, {"sessionId": scene.job.session})
     return str(answer["connection"]["token"])
 
@@ -60,7 +60,7 @@ async def joined_in_browser(scene: Scene, owner: Account) -> str:
 
 
 async def test_a_revoked_api_token_is_heard_no_more(scene: Scene, owner: Account) -> None:
-    """An open connection ends within a second, another is refused; the owner's browser stays."""
+    """Its open connection ends and new ones are refused; the owner's browser stays connected."""
     token = await joined(scene, owner)
     async with heard(scene, token) as program:
         revoke = f'mutation {{ revokeApiToken(input: {{id: "{owner.token_id}"}})'
@@ -77,7 +77,7 @@ async def test_a_revoked_api_token_is_heard_no_more(scene: Scene, owner: Account
 
 
 async def test_who_signs_out_is_heard_no_more(scene: Scene, owner: Account) -> None:
-    """The browser's sound ends; the program's goes on."""
+    """The browser's connection ends; the program's stays."""
     async with heard(scene, await joined_in_browser(scene, owner)) as browser:
         await owner.in_browser("mutation { signOut { isSignedOut } }")
 
@@ -88,7 +88,7 @@ async def test_who_signs_out_is_heard_no_more(scene: Scene, owner: Account) -> N
 
 
 async def test_a_stranger_with_a_good_login_is_not_the_person(scene: Scene) -> None:
-    """The session that a token names is compared with whose login it came by."""
+    """The token's session must belong to the owner of its login."""
     stranger = Account(scene.on.server.url, Journal())
     await stranger.open()
     try:

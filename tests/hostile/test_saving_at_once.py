@@ -1,4 +1,4 @@
-"""A conversation that is saved twice, with more, by two clients at once, while its agent speaks."""
+"""Two clients save a conversation repeatedly and at once while its agent speaks."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ def told(key: str, text: str) -> dict[str, Any]:
 
 
 async def test_two_clients_save_at_the_same_moment_while_the_agent_speaks(scene: Scene) -> None:
-    """Each message is there once, the first to come wins; so is each final of the agent's."""
+    """Each message is stored once, the first version wins, and each final of the agent is kept."""
     on, session = scene.on, scene.job.session
     other = Account(on.server.url, Journal(), on.account.token, on.account.http)
     shared = [told(f"k{index}", f"message {index}") for index in range(50)]
@@ -50,7 +50,7 @@ async def test_two_clients_save_at_the_same_moment_while_the_agent_speaks(scene:
 
 
 async def test_what_was_deleted_can_not_be_saved(scene: Scene) -> None:
-    """NOT_FOUND; its agent's words are refused as well, and nothing comes back."""
+    """Saving gives NOT_FOUND, the agent's utterances are refused, and nothing reappears."""
     on, session = scene.on, scene.job.session
     await on.account.ask(DELETE, {"sessionId": session})
     before = scene.stored()
@@ -63,6 +63,6 @@ async def test_what_was_deleted_can_not_be_saved(scene: Scene) -> None:
 
     assert scene.stored() == before
     assert rows(on.server.database, SPOKEN, session) == []
-    # As the previous conversation of a new one it is no error: somebody wanted it gone.
+    # As the previous session of a new chat it is no error: it was meant to be gone.
     begun = await on.account.ask(BEGIN, {"previous": {"sessionId": session, "messages": []}})
     assert begun["saved"] is None

@@ -1,1 +1,1 @@
-"""Tests of the project itself: what its files promise each other."""
+"""Tests of the project's files and how they fit together."""

@@ -1,4 +1,4 @@
-"""What people rely on is documented, and nothing is documented that is not there."""
+"""The documentation covers everything people rely on, and only what exists."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ COMMAND = re.compile(r"^## `voxql ([a-z -]+)`$", re.MULTILINE)
 
 
 def test_every_setting_is_documented_with_its_default_and_meaning() -> None:
-    """docs/settings.md and the settings say the same, word for word and in the same order."""
+    """docs/settings.md and the settings agree word for word and in order."""
     names = settings.variable_names()
     expected = [
         (names[name], _shown(field.default), field.description)
@@ -31,7 +31,7 @@ def test_every_setting_is_documented_with_its_default_and_meaning() -> None:
 
 
 def test_every_command_is_documented_with_its_options() -> None:
-    """docs/commands.md has a chapter for each command, and names the command's options there."""
+    """docs/commands.md has a chapter for each command that lists the command's options."""
     text = (ROOT / "docs" / "commands.md").read_text()
     chapters = dict(zip(COMMAND.findall(text), COMMAND.split(text)[2::2], strict=True))
     commands = dict(_commands(typer.main.get_command(app)))
@@ -55,7 +55,7 @@ def test_links_between_the_documents_lead_somewhere() -> None:
 
 @pytest.mark.parametrize("folder", ["docs", "docs/decisions"])
 def test_every_page_is_in_the_contents_of_its_folder(folder: str) -> None:
-    """The README.md of a folder leads to each page beside it."""
+    """A folder's README.md links to each page next to it."""
     contents = (ROOT / folder / "README.md").read_text()
     pages = {page.name for page in (ROOT / folder).glob("*.md")} - {"README.md"}
 
@@ -69,7 +69,7 @@ def _shown(default: Any) -> str:
 
 
 def _commands(command: Any, *above: str) -> Iterator[tuple[str, list[str]]]:
-    """Walk the commands in the order of `--help`, each with the options that it shows there."""
+    """Walk the commands in the order of `--help`, each with its visible options."""
     for name, child in getattr(command, "commands", {}).items():
         if hasattr(child, "commands"):
             yield from _commands(child, *above, name)
@@ -88,7 +88,7 @@ def test_every_error_code_is_documented() -> None:
 
 
 def test_every_subscription_and_stream_end_is_documented() -> None:
-    """docs/api.md names each subscription of the schema, and each reason for which it may end."""
+    """docs/api.md names each subscription of the schema and each end reason."""
     sdl = (ROOT / "schema" / "schema.graphql").read_text()
     page = (ROOT / "docs" / "api.md").read_text()
     fields = sdl[sdl.index("type Subscription") :].partition("\n}")[0]
@@ -103,7 +103,7 @@ def test_every_subscription_and_stream_end_is_documented() -> None:
 
 
 def test_every_file_that_the_architecture_names_is_there() -> None:
-    """With its folder, or alone where that was said just before."""
+    """Names may have a path or, if that was given just before, only a file name."""
     text = (ROOT / "docs" / "architecture.md").read_text()
     named = set(re.findall(r"`([\w./-]+\.(?:py|tsx?|graphql|toml))`", text))
     rooms = (ROOT / room for room in ("agent_bridge", "hub", "models", "resolvers", "schema"))

@@ -1,4 +1,4 @@
-"""The contracts about imports notice what they forbid."""
+"""Each import contract catches a violation."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from typing import Final
 from tests.project.test_rooms import ROOMS
 from tests.server_process import ROOT
 
-# What somebody might write, by the module in which they do; each breaks another contract.
+# Forbidden imports by module; each breaks a different contract.
 FORBIDDEN: Final = {
     "hub/local.py": "import models",
     "resolvers/transcripts/live.py": "import resolvers.sessions.manage",
@@ -27,7 +27,7 @@ FORBIDDEN: Final = {
 
 
 def test_each_contract_is_broken_by_what_it_forbids(tmp_path: Path) -> None:
-    """In a copy in which every one of them is broken once."""
+    """Every contract is broken once, in a copy of the code."""
     for room in ROOMS:
         source = ROOT / room
         if source.is_dir():

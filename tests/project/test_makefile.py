@@ -1,4 +1,4 @@
-"""`make` is how everybody begins."""
+"""The targets of `make`, everybody's starting point."""
 
 import re
 import subprocess
@@ -9,13 +9,13 @@ FIXED = {"setup", "serve", "test", "check", "bench", "dev", "help"}
 
 
 def make(*arguments: str) -> str:
-    # The variables of the `make` that runs these tests must not reach the one that is tested.
+    # The variables of the `make` that runs these tests must not reach the one under test.
     command = ["env", "-u", "MAKEFLAGS", "-u", "MFLAGS", "-u", "MAKELEVEL", "make", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def test_help_lists_every_target_that_people_use() -> None:
-    """All targets but the Makefile's inner ones, and the names that scripts rely on among them."""
+    """It lists all phony targets except internal ones, including those that scripts rely on."""
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert phony is not None
     inner = {"again", "dev-tools", "early"}
@@ -27,12 +27,12 @@ def test_help_lists_every_target_that_people_use() -> None:
 
 
 def test_make_alone_shows_the_help() -> None:
-    """It is what people type first, so it must not start anything."""
+    """People type it first, so it must not start anything."""
     assert make() == make("help")
 
 
 def test_ci_runs_check_and_test_and_nothing_else() -> None:
-    """What CI does, everybody can do with the same two commands."""
+    """Anyone can run what CI runs with the same two commands."""
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
 
     commands = [line for line in lines if line and not line.startswith("#")]

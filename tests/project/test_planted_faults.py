@@ -1,4 +1,4 @@
-"""The list of planted faults fits the code, and only a test that fails catches one."""
+"""The planted faults match the code, and only a failing test catches one."""
 
 import runpy
 from pathlib import Path
@@ -17,12 +17,12 @@ CANT_BE_READ = "import nothing_of_this_name\n"
 
 
 def test_every_fault_can_be_planted() -> None:
-    """The text that it replaces occurs exactly once in its file."""
+    """The text to replace occurs exactly once in its file."""
     assert [problem for fault in FAULTS if (problem := fault.problem())] == []
 
 
 def test_a_fault_is_one_changed_line() -> None:
-    """There are at least forty of them, each by a name of its own."""
+    """There are at least forty faults, each with a unique name."""
     assert len(FAULTS) >= 40
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
     for fault in FAULTS:
@@ -31,7 +31,7 @@ def test_a_fault_is_one_changed_line() -> None:
 
 
 def test_the_tests_of_a_fault_are_there() -> None:
-    """Of one kind: Vitest runs those of the page, pytest all others."""
+    """They are of one kind: Vitest runs the page's tests and pytest all others."""
     for fault in FAULTS:
         assert fault.tests, fault.name
         assert len({test.startswith("frontend/") for test in fault.tests}) == 1, fault.name
@@ -48,7 +48,7 @@ def test_the_tests_of_a_fault_are_there() -> None:
 def test_a_fault_is_caught_by_a_test_that_fails(
     tmp_path: Path, test: str, failed: str | None, is_sound: bool
 ) -> None:
-    """Not by one that could not be run: any typing error would do that."""
+    """A test that can't run doesn't count: any typing error would cause that."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_a.py").write_text(test)
 

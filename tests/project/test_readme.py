@@ -1,4 +1,4 @@
-"""The operations in the README run exactly as they are printed."""
+"""The operations in the README run exactly as printed."""
 
 import os
 import re
@@ -19,7 +19,7 @@ OPERATIONS = re.findall(r"```graphql\n(.*?)```", (ROOT / "README.md").read_text(
 
 @pytest.fixture
 def echoing_server(start_server: StartServer) -> Iterator[ServerProcess]:
-    """A server whose agent is the example that echoes what is typed."""
+    """A server whose agent is the example that echoes typed lines."""
     server = start_server(VOXQL_AGENT="external")
     key = (server.data_dir / "worker.key").read_text().strip()
     environment = {**os.environ, "VOXQL_URL": server.url, "VOXQL_WORKER_KEY": key}
@@ -45,7 +45,7 @@ def _operation(name: str) -> str:
 
 
 async def test_the_five_operations_run_as_printed(echoing_server: ServerProcess) -> None:
-    """A token, a conversation, its words, saving it and finding it again, in that order."""
+    """They get a token, start a conversation, watch, save and find it, in that order."""
     assert len(OPERATIONS) == 5
     url = echoing_server.url
     with httpx.Client(base_url=url) as browser:

@@ -1,4 +1,4 @@
-"""The rooms have plain names, and other packages have such names too."""
+"""The source folders have plain names, which other packages have too."""
 
 import importlib
 import tomllib
@@ -17,7 +17,7 @@ ROOMS = [
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_is_imported_from_this_checkout(room: str) -> None:
-    """Not from an unrelated package of that name, such as PyPI's `schema`."""
+    """It doesn't come from an unrelated package of that name, such as PyPI's `schema`."""
     module = importlib.import_module(room)
 
     assert module.__file__ is not None
@@ -26,7 +26,7 @@ def test_a_room_is_imported_from_this_checkout(room: str) -> None:
 
 
 def test_every_package_at_the_root_is_a_room() -> None:
-    """A package that the wheel leaves out works in a checkout and nowhere else."""
+    """A package that the wheel leaves out would work only in a checkout."""
     beside = {"bench", "examples", "tests"}
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     modules = {path.stem for path in ROOT.glob("*.py")}
@@ -35,7 +35,7 @@ def test_every_package_at_the_root_is_a_room() -> None:
 
 
 def test_every_folder_of_tests_is_a_package() -> None:
-    """Two test modules of one name in plain folders would be taken for one another."""
+    """Two test modules of one name in plain folders would be mistaken for each other."""
     folders = {path.parent for path in (ROOT / "tests").rglob("*.py")}
 
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []

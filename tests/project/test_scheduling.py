@@ -1,4 +1,4 @@
-"""Tests in real time keep the processor to themselves when they need it."""
+"""Real-time tests get the processor when they need it."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def test_notes_where_it_runs(number):
 def test_a_process_in_the_background_gives_way_and_takes_no_test_in_real_time(
     tmp_path: Path,
 ) -> None:
-    """Each test runs once; the last process has a lower priority, and takes no sound."""
+    """Each test runs once; the last process has a lower priority and runs no real-time test."""
     real_time = {place for place in REAL_TIME if "/" not in place}
     folders = sorted(real_time | {"faults", "models", "schema", "voice"})
     for folder in folders:

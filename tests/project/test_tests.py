@@ -1,4 +1,4 @@
-"""The tests read as documentation, which is a rule for them too."""
+"""Rules for the tests themselves, which also serve as documentation."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from tests.server_process import ROOT
 
 
 def test_every_test_says_in_a_sentence_what_it_shows() -> None:
-    """A test without a docstring is named here; that it is a sentence, the linter asserts."""
+    """Every test has a docstring; the linter checks that it is a sentence."""
     wordless = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -20,10 +20,10 @@ def test_every_test_says_in_a_sentence_what_it_shows() -> None:
 
 
 def test_what_a_browser_waits_for_is_a_function() -> None:
-    """Other text is evaluated again at every look, which the page's CSP forbids after the first.
+    """Playwright evaluates other text again at each poll, which the CSP allows only once.
 
-    So such a wait fails whenever what it waits for is not there at once. A promise is never
-    waited for either: it counts as true.
+    So such a wait fails unless its condition holds at once. A promise isn't awaited either: it
+    counts as true.
     """
     wrong = []
     for path in sorted((ROOT / "tests").rglob("*.py")):

@@ -1,4 +1,4 @@
-"""Nothing that is committed names one machine, or where packages were downloaded from."""
+"""No committed file names a particular machine or a package registry."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ REGISTRY = re.compile(rb"registry\s*=\s*\"?http|https?://[\w.-]*(?:pypi|pythonho
 
 
 def tracked() -> list[Path]:
-    # Also what is about to be added; what .gitignore leaves out is nobody's business.
+    # Files about to be added count too; ignored files don't.
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [path for name in listed.splitlines() if (path := ROOT / name).is_file()]
@@ -30,19 +30,19 @@ def found(pattern: re.Pattern[bytes], *, among: str = "*") -> list[str]:
 
 
 def test_no_file_names_a_path_of_one_machine() -> None:
-    """A path of somebody's home works on one machine only, and tells who they are."""
+    """A path in a home folder works on one machine only and reveals its user."""
     assert found(MACHINE_PATH) == []
 
 
 def test_no_file_names_the_host_of_a_package_registry() -> None:
-    """Where packages come from is the choice of whoever installs them."""
+    """Whoever installs the packages chooses their source."""
     assert found(REGISTRY) == []
     assert found(RESOLVED, among="*.json") == []
     assert found(INDEX_OPTION, among="requirements/*") == []
 
 
 def test_every_requirement_is_pinned_by_its_hash() -> None:
-    """A package that was exchanged on its way is refused."""
+    """A package altered in transit is refused."""
     for path in (ROOT / "requirements").glob("*.txt"):
         text = path.read_text().replace("\\\n", " ")
         requirements = [line for line in text.splitlines() if re.match(r"[a-z0-9]", line)]
@@ -54,7 +54,7 @@ def test_every_requirement_is_pinned_by_its_hash() -> None:
 
 
 def test_all_requirement_files_come_from_one_resolution() -> None:
-    """They are installed one after the other, so a package has one version in all of them."""
+    """The files are installed one after another, so each package has the same version in all."""
     versions: dict[str, set[frozenset[str]]] = {}
     for path in (ROOT / "requirements").glob("*.txt"):
         pins: dict[str, set[str]] = {}
@@ -67,7 +67,7 @@ def test_all_requirement_files_come_from_one_resolution() -> None:
 
 
 def test_every_npm_folder_keeps_addresses_out_of_its_lock_file() -> None:
-    """Each has a lock file, and the setting that npm needs beside it."""
+    """Each has a lock file and the npm setting that keeps it free of addresses."""
     for path in tracked():
         if path.name == "package.json":
             assert (path.parent / "package-lock.json").exists(), path

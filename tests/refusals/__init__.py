@@ -1,1 +1,1 @@
-"""Everything the interface refuses: with which code, naming which input, and changing nothing."""
+"""Every refusal of the API has its code, names the bad input, and changes nothing."""

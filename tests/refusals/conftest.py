@@ -1,4 +1,4 @@
-"""The whole app, with something of everything in its database."""
+"""The whole app with a database that has data of every kind."""
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -27,7 +27,7 @@ ADA = {"email": "ada@example.com", "password": "correct horse"}
 
 
 class UnwillingAgents(WillingAgents):
-    """Workers that have all gone home."""
+    """Workers that have no free place."""
 
     async def start(self, request: StartRequest) -> None:
         raise NoFreePlace("There is no agent in this test.")
@@ -35,17 +35,17 @@ class UnwillingAgents(WillingAgents):
 
 @dataclass
 class Scene:
-    """Who asks, and what there is; a name in the table of refusals stands for an id here."""
+    """The clients of a test, and the ids behind the placeholders in the table of refusals."""
 
     owner: Http
     stranger: Http
     nobody: Http
     secret: str
-    """Of the owner's API token, which may only read."""
+    """The owner's API token, which may only read."""
     ids: dict[str, str] = field(default_factory=dict)
 
     def resolve(self, value: Any) -> Any:
-        """Put the ids into an input in the place of their names."""
+        """Replace placeholders in an input with ids."""
         if isinstance(value, dict):
             return {name: self.resolve(each) for name, each in value.items()}
         if isinstance(value, list):
@@ -55,13 +55,13 @@ class Scene:
 
 @pytest.fixture
 async def scene(
-    guest: Http,  # noqa: F811 - the fixture that is imported above, as all of these
+    guest: Http,  # noqa: F811 - a fixture imported above, like all of these
     stranger: Http,  # noqa: F811
     client: Http,  # noqa: F811
     backend: Backend,  # noqa: F811
     quick_passwords: None,  # noqa: F811
 ) -> Scene:
-    # A deadline that passes meanwhile would be a change.
+    # An expired deadline would change the database during a test.
     long = timedelta(hours=1)
     backend.config = replace(
         backend.config, start_timeout=long, retry_within=long, abandon_after=long
@@ -92,7 +92,7 @@ async def scene(
         "@unknown token": ids.new_api_token(),
         "@user": (await guest.data("{ viewer { id } }"))["viewer"]["id"],
     }
-    # A token notes its first use; the next within a minute change nothing.
+    # A token records its first use; further uses within a minute change nothing.
     await client.data("{ viewer { id } }", authorization=f"Bearer {scene.secret}")
     await database.settled()
     backend.config = replace(backend.config, running_sessions=3)

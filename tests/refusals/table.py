@@ -1,4 +1,4 @@
-"""What is refused: a row for each case, by the root field that refuses it."""
+"""The table of refusals: a row for each case, by root field."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,10 +38,10 @@ OPERATIONS: Final = {
 }
 STREAMS: Final = frozenset({"transcripts", "sessionUpdates"})
 ENTRANCES: Final = frozenset({"signUp", "signIn", "signInAsGuest"})
-"""What sets a cookie, which a WebSocket can't."""
+"""Mutations that set a cookie, which a WebSocket can't."""
 
 OWNER, NOBODY, STRANGER, PROGRAM = "owner", "nobody", "stranger", "program"
-"""Who asks; the program has the owner's API token, which may only read."""
+"""The callers; the program has the owner's API token, which may only read."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _message(
     return {"key": key, "role": "USER", "text": text, "timestamp": timestamp}
 
 
-# Far enough to be ahead still when a long run comes to it: this is read when tests are collected.
+# Read at collection, so it must still be too far ahead when a long run gets to it.
 _AHEAD: Final = (datetime.now(UTC) + timedelta(days=1, hours=6)).isoformat()
 _LONG: Final = "é" * (TEXT_BYTES // 2) + "x"
 _BAD_TEXTS: Final = {
@@ -98,7 +98,7 @@ _BAD_TIMES: Final = {
 
 
 def _sessions(of: str, field: Path, given: dict[str, Any]) -> Iterator[Row]:
-    """Who asks, and for which session; `given` has the rest of the input, all of it good."""
+    """Yield cases of callers and session ids; `given` is the rest of the input, all valid."""
 
     def with_id(session_id: str) -> dict[str, Any]:
         *outer, last = (str(part) for part in field)

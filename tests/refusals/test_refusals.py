@@ -34,7 +34,7 @@ async def ask(scene: Scene, row: Row) -> dict[str, Any]:
     headers = {"Content-Type": "application/json"}
     if row.who == PROGRAM:
         headers["Authorization"] = f"Bearer {scene.secret}"
-    # Made by hand: the client's own encoder can't write half of a surrogate pair.
+    # Encoded here because httpx can't encode lone surrogates.
     body = json.dumps({"query": OPERATIONS[row.of], "variables": variables(scene, row)})
     answer = (await http.raw.post("/graphql", content=body, headers=headers)).json()
     assert (answer.get("data") or {row.of: None}) == {row.of: None}, row
@@ -53,7 +53,7 @@ async def ask_socket(scene: Scene, url: str, row: Row) -> dict[str, Any]:
         await socket.subscribe(OPERATIONS[row.of], variables(scene, row))
         message = await socket.receive()
         if row.of in STREAMS:
-            # A refusal comes before the first event, and ends the operation.
+            # A refusal comes before the first event and ends the operation.
             assert message["type"] == "error", (str(row), message)
             [error] = message["payload"]
         else:
@@ -73,7 +73,7 @@ def expected(row: Row) -> tuple[str, list[str | int] | None]:
 
 @pytest.mark.parametrize("of", [of for of in OPERATIONS if of not in STREAMS])
 async def test_over_http(scene: Scene, of: str) -> None:
-    """Row by row: the code, the field, and the same database as before."""
+    """Each row gives its code and field and leaves the database unchanged."""
     before = await dump()
     for row in ROWS:
         if row.of == of:
@@ -83,7 +83,7 @@ async def test_over_http(scene: Scene, of: str) -> None:
 
 @pytest.mark.parametrize("of", [of for of in OPERATIONS if of not in ENTRANCES])
 async def test_over_a_websocket(scene: Scene, url: str, of: str) -> None:
-    """The same codes and fields as over HTTP; a stream that is refused never begins."""
+    """Codes and fields equal those over HTTP; a refused stream never begins."""
     mine = scene.ids["@mine"]
     scene.ids["@their cursor"] = cursors.encode_cursor(scene.ids["@theirs"], 0)
     scene.ids["@future cursor"] = cursors.encode_cursor(mine, 1_000)
@@ -97,7 +97,7 @@ async def test_over_a_websocket(scene: Scene, url: str, of: str) -> None:
 
 @pytest.mark.parametrize("of", sorted(ENTRANCES))
 async def test_nobody_signs_in_over_a_websocket(scene: Scene, url: str, of: str) -> None:
-    """It could not set a cookie: BAD_USER_INPUT, however good the input is."""
+    """It can't set a cookie: valid input gives BAD_USER_INPUT too."""
     given = {"email": "new@example.com", "password": "long enough"}
     before = await dump()
     error = await ask_socket(scene, url, Row(of, "over a WebSocket", given, "", who=NOBODY))
@@ -107,7 +107,7 @@ async def test_nobody_signs_in_over_a_websocket(scene: Scene, url: str, of: str)
 
 @pytest.mark.parametrize("of", sorted(ENTRANCES))
 async def test_nobody_signs_in_from_another_origin(scene: Scene, of: str) -> None:
-    """Such a page gets no cookie from us: FORBIDDEN, and no account is made."""
+    """Pages of other origins get no cookie: FORBIDDEN, and no account is created."""
     given = {"email": "new@example.com", "password": "long enough"}
     row = Row(of, "from elsewhere", given, "", who=NOBODY)
     before = await dump()
@@ -123,7 +123,7 @@ async def test_nobody_signs_in_from_another_origin(scene: Scene, of: str) -> Non
 async def test_trying_too_often_is_rate_limited(
     scene: Scene, backend: Backend, monkeypatch: pytest.MonkeyPatch, of: str
 ) -> None:
-    """The message says when the next try may come."""
+    """The code is RATE_LIMITED, and nothing changes."""
 
     def never(rate: Rate, who: str) -> None:
         raise RateLimited("Too many attempts. Try again in 5 minutes.", 300)
@@ -137,7 +137,7 @@ async def test_trying_too_often_is_rate_limited(
 
 
 async def test_one_token_too_many(scene: Scene) -> None:
-    """A hundred tokens are enough for one account: QUOTA_EXCEEDED."""
+    """An account may have a hundred tokens; one more gives QUOTA_EXCEEDED."""
     owner = scene.ids["@user"]
     held = await ApiToken.filter(user_id=owner).using_db(reader()).count()
 
@@ -157,7 +157,7 @@ async def test_one_token_too_many(scene: Scene) -> None:
 
 
 async def test_a_body_that_is_too_large_is_refused_unread(client: Http) -> None:
-    """8 MiB at most: 413, with a code like everything else."""
+    """A body over 8 MiB gives 413, with a code like every error."""
     body = json.dumps({"query": "{ viewer { id } }", "x": "x" * MAX_BODY})
     before = await dump()
     answer = await client.raw.post(
@@ -170,7 +170,7 @@ async def test_a_body_that_is_too_large_is_refused_unread(client: Http) -> None:
 
 
 async def test_a_frame_that_is_too_large_closes_the_connection(scene: Scene, url: str) -> None:
-    """1 MiB at most: 1009, nothing of it is executed."""
+    """A frame over 1 MiB gives 1009, and none of it is executed."""
     before = await dump()
     async with Socket(url, cookie=scene.owner.cookie) as socket:
         await socket.init()
@@ -181,7 +181,7 @@ async def test_a_frame_that_is_too_large_closes_the_connection(scene: Scene, url
 
 
 async def test_a_cookie_that_was_signed_out_is_nobody(scene: Scene) -> None:
-    """It is worth nothing any more, whatever it asks for."""
+    """The old cookie is rejected for every operation."""
     await transact(lambda conn: Login.all().using_db(conn).delete())
     before = await dump()
     asked = [row for row in ROWS if row.who == OWNER and row.of == "renameSession"]
@@ -191,7 +191,7 @@ async def test_a_cookie_that_was_signed_out_is_nobody(scene: Scene) -> None:
 
 
 async def test_the_table_has_every_mutation_and_subscription(client: Http) -> None:
-    """Read from the running server: what is added there is missed here until it has its rows."""
+    """A new field of the running server's schema fails here until it has rows."""
     data = await client.data(
         "{ __schema { mutationType { fields { name args { name } } } "
         "subscriptionType { fields { name args { name } } } } }"
@@ -208,7 +208,7 @@ async def test_the_table_has_every_mutation_and_subscription(client: Http) -> No
     "of", sorted(set(OPERATIONS) - ENTRANCES - {"signOut", "createApiToken", "revokeApiToken"})
 )
 def test_every_way_to_a_session_is_tried_in_every_way(of: str) -> None:
-    """Signed out, somebody else's, unknown, malformed, another kind of id."""
+    """Cases: signed out, another user's, unknown, malformed, and another kind of id."""
     tried = {(row.code, row.who) for row in ROWS if row.of == of}
 
     assert tried >= {

@@ -1,1 +1,1 @@
-"""Tests of the GraphQL face."""
+"""Tests of the GraphQL API."""

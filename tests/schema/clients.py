@@ -1,4 +1,4 @@
-"""What tests talk to the schema with: GraphQL over HTTP, and graphql-transport-ws."""
+"""Test clients: GraphQL over HTTP and graphql-transport-ws."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ WITHIN_S = 10.0
 
 
 class Http:
-    """A client that keeps its cookies, without a server in between."""
+    """A client that calls the app without a server and keeps its cookies."""
 
     def __init__(self, app: Starlette, url: str) -> None:
         transport = httpx.ASGITransport(app)
@@ -70,7 +70,7 @@ class Http:
 
 
 class Socket:
-    """A WebSocket on which a test says each message itself."""
+    """A WebSocket on which a test sends each message itself."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class Socket:
         return refusal
 
     async def closed(self) -> tuple[int, str]:
-        """Return with what the server closes the connection, whatever comes before."""
+        """Wait until the server closes the connection; return the close code and reason."""
         async with asyncio.timeout(WITHIN_S):
             try:
                 while True:

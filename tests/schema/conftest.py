@@ -1,4 +1,4 @@
-"""The whole app, in this process, with a database of its own and agents that come on demand."""
+"""The whole app in this process, with a database for each test and agents that start on demand."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ from tests.schema.operations import start
 
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
-    """A port that can be connected to already; whoever does waits until something serves it."""
+    """A listening port; connections wait until something serves it."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening
 
@@ -47,14 +47,14 @@ def backend(app: Starlette) -> Backend:
 
 @pytest.fixture
 async def client(app: Starlette, listening: socket.socket) -> AsyncIterator[Http]:
-    """Somebody who is not signed in."""
+    """A client that is not signed in."""
     async with Http(app, _url(listening)) as client:
         yield client
 
 
 @pytest.fixture
 async def guest(app: Starlette, listening: socket.socket) -> AsyncIterator[Http]:
-    """Somebody who has signed in as a guest, and keeps the cookie."""
+    """A client signed in as a guest, with the cookie."""
     async with Http(app, _url(listening)) as guest:
         await guest.data("mutation { signInAsGuest { viewer { id } } }")
         yield guest
@@ -70,7 +70,7 @@ async def stranger(app: Starlette, listening: socket.socket) -> AsyncIterator[Ht
 
 @pytest.fixture
 async def url(app: Starlette, listening: socket.socket) -> AsyncIterator[str]:
-    """Where a real uvicorn serves the app."""
+    """The URL of the app on a real uvicorn."""
     config = uvicorn.Config(app, lifespan="off", log_config=None, ws="websockets-sansio")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve([listening]))
@@ -82,7 +82,7 @@ async def url(app: Starlette, listening: socket.socket) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def ws(url: str, guest: Http) -> AsyncIterator[Socket]:
-    """A guest's connection, acknowledged."""
+    """A guest's acknowledged connection."""
     async with Socket(url, cookie=guest.cookie) as ws:
         await ws.init()
         yield ws
@@ -90,7 +90,7 @@ async def ws(url: str, guest: Http) -> AsyncIterator[Socket]:
 
 @pytest.fixture
 async def spoken(guest: Http, backend: Backend) -> tuple[str, Agent]:
-    """A chat in which a person and an agent have said something each."""
+    """A chat with one utterance each from a person and an agent."""
     session_id = (await start(guest, title="About tea"))["session"]["id"]
     agent = Agent(backend, session_id)
     await agent.come()

@@ -1,4 +1,4 @@
-"""Stand-ins at the edge of the schema: an agent that does what a test says, and its workers."""
+"""Test doubles: an agent that a test controls, and workers."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ CONNECTION = "con-1"
 
 
 class WillingAgents:
-    """Workers that take every conversation; what they were asked is kept."""
+    """Workers that accept every conversation and record the requests."""
 
     def __init__(self) -> None:
         self.asked: list[StartRequest] = []
@@ -29,7 +29,7 @@ class WillingAgents:
 
 
 class Agent:
-    """An agent in one session: what a bridge connection would report, without the connection."""
+    """An agent in one session, which reports what a bridge connection would."""
 
     def __init__(self, backend: Backend, session_id: str, attempt: int = 1) -> None:
         self._events = AgentEvents(backend)
@@ -47,7 +47,7 @@ class Agent:
     async def say(
         self, text: str, *, segment: str = "SG_1", final: bool = True, role: str = "USER"
     ) -> None:
-        """Report an utterance; returns when the answer to it is there."""
+        """Report an utterance; return once it is answered."""
         revision = self._revisions[segment] = self._revisions.get(segment, 0) + 1
         answered: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._events.utterance(

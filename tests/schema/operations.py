@@ -1,4 +1,4 @@
-"""Operations that select every field of the interface between them."""
+"""Operations that together select every field of the schema."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ STREAMS = {
 
 
 async def start(client: Http, **given: Any) -> dict[str, Any]:
-    """Start a chat and return all that this gives back."""
+    """Start a chat and return its whole payload."""
     data = await client.data(MUTATIONS["start"], {"i": given})
     started: dict[str, Any] = data["startNewChat"]
     return started

@@ -1,4 +1,4 @@
-"""Whose request it is: cookies on our own pages, tokens from anywhere."""
+"""Authentication of requests: cookies on our own pages, tokens from any origin."""
 
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
@@ -28,12 +28,12 @@ async def made_token(guest: Http) -> str:
 
 
 async def test_nobody_is_null_and_no_error(client: Http) -> None:
-    """`viewer` can always be asked."""
+    """Anyone may query `viewer`."""
     assert await client.data(VIEWER) == {"viewer": None}
 
 
 async def test_signing_in_sets_a_cookie_that_scripts_can_not_read(client: Http) -> None:
-    """HttpOnly, Lax, for the whole site, for thirty days."""
+    """It is HttpOnly and Lax, for the whole site, for thirty days."""
     response = await client.post(GUEST)
 
     [cookie] = SimpleCookie(response.headers["set-cookie"]).values()
@@ -45,7 +45,7 @@ async def test_signing_in_sets_a_cookie_that_scripts_can_not_read(client: Http) 
 
 
 async def test_signing_out_clears_it(guest: Http) -> None:
-    """The cookie is gone, and what it stood for is worthless."""
+    """The cookie is removed, and its old value is invalid."""
     kept = guest.cookie
     data = await guest.data("mutation { signOut { isSignedOut } }")
 
@@ -55,7 +55,7 @@ async def test_signing_out_clears_it(guest: Http) -> None:
 
 
 async def test_signing_up_keeps_who_one_was_and_changes_the_cookie(guest: Http) -> None:
-    """A cookie that somebody planted before is worth nothing after."""
+    """A cookie planted before signing up is worthless afterwards."""
     before = guest.cookie
     [was] = (await guest.data(VIEWER)).values()
 
@@ -72,7 +72,7 @@ async def test_signing_up_keeps_who_one_was_and_changes_the_cookie(guest: Http) 
 async def test_after_signing_in_the_rest_of_the_operation_is_the_new_viewers(
     guest: Http, client: Http
 ) -> None:
-    """What is asked of the account, and what is done next, in the same request."""
+    """The payload's fields and the mutations that follow run as the new viewer."""
     account = '(input: {email: "ann@tea.example", password: "long enough"})'
     await guest.data(f"mutation {{ signUp{account} {{ viewer {{ id }} }} }}")
     await made_token(guest)
@@ -90,7 +90,7 @@ async def test_after_signing_in_the_rest_of_the_operation_is_the_new_viewers(
 
 
 async def test_a_refused_sign_in_sets_no_cookie(client: Http) -> None:
-    """Nor does it take one away."""
+    """It doesn't remove one either."""
     response = await client.post(
         'mutation { signIn(input: {email: "a@b.example", password: "long enough"}) '
         "{ viewer { id } } }"
@@ -114,14 +114,14 @@ async def test_a_refused_sign_in_sets_no_cookie(client: Http) -> None:
 async def test_pages_of_other_origins_can_not_use_the_cookie(
     guest: Http, headers: dict[str, str]
 ) -> None:
-    """They are nobody: nothing is read, nothing done."""
+    """They are anonymous: they can neither read nor change anything."""
     assert await guest.data(VIEWER, None, **headers) == {"viewer": None}
     assert await guest.code(START, None, **headers) == "UNAUTHENTICATED"
     assert await models.Session.all().count() == 0
 
 
 async def test_pages_of_other_origins_can_not_sign_anybody_in(client: Http) -> None:
-    """It would sign a person in to an account of that page's choice."""
+    """Otherwise the page could sign a person in to an account of its choice."""
     response = await client.post(GUEST, Origin=ELSEWHERE)
 
     assert response.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
@@ -130,7 +130,7 @@ async def test_pages_of_other_origins_can_not_sign_anybody_in(client: Http) -> N
 
 
 async def test_our_own_pages_use_the_cookie(guest: Http) -> None:
-    """By any name of this machine, where that is what the public URL says."""
+    """If the public URL is local, any loopback name works."""
     own = str(guest.raw.base_url).rstrip("/")
 
     for headers in (
@@ -144,7 +144,7 @@ async def test_our_own_pages_use_the_cookie(guest: Http) -> None:
 
 
 async def test_a_program_may_use_the_cookie(guest: Http) -> None:
-    """It sends no Origin, which no browser leaves out (docs/decisions/0014)."""
+    """A program sends no Origin; every browser does (docs/decisions/0014)."""
     assert not {"origin", "sec-fetch-site"} & set(guest.raw.headers)
 
     assert await guest.data(START)
@@ -153,7 +153,7 @@ async def test_a_program_may_use_the_cookie(guest: Http) -> None:
 
 
 async def test_a_token_works_from_anywhere(guest: Http, client: Http) -> None:
-    """Also from a page of another origin."""
+    """This includes pages of other origins."""
     secret = await made_token(guest)
 
     data = await client.data(VIEWER, Authorization=f"Bearer {secret}", Origin=ELSEWHERE)
@@ -172,7 +172,7 @@ async def test_a_token_wins_over_a_cookie(guest: Http, stranger: Http) -> None:
 
 @pytest.mark.parametrize("authorization", ["Bearer vox_wrong", "Bearer", "vox_wrong", "Token x"])
 async def test_a_bad_token_is_not_anonymous(guest: Http, authorization: str) -> None:
-    """Status 401 for any operation, also beside a good cookie."""
+    """Any operation answers 401, even next to a valid cookie."""
     response = await guest.post("{ __typename }", Authorization=authorization)
 
     assert response.status_code == 401
@@ -182,7 +182,7 @@ async def test_a_bad_token_is_not_anonymous(guest: Http, authorization: str) -> 
 
 
 async def test_a_proxy_may_have_its_own_password(guest: Http) -> None:
-    """Basic is not for us: the cookie counts."""
+    """Basic credentials are for the proxy: the server reads the cookie."""
     assert (await guest.data(VIEWER, Authorization="Basic eDp5"))["viewer"] is not None
 
 
@@ -192,7 +192,7 @@ def connection(**headers: str) -> HTTPConnection:
 
 
 def test_behind_https_the_cookie_is_bound_to_this_host(backend: Backend) -> None:
-    """Secure, `__Host-`, and the page's origin is the public one, whatever the proxy asks for."""
+    """It is Secure and prefixed with `__Host-`; only the public and configured origins count."""
     access = Access(backend, "https://vox.example", ("http://localhost:5173",))
     response = Response()
 

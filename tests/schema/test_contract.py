@@ -1,4 +1,4 @@
-"""What clients were promised stands in the schema, and the schema stands in its file."""
+"""The schema keeps the contract with its clients and matches its printed file."""
 
 import re
 from pathlib import Path
@@ -31,10 +31,10 @@ def types(text: str) -> dict[str, TypeDefinitionNode]:
 
 
 def members(node: TypeDefinitionNode) -> dict[str, str]:
-    """Each field, arguments included, and each value of a type, as text without white space.
+    """Return each field (with arguments) or value of a type as text without white space.
 
-    It begins at the name, so the description is left out: the contract's are for us, the schema's
-    for people.
+    The text begins at the name and so omits the description: those of the contract are for
+    developers, those of the schema for API users.
     """
     parts = node.values if isinstance(node, EnumTypeDefinitionNode) else getattr(node, "fields", ())
     return {part.name.value: "".join(written(part).split()) for part in parts or ()}
@@ -44,12 +44,12 @@ def written(part: FieldDefinitionNode | InputValueDefinitionNode | EnumValueDefi
     assert part.loc is not None
     assert part.name.loc is not None
     text = part.loc.source.body[part.name.loc.start : part.loc.end]
-    # Nor are those of its arguments part of it; no default is a string.
+    # Drop the arguments' descriptions too; no default is a string.
     return re.sub(r'"""(.|\n)*?"""|"[^"\n]*"|,', "", text)
 
 
 def test_everything_is_described() -> None:
-    """Every field, argument and input field, for the people who read it in the playground."""
+    """Every field, argument and input field has a description for playground users."""
     schema = EXECUTABLE._schema
     kinds = GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType
     bare = []
@@ -65,7 +65,7 @@ def test_everything_is_described() -> None:
 
 
 def test_no_name_is_reserved_by_relay() -> None:
-    """A type that ends in Connection has to be one: https://relay.dev/graphql/connections.htm."""
+    """Types named …Connection must be connections: https://relay.dev/graphql/connections.htm."""
     for name, kind in EXECUTABLE._schema.type_map.items():
         if name.endswith("Connection") and isinstance(kind, GraphQLObjectType):
             assert {"edges", "pageInfo"} <= kind.fields.keys(), name
@@ -75,7 +75,7 @@ CONTRACT_TYPES = types(CONTRACT.read_text())
 
 
 def test_the_printed_schema_is_the_schema() -> None:
-    """`schema/schema.graphql` shows a change of the interface in the change's own diff."""
+    """`schema/schema.graphql` makes interface changes visible in diffs."""
     assert PRINTED.read_text() == EXECUTABLE.as_str() + "\n", (
         "The schema has changed. Write it anew: python -m schema"
     )
@@ -83,7 +83,7 @@ def test_the_printed_schema_is_the_schema() -> None:
 
 @pytest.mark.parametrize("name", CONTRACT_TYPES)
 def test_each_type_of_the_contract_is_there_word_for_word(name: str) -> None:
-    """Fields, arguments, defaults and nullability are as promised; there may be more, not less."""
+    """Fields, arguments, defaults and nullability match; the schema may have more."""
     promised = CONTRACT_TYPES[name]
     actual = types(PRINTED.read_text())[name]
 
@@ -102,7 +102,7 @@ def test_the_contract_holds_every_kind_of_type() -> None:
 
 
 def test_every_type_is_described_for_people() -> None:
-    """Whoever reads the schema in the playground finds a word on each type and root field."""
+    """Every type and root field has a description in the playground."""
     described = types(PRINTED.read_text())
     assert [name for name, node in described.items() if node.description is None] == []
     roots = [described[name] for name in ("Query", "Mutation", "Subscription")]

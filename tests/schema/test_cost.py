@@ -1,4 +1,4 @@
-"""What an operation may cost is told before it runs, and is what it costs."""
+"""An operation's cost is computed before it runs and matches its work."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def documents() -> Documents:
         (NESTED, {"sessions": 2, "utterances": 3}, 100 + 101 + 1 + 2 * (5 + 101 + 1 + 3 * 6)),
         (NESTED, {"sessions": 1}, 100 + 101 + 1 + 5 + 101 + 1 + 500 * 6),
         (NESTED, {"sessions": None, "utterances": 1.0}, 100 + 101 + 1 + 20 * (5 + 101 + 1 + 6)),
-        # The rows of a page are read, whatever is asked of it.
+        # A page's rows are read whichever of its fields are selected.
         ("{ sessionHistory(first: 3) { pageInfo { hasNextPage } } }", {}, 100 + 101 + 15 + 2),
         ("{ sessionHistory(first: 3) { edges { cursor } } }", {}, 100 + 101 + 15 + 1 + 3 * 2),
         (SEARCHED % ("", '{search: "x"}'), {}, 100 + 101 + 3_000 + 20 * 5 + 1 + 20),
@@ -87,7 +87,7 @@ def documents() -> Documents:
     ],
 )
 def test_points(documents: Documents, query: str, variables: dict[str, Any], points: int) -> None:
-    """A field counts one, a row five, a read and a request a hundred; lists multiply."""
+    """A field costs 1, a row 5, a read and a request 100; lists multiply."""
     for _ in range(2):
         assert documents.operation(query, None, variables).cost == points
 
@@ -111,7 +111,7 @@ def test_points(documents: Documents, query: str, variables: dict[str, Any], poi
 def test_what_an_app_asks_for_is_given(
     documents: Documents, query: str, variables: dict[str, Any]
 ) -> None:
-    """A transcript, the history with the newest of each, changes, conflicts, the schema."""
+    """Transcripts, the history with matches, events, conflicts and introspection are allowed."""
     documents.operation(query, None, variables)
 
 
@@ -123,7 +123,7 @@ def test_what_an_app_asks_for_is_given(
         (NESTED, {"sessions": 1, "utterances": 10**400}),
         (NESTED.replace("nodes { id }", "pageInfo { hasNextPage }"), {"sessions": 100}),
         (NESTED, {"sessions": None, "utterances": None}),
-        # The same conversation again and again, in a list of its own utterances.
+        # The same conversation repeatedly, in a list of its own utterances.
         (f'{{ session(id: "s") {{ utterances(first: 100) {{ nodes {{ {MANY} }} }} }} }}', {}),
         (BY_IDS % f"utterances(first: 4) {{ nodes {{ {MANY} }} }}", {"ids": ["a"] * 100}),
         (f'{{ session(id: "s") {{ utterances {{ nodes {{ {TEXTS} }} }} }} }}', {}),
@@ -140,7 +140,7 @@ def test_what_an_app_asks_for_is_given(
 def test_what_multiplies_too_far_is_refused_before_it_is_read(
     documents: Documents, query: str, variables: dict[str, Any]
 ) -> None:
-    """With the points it comes to; a remembered document is counted again."""
+    """The error names the cost; a cached document is counted again."""
     for _ in range(2):
         with pytest.raises(DocumentRefused) as refused:
             documents.operation(query, None, variables)
@@ -150,7 +150,7 @@ def test_what_multiplies_too_far_is_refused_before_it_is_read(
 
 
 def test_a_fragment_counts_each_time_it_is_used(documents: Documents) -> None:
-    """On a connection with the length that is asked for there, wherever else it stands."""
+    """In a connection, it counts with that connection's page size."""
     query = """{
       one: sessionHistory(first: 1) { ...Page } ten: sessionHistory(first: 10) { ...Page }
     }
@@ -161,7 +161,7 @@ def test_a_fragment_counts_each_time_it_is_used(documents: Documents) -> None:
 
 
 def test_every_list_of_the_schema_has_a_length() -> None:
-    """A new list of objects must say how long it may be, or be in a connection that does."""
+    """A new list of objects must declare its maximum length or be part of a connection."""
     for name, kind in EXECUTABLE._schema.type_map.items():
         if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) or name.startswith("__"):
             continue
@@ -176,10 +176,10 @@ def test_every_list_of_the_schema_has_a_length() -> None:
 
 
 def test_the_smallest_budget_holds_the_largest_operation() -> None:
-    """Else it would be told to come back later, for ever."""
+    """Otherwise the largest operation would be told to retry forever."""
     assert MIN_POINTS == cost.MAX_COST
 
 
 def test_what_pages_ask_for_all_the_time_is_free(documents: Documents) -> None:
-    """Small operations are not taken from anybody's budget."""
+    """Small operations cost no budget."""
     assert documents.operation("{ viewer { id email isGuest } }").cost < SMALL

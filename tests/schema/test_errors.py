@@ -1,4 +1,4 @@
-"""What goes wrong, as clients see it, and as operators do."""
+"""Errors, as clients and operators see them."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ async def failing(*_: object) -> Any:
 
 
 async def test_a_refusal_says_its_code_its_field_and_what_to_do(guest: Http) -> None:
-    """In one place for all of them, with the path of the root field."""
+    """Every refusal has the same form and the path of its root field."""
     refusal = await guest.refusal(
         'mutation { signUp(input: {email: "nobody", password: "long enough"}) { viewer { id } } }'
     )
@@ -35,7 +35,7 @@ async def test_a_refusal_says_its_code_its_field_and_what_to_do(guest: Http) -> 
 async def test_every_refusal_keeps_its_code(
     guest: Http, monkeypatch: pytest.MonkeyPatch, kind: type[Refusal]
 ) -> None:
-    """None is masked, none is logged."""
+    """Refusals are neither masked nor logged."""
 
     async def refusing(*_: object) -> Any:
         raise kind("Do something else.", field=["a", 3])
@@ -53,7 +53,7 @@ async def test_every_refusal_keeps_its_code(
 async def test_a_fault_is_masked_and_logged_under_the_same_id(
     guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The log says where; neither the client nor the log gets what was being worked on."""
+    """The log has the location; neither the client nor the log gets the data."""
     monkeypatch.setattr(manage, "get_session", failing)
 
     with capture_logs() as logs:
@@ -72,7 +72,7 @@ async def test_a_fault_is_masked_and_logged_under_the_same_id(
 async def test_a_fault_before_there_is_an_operation_is_masked_too(
     guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Status 500, in JSON."""
+    """The status is 500 and the body JSON."""
     monkeypatch.setattr(authentication, "viewer_of_login", failing)
 
     with capture_logs() as logs:
@@ -87,7 +87,7 @@ async def test_a_fault_before_there_is_an_operation_is_masked_too(
 async def test_a_value_that_can_not_be_shown_is_a_fault(
     guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not the client's mistake, though graphql-core says it in the same kind of error."""
+    """It is not the client's mistake, although graphql-core raises the same kind of error."""
 
     class Odd:
         id = "usr_1"
@@ -123,7 +123,7 @@ async def test_a_value_that_can_not_be_shown_is_a_fault(
 async def test_what_does_not_fit_the_types_is_bad_user_input(
     guest: Http, query: str, variables: dict[str, Any]
 ) -> None:
-    """Of the document and of the variables, without `data`: nothing was executed."""
+    """The answer has no `data` as nothing was executed, for literals and variables alike."""
     answer = await guest.answer(query, variables)
 
     assert "data" not in answer
@@ -131,7 +131,7 @@ async def test_what_does_not_fit_the_types_is_bad_user_input(
 
 
 async def test_a_null_where_an_argument_needs_a_value_is_bad_user_input(guest: Http) -> None:
-    """A variable with a default may be null, and then it does not fit after all."""
+    """A variable with a default may be null, which the argument does not allow."""
     query = "mutation($i: StartNewChatInput = {}) { startNewChat(input: $i) { session { id } } }"
 
     assert await guest.code(query, {"i": None}) == "BAD_USER_INPUT"
@@ -139,7 +139,7 @@ async def test_a_null_where_an_argument_needs_a_value_is_bad_user_input(guest: H
 
 
 async def test_a_refusal_does_not_erase_what_its_siblings_did(guest: Http) -> None:
-    """Root fields are nullable, so the started chat is still told."""
+    """Root fields are nullable, so the answer still contains the started chat."""
     answer = await guest.answer(
         "mutation { startNewChat { session { id } } "
         'renameSession(input: {sessionId: "x", title: "y"}) { session { id } } }'
@@ -166,7 +166,7 @@ def test_the_codes_are_those_of_the_interface() -> None:
 
 @pytest.mark.parametrize("text", ["\ud800", "\x00", "\u202e", "\U0001f600" * 300, "\n", ""])
 async def test_no_text_that_json_can_carry_is_a_fault(guest: Http, text: str) -> None:
-    """Lone surrogates, NUL, controls: refused or kept, never INTERNAL, wherever they stand."""
+    """Lone surrogates, NUL and control characters are refused or stored, never INTERNAL."""
     sent = json.dumps(text)
     started = await guest.data("mutation { startNewChat { session { id } } }")
     session_id = started["startNewChat"]["session"]["id"]

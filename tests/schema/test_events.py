@@ -1,4 +1,4 @@
-"""How events become JSON: once for all who watch alike, never for those who might see otherwise."""
+"""Events are serialized once for identical subscriptions, and apart where viewers may differ."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ fragment Words on Utterance { id text role startedAt ... on Utterance { isFinal 
 
 
 def selection(query: str, selections: Selections, documents: Documents | None = None) -> Selection:
-    """What a subscriber with this document gets to tell its events with."""
+    """Return the selection that serializes events for a subscriber with this document."""
     operation = (documents or Documents(SCHEMA)).operation(query)
     executor = Executor.build(
         SCHEMA,
@@ -57,7 +57,7 @@ def state(text: str) -> UtteranceState:
 
 
 def test_an_event_is_told_as_graphql_would() -> None:
-    """The payload is the answer that the document asks for, in its order, nothing else."""
+    """The payload has the selected fields in the document's order and nothing else."""
     event = TranscriptEvent("c1", (state("héllo"),), True, StreamEnd("SESSION_ENDED", False))
 
     payload = selection(PLAIN, Selections()).payload(event)
@@ -71,7 +71,7 @@ def test_an_event_is_told_as_graphql_would() -> None:
 
 
 def test_viewers_of_one_event_get_what_was_made_once() -> None:
-    """The second viewer with the same document gets the very text that the first one got."""
+    """The second viewer with the same document gets the identical string."""
     selections, documents, words = Selections(), Documents(SCHEMA), state("hello")
     first = selection(PLAIN, selections, documents)
     second = selection(PLAIN, selections, documents)
@@ -92,7 +92,7 @@ def test_viewers_of_one_event_get_what_was_made_once() -> None:
     ids=["place", "replay", "end", "words"],
 )
 def test_events_that_differ_are_told_apart(other: TranscriptEvent) -> None:
-    """A reader at another place, still in its replay, at its end, or of other words."""
+    """Events with another cursor, replay state, end or utterances differ."""
     shared = selection(PLAIN, Selections())
     told = shared.payload(TranscriptEvent("c1", (), True))
 
@@ -100,7 +100,7 @@ def test_events_that_differ_are_told_apart(other: TranscriptEvent) -> None:
 
 
 def test_equal_words_of_another_moment_are_not_taken_for_the_same() -> None:
-    """Payloads are known by the state itself, not by a place in memory that it has left."""
+    """Payloads are cached by the state object, not by an address that may be reused."""
     shared = selection(PLAIN, Selections())
 
     told = [shared.payload(TranscriptEvent("c1", (state(str(n)),), True)) for n in range(1_000)]
@@ -124,7 +124,7 @@ def test_equal_words_of_another_moment_are_not_taken_for_the_same() -> None:
     ids=["asks who reads", "a variable decides", "state of now", "in a fragment", "an interface"],
 )
 def test_what_may_differ_between_viewers_is_not_shared(query: str) -> None:
-    """Whatever is not plainly read from the event is worked out for each subscriber."""
+    """Anything not read directly from the event is resolved for each subscriber."""
     selections = Selections()
 
     assert type(selection(query, selections)) is Selection
@@ -132,7 +132,7 @@ def test_what_may_differ_between_viewers_is_not_shared(query: str) -> None:
 
 
 def test_a_shared_selection_knows_nothing_of_who_came_first() -> None:
-    """It outlives the first subscriber, whose context it must not keep."""
+    """It outlives the first subscriber and must not keep that subscriber's context."""
     shared = selection(PLAIN, Selections())
 
     assert type(shared) is SharedSelection
@@ -140,7 +140,7 @@ def test_a_shared_selection_knows_nothing_of_who_came_first() -> None:
 
 
 def test_a_long_subscription_keeps_nothing_of_its_past() -> None:
-    """What is remembered for the execution does not grow with the events."""
+    """The executor's cache does not grow with the events."""
     alone = selection(PLAIN.replace("cursor", "cursor @skip(if: false)"), Selections())
     remembered: Any = alone._executor
 
@@ -153,7 +153,7 @@ def test_a_long_subscription_keeps_nothing_of_its_past() -> None:
 
 
 def test_what_many_watched_is_forgotten() -> None:
-    """Payloads and selections are remembered up to a number, whatever comes."""
+    """Cached payloads and selections are bounded in number."""
     selections = Selections()
     shared = selection(PLAIN, selections)
     for number in range(1_000):
@@ -190,7 +190,7 @@ EVENTS = [
     ids=["aliases", "merged", "leaves", "fragments", "nested fragments"],
 )
 def test_the_short_way_says_what_the_long_way_says(query: str, event: TranscriptEvent) -> None:
-    """A compiled selection gives the text that executing the document gives, to the letter."""
+    """A compiled selection produces exactly the text that executing the document produces."""
     shared = selection("subscription " + query, Selections())
 
     assert isinstance(shared, SharedSelection)
@@ -198,7 +198,7 @@ def test_the_short_way_says_what_the_long_way_says(query: str, event: Transcript
 
 
 def test_what_does_not_fit_the_schema_is_an_error_as_ever() -> None:
-    """The short way gives up on a value that the schema forbids; the long way says so."""
+    """A compiled selection falls back to execution, which reports a value the schema forbids."""
     broken = TranscriptEvent("c1", (state(cast(str, None)),), True)
 
     with pytest.raises(EventFailed) as failed:

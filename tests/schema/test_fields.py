@@ -1,4 +1,4 @@
-"""Every field of a conversation, on what really happened."""
+"""Every field of a conversation, for real events."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.schema.operations import MUTATIONS, QUERIES, start
 async def test_a_session_and_its_utterances(
     guest: Http, spoken: tuple[str, Agent], backend: Backend
 ) -> None:
-    """While it runs, with what the agent is doing."""
+    """A running session includes the agent's state."""
     session_id, agent = spoken
     agent.state("LISTENING")
 
@@ -47,7 +47,7 @@ async def test_a_session_and_its_utterances(
     times = {first.pop("startedAt"), first.pop("endedAt")}
     assert times
     assert first.pop("id").startswith("utt_")
-    # A page of finals has cursors of its own.
+    # A page of finals has its own cursors.
     assert first.pop("cursor") != utterances["edges"][0]["cursor"]
     assert first == {
         "key": "SG_1",
@@ -72,7 +72,7 @@ async def test_a_session_and_its_utterances(
 
 
 async def test_utterances_are_paged_both_ways(guest: Http, spoken: tuple[str, Agent]) -> None:
-    """Forward after a cursor, backward before one, only the interim ones."""
+    """Pages go forward after a cursor, backward before one, and can filter interim utterances."""
     session_id, agent = spoken
     await agent.say("And bl", segment="SG_3", final=False)
     query = (
@@ -100,7 +100,7 @@ async def test_utterances_are_paged_both_ways(guest: Http, spoken: tuple[str, Ag
 async def test_the_lines_that_a_search_finds_lead_to_those_around_them(
     guest: Http, spoken: tuple[str, Agent]
 ) -> None:
-    """Marked, each with the cursor that a line read by its id has, too."""
+    """Matches are marked and have the same cursors as utterances read by id."""
     session_id, _ = spoken
     edges = "edges { cursor marked node { id text cursor } }"
     query = (
@@ -130,7 +130,7 @@ async def test_the_lines_that_a_search_finds_lead_to_those_around_them(
 async def test_saving_and_what_the_history_then_shows(
     guest: Http, spoken: tuple[str, Agent]
 ) -> None:
-    """A message that lost is a conflict; the search marks the place."""
+    """A message that lost is a conflict; the search marks the match."""
     session_id, _ = spoken
     messages = [
         {"key": "SG_1", "role": "USER", "text": "any tea", "timestamp": 1_769_860_800_000},
@@ -172,7 +172,7 @@ async def test_saving_and_what_the_history_then_shows(
 
 
 async def test_the_next_chat_saves_the_previous(guest: Http, spoken: tuple[str, Agent]) -> None:
-    """And comes with a connection of its own; the same key gives the same answer."""
+    """The new chat has its own connection; the same key gives the same answer."""
     session_id, _ = spoken
 
     first = await start(guest, previous={"sessionId": session_id}, idempotencyKey="once")
@@ -192,7 +192,7 @@ async def test_the_next_chat_saves_the_previous(guest: Http, spoken: tuple[str, 
 async def test_a_running_session_is_joined_named_typed_into_and_deleted(
     guest: Http, spoken: tuple[str, Agent]
 ) -> None:
-    """Each with what it gives back."""
+    """Each mutation returns its result."""
     session_id, _ = spoken
     this = {"sessionId": session_id}
 
@@ -210,7 +210,7 @@ async def test_a_running_session_is_joined_named_typed_into_and_deleted(
 
 
 async def test_a_failed_session_says_why_and_can_be_retried(guest: Http, backend: Backend) -> None:
-    """Its connection is null until its agent has been asked for again."""
+    """Its connection is null until an agent is requested again."""
     willing = backend.agents
 
     class NoAgents:

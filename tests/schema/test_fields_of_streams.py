@@ -1,4 +1,4 @@
-"""Nodes, people and streams, field by field."""
+"""Nodes, users and streams, field by field."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.schema.operations import MUTATIONS, QUERIES, STREAMS
 async def test_nodes_are_what_their_ids_say(
     guest: Http, stranger: Http, spoken: tuple[str, Agent]
 ) -> None:
-    """All four kinds; null in the place of what is somebody else's or unknown."""
+    """All four kinds resolve; foreign and unknown ids are null."""
     session_id, _ = spoken
     user = (await guest.data(QUERIES["viewer"]))["viewer"]["id"]
     utterance = await models.Utterance.filter(session_id=session_id).first()
@@ -33,7 +33,7 @@ async def test_nodes_are_what_their_ids_say(
 
 
 async def test_a_person_and_their_tokens(guest: Http) -> None:
-    """From guest to account and back, with a token made, listed and revoked on the way."""
+    """A guest becomes an account, makes, lists and revokes a token, and signs in again."""
     account = {"email": "ann@tea.example", "password": "long enough"}
     signed_up = await guest.data(MUTATIONS["sign up"], {"i": account})
     assert signed_up == {"signUp": {"viewer": {"email": "ann@tea.example"}}}
@@ -72,7 +72,7 @@ async def test_a_person_and_their_tokens(guest: Http) -> None:
 async def test_streams_give_what_queries_give(
     guest: Http, ws: Socket, spoken: tuple[str, Agent]
 ) -> None:
-    """The same utterances, whether read from the database or heard just now."""
+    """Utterances are the same whether read from the database or received live."""
     session_id, agent = spoken
     await ws.subscribe(STREAMS["transcripts"], {"id": session_id}, id="t")
     replay = (await ws.next("t"))["transcripts"]
@@ -91,7 +91,7 @@ async def test_streams_give_what_queries_give(
 async def test_changes_of_sessions_are_told(
     guest: Http, ws: Socket, spoken: tuple[str, Agent]
 ) -> None:
-    """Of one: as it is, then each change, what the agent does, and that it is gone."""
+    """A subscriber gets the session's state, each change, agent states, and the deletion."""
     session_id, agent = spoken
     await ws.subscribe(STREAMS["updates"], {"id": session_id}, id="one")
     first = (await ws.next("one"))["sessionUpdates"]
@@ -108,7 +108,7 @@ async def test_changes_of_sessions_are_told(
 async def test_a_list_of_utterances_asks_for_their_session_once(
     guest: Http, spoken: tuple[str, Agent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not once for each row."""
+    """The query loads the session once, not once per row."""
     session_id, _ = spoken
     asked: list[list[str]] = []
     ask = nodes.nodes

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, where the audits look no further."""
+"""GraphQL over HTTP, beyond what the audits check."""
 
 import gzip
 import json
@@ -51,7 +51,7 @@ def refusal(response: httpx.Response) -> dict[str, Any]:
     ],
 )
 async def test_what_is_no_request_is_refused_in_json(client: Http, body: bytes) -> None:
-    """Status 400, and an error that has a code, whatever the body is."""
+    """The status is 400 and the error has a code, whatever the body is."""
     response = await send(client, body)
 
     assert response.status_code == 400
@@ -64,7 +64,7 @@ async def test_what_is_no_request_is_refused_in_json(client: Http, body: bytes) 
     ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"],
 )
 async def test_a_body_must_say_that_it_is_json(client: Http, content_type: str) -> None:
-    """Anything a form could send is refused, so a form of another site can do nothing."""
+    """Content types that a form can send are refused, so forms of other sites can do nothing."""
     response = await send(client, TYPENAME, content_type=content_type)
 
     assert response.status_code == 415
@@ -73,7 +73,7 @@ async def test_a_body_must_say_that_it_is_json(client: Http, content_type: str) 
 
 @pytest.mark.parametrize("is_declared", [True, False])
 async def test_a_body_over_8_mib_is_refused(client: Http, is_declared: bool) -> None:
-    """Before it is read where its length is declared, and else when the limit is passed."""
+    """It is refused unread if its length is declared, otherwise once the limit is passed."""
     body = b" " * (limits.MAX_BODY + 1)
 
     async def chunks() -> Any:
@@ -97,7 +97,7 @@ async def test_a_body_of_8_mib_is_read(client: Http) -> None:
 
 
 async def test_a_type_nobody_can_give_is_refused(client: Http) -> None:
-    """Accept without any of ours is 406."""
+    """An Accept header without any supported type gives 406."""
     response = await send(client, TYPENAME, accept="image/png")
 
     assert response.status_code == 406
@@ -119,14 +119,14 @@ async def test_a_type_nobody_can_give_is_refused(client: Http) -> None:
 async def test_the_answer_has_the_type_that_is_preferred(
     client: Http, accept: str, given: str
 ) -> None:
-    """By quality, and the newer type where both are equally welcome by name."""
+    """Quality decides; at equal quality the newer type wins if both are named."""
     response = await send(client, TYPENAME, accept=accept)
 
     assert response.headers["content-type"] == f"{given}; charset=utf-8"
 
 
 async def test_other_methods_are_refused(client: Http) -> None:
-    """With the methods that are allowed."""
+    """The answer lists the allowed methods."""
     response = await client.raw.put("/graphql", content=TYPENAME)
 
     assert response.status_code == 405
@@ -134,7 +134,7 @@ async def test_other_methods_are_refused(client: Http) -> None:
 
 
 async def test_a_mutation_can_not_be_sent_by_get(client: Http) -> None:
-    """A link must not do anything."""
+    """Following a link must not change anything."""
     query = "mutation { signInAsGuest { viewer { id } } }"
     response = await client.raw.get("/graphql", params={"query": query})
 
@@ -144,7 +144,7 @@ async def test_a_mutation_can_not_be_sent_by_get(client: Http) -> None:
 
 
 async def test_a_query_can_be_sent_by_get(client: Http) -> None:
-    """With variables and a name, as the specification wants it."""
+    """GET accepts variables and an operation name, as the specification requires."""
     response = await client.raw.get(
         "/graphql",
         params={
@@ -158,7 +158,7 @@ async def test_a_query_can_be_sent_by_get(client: Http) -> None:
 
 
 async def test_a_subscription_by_post_is_refused(client: Http) -> None:
-    """It would be answered once, with nothing."""
+    """It would get one empty answer."""
     response = await client.post("subscription { sessionUpdates { deletedSessionId } }")
 
     assert response.status_code == 400
@@ -176,7 +176,7 @@ async def test_a_subscription_by_post_is_refused(client: Http) -> None:
 async def test_it_must_be_clear_which_operation_is_meant(
     client: Http, query: str, name: str | None, told: str
 ) -> None:
-    """The first one is not run on a guess."""
+    """The server does not guess and run the first one."""
     body = json.dumps({"query": query, "operationName": name})
     response = await send(client, body, accept=GRAPHQL)
 
@@ -185,7 +185,7 @@ async def test_it_must_be_clear_which_operation_is_meant(
 
 
 async def test_pages_of_other_origins_may_ask_but_not_with_cookies(client: Http) -> None:
-    """The preflight allows a bearer token; it does not allow credentials."""
+    """The preflight allows a bearer token but no credentials."""
     preflight = await client.raw.options(
         "/graphql",
         headers={
@@ -202,7 +202,7 @@ async def test_pages_of_other_origins_may_ask_but_not_with_cookies(client: Http)
 
 
 async def test_pages_of_other_origins_may_send_every_header(client: Http) -> None:
-    """Those of Apollo, Sentry and tracing; what is no list of names is not repeated."""
+    """Headers of Apollo, Sentry and tracing are allowed; malformed lists are not echoed."""
 
     async def allowed(names: str) -> set[str]:
         preflight = await client.raw.options(
@@ -227,7 +227,7 @@ async def test_pages_of_other_origins_may_send_every_header(client: Http) -> Non
 
 
 async def test_a_handshake_that_lost_its_upgrade_header_is_told_so(client: Http) -> None:
-    """A proxy took it: that is no query without a document."""
+    """A proxy removed the header; the request is not treated as a query without a document."""
     response = await client.raw.get(
         "/graphql", headers={"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Accept": "*/*"}
     )
@@ -237,7 +237,7 @@ async def test_a_handshake_that_lost_its_upgrade_header_is_told_so(client: Http)
 
 
 async def test_a_persisted_query_is_told_to_send_the_document(client: Http) -> None:
-    """Clients know the sentence, and send it then."""
+    """Clients recognise the message and then send the document."""
     hashed = {"version": 1, "sha256Hash": "0" * 64}
     body = json.dumps({"extensions": {"persistedQuery": hashed}})
     response = await send(client, body, accept=GRAPHQL)
@@ -248,7 +248,7 @@ async def test_a_persisted_query_is_told_to_send_the_document(client: Http) -> N
 
 
 async def test_what_a_client_sends_is_repeated_in_part_at_most(client: Http) -> None:
-    """An operation's name of a megabyte, and thousands of errors."""
+    """Long operation names and thousands of errors are truncated."""
     named = json.dumps({"query": "{ __typename }", "operationName": "n" * 1_000_000})
     assert len((await send(client, named)).content) < 500
 

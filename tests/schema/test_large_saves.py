@@ -1,4 +1,4 @@
-"""A save of ten thousand messages is done like one of ten, and nobody waits for it."""
+"""A save of ten thousand messages works like one of ten and blocks no other request."""
 
 import asyncio
 import sys
@@ -74,7 +74,7 @@ SHAPES: Final[dict[str, tuple[str, Variables]]] = {
 async def test_messages_are_read_wherever_they_are_given(
     guest: Http, shape: str, count: int
 ) -> None:
-    """Lists of any length, in whatever variable, and by defaults of what is left out."""
+    """Lists of any length work in any variable, and omitted fields get their defaults."""
     saved = await session(guest)
     query, variables = SHAPES[shape]
     given = messages(count)
@@ -103,7 +103,7 @@ async def test_messages_are_read_wherever_they_are_given(
 async def test_a_fault_far_down_a_long_list_is_named(
     guest: Http, shape: str, fault: dict[str, Any], told: str
 ) -> None:
-    """With its place, before anything is done; as in a short list."""
+    """The error names its position before anything is saved, as in a short list."""
     saved = await session(guest)
     query, variables = SHAPES[shape]
     given = messages(MANY)
@@ -117,7 +117,7 @@ async def test_a_fault_far_down_a_long_list_is_named(
 
 
 async def test_it_is_done_once_and_conflicts_are_told(guest: Http) -> None:
-    """Repeated, with every other text changed, and with more."""
+    """Repeating a save creates nothing; changed texts conflict; new messages are added."""
     saved = await session(guest)
     changed = messages(MANY)
     for each in changed[::2]:
@@ -135,7 +135,7 @@ async def test_it_is_done_once_and_conflicts_are_told(guest: Http) -> None:
 
 
 async def test_saves_of_one_session_at_once_come_one_after_the_other(guest: Http) -> None:
-    """Though each of them lets others have their turn: one of two texts wins everywhere."""
+    """Although each save yields to others, one of the two texts wins everywhere."""
     saved = await session(guest)
     given = [messages(MANY, word) for word in ("one", "two")]
 
@@ -150,7 +150,7 @@ async def test_saves_of_one_session_at_once_come_one_after_the_other(guest: Http
 
 
 async def test_a_save_is_taken_of_the_budget_by_its_messages(guest: Http, backend: Backend) -> None:
-    """Then the next has to wait, and what is refused has saved nothing."""
+    """Once it is spent, the next save must wait, and a refused save stores nothing."""
     now = backend.clock()
     backend.budgets = Budgets(lambda: now, MANY * cost.MESSAGE * 3 // 2)
     first, second = await session(guest), await session(guest)
@@ -172,7 +172,7 @@ async def test_a_save_is_taken_of_the_budget_by_its_messages(guest: Http, backen
 async def test_a_save_of_more_than_a_budget_holds_takes_a_full_one(
     guest: Http, backend: Backend
 ) -> None:
-    """Else it could never be done."""
+    """Otherwise it could never be done."""
     now = backend.clock()
     backend.budgets = Budgets(lambda: now, MANY * cost.MESSAGE // 4)
     saved = await session(guest)
@@ -186,13 +186,13 @@ async def test_a_save_of_more_than_a_budget_holds_takes_a_full_one(
 
 
 def test_the_usual_budget_holds_several_of_the_largest_saves() -> None:
-    """Of ten thousand messages, with all that may be asked of them."""
+    """The largest save has ten thousand messages and the costliest selection."""
     largest = limits.MESSAGES * cost.MESSAGE + cost.MAX_COST
     assert 5 * largest <= Settings(agent="external").points_per_minute
 
 
 async def test_one_operation_saves_no_more_than_one_save_may(guest: Http) -> None:
-    """Under whatever names; nothing of it is done."""
+    """Aliases and other fields count together; a refused operation saves nothing."""
     saved = await session(guest)
     query = """mutation($input: SaveSessionInput!) {
       one: saveSession(input: $input) { createdCount }
@@ -209,7 +209,7 @@ async def test_one_operation_saves_no_more_than_one_save_may(guest: Http) -> Non
 
 
 class Calls:
-    """Counts what Python calls in this thread, from one callback of the loop to the next."""
+    """Counts Python calls in this thread between two callbacks of the loop."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -239,10 +239,10 @@ class Calls:
 async def test_others_have_their_turn_all_the_time(
     url: str, guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Saved for the first time, again, and with other texts: it never works in one go.
+    """First saves, repeated saves and saves with other texts all yield regularly.
 
-    Turns are counted instead of timed, by how often the time is looked at: at each message, in each
-    of the loops that go through all of them.
+    The test counts turns instead of timing them, by how often the clock is checked: once per
+    message in each loop over all messages.
     """
     count, looks = 1_000, 0
 
@@ -255,8 +255,9 @@ async def test_others_have_their_turn_all_the_time(
     monkeypatch.setattr("models.turns.REST_S", 0.0)
     saved = await session(guest)
     async with httpx.AsyncClient(base_url=url, cookies={LOGIN: guest.cookie or ""}) as client:
-        # Read, looked at, understood, checked, merged, numbered and compared; then found, hydrated
-        # and placed instead of numbered; then told as a conflict and written, too.
+        # Read, counted, understood, checked, merged, numbered and compared; a repeated save finds,
+        # hydrates and places messages instead of numbering them; conflicts are also reported and
+        # written.
         for word, least in (("one", 7), ("one", 8), ("two", 10)):
             looks = 0
             given = {"sessionId": saved.id, "messages": messages(count, word)}

@@ -1,4 +1,4 @@
-"""No document, however it is made, keeps the server busy."""
+"""No document can keep the server busy."""
 
 import time
 
@@ -10,11 +10,11 @@ from schema.executable import EXECUTABLE
 from tests.schema.clients import Http
 
 QUICKLY_S = 0.5
-"""On a busy machine; measured, the worst of these take a tenth of it."""
+"""The limit on a busy machine; the worst of these documents take a tenth of it."""
 
 
 def fragments(count: int, uses: int, field: str) -> str:
-    """Fragments of which each uses the next several times: fields^count of them, in a few bytes."""
+    """Return fragments that each use the next several times: fields^count in a few bytes."""
     spreads = [" ".join([f"...F{index + 1}"] * uses) for index in range(count)]
     chain = "".join(
         f"fragment F{index} on Query {{ {spread} }} " for index, spread in enumerate(spreads)
@@ -84,7 +84,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_what_people_send_is_allowed_and_quickly(name: str) -> None:
-    """The standard rules take quadratic time in places; within the limits that is little."""
+    """Some standard rules take quadratic time, which is little within the limits."""
     documents = Documents(EXECUTABLE._schema)
 
     began = time.thread_time()
@@ -94,7 +94,7 @@ def test_what_people_send_is_allowed_and_quickly(name: str) -> None:
 
 
 def test_a_document_is_parsed_once() -> None:
-    """The second request finds what the first made."""
+    """A second request reuses the first one's document."""
     documents = Documents(EXECUTABLE._schema)
 
     first = documents.operation("{ __typename }", None)
@@ -104,7 +104,7 @@ def test_a_document_is_parsed_once() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """By the length of all documents together; the oldest are forgotten, the long never kept."""
+    """The cache is limited by total length: it drops the oldest and never keeps long documents."""
     documents = Documents(EXECUTABLE._schema, max_characters=1_000)
     long = "{ __typename }" + " " * 200
     kept = documents.operation("{ __typename }", None).document
@@ -117,5 +117,5 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 async def test_a_limit_is_bad_user_input(client: Http) -> None:
-    """It reaches the client as such."""
+    """Clients get the code BAD_USER_INPUT."""
     assert await client.code("{" + " __typename" * 1_001 + "}") == "BAD_USER_INPUT"

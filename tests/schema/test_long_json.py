@@ -1,4 +1,4 @@
-"""JSON of any length is read and written as `json` does it, in turns."""
+"""JSON of any length is read and written as `json` does, without blocking the loop."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ VALUES: Any = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
-    # Halves of surrogate pairs, too: what is wrong with a text is told where it is used.
+    # Lone surrogates too: errors in a text are reported where it is used.
     | st.text(st.characters(codec=None), max_size=30),
     lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=40,
@@ -25,13 +25,13 @@ SPACE = st.sampled_from(("", " ", "\n", "\t \r\n"))
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows that nearly everything is longer than."""
+    """Use windows shorter than nearly every text."""
     monkeypatch.setattr(long_json, "WINDOW", 7)
     monkeypatch.setattr(long_json, "LEVELS", 50)
 
 
 def spaced(value: Any, space: str) -> str:
-    """Write JSON with white space wherever it may be."""
+    """Write JSON with white space wherever it is allowed."""
     if isinstance(value, dict):
         pairs = (f"{space}{json.dumps(k)}{space}:{spaced(v, space)}" for k, v in value.items())
         return f"{space}{{{','.join(pairs)}{space}}}{space}"
@@ -43,7 +43,7 @@ def spaced(value: Any, space: str) -> str:
 @given(value=VALUES, space=SPACE)
 @settings(deadline=None)
 async def test_it_reads_what_json_reads(value: Any, space: str) -> None:
-    """Also where each value is longer than what is read in one go."""
+    """This holds even where each value is longer than one window."""
     text = spaced(value, space)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(long_json, "WINDOW", 7)
@@ -54,7 +54,7 @@ async def test_it_reads_what_json_reads(value: Any, space: str) -> None:
 @given(value=VALUES)
 @settings(deadline=None)
 async def test_it_writes_what_json_writes(value: Any) -> None:
-    """Byte for byte, so that no client sees a difference."""
+    """The output is equal byte for byte, so clients see no difference."""
     assert await long_json.write(value) == json.dumps(value, separators=(",", ":"))
 
 
@@ -84,13 +84,13 @@ async def test_it_writes_what_json_writes(value: Any) -> None:
     ],
 )
 async def test_it_refuses_what_is_no_json(text: str) -> None:
-    """At whatever level it is broken."""
+    """It is refused at whatever level it is broken."""
     with pytest.raises(ValueError, match=r"."):
         await long_json.read(text)
 
 
 async def test_it_reads_no_more_than_so_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes after them is not looked at: it isn't JSON here."""
+    """Text beyond the limit is not read: here it is not JSON."""
     monkeypatch.setattr(long_json, "VALUES", 20_000)
     text = f"[{'[1],' * 9_998}"
     assert len(await long_json.read(text + "1]")) == 9_999  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ async def test_it_reads_no_more_than_so_many_values(monkeypatch: pytest.MonkeyPa
 
 
 async def test_long_values_nest_only_so_deep() -> None:
-    """A request has no more levels; each of them would be gone through again."""
+    """Requests are never nested deeper, and each level means another pass over the value."""
     long = json.dumps("x" * long_json.WINDOW)
     for levels, is_read in ((long_json.LEVELS, True), (long_json.LEVELS + 1, False)):
         text = "[" * levels + long + "]" * levels
@@ -112,7 +112,7 @@ async def test_long_values_nest_only_so_deep() -> None:
 
 
 async def test_a_deep_value_in_a_long_one_is_refused() -> None:
-    """As `json` does, wherever it is."""
+    """It is refused at any position, as `json` does."""
     with pytest.raises(RecursionError):
         await long_json.read("[" + "1," * long_json.WINDOW + "[" * 10_000 + "]" * 10_000 + "]")
 
@@ -120,7 +120,7 @@ async def test_a_deep_value_in_a_long_one_is_refused() -> None:
 async def test_others_have_their_turn_while_it_reads_and_writes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After each value that is read, and each object that is written, it looks at the time."""
+    """It checks the clock after each value read and each object written."""
     looks = 0
 
     def look(self: Turns) -> bool:

@@ -1,4 +1,4 @@
-"""The playground: a page for people, in a real browser."""
+"""The playground page, in a real browser."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ CHROMIUM = shutil.which("chromium") or "chromium"
 async def test_its_examples_run_in_a_browser_which_asks_nobody_else(
     url: str, backend: Backend
 ) -> None:
-    """Sign in, start a chat, watch it, type, save, look it up: all from this origin alone."""
+    """The examples sign in, start a chat, watch, type, save and search, all from this origin."""
     process = await asyncio.create_subprocess_exec(
         *("node", "playground.mjs", url, CHROMIUM),
         cwd=BROWSER,
@@ -64,7 +64,7 @@ async def test_its_examples_run_in_a_browser_which_asks_nobody_else(
 
 
 async def test_a_browser_gets_the_page_and_a_program_gets_json(client: Http) -> None:
-    """Who asks for HTML gets it; who sends a query gets an answer, also from a browser."""
+    """A request for HTML gets the page; a query gets an answer, also from a browser."""
     html = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
     page = await client.raw.get("/graphql", headers=html)

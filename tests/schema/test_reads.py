@@ -1,4 +1,4 @@
-"""What reading costs the database."""
+"""The number of database statements that reads need."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ HISTORY = """
 
 @pytest.fixture(autouse=True)
 def no_reaper(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it looks for would be counted, and nothing is due here."""
+    """Stop the reaper, whose statements would be counted; nothing is due here."""
 
     async def rest(_: Reaper) -> None:
         await asyncio.Event().wait()
@@ -36,7 +36,7 @@ def no_reaper(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_page_of_the_history_costs_the_same_however_long_it_is(
     guest: Http, spoken: tuple[str, Agent], count: int
 ) -> None:
-    """One statement for the login, one for the page."""
+    """It takes one statement for the login and one for the page."""
     session_id, _ = spoken
     one = await models.Session.get(id=session_id)
     for index in range(count - 1):
@@ -59,14 +59,14 @@ async def test_a_page_of_the_history_costs_the_same_however_long_it_is(
 async def test_what_a_search_found_is_looked_for_when_it_is_shown(
     guest: Http, spoken: tuple[str, Agent], what: str, more: int
 ) -> None:
-    """Which conversations it finds is one statement; where in them, two for the page."""
+    """Finding conversations takes one statement; locating matches takes two per page."""
     edges = f"edges {{ {what} }}"
     query = f"query($f: SessionFilter) {{ sessionHistory(filter: $f) {{ {edges} }} }}"
     text = (await models.Utterance.filter(session_id=spoken[0]).first().values("text"))["text"]
 
     async with read_statements() as statements:
         data = await guest.data(query, {"f": {"search": text}})
-    # FTS5 looks at its own tables, too.
+    # FTS5 also reads its own tables.
     ours = [one for one in statements if "data_version" not in one and "_config" not in one]
 
     assert len(data["sessionHistory"]["edges"]) == 1
@@ -76,7 +76,7 @@ async def test_what_a_search_found_is_looked_for_when_it_is_shown(
 async def test_utterances_cost_one_statement_with_their_sessions_one_more(
     guest: Http, spoken: tuple[str, Agent]
 ) -> None:
-    """Login, session, utterances, and the utterances' session, loaded together."""
+    """The statements are for the login, the session, the utterances and their session."""
     session_id, _ = spoken
     query = "query($id: ID!) { session(id: $id) { utterances { nodes { text %s } } } }"
 
@@ -89,7 +89,7 @@ async def test_utterances_cost_one_statement_with_their_sessions_one_more(
 
 
 async def test_a_count_costs_only_when_it_is_asked_for(guest: Http) -> None:
-    """`totalCount` is a statement of its own."""
+    """`totalCount` is a separate statement."""
     await start(guest)
 
     async with read_statements() as without:
@@ -103,7 +103,7 @@ async def test_a_count_costs_only_when_it_is_asked_for(guest: Http) -> None:
 async def test_transcripts_of_a_list_cost_the_same_however_long_it_is(
     guest: Http, spoken: tuple[str, Agent], backend: Backend
 ) -> None:
-    """Two statements for all of their beginnings, one for all of their counts."""
+    """Two statements load all of their first pages, and one all of their counts."""
     for index in range(5):
         session_id = (await start(guest))["session"]["id"]
         agent = Agent(backend, session_id)
@@ -125,7 +125,7 @@ async def test_transcripts_of_a_list_cost_the_same_however_long_it_is(
 
 
 async def test_what_a_mutation_changed_is_read_anew(guest: Http, spoken: tuple[str, Agent]) -> None:
-    """Nothing is remembered from one root field to the next."""
+    """Nothing is cached from one root field to the next."""
     session_id, _ = spoken
     send = 'sendMessage(input: {sessionId: $id, key: "%s", text: "%s"})'
     fields = "{ utterance { session { preview utterances { nodes { text } } } } }"

@@ -1,4 +1,4 @@
-"""Instants, as they are written and read."""
+"""Reading and writing of `DateTime` values."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -25,7 +25,7 @@ NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
     ],
 )
 def test_one_instant_is_read_from_all_its_spellings(written: object) -> None:
-    """Any offset, any number of digits, or milliseconds."""
+    """Any offset, any number of digits, and milliseconds are accepted."""
     assert read_datetime(written) == NOON
 
 
@@ -57,7 +57,7 @@ def test_one_instant_is_read_from_all_its_spellings(written: object) -> None:
     ],
 )
 def test_what_names_no_instant_is_refused(written: object) -> None:
-    """Without an offset nobody knows when it was; true and 1.5 are no instants."""
+    """A time without an offset is ambiguous; true and 1.5 are not instants."""
     with pytest.raises(GraphQLError, match="Not a DateTime"):
         read_datetime(written)
 
@@ -71,7 +71,7 @@ def test_seconds_are_not_taken_for_milliseconds(seconds: int) -> None:
 
 
 def test_instants_are_written_in_utc_with_microseconds() -> None:
-    """All of the same length, so that they also sort as text."""
+    """All have the same length, so they also sort as text."""
     assert write_datetime(NOON) == "2026-01-31T12:00:00.000000Z"
     elsewhere = NOON.astimezone(timezone(timedelta(hours=-5))) + timedelta(microseconds=1)
     assert write_datetime(elsewhere) == "2026-01-31T12:00:00.000001Z"
@@ -79,14 +79,14 @@ def test_instants_are_written_in_utc_with_microseconds() -> None:
 
 @given(st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)))
 def test_what_was_written_is_read_as_it_was(moment: datetime) -> None:
-    """Nothing is lost on the way out and in again."""
+    """A round trip loses nothing."""
     aware = moment.replace(tzinfo=UTC)
     assert read_datetime(write_datetime(aware)) == aware
 
 
 @pytest.mark.parametrize("literal", ["true", "1.5", '"yesterday"', "[1]", "{a: 1}", "SOON"])
 async def test_a_bad_instant_in_a_document_is_bad_user_input(guest: Http, literal: str) -> None:
-    """Written into the document."""
+    """This covers literals in the document."""
     query = f"{{ sessionHistory(filter: {{createdAt: {{from: {literal}}}}}) {{ totalCount }} }}"
 
     assert await guest.code(query) == "BAD_USER_INPUT"
@@ -94,7 +94,7 @@ async def test_a_bad_instant_in_a_document_is_bad_user_input(guest: Http, litera
 
 @pytest.mark.parametrize("value", [True, 1.5, "yesterday", [1], {"a": 1}])
 async def test_a_bad_instant_in_a_variable_is_bad_user_input(guest: Http, value: object) -> None:
-    """Or sent beside it."""
+    """This covers values in variables."""
     query = (
         "query($t: DateTime) { sessionHistory(filter: {createdAt: {before: $t}}) { totalCount } }"
     )

@@ -1,4 +1,4 @@
-"""A token reads no word that its scopes don't allow, wherever a field is reached from."""
+"""A token reads no words that its scopes don't allow, whatever path leads to the field."""
 
 import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType
@@ -17,7 +17,7 @@ WORDS = {
     "Utterance": {"speaker", "text"},
     "UtteranceEdge": {"marked"},
 }
-"""Fields that carry what was said, or what a conversation is called."""
+"""Fields that contain utterances or a conversation's title."""
 NO_WORDS = {
     "AgentFailure": "code message isRetryable",
     "ApiToken": "id name scopes prefix createdAt lastUsedAt expiresAt",
@@ -28,7 +28,7 @@ NO_WORDS = {
     "DeleteSessionPayload": "deletedSessionId",
     "JoinSessionPayload": "session connection",
     "MediaAccess": "transport url token expiresAt roomName sampleRate",
-    # What a client reports is its own.
+    # A client's own submission.
     "MessageConflict": "index submittedText kept",
     "Node": "id",
     "PageInfo": "hasNextPage hasPreviousPage startCursor endCursor",
@@ -55,13 +55,13 @@ NO_WORDS = {
 }
 """Fields that need no scope of their own."""
 ROOTS = {"Query", "Mutation", "Subscription"}
-"""Their fields are use cases, which ask for a scope themselves."""
+"""Their fields are use cases, which check scopes themselves."""
 SESSION = "session { id ...Told }"
 TOLD = " fragment Told on Session { said: preview }"
 
 
 def test_every_field_says_whether_it_carries_words() -> None:
-    """Who adds a field has to decide, here and where it is defined."""
+    """A new field must be classified here and where it is defined."""
     kinds = GraphQLObjectType | GraphQLInterfaceType
     schema = EXECUTABLE._schema
     told = {
@@ -124,7 +124,7 @@ NESTED = "{ session { utterances { edges { node { ... on Utterance { text } } } 
 async def test_a_token_that_may_only_write_reads_nothing(
     guest: Http, mutation: str, field: str
 ) -> None:
-    """It is refused before anything is done; without the words the same is done."""
+    """The operation is refused before it changes anything."""
     session = await spoken(guest)
     bearer = await writing(guest)
     before = await Session.get(id=session)
@@ -147,7 +147,7 @@ async def test_a_token_that_may_only_write_reads_nothing(
 
 
 async def test_what_carries_no_words_is_done(guest: Http) -> None:
-    """The scope to write is enough to save, and to see how that went."""
+    """The write scope is enough to save and to read the result."""
     session, bearer = await spoken(guest), await writing(guest)
 
     data = await guest.data(
@@ -160,7 +160,7 @@ async def test_what_carries_no_words_is_done(guest: Http) -> None:
 
 
 def test_a_fragment_that_is_not_used_needs_nothing() -> None:
-    """Of several operations in a document each needs its own."""
+    """Each operation of a document needs only its own scopes."""
     document = (
         "query A { viewer { id } } query B { ...F } fragment F on Query { ...G } "
         'fragment G on Query { node(id: "x") { ... on Session { preview } } }'

@@ -1,4 +1,4 @@
-"""A second user gets nothing: every way in that the schema has is tried."""
+"""A second user gets nothing through any entry point of the schema."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def takes_an_id(kind: GraphQLNamedType, seen: frozenset[str] = frozenset()) -> b
 
 
 def test_every_way_in_is_tried_here() -> None:
-    """A root field that takes an id is missed here until it is tried below."""
+    """A root field that takes an id fails here until it is tried below."""
     roots = [SCHEMA.query_type, SCHEMA.mutation_type, SCHEMA.subscription_type]
     there = {
         f"{root.name}.{name}"
@@ -68,7 +68,7 @@ def test_every_way_in_is_tried_here() -> None:
 
 
 class Victim:
-    """What somebody else has, of every kind."""
+    """Another user's ids, of every kind."""
 
     def __init__(self, ids: dict[str, str]) -> None:
         self.ids = ids
@@ -103,7 +103,7 @@ def nothing(answer: dict[str, Any]) -> bool:
 async def test_somebody_else_gets_nothing_and_changes_nothing(
     victim: Victim, stranger: Http, way: str
 ) -> None:
-    """Refused, or null; the database is as it was, row by row."""
+    """The answer is an error or null, and every row of the database is unchanged."""
     before = await dump()
 
     answer = await stranger.answer(WAYS_IN[way], {"id": victim.id_for(way)})
@@ -119,7 +119,7 @@ async def test_somebody_else_gets_nothing_and_changes_nothing(
 async def test_nobody_gets_nothing_and_changes_nothing(
     victim: Victim, client: Http, way: str
 ) -> None:
-    """Who is not signed in is told so, whatever the id is."""
+    """Anonymous callers get UNAUTHENTICATED, whatever the id is."""
     before = await dump()
 
     for id_ in (victim.id_for(way), "nonsense"):
@@ -135,7 +135,7 @@ async def test_nobody_gets_nothing_and_changes_nothing(
 async def test_what_is_no_id_is_bad_user_input(
     victim: Victim, guest: Http, way: str, id_: str
 ) -> None:
-    """Also to its owner; an id of another kind is none, except where every kind is looked up."""
+    """It applies to the owner too, and to ids of another kind unless the field takes all kinds."""
     if id_.startswith("usr_") and way in ("Query.node", "Query.nodes"):
         assert nothing(await guest.answer(WAYS_IN[way], {"id": id_}))
         return
@@ -148,7 +148,7 @@ async def test_what_is_no_id_is_bad_user_input(
 async def test_nodes_of_every_kind_are_null_to_somebody_else(
     victim: Victim, stranger: Http
 ) -> None:
-    """The user, the session, the utterance, the token."""
+    """The user, the session, the utterance and the token are null."""
     data = await stranger.data(
         "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": list(victim.ids.values())}
     )
@@ -157,7 +157,7 @@ async def test_nodes_of_every_kind_are_null_to_somebody_else(
 
 
 async def test_lists_show_what_is_ones_own(victim: Victim, stranger: Http) -> None:
-    """The history, the search, the tokens."""
+    """The history, search and tokens show none of another user's data."""
     data = await stranger.data(
         '{ sessionHistory(filter: {search: "secret"}) { totalCount } '
         "all: sessionHistory { totalCount nodes { id } } "
@@ -173,7 +173,7 @@ async def test_lists_show_what_is_ones_own(victim: Victim, stranger: Http) -> No
 async def test_somebody_elses_words_can_not_be_watched(
     victim: Victim, stranger: Http, url: str, way: str
 ) -> None:
-    """An error before the first event; nobody is told that they are nobody."""
+    """An error comes before the first event; anonymous viewers get UNAUTHENTICATED."""
     for cookie, code in ((stranger.cookie, "FORBIDDEN"), (None, "UNAUTHENTICATED")):
         async with Socket(url, cookie=cookie) as ws:
             await ws.init()
@@ -184,7 +184,7 @@ async def test_somebody_elses_words_can_not_be_watched(
 async def test_all_of_ones_sessions_are_ones_own(
     victim: Victim, guest: Http, stranger: Http, url: str
 ) -> None:
-    """What happens in somebody else's is not told: the first event that comes is one's own."""
+    """Changes to another user's sessions are not sent: the first event is the viewer's own."""
     async with Socket(url, cookie=stranger.cookie) as ws:
         await ws.init()
         await ws.subscribe("subscription { sessionUpdates { session { title } } }")

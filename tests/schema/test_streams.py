@@ -1,4 +1,4 @@
-"""Streams over graphql-transport-ws: what comes, how they end, that they are closed."""
+"""Streams over graphql-transport-ws: their events, how they end, and that they are closed."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ async def started(client: Http) -> str:
 async def test_every_word_comes_while_it_is_spoken(
     ws: Socket, guest: Http, backend: Backend
 ) -> None:
-    """A marker, the interim, the final, the end of the session, then `complete`."""
+    """The stream sends a marker, the interim, the final, the session's end, then `complete`."""
     session_id = await started(guest)
     agent = Agent(backend, session_id)
     await agent.come()
@@ -63,7 +63,7 @@ async def test_every_word_comes_while_it_is_spoken(
 async def test_a_refused_stream_is_an_error_before_the_first_event(
     ws: Socket, stranger: Http
 ) -> None:
-    """Somebody else's, unknown, malformed: never a `next`, never a bare `complete`."""
+    """Foreign, unknown or malformed ids never get a `next` or a bare `complete`."""
     theirs = await started(stranger)
 
     for session_id, code in (
@@ -78,7 +78,7 @@ async def test_a_refused_stream_is_an_error_before_the_first_event(
 
 
 async def test_a_stream_for_nobody_is_refused(url: str) -> None:
-    """Without a cookie or a token: UNAUTHENTICATED."""
+    """Without a cookie or a token the code is UNAUTHENTICATED."""
     async with Socket(url) as ws:
         await ws.init()
         await ws.subscribe(UPDATES)
@@ -86,7 +86,7 @@ async def test_a_stream_for_nobody_is_refused(url: str) -> None:
 
 
 class Watched:
-    """A stream that says when it is closed."""
+    """A stream that signals when it is closed."""
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
@@ -126,7 +126,7 @@ async def test_complete_closes_the_stream(ws: Socket, watched: Watched) -> None:
 async def test_a_lost_connection_closes_its_streams(
     url: str, guest: Http, watched: Watched
 ) -> None:
-    """Also when it breaks without a word."""
+    """This also holds for a connection that breaks without a close frame."""
     async with Socket(url, cookie=guest.cookie) as ws:
         await ws.init()
         await ws.subscribe(UPDATES)
@@ -138,7 +138,7 @@ async def test_a_lost_connection_closes_its_streams(
 
 
 async def test_a_fault_in_a_stream_is_an_error_and_masked(ws: Socket, watched: Watched) -> None:
-    """Not a `next` without data and a `complete`, which clients take for a normal end."""
+    """A `next` without data and a `complete` would look like a normal end to clients."""
     await ws.subscribe(UPDATES)
     await ws.next()
 
@@ -154,7 +154,7 @@ async def test_a_fault_in_a_stream_is_an_error_and_masked(ws: Socket, watched: W
 async def test_an_event_that_can_not_be_told_ends_its_stream(
     ws: Socket, guest: Http, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its cursor must not reach the client, which would never ask for it again."""
+    """The client must not get its cursor, or it would never request the event again."""
     session_id = await started(guest)
     agent = Agent(backend, session_id)
     await agent.come()
@@ -177,7 +177,7 @@ async def test_an_event_that_can_not_be_told_ends_its_stream(
 async def test_streams_of_one_event_ask_the_database_once(
     ws: Socket, guest: Http, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten utterances in a batch, one query for their session; the next event asks anew."""
+    """Ten utterances in a batch need one query for their session; the next event queries again."""
     session_id = await started(guest)
     agent = Agent(backend, session_id)
     await agent.come()

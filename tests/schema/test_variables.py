@@ -44,7 +44,7 @@ async def count(query: str, given: dict[str, Any]) -> int:
 async def test_too_much_is_refused(
     query: str, given: dict[str, Any], field: list[str | int]
 ) -> None:
-    """With the place of what is too much, and in few words."""
+    """The error is short and names the field."""
     with pytest.raises(BadUserInput) as refused:
         await count(query, given)
 
@@ -59,7 +59,7 @@ async def test_too_much_is_refused(
         (HISTORY, {"f": None, "more": [1] * 1_000_000}, 1),
         (HISTORY, {"f": {"search": "x", "status": ["ENDED", "ACTIVE"]}}, 5),
         (BY_IDS, {"ids": ["ses_x"] * 100}, 101),
-        # One instead of a list of one, and what is of another type: graphql-core knows and says.
+        # A single value for a list, and values of the wrong type: graphql-core reports those.
         (BY_IDS, {"ids": "ses_x"}, 1),
         (HISTORY, {"f": [1, 2, 3]}, 1),
         (SAVE, {"i": {"messages": [{"key": "k"}] * 10_000}}, 20_002),
@@ -68,12 +68,12 @@ async def test_too_much_is_refused(
 async def test_everything_else_is_only_counted(
     query: str, given: dict[str, Any], values: int
 ) -> None:
-    """What may be too much to be read in one go; whether it fits is told by graphql-core."""
+    """Only sizes are limited here; graphql-core reports values of the wrong type."""
     assert await count(query, given) == values
 
 
 def test_every_list_of_an_input_has_a_length() -> None:
-    """A new one must say how long it may be."""
+    """A new list must declare its maximum length."""
     for kind in SCHEMA.type_map.values():
         if isinstance(kind, GraphQLInputObjectType):
             for name, field in kind.fields.items():
@@ -86,7 +86,7 @@ def test_every_list_of_an_input_has_a_length() -> None:
 
 
 async def test_what_is_refused_has_done_nothing(guest: Http) -> None:
-    """No token is made of 90,000 scopes."""
+    """No token is made with 90,000 scopes."""
     scopes = ["SESSIONS_READ"] * 90_000
 
     refusal = await guest.refusal(TOKEN, {"i": {"name": "a", "scopes": scopes}})
@@ -98,7 +98,7 @@ async def test_what_is_refused_has_done_nothing(guest: Http) -> None:
 
 
 async def test_more_than_any_request_holds_is_not_even_read(guest: Http, ws: Socket) -> None:
-    """Over HTTP the request is refused, on a socket the connection ends."""
+    """HTTP refuses the request; a WebSocket closes the connection."""
     given = {"i": {"name": "a", "scopes": ["SESSIONS_READ"] * 400_000}}
 
     refused = await guest.post(TOKEN, given, accept="application/graphql-response+json")
@@ -114,7 +114,7 @@ async def test_more_than_any_request_holds_is_not_even_read(guest: Http, ws: Soc
 
 
 async def test_many_unknown_fields_make_one_short_error(guest: Http) -> None:
-    """Without a guess for each of what it may have meant."""
+    """The error suggests no alternatives for each field."""
     answer = await guest.post(HISTORY, {"f": {f"searchh{n}": "x" for n in range(600)}})
 
     [error] = answer.json()["errors"]
@@ -126,6 +126,6 @@ async def test_many_unknown_fields_make_one_short_error(guest: Http) -> None:
 async def test_a_search_of_megabytes_is_looked_at_as_far_as_words_are_looked_for(
     guest: Http,
 ) -> None:
-    """It is a search like any other."""
+    """It works like any other search."""
     found = await guest.data(HISTORY, {"f": {"search": "word " * 1_000_000}})
     assert found["sessionHistory"]["totalCount"] == 0

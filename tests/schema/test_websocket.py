@@ -29,7 +29,7 @@ UPDATES = "subscription { sessionUpdates { session { id } deletedSessionId end {
 
 
 async def test_a_connection_is_acknowledged(url: str) -> None:
-    """Also with `payload: null`, which the protocol allows."""
+    """`payload: null` is accepted too, as the protocol allows it."""
     for payload in ("", ', "payload": null', ', "payload": {}'):
         async with Socket(url) as ws:
             await ws.send(f'{{"type": "connection_init"{payload}}}')
@@ -37,13 +37,13 @@ async def test_a_connection_is_acknowledged(url: str) -> None:
 
 
 async def test_only_graphql_transport_ws_is_spoken(url: str) -> None:
-    """The legacy protocol is not: it skipped authentication."""
+    """The legacy protocol is refused: it skipped authentication."""
     async with Socket(url, protocol="graphql-ws") as ws:
         assert (await ws.closed())[0] == 4406
 
 
 async def test_nothing_is_done_before_the_connection_is_acknowledged(url: str) -> None:
-    """Close code 4401."""
+    """The close code is 4401."""
     async with Socket(url) as ws:
         before = await dump()
         await ws.subscribe("mutation { signInAsGuest { viewer { id } } }")
@@ -52,14 +52,14 @@ async def test_nothing_is_done_before_the_connection_is_acknowledged(url: str) -
 
 
 async def test_a_second_connection_init_closes_the_connection(ws: Socket) -> None:
-    """Close code 4429."""
+    """The close code is 4429."""
     await ws.send({"type": "connection_init"})
 
     assert (await ws.closed())[0] == 4429
 
 
 async def test_a_ping_is_answered(ws: Socket) -> None:
-    """With a pong; a pong with nothing."""
+    """A ping gets a pong, and a pong gets nothing."""
     await ws.send({"type": "pong"})
     await ws.send({"type": "ping", "payload": None})
 
@@ -100,7 +100,7 @@ async def test_a_ping_is_answered(ws: Socket) -> None:
     ids=lambda message: str(message)[:60],
 )
 async def test_a_malformed_message_closes_the_connection(ws: Socket, message: Any) -> None:
-    """Close code 4400, with a reason in words, and never 1006; nothing is written."""
+    """The close code is 4400 with a readable reason, never 1006; nothing is written."""
     before = await dump()
 
     await ws.send(message)
@@ -112,7 +112,7 @@ async def test_a_malformed_message_closes_the_connection(ws: Socket, message: An
 
 
 async def test_a_message_over_1_mib_closes_the_connection(ws: Socket) -> None:
-    """Counted in bytes, not in characters."""
+    """The limit counts bytes, not characters."""
     query = "é" * (limits.MAX_FRAME // 2)
     before = await dump()
 
@@ -136,7 +136,7 @@ async def test_an_id_can_not_be_used_twice_at_once(ws: Socket, id_: str) -> None
     "payload", [{"token": "vox_x"}, {"headers": {"Authorization": "Bearer x"}}, {"": ""}]
 )
 async def test_a_credential_in_another_place_is_not_anonymous(url: str, payload: object) -> None:
-    """Nobody looks for it there; the refusal says where it belongs."""
+    """The server doesn't look there; the refusal says where the credential belongs."""
     async with Socket(url) as ws:
         await ws.send({"type": "connection_init", "payload": payload})
         code, reason = await ws.closed()
@@ -145,7 +145,7 @@ async def test_a_credential_in_another_place_is_not_anonymous(url: str, payload:
 
 
 async def test_other_members_beside_a_credential_do_no_harm(url: str) -> None:
-    """Clients send what they like there; null means that there is none."""
+    """Clients may send other members; a null credential counts as none."""
     async with Socket(url) as ws:
         await ws.send(
             {"type": "connection_init", "payload": {"authorization": None, "locale": "de"}}
@@ -154,7 +154,7 @@ async def test_other_members_beside_a_credential_do_no_harm(url: str) -> None:
 
 
 async def test_an_id_can_be_used_again_after_complete(ws: Socket) -> None:
-    """The operation before is gone at once."""
+    """The previous operation is removed at once."""
     await ws.subscribe(UPDATES)
     await ws.next()
     await ws.send({"id": "1", "type": "complete"})
@@ -168,7 +168,7 @@ async def test_an_id_can_be_used_again_after_complete(ws: Socket) -> None:
 async def test_a_connection_carries_a_bounded_number_of_operations(
     ws: Socket,
 ) -> None:
-    """One more is refused by an `error`; the others go on."""
+    """One more gets an `error`; the others go on."""
     for index in range(limits.MAX_OPERATIONS):
         await ws.subscribe(UPDATES, id=str(index))
         await ws.next(str(index))
@@ -186,7 +186,7 @@ async def test_a_connection_carries_a_bounded_number_of_operations(
 
 
 async def test_queries_and_mutations_give_one_result(ws: Socket) -> None:
-    """A `next`, then `complete`."""
+    """Each gets a `next`, then `complete`."""
     await ws.subscribe("{ viewer { isGuest } }", id="q")
     assert await ws.next("q") == {"viewer": {"isGuest": True}}
     assert await ws.receive() == {"id": "q", "type": "complete"}
@@ -197,7 +197,7 @@ async def test_queries_and_mutations_give_one_result(ws: Socket) -> None:
 
 
 async def test_an_error_in_a_query_comes_beside_its_data(ws: Socket) -> None:
-    """As over HTTP: it is a result, not the end of the operation."""
+    """As over HTTP, it is a result and does not end the operation early."""
     await ws.subscribe('{ viewer { isGuest } session(id: "x") { id } }')
 
     message = await ws.receive()
@@ -227,7 +227,7 @@ async def test_an_error_in_a_query_comes_beside_its_data(ws: Socket) -> None:
 async def test_what_can_not_be_executed_is_an_error_of_its_operation(
     ws: Socket, payload: dict[str, Any]
 ) -> None:
-    """An `error` message; the connection and its other operations stay, also the second time."""
+    """An `error` message ends the operation, also when repeated; the connection stays open."""
     for attempt in ("1", "2"):
         await ws.send({"id": attempt, "type": "subscribe", "payload": payload})
         assert (await ws.error(attempt))["extensions"]["code"] == "BAD_USER_INPUT"
@@ -256,7 +256,7 @@ async def test_signing_in_needs_http(ws: Socket, query: str) -> None:
 async def test_a_mutation_takes_effect_although_its_socket_is_gone(
     url: str, guest: Http, ws: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The operation is cancelled in the middle of its transaction: all who watch are told of it."""
+    """The operation is cancelled during its transaction, and subscribers still get the change."""
     session_id = (await start(guest))["session"]["id"]
     await ws.subscribe(STREAMS["updates"], {"id": session_id})
     await ws.next()

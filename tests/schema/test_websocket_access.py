@@ -1,4 +1,4 @@
-"""Whose WebSocket it is: cookies of our own pages, tokens in connection_init."""
+"""Authentication of WebSockets: cookies on our own pages, tokens in connection_init."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ async def whoami(ws: Socket) -> dict[str, Any]:
 
 
 async def test_a_token_in_connection_init_works_from_any_origin(url: str, guest: Http) -> None:
-    """Cross origin, without a cookie."""
+    """A cross-origin page needs no cookie."""
     secret = await token(guest, "SESSIONS_READ")
     async with Socket(url, origin="https://elsewhere.example") as ws:
         await ws.init({"authorization": f"Bearer {secret}"})
@@ -37,7 +37,7 @@ async def test_a_token_in_connection_init_works_from_any_origin(url: str, guest:
 
 
 async def test_a_cookie_from_another_origin_is_ignored(url: str, guest: Http) -> None:
-    """The page may connect; it is nobody there."""
+    """The page may connect, but only anonymously."""
     async with Socket(url, cookie=guest.cookie, origin="https://elsewhere.example") as ws:
         await ws.init()
         assert await whoami(ws) == {"viewer": None}
@@ -48,7 +48,7 @@ async def test_a_cookie_from_another_origin_is_ignored(url: str, guest: Http) ->
 
 @pytest.mark.parametrize("authorization", ["Bearer vox_wrong", "Bearer", "vox_x", "", 1, {}])
 async def test_a_bad_token_is_not_anonymous(url: str, authorization: object) -> None:
-    """Close code 4403, also beside a good cookie."""
+    """The close code is 4403."""
     async with Socket(url) as ws:
         await ws.send({"type": "connection_init", "payload": {"Authorization": authorization}})
         assert await ws.closed() == (4403, "Forbidden")
@@ -57,7 +57,7 @@ async def test_a_bad_token_is_not_anonymous(url: str, authorization: object) -> 
 async def test_a_login_that_has_ended_counts_no_more_on_an_open_connection(
     ws: Socket, guest: Http
 ) -> None:
-    """Who it is is looked up for each operation; the stream that runs ends with its reason."""
+    """Each operation authenticates again; a running stream ends with its reason."""
     await ws.subscribe(UPDATES)
     await ws.next()
 
@@ -71,7 +71,7 @@ async def test_a_login_that_has_ended_counts_no_more_on_an_open_connection(
 async def test_a_token_that_is_revoked_is_unauthenticated_on_an_open_connection(
     url: str, guest: Http
 ) -> None:
-    """Not anonymous: its operations are refused."""
+    """The viewer is not anonymous: operations are refused."""
     secret = await token(guest, "SESSIONS_READ")
     async with Socket(url) as ws:
         await ws.init({"Authorization": f"Bearer {secret}"})
@@ -87,7 +87,7 @@ async def test_a_token_that_is_revoked_is_unauthenticated_on_an_open_connection(
 async def test_a_fault_while_connecting_closes_the_connection(
     url: str, guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Close code 4500, after which clients try again, and a line in the log."""
+    """The close code is 4500, after which clients retry, and the fault is logged."""
 
     async def broken(*_: object) -> Any:
         raise OSError("disk")

@@ -1,4 +1,4 @@
-"""Nobody's operations keep the server from others: how much, how long, and how large."""
+"""Nobody's operations block others: limits on work, time and size."""
 
 import itertools
 import time
@@ -15,7 +15,7 @@ from tests.rows import add_session
 from tests.schema.clients import Http, Socket
 
 HISTORY = "{ sessionHistory(first: 100) { nodes { id title status preview version } } }"
-"""1,202 points."""
+"""This query costs 1,202 points."""
 TRANSCRIPT = "query($id: ID!) { session(id: $id) { utterances { nodes { %s } } } }"
 
 
@@ -32,7 +32,7 @@ async def owner(guest: Http) -> User:
 async def test_who_has_asked_for_too_much_is_told_when_to_go_on(
     guest: Http, stranger: Http, backend: Backend
 ) -> None:
-    """By HTTP's own header too; what is small goes on, and so does everybody else."""
+    """Retry-After says so too; small operations and other viewers are unaffected."""
     budget(backend, 1_500)
     for _ in range(2):
         assert "errors" not in (await guest.post(HISTORY)).json()
@@ -49,7 +49,7 @@ async def test_who_has_asked_for_too_much_is_told_when_to_go_on(
 
 
 async def test_a_socket_spends_of_the_same_budget(guest: Http, url: str, backend: Backend) -> None:
-    """A viewer has one, over however many sockets; subscribing costs what an event does."""
+    """All sockets of a viewer share one budget."""
     budget(backend, 1_500)
     await guest.data(HISTORY)
     async with Socket(url, cookie=guest.cookie) as socket:
@@ -63,7 +63,7 @@ async def test_a_socket_spends_of_the_same_budget(guest: Http, url: str, backend
 
 
 async def test_who_has_not_signed_in_spends_by_address(client: Http, backend: Backend) -> None:
-    """Introspection, for one, which anybody may ask for."""
+    """This includes introspection, which anyone may request."""
     budget(backend, 1_000)
     query = "{ __schema { types { name description fields { name description } } } }"
     answers = [await client.post(query) for _ in range(3)]
@@ -72,7 +72,7 @@ async def test_who_has_not_signed_in_spends_by_address(client: Http, backend: Ba
 
 
 async def test_an_answer_holds_so_much_text(guest: Http, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counted as often as it is selected, wherever an utterance is told, before it is built."""
+    """Text counts each time it is selected, at any utterance, before the answer is built."""
     monkeypatch.setattr(texts, "MAX_TEXT", 1_000)
     session = await add_session(await owner(guest), *["x" * 100] * 5)
     variables = {"id": session.id}
@@ -88,7 +88,7 @@ async def test_an_answer_holds_so_much_text(guest: Http, monkeypatch: pytest.Mon
         [error] = (await guest.post(query, variables)).json()["errors"]
         assert error["extensions"]["code"] == "BAD_USER_INPUT"
         assert "MiB of text" in error["message"]
-    # By its id, too, where its type has to be found first, and in what a search found.
+    # This includes utterances by id, whose type is resolved first, and search matches.
     [one] = await Utterance.filter(session_id=session.id).limit(1)
     by_id = "query($id: ID!) { node(id: $id) { ... on Utterance { %s } } }"
     await guest.data(by_id % " ".join(f"t{n}: text" for n in range(10)), {"id": one.id})
@@ -99,14 +99,14 @@ async def test_an_answer_holds_so_much_text(guest: Http, monkeypatch: pytest.Mon
     marked = 'utterances(search: "xxx") { edges { a: marked b: marked } }'
     within = f"query($id: ID!) {{ session(id: $id) {{ {marked} }} }}"
     assert "MiB of text" in (await guest.post(within, variables)).json()["errors"][0]["message"]
-    # Without its text an utterance counts nothing.
+    # An utterance without its text counts nothing.
     await guest.data(TRANSCRIPT % "id key role", variables)
 
 
 async def test_conflicts_end_before_they_are_too_long(
     guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was saved is not refused for the size of the response."""
+    """A completed save is not refused for the size of its response."""
     monkeypatch.setattr(texts, "MAX_TEXT", 500)
     monkeypatch.setattr(saving, "CONFLICT_TEXT", 1_000)
     session = await add_session(await owner(guest), *["x" * 200] * 5)
@@ -126,7 +126,7 @@ async def test_conflicts_end_before_they_are_too_long(
 async def test_others_have_their_turn_while_long_lists_are_told(
     guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After so many milliseconds, however long they are; three lists share the time."""
+    """Other tasks run every few milliseconds; three lists share the time."""
     now = itertools.count(step=turns.AFTER_S / 10)
     monkeypatch.setattr(time, "perf_counter", lambda: next(now))
     begun: list[int] = []
@@ -147,15 +147,15 @@ async def test_others_have_their_turn_while_long_lists_are_told(
     keys = [f"key-{n}" for n in range(100)]
     for n in range(3):
         assert [one["key"] for one in data["session"][f"l{n}"]["nodes"]] == keys[10 - n :]
-    # The clock goes on by a tenth of a turn whenever it is looked at: after each item, as it is
-    # completed and as it is written.
+    # The clock advances a tenth of a turn per check: after each item is completed and after it is
+    # written.
     assert 40 <= len(begun) <= 70
 
 
 async def test_a_fault_in_a_long_list_names_its_place(
     guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in a short one: the path of an error leads to the item."""
+    """As in a short list, the error's path leads to the item."""
     monkeypatch.setattr(texts, "MAX_TEXT", 100 * 30)
     session = await add_session(await owner(guest), *["x" * 100] * 40)
 

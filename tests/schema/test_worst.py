@@ -1,4 +1,4 @@
-"""The worst operation that is let through: looked for in the soak, kept as cases of the tests."""
+"""The most expensive accepted operations: the soak searches for them, tests keep them as cases."""
 
 import json
 import random
@@ -21,7 +21,7 @@ from tests.schema.clients import Http
 
 SCHEMA = EXECUTABLE._schema
 WORST: Final = Path(__file__).parent / "data" / "worst_operations.json"
-"""The ten that cost most processor time, of a search that lasted three minutes."""
+"""The ten that took the most processor time in a search of three minutes."""
 CPU_S: Final = 0.1
 """Processor time that one operation may take."""
 SEARCH_S: Final = 180.0
@@ -31,7 +31,7 @@ SIZES: Final = {"sessionHistory": 100, "utterances": 500, "apiTokens": 100}
 
 @dataclass
 class Part:
-    """A field of a random operation, so many times."""
+    """A field of a random operation, repeated `times` times."""
 
     name: str
     kind: Any
@@ -54,7 +54,7 @@ class Part:
 
 
 def grown(rng: random.Random, kind: GraphQLOutputType, depth: int) -> list[Part]:
-    """Select some fields of a type, and of what they are."""
+    """Select some fields of a type, recursively."""
     named = get_named_type(kind)
     assert isinstance(named, GraphQLObjectType)
     names = [
@@ -79,7 +79,7 @@ def grown(rng: random.Random, kind: GraphQLOutputType, depth: int) -> list[Part]
 
 
 def mutated(rng: random.Random, parts: list[Part], depth: int = 6) -> list[Part]:
-    """Change a few things of an operation."""
+    """Change a few parts of an operation."""
     changed = []
     for part in parts:
         draw = rng.random()
@@ -98,13 +98,14 @@ def mutated(rng: random.Random, parts: list[Part], depth: int = 6) -> list[Part]
 
 
 async def prepared(guest: Http, backend: Backend, *, has_long: bool = False) -> dict[str, str]:
-    """Make conversations to ask for; returns the arguments of fields that take an id."""
+    """Create conversations to query; return the arguments of fields that take an id."""
     backend.budgets = None
     viewer = await guest.data("{ viewer { id } }")
     user = await User.get(id=viewer["viewer"]["id"])
     said = [f"some words that were said as number {number}" for number in range(500)]
     if has_long:
-        # As long as a text may be, with a hit in each word, and in a script without spaces.
+        # Texts of the maximum length, with a match in each word, and one in a script without
+        # spaces.
         said[::100] = [
             text * (32_000 // len(text)) for text in ("a ", "number ", "words, ", "was", "わ")
         ]
@@ -118,7 +119,7 @@ async def prepared(guest: Http, backend: Backend, *, has_long: bool = False) -> 
 
 
 async def seconds(guest: Http, query: str) -> float:
-    """Return the processor time of an operation that is let through."""
+    """Return the processor time of an accepted operation."""
     times = []
     for _ in range(2):
         began = time.process_time()
@@ -145,7 +146,7 @@ def with_ids(query: str, ids: dict[str, str]) -> str:
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 async def test_no_operation_that_is_let_through_takes_long(guest: Http, backend: Backend) -> None:
-    """Random ones, and changes of the worst of them, for three minutes."""
+    """It runs random operations, and variations of the worst ones, for three minutes."""
     ids = await prepared(guest, backend, has_long=True)
     # Only `session` has an argument that differs from run to run where it is nested.
     at_root = {"session": "(@)", "node": "(@)", "nodes": "(@)"}
@@ -167,7 +168,7 @@ async def test_no_operation_that_is_let_through_takes_long(guest: Http, backend:
             continue
         tried += 1
         took = await seconds(guest, with_ids(query, ids))
-        # Of those that differ in numbers alone, the worst.
+        # Among operations that differ only in numbers, keep the worst.
         shape = re.sub(r"\d+", "", query)
         if (known := found.get(shape)) is None or known[0] < took:
             found[shape] = (took, cost_of_it, query, parts)
@@ -184,7 +185,7 @@ async def test_no_operation_that_is_let_through_takes_long(guest: Http, backend:
 
 
 def _rooted(part: Part, arguments: dict[str, str]) -> str:
-    """A root field's own arguments; the fields below of the same name have none."""
+    """Return a root field with its arguments; nested fields of the same name have none."""
     if part.name not in arguments:
         return part.text({})
     inner = " ".join(below.text({}) for below in part.parts)
@@ -198,7 +199,7 @@ def _rooted(part: Part, arguments: dict[str, str]) -> str:
 async def test_the_worst_that_were_found_are_counted_as_they_cost(
     guest: Http, backend: Backend
 ) -> None:
-    """They are let through for their points, or refused since; they never became cheaper."""
+    """They are accepted at their cost or now refused; none became cheaper."""
     ids = await prepared(guest, backend)
     documents = Documents(SCHEMA)
     for case in json.loads(WORST.read_text()):

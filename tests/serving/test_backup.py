@@ -1,4 +1,4 @@
-"""A backup is whole, or it isn't there."""
+"""A backup is complete or absent."""
 
 import contextlib
 import sqlite3
@@ -23,7 +23,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def test_a_copy_is_consistent_while_somebody_writes(database: Path, tmp_path: Path) -> None:
-    """Of two rows that are always written together, no copy has only one."""
+    """No copy has only one of two rows that are always written together."""
     done = threading.Event()
 
     def write() -> None:
@@ -51,7 +51,7 @@ def test_a_copy_is_consistent_while_somebody_writes(database: Path, tmp_path: Pa
 
 
 def test_a_copy_is_one_file_that_only_its_user_can_read(database: Path, tmp_path: Path) -> None:
-    """It holds what people said; and nothing is left beside it."""
+    """It contains people's words; no other file is left next to it."""
     folder = tmp_path / "backups"
     folder.mkdir()
 
@@ -63,7 +63,7 @@ def test_a_copy_is_one_file_that_only_its_user_can_read(database: Path, tmp_path
 
 
 def test_a_file_that_exists_is_left_as_it_is(database: Path, tmp_path: Path) -> None:
-    """Yesterday's backup is not what today's should cost."""
+    """Today's backup must not overwrite yesterday's."""
     target = tmp_path / "kept"
     target.write_text("precious")
 
@@ -74,7 +74,7 @@ def test_a_file_that_exists_is_left_as_it_is(database: Path, tmp_path: Path) -> 
 
 
 def test_no_database_is_no_backup(tmp_path: Path) -> None:
-    """SQLite by itself would make an empty one, and the backup would look like a good one."""
+    """SQLite would create an empty database, whose backup would look valid."""
     with pytest.raises(FileNotFoundError, match="no database"):
         copy_database(tmp_path / "voxql.db", tmp_path / "copy")
 

@@ -1,4 +1,4 @@
-"""Under a path, behind nginx and Caddy with the configurations of docs/deployment.md."""
+"""VoxQL under a path, behind nginx and Caddy configured as in docs/deployment.md."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from tests.server_process import ROOT, ServerProcess
 
 PATHS: Final = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 IDLE_S: Final = 30
-"""Seconds without a byte after which nginx closes a socket; the server pings every 20 s."""
+"""Idle seconds after which nginx closes a socket; the server pings every 20 s."""
 GUEST: Final = "mutation { signInAsGuest { viewer { id } } }"
 TOKEN: Final = """mutation { createApiToken(input: {name: "t", scopes: [SESSIONS_READ]}) {
   secret } }"""
@@ -34,7 +34,7 @@ WITHIN_S: Final = 20.0
 
 @dataclass
 class Site:
-    """What people reach: a proxy, and VoxQL behind it."""
+    """A proxy and the VoxQL server behind it."""
 
     proxy: str
     url: str
@@ -72,7 +72,7 @@ def documented(language: str, changes: dict[str, str]) -> str:
 
 
 def caddy(folder: Path, listen: int, port: int) -> list[str]:
-    """Return the command that starts it."""
+    """Return the command that starts Caddy."""
     pem, key = certificate(folder)
     site = documented(
         "caddy",
@@ -89,7 +89,7 @@ def caddy(folder: Path, listen: int, port: int) -> list[str]:
 
 
 def nginx(folder: Path, listen: int, port: int) -> list[str]:
-    """Return the command that starts it."""
+    """Return the command that starts nginx."""
     pem, key = certificate(folder)
     site = documented(
         "nginx",
@@ -152,7 +152,7 @@ def site(
 
 
 async def test_the_page_finds_all_that_is_its_own_under_the_path(site: Site) -> None:
-    """At its root and at a page below it; everything that it names is there."""
+    """All linked files load, from the root and from deeper pages."""
     async with site.client() as client:
         for path in ("/", "/c/ses_x", "/settings"):
             page = await client.get(site.url + path, headers={"Accept": "text/html"})
@@ -166,7 +166,7 @@ async def test_the_page_finds_all_that_is_its_own_under_the_path(site: Site) -> 
 
 
 async def test_the_playground_is_there_too(site: Site) -> None:
-    """With its scripts and styles."""
+    """Its scripts and styles load."""
     async with site.client() as client:
         page = await client.get(f"{site.url}/graphql", headers={"Accept": "text/html"})
         assert "VoxQL playground" in page.text
@@ -178,7 +178,7 @@ async def test_the_playground_is_there_too(site: Site) -> None:
 
 
 async def test_a_login_is_kept_to_the_path(site: Site) -> None:
-    """Its cookie is Secure, and goes to nobody else on the same host."""
+    """Its cookie is Secure and not sent to other paths of the same host."""
     origin = site.url.removesuffix("/voice")
     async with site.client(headers={"Origin": origin}) as client:
         signed_in = await client.post(f"{site.url}/graphql", json={"query": GUEST})
@@ -189,7 +189,7 @@ async def test_a_login_is_kept_to_the_path(site: Site) -> None:
 
 
 async def test_a_socket_is_kept_for_longer_than_the_proxy_waits(site: Site) -> None:
-    """The server pings in time; each side, while nothing is said."""
+    """The server's pings keep an idle socket open."""
     async with site.client(headers={"Origin": site.url.removesuffix("/voice")}) as client:
         await client.post(f"{site.url}/graphql", json={"query": GUEST})
         made = (await client.post(f"{site.url}/graphql", json={"query": TOKEN})).json()
@@ -213,9 +213,9 @@ async def test_a_socket_is_kept_for_longer_than_the_proxy_waits(site: Site) -> N
 
 
 async def test_limits_see_the_real_address(site: Site) -> None:
-    """What the trusted proxy says; nobody else's word.
+    """Only the trusted proxy's word counts, not the client's.
 
-    nginx adds an address to those that came, and Caddy leaves out what came.
+    nginx appends to the client's X-Forwarded-For header, and Caddy drops it.
     """
     async with site.client() as client:
         here = await client.get(f"{site.url}/metrics")
@@ -229,6 +229,6 @@ async def test_a_proxy_may_take_the_path_away(site: Site) -> None:
     async with httpx.AsyncClient(timeout=WITHIN_S) as client:
         for path in ("/healthz", "/voice/healthz"):
             assert (await client.get(f"http://127.0.0.1:{port}{path}")).status_code == 200
-        # Not every path that begins alike is under it.
+        # A path that only starts with the same letters is not under it.
         other = await client.get(f"http://127.0.0.1:{port}/voices", headers={"Accept": "*/*"})
         assert other.status_code == 404

@@ -1,4 +1,4 @@
-"""The agent's process: kept running, ended in good order, never left behind."""
+"""The agent's process is restarted, shut down in order, and never left behind."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ PATIENCE = 20.0
 
 @asynccontextmanager
 async def child_running(script: str, *arguments: str) -> AsyncIterator[AgentChild]:
-    """An agent that is a Python script, started again quickly."""
+    """Run a Python script as the agent, with short restart delays."""
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
     child = AgentChild(command, {"PYTHONPATH": str(ROOT)}, first_delay=0.01, longest_delay=0.05)
     await child.start()
@@ -33,7 +33,7 @@ async def child_running(script: str, *arguments: str) -> AsyncIterator[AgentChil
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what another process does can only be looked at
+        while not condition():  # noqa: ASYNC110 - another process can only be polled
             await asyncio.sleep(0.01)
 
 
@@ -45,13 +45,13 @@ def is_running(pid: int) -> bool:
 
 
 async def test_it_is_started_again_when_it_dies() -> None:
-    """However often; a crash of the agent never ends the server."""
+    """It is restarted every time; a crash of the agent never ends the server."""
     async with child_running("import os; os._exit(3)") as child:
         await until(lambda: child.starts >= 4)
 
 
 async def test_it_is_started_again_when_it_is_killed() -> None:
-    """A process that the kernel ended for its memory comes back as well."""
+    """This also covers the kernel's out-of-memory killer."""
     async with child_running("import sys; sys.stdin.read()") as child:
         first = child.pid
         assert first is not None
@@ -64,7 +64,7 @@ async def test_it_is_started_again_when_it_is_killed() -> None:
 async def test_it_is_not_started_again_when_it_cannot_run_here(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What fails in the same way each time would only fill the log."""
+    """A failure that recurs each time would only fill the log."""
     async with child_running(f"raise SystemExit({CANNOT_RUN})") as child:
         await until(lambda: child.starts > 1 or "the agent can't run here" in caplog.text)
 
@@ -72,7 +72,7 @@ async def test_it_is_not_started_again_when_it_cannot_run_here(
 
 
 async def test_it_is_asked_before_it_is_ended(tmp_path: Path) -> None:
-    """SIGTERM first: an agent has last words to hand in."""
+    """SIGTERM comes first: the agent may have last words to hand in."""
     script = """
         import pathlib, signal, sys
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -109,7 +109,7 @@ async def test_it_is_killed_when_it_does_not_listen(tmp_path: Path) -> None:
 
 
 async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
-    """A crashed agent leaves no helpers of its own behind, holding memory and microphones."""
+    """A crashed agent leaves no helper processes that hold memory and microphones."""
     script = """
         import os, pathlib, subprocess, sys
         helper = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
@@ -126,7 +126,7 @@ async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
 
 
 async def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
-    """Not even SIGKILL of the server leaves an agent behind that nobody can see."""
+    """Even SIGKILL of the server leaves no agent running unseen."""
     agent = "import serving.agent_process as c, signal; c.end_with_parent(); signal.pause()"
     server = textwrap.dedent(
         f"""

@@ -1,4 +1,4 @@
-"""Who says nothing, too slowly or too much is sent away, and keeps nobody else out."""
+"""Clients that send nothing, too slowly or too much are dropped and lock nobody out."""
 
 import asyncio
 import resource
@@ -29,7 +29,7 @@ async def _echo(request: Request) -> Response:
 
 
 class Slow:
-    """Answers in two parts; a test says when the second comes."""
+    """Answers in two parts; a test triggers the second."""
 
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
@@ -64,7 +64,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 class Line:
-    """A connection on which a test says each byte itself."""
+    """A connection on which a test sends each byte itself."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -83,7 +83,7 @@ class Line:
             return await self._reader.readuntil(end)
 
     async def rest(self) -> bytes:
-        """Read until the server closes it."""
+        """Read until the server closes the connection."""
         async with asyncio.timeout(WITHIN_S):
             try:
                 return await self._reader.read()
@@ -131,7 +131,7 @@ async def serving(most: int = 100, silent: int = 100, app: Starlette = APP) -> A
 
 
 async def test_silent_connections_lock_nobody_out() -> None:
-    """The oldest gives way to the newest; who asks is answered. The log says so once."""
+    """The oldest gives way to the newest, requests are answered, and one warning is logged."""
     with capture_logs() as logs:
         async with serving(silent=10) as place:
             silent = [await place.line() for _ in range(60)]
@@ -149,7 +149,7 @@ async def test_silent_connections_lock_nobody_out() -> None:
 async def test_a_request_that_is_not_completed_is_given_up(
     said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With 408 where something of it came; a connection that says nothing is just closed."""
+    """A partial request gets 408; a silent connection is just closed."""
     monkeypatch.setattr(connections, "HEAD_S", 1.0)
     async with serving() as place:
         line = await place.line(said)
@@ -160,7 +160,7 @@ async def test_a_request_that_is_not_completed_is_given_up(
 
 
 async def test_a_second_request_has_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a connection that is kept alive."""
+    """It holds for later requests on a keep-alive connection."""
     monkeypatch.setattr(connections, "HEAD_S", 1.0)
     async with serving() as place:
         line = await place.line(GET % b"/")
@@ -171,7 +171,7 @@ async def test_a_second_request_has_a_deadline_too(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_body_that_stops_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its length was promised; the rest does not come."""
+    """A body shorter than its Content-Length gets 408."""
     monkeypatch.setattr(connections, "BODY_S", 0.2)
     async with serving() as place:
         head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
@@ -181,7 +181,7 @@ async def test_a_body_that_stops_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_a_body_may_come_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte gives it the whole time again."""
+    """Each byte restarts the time-out."""
     deadlines: list[float] = []
     wait = connections.Http._wait
 
@@ -204,7 +204,7 @@ async def test_a_body_may_come_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_body_that_comes_after_its_answer_does_not_keep_the_connection() -> None:
-    """A refused upload that is sent to its end; then the connection is idle like any other."""
+    """After a refused upload's body has arrived, the connection counts as idle."""
     async with serving() as place:
         place.config.timeout_keep_alive = 1
         line = await place.line(b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
@@ -217,7 +217,7 @@ async def test_a_body_that_comes_after_its_answer_does_not_keep_the_connection()
 async def test_a_body_that_stops_after_its_answer_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nothing is said about it: the request has its answer."""
+    """The connection closes without a second response."""
     monkeypatch.setattr(connections, "BODY_S", 1.0)
     async with serving() as place:
         line = await place.line(b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
@@ -228,7 +228,7 @@ async def test_a_body_that_stops_after_its_answer_is_given_up(
 
 
 async def test_a_request_after_a_late_body_is_not_cut_off() -> None:
-    """The timer of the idle connection ends with the next request, in whatever piece it came."""
+    """The next request cancels the idle timer, even if it came with the body."""
     slow = Slow()
     async with serving(app=Starlette(routes=[Route("/slow", slow.answer)])) as place:
         line = await place.line(b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
@@ -246,7 +246,7 @@ async def test_a_request_after_a_late_body_is_not_cut_off() -> None:
 async def test_what_follows_a_request_is_not_late_before_its_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An empty line that a client appends: a 408 would stand in the middle of the answer."""
+    """After a stray empty line, a 408 would corrupt the response in progress."""
     late = asyncio.Event()
 
     class Watched(connections.Http):
@@ -274,8 +274,8 @@ async def test_what_follows_a_request_is_not_late_before_its_answer(
 async def test_a_refusal_does_not_stand_in_the_answer_before(
     refused: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was asked before is answered; then the connection is closed."""
-    # So short that it comes in one piece: nothing is unread when the connection is closed.
+    """The earlier request is answered; then the connection closes."""
+    # Short enough to come in one piece: nothing is unread when the connection closes.
     monkeypatch.setattr(connections, "MAX_HEAD", 1_024)
     slow = Slow()
     async with serving(app=Starlette(routes=[Route("/slow", slow.answer)])) as place:
@@ -291,7 +291,7 @@ async def test_a_refusal_does_not_stand_in_the_answer_before(
 
 
 async def test_nothing_is_taken_after_a_refusal() -> None:
-    """A request that came in one piece with the refused one."""
+    """A request sent together with a refused one is ignored."""
     asked: list[str] = []
 
     async def note(request: Request) -> Response:
@@ -315,7 +315,7 @@ async def test_nothing_is_taken_after_a_refusal() -> None:
     ],
 )
 async def test_what_is_too_long_is_refused_before_it_is_complete(said: bytes, status: int) -> None:
-    """A path, a header, headers without end."""
+    """This covers a path, one header, and endless headers."""
     async with serving() as place:
         line = await place.line(said)
 
@@ -323,7 +323,7 @@ async def test_what_is_too_long_is_refused_before_it_is_complete(said: bytes, st
 
 
 async def test_past_the_bound_only_probes_are_answered() -> None:
-    """With 503 and when to come again; WebSockets count, and are refused, like requests."""
+    """Others get 503 with Retry-After; WebSockets count and are refused like requests."""
     async with serving(most=3) as place:
         url = f"ws://127.0.0.1:{place.port}/socket"
         async with connect(url) as one, connect(url), connect(url):
@@ -373,7 +373,10 @@ async def test_probes_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_one_address_can_not_have_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quarter; but this machine, on which a proxy may be, and proxies that are trusted."""
+    """An address may have a quarter of them.
+
+    This machine, which may run a proxy, and trusted proxies have no such limit.
+    """
     monkeypatch.setattr(ConnectionLimits, "_is_trusted", lambda self, address: False)
     async with serving(most=8) as place:
         url = f"ws://127.0.0.1:{place.port}/socket"
@@ -384,7 +387,7 @@ async def test_one_address_can_not_have_them_all(monkeypatch: pytest.MonkeyPatch
 
 
 def test_who_is_trusted() -> None:
-    """This machine, and what VOXQL_TRUSTED_PROXIES names: addresses and networks."""
+    """This machine and the addresses and networks of VOXQL_TRUSTED_PROXIES are trusted."""
     some = ConnectionLimits(8, 8, ["203.0.113.7", "198.51.100.0/24"])
     trusted = ["127.0.0.1", "::1", "", "203.0.113.7", "198.51.100.9"]
     assert all(some._is_trusted(address) for address in trusted)
@@ -393,7 +396,7 @@ def test_who_is_trusted() -> None:
 
 
 class Peer:
-    """A connection from somewhere."""
+    """A connection from a given address."""
 
     transport: asyncio.Transport
 
@@ -402,7 +405,7 @@ class Peer:
 
 
 def refusals(limits: ConnectionLimits, *hosts: str) -> list[bool]:
-    """Open a connection from each; return which are refused."""
+    """Open a connection from each address; return which ones are refused."""
     found = []
     for host in hosts:
         peer = Peer(host)
@@ -413,7 +416,7 @@ def refusals(limits: ConnectionLimits, *hosts: str) -> list[bool]:
 
 
 def test_a_network_of_one_subscriber_is_one_address() -> None:
-    """A /64 of IPv6 (RFC 6177); an IPv4 address, in whatever form it is written."""
+    """An IPv6 /64 (RFC 6177) counts as one address, as does an IPv4 address in any notation."""
     limits = ConnectionLimits(8, 8)
     one, other = "2001:db8:0:1::%x", "2001:db8:0:2::%x"
     assert refusals(limits, one % 1, one % 2, one % 3) == [False, False, True]
@@ -423,7 +426,7 @@ def test_a_network_of_one_subscriber_is_one_address() -> None:
 
 
 def test_this_machine_and_proxies_have_all_where_one_socket_listens_for_both_kinds() -> None:
-    """VOXQL_HOST=:: sees their IPv4 as IPv6; a neighbour of a proxy has its own quarter."""
+    """VOXQL_HOST=:: maps their IPv4 to IPv6; a proxy's neighbour has its own quarter."""
     limits = ConnectionLimits(8, 8, ["10.0.0.0/8", "2001:db8::1"])
     trusted = ["::ffff:127.0.0.1", "::ffff:127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1"]
     assert not any(refusals(limits, *trusted))
@@ -450,7 +453,7 @@ def test_there_may_be_as_many_as_the_system_has_descriptors_for(
     raised: tuple[int, int] | None,
     most: int,
 ) -> None:
-    """The soft limit of open files is raised as far as it helps, and some are kept back."""
+    """The soft limit of open files is raised as needed, and some files are kept in reserve."""
     told: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: told.append(wanted))
@@ -463,7 +466,7 @@ def test_there_may_be_as_many_as_the_system_has_descriptors_for(
 def test_a_limit_that_can_not_be_raised_is_used_as_it_is(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """Some systems take less than the hard limit that they tell; the server starts all the same."""
+    """Some systems accept less than the hard limit they report; the server must still start."""
 
     def refuse(what: int, wanted: tuple[int, int]) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""`voxql user delete` beside a server that holds a conversation of the account."""
+"""`voxql user delete` while a server runs a conversation of the account."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ WORDS = """subscription($id: ID!) {
 
 
 async def closed(socket: ClientConnection) -> int | None:
-    """Wait until the server hangs up, and return its code."""
+    """Wait until the server closes the connection; return the close code."""
     with suppress(ConnectionClosed):
         async with asyncio.timeout(15):
             while True:
@@ -35,7 +35,7 @@ async def closed(socket: ClientConnection) -> int | None:
 
 
 async def test_nobody_goes_on_in_a_conversation_that_is_deleted(tmp_path: Path) -> None:
-    """The agent is sent away, the person's sound ends, the stream says why, no word is left."""
+    """Agent, audio and stream end with their reasons, and no utterance is left."""
     async with stage(tmp_path) as on:
         browser = Browser(on)
         await browser.ask(SIGN_UP, {"email": EMAIL, "password": "correct horse"}, as_owner=False)

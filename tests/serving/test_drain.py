@@ -15,7 +15,7 @@ SPOKEN = "SELECT key, text FROM utterances WHERE is_final"
 
 
 async def test_no_word_is_lost_when_the_server_is_told_to_stop(tmp_path: Path) -> None:
-    """What was acknowledged is there; what was not, the next process gets; each final once."""
+    """Acknowledged words are stored; the next process gets the rest; each final is stored once."""
     async with stage(tmp_path) as on:
         conversations = [await on.conversation() for _ in range(4)]
         agents = [agent for _, agent in conversations]
@@ -58,7 +58,7 @@ async def _talk(agents: list[Agent]) -> None:
 
 
 async def test_everybody_is_told_that_it_is_a_restart(tmp_path: Path) -> None:
-    """By the close code 1012; what was said before is kept."""
+    """The close code is 1012."""
     async with stage(tmp_path) as on:
         job = await on.begin()
         async with raw(on.server.url) as agent, httpx.AsyncClient() as client:
@@ -74,7 +74,7 @@ async def test_everybody_is_told_that_it_is_a_restart(tmp_path: Path) -> None:
 
 
 def test_those_who_come_back_are_spread_out() -> None:
-    """Of 500 that are cut off at once, each quarter of the window gets about a quarter."""
+    """Of 500 clients cut off at once, about a quarter reconnects in each quarter of the window."""
     tries = [Backoff().pause() for _ in range(500)]
 
     window = Backoff().first
@@ -84,7 +84,7 @@ def test_those_who_come_back_are_spread_out() -> None:
 
 
 def test_those_who_wait_long_wait_for_different_times() -> None:
-    """The window doubles to ten seconds, so that a server that comes up slowly is not run over."""
+    """The window doubles up to ten seconds, to spare a server that starts slowly."""
     backoff = Backoff()
     windows = []
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""The server answers to its own names only, and to probes under any."""
+"""The server answers only to its own host names, except for probes."""
 
 import httpx
 import pytest
@@ -27,7 +27,7 @@ def test_a_host_header_names_a_host(header: str, name: str) -> None:
 
 
 def test_our_names_are_the_public_one_and_those_of_this_machine() -> None:
-    """An address that stands for all addresses is a name like any other; nobody sends it."""
+    """The address 0.0.0.0 is listed like any other; no client sends it."""
     assert our_names("https://talk.example.org", "0.0.0.0") == {
         "localhost",
         "127.0.0.1",
@@ -38,7 +38,7 @@ def test_our_names_are_the_public_one_and_those_of_this_machine() -> None:
 
 
 async def test_a_foreign_name_is_refused_and_says_what_to_do(start_server: StartServer) -> None:
-    """Pages, GraphQL and its WebSocket are ours; probes and the bridge have no name to mind."""
+    """Pages, GraphQL and its WebSocket check the host; probes and the bridge don't."""
     server = start_server(VOXQL_PUBLIC_URL="https://talk.example.org")
     port = server.wait_for("  port ").split(", port ")[1].split()[0]
     foreign = {"Host": "rebound.example.net"}

@@ -1,4 +1,4 @@
-"""The log: an object a line, and never what people say, their names or their tokens."""
+"""The log has one object per line and never people's words, names or tokens."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ import gc; gc.collect()
 
 
 def logged(form: str) -> str:
-    """Return what a program logs that fails in every way while it works on somebody's words."""
+    """Return the log of a program that fails in every way while it handles somebody's words."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(form=form, mark=MARK)],
         cwd=ROOT,
@@ -60,7 +60,7 @@ def logged(form: str) -> str:
 
 @pytest.mark.parametrize("form", ["json", "text", "auto"])
 def test_the_words_of_exceptions_are_not_logged(form: str) -> None:
-    """Kinds and places are; so is what the system itself says of files and tables."""
+    """The log has exception types and locations, and the system's messages on files and tables."""
     said = logged(form)
 
     assert MARK not in said
@@ -80,7 +80,7 @@ def test_the_words_of_exceptions_are_not_logged(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["json", "auto"])
 def test_away_from_a_terminal_each_line_is_an_object(form: str) -> None:
-    """With event, level, logger and time; what uvicorn and asyncio log included."""
+    """Each has event, level, logger and time, including those of uvicorn and asyncio."""
     lines = [json.loads(line) for line in logged(form).splitlines()]
 
     assert {line["logger"] for line in lines} >= {"ours", "uvicorn.error", "asyncio"}

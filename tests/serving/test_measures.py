@@ -1,4 +1,4 @@
-"""What `/metrics` shows is documented, true, and cheap."""
+"""The metrics of `/metrics` are documented, true, and cheap."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ def metrics(told: str) -> dict[str, float]:
 
 
 async def test_every_metric_is_documented_with_its_type(tmp_path: Path) -> None:
-    """docs/operations.md has a row for each of them, and no row more."""
+    """docs/operations.md has exactly one row for each of them."""
     async with stage(tmp_path) as on, httpx.AsyncClient(timeout=30) as client:
         told = (await client.get(f"{on.server.url}/metrics")).text
 
@@ -34,7 +34,7 @@ async def test_every_metric_is_documented_with_its_type(tmp_path: Path) -> None:
 
 
 async def test_a_conversation_shows_in_the_figures(tmp_path: Path) -> None:
-    """Sessions, utterances, interims, commits, deliveries, subscribers, and what the reaper did."""
+    """Sessions, utterances, commits, deliveries, subscribers and reaper actions are counted."""
     async with stage(tmp_path, VOXQL_START_TIMEOUT_S="0.3") as on:
         session, agent = await on.conversation()
         watcher = on.watcher(session)
@@ -46,13 +46,13 @@ async def test_a_conversation_shows_in_the_figures(tmp_path: Path) -> None:
         agent.say("it begins", final=False, segment=segment)
         agent.say("it begins here", segment=segment)
         await agent.settled()
-        await on.begin()  # and no agent comes
+        await on.begin()  # no agent comes
         async with httpx.AsyncClient(timeout=30) as client:
             while True:
                 told = metrics((await client.get(f"{on.server.url}/metrics")).text)
                 statuses = [told.get(f'voxql_sessions{{status="{s}"}}') for s in SETTLED]
-                # Both have begun under the same short time-out; an agent that came late is there.
-                # What the reaper did is counted right after it is committed.
+                # The short time-out applies to both sessions; one whose agent comes late is ACTIVE
+                # in the end. The reaper counts an action right after its commit.
                 if statuses == [1, 1] and TIMED_OUT in told:
                     break
 
@@ -70,7 +70,7 @@ async def test_a_conversation_shows_in_the_figures(tmp_path: Path) -> None:
 
 
 def test_latencies_are_counted_in_their_buckets() -> None:
-    """A bound belongs to the bucket that it bounds, as Prometheus has it (`le`)."""
+    """A bound belongs to the bucket below it, as in Prometheus (`le`)."""
     latencies = Latencies()
 
     for seconds in (0.0, BOUNDS[0], BOUNDS[0] + 1e-9, 60.0):
@@ -81,7 +81,7 @@ def test_latencies_are_counted_in_their_buckets() -> None:
 
 
 def test_counting_costs_next_to_nothing() -> None:
-    """Under 5 µs on a busy machine (0.3 on an idle one): it is done for every event delivered."""
+    """It takes under 5 µs on a busy machine (0.3 idle), as it runs for every event delivered."""
     latencies = Latencies()
     began = time.process_time()
 

@@ -1,4 +1,4 @@
-"""An agent with a language model of somebody's own, set up as people do it: by two settings."""
+"""An agent with the operator's own language model, connected by two settings."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ WORDS = """subscription($id: ID!) { transcripts(sessionId: $id) { utterances {
 
 
 async def test_the_model_answers_what_is_typed(start_server: StartServer) -> None:
-    """The shipped agent starts with it, and its words are in the transcript."""
+    """The shipped agent starts with the model, whose answer is in the transcript."""
     async with Api().running() as api:
         server = await asyncio.to_thread(
             start_server,

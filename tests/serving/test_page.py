@@ -1,4 +1,4 @@
-"""How the server hands out the single-page app."""
+"""Serving of the single-page app."""
 
 import gzip
 import re
@@ -40,7 +40,7 @@ def page(built: Path) -> Iterator[TestClient]:
 
 @pytest.mark.parametrize("path", ["/", "/settings", "/c/ses_01k", "/no/such/page"])
 def test_every_address_that_a_person_opens_is_the_apps_own(page: TestClient, path: str) -> None:
-    """A deep link opens the app, which knows what to show there."""
+    """A deep link opens the app, which routes it."""
     answer = page.get(path, headers=PAGE)
 
     assert (answer.status_code, answer.content) == (200, INDEX)
@@ -49,19 +49,19 @@ def test_every_address_that_a_person_opens_is_the_apps_own(page: TestClient, pat
 
 @pytest.mark.parametrize("path", ["/assets/index-old.js", "/assets/../../settings.py", "/nothing"])
 def test_a_program_that_asks_for_what_is_not_there_is_told_so(page: TestClient, path: str) -> None:
-    """A script of an older build must not get a page in its place, nor a file from outside."""
+    """A missing script must not get the page instead, nor a file from outside the build."""
     assert page.get(path).status_code == 404
 
 
 def test_a_file_that_is_not_there_is_not_the_page_either(page: TestClient) -> None:
-    """A browser that opens the address of an old script sees that it is gone."""
+    """A browser that opens the address of an old script gets a 404."""
     assert page.get("/assets/index-old.js", headers=PAGE).status_code == 404
 
 
 def test_what_has_its_hash_in_its_name_is_kept_for_ever_and_the_page_never(
     page: TestClient,
 ) -> None:
-    """A new build is seen at once, and what did not change is not fetched again."""
+    """A new build shows at once, and unchanged files are not fetched again."""
     script = page.get("/assets/index-abc.js")
     index = page.get("/", headers=PAGE)
 
@@ -72,7 +72,7 @@ def test_what_has_its_hash_in_its_name_is_kept_for_ever_and_the_page_never(
 
 
 def test_a_page_that_did_not_change_is_not_sent_again(page: TestClient) -> None:
-    """The ETag is the content's, so a restart of the server costs nobody a download."""
+    """The ETag depends on the content, so a server restart causes no downloads."""
     etag = page.get("/", headers=PAGE).headers["etag"]
 
     again = page.get("/", headers={**PAGE, "If-None-Match": etag})
@@ -87,7 +87,7 @@ def test_a_page_that_did_not_change_is_not_sent_again(page: TestClient) -> None:
 def test_what_was_packed_beforehand_is_sent_to_who_can_unpack_it(
     page: TestClient, accepted: str, encoding: str | None
 ) -> None:
-    """Of the encodings that a browser takes, one that the build has made."""
+    """The server picks an encoding that the browser accepts and the build contains."""
     answer = page.get("/assets/index-abc.js", headers={"Accept-Encoding": accepted})
 
     assert answer.headers.get("content-encoding") == encoding
@@ -96,7 +96,7 @@ def test_what_was_packed_beforehand_is_sent_to_who_can_unpack_it(
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere(page: TestClient) -> None:
-    """No inline scripts or styles, no other origin, no frame around it."""
+    """The policy allows no inline scripts or styles, no other origins and no framing."""
     headers = page.get("/", headers=PAGE).headers
     policy = headers["content-security-policy"]
 
@@ -109,7 +109,7 @@ def test_the_policy_lets_nothing_in_from_elsewhere(page: TestClient) -> None:
 
 
 def test_the_policy_lets_the_page_reach_the_media_server(built: Path) -> None:
-    """With LiveKit, sound goes there; its clients use WebSocket and HTTP."""
+    """LiveKit's clients use both WebSocket and HTTP."""
     with served(built, "wss://media.example.org", "") as client:
         policy = client.get("/", headers=PAGE).headers["content-security-policy"]
 
@@ -126,7 +126,7 @@ def test_the_policy_knows_both_forms_of_an_address(built: Path, url: str) -> Non
 
 
 def test_the_policy_lets_livekit_cloud_choose_a_region(built: Path) -> None:
-    """It sends a client from the project's address on to one near it, under another name."""
+    """It redirects clients from the project's address to a region's host."""
     with served(built, "wss://talk-abc.livekit.cloud") as client:
         policy = client.get("/", headers=PAGE).headers["content-security-policy"]
 
@@ -138,7 +138,7 @@ def test_the_policy_lets_livekit_cloud_choose_a_region(built: Path) -> None:
 
 @pytest.mark.parametrize("is_demo", [True, False])
 def test_the_page_is_told_whether_the_demo_answers(is_demo: bool) -> None:
-    """It then says which setting connects a model."""
+    """The page then names the setting that connects a model."""
     app = Starlette(routes=app_page("http://127.0.0.1:8000", is_demo=is_demo))
 
     html = TestClient(app).get("/").text
@@ -148,7 +148,7 @@ def test_the_page_is_told_whether_the_demo_answers(is_demo: bool) -> None:
 
 
 def test_without_a_build_a_small_page_says_what_there_is(tmp_path: Path) -> None:
-    """The API works without the app, and the page leads to the playground."""
+    """The API works without the app, and the page links to the playground."""
     with served(tmp_path) as client:
         answer = client.get("/")
 
@@ -157,7 +157,7 @@ def test_without_a_build_a_small_page_says_what_there_is(tmp_path: Path) -> None
 
 
 def test_the_page_that_was_built_loads_only_what_is_there() -> None:
-    """Each script, style and icon of the real page is a file of the build, named by its hash."""
+    """Each script, style and icon of the page is in the build; nothing is inline."""
     with served(BUILT) as client:
         html = client.get("/", headers=PAGE).text
         wanted = re.findall(r'(?:src|href)="((?:\./)?[a-z][^":]+)"', html)
@@ -169,7 +169,7 @@ def test_the_page_that_was_built_loads_only_what_is_there() -> None:
 
 
 def test_the_page_can_be_installed_wherever_it_lives() -> None:
-    """The icons that its manifest names are there, as large as it says; addresses are relative."""
+    """The manifest's icons exist in the stated sizes; its addresses are relative."""
     with served(BUILT) as client:
         answer = client.get("/manifest.webmanifest")
         manifest = answer.json()
@@ -199,7 +199,7 @@ def test_the_page_can_be_installed_wherever_it_lives() -> None:
 
 
 def size_of(png: bytes) -> str:
-    """Return the width and height that a PNG says it has."""
+    """Return the width and height from a PNG's header."""
     assert png.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", png[16:24])
     return f"{width}x{height}"

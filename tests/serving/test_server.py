@@ -1,4 +1,4 @@
-"""How the server stops: those who are connected hear of it before they are cut off."""
+"""The server tells connected clients that it stops before it disconnects them."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
 CLOSE_FRAME: Final = bytes([0x88, 0x80, 0, 0, 0, 0])
-"""A client's, masked and empty: RFC 6455, section 5.2."""
+"""A client's close frame, masked and empty: RFC 6455, section 5.2."""
 
 
 @asynccontextmanager
@@ -45,7 +45,7 @@ async def running(app: Starlette, *hooks: Hook) -> AsyncIterator[tuple[Server, s
 
 
 async def test_hooks_run_while_connections_are_open() -> None:
-    """A stream can end with a reason, which it couldn't once its socket is closed."""
+    """A stream can still send its reason before its socket closes."""
     stopping = asyncio.Event()
 
     async def stream(websocket: WebSocket) -> None:
@@ -65,7 +65,7 @@ async def test_hooks_run_while_connections_are_open() -> None:
 
 
 async def test_a_hook_that_fails_does_not_keep_the_others_from_running() -> None:
-    """The agent must be stopped even if the streams could not be ended."""
+    """The agent must be stopped even if ending the streams failed."""
     order: list[str] = []
 
     async def broken() -> None:
@@ -82,7 +82,7 @@ async def test_a_hook_that_fails_does_not_keep_the_others_from_running() -> None
 
 
 async def test_a_second_ctrl_c_stops_at_once() -> None:
-    """A person who presses it twice doesn't want to wait for anybody's last words."""
+    """A person who presses it twice doesn't want to wait for hooks."""
     began = asyncio.Event()
 
     async def endless() -> None:
@@ -97,7 +97,7 @@ async def test_a_second_ctrl_c_stops_at_once() -> None:
 
 
 def test_a_port_in_use_is_refused_with_a_way_out() -> None:
-    """The message names the port and another one to take."""
+    """The message suggests another port."""
     with listening_socket("127.0.0.1", 0) as taken:
         _, port = local_address(taken)
 
@@ -108,13 +108,13 @@ def test_a_port_in_use_is_refused_with_a_way_out() -> None:
 
 
 def test_a_host_that_is_none_is_refused() -> None:
-    """A misspelt host is told apart from a port that is taken."""
+    """A misspelt host gets a different message than a port in use."""
     with pytest.raises(CannotServe, match="isn't an address of this machine"):
         listening_socket("no such host", 0)
 
 
 async def test_a_client_that_leaves_in_the_same_moment_does_not_break_the_stop() -> None:
-    """Its close frame was read, its connection not yet let go: nothing is sent after that."""
+    """Nothing is sent after its close frame, even before its connection is closed."""
     accepted = asyncio.Event()
 
     async def listen(websocket: WebSocket) -> None:
@@ -138,7 +138,7 @@ async def test_a_client_that_leaves_in_the_same_moment_does_not_break_the_stop()
 
 
 async def test_a_refused_handshake_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
-    """A wrong subprotocol is the client's affair; the log of errors has nothing of it."""
+    """A wrong subprotocol is the client's error, so the error log stays empty."""
 
     async def refuse(websocket: WebSocket) -> None:
         await websocket.send_denial_response(PlainTextResponse("no", status_code=400))
@@ -153,7 +153,7 @@ async def test_a_refused_handshake_is_no_fault(caplog: pytest.LogCaptureFixture)
 
 
 class FullSoon(asyncio.Transport):
-    """A client that takes nothing: after one message there is no room for the next."""
+    """A client that reads nothing: after one message its buffer is full."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ class FullSoon(asyncio.Transport):
 async def test_of_two_streams_that_wait_for_room_both_are_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Both wake up when there is room; the first takes it, and the second has its limit still."""
+    """Both wake up; the first fills the buffer, and the second's time-out still applies."""
     monkeypatch.setattr(server_module, "STUCK_READER_S", 0.2)
     transport = FullSoon()
     config = configured(Starlette())

@@ -1,4 +1,4 @@
-"""The shipped agent under a real server: there when it is needed, and never without its server."""
+"""The shipped agent under a real server: restarted when needed, gone with its server."""
 
 import signal
 
@@ -16,7 +16,7 @@ def agent_of(server: ServerProcess) -> psutil.Process:
 
 
 def test_an_agent_that_dies_comes_back_and_ends_with_its_server(start_server: StartServer) -> None:
-    """The server starts another one; killed itself, it can't tell the agent, which ends anyway."""
+    """The server restarts a killed agent; a killed server's agent ends by itself."""
     server = start_server(VOXQL_AGENT="local")
     first = agent_of(server)
     server.lines.clear()

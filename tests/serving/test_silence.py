@@ -1,4 +1,4 @@
-"""A conversation with the shipped agent, each word and secret of which is looked for in the log."""
+"""A conversation with the shipped agent leaves no word or secret in the log."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ class Asker:
 
 
 async def converse(server: ServerProcess) -> set[str]:
-    """Sign up, talk, be answered and save; returns what must not be in any log."""
+    """Sign up, talk, get an answer and save; return what no log may contain."""
     async with httpx.AsyncClient(
         base_url=server.url, headers={"Origin": server.url}, timeout=SECONDS
     ) as client:
@@ -65,7 +65,7 @@ async def converse(server: ServerProcess) -> set[str]:
 
 
 async def typed(person: Asker, session: str) -> None:
-    """Type a line, as soon as the agent is there."""
+    """Type a line as soon as the agent is there."""
     async with asyncio.timeout(SECONDS):
         while True:
             given = {"sessionId": session, "key": "typed", "text": TYPED}
@@ -85,7 +85,7 @@ async def answer(events: Any) -> str:
 
 
 async def test_no_log_has_a_word_a_name_or_a_secret(start_server: StartServer) -> None:
-    """At the level that tells most, of the server, its agent and all that they are made of."""
+    """This holds for the debug logs of the server, its agent and their libraries."""
     settings = {"VOXQL_AGENT": "local", "VOXQL_LOG_LEVEL": "debug"}
     server = await asyncio.to_thread(lambda: start_server(**settings))
     await asyncio.to_thread(server.wait_for, "conversations can begin")
@@ -99,6 +99,6 @@ async def test_no_log_has_a_word_a_name_or_a_secret(start_server: StartServer) -
     for secret in secrets:
         assert secret not in log
         assert json.dumps(secret)[1:-1] not in log
-    # A word of it would be too much already.
+    # Not even one word of them may be logged.
     for word in (text.split()[0] for text in (TITLE, TYPED, REPORTED, NAME)):
         assert word not in log

@@ -1,4 +1,4 @@
-"""What a server tells to whom, and whose word it takes: proxies, probes, headers, the schema."""
+"""What the server reveals to whom, and whose headers it trusts."""
 
 import httpx
 import pytest
@@ -16,14 +16,14 @@ GUESTS_OF_ONE_ADDRESS = 120
 
 
 def sign_in(client: httpx.Client, address: str) -> str | None:
-    """Sign in as a guest who comes by way of a proxy; return the error's code, if there is one."""
+    """Sign in as a guest through a proxy; return the error's code, if any."""
     answer = client.post("/graphql", json=GUEST, headers={"X-Forwarded-For": address}).json()
     client.cookies.clear()
     return str(answer["errors"][0]["extensions"]["code"]) if "errors" in answer else None
 
 
 def test_nobodys_word_on_an_address_is_taken_by_default(start_server: StartServer) -> None:
-    """Who says to be somebody else each time is one of all the same, on this machine, too."""
+    """Changing X-Forwarded-For doesn't evade the limit, even from this machine."""
     server = start_server()
     with httpx.Client(base_url=server.url) as client:
         codes = [sign_in(client, f"203.0.113.{n % 250}") for n in range(GUESTS_OF_ONE_ADDRESS + 1)]
@@ -33,7 +33,7 @@ def test_nobodys_word_on_an_address_is_taken_by_default(start_server: StartServe
 
 
 def test_a_proxy_that_is_trusted_tells_people_apart(start_server: StartServer) -> None:
-    """The 121st guest of ten minutes comes in; one who comes too often does not."""
+    """One address has used up its limit; another address is still admitted."""
     server = start_server(VOXQL_TRUSTED_PROXIES="127.0.0.1, 10.0.0.0/8")
     with httpx.Client(base_url=server.url) as client:
         for number in range(GUESTS_OF_ONE_ADDRESS):
@@ -41,12 +41,12 @@ def test_a_proxy_that_is_trusted_tells_people_apart(start_server: StartServer) -
         assert sign_in(client, "203.0.113.1") == "RATE_LIMITED"
 
         assert sign_in(client, "203.0.113.2") is None
-        # What the client itself had put there stands before what its proxy has added.
+        # The client's own entry comes before the one that its proxy adds.
         assert sign_in(client, "203.0.113.9, 203.0.113.1") == "RATE_LIMITED"
 
 
 def test_uvicorn_trusts_nobody_by_itself() -> None:
-    """Its own default is this machine."""
+    """By default, uvicorn trusts this machine."""
     assert uvicorn.Config("app", log_config=None).proxy_headers is True
     assert configured(Starlette()).proxy_headers is False
 
@@ -55,7 +55,7 @@ def test_uvicorn_trusts_nobody_by_itself() -> None:
 def test_what_is_no_address_of_a_proxy_is_refused(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    """A name can't be compared with an address."""
+    """Host names can't be compared with addresses."""
     monkeypatch.setenv("VOXQL_TRUSTED_PROXIES", value)
 
     with pytest.raises(SettingsError, match="VOXQL_TRUSTED_PROXIES: expected addresses"):
@@ -63,7 +63,7 @@ def test_what_is_no_address_of_a_proxy_is_refused(
 
 
 def test_a_refused_name_is_told_with_those_that_are_right(start_server: StartServer) -> None:
-    """Another one can be added."""
+    """The refusal lists the allowed names and how to add one."""
     server = start_server(VOXQL_ALLOWED_HOSTS="talk.example.org, Other.Example.org")
     with httpx.Client(base_url=server.url) as client:
         for name in ("talk.example.org", "other.example.org:8000"):
@@ -77,7 +77,7 @@ def test_a_refused_name_is_told_with_those_that_are_right(start_server: StartSer
 
 @pytest.mark.parametrize("path", ["/", "/graphql", "/healthz", "/metrics", "/nothing/here"])
 def test_every_answer_says_what_it_is(start_server: StartServer, path: str) -> None:
-    """Browsers don't guess; behind https they come by no other way."""
+    """Browsers don't guess content types; with an https URL they never use plain HTTP again."""
     plain = start_server()
     secure = start_server(VOXQL_PUBLIC_URL="https://talk.example.org")
     port = secure.wait_for("  port ").split(", port ")[1].split()[0]
@@ -92,7 +92,7 @@ def test_every_answer_says_what_it_is(start_server: StartServer, path: str) -> N
 
 
 def test_figures_are_for_this_machine_or_for_who_has_the_token(start_server: StartServer) -> None:
-    """Behind a proxy that is trusted the address is the client's."""
+    """With a trusted proxy, the client's address counts."""
     server = start_server(VOXQL_TRUSTED_PROXIES="127.0.0.1")
     with httpx.Client(base_url=server.url) as client:
         assert client.get("/metrics").status_code == 200
@@ -110,7 +110,7 @@ def test_figures_are_for_this_machine_or_for_who_has_the_token(start_server: Sta
 
 
 def test_schema_and_playground_can_be_kept_to_oneself(start_server: StartServer) -> None:
-    """What is left answers as before."""
+    """Everything else answers as before."""
     server = start_server(VOXQL_INTROSPECTION="false", VOXQL_PLAYGROUND="false")
     with httpx.Client(base_url=server.url) as client:
         asked = client.post("/graphql", json={"query": "{ __schema { types { name } } }"}).json()

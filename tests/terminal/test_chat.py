@@ -1,4 +1,4 @@
-"""How the command waits for its agent, with a server that is made up."""
+"""How the command waits for its agent, with a fake server."""
 
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ FAILED = {
 
 
 class Answers:
-    """A server that refuses to ask for an agent, and says soon after how the session is."""
+    """A server that refuses to start an agent and then changes the session's status."""
 
     def __init__(self, code: str, status: str) -> None:
         self._code = code
@@ -32,7 +32,7 @@ class Answers:
 
 
 async def test_an_agent_that_comes_when_it_was_given_up_is_talked_to() -> None:
-    """The server refuses to ask again, because the agent is there."""
+    """The server refuses to start another because the agent is there."""
     server = Answers("CONFLICT", "ACTIVE")
 
     await with_agent(server.chat, pytest.fail)
@@ -42,7 +42,7 @@ async def test_an_agent_that_comes_when_it_was_given_up_is_talked_to() -> None:
 
 
 async def test_a_conversation_that_has_ended_meanwhile_is_given_up() -> None:
-    """Nobody is asked for it again."""
+    """The command asks for no further agent."""
     server = Answers("CONFLICT", "ENDED")
 
     with pytest.raises(CannotTalk, match="was not ready"):
@@ -52,7 +52,7 @@ async def test_a_conversation_that_has_ended_meanwhile_is_given_up() -> None:
 
 
 async def test_another_refusal_is_told() -> None:
-    """In the server's words."""
+    """The command shows the server's message."""
     server = Answers("NOT_FOUND", "FAILED")
 
     with pytest.raises(CannotTalk, match="already here"):

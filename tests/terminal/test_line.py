@@ -1,4 +1,4 @@
-"""The sound's connection does what docs/audio-protocol.md says of a person's side."""
+"""The audio connection follows the person's side of docs/audio-protocol.md."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ Script = Callable[[ServerConnection], Awaitable[None]]
 
 
 class _Relay:
-    """The server's `/audio`, as a script for each connection, and what came in."""
+    """The server's `/audio`: a script for each connection, and a record of its input."""
 
     def __init__(self) -> None:
         self.frames: list[Json] = []
@@ -92,7 +92,7 @@ async def _reply(socket: ServerConnection, name: str, samples: int, *, ends: boo
 
 
 async def test_a_reply_is_reported_to_its_end() -> None:
-    """Reports only grow, and the last of a complete reply is its length."""
+    """Reports only grow, and the last one of a complete reply is its length."""
 
     async def talks(relay: _Relay, socket: ServerConnection) -> None:
         await _reply(socket, "ply_1", 6_000, ends=True)
@@ -107,10 +107,10 @@ async def test_a_reply_is_reported_to_its_end() -> None:
 
 
 async def test_clear_is_answered_with_what_was_heard() -> None:
-    """At once, with the count at which it fell silent; none of the rest is ever reported."""
+    """The answer has the count where playback stopped; the rest is never reported."""
 
     async def interrupts(relay: _Relay, socket: ServerConnection) -> None:
-        # Longer than any pause of a full machine before it is cleared.
+        # Longer than any delay of a busy machine before the clear.
         await _reply(socket, "ply_1", TEN_SECONDS, ends=False)
         await relay.read(socket, lambda: len(relay.played) >= 2)
         before = len(relay.played)
@@ -129,7 +129,7 @@ async def test_clear_is_answered_with_what_was_heard() -> None:
 
 
 async def test_a_recording_is_played_in_real_time(tmp_path: Any) -> None:
-    """It takes as long as it is, and every sample arrives."""
+    """Playback takes as long as the recording, and every sample arrives."""
     pcm = silence(0.5)
     pcm[:] = 1_000
     playback = Playback(read(write_wav(tmp_path / "tone.wav", pcm)))
@@ -148,7 +148,7 @@ async def test_a_recording_is_played_in_real_time(tmp_path: Any) -> None:
 
 
 async def test_a_lost_connection_is_taken_up_with_a_fresh_token() -> None:
-    """Tokens live for 15 minutes; a conversation may last longer."""
+    """Tokens expire after 15 minutes; a conversation may last longer."""
 
     async def breaks(relay: _Relay, socket: ServerConnection) -> None:
         await socket.send(json.dumps({"type": "begin", "playout": "ply_1"}))
@@ -164,7 +164,7 @@ async def test_a_lost_connection_is_taken_up_with_a_fresh_token() -> None:
 
 
 async def test_a_connection_that_was_replaced_does_not_come_back() -> None:
-    """Otherwise two terminals would throw each other out for ever."""
+    """Otherwise two terminals would keep replacing each other."""
 
     async def replaces(relay: _Relay, socket: ServerConnection) -> None:
         await socket.close(4409, "FENCED: a newer connection has taken this one's place")

@@ -1,4 +1,4 @@
-"""What a person sees of a conversation."""
+"""The conversation as shown on the screen."""
 
 import io
 
@@ -16,7 +16,7 @@ def _console(*, is_terminal: bool) -> tuple[Console, io.StringIO]:
 
 
 def test_a_pipe_gets_each_line_once_when_it_is_settled() -> None:
-    """No interims, no colours, no line broken at a width that a pipe doesn't have."""
+    """A pipe gets no interims, no colours and no line breaks at a terminal's width."""
     console, out = _console(is_terminal=False)
     transcript = Transcript()
     long = "A sentence that is longer than any terminal would be wide, by quite a bit, really."
@@ -35,7 +35,7 @@ def test_a_pipe_gets_each_line_once_when_it_is_settled() -> None:
 
 
 def test_a_line_waits_for_those_before_it() -> None:
-    """The order on the screen is the transcript's, even when a later line is settled first."""
+    """Lines appear in the transcript's order, even when a later line is settled first."""
     console, out = _console(is_terminal=False)
     transcript = Transcript()
     screen = PlainScreen(console)
@@ -49,7 +49,7 @@ def test_a_line_waits_for_those_before_it() -> None:
 
 
 def test_a_terminal_shows_interims_dimmed_and_replaces_them() -> None:
-    """An interim is drawn over by the next one; the final stays."""
+    """The next interim overwrites an interim; the final stays."""
     console, out = _console(is_terminal=True)
     transcript = Transcript()
     with screen_for(console, types=False) as screen:
@@ -69,7 +69,7 @@ def test_a_terminal_shows_interims_dimmed_and_replaces_them() -> None:
 
 
 def test_what_a_terminal_has_echoed_is_not_printed_again() -> None:
-    """Where there can be no prompt, the person's own typing is there already, and counts."""
+    """Without a prompt the terminal has echoed the typed line, which counts as shown."""
     console, out = _console(is_terminal=True)
     screen = screen_for(console, types=True, echoes=True)
     transcript = Transcript()
@@ -84,7 +84,7 @@ def test_what_a_terminal_has_echoed_is_not_printed_again() -> None:
 
 
 def test_what_a_pipe_brings_is_printed_on_a_terminal() -> None:
-    """Nothing echoes the lines of a file, so they would be nowhere."""
+    """Nothing echoes the lines of a file, so they would not appear at all."""
     console, out = _console(is_terminal=True)
     screen = screen_for(console, types=True)
     transcript = Transcript()
@@ -94,7 +94,7 @@ def test_what_a_pipe_brings_is_printed_on_a_terminal() -> None:
 
 
 def test_only_what_stands_there_as_it_is_has_been_shown() -> None:
-    """Neither what is still open, nor what was another when it was printed."""
+    """Open lines don't count, nor do lines that changed after printing."""
     console, _ = _console(is_terminal=False)
     screen = PlainScreen(console)
     transcript = Transcript()
@@ -108,7 +108,7 @@ def test_only_what_stands_there_as_it_is_has_been_shown() -> None:
 
 
 def test_a_line_that_was_corrected_is_printed_again() -> None:
-    """An agent may learn after its final how far it was really heard."""
+    """An agent may learn after its final how much of it was heard."""
     console, out = _console(is_terminal=False)
     screen = PlainScreen(console)
     transcript = Transcript()

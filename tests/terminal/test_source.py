@@ -1,4 +1,4 @@
-"""The person's sound comes in real time, from whatever device there is."""
+"""The person's sound comes in real time from any device."""
 
 import array
 import asyncio
@@ -14,11 +14,11 @@ from terminal.speaker import ClockSpeaker, SoundCard, open_speaker
 
 
 class _PortAudioError(Exception):
-    """As the real module's: no subclass of anything more telling."""
+    """Like the real module's error, it has no more specific base class."""
 
 
 class _Devices:
-    """Stands for the `sounddevice` module: the edge to the hardware."""
+    """A double of the `sounddevice` module, the edge to the hardware."""
 
     PortAudioError = _PortAudioError
 
@@ -50,7 +50,7 @@ class _Devices:
         pass
 
     def picks_up(self, samples: list[int]) -> None:
-        """Call back from a thread of its own, as PortAudio does."""
+        """Call back from a separate thread, as PortAudio does."""
         sound = array.array("h", samples).tobytes()
         thread = threading.Thread(target=self.callback, args=(sound, len(samples), None, None))
         thread.start()
@@ -58,7 +58,7 @@ class _Devices:
 
 
 async def test_a_microphone_at_our_rate_is_taken_as_it_is() -> None:
-    """What it picks up arrives unchanged."""
+    """Its samples arrive unchanged."""
     devices = _Devices(16_000)
     microphone = Microphone(devices)
     devices.picks_up([1, 2, 3] * 100)
@@ -67,7 +67,7 @@ async def test_a_microphone_at_our_rate_is_taken_as_it_is() -> None:
 
 
 async def test_a_microphone_at_its_own_rate_is_resampled() -> None:
-    """A card that can only do 48 kHz is good enough."""
+    """A card that supports only 48 kHz works."""
     devices = _Devices(48_000)
     microphone = Microphone(devices)
     tone = [round(9_000 * math.sin(2 * math.pi * 440 * n / 48_000)) for n in range(4_800)]
@@ -80,7 +80,7 @@ async def test_a_microphone_at_its_own_rate_is_resampled() -> None:
 
 
 async def test_without_a_microphone_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a missing device nor a missing library is an error: one can type."""
+    """Neither a missing device nor a missing library is an error: people can type."""
     monkeypatch.setattr(source, "load_sounddevice", _Devices)
     assert open_microphone() is None
     monkeypatch.setattr(source, "load_sounddevice", lambda: None)
@@ -88,7 +88,7 @@ async def test_without_a_microphone_there_is_none(monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_a_loudspeaker_time_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The conversation is held in silence where nothing can be heard."""
+    """Without a loudspeaker the conversation goes on silently."""
     monkeypatch.setattr(speaker, "load_sounddevice", _Devices)
     assert isinstance(open_speaker(), ClockSpeaker)
     monkeypatch.setattr(speaker, "load_sounddevice", lambda: _Devices(24_000))
@@ -96,7 +96,7 @@ def test_without_a_loudspeaker_time_decides(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_what_nobody_takes_is_bounded() -> None:
-    """While a connection is lost, the newest 30 s are kept and the rest is let go."""
+    """During a disconnect the newest 30 s are kept and older sound is dropped."""
     devices = _Devices(16_000)
     microphone = Microphone(devices)
     for number in range(1_000):

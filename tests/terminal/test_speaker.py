@@ -1,4 +1,4 @@
-"""Only what was really heard is reported as played."""
+"""Only sound that was really heard is reported as played."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +29,7 @@ def test_replies_are_taken_in_order_and_counted_apart() -> None:
 
 
 def test_what_was_cleared_is_never_counted() -> None:
-    """The last report of a cleared reply is how far it had come."""
+    """The last report of a cleared reply is the position it had reached."""
     playouts = Playouts()
     playouts.begin("a")
     playouts.add(_sound(100))
@@ -43,7 +43,7 @@ def test_what_was_cleared_is_never_counted() -> None:
 
 
 def test_a_reply_that_still_comes_keeps_its_place() -> None:
-    """Nothing of the next is played before the one before it is complete."""
+    """The next reply plays only after the one before it is complete."""
     playouts = Playouts()
     playouts.begin("a")
     playouts.add(_sound(10))
@@ -54,7 +54,7 @@ def test_a_reply_that_still_comes_keeps_its_place() -> None:
 
 
 def test_a_lost_connection_ends_the_reply_that_it_brought() -> None:
-    """Otherwise the conversation would wait for ever for the rest."""
+    """Otherwise the conversation would wait forever for the rest."""
     playouts = Playouts()
     playouts.begin("a")
     playouts.add(_sound(10))
@@ -64,7 +64,7 @@ def test_a_lost_connection_ends_the_reply_that_it_brought() -> None:
 
 
 def test_without_a_device_time_decides() -> None:
-    """What came is taken as heard at the pace of real time, from when it came."""
+    """Received sound counts as heard at the pace of real time, from its arrival."""
     now = 100.0
     speaker = ClockSpeaker(lambda: now)
     speaker.advance()
@@ -83,7 +83,7 @@ def test_without_a_device_time_decides() -> None:
 
 
 class _Device:
-    """Stands for the `sounddevice` module and its stream: the edge to the hardware."""
+    """A double of the `sounddevice` module and its stream, the edge to the hardware."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -106,7 +106,7 @@ class _Device:
 
 
 def test_a_sound_card_counts_what_has_left_it() -> None:
-    """What the card holds is not heard yet; it is when its time has come."""
+    """Sound in the card's buffer counts only once its output time has come."""
     device = _Device()
     speaker = SoundCard(device)
     speaker.playouts.begin("a")

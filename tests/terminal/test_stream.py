@@ -1,4 +1,4 @@
-"""A lost connection leaves no gap in what the terminal is told."""
+"""A lost connection leaves no gap in the terminal's events."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ Script = Callable[[ServerConnection, Json], Awaitable[None]]
 
 @asynccontextmanager
 async def _server(*scripts: Script) -> AsyncIterator[Server]:
-    """A server of graphql-transport-ws that plays one script for each connection in turn."""
+    """Run a graphql-transport-ws server that plays one script per connection."""
     waiting = list(scripts)
 
     async def handle(socket: ServerConnection) -> None:
@@ -52,7 +52,7 @@ ENDED = {"reason": "SESSION_ENDED", "mayResume": False}
 
 
 async def test_it_comes_back_after_the_newest_cursor() -> None:
-    """After a loss, what is asked for begins where the last event ended."""
+    """After a disconnect the terminal resumes after the last event's cursor."""
     asked: list[object] = []
 
     async def breaks(socket: ServerConnection, variables: Json) -> None:
@@ -81,7 +81,7 @@ async def test_it_comes_back_after_the_newest_cursor() -> None:
 
 
 async def test_a_ping_is_answered() -> None:
-    """Servers may ask whether somebody still listens."""
+    """Servers may check whether the client still listens."""
     answers: list[Json] = []
 
     async def pings(socket: ServerConnection, variables: Json) -> None:
@@ -95,7 +95,7 @@ async def test_a_ping_is_answered() -> None:
 
 
 async def test_a_refusal_is_told_and_not_tried_again() -> None:
-    """What the server refuses, it would refuse again."""
+    """The server would refuse a retry too."""
 
     async def refuses(socket: ServerConnection, variables: Json) -> None:
         error = {"message": "There is no such session.", "extensions": {"code": "NOT_FOUND"}}
@@ -109,7 +109,7 @@ async def test_a_refusal_is_told_and_not_tried_again() -> None:
 
 
 async def test_a_connection_that_is_not_wanted_is_not_tried_again() -> None:
-    """Signed out: the code says that coming back is pointless."""
+    """The close code says that a retry is pointless, as when signed out."""
 
     async def closes(socket: ServerConnection, variables: Json) -> None:
         await socket.close(4403, "Forbidden")

@@ -1,4 +1,4 @@
-"""`voxql talk` as a program, against a real server with an agent that follows a script."""
+"""`voxql talk` as a program, against a real server with a scripted agent."""
 
 import asyncio
 import fcntl
@@ -26,13 +26,13 @@ from tests.server_process import ROOT, ServerProcess
 
 KEY = "a-key-of-this-test"
 START_S = 90
-"""Seconds until the command has loaded and printed its first line on a full machine."""
+"""Seconds until the command has loaded and printed its first line on a busy machine."""
 Script = Callable[[BridgeClient], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server whose agents connect by themselves."""
+    """A server for external agents."""
     settings = {"VOXQL_AGENT": "external", "VOXQL_WORKER_KEY": KEY, "VOXQL_START_TIMEOUT_S": "8"}
     server = ServerProcess(tmp_path_factory.mktemp("server"), **settings).start()
     yield server
@@ -60,7 +60,7 @@ async def _agent(server: ServerProcess, script: Script) -> AsyncIterator[list[St
 
 
 class _Talk:
-    """The command, while it runs."""
+    """The running command."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -120,7 +120,7 @@ async def _echoes(bridge: BridgeClient) -> None:
 
 
 async def _hears(bridge: BridgeClient) -> None:
-    """Recognise something, whatever is played."""
+    """Recognise fixed words, whatever is played."""
     await bridge.ready()
     bridge.state("LISTENING")
     _say(bridge, "USER", "What is the time in Vienna?")
@@ -152,7 +152,7 @@ async def test_typed_lines_are_saved_and_read_back(server: ServerProcess) -> Non
 
 
 async def test_a_recording_is_saved_and_read_back(server: ServerProcess, tmp_path: Path) -> None:
-    """With a file it ends by itself, once the agent has answered."""
+    """With a file the command ends by itself once the agent has answered."""
     file = write_wav(tmp_path / "clip.wav", silence(0.5))
     async with _agent(server, _hears):
         status, out = await (await _talk(server.url, str(file))).end()
@@ -164,7 +164,7 @@ async def test_a_recording_is_saved_and_read_back(server: ServerProcess, tmp_pat
 
 
 async def test_a_line_that_is_refused_ends_nothing(server: ServerProcess) -> None:
-    """The reason is told, and the next line is sent."""
+    """The reason is shown, and the next line is sent."""
     async with _agent(server, _echoes):
         status, out = await (await _talk(server.url)).end("x" * 40_000 + "\nHello there.\n")
     assert status == 0, out
@@ -173,7 +173,7 @@ async def test_a_line_that_is_refused_ends_nothing(server: ServerProcess) -> Non
 
 
 async def test_ctrl_c_saves(server: ServerProcess) -> None:
-    """Whoever has had enough loses nothing."""
+    """Ctrl-C loses nothing of the conversation."""
     async with _agent(server, _echoes):
         talk = await _talk(server.url)
         assert talk.process.stdin is not None
@@ -188,7 +188,7 @@ async def test_ctrl_c_saves(server: ServerProcess) -> None:
 
 
 async def test_nothing_said_is_nothing_saved(server: ServerProcess) -> None:
-    """A conversation without a word is no failure."""
+    """An empty conversation is no failure."""
     async with _agent(server, _echoes):
         status, out = await (await _talk(server.url)).end("")
     assert status == 0
@@ -196,7 +196,7 @@ async def test_nothing_said_is_nothing_saved(server: ServerProcess) -> None:
 
 
 async def test_an_agent_that_fails_is_asked_once_more(server: ServerProcess) -> None:
-    """The first agent never gets ready; the second attempt is answered."""
+    """The first agent never becomes ready; the second attempt is answered."""
 
     async def hesitates(bridge: BridgeClient) -> None:
         if len(jobs) > 1:
@@ -213,7 +213,7 @@ async def test_an_agent_that_fails_is_asked_once_more(server: ServerProcess) -> 
 
 
 async def test_an_agent_that_is_still_loading_is_waited_for(server: ServerProcess) -> None:
-    """Somebody is quicker than the models: it says so, and goes on when the agent is there."""
+    """The command says that there is no agent yet and goes on when one connects."""
     talk = await _talk(server.url)
     await talk.until("There is no agent yet")
     async with _agent(server, _echoes):
@@ -223,7 +223,7 @@ async def test_an_agent_that_is_still_loading_is_waited_for(server: ServerProces
 
 
 async def test_without_an_agent_the_reason_is_told(server: ServerProcess) -> None:
-    """After as long as it was told to wait: what the server says, and what to do about it."""
+    """After `--wait`, the command shows the server's message and a remedy."""
     status, out = await (await _talk(server.url, "--wait", "0")).end("Hello.\n")
     assert status == 1
     assert "No worker that runs the agent" in out
@@ -231,7 +231,7 @@ async def test_without_an_agent_the_reason_is_told(server: ServerProcess) -> Non
 
 
 async def test_without_a_server_it_says_how_to_start_one() -> None:
-    """Nobody answers at this port: it is 1, which needs rights that nobody gives a server."""
+    """The test uses port 1, where servers usually have no right to listen."""
     status, out = await (await _talk("http://127.0.0.1:1")).end("")
     assert status == 1
     assert out == (
@@ -241,7 +241,7 @@ async def test_without_a_server_it_says_how_to_start_one() -> None:
 
 
 async def test_a_token_that_is_not_good_is_told(server: ServerProcess) -> None:
-    """It neither becomes a guest nor prints the token."""
+    """It neither signs in as a guest nor prints the token."""
     talk = await _talk(server.url, VOXQL_TOKEN="vox_not_a_token_of_this_server")
     status, out = await talk.end("")
     assert status == 1
@@ -250,7 +250,7 @@ async def test_a_token_that_is_not_good_is_told(server: ServerProcess) -> None:
 
 
 async def test_what_is_no_recording_is_told_before_anything_starts(tmp_path: Path) -> None:
-    """No server is needed to see that a file is not a WAV file."""
+    """A file that is not WAV is refused without a server."""
     file = tmp_path / "notes.txt"
     file.write_text("Nothing to hear.")
     status, out = await (await _talk("http://127.0.0.1:1", str(file))).end()
@@ -261,7 +261,7 @@ async def test_what_is_no_recording_is_told_before_anything_starts(tmp_path: Pat
 async def test_a_terminal_shows_words_while_they_are_spoken(
     server: ServerProcess, tmp_path: Path
 ) -> None:
-    """On a real terminal the interim is there, dimmed, before the final takes its place."""
+    """A real terminal shows the interim dimmed before the final replaces it."""
     was_seen = asyncio.Event()
     segment, now = new_segment(), datetime.now(UTC)
 
@@ -301,7 +301,7 @@ async def test_a_terminal_shows_words_while_they_are_spoken(
 
 
 async def test_on_a_terminal_there_is_a_prompt(server: ServerProcess, tmp_path: Path) -> None:
-    """An answer comes while somebody types on: nothing mixes, and each line is there once."""
+    """An answer that arrives during typing doesn't mix with it, and each line appears once."""
     is_half_typed = asyncio.Event()
     segment, now = new_segment(), datetime.now(UTC)
 
@@ -345,7 +345,7 @@ async def test_on_a_terminal_there_is_a_prompt(server: ServerProcess, tmp_path: 
 
 
 async def test_ctrl_c_at_the_prompt_saves(server: ServerProcess, tmp_path: Path) -> None:
-    """What was typed and not sent is not said."""
+    """Text that was typed but not sent is not saved."""
     async with _agent(server, _echoes), _typing(server, tmp_path, NO_COLOR="1") as terminal:
         await terminal.until(r"^You    $")
         terminal.types("Hello there.\r")
@@ -360,7 +360,7 @@ async def test_ctrl_c_at_the_prompt_saves(server: ServerProcess, tmp_path: Path)
 
 
 class _Terminal:
-    """A terminal with the command in it, as somebody sees it."""
+    """A terminal that runs the command, with its screen as a person sees it."""
 
     def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
         self._process = process
@@ -373,7 +373,7 @@ class _Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """What stands there; of the last line, a space at its end counts."""
+        """The lines on the screen; a prompt keeps its trailing spaces."""
         return [
             re.sub(r"^(You|Agent) *$", r"\1    ", line.rstrip())
             for line in self._screen.display
@@ -384,7 +384,7 @@ class _Terminal:
         os.write(self._master, keys.encode())
 
     async def until(self, *patterns: str) -> None:
-        """Wait until the last lines are these."""
+        """Wait until the last lines match these patterns."""
         async with asyncio.timeout(20):
             while not self._shows(patterns):
                 self._drawn.clear()
@@ -410,7 +410,7 @@ class _Terminal:
 async def _typing(
     server: ServerProcess, folder: Path, **environment: str
 ) -> AsyncIterator[_Terminal]:
-    """Talk by typing, on a terminal of a machine without a microphone."""
+    """Run the command by typing, on a terminal of a machine without a microphone."""
     (folder / "sounddevice.py").write_text("raise ImportError('no sound here')\n")
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
@@ -433,7 +433,7 @@ async def _typing(
 
 
 def _read(terminal: int) -> str:
-    """Read what is there; nothing once nobody has the other side open."""
+    """Read the available output; return nothing once the other side is closed."""
     try:
         return os.read(terminal, 65_536).decode(errors="replace")
     except OSError:

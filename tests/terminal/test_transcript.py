@@ -1,4 +1,4 @@
-"""What the terminal holds of a conversation."""
+"""The terminal's copy of a transcript."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def utterance(key: str, revision: int = 1, **given: Any) -> dict[str, Any]:
 
 
 def test_a_higher_revision_is_news() -> None:
-    """What is held already, or is older, changes nothing: delivery is at least once."""
+    """Delivery is at least once, so equal and older revisions change nothing."""
     transcript = Transcript()
     assert transcript.take(utterance("a", 1, text="Hel", isFinal=False))
     assert transcript.take(utterance("a", 3, text="Hello.", isFinal=False))
@@ -31,7 +31,7 @@ def test_a_higher_revision_is_news() -> None:
 
 
 def test_lines_are_in_the_servers_order() -> None:
-    """The sort key decides, not when something came."""
+    """The sort key decides, not the time of arrival."""
     transcript = Transcript()
     transcript.take(utterance("b", role="AGENT", sortKey="8000000002", text="Second."))
     transcript.take(utterance("a", sortKey="8000000001", text="First."))
@@ -49,7 +49,7 @@ def test_an_agent_that_spoke_first_has_not_answered() -> None:
 
 
 def test_messages_carry_the_servers_keys() -> None:
-    """What is saved is what was seen, so that the server finds its own record of each."""
+    """Saved messages have the server's keys, so that it matches them with its own records."""
     transcript = Transcript()
     transcript.take(utterance("seg_1", isFinal=False, text="Hel"))
     assert transcript.messages == [

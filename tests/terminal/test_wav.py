@@ -1,4 +1,4 @@
-"""Recordings of every kind become the sound that `/audio` takes."""
+"""Recordings of every kind are converted to the sound that `/audio` takes."""
 
 import array
 import math
@@ -25,7 +25,7 @@ def _wav(
     block = channels * bits // 8
     head = struct.pack("<HHIIHH", kind, channels, rate, rate * block, block, bits) + extra
     chunks = b"fmt " + struct.pack("<I", len(head)) + head
-    # A chunk that no reader knows, of an odd length, as some programs write it.
+    # A chunk of odd length that no reader knows, as some programs write it.
     chunks += b"note" + struct.pack("<I", 3) + b"abc\0"
     chunks += b"data" + struct.pack("<I", len(samples)) + samples
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
@@ -48,7 +48,7 @@ def _played(path: Path) -> list[float]:
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000])
 @pytest.mark.parametrize(("bits", "kind"), [(8, 1), (16, 1), (24, 1), (32, 1), (32, 3), (64, 3)])
 def test_a_tone_stays_the_same_tone(tmp_path: Path, rate: int, bits: int, kind: int) -> None:
-    """Whatever rate and width it was recorded at, it sounds the same at 16 kHz."""
+    """It sounds the same at 16 kHz, whatever its original rate and width."""
     path = tmp_path / "tone.wav"
     path.write_bytes(_wav(_encoded(_tone(rate), bits, kind), kind, 1, rate, bits))
 
@@ -75,7 +75,7 @@ def test_channels_are_mixed(tmp_path: Path) -> None:
 
 
 def test_an_extensible_header_is_read(tmp_path: Path) -> None:
-    """What recorders of today write, names its real format further behind."""
+    """Modern recorders write this header, which names the real format in a later field."""
     guid = bytes.fromhex("0100000000001000800000aa00389b71")
     extra = struct.pack("<HHI", 22, 16, 4) + guid
     path = tmp_path / "extensible.wav"
@@ -85,7 +85,7 @@ def test_an_extensible_header_is_read(tmp_path: Path) -> None:
 
 
 def test_a_streamed_file_is_read_to_its_end(tmp_path: Path) -> None:
-    """A program that writes into a pipe does not know the size, and gives the largest one."""
+    """A program that writes into a pipe doesn't know the size and writes the largest one."""
     data = bytearray(_wav(_encoded(_tone(16_000), 16, 1), 1, 1, 16_000, 16))
     place = data.index(b"data") + 4
     data[place : place + 4] = b"\xff\xff\xff\xff"
@@ -114,7 +114,7 @@ def test_a_streamed_file_is_read_to_its_end(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_wav_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
-    """The message names the file, says what it is, and how to make a WAV file of it."""
+    """The message names the file, says what it is, and how to convert it to WAV."""
     path = tmp_path / "thing.wav"
     path.write_bytes(content)
 
@@ -127,13 +127,13 @@ def test_what_is_no_wav_is_refused(tmp_path: Path, content: bytes, told: str) ->
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """The system's own reason is handed on."""
+    """The message has the system's reason."""
     with pytest.raises(CannotTalk, match="No such file"):
         read(tmp_path / "nothing.wav")
 
 
 def test_what_16_khz_cannot_carry_is_left_out() -> None:
-    """A tone over 8 kHz would come out as another one below; it comes out as silence."""
+    """A tone over 8 kHz would alias to a lower one; it becomes silence instead."""
     heard = Resampler(48_000, 16_000).push(_tone(48_000, hertz=9_500))
 
     assert max(map(abs, heard[400:])) < 0.001
@@ -141,7 +141,7 @@ def test_what_16_khz_cannot_carry_is_left_out() -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
 def test_pieces_sound_like_the_whole(rate: int) -> None:
-    """However the sound is cut, the same comes out."""
+    """The output is the same however the input is cut."""
     tone = _tone(rate, 0.1)
     whole = Resampler(rate, 16_000).push(tone)
 
