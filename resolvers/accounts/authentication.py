@@ -205,8 +205,8 @@ async def reset_password(backend: Backend, email: str, password: str) -> None:
         user = await user_by_email(conn, email)
         user.password_hash = password_hash
         await accounts.save(conn, user)
-        for login_id in await accounts.delete_logins(conn, user.id):
-            transaction.emit(AccessRevoked(login_id))
+        for ended in await accounts.delete_logins(conn, user.id):
+            transaction.emit(AccessRevoked(ended))
 
     await backend.transactions.run(work)
 
