@@ -47,7 +47,7 @@ class Account:
     async def open(self) -> None:
         """Sign in as a guest and create a token."""
         self.http = aiohttp.ClientSession(
-            # The server closes connections idle for 5 s; a shorter keep-alive avoids reusing one
+            # The server closes connections idle for 5 s; never reuse one as it does so.
             # then.
             connector=aiohttp.TCPConnector(keepalive_timeout=2),
             timeout=aiohttp.ClientTimeout(total=15),

@@ -18,7 +18,7 @@ COMES_WITH = {
         {Kind.UNCOMMITTED},
         {Kind.HOLE, Kind.REUSED, Kind.ALTERED, Kind.MISPLACED},
     ),
-    # Lost numbers are assigned again, so that nothing else holds either.
+    # Lost numbers are assigned again, so nothing else holds either.
     "loses_the_tail": ({Kind.LOST, Kind.UNCOMMITTED, Kind.COUNTERS}, set(Kind)),
     "skips_the_tail": ({Kind.HOLE}, set[Kind]()),
     "reuses_revisions": ({Kind.REUSED}, {Kind.UNCOMMITTED}),

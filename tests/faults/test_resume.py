@@ -127,7 +127,7 @@ async def test_a_subscriber_that_is_cut_off_a_hundred_times_misses_nothing(tmp_p
 
         print(f"seed {seed}: {in_replay} of {CUTS} cuts in a replay, {held} utterances held")
         assert on.journal.violations == [], f"seed {seed}"
-        assert 0 <= held - 5_000 - len(agent.promised) <= 1  # one was begun and not ended
+        assert 0 <= held - 5_000 - len(agent.promised) <= 1  # one may be unfinished
         assert 5 < in_replay < CUTS - 5
 
 
@@ -164,7 +164,7 @@ async def test_a_long_past_is_replayed_while_more_is_said(tmp_path: Path) -> Non
 
         print(f"20,000 utterances in {took:.1f} s and {pages} events, {said} said meanwhile")
         assert on.journal.violations == []
-        assert 0 <= held - 20_000 - len(agent.promised) <= 1  # one was begun and not ended
+        assert 0 <= held - 20_000 - len(agent.promised) <= 1  # one may be unfinished
         assert pages >= 40
 
 

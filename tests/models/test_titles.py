@@ -60,7 +60,7 @@ def test_a_character_is_not_cut_in_two(one: str) -> None:
 
 @given(st.text(max_size=200))
 def test_every_text_makes_a_title_that_can_be_shown_or_none(text: str) -> None:
-    """A title is one short line without control characters or outer spaces."""
+    """At most about 60 characters on one line, without control characters or outer spaces."""
     title = title_of(text)
     if title is None:
         return

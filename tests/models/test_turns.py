@@ -46,7 +46,7 @@ async def test_others_run_once_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_who_has_had_many_turns_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After its free turns, a request pauses long enough for other requests' many loop steps."""
+    """After its free turns a request rests, so that others get many loop steps instead of one."""
     monkeypatch.setattr(turns, "REST_S", 1.0)
     steps = 0
 

@@ -35,7 +35,7 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(folder: Path, size: str = "16m") -> Iterator[SmallDisk]:
-    """Mount a small disk for the block; only so can a test be sure which disk is full."""
+    """Mount a small disk for the block, the only reliable way to test a full one."""
     folder.mkdir(parents=True)
     _as_root("mount", "-t", "tmpfs", "-o", f"size={size},mode=777", "none", str(folder))
     try:
