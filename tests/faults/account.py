@@ -48,7 +48,6 @@ class Account:
         """Sign in as a guest and create a token."""
         self.http = aiohttp.ClientSession(
             # The server closes connections idle for 5 s; never reuse one as it does so.
-            # then.
             connector=aiohttp.TCPConnector(keepalive_timeout=2),
             timeout=aiohttp.ClientTimeout(total=15),
         )

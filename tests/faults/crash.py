@@ -42,7 +42,7 @@ class Run:
     kills: int = 20
     sessions: int = 20
     finals: float = 260.0
-    """Finals a second if everybody talked all the time; with pauses they are about 200."""
+    """Finals a second if everybody talked all the time; pauses leave about 200."""
     fault: str = SOUND
     is_whole: bool = False
     """Start `voxql serve` itself each time."""
