@@ -1,1 +1,1 @@
-"""Faults on purpose: killed servers, cut connections, readers that are slow or gone."""
+"""Fault injection: killed servers, cut connections, slow and dead readers."""

@@ -1,4 +1,4 @@
-"""One signed-in person, who asks again until there is an answer."""
+"""A signed-in user who repeats each request until it is answered."""
 
 import asyncio
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ mutation Retry($input: RetryAgentInput!) { retryAgent(input: $input) { session {
 
 
 class Refused(Exception):
-    """The server said no, for this reason."""
+    """The server refused the request, with this error."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(error["message"])
@@ -35,7 +35,7 @@ class Refused(Exception):
 
 @dataclass
 class Account:
-    """One signed-in person; `open` first, `close` at the end."""
+    """A signed-in user; call `open` first and `close` at the end."""
 
     url: str
     journal: Journal
@@ -45,9 +45,9 @@ class Account:
     token_id: str = ""
 
     async def open(self) -> None:
-        """Sign in as a guest and make a token."""
+        """Sign in as a guest and create a token."""
         self.http = aiohttp.ClientSession(
-            # The server closes what was idle for 5 s: never ask on a connection as it does so.
+            # The server closes connections idle for 5 s; never reuse one as it does so.
             connector=aiohttp.TCPConnector(keepalive_timeout=2),
             timeout=aiohttp.ClientTimeout(total=15),
         )
@@ -62,7 +62,7 @@ class Account:
         self.token_id = made["apiToken"]["id"]
 
     async def in_browser(self, query: str) -> dict[str, Any]:
-        """Return the data of the one root field that the person's browser asks for."""
+        """Send a query with the browser's cookie; return the data of its one root field."""
         assert self.http is not None
         headers = {"Cookie": self.cookie, "Origin": self.url}
         async with self.http.post(
@@ -82,7 +82,7 @@ class Account:
         """Return the data of the one root field; asks again while the server is away.
 
         Raises:
-            Refused: the server said no.
+            Refused: when the server refuses the request.
         """
         assert self.http is not None
         while True:

@@ -1,6 +1,6 @@
-"""Servers that are broken on purpose: the checker must find each of them out.
+"""Deliberately broken servers, each of which the checker must detect.
 
-Each function patches the app inside a process that serves nobody but the checker's own test.
+Each function patches the app in a process that serves only the checker's tests.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ T = TypeVar("T")
 SOON_S = 3.0
 
 WINDOW_S = 0.15
-"""How long the moment is open in which a kill shows the fault: without it a run takes luck."""
+"""How long a kill can expose the fault; without this delay detection would take luck."""
 
 
 def acknowledges_early(settings: Settings) -> Settings:
-    """Say that a final is safe as soon as it has come."""
+    """Acknowledge finals on arrival, before they are committed."""
     report, commit_waiting = TranscriptWriter.report, TranscriptWriter.commit_waiting
 
     def eager(
@@ -52,7 +52,7 @@ def acknowledges_early(settings: Settings) -> Settings:
 
 
 def publishes_early(settings: Settings) -> Settings:
-    """Tell those who watch what has not been committed yet."""
+    """Publish changes before they are committed."""
 
     async def early(self: Transactions, work: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._turn:
@@ -66,7 +66,7 @@ def publishes_early(settings: Settings) -> Settings:
                     self._publish(edit)
                 emitted.extend(transaction.emitted)
                 if self._queue._in_flight:
-                    # Shorter: agents that come back have to wait for their turn, too.
+                    # Shorter, because agents that come back also wait for their turn.
                     await asyncio.sleep(WINDOW_S / 3)
                 return result
 
@@ -80,7 +80,7 @@ def publishes_early(settings: Settings) -> Settings:
 
 
 def loses_the_tail(settings: Settings) -> Settings:
-    """Begin each time without the newest changes, as a log that is cut off where it was torn."""
+    """Drop the newest changes at each start, like a log truncated where it was torn."""
     _before_start(
         settings,
         "DELETE FROM utterances WHERE seq > "
@@ -90,7 +90,7 @@ def loses_the_tail(settings: Settings) -> Settings:
 
 
 def skips_the_tail(settings: Settings) -> Settings:
-    """Begin a stream at what is newest, so that nobody hears what was said while they were away."""
+    """Start streams at the newest event, so that subscribers miss what was said while away."""
     replay = streams._Transcript.replay
 
     async def from_the_end(self: streams._Transcript, subscription: Any) -> Any:
@@ -104,13 +104,13 @@ def skips_the_tail(settings: Settings) -> Settings:
 
 
 def reuses_revisions(settings: Settings) -> Settings:
-    """Forget after a restart which revisions were reserved for what was never written."""
+    """Forget at each start the revisions reserved for interims that were never written."""
     _before_start(settings, "UPDATE utterances SET ceiling = revision WHERE NOT is_final")
     return settings
 
 
 def doubles_on_resend(settings: Settings) -> Settings:
-    """Take what is sent again for something new."""
+    """Store a resent final as a new utterance."""
     report = TranscriptWriter.report
     seen: set[tuple[str, str, int | None]] = set()
 
@@ -137,7 +137,7 @@ def doubles_on_resend(settings: Settings) -> Settings:
 
 
 def keeps_what_it_refuses(settings: Settings) -> Settings:
-    """Check a message only after it has been written."""
+    """Skip the checks on saved messages, so that invalid ones are written."""
 
     async def unchecked(*_: object) -> None:
         return None
@@ -147,7 +147,7 @@ def keeps_what_it_refuses(settings: Settings) -> Settings:
 
 
 def hides_late_words(settings: Settings) -> Settings:
-    """Keep what comes after the end, and tell nobody."""
+    """Store utterances that come after the end without publishing them."""
     publish = Transactions._publish
 
     def quiet(self: Transactions, edit: SessionEdit) -> None:
@@ -159,17 +159,17 @@ def hides_late_words(settings: Settings) -> Settings:
 
 
 def does_not_sync(settings: Settings) -> Settings:
-    """Leave it to the operating system when the words reach the disk."""
+    """Leave syncing to the operating system."""
     return _with_synchronous(settings, "OFF")
 
 
 def syncs_at_checkpoints(settings: Settings) -> Settings:
-    """What SQLite's write-ahead log does by itself: a commit survives a crash, not a power cut."""
+    """Sync as WAL mode does by default: a commit survives a crash, but not a power cut."""
     return _with_synchronous(settings, "NORMAL")
 
 
 def gives_up_soon(settings: Settings) -> Settings:
-    """Give up on clients that are silent, or take nothing, after 3 s: no fault but a short test."""
+    """Drop silent or stuck clients after 3 s. This is no fault; it shortens a test."""
     begin = uvicorn.Config.__init__
 
     def hurried(self: uvicorn.Config, app: ASGIApp, **given: Any) -> None:
@@ -181,7 +181,7 @@ def gives_up_soon(settings: Settings) -> Settings:
 
 
 def loses_patience_soon(settings: Settings) -> Settings:
-    """End the streams of a reader that takes nothing for half a second: a short test again."""
+    """End the streams of a reader stuck for half a second. This also shortens a test."""
     _patch(server, STUCK_READER_S=0.5)
     return settings
 
@@ -207,7 +207,7 @@ SOUND = "none"
 
 
 def apply(fault: str, settings: Settings) -> Settings:
-    """Break the app in this process; returns the settings to run it with."""
+    """Break the app in this process; return the settings to run it with."""
     return settings if fault == SOUND else FAULTS[fault](settings)
 
 

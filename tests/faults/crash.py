@@ -30,25 +30,24 @@ from tests.faults.watchers import Watcher
 SETTLE_S = 120.0
 TOLD_WITHIN_S = 60.0
 ENVIRONMENT = {"VOXQL_START_TIMEOUT_S": "2", "VOXQL_GRACE_S": "2"}
-"""Shorter than people would want it, so that these deadlines pass during a run, too."""
+"""Shorter than in production, so that these deadlines pass during a run."""
 
 
 @dataclass
 class Run:
-    """One run of the checker, and what it found."""
+    """One run of the checker and its results."""
 
     folder: Path
     seed: int
     kills: int = 20
     sessions: int = 20
     finals: float = 260.0
-    """A second, if everybody talked all the time; between two conversations nobody does, so that
-    about 200 are really said."""
+    """Finals a second if everybody talked all the time; pauses leave about 200."""
     fault: str = SOUND
     is_whole: bool = False
-    """Whether `voxql serve` itself is started each time."""
+    """Start `voxql serve` itself each time."""
     up: tuple[float, float] = (0.1, 2.0)
-    """Seconds from one start to the next kill, at least and at most, beside the start itself."""
+    """Minimum and maximum seconds between a start and the next kill, not counting the start."""
     journal: Journal = field(default_factory=Journal)
     watchers: list[Watcher] = field(default_factory=list)
     seconds: float = 0.0
@@ -58,7 +57,7 @@ class Run:
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     async def check(self) -> Journal:
-        """Run it all; the journal then has every violation."""
+        """Run everything; the journal then holds every violation."""
         began = time.monotonic()
         server: CrashingServer = (
             WholeServer(self.folder, environment=ENVIRONMENT)
@@ -121,7 +120,7 @@ class Run:
     async def _kill_and_start(self, server: CrashingServer, troupe: Troupe) -> None:
         await asyncio.sleep(1.0)
         for number in range(self.kills):
-            # Most come while it serves, the others anywhere, in the middle of its start, too.
+            # Most kills hit a serving process; the others hit any moment, including the start.
             if number and self.rng.random() < 0.75:
                 await server.opened()
             await asyncio.sleep(self.rng.uniform(*self.up))
@@ -137,7 +136,7 @@ class Run:
         await asyncio.sleep(2.0)
 
     def _watch(self, account: Account, session: str) -> Watcher:
-        """A second subscriber, who came later, watches every third conversation."""
+        """Watch a conversation; every third one gets a second subscriber, who joins later."""
         chosen = self._watcher(account, session)
         if self.rng.random() < 0.33:
             self._watcher(account, session)
@@ -172,7 +171,7 @@ class Run:
         judge(server.database, self.journal, self.watchers)
 
     async def _see_who_is_told(self, server: CrashingServer) -> None:
-        """Every agent has handed in its words; who watches ended sessions holds them soon."""
+        """Check that watchers of ended sessions soon hold all words that the agents handed in."""
         with suppress(TimeoutError):
             await self.journal.until(
                 lambda: not untold(server.database, self.watchers),
@@ -204,7 +203,7 @@ class Run:
                 self.journal.violated(Kind.FAULT, f"in the server's log: {line[:200]}")
 
     def report(self) -> str:
-        """Say what happened and what is wrong."""
+        """Return a summary and all violations."""
         counts = self.journal.counts
         rate = counts["finals"] / max(1, counts["seconds of talk"])
         lines = [f"seed {self.seed}, {self.seconds:.0f} s, {rate:.0f} finals a second"]
@@ -224,7 +223,7 @@ def main() -> int:
     parser.add_argument("--serve", action="store_true", help="start `voxql serve` itself")
     parser.add_argument("--folder", type=Path, help="keep the data and the server's log here")
     given = parser.parse_args()
-    # That connections break is what this is about.
+    # Broken connections are expected here.
     logging.getLogger("agent_bridge").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="voxql-crash-") as folder:
         run = Run(

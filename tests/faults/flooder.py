@@ -1,8 +1,8 @@
-"""An agent that floods, in a process of its own so that it slows nobody but the server.
+"""A flooding agent in its own process, so that it slows only the server.
 
-`python -m tests.faults.flooder URL TOKEN`; for each line on standard input it sends 10,000 interims
-of one segment, 10,000 a second unless the server reads more slowly, and says how long it took until
-the last of them was answered.
+Usage: `python -m tests.faults.flooder URL TOKEN`. For each line on standard input it sends 10,000
+interims of one segment, at 10,000 a second unless the server reads more slowly, and prints how long
+it took until the last one was acknowledged.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What everybody did and was told, so that it can be held against what the server kept."""
+"""What clients and agents did and were told, to compare with what the server stored."""
 
 import asyncio
 from collections import Counter
@@ -11,7 +11,7 @@ from agent_bridge.protocol import Utterance
 
 
 class Kind(StrEnum):
-    """What is wrong; each way to break a server has its own."""
+    """Kinds of violation; each way to break a server has its own."""
 
     LOST = "an acknowledged word is not in the database"
     ALTERED = "what is in the database is not what was said"
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that must not be."""
+    """One broken guarantee."""
 
     kind: Kind
     what: str
@@ -40,74 +40,74 @@ class Violation:
 
 @dataclass(slots=True)
 class Spoken:
-    """Everything that an agent said of one segment: by revision, and what became of the finals."""
+    """Everything an agent said of one segment, by revision, and what became of its finals."""
 
     attempt: int
     said: dict[int, Utterance] = field(default_factory=dict)
     acknowledged: dict[int, float] = field(default_factory=dict)
-    """The revisions of finals that the server has promised to keep, and when (`time.time`)."""
+    """When each final's revision was acknowledged (`time.time`)."""
     refused: dict[int, str] = field(default_factory=dict)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(slots=True)
 class Reported:
-    """What a client said that its messages are, and whether it had an answer."""
+    """Messages that a client reported, and whether its request was answered."""
 
     keys: list[str]
     created: dict[str, set[str]]
-    """The texts that it gave to each key that may be its own."""
+    """The texts that it gave each key; it may have created that key."""
     is_answered: bool = False
 
 
 @dataclass(slots=True)
 class Conversation:
-    """One session as those who took part in it know it."""
+    """One session as its participants know it."""
 
     id: str
     owner: str
     title: str | None = None
-    """The newest that was acknowledged."""
+    """The newest acknowledged title."""
     is_deleted: bool = False
     segments: dict[str, Spoken] = field(default_factory=dict)
     """In the order in which they began."""
     typed: dict[str, str] = field(default_factory=dict)
-    """Lines whose keeping was acknowledged, by key."""
+    """Acknowledged typed lines, by key."""
     typed_perhaps: dict[str, str] = field(default_factory=dict)
     reports: list[Reported] = field(default_factory=list)
 
 
 class Journal:
-    """Kept by the checker in one process; nothing in it comes from the server's database."""
+    """The checker's own record; nothing in it comes from the server's database."""
 
     def __init__(self) -> None:
         self.conversations: dict[str, Conversation] = {}
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
         self.started_keys: dict[str, str] = {}
-        """Session ids by the idempotency keys under which they were begun."""
+        """Session ids by the idempotency keys that created them."""
         self.forbidden: list[str] = []
-        """Texts of which no trace may be found."""
+        """Texts that must not be stored anywhere."""
         self.states: dict[tuple[str, int], object] = {}
-        """What was seen under each (utterance, revision), by whomever."""
+        """The state that any subscriber saw under each (utterance, revision)."""
         self._changed = asyncio.Event()
 
     def conversation(self, session: str, owner: str) -> Conversation:
         return self.conversations.setdefault(session, Conversation(session, owner))
 
     def changed(self) -> None:
-        """Wake whoever waits in `until`."""
+        """Wake the callers of `until`."""
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool], within: float = 30.0) -> None:
-        """Wait until something has happened that makes this true."""
+        """Wait until the condition is true, checking it after every change."""
         async with asyncio.timeout(within):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
 
     def acknowledged(self) -> list[tuple[float, str, int]]:
-        """Return when each final was promised, its segment and its revision."""
+        """Return the time, segment and revision of each acknowledged final."""
         return [
             (when, segment, revision)
             for conversation in self.conversations.values()
@@ -117,12 +117,12 @@ class Journal:
 
     def violated(self, kind: Kind, what: str) -> None:
         self.counts[f"violation {kind.name}"] += 1
-        # A broken server breaks everything a thousand times: some examples of each are enough.
+        # A broken server repeats each violation a thousand times; keep a few examples of each.
         if self.counts[f"violation {kind.name}"] <= 20:
             self.violations.append(Violation(kind, what))
 
     def seen(self, utterance: str, revision: int, state: object) -> None:
-        """Note what somebody was shown under a revision; it must be the same for everybody."""
+        """Record the state shown under a revision; every subscriber must see the same."""
         if self.states.setdefault((utterance, revision), state) != state:
             self.violated(Kind.REUSED, f"{utterance} revision {revision}: two states")
 
@@ -132,5 +132,5 @@ class Journal:
 
 
 def moment(value: datetime | None) -> str | None:
-    """Return a time as both the database and GraphQL can be compared with it."""
+    """Return a time in a form that the database and GraphQL can be compared with."""
     return None if value is None else value.isoformat(" ", "microseconds")

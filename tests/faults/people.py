@@ -1,4 +1,4 @@
-"""People with browsers: they begin, rename, save, delete and type, and try what is refused."""
+"""Users with browsers: they start, rename, save, delete, type, and try what is refused."""
 
 import asyncio
 import random
@@ -22,12 +22,12 @@ from tests.faults.journal import Conversation, Journal, Kind, Reported
 from tests.faults.watchers import Watcher
 
 AWAY_S: Final = 4.0
-"""Twice the grace period of the servers that are killed: some agents come back after the end."""
+"""Twice the grace period of the servers under test, so that some agents come back after it."""
 
 
 @dataclass
 class Person:
-    """Somebody who has one conversation after the other."""
+    """A user who has one conversation after another."""
 
     account: Account
     stranger: Account
@@ -35,15 +35,15 @@ class Person:
     rng: random.Random
     watch: Callable[[Account, str], Watcher]
     cut: Callable[[str, float], bool]
-    """Breaks the connection of a session's agent, which stays away for so many seconds."""
+    """Breaks the connection of a session's agent for that many seconds."""
     stay: tuple[float, float] = (2.0, 7.0)
-    """Seconds that a conversation lasts, at least and at most."""
+    """Minimum and maximum seconds that a conversation lasts."""
     is_leaving: asyncio.Event = field(default_factory=asyncio.Event)
     now: Conversation | None = None
     watcher: Watcher | None = None
 
     async def run(self) -> None:
-        """Talk until it is time to leave; the last conversation is left as it is."""
+        """Talk until told to leave; the last conversation stays open."""
         await self._begin(None)
         while not self.is_leaving.is_set():
             await self._stay()
@@ -69,7 +69,7 @@ class Person:
             return
 
     def _hears(self) -> bool:
-        """Whether an agent has said something since the last look."""
+        """Whether the watcher received anything since the last call."""
         assert self.watcher is not None
         self.watcher.changed, was = asyncio.Event(), self.watcher.changed
         return was.is_set()
@@ -78,12 +78,12 @@ class Person:
         return None
 
     async def _lose_agent(self) -> None:
-        """Its connection breaks; it comes back while it is waited for, or later than that."""
+        """Cut the agent's connection; it comes back within the grace period or after it."""
         assert self.now is not None
         self.cut(self.now.id, self.rng.uniform(0, AWAY_S))
 
     async def _perhaps_lose_agent(self) -> None:
-        """Before the conversation ends: the agent still has something to say."""
+        """Sometimes cut the agent before the end, while it still has something to say."""
         if self.rng.random() < 0.4:
             await self._lose_agent()
             await self._pause(self.rng.uniform(0, 0.5))
@@ -115,7 +115,7 @@ class Person:
         report, given = self._report()
         await self.account.ask(SAVE, given)
         report.is_answered = True
-        # The agent may still be speaking: what it says now is kept, and so is what is saved again.
+        # The agent may still be speaking: its words are kept, and so is what is saved again.
         report, given = self._report()
         await self._begin(given)
         report.is_answered = True
@@ -125,7 +125,7 @@ class Person:
         try:
             await self.account.ask(DELETE, {"sessionId": self.now.id})
         except Refused as refused:
-            # The answer to the first try was lost.
+            # The first try succeeded, but its answer was lost.
             if refused.code != "NOT_FOUND":
                 raise
         self.now.is_deleted = True
@@ -146,7 +146,7 @@ class Person:
         try:
             await self.account.ask(TYPE, given)
         except Refused as refused:
-            # It isn't ACTIVE just now; whether a try before this one went through is not known.
+            # The session is not ACTIVE now; an earlier try may or may not have been stored.
             if refused.code != "CONFLICT":
                 raise
             return
@@ -161,10 +161,10 @@ class Person:
                 raise
 
     def _report(self) -> tuple[Reported, dict[str, Any]]:
-        """What a client shows: some of what it holds, a conflict, and what only it has heard."""
+        """Build a report: some of what the client holds, some changed, and messages of its own."""
         assert self.now is not None
         assert self.watcher is not None
-        # By key, because a broken server may show two utterances under one.
+        # By key, because a broken server may show two utterances under the same one.
         states = {held.state["key"]: held.state for held in self.watcher.held.values()}
         held = sorted(states.values(), key=lambda state: state["sortKey"])
         start = self.rng.randint(0, max(0, len(held) - 40))

@@ -1,9 +1,9 @@
-"""A power cut that can be repeated: what had been synced at a moment, and nothing else.
+"""A repeatable power cut: it keeps only what had been synced at a moment.
 
-SIGKILL leaves the kernel's page cache as it is, so it can't show whether a commit was synced.
-strace notes each write to the database's files and each sync of them, with their times. From that
-the files are made again as the disk was bound to have them at any moment: what was written before
-the last sync that had returned by then. SQLite then recovers from them as after a real cut.
+SIGKILL keeps the kernel's page cache, so it can't show whether a commit was synced. strace records
+each write to the database's files and each sync, with times. From this record the files are rebuilt
+as the disk must have held them at a given moment: with every write before the last sync that had
+returned by then. SQLite then recovers from them as after a real power cut.
 """
 
 import re
@@ -25,11 +25,11 @@ _WRITE: Final = re.compile(r'"(?P<data>(?:\\x[0-9a-f]{2})*)", \d+, (?P<offset>\d
 
 
 def tracing(folder: Path, database: Path) -> tuple[str, ...]:
-    """Return the command that runs another one and notes what it does to the database's files."""
+    """Return a command prefix that records another command's calls on the database's files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = (database, Path(f"{database}-wal"))
     return (
-        # Stopped at those calls alone, not at each that is made.
+        # Stop only at these calls, not at every system call.
         *("strace", "-ff", "--seccomp-bpf", "-ttt", "-T", "-y", "-xx", "-s", "1000000", "-qq"),
         *("-e", "trace=pwrite64,ftruncate,fsync,fdatasync", "-o", str(folder / "calls")),
         *(part for file in files for part in ("-P", str(file))),
@@ -46,25 +46,25 @@ class Call:
     file: str
     data: bytes = b""
     offset: int = 0
-    """Where it wrote, or the length that the file was cut to."""
+    """The write offset, or the length the file was truncated to."""
 
 
 @dataclass
 class Disk:
-    """What a process did to some files, so that they can be had as they were at any moment."""
+    """A process's calls on some files, from which their state at any moment can be rebuilt."""
 
     calls: list[Call] = field(default_factory=list)
 
     @classmethod
     def traced(cls, folder: Path) -> "Disk":
-        """Read what `tracing` has noted."""
+        """Read the recorded calls."""
         calls = [call for path in folder.glob("calls.*") for call in _calls(path)]
         return cls(sorted(calls, key=lambda call: call.ended))
 
     def cut(self, moment: float, target: Path, rng: Random | None = None) -> None:
         """Write the files as a power cut at this moment would have left them.
 
-        Without `rng` nothing that was not synced has reached the disk; with it, some of it has.
+        Without `rng`, no unsynced write has reached the disk; with it, some have.
         """
         synced: dict[str, float] = {}
         for call in self.calls:
@@ -112,7 +112,7 @@ def _calls(path: Path) -> Iterator[Call]:
 
 
 def _plain(path: str) -> str:
-    """Undo what `-xx` does to paths, too."""
+    """Decode a path, which `-xx` prints in hexadecimal too."""
     return bytes.fromhex(path.replace("\\x", "")).decode() if path.startswith("\\x") else path
 
 
@@ -120,7 +120,7 @@ def finals_in(database: Path) -> dict[str, int]:
     """Recover a database as SQLite does after a power cut; return its finals' agent revisions.
 
     Raises:
-        sqlite3.DatabaseError: The file is damaged.
+        sqlite3.DatabaseError: when the file is damaged.
     """
     with closing(sqlite3.connect(database)) as connection:
         [[verdict]] = connection.execute("PRAGMA integrity_check")

@@ -1,4 +1,4 @@
-"""Subscribers that read slowly, not at all, or whose cable was pulled."""
+"""Subscribers that read slowly, do not read, or lose their network."""
 
 import ctypes
 import json
@@ -15,7 +15,7 @@ _SO_ATTACH_FILTER: Final = 26
 
 
 def narrow_socket(port: int, host: str = "127.0.0.1", kept: int = 4096) -> socket.socket:
-    """Return a connection of which the kernel keeps only a few bytes for its reader."""
+    """Return a connection with a receive buffer of only a few bytes."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, kept)
     sock.connect((host, port))
@@ -24,7 +24,7 @@ def narrow_socket(port: int, host: str = "127.0.0.1", kept: int = 4096) -> socke
 
 
 class Reader:
-    """One subscription on a connection of its own, read only when the test says so."""
+    """One subscription on its own connection, read only when the test says so."""
 
     def __init__(self, connection: ClientConnection, sock: socket.socket) -> None:
         self.connection = connection
@@ -34,7 +34,7 @@ class Reader:
     async def open(
         cls, url: str, token: str, session: str, sock: socket.socket, after: str | None = None
     ) -> "Reader":
-        """Subscribe, and read until the subscription stands; then nothing more."""
+        """Subscribe and read until caught up, then stop reading."""
         reader = await cls.begin(url, token, session, sock, after)
         while not (await reader.event())["isCaughtUp"]:
             pass
@@ -44,12 +44,12 @@ class Reader:
     async def begin(
         cls, url: str, token: str, session: str, sock: socket.socket, after: str | None = None
     ) -> "Reader":
-        """Subscribe, and read nothing."""
+        """Subscribe and read nothing."""
         connection = await connect(
             url.replace("http", "ws", 1) + "/graphql",
             subprotocols=[Subprotocol("graphql-transport-ws")],
             sock=sock,
-            # What this side's library keeps must not hide that nobody reads.
+            # The client library must not read ahead.
             max_queue=1,
             compression=None,
             ping_interval=None,
@@ -77,9 +77,9 @@ class Reader:
 
 
 def pull_cable(sock: socket.socket) -> None:
-    """Let the kernel drop every packet that comes for this socket, unanswered, from now on.
+    """Make the kernel silently drop every packet for this socket from now on.
 
-    A filter of one instruction (`ret #0`): https://docs.kernel.org/networking/filter.html
+    The filter is one instruction (`ret #0`): https://docs.kernel.org/networking/filter.html
     """
     program = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
     sock.setsockopt(

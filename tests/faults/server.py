@@ -1,4 +1,4 @@
-"""A server that is killed and started again, on one port and one folder."""
+"""A server that is killed and restarted, on the same port and folder."""
 
 import asyncio
 import json
@@ -20,12 +20,12 @@ SECONDS = 30.0
 
 
 class CrashingServer:
-    """The real app behind tests/launcher.py; `async with`, then `start` and `kill`.
+    """The real app behind tests/launcher.py; enter it with `async with`, then `kill` and `start`.
 
     Args:
-        folder: Where it keeps its data, its log and, with `trace`, what it asked of the kernel.
-        fault: What is broken on purpose (tests/faults/broken.py).
-        trace: Arguments of strace, which then watches it.
+        folder: For its data, its log and, with `trace`, the record of its system calls.
+        fault: The fault to inject (tests/faults/broken.py).
+        trace: The strace command to run it under.
         environment: Settings, by the names of their variables.
     """
 
@@ -43,7 +43,7 @@ class CrashingServer:
         self.log = folder / "server.log"
         self.port = 0
         self.pid = 0
-        """Of the process that serves."""
+        """Process id of the serving process."""
         self._fault = fault
         self._trace = trace
         self._environment = dict(environment or {})
@@ -74,7 +74,7 @@ class CrashingServer:
         await self.close()
 
     async def close(self) -> None:
-        """End everything that was started."""
+        """Stop everything that was started."""
         if self._asked is None:
             return
         self._asked.close()
@@ -104,41 +104,41 @@ class CrashingServer:
         await self._say(json.dumps(wish))
 
     async def begin(self) -> None:
-        """Start it without waiting until it answers."""
+        """Start the server without waiting until it answers."""
         await self._say("start")
 
     async def start(self) -> None:
-        """Start it and wait until it answers requests."""
+        """Start the server and wait until it answers requests."""
         await self.begin()
         await self.opened()
 
     async def opened(self) -> None:
-        """Wait until it answers requests."""
+        """Wait until the server answers requests."""
         self.pid = int(await self._answer("open"))
 
     async def kill(self) -> int:
-        """End it as the kernel does when memory is short; returns its status, -9 unless it fell."""
+        """Kill the server with SIGKILL; return its status, -9 unless it had ended by itself."""
         await self._say("kill")
         return int(await self._answer("ended"))
 
     async def stop(self) -> int:
-        """Ask it to end (SIGTERM); returns its status."""
+        """End the server with SIGTERM; return its status."""
         await self._say("term")
         return int(await self._answer("ended"))
 
     @property
     def resident(self) -> int:
-        """Bytes of memory that the serving process has."""
+        """The serving process's memory in bytes."""
         return psutil.Process(self.pid).memory_info().rss
 
     @property
     def connections(self) -> int:
-        """TCP connections that the serving process holds open."""
+        """The number of TCP connections that the serving process holds open."""
         held = psutil.Process(self.pid).net_connections("tcp")
         return sum(one.status != psutil.CONN_LISTEN for one in held)
 
     async def counts(self, sample: str, value: float) -> None:
-        """Wait until /metrics has this value for this sample, a name with its labels."""
+        """Wait until /metrics shows this value for this sample, a name with labels."""
         async with asyncio.timeout(SECONDS), aiohttp.ClientSession() as http:
             wanted = f"{sample} {value}"
             while True:
@@ -153,7 +153,7 @@ class CrashingServer:
         await self._asked.drain()
 
     async def _answer(self, word: str) -> str:
-        """Wait for a line with this word; an `open` that a kill made obsolete is passed over."""
+        """Wait for a line with this word; skip others, e.g. an `open` made obsolete by a kill."""
         assert self._answers is not None
         async with asyncio.timeout(SECONDS):
             while line := (await self._answers.readline()).decode():

@@ -1,4 +1,4 @@
-"""A real server with one account and one worker, whose agents say what a test tells them to."""
+"""A real server with one account and one worker, whose agents a test speaks through."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,35 +21,35 @@ from tests.faults.watchers import Watcher
 
 
 class Agent(BridgeClient):
-    """A bridge client that a test speaks through; it counts what it was promised."""
+    """A bridge client that a test speaks through; it records acknowledged finals."""
 
     def __init__(self, url: str, token: str) -> None:
         super().__init__(url, token, backoff=Impatient(), on_dropped=self._note_dropped)
         self._outbox = NotedOutbox(self._note_settled)
         self.promised: dict[str, str] = {}
-        """Texts of finals that the server keeps, by segment."""
+        """Texts of acknowledged finals, by segment."""
         self.dropped: list[tuple[str, str]] = []
-        """Segment and code of what was refused, or not settled in the end."""
+        """Segment and code of each utterance that was refused or never settled."""
 
     def say(self, text: str, *, final: bool = True, segment: str | None = None) -> str:
-        """Say something as the person; returns the segment."""
+        """Say something as the user; return the segment."""
         segment = segment or new_segment()
         now = datetime.now(UTC)
         self.utter(Utterance(segment=segment, role="USER", text=text, final=final, started_at=now))
         return segment
 
     async def settled(self, within: float = 30.0) -> None:
-        """Wait until everything that was said finally is acknowledged or refused."""
+        """Wait until every final is acknowledged or refused."""
         async with asyncio.timeout(within):
             await self._until(lambda: not self.unsettled)
 
     async def answered(self, within: float = 30.0) -> None:
-        """Wait until the server has taken everything that was said, interims included."""
+        """Wait until the server has taken everything, interims included."""
         async with asyncio.timeout(within):
             await self._until(lambda: not self._outbox._order)
 
     async def vanish(self) -> None:
-        """End as a killed process does: without a good-bye."""
+        """Disconnect like a killed process, without a goodbye."""
         await self._end()
 
     def _note_settled(self, utterance: Utterance) -> None:
@@ -62,7 +62,7 @@ class Agent(BridgeClient):
 
 @dataclass
 class Stage:
-    """What a test needs of a server under attack."""
+    """A server under attack, with what a test needs to drive it."""
 
     server: CrashingServer
     account: Account
@@ -71,36 +71,36 @@ class Stage:
     journal: Journal = field(default_factory=Journal)
 
     async def begin(self) -> StartJob:
-        """Begin a conversation; returns what its agent is told."""
+        """Start a conversation; return its agent's job."""
         await self.account.ask(BEGIN, {})
         async with asyncio.timeout(10):
             return await self.jobs.get()
 
     async def agent(self, job: StartJob, url: str | None = None) -> Agent:
-        """Let an agent come, over another address if one is given."""
+        """Connect an agent, to another URL if one is given."""
         agent = await self.exits.enter_async_context(Agent(url or job.url, job.bridge_token))
         await agent.ready()
         return agent
 
     async def conversation(self) -> tuple[str, Agent]:
-        """Begin a conversation and let its agent come; returns the session's id, too."""
+        """Start a conversation and connect its agent; return the session's id and the agent."""
         job = await self.begin()
         return job.session, await self.agent(job)
 
     def watcher(self, session: str, **options: Any) -> Watcher:
-        """Return a subscriber that keeps the client's rule; `run` it."""
+        """Return a subscriber that follows the client's rule for revisions; `run` it."""
         account = self.account
         return Watcher(self.journal, account.url, account.token, session, Random(1), **options)
 
 
 @asynccontextmanager
 async def stage(folder: Path, fault: str = SOUND, **environment: str) -> AsyncIterator[Stage]:
-    """Set it up, and take it down again; `fault` is one of tests/faults/broken.py."""
+    """Set up a stage and take it down; `fault` is one of tests/faults/broken.py."""
     jobs: asyncio.Queue[StartJob] = asyncio.Queue()
 
     async def take(job: StartJob) -> None:
         jobs.put_nowait(job)
-        # The place stays taken: the test decides when an agent leaves.
+        # The job keeps its place: the test decides when an agent leaves.
         await asyncio.Event().wait()
 
     async with AsyncExitStack() as exits:

@@ -1,4 +1,4 @@
-"""Agents that talk without end through the real bridge client, and note what was promised them."""
+"""Agents that talk endlessly through the real bridge client and record what is acknowledged."""
 
 import asyncio
 import random
@@ -20,12 +20,12 @@ NAME = "voxql"
 
 @dataclass
 class Impatient(Backoff):
-    """For servers that come back within a second."""
+    """Short pauses, for servers that come back within a second."""
 
     first: float = 0.02
     longest: float = 0.3
     next_s: float | None = None
-    """The next pause, where a test has chosen it."""
+    """The next pause, if a test has chosen it."""
 
     def pause(self) -> float:
         chosen, self.next_s = self.next_s, None
@@ -33,7 +33,7 @@ class Impatient(Backoff):
 
 
 class Loose(Link):
-    """A connection that a test can break; it comes back after a pause of the test's choice."""
+    """A connection that a test can break for a chosen time."""
 
     def __init__(self, url: str) -> None:
         self._pause = Impatient()
@@ -41,7 +41,7 @@ class Loose(Link):
         self._line: Line | None = None
 
     def cut(self, away_s: float) -> bool:
-        """Break the connection and stay away for so long; return whether there was one."""
+        """Break the connection for so long; return whether there was one."""
         line, self._line = self._line, None
         if line is None:
             return False
@@ -58,7 +58,7 @@ class Loose(Link):
 
 
 class NotedOutbox(Outbox):
-    """Tells of each final that the server has settled."""
+    """An outbox that reports each final the server has settled."""
 
     def __init__(self, on_settled: Callable[[Utterance], None]) -> None:
         super().__init__()
@@ -73,12 +73,12 @@ class NotedOutbox(Outbox):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How an agent talks."""
+    """How fast an agent talks."""
 
     finals: float = 10.0
-    """A second."""
+    """Finals a second."""
     interims: int = 2
-    """Before each final."""
+    """Interims before each final."""
 
 
 class Talker:
@@ -115,12 +115,12 @@ class Talker:
             for task in tasks:
                 if not task.cancelled():
                     task.result()
-            # It may take until the server is left alone: an agent does not give up before.
+            # An agent does not give up before the server stays up, which may take a while.
             if not await self.bridge.bye("STOPPED", timeout=300.0) and self.bridge.closed is None:
                 self._journal.violated(Kind.FAULT, f"{self._told.id}: finals were never settled")
 
     def hush(self) -> None:
-        """Say nothing more; what was said is still to be settled."""
+        """Stop talking; what was said is still to be settled."""
         self._is_stopped.set()
 
     async def _obey(self) -> None:
@@ -135,7 +135,7 @@ class Talker:
                     return
 
     def _claim_the_persons_key(self, key: str) -> None:
-        """Try to rewrite what the person typed: that is refused, and must leave no trace."""
+        """Try to overwrite the user's typed line: this must be refused and leave no trace."""
         text = f"NEVER agent over typed {self._rng.random()}"
         self._journal.forbidden.append(text)
         now = datetime.now(UTC)
@@ -145,7 +145,7 @@ class Talker:
             )
 
     async def _talk(self) -> None:
-        """Short sentences, one after the other, at the pace's rate."""
+        """Say short sentences, one after another, at the configured pace."""
         loop = asyncio.get_running_loop()
         step = 1.0 / self._pace.finals / (self._pace.interims + 1)
         due = loop.time() + self._rng.random() * step
@@ -156,11 +156,11 @@ class Talker:
                 due += step
                 self._say(segment, role, part, final=part == self._pace.interims)
             if self._rng.random() < 0.05:
-                # It was heard otherwise than it was said: a final over a final.
+                # Correct a final: an interrupted one replaces it.
                 self._say(segment, role, 99, final=True, interrupted=True)
 
     async def _ramble(self) -> None:
-        """Long sentences beside the short ones, of which some never end."""
+        """Say long sentences beside the short ones; some never end."""
         while True:
             segment, role = new_segment(), self._role()
             for part in range(self._rng.randint(2, 120)):
@@ -204,7 +204,7 @@ class Talker:
             self._journal.changed()
 
     def _dropped(self, utterance: Utterance, code: str) -> None:
-        # It was settled by being refused.
+        # A refusal also settles it.
         spoken = self._told.segments.get(utterance.segment)
         what = "final" if utterance.final else "interim"
         self._journal.counts[f"{what}s refused {code}"] += 1
@@ -214,7 +214,7 @@ class Talker:
 
 
 class Troupe:
-    """One worker with all the agents."""
+    """One worker with all its agents."""
 
     def __init__(
         self, url: str, key: str, journal: Journal, rng: random.Random, pace: Pace, places: int
@@ -249,7 +249,7 @@ class Troupe:
             del self.talkers[key], self._tasks[key]
 
     def kill_one(self) -> None:
-        """End an agent as its crash would: what it had not handed in is lost with it."""
+        """End a random agent as a crash would: whatever it had not handed in is lost."""
         if self._tasks:
             self._journal.counts["agents killed"] += 1
             self._rng.choice(list(self._tasks.values())).cancel()
@@ -262,7 +262,7 @@ class Troupe:
         return is_cut
 
     async def finish(self, within: float) -> int:
-        """Let everybody settle what they have said and leave; returns how many could not."""
+        """Let all agents settle what they said and leave; return how many could not."""
         talkers = list(self.talkers.values())
         for talker in talkers:
             talker.hush()

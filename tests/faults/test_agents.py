@@ -1,4 +1,4 @@
-"""The agent's side: whatever happens to an agent or its connection, what it said arrives once."""
+"""Whatever happens to an agent or its connection, its finals are stored once."""
 
 import asyncio
 import sqlite3
@@ -23,7 +23,7 @@ SENT = A_SECOND * SECONDS
 
 
 def stored(server: CrashingServer, session: str) -> list[tuple[str, str, int]]:
-    """Return (key, text, is_final) of a session as the database has it, in order."""
+    """Return (key, text, is_final) of a session's utterances from the database, in order."""
     with closing(sqlite3.connect(f"file:{server.database}?mode=ro", uri=True)) as database:
         return database.execute(
             "SELECT key, text, is_final FROM utterances WHERE session_id = ? ORDER BY sort_key",
@@ -32,14 +32,14 @@ def stored(server: CrashingServer, session: str) -> list[tuple[str, str, int]]:
 
 
 class Sentences(list[str]):
-    """What somebody has said, in order."""
+    """Sentences that the user has said, in order."""
 
     def __init__(self) -> None:
         super().__init__()
         self.grew = asyncio.Event()
 
     async def until(self, count: int) -> None:
-        """Wait until so many have been said."""
+        """Wait until there are this many sentences."""
         while len(self) < count:
             self.grew.clear()
             await self.grew.wait()
@@ -47,7 +47,7 @@ class Sentences(list[str]):
 
 @asynccontextmanager
 async def talking(agent: Agent, per_second: float = 20) -> AsyncIterator[Sentences]:
-    """Let the person talk for the time of the block; yields what they have said, in order."""
+    """Let the user talk during the block; yield the sentences, in order."""
     said = Sentences()
 
     async def talk() -> None:
@@ -69,7 +69,7 @@ async def talking(agent: Agent, per_second: float = 20) -> AsyncIterator[Sentenc
 
 
 async def ended(agent: Agent) -> None:
-    """Wait until the server does not want this agent any more."""
+    """Wait until the server closes this agent for good."""
     async with asyncio.timeout(20):
         async for _ in agent.commands():
             pass
@@ -78,7 +78,7 @@ async def ended(agent: Agent) -> None:
 async def test_an_agent_killed_in_mid_sentence_loses_only_what_it_had_not_said(
     tmp_path: Path,
 ) -> None:
-    """Its half sentence stays, as an interim; another agent carries on in the same session."""
+    """Its half sentence stays as an interim; another agent continues the same session."""
     async with stage(tmp_path) as on:
         job = await on.begin()
         agent = await on.agent(job)
@@ -88,7 +88,7 @@ async def test_an_agent_killed_in_mid_sentence_loses_only_what_it_had_not_said(
             half = agent.say("a cup of", final=False)
             await on.journal.until(lambda: half in texts(watcher))
             await agent.vanish()
-            # The server notices, and asks by itself for another agent.
+            # The server notices and requests another agent by itself.
             async with asyncio.timeout(20):
                 again = await on.jobs.get()
             assert (again.session, again.attempt) == (job.session, 2)
@@ -108,14 +108,14 @@ async def test_an_agent_killed_in_mid_sentence_loses_only_what_it_had_not_said(
 async def test_a_cut_connection_loses_nothing_that_is_said_meanwhile(
     tmp_path: Path, sentences: int
 ) -> None:
-    """The person talks on; all of it arrives afterwards, once, in order."""
+    """Everything the user says meanwhile arrives afterwards, once and in order."""
     async with stage(tmp_path) as on, Wire(on.server.port) as wire:
         job = await on.begin()
         agent = await on.agent(job, wire.url)
         async with watching(on.watcher(job.session)) as watcher:
             async with talking(agent, per_second=10) as said:
                 await on.journal.until(lambda: len(agent.promised) > 5)
-                # First the answers get lost, so that the server has more than the agent knows.
+                # First only the answers get lost, so that the server has more than the agent knows.
                 wire.swallows_answers = True
                 known = len(stored(on.server, job.session))
                 await on.journal.until(lambda: len(watcher.held) > known + 3)
@@ -129,13 +129,13 @@ async def test_a_cut_connection_loses_nothing_that_is_said_meanwhile(
             await agent.settled()
             rows = stored(on.server, job.session)
             assert [text for _, text, is_final in rows if is_final] == said
-            assert len(rows) <= len(said) + 1  # one that was begun and cut short
+            assert len(rows) <= len(said) + 1  # one may be cut short
             await on.journal.until(lambda: len(watcher.held) == len(rows))
             assert on.journal.violations == []
 
 
 async def test_two_connections_with_one_token_leave_one(tmp_path: Path) -> None:
-    """The second replaces the first, which does not come back; both agents' finals are kept."""
+    """The second replaces the first, which stays away; both agents' finals are kept."""
     async with stage(tmp_path) as on:
         job = await on.begin()
         first = await on.agent(job)
@@ -155,7 +155,7 @@ async def test_two_connections_with_one_token_leave_one(tmp_path: Path) -> None:
 
 
 async def test_an_old_attempt_that_comes_back_may_only_hand_in_its_finals(tmp_path: Path) -> None:
-    """It lost its connection, another attempt took over: its finals are kept, its interims not."""
+    """After another attempt takes over, the old one's finals are kept, its interims are not."""
     async with stage(tmp_path) as on, Wire(on.server.port) as wire:
         job = await on.begin()
         old = await on.agent(job, wire.url)
@@ -188,7 +188,7 @@ async def test_an_old_attempt_that_comes_back_may_only_hand_in_its_finals(tmp_pa
 async def test_a_server_that_is_down_when_the_agent_starts_gets_everything_later(
     tmp_path: Path,
 ) -> None:
-    """An agent begins to talk before there is a server; nothing of it is lost."""
+    """What an agent says before the server is up is stored later."""
     async with stage(tmp_path) as on:
         job = await on.begin()
         await on.server.kill()
@@ -202,7 +202,7 @@ async def test_a_server_that_is_down_when_the_agent_starts_gets_everything_later
 
 
 async def test_a_flood_of_interims_on_one_segment_is_coalesced(tmp_path: Path) -> None:
-    """10,000 in a second, past the client that would thin them out: others go on meanwhile."""
+    """10,000 interims a second, past the client that would coalesce them, do not stop others."""
     async with stage(tmp_path) as on:
         job = await on.begin()
         other, quiet = await on.conversation()
@@ -217,7 +217,7 @@ async def test_a_flood_of_interims_on_one_segment_is_coalesced(tmp_path: Path) -
                 await flood
             await quiet.settled()
             await on.journal.until(lambda: texts(flooded).get("seg_flood") == f"so far {SENT}")
-            # The last sentence may have been begun and not ended.
+            # The last sentence may have begun without ending.
             await on.journal.until(lambda: quiet.promised.items() <= texts(good).items())
 
             grown = (on.server.resident - memory) / MIB
@@ -230,7 +230,7 @@ async def test_a_flood_of_interims_on_one_segment_is_coalesced(tmp_path: Path) -
 
 @pytest.mark.soak
 async def test_others_hear_as_quickly_beside_a_flood(tmp_path: Path) -> None:
-    """Measured up to three times: what else the machine does makes it worse, never better."""
+    """Measured up to three times: other load on the machine only makes the result worse."""
     async with stage(tmp_path) as on:
         job = await on.begin()
         other, quiet = await on.conversation()
@@ -249,13 +249,13 @@ async def test_others_hear_as_quickly_beside_a_flood(tmp_path: Path) -> None:
 
 
 class Flooder:
-    """tests/faults/flooder.py, to be told when."""
+    """Controls tests/faults/flooder.py."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def flood(self) -> str:
-        """Let it flood once; returns how many seconds it took until the last was answered."""
+        """Flood once; return the seconds until the last interim was acknowledged."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
         return await self.line()
@@ -270,7 +270,7 @@ class Flooder:
 
 @asynccontextmanager
 async def flooding(job: StartJob) -> AsyncIterator[Flooder]:
-    """Start the agent that floods; when the block begins it has been welcomed."""
+    """Start the flooding agent; the block begins once it is welcomed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.faults.flooder", job.url, job.bridge_token),
         cwd=ROOT,
@@ -291,7 +291,7 @@ async def flooding(job: StartJob) -> AsyncIterator[Flooder]:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("count", [4_000, 100_000])
 async def test_a_very_long_conversation_stays_quick(tmp_path: Path, count: int) -> None:
-    """What is said last is committed about as quickly as what was said first, and all is there."""
+    """The last tenth is committed about as fast as earlier ones, and all of it is stored."""
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
         times = []

@@ -1,4 +1,4 @@
-"""Whatever moment a server is killed at, no acknowledged word is lost; and the checker is awake."""
+"""A server killed at any moment loses no acknowledged word, and the checker detects faults."""
 
 import logging
 import random
@@ -13,12 +13,12 @@ from tests.faults.journal import Kind
 SEEDS = (11, 12, 13)
 COMES_WITH = {
     "acknowledges_early": ({Kind.LOST}, {Kind.MISPLACED}),
-    # The numbers of what was taken back are given out again.
+    # Numbers of rolled-back changes are assigned again.
     "publishes_early": (
         {Kind.UNCOMMITTED},
         {Kind.HOLE, Kind.REUSED, Kind.ALTERED, Kind.MISPLACED},
     ),
-    # Numbers that were lost are given out again, so that nothing else holds either.
+    # Lost numbers are assigned again, so nothing else holds either.
     "loses_the_tail": ({Kind.LOST, Kind.UNCOMMITTED, Kind.COUNTERS}, set(Kind)),
     "skips_the_tail": ({Kind.HOLE}, set[Kind]()),
     "reuses_revisions": ({Kind.REUSED}, {Kind.UNCOMMITTED}),
@@ -26,12 +26,12 @@ COMES_WITH = {
     "keeps_what_it_refuses": ({Kind.TRACE}, {Kind.FAULT}),
     "hides_late_words": ({Kind.UNTOLD}, set[Kind]()),
 }
-"""What the checker must say of each broken server, and what else may follow from that."""
+"""What the checker must report of each broken server, and what else may follow."""
 
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Connections break all the time here: that the clients say so would hide what matters."""
+    """Silence the clients' logs: constant disconnects would hide what matters."""
     logger = logging.getLogger("agent_bridge")
     logger.setLevel(logging.CRITICAL)
     yield
@@ -51,16 +51,16 @@ async def test_ten_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> N
 
 
 def _soak_but_for(*usual: str) -> list[object]:
-    """Whether the checker is awake changes with the checker alone: most of that is for the soak."""
+    """Mark all but the usual faults for the soak: detection changes only with the checker."""
     return [pytest.param(f, marks=() if f in usual else pytest.mark.soak) for f in COMES_WITH]
 
 
 @pytest.mark.timeout(480)
 @pytest.mark.parametrize("fault", _soak_but_for("acknowledges_early", "skips_the_tail"))
 async def test_a_broken_server_is_found_out_for_its_own_reason(tmp_path: Path, fault: str) -> None:
-    """A checker that never fails proves nothing: here it must, and say what is broken.
+    """The checker must fail for each fault, with the right kind of violation.
 
-    A kill finds a fault when it comes at the wrong moment, which few do on a machine that is busy.
+    A kill exposes a fault only at the right moment, which is rare on a busy machine.
     """
     must, may = COMES_WITH[fault]
     reports = []
@@ -70,7 +70,7 @@ async def test_a_broken_server_is_found_out_for_its_own_reason(tmp_path: Path, f
         run = Run(folder, seed=seed, kills=3, sessions=8, finals=60, fault=fault, up=(0.8, 1.4))
         journal = await run.check()
         reports.append(run.report())
-        # Who watches an ended session is misled by whatever is broken.
+        # Any fault can mislead those who watch an ended session.
         assert journal.kinds <= must | may | {Kind.UNTOLD}, reports
         if must <= journal.kinds:
             return
@@ -80,7 +80,7 @@ async def test_a_broken_server_is_found_out_for_its_own_reason(tmp_path: Path, f
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 async def test_the_command_itself_survives_a_long_siege(tmp_path: Path) -> None:
-    """`voxql serve`, started as people start it, killed 60 times in ten minutes."""
+    """`voxql serve` itself is killed 60 times in ten minutes."""
     seed = random.randrange(1_000_000)
     run = Run(tmp_path, seed=seed, kills=60, is_whole=True, up=(1.0, 8.0))
 

@@ -1,4 +1,4 @@
-"""An acknowledgement means: on the disk, whatever happens to the power the moment after."""
+"""An acknowledged final is on the disk, so a power cut right after does not lose it."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ CUTS = 25
 
 
 async def talk_while_traced(folder: Path, fault: str) -> Journal:
-    """Three agents talk for a while to a server of which every write and sync is noted."""
+    """Let three agents talk to a server whose writes and syncs are recorded."""
     journal = Journal()
     database = folder / "data" / "voxql.db"
     trace = tracing(folder / "trace", database)
@@ -44,9 +44,9 @@ async def talk_while_traced(folder: Path, fault: str) -> Journal:
 
 
 def lost_in_cuts(folder: Path, journal: Journal) -> list[str]:
-    """Cut the power right after some of the acknowledgements; name what was promised and is gone.
+    """Cut the power right after some acknowledgements; return the finals that were lost.
 
-    Each moment is cut twice: once nothing that was not synced has reached the disk, once some has.
+    Each moment is cut twice: with none and with some of the unsynced writes on the disk.
     """
     disk = Disk.traced(folder / "trace")
     promises = journal.acknowledged()
@@ -71,7 +71,7 @@ def lost_in_cuts(folder: Path, journal: Journal) -> list[str]:
 
 
 async def test_what_was_acknowledged_survives_a_power_cut(tmp_path: Path) -> None:
-    """At 25 moments just after an acknowledgement the disk has everything promised until then."""
+    """At 25 moments just after an acknowledgement, the disk has everything acknowledged so far."""
     journal = await talk_while_traced(tmp_path, SOUND)
 
     assert lost_in_cuts(tmp_path, journal) == []
@@ -79,7 +79,7 @@ async def test_what_was_acknowledged_survives_a_power_cut(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("fault", ["does_not_sync", "syncs_at_checkpoints"])
 async def test_a_server_that_does_not_sync_is_found_out(tmp_path: Path, fault: str) -> None:
-    """It survives every SIGKILL; only the cut shows what its promises are worth."""
+    """Such a server survives every SIGKILL; only a power cut exposes it."""
     journal = await talk_while_traced(tmp_path, fault)
 
     assert any("seg_" in promise for promise in lost_in_cuts(tmp_path, journal))

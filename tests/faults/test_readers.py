@@ -1,4 +1,4 @@
-"""A reader that is slow, or gone, costs nobody else anything, and loses nothing itself."""
+"""A slow or dead reader costs others nothing and loses nothing itself."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 
 @asynccontextmanager
 async def watching(watcher: Watcher, within: float = 30.0) -> AsyncIterator[Watcher]:
-    """Run a subscriber for the time of the block, from when it has caught up."""
+    """Run a subscriber during the block, which begins once it has caught up."""
     watcher.is_caught_up = False
     task = asyncio.create_task(watcher.run())
     try:
@@ -35,7 +35,7 @@ async def watching(watcher: Watcher, within: float = 30.0) -> AsyncIterator[Watc
 
 
 async def say_much(agent: Agent, count: int, size: int, at_once: int = 100) -> None:
-    """Say so many finals of so many characters, so many of them before waiting for an answer."""
+    """Say `count` finals of `size` characters, at most `at_once` of them unacknowledged."""
     for number in range(count):
         agent.say(f"{number} ".ljust(size, "x"))
         if (number + 1) % at_once == 0:
@@ -57,11 +57,11 @@ async def stuck_reader(on: Stage, session: str, kept: int = 4096) -> Reader:
 async def test_one_that_stopped_reading_is_told_so_and_resumes_without_loss(
     tmp_path: Path,
 ) -> None:
-    """It ends with READER_TOO_SLOW; its last cursor brings everything that it has missed."""
+    """Its stream ends with READER_TOO_SLOW, and its last cursor resumes without loss."""
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
         slow = await stuck_reader(on, session, kept=64 * 1024)
-        # One by one, so that each is an event of its own: what is committed together is one.
+        # One by one, because finals committed together form one event.
         await say_much(agent, 350, 32_000, at_once=1)
 
         await _is_told_and_resumes(on, slow, session, agent)
@@ -70,7 +70,7 @@ async def test_one_that_stopped_reading_is_told_so_and_resumes_without_loss(
 async def test_one_that_stopped_reading_the_past_is_told_so_and_resumes_without_loss(
     tmp_path: Path,
 ) -> None:
-    """The same while the past is replayed, of which nothing waits in the server."""
+    """This also holds during replay, when no events queue up in the server."""
     async with stage(tmp_path, "loses_patience_soon") as on:
         session, agent = await on.conversation()
         await say_much(agent, 350, 32_000)
@@ -84,7 +84,7 @@ async def test_one_that_stopped_reading_the_past_is_told_so_and_resumes_without_
 
 @pytest.mark.soak
 async def test_one_that_is_away_for_half_a_minute_is_told_so(tmp_path: Path) -> None:
-    """A laptop's lid, a suspended tab: pings have failed by then, and what was sent is read."""
+    """A laptop's lid or a suspended tab: pings have failed by then, yet sent data is still read."""
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
         await say_much(agent, 350, 32_000)
@@ -97,7 +97,7 @@ async def test_one_that_is_away_for_half_a_minute_is_told_so(tmp_path: Path) -> 
 
 
 async def _until_pinged(on: Stage, times: int) -> None:
-    """Wait until the server has pinged another line so often; it does so every 20 s."""
+    """Wait until the server has pinged another connection that often; it does so every 20 s."""
     url = f"{on.server.url}/graphql"
     async with (
         asyncio.timeout(30 * times),
@@ -129,7 +129,7 @@ async def _is_told_and_resumes(on: Stage, slow: Reader, session: str, agent: Age
 
 @pytest.mark.parametrize("mib", [8, pytest.param(48, marks=pytest.mark.soak)])
 async def test_twenty_that_stopped_reading_cost_little_memory(tmp_path: Path, mib: int) -> None:
-    """So much is said while 20 readers take nothing: the server grows by less than once that."""
+    """While 20 readers read nothing, the server grows by less than the size of the text said."""
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
         await say_much(agent, 500, 4_000)
@@ -148,7 +148,7 @@ async def test_twenty_that_stopped_reading_cost_little_memory(tmp_path: Path, mi
 
 
 async def delays(agent: Agent, watcher: Watcher, seconds: float) -> list[float]:
-    """Say an interim 50 times a second, every tenth final; return how long each took to arrive."""
+    """Say 50 utterances a second, every tenth final; return how long each took to arrive."""
     arrived: dict[str, float] = {}
     take = watcher._hold
 
@@ -176,10 +176,10 @@ def p99(values: list[float]) -> float:
 
 @pytest.mark.soak
 async def test_others_hear_as_quickly_as_without_the_slow_ones(tmp_path: Path) -> None:
-    """p99 from mouth to ear beside ten readers that are stuck, on the same session, and without.
+    """Compare the p99 delay with and without ten stuck readers on the same session.
 
-    The ratio is taken to the worse of two measurements, before and after, because others use this
-    machine too; 20 ms are what the eye doesn't see.
+    The limit uses the worse of two measurements, before and after, because other processes use this
+    machine too. A difference of 20 ms is not visible.
     """
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
@@ -204,10 +204,10 @@ async def test_others_hear_as_quickly_as_without_the_slow_ones(tmp_path: Path) -
 @pytest.mark.own_network
 @pytest.mark.timeout(180)
 async def test_the_sockets_of_the_dead_are_freed(tmp_path: Path) -> None:
-    """Cables are pulled in a busy session and in a silent one; one reader takes a byte a second.
+    """Cables are pulled in a busy and in a silent session; another reader takes a byte a second.
 
-    The kernel gives up on a busy one (TCP_USER_TIMEOUT), the ping finds a silent one. Meanwhile a
-    reader that lives misses nothing. The server of this test gives up sooner than others.
+    The kernel gives up on the busy connection (TCP_USER_TIMEOUT), the ping finds the silent one.
+    Meanwhile a live reader misses nothing. This test's server gives up sooner than usual.
     """
     async with AsyncExitStack() as readers:
         place = readers.enter_context(island())
@@ -217,7 +217,7 @@ async def test_the_sockets_of_the_dead_are_freed(tmp_path: Path) -> None:
         busy, agent = await on.conversation()
         silent, _ = await on.conversation()
         async with watching(on.watcher(busy)) as good:
-            # Its idle connection would end by itself in the middle of the counting.
+            # Its idle connection would close by itself during the counting.
             await on.account.close()
             living = on.server.connections
             dead = []
@@ -240,7 +240,7 @@ async def test_the_sockets_of_the_dead_are_freed(tmp_path: Path) -> None:
 
 
 def test_the_dead_are_given_up_within_a_minute() -> None:
-    """As long as a server waits for a silent client, and for one that takes nothing."""
+    """This bounds the wait for a silent client and for one that takes nothing."""
     config = configured(Starlette())
     assert config.ws_ping_interval is not None
     assert config.ws_ping_timeout is not None
@@ -261,7 +261,7 @@ async def _reader(on: Stage, session: str, place: Island | None, readers: AsyncE
 
 
 async def _crawl(reader: Reader) -> None:
-    """Take one byte, then let a second pass."""
+    """Take one byte, then wait a second."""
     loop = asyncio.get_running_loop()
     raw = reader.sock.dup()
     try:

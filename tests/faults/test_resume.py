@@ -1,4 +1,4 @@
-"""Whoever comes back with a cursor gets what was missed, all of it, and is refused a wrong one."""
+"""Subscribers that resume with a cursor get everything they missed; wrong cursors are refused."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ CUTS = 100
 
 @asynccontextmanager
 async def talking(agent: Agent, per_second: float) -> AsyncIterator[None]:
-    """Let the person talk for the time of the block, each sentence with an interim before it."""
+    """Let the user talk during the block, each sentence with an interim before its final."""
 
     async def talk() -> None:
         number = 0
@@ -47,7 +47,7 @@ async def talking(agent: Agent, per_second: float) -> AsyncIterator[None]:
 
 
 def fill(database: Path, session: str, count: int) -> None:
-    """Put so many utterances into a session at once, as if they had been said."""
+    """Insert utterances into a session directly, as if they had been said."""
     with closing(sqlite3.connect(database)) as connection, connection:
         with_tokens(connection)
         connection.executemany(
@@ -77,7 +77,7 @@ def fill(database: Path, session: str, count: int) -> None:
 
 
 async def with_a_past(on: Stage, count: int) -> tuple[str, Agent]:
-    """Return a running session that has so many utterances, and its agent."""
+    """Return a running session with this many utterances, and its agent."""
     session, agent = await on.conversation()
     await on.server.stop()
     fill(on.server.database, session, count)
@@ -87,7 +87,7 @@ async def with_a_past(on: Stage, count: int) -> tuple[str, Agent]:
 
 
 async def judged(on: Stage, watcher: Watcher) -> int:
-    """Let the watcher catch up, and hold it against the database; returns what it holds."""
+    """Let the watcher catch up and compare it with the database; return how many it holds."""
     await watcher.catch_up()
     judge_watcher(watcher, Stored(on.server.database), on.journal)
     return len(watcher.held)
@@ -95,7 +95,7 @@ async def judged(on: Stage, watcher: Watcher) -> int:
 
 @pytest.mark.timeout(300)
 async def test_a_subscriber_that_is_cut_off_a_hundred_times_misses_nothing(tmp_path: Path) -> None:
-    """The cuts come at any moment, in the replay of 5,000 utterances, too, while more is said."""
+    """Cuts come at any moment, including the replay of 5,000 utterances, while more is said."""
     seed = random.randrange(1_000_000)
     rng = random.Random(seed)
     async with stage(tmp_path) as on, Wire(on.server.port) as wire:
@@ -107,7 +107,7 @@ async def test_a_subscriber_that_is_cut_off_a_hundred_times_misses_nothing(tmp_p
             for cut in range(CUTS):
                 watcher.is_caught_up = False
                 if cut % 8 == 0:
-                    # Somebody who has lost everything: the replay begins again, and is cut.
+                    # A subscriber that lost everything: the replay starts over and is cut.
                     watcher = on.watcher(session)
                     watcher.url = wire.url
                     reading = asyncio.create_task(_read_until_cut(watcher))
@@ -118,7 +118,7 @@ async def test_a_subscriber_that_is_cut_off_a_hundred_times_misses_nothing(tmp_p
                         await on.journal.until(partial(_is_caught_up, watcher))
                     await asyncio.sleep(rng.random() * 0.15)
                 in_replay += not watcher.is_caught_up
-                # Again, because a connection that is just being made is not there to be cut yet.
+                # Repeat, because a connection that is still being set up can't be cut yet.
                 while not reading.done():
                     wire.cut()
                     await asyncio.wait({reading}, timeout=0.05)
@@ -127,7 +127,7 @@ async def test_a_subscriber_that_is_cut_off_a_hundred_times_misses_nothing(tmp_p
 
         print(f"seed {seed}: {in_replay} of {CUTS} cuts in a replay, {held} utterances held")
         assert on.journal.violations == [], f"seed {seed}"
-        assert 0 <= held - 5_000 - len(agent.promised) <= 1  # one was begun and not ended
+        assert 0 <= held - 5_000 - len(agent.promised) <= 1  # one may be unfinished
         assert 5 < in_replay < CUTS - 5
 
 
@@ -146,7 +146,7 @@ async def _read_until_cut(watcher: Watcher) -> None:
 
 @pytest.mark.timeout(180)
 async def test_a_long_past_is_replayed_while_more_is_said(tmp_path: Path) -> None:
-    """20,000 utterances come in pages, then what was said meanwhile, without a hole or a halt."""
+    """20,000 utterances come in pages, then what was said meanwhile, without a gap or a stall."""
     async with stage(tmp_path) as on:
         session, agent = await with_a_past(on, 20_000)
         watcher = on.watcher(session)
@@ -164,14 +164,14 @@ async def test_a_long_past_is_replayed_while_more_is_said(tmp_path: Path) -> Non
 
         print(f"20,000 utterances in {took:.1f} s and {pages} events, {said} said meanwhile")
         assert on.journal.violations == []
-        assert 0 <= held - 20_000 - len(agent.promised) <= 1  # one was begun and not ended
+        assert 0 <= held - 20_000 - len(agent.promised) <= 1  # one may be unfinished
         assert pages >= 40
 
 
 async def test_long_texts_are_replayed_in_frames_that_every_client_takes(tmp_path: Path) -> None:
-    """The longest texts there may be, of characters that JSON makes three times as long.
+    """The longest texts are used, with characters whose JSON form is three times as long.
 
-    The client here takes frames of up to 1 MiB, as most do that are not browsers.
+    The client takes frames of up to 1 MiB, as most non-browser clients do.
     """
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
@@ -197,12 +197,12 @@ async def test_long_texts_are_replayed_in_frames_that_every_client_takes(tmp_pat
 
 
 def made_up(session: str, seq: object) -> str:
-    """Return a cursor as nobody but this test makes one."""
+    """Return a forged cursor."""
     return urlsafe_b64encode(f"t1:{session}:{seq}".encode()).decode().rstrip("=")
 
 
 async def refusal(on: Stage, session: str, after: str) -> dict[str, object]:
-    """Subscribe with this cursor; return the error that must come before any event."""
+    """Subscribe with this cursor; return the error, which must come before any event."""
     with pytest.raises(SubscriptionRefused) as refused:
         await _first(on, {"session": session, "after": after})
     [error] = refused.value.errors
@@ -222,7 +222,7 @@ def dump(server: CrashingServer) -> list[str]:
 
 
 async def test_a_cursor_that_does_not_fit_is_refused_and_changes_nothing(tmp_path: Path) -> None:
-    """One of another session, of the future, of nobody, or of a session that has been deleted."""
+    """Cursors of other or deleted sessions, of the future, or malformed ones are refused."""
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
         other, second = await on.conversation()

@@ -1,4 +1,4 @@
-"""Holds what the database has against what everybody was promised and shown."""
+"""Compares the database with what clients and agents were promised and shown."""
 
 import json
 import sqlite3
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 class Stored:
-    """Everything that the database has, read without any code of the server."""
+    """The whole database, read without the server's code."""
 
     def __init__(self, database: Path) -> None:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
@@ -67,7 +67,7 @@ def judge(database: Path, journal: Journal, watchers: Iterable[Watcher]) -> None
 
 
 def untold(database: Path, watchers: Iterable[Watcher]) -> list[str]:
-    """Return the ended sessions of which somebody who watches does not hold what is stored."""
+    """Return the ended sessions whose watchers do not hold exactly what is stored."""
     stored = Stored(database)
     return [
         watcher.session
@@ -138,7 +138,7 @@ def _judge_segment(
     here = f"{conversation.id}: {row['key']}"
     revision = row["agent_revision"]
     if revision is None:
-        # A client's final stands above an agent's interim, until the agent's final comes.
+        # A client's final replaces an agent's interim until the agent's final comes.
         if row["text"] not in _client_texts(conversation, row["key"]) or promised:
             journal.violated(Kind.ALTERED, f"{here}: {row['text'][:40]!r} of a client")
         return
@@ -167,7 +167,7 @@ def _judge_segment(
 
 
 def _client_texts(conversation: Conversation, key: str) -> set[str]:
-    """What people may have made of this key."""
+    """Return the texts that users may have stored under this key."""
     texts = {conversation.typed_perhaps[key]} if key in conversation.typed_perhaps else set()
     for report in conversation.reports:
         texts |= report.created.get(key, set())
@@ -178,7 +178,7 @@ def _client_texts(conversation: Conversation, key: str) -> set[str]:
 
 
 def _judge_places(conversation: Conversation, rows: list[Row], journal: Journal) -> None:
-    """What one agent began, and what one client showed, stands in that order."""
+    """Utterances of one agent, and messages of one client, must keep their order."""
     place = {row["key"]: row["sort_key"] for row in rows}
     sequences = [
         [segment for segment, spoken in conversation.segments.items() if spoken.attempt == attempt]
@@ -221,7 +221,7 @@ def _judge_counters(session: Row | None, rows: list[Row], journal: Journal) -> N
 
 
 def judge_watcher(watcher: Watcher, stored: Stored, journal: Journal) -> None:
-    """It holds exactly what is stored, and each cursor kept its promise when it came."""
+    """The watcher must hold exactly what is stored, and each cursor must cover what came before."""
     here = watcher.session
     rows = {row["id"]: row for row in stored.utterances[here]}
     last = stored.sessions[here]["last_seq"]
@@ -277,7 +277,7 @@ def _is_same(state: Row, row: Row) -> bool:
 
 
 def _judge_traces(stored: Stored, journal: Journal) -> None:
-    # One search in one string: thousands of texts in thousands of rows would take minutes.
+    # Search one long string: thousands of texts in thousands of rows would take minutes.
     everything = json.dumps(stored.texts, ensure_ascii=False)
     for text in journal.forbidden:
         if text in everything:

@@ -1,4 +1,4 @@
-"""Subscribers that keep a client's one rule, and check what each event promises."""
+"""Subscribers that follow the client's rule for revisions and check every event."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ class Held:
 
 @dataclass
 class Watcher:
-    """One subscriber of one session, who comes back with its cursor whenever it is cut off."""
+    """A subscriber of one session that resumes with its cursor after each disconnect."""
 
     journal: Journal
     url: str
@@ -55,12 +55,12 @@ class Watcher:
     held: dict[str, Held] = field(default_factory=dict)
     cursor: str | None = None
     reached: list[tuple[int, int]] = field(default_factory=list)
-    """(number of the event, seq of its cursor), where the cursor moved."""
+    """(event number, seq of its cursor) for each event that moved the cursor."""
     events: int = 0
     ended: str | None = None
     """Why the stream ended for good."""
     version: int = 0
-    """The session's, when its words were read after the end."""
+    """The session's version when its transcript was read after the end."""
     is_caught_up: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -73,7 +73,7 @@ class Watcher:
         return self.ended is not None
 
     async def run(self) -> None:
-        """Watch until nothing can come any more; of a session that has ended, its version."""
+        """Watch until nothing more can come; after the session's end, watch its version."""
         while self.ended in (None, "SESSION_ENDED"):
             with suppress(OSError, WebSocketException, TimeoutError, EOFError):
                 if self.ended is None:
@@ -84,7 +84,7 @@ class Watcher:
             await asyncio.sleep(self.rng.random() * 0.2)
 
     async def _await_late_words(self) -> None:
-        """Read again from the cursor whenever the ended session has another version."""
+        """Resume from the cursor whenever the ended session has a new version."""
         variables = {"session": self.session}
         try:
             async with subscribe(self.url, self.token, UPDATES, variables) as events:
@@ -106,7 +106,7 @@ class Watcher:
             self._refused(refused)
 
     async def catch_up(self) -> None:
-        """Come back one last time, until everything has been delivered."""
+        """Subscribe one last time, until everything is delivered."""
         if self.ended == "SESSION_DELETED":
             return
         self.ended = None
@@ -114,7 +114,7 @@ class Watcher:
             await self._once(cut_after=None, until_caught_up=True)
 
     def _moment_to_cut(self) -> int | None:
-        """After so many events the subscriber itself drops the connection, now and then."""
+        """Return the number of events after which to drop the connection, or usually None."""
         return self.rng.randint(1, 200) if self.rng.random() < 0.2 else None
 
     async def _once(self, cut_after: int | None, *, until_caught_up: bool = False) -> None:
@@ -164,16 +164,16 @@ class Watcher:
         self.journal.changed()
 
     def _follow(self, event: dict[str, Any]) -> None:
-        """The cursor never goes back, and live it passes nothing that does not come with it."""
+        """Check that the cursor never goes back and, live, skips nothing not in its event."""
         self.cursor = event["cursor"]
         seq = seq_of(event["cursor"], self.session)
         step = seq - self.seq
         if step < 0:
             self.journal.violated(Kind.HOLE, f"{self.session}: cursor from {self.seq} to {seq}")
         if step > 0 and self.is_caught_up and event["isCaughtUp"]:
-            # What is held already in a newer state need not come again; it is not final then.
+            # Utterances held in a newer state are not sent again; they are not final then.
             may_lack = sum(not held.state["isFinal"] for held in self.held.values())
-            # What was committed twice since, and is read from the database, comes once.
+            # A row committed twice meanwhile is sent once when it is read from the database.
             may_lack += sum(
                 state["id"] not in self.held and state["revision"] > 1
                 for state in event["utterances"]
@@ -188,7 +188,7 @@ class Watcher:
             self.reached.append((self.events, seq))
 
     def _hold(self, state: dict[str, Any]) -> None:
-        """A client's one rule: take it if its revision is higher than the one that is held."""
+        """Apply the client's rule: keep the state with the higher revision."""
         self.journal.seen(state["id"], state["revision"], _content(state))
         held = self.held.get(state["id"])
         if held is None or state["revision"] > held.state["revision"]:
@@ -197,12 +197,12 @@ class Watcher:
             self.held[state["id"]] = Held(state, self.events)
 
     def event_of(self, seq: int) -> int | None:
-        """Return the number of the first event whose cursor says "everything up to here"."""
+        """Return the number of the first event whose cursor covers this seq."""
         return next((event for event, reached in self.reached if reached >= seq), None)
 
 
 def seq_of(cursor: str, session: str) -> int:
-    """Look into a cursor, which only this checker may do."""
+    """Decode a cursor; only this checker may do that."""
     padded = cursor + "=" * (-len(cursor) % 4)
     _, owner, seq = urlsafe_b64decode(padded).decode().split(":")
     assert owner == session, "a cursor of another session"

@@ -1,1 +1,1 @@
-"""The hub: events, their bytes, and what waits for their readers."""
+"""Tests of the hub: events, their encoding, and the queues of subscribers."""

@@ -1,4 +1,4 @@
-"""Every event can be sent to another process, and arrives as it was."""
+"""Every event survives encoding for another process."""
 
 import random
 import string
@@ -79,7 +79,7 @@ EVENTS = [
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
 def test_an_event_arrives_as_it_was(event: Event) -> None:
-    """With its topics, its urgency and what it takes the place of."""
+    """A decoded event has the same topics, urgency, weight and coalescing key."""
     arrived = codec.decode(codec.encode(event))
 
     assert arrived == event
@@ -90,12 +90,12 @@ def test_an_event_arrives_as_it_was(event: Event) -> None:
 
 
 def test_every_kind_of_event_is_tried() -> None:
-    """Also those of later versions of this file's neighbours."""
+    """A newly added event class must be added to EVENTS."""
     assert {type(event) for event in EVENTS} == set(Event.__subclasses__())
 
 
 def test_a_moment_by_this_processs_clock_stays_here() -> None:
-    """Another process would take it for one by its own."""
+    """Another process would misread it as a time of its own clock."""
     heard = events.InterimHeard(state(), 12.5)
 
     arrived = codec.decode(codec.encode(heard))
@@ -107,12 +107,12 @@ def test_a_moment_by_this_processs_clock_stays_here() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", codec.encode(EVENTS[0])[:-1]])
 def test_what_is_no_event_is_refused(data: bytes) -> None:
-    """Cut off, empty, or something else."""
+    """Truncated, empty or foreign bytes raise an error."""
     with pytest.raises(msgspec.MsgspecError):
         codec.decode(data)
 
 
 def test_the_content_of_an_utterance_is_listed_once() -> None:
-    """Whoever has it has all of it."""
+    """CONTENT names fields of UtteranceState, and content_of() returns all of them in order."""
     assert set(events.CONTENT) <= set(get_type_hints(UtteranceState))
     assert events.content_of(state(text="x"))[events.CONTENT.index("text")] == "x"

@@ -1,4 +1,4 @@
-"""The hub: in order, bounded, newest states only, and never waiting for a reader."""
+"""The hub delivers in order, bounds its queues, coalesces states and never waits for a reader."""
 
 import asyncio
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def taken(subscription: Subscription) -> list[object]:
 
 
 def test_events_come_in_the_order_in_which_they_were_published() -> None:
-    """To everybody who is subscribed, on any of their topics; others get nothing."""
+    """Subscribers get events on any of their topics; others get nothing."""
     hub = LocalHub()
     with hub.subscribe("a", "b") as both, hub.subscribe("a") as one, hub.subscribe("c") as none:
         for topic, name in (("a", "1"), ("b", "2"), ("a", "3")):
@@ -36,7 +36,7 @@ def test_events_come_in_the_order_in_which_they_were_published() -> None:
 
 
 def test_a_subscription_registers_at_once_and_ends_with_its_block() -> None:
-    """Nothing published inside is missed, nothing outside is kept; no topic is left behind."""
+    """Events published inside the block arrive, others do not, and no topic is left behind."""
     hub = LocalHub()
     hub.publish("a", "before")
     with hub.subscribe("a") as subscription:
@@ -49,7 +49,7 @@ def test_a_subscription_registers_at_once_and_ends_with_its_block() -> None:
 
 
 def test_a_failing_block_ends_its_subscription_too() -> None:
-    """However it is left."""
+    """An exception in the block unsubscribes too."""
     hub = LocalHub()
     with pytest.raises(ZeroDivisionError), hub.subscribe("a", "b"):
         raise ZeroDivisionError
@@ -57,14 +57,14 @@ def test_a_failing_block_ends_its_subscription_too() -> None:
 
 
 def test_watched_topics_are_found_by_their_prefix() -> None:
-    """Each once, however many watch it."""
+    """Each topic is listed once, however many subscribers it has."""
     hub = LocalHub()
     with hub.subscribe("x:1"), hub.subscribe("x:1", "x:2"), hub.subscribe("y:1"):
         assert sorted(hub.watched("x:")) == ["x:1", "x:2"]
 
 
 def test_of_one_coalescing_key_the_newest_waits_in_the_oldest_place() -> None:
-    """Events without a key are never replaced, nor are equal ones."""
+    """Events without a key are never replaced, not even by equal ones."""
     subscription = Subscription()
     first, other, newest = Event("1", "k"), Event("x"), Event("2", "k")
     for event in (first, other, other, newest):
@@ -77,7 +77,7 @@ def test_of_one_coalescing_key_the_newest_waits_in_the_oldest_place() -> None:
 
 @pytest.mark.parametrize("coalesces", [True, False])
 def test_the_bound_counts_what_waits(coalesces: bool) -> None:
-    """A flood of one key takes one place; one event too many ends the reading."""
+    """Coalesced events take one place; one event over the bound raises ReaderTooSlow."""
     subscription = Subscription(bound=3)
     for number in range(10 if coalesces else 3):
         subscription.put(Event(str(number), "k" if coalesces else None))
@@ -93,7 +93,7 @@ def test_the_bound_counts_what_waits(coalesces: bool) -> None:
 
 
 def test_the_weight_that_waits_is_bounded_too() -> None:
-    """What was taken or replaced weighs nothing any more."""
+    """Taken or replaced events no longer count."""
     subscription = Subscription(weight_bound=10)
     for name in "abc":
         subscription.put(Event(name, "k", weight=9))
@@ -108,7 +108,7 @@ def test_the_weight_that_waits_is_bounded_too() -> None:
 
 
 def test_a_reader_with_another_way_to_catch_up_may_begin_again() -> None:
-    """It is told whether it missed anything, and then gets what is published from there on."""
+    """It learns whether it missed anything, then gets what is published from then on."""
     subscription = Subscription(bound=1, weight_bound=10)
     assert subscription.begin_again() is False
     subscription.put(Event("1", weight=8))
@@ -121,7 +121,7 @@ def test_a_reader_with_another_way_to_catch_up_may_begin_again() -> None:
 
 
 def test_an_urgent_event_overtakes_and_outlives_the_others() -> None:
-    """It can be seen by a reader who is busy, and an overflow does not lose it."""
+    """A busy reader can see it in `urgent`, and an overflow does not lose it."""
     urgent = Event("urgent", is_urgent=True)
     subscription = Subscription(bound=1)
     subscription.put(Event("1"))
@@ -139,7 +139,7 @@ def test_an_urgent_event_overtakes_and_outlives_the_others() -> None:
 
 
 async def test_a_reader_waits_for_the_next_event() -> None:
-    """However often it has waited before; a cancelled wait loses nothing."""
+    """Repeated waits work, and a cancelled wait loses nothing."""
     subscription = Subscription()
     for name in ("1", "2"):
         waiting = asyncio.ensure_future(subscription.get())
@@ -154,7 +154,7 @@ async def test_a_reader_waits_for_the_next_event() -> None:
 
 
 async def test_a_reader_who_waits_is_told_of_an_overflow() -> None:
-    """It would wait for ever otherwise."""
+    """Otherwise it would wait for ever."""
     subscription = Subscription(bound=0)
     waiting = asyncio.ensure_future(subscription.get())
     asyncio.get_running_loop().call_soon(subscription.put, "too much")
@@ -163,7 +163,7 @@ async def test_a_reader_who_waits_is_told_of_an_overflow() -> None:
 
 
 async def test_publishing_never_waits_for_a_reader() -> None:
-    """One that reads nothing costs the others nothing, and holds a bounded number of events."""
+    """An idle reader costs the others nothing and holds a bounded number of events."""
     hub = LocalHub()
     with hub.subscribe("a", bound=10) as slow, hub.subscribe("a", bound=10_000) as quick:
         for number in range(5_000):

@@ -1,1 +1,1 @@
-"""Tests of the tables and how they are read and written."""
+"""Tests of the tables: models, migrations, queries and search."""

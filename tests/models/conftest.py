@@ -1,4 +1,4 @@
-"""Fixtures for the tests of the tables."""
+"""Fixtures for the tests of the models."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +10,6 @@ from tests.rows import database
 
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
-    """An open database with nothing in it."""
+    """Yield the URL of an open, empty database."""
     async with database(tmp_path / "data") as url:
         yield url

@@ -1,4 +1,4 @@
-"""Rows in bulk are the same rows as the ORM's own."""
+"""Bulk reads and writes produce the same rows as the ORM."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -37,13 +37,13 @@ def made(session: Session, key: str, text: str, **other: Any) -> Utterance:
 
 
 def columns(row: Utterance | Session) -> dict[str, object]:
-    """Everything that is stored of a row, with the types that it has in Python."""
+    """Return every stored column of a row with its Python type."""
     names = row._meta.db_fields
     return {name: (type(getattr(row, name)), getattr(row, name)) for name in names}
 
 
 async def test_a_row_is_written_and_read_with_every_column(url: str) -> None:
-    """What is inserted in bulk is what the ORM reads, and what is read in bulk is the same."""
+    """The ORM reads what a bulk write stored, and a bulk read returns the same row."""
     session = await add_session(await add_user())
     row = made(session, "seg-1", "good evening ✓")
 
@@ -57,7 +57,7 @@ async def test_a_row_is_written_and_read_with_every_column(url: str) -> None:
 
 
 async def test_a_row_whose_key_is_there_is_updated(url: str) -> None:
-    """Its words and numbers change; its id and its place do not."""
+    """An upsert changes text and numbers; the row keeps its id and its place."""
     session = await add_session(await add_user())
     first = made(session, "seg-1", "good even")
     await transact(lambda conn: bulk.write(conn, [first]))
@@ -72,7 +72,7 @@ async def test_a_row_whose_key_is_there_is_updated(url: str) -> None:
 
 
 async def test_keys_are_looked_for_in_their_own_session_only(url: str) -> None:
-    """Of many sessions at once, each gets its own rows, and nothing for what is unknown."""
+    """A lookup for several sessions returns each one's own rows and nothing for unknown keys."""
     user = await add_user()
     one, other = await add_session(user, "a", "b"), await add_session(user, "c", "d")
 
@@ -85,7 +85,7 @@ async def test_keys_are_looked_for_in_their_own_session_only(url: str) -> None:
 
 
 async def test_more_than_one_statement_holds_are_written_and_read(url: str) -> None:
-    """The chunks together are the whole."""
+    """Rows are written and read in chunks when they exceed one statement's limit."""
     session = await add_session(await add_user())
     keys = [f"seg-{number}" for number in range(2 * bulk.AT_ONCE + 1)]
     rows = [made(session, key, key, seq=number) for number, key in enumerate(keys)]
@@ -97,7 +97,7 @@ async def test_more_than_one_statement_holds_are_written_and_read(url: str) -> N
 
 
 async def test_sessions_are_locked_with_the_place_of_their_last_words(url: str) -> None:
-    """One with utterances, one without, and none for an id that nobody has."""
+    """The last place is None for a session without utterances; an unknown id returns no session."""
     user = await add_user()
     spoken, silent = await add_session(user, "a", "b", "c"), await add_session(user)
     wanted = {spoken.id: ["key-1", "none"], silent.id: ["key-1"], ids.new_session(): ["key-1"]}
@@ -112,7 +112,7 @@ async def test_sessions_are_locked_with_the_place_of_their_last_words(url: str) 
 
 
 async def test_only_the_named_columns_of_a_session_are_written(url: str) -> None:
-    """Sessions that change differently are written in one call; the rest of them stays."""
+    """One call can update different columns of several sessions; other columns are not written."""
     user = await add_user()
     one, other = await add_session(user, "a"), await add_session(user, "b")
     one.title, one.last_seq = "Renamed", 9
@@ -132,7 +132,7 @@ async def test_only_the_named_columns_of_a_session_are_written(url: str) -> None
 
 
 async def test_no_row_is_looked_for_without_an_index(url: str) -> None:
-    """Neither the rows of some keys nor the last place costs more in a longer conversation."""
+    """Looking up rows by key and the last place uses an index."""
     for statement, marks, count in ((bulk._BY_KEY, "(?, ?)", 2), (bulk._LOCKED, "?", 1)):
         plan = await reader().execute_query_dict(
             f"EXPLAIN QUERY PLAN {statement.format(marks=marks)}", ["x"] * count

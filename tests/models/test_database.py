@@ -1,4 +1,4 @@
-"""How the database is opened, and what a transaction promises."""
+"""How the database is opened, and what a transaction guarantees."""
 
 import asyncio
 import sqlite3
@@ -33,7 +33,7 @@ async def _pragma(conn: Connection, name: str) -> object:
 
 
 async def test_the_pragmas_are_those_that_an_acknowledgement_relies_on(url: str) -> None:
-    """Commits are synced, foreign keys hold, and the reader can't write."""
+    """Commits are synced, foreign keys are enforced, and the reader connection can't write."""
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
 
     async def read(conn: Connection) -> dict[str, object]:
@@ -44,7 +44,7 @@ async def test_the_pragmas_are_those_that_an_acknowledgement_relies_on(url: str)
 
 
 async def test_only_the_owner_can_read_the_files(url: str, tmp_path: Path) -> None:
-    """The folder and every file in it are closed to the rest of the machine."""
+    """Other users of the machine can read neither the folder nor its files."""
     await add_user()
     folder = tmp_path / "data"
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in folder.iterdir()}
@@ -53,7 +53,7 @@ async def test_only_the_owner_can_read_the_files(url: str, tmp_path: Path) -> No
 
 
 async def test_a_path_may_hold_what_means_something_in_a_url(tmp_path: Path) -> None:
-    """A folder called "a b#c?%20" is nobody's business but its owner's."""
+    """A folder name may contain characters that are special in a URL."""
     folder = tmp_path / "a b#c?%20"
     await migrate(database_url(folder))
     assert (folder / "voxql.db").is_file()
@@ -72,7 +72,7 @@ async def test_a_path_may_hold_what_means_something_in_a_url(tmp_path: Path) -> 
     ],
 )
 async def test_a_url_that_can_not_be_used_is_refused_in_words(url: str, said: str) -> None:
-    """The message names the setting and what it should look like."""
+    """The message names the setting and gives the expected form."""
     with pytest.raises(ValueError, match="VOXQL_DATABASE_URL") as refusal:
         async with opened(url):
             pass
@@ -80,14 +80,14 @@ async def test_a_url_that_can_not_be_used_is_refused_in_words(url: str, said: st
 
 
 async def test_a_pragma_in_the_url_wins(tmp_path: Path) -> None:
-    """Who knows better may turn the syncing down."""
+    """The URL can override a pragma, for example to reduce syncing."""
     url = database_url(tmp_path) + "?synchronous=NORMAL"
     async with opened(url):
         assert await transact(lambda conn: _pragma(conn, "synchronous")) == 1
 
 
 async def test_what_the_work_raises_rolls_back_and_comes_through(url: str) -> None:
-    """The caller sees the very exception, the database nothing."""
+    """The caller gets the original exception, and the database is unchanged."""
     before = await dump()
     error = LookupError("mine")
 
@@ -103,7 +103,7 @@ async def test_what_the_work_raises_rolls_back_and_comes_through(url: str) -> No
 
 
 async def test_a_cancelled_caller_leaves_a_whole_transaction(url: str) -> None:
-    """The work goes on to its commit, and the next writer is not locked out."""
+    """The transaction runs on to its commit, and the next writer is not locked out."""
     entered, go_on = asyncio.Event(), asyncio.Event()
 
     async def work(conn: Connection) -> None:
@@ -124,7 +124,7 @@ async def test_a_cancelled_caller_leaves_a_whole_transaction(url: str) -> None:
 
 
 async def test_cancelling_writers_at_any_moment_leaves_no_lock_behind(url: str) -> None:
-    """Fifty callers are cancelled after more and more steps; what each did is all or nothing."""
+    """Fifty callers are cancelled, each a step later; every transaction is all or nothing."""
 
     async def work(conn: Connection) -> None:
         await User.create(using_db=conn)
@@ -142,7 +142,7 @@ async def test_cancelling_writers_at_any_moment_leaves_no_lock_behind(url: str) 
 
 
 async def test_a_database_that_stays_locked_is_an_error_and_not_a_deadlock(tmp_path: Path) -> None:
-    """When another process holds the write lock for too long, the next try starts from scratch."""
+    """If another process holds the write lock too long, the call fails; a later one succeeds."""
     await migrate(database_url(tmp_path))
     other = sqlite3.connect(tmp_path / "voxql.db", isolation_level=None)
     async with opened(database_url(tmp_path) + "?busy_timeout=10"):
@@ -155,7 +155,7 @@ async def test_a_database_that_stays_locked_is_an_error_and_not_a_deadlock(tmp_p
 
 
 async def test_a_reader_does_not_wait_for_a_writer(url: str) -> None:
-    """While a transaction is open, reading sees what was there before it."""
+    """While a transaction is open, a reader sees the state before it."""
 
     async def work(conn: Connection) -> int:
         await User.create(using_db=conn)
@@ -166,13 +166,13 @@ async def test_a_reader_does_not_wait_for_a_writer(url: str) -> None:
 
 
 async def test_the_reader_can_not_write(url: str) -> None:
-    """A write on the wrong connection fails instead of going around the transactions."""
+    """A write on the reader connection fails instead of bypassing the transaction."""
     with pytest.raises(OperationalError, match="readonly"):
         await User.create(using_db=reader())
 
 
 async def test_transactions_do_not_nest(url: str) -> None:
-    """A transaction inside another would wait for itself."""
+    """A nested transaction raises, because it would wait for itself."""
 
     async def work(conn: Connection) -> None:
         await transact(lambda inner: User.create(using_db=inner))
@@ -182,13 +182,13 @@ async def test_transactions_do_not_nest(url: str) -> None:
 
 
 async def test_rows_in_bulk_are_written_in_a_transaction_only(url: str) -> None:
-    """Outside of one a cancelled caller would leave it open."""
+    """A bulk write outside transact() raises; a cancelled caller would leave it open."""
     with pytest.raises(RuntimeError, match="inside models"):
         await User.bulk_create([User(), User()])
 
 
 async def test_a_later_transaction_that_fails_is_only_logged(url: str) -> None:
-    """Nobody waits for it, so nobody can catch it."""
+    """No caller waits for it, so its exception can't be caught."""
 
     async def work(conn: Connection) -> None:
         raise LookupError("unheard")
@@ -199,7 +199,7 @@ async def test_a_later_transaction_that_fails_is_only_logged(url: str) -> None:
 
 
 async def test_leaving_waits_for_what_runs(tmp_path: Path) -> None:
-    """A transaction that was begun before the end is committed before the files are closed."""
+    """Closing the database waits until running transactions are committed."""
     url = database_url(tmp_path)
     await migrate(url)
     async with opened(url):
@@ -209,7 +209,7 @@ async def test_leaving_waits_for_what_runs(tmp_path: Path) -> None:
 
 
 async def test_times_are_kept_in_utc_and_compare_as_text(url: str) -> None:
-    """Whatever zone a time comes in, it is the same moment that is kept, to the microsecond."""
+    """A time in any zone is stored as the same moment in UTC, to the microsecond."""
     user = await add_user()
     moment = datetime(2026, 11, 1, 17, 0, 0, 0, timezone(timedelta(hours=5)))
     session = await add_session(user, "hello", at=moment)
@@ -220,7 +220,7 @@ async def test_times_are_kept_in_utc_and_compare_as_text(url: str) -> None:
 
 
 async def test_a_locked_session_is_read_with_its_tombstone(url: str) -> None:
-    """The caller decides what a tombstone means; an unknown id is None."""
+    """locked_session() returns deleted sessions too, and None for an unknown id."""
     session = await add_session(await add_user(), "hello")
 
     async def bury(conn: Connection) -> None:
@@ -237,7 +237,7 @@ async def test_a_locked_session_is_read_with_its_tombstone(url: str) -> None:
 
 
 async def test_a_key_is_unique_in_its_session(url: str) -> None:
-    """What a resend relies on is held by the database itself."""
+    """The database itself enforces the uniqueness that resends rely on."""
     session = await add_session(await add_user(), "hello")
     before = await dump()
     with pytest.raises(Exception, match="UNIQUE constraint failed"):
@@ -246,9 +246,9 @@ async def test_a_key_is_unique_in_its_session(url: str) -> None:
 
 
 async def test_another_process_that_leaves_takes_no_words_with_it(tmp_path: Path) -> None:
-    """It must not take itself for the last one, and delete the log that is still written to.
+    """A second process that closes the database does not delete the log still being written.
 
-    A backup, `voxql user …` or a look with sqlite3 would otherwise cost every word after it.
+    Otherwise a backup, `voxql user …` or an sqlite3 shell would lose every later utterance.
     """
     await migrate(database_url(tmp_path))
     count = (

@@ -1,4 +1,4 @@
-"""The history's pages cost the same everywhere and stay in place while rows come and go."""
+"""History pages cost the same at any depth and stay in place as rows are added and removed."""
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tests.rows import START, add_session, add_sessions, add_user, utterance
 
 
 async def _steps(conn: Connection, read: Callable[[], object]) -> int:
-    """Count the steps of SQLite's virtual machine that reading takes, in tens."""
+    """Count the steps of SQLite's virtual machine that a read takes, in tens."""
     taken = 0
 
     def step() -> int:
@@ -42,7 +42,7 @@ async def user(url: str) -> User:
 
 
 async def test_a_page_deep_down_costs_what_the_first_one_does(user: User) -> None:
-    """Of 5,000 conversations the last twenty are read in as many steps as the newest."""
+    """Of 5,000 conversations, reading the last twenty takes about as many steps as the first."""
     sessions = await add_sessions(user, [["hello"]] * 5000)
     query = HistoryQuery(user.id)
     first = await _steps(reader(), lambda: query.page(reader(), None, None, 20))
@@ -56,7 +56,7 @@ async def test_a_page_deep_down_costs_what_the_first_one_does(user: User) -> Non
 
 
 async def test_a_page_deep_down_costs_the_same_when_all_have_one_time(user: User) -> None:
-    """A thousand conversations of one microsecond are told apart by their ids along the index."""
+    """A thousand conversations with the same created_at are paged by id, each exactly once."""
     await add_sessions(user, [["hello"]] * 1000, at=START)
     query = HistoryQuery(user.id)
     everything = await query.page(reader(), None, None, 1000)
@@ -68,7 +68,7 @@ async def test_a_page_deep_down_costs_the_same_when_all_have_one_time(user: User
 
 
 async def test_an_utterance_deep_down_costs_what_the_first_one_does(user: User) -> None:
-    """The same for one long conversation, from both ends."""
+    """A page of a 5,000-utterance conversation costs the same at both ends."""
     session = await add_session(user, *["hello"] * 5000)
     query = TranscriptQuery(session.id)
     rows = await query.page(reader(), None, None, 5000)
@@ -81,7 +81,7 @@ async def test_an_utterance_deep_down_costs_what_the_first_one_does(user: User) 
 
 
 async def test_rows_at_one_place_are_told_apart_however_many_they_are(user: User) -> None:
-    """Pages of one over rows whose positions are one float show each of them once, in order."""
+    """Rows whose positions are the same float each appear once, in order, on pages of one."""
     session = await add_session(user)
     rows = [utterance(session, place, "hello") for place in range(6)]
     sort_keys = between(key_of(1.0), key_of(math.nextafter(1.0, 2.0)), 2 * len(rows) + 2)
@@ -99,7 +99,7 @@ async def test_rows_at_one_place_are_told_apart_however_many_they_are(user: User
 
 
 async def test_somebody_elses_conversations_do_not_slow_a_search(user: User) -> None:
-    """3,000 more of other people about the same are skipped, not walked through one by one."""
+    """A search skips 3,000 matching conversations of another user without visiting each."""
     await add_sessions(user, [["hello world"]] * 20)
     other = await add_user()
     query = HistoryQuery(user.id, search=matching.parse("hello world", user.id))
@@ -107,12 +107,12 @@ async def test_somebody_elses_conversations_do_not_slow_a_search(user: User) -> 
     await add_sessions(other, [["hello world"]] * 3000)
     after = await _steps(reader(), lambda: query.page(reader(), None, None, 20))
     assert len(await query.page(reader(), None, None, 100)) == 20
-    # Reading over more pages of the index costs some; a visit to each match would cost 150 times.
+    # Reading more index pages costs a little; visiting each match would cost 150 times as much.
     assert after < before * 3
 
 
 async def test_filters(user: User) -> None:
-    """Each of them alone, half-open in time, and all of them together."""
+    """Each filter works alone and with the others; time ranges are half-open."""
     old = await add_session(user, "one", at=START, status=SessionStatus.ENDED, agent_name="a")
     new = await add_session(
         user, "two", at=START + timedelta(hours=1), status=SessionStatus.ACTIVE, agent_name="b"
@@ -143,7 +143,7 @@ async def test_filters(user: User) -> None:
 
 
 async def test_silent_and_deleted_conversations_are_not_shown(user: User) -> None:
-    """History is where something was said."""
+    """History leaves out deleted conversations and those without utterances."""
     await add_session(user)
     deleted = await add_session(user, "hello")
     tombstone = Session.filter(id=deleted.id)

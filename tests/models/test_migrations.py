@@ -1,4 +1,4 @@
-"""Migrations lead to the declared tables, once, whoever runs them, and lose nothing."""
+"""Migrations create the declared tables, run once across processes, and lose no rows."""
 
 import asyncio
 import sqlite3
@@ -29,7 +29,7 @@ ALL = [
 
 
 def _schema(path: Path) -> dict[str, object]:
-    """Return tables and indexes; columns that were added later may stand in another place."""
+    """Return tables and indexes, ignoring column order: later columns may be placed differently."""
     with sqlite3.connect(path) as connection:
         names = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
         found: dict[str, object] = {}
@@ -52,7 +52,7 @@ def _schema(path: Path) -> dict[str, object]:
 
 
 def _copy_rows(newest: Path, old: Path) -> None:
-    """Fill a database of an older version with the rows of a new one, as far as both have it."""
+    """Copy a new database's rows into an older version's, for the columns that both have."""
     with sqlite3.connect(old) as connection:
         with_tokens(connection)
         connection.execute("ATTACH ? AS newest", [str(newest)])
@@ -72,7 +72,7 @@ def _copy_rows(newest: Path, old: Path) -> None:
 
 
 async def migrated_to(url: str, name: str) -> None:
-    """Make a database of an older version."""
+    """Create a database at an older migration."""
     with TortoiseContext() as context:
         config = database._config(url)
         await context.init(config)
@@ -86,7 +86,7 @@ def _columns(connection: sqlite3.Connection, index: str) -> list[str]:
 
 
 async def test_a_migrated_database_has_the_declared_tables(tmp_path: Path) -> None:
-    """Whoever changes a model without a migration learns of it here."""
+    """A model change without a migration fails here."""
     await migrate(database_url(tmp_path / "migrated"))
     with TortoiseContext() as context:
         await context.init(database._config(database_url(tmp_path / "declared")))
@@ -98,7 +98,7 @@ async def test_a_migrated_database_has_the_declared_tables(tmp_path: Path) -> No
 
 
 async def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
-    """The second time there is nothing to do, and every row is still there."""
+    """A second run applies nothing and keeps every row."""
     url = database_url(tmp_path)
     assert await migrate(url) == ALL
     async with opened(url):
@@ -110,7 +110,7 @@ async def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
 
 
 async def test_what_was_said_before_there_was_a_search_is_found_by_it(tmp_path: Path) -> None:
-    """The migration that makes the index fills it, and touches no row."""
+    """The migration that creates the search index fills it and changes no row."""
     url = database_url(tmp_path)
     await migrated_to(url, "0001_initial")
     other = database_url(tmp_path / "newest")
@@ -127,7 +127,7 @@ async def test_what_was_said_before_there_was_a_search_is_found_by_it(tmp_path: 
             "SELECT rowid FROM utterance_search WHERE utterance_search MATCH 'morning'"
         )
     for table in ("users", "sessions", "utterances"):
-        # Columns that came later are empty; one went.
+        # Later columns are empty, and one column was dropped.
         rows = zip(before[table], after[table], strict=True)
         kept = ({name: old[name] for name in old.keys() & new.keys()} for old, new in rows)
         assert all(old.items() <= new.items() for old, new in zip(kept, after[table], strict=True))
@@ -135,7 +135,7 @@ async def test_what_was_said_before_there_was_a_search_is_found_by_it(tmp_path: 
 
 
 async def test_places_stay_when_they_become_keys(tmp_path: Path) -> None:
-    """Rows are in the order that they had: by position, ties by id; and so is the preview's."""
+    """Rows keep their order, by position and then by id, and previews keep their place."""
     url = database_url(tmp_path)
     await migrated_to(url, "0004_search_in_every_script")
     other = database_url(tmp_path / "newest")
@@ -173,7 +173,7 @@ async def test_places_stay_when_they_become_keys(tmp_path: Path) -> None:
 async def test_conversations_from_before_get_titles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the first settled words of the person, in however many steps; deleted ones get none."""
+    """Titles come from the user's first usable final text; deleted sessions get none."""
     monkeypatch.setattr("models.openings.AT_ONCE", 2)
     url, other = database_url(tmp_path), database_url(tmp_path / "newest")
     await migrated_to(url, "0004_search_in_every_script")
@@ -203,7 +203,7 @@ async def test_conversations_from_before_get_titles(
 
 
 async def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
-    """Of four one applies the migrations, and all four find the tables made."""
+    """Of four processes started together, one applies the migrations and all four succeed."""
     code = (
         "import asyncio, sys; from models.database import migrate; "
         "print(*asyncio.run(migrate(sys.argv[1])))"
@@ -223,7 +223,7 @@ async def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None
 async def test_a_migration_that_fails_leaves_the_tables_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither half a schema stays nor the record of a migration that was not applied."""
+    """A failed migration leaves neither a partial schema nor a record of having been applied."""
 
     async def fail(conn: database.Connection) -> None:
         raise RuntimeError("orphans")
@@ -238,7 +238,7 @@ async def test_a_migration_that_fails_leaves_the_tables_as_they_were(
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    """An old program says so, instead of writing into tables that it does not know."""
+    """An older program refuses the database instead of writing to tables it does not know."""
     url = database_url(tmp_path)
     await migrate(url)
     with sqlite3.connect(tmp_path / "voxql.db") as connection:

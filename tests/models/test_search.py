@@ -1,4 +1,4 @@
-"""What a search finds, what it shows, and that no string breaks it."""
+"""What a search finds, what it shows, and that no input breaks it."""
 
 import html
 import threading
@@ -33,7 +33,7 @@ async def _snippet(user: User, text: str, session: Session) -> str:
 
 
 async def _assert_index_is_whole() -> None:
-    """The tokens of every final text and every title, and nothing else, are in the index."""
+    """Check that the index holds the tokens of every final text and title, and nothing else."""
     check = "INSERT INTO utterance_search(utterance_search) VALUES ('integrity-check')"
     await transact(lambda conn: conn.execute_query(check))
     held = await reader().execute_query_dict(
@@ -84,7 +84,7 @@ async def user(url: str) -> User:
     ],
 )
 async def test_words_prefixes_case_and_accents(user: User, text: str) -> None:
-    """A person finds what was said without writing it quite as the recogniser did."""
+    """Text is found regardless of case and accents, and by prefixes of its words."""
     session = await add_session(
         user, "The Café in Reykjavík opens at 8 o'clock, please.", "What\u2019s 3.5% on 2026-11-01?"
     )
@@ -94,14 +94,14 @@ async def test_words_prefixes_case_and_accents(user: User, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["afé", "tea", "clock tea", "?!", "🙂", '"', "*", "-", "AND"])
 async def test_what_was_not_said_is_not_found(user: User, text: str) -> None:
-    """The middle of a word, a word too many, or no word at all: nothing, and no error."""
+    """The middle of a word, an extra word or a query without words finds nothing."""
     await add_session(user, "The Café opens at 8 o'clock.")
     assert await _found(user, text) == []
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\0", "\ud800"])
 def test_blank_is_no_search(text: str) -> None:
-    """Whoever cleared the field sees everything again."""
+    """Clearing the search field shows every conversation again."""
     assert matching.parse(text, "usr_x") is None
 
 
@@ -109,7 +109,7 @@ def test_blank_is_no_search(text: str) -> None:
 async def test_what_means_something_to_the_index_is_a_word_like_any_other(
     user: User, text: str
 ) -> None:
-    """Operators are looked for as they stand."""
+    """FTS operators are searched for as plain words."""
     session = await add_session(user, "near NOT OR text hello owner x")
     assert await _found(user, text) == [session.id]
     await _assert_index_is_whole()
@@ -122,14 +122,14 @@ async def test_what_means_something_to_the_index_is_a_word_like_any_other(
 )
 @given(text=st.text(st.characters(exclude_categories=[]), max_size=60))
 async def test_any_text_is_a_valid_search(user: User, text: str) -> None:
-    """Lone surrogates, NULs, quotes, any script: an answer comes, never an error."""
+    """Lone surrogates, NULs, quotes and any script return an answer, never an error."""
     await _found(user, text)
     if wanted := matching.parse(text, user.id):
         await matching.best_matches(reader(), wanted, ["ses_x"])
 
 
 async def test_an_essay_is_a_valid_search(user: User) -> None:
-    """More words and longer ones than are looked for."""
+    """Words beyond the limits on number and length are ignored."""
     words = [f"word{number}" for number in range(5000)]
     session = await add_session(user, " ".join(words[:50]))
     assert await _found(user, " ".join(words)) == [session.id]
@@ -156,7 +156,7 @@ async def test_an_essay_is_a_valid_search(user: User) -> None:
     ids=lambda text: text[:3],
 )
 async def test_a_search_of_very_many_tokens_is_valid(user: User, text: str) -> None:
-    """SQLite takes neither 500 selects at once nor any number of parameters."""
+    """Token counts stay within the limits, as SQLite caps compound selects (500) and parameters."""
     session = await add_session(user, text)
     await _rename(session, text[:200])
     assert await _found(user, text) == [session.id]
@@ -174,7 +174,7 @@ async def test_a_search_of_very_many_tokens_is_valid(user: User, text: str) -> N
 async def test_whatever_is_said_is_found_by_its_first_word_and_shown_safely(
     user: User, text: str
 ) -> None:
-    """The text comes back in the snippet with nothing in it but our marks."""
+    """A snippet contains the original text, escaped, and no markup except the marks."""
     word = f"needle{next(_numbers)}x"
     session = await add_session(user, f"{word} {text}")
     assert await _found(user, word) == [session.id]
@@ -184,14 +184,14 @@ async def test_whatever_is_said_is_found_by_its_first_word_and_shown_safely(
 
 
 async def test_words_may_be_said_in_different_utterances(user: User) -> None:
-    """Who asks for the weather and is asked where finds it by both words."""
+    """A session matches if its utterances together contain all words."""
     session = await add_session(user, "What's the weather?", "Where?", "In Paris.")
     await add_session(user, "What's the weather?", "Where?", "In Rome.")
     assert await _found(user, "weather paris") == [session.id]
 
 
 async def test_the_best_utterance_is_shown_with_its_words_marked(user: User) -> None:
-    """The one with more of the words wins; what looks like HTML in it is escaped."""
+    """The utterance that matches more words is shown, with HTML in it escaped."""
     session = await add_session(
         user,
         "Tell me about Paris.",
@@ -208,7 +208,7 @@ async def test_the_best_utterance_is_shown_with_its_words_marked(user: User) -> 
 
 
 async def test_a_long_text_is_cut_around_the_place(user: User) -> None:
-    """A list shows the words beside the one that was found, not the whole speech."""
+    """A list shows the words around the match, not the whole text."""
     filler = " ".join(f"filler{number}" for number in range(1000))
     session = await add_session(user, f"{filler} needle {filler}")
     snippet = await _snippet(user, "needle", session)
@@ -219,7 +219,7 @@ async def test_a_long_text_is_cut_around_the_place(user: User) -> None:
 
 
 def test_a_long_text_with_many_hits_is_cut_in_no_time() -> None:
-    """It took 8 s for each text, in which nobody else was served."""
+    """Such a text took 8 s, in which no other request was served."""
     began = time.thread_time()
     snippet = matching.snippet_of("a " * 16_384, [("a",)])
     assert time.thread_time() - began < 1
@@ -227,7 +227,7 @@ def test_a_long_text_with_many_hits_is_cut_in_no_time() -> None:
 
 
 def test_what_ends_a_run_is_shown_late_in_a_long_text() -> None:
-    """It begins no token, but the place is where it is."""
+    """The last character of a run begins no token, but its place is still found."""
     said = "今天 " * 100 + "我们去公园。" + "今天 " * 100
     snippet = matching.snippet_of(said, [("园",)])
     assert "我们去公<mark>园</mark>。" in snippet
@@ -235,7 +235,7 @@ def test_what_ends_a_run_is_shown_late_in_a_long_text() -> None:
 
 
 def test_all_is_marked_around_the_last_place_that_is_tried() -> None:
-    """Places beyond it are not tried, but marked where they are shown."""
+    """Matches beyond the last place tried are still marked where they are shown."""
     said = "a " * (matching.PLACES - 1) + "x " * 40 + "a " + "b " * 30
     assert matching.snippet_of(said, [("a",), ("b",)]).count(MARK) == matching.SNIPPET_WORDS
 
@@ -252,7 +252,7 @@ def test_all_is_marked_around_the_last_place_that_is_tried() -> None:
     ids=["apart", "amid", "last", "long", "short"],
 )
 def test_a_snippet_is_short_whatever_is_between_the_words(said: str) -> None:
-    """It shows the word and so many characters; an ellipsis stands for the rest."""
+    """A snippet shows the word within a fixed number of characters, with ellipses for the rest."""
     snippet = matching.snippet_of(said, [("hi",)])
     shown = html.unescape(snippet.replace(MARK, "").replace(UNMARK, ""))
     assert MARK + "hi" in snippet
@@ -265,7 +265,7 @@ def test_a_snippet_is_short_whatever_is_between_the_words(said: str) -> None:
 async def test_others_are_served_while_snippets_are_cut(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page of long texts takes a while: not on the event loop."""
+    """Snippets are cut in a thread, because a page of long texts takes a while."""
     session = await add_session(user, "hello")
     threads = []
     snippet_of = matching.snippet_of
@@ -283,7 +283,7 @@ async def test_others_are_served_while_snippets_are_cut(
 async def test_snippets_of_a_page_look_through_so_much_text(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond it they show the beginning; the newest, which come first, are looked through."""
+    """Newest results use the page's text limit first; the others show the text's beginning."""
     monkeypatch.setattr(matching, "SNIPPET_TEXT", 1_100)
     late = "word " * 200 + "hello"
     sessions = [await add_session(user, late) for _ in range(2)]
@@ -295,14 +295,14 @@ async def test_snippets_of_a_page_look_through_so_much_text(
 
 
 async def test_parts_of_a_word_that_stand_apart_are_marked(user: User) -> None:
-    """The index can't tell that no token ends beside another; what is shown is what it found."""
+    """The index can't tell that two tokens are not adjacent; the snippet marks what it matched."""
     session = await add_session(user, "T着た、私は")
     assert await _found(user, "はT") == [session.id]
     assert await _snippet(user, "はT", session) == "<mark>T</mark>着た、私は"
 
 
 async def test_what_may_still_change_is_not_found(user: User) -> None:
-    """An interim's words come into the index when they are settled, and only the settled ones."""
+    """An utterance is indexed when it becomes final, with its current text only."""
     session = await add_session(user, "hello")
     row = utterance(session, 1, "recognise speech", is_final=False)
     await transact(lambda conn: row.save(using_db=conn))
@@ -322,7 +322,7 @@ async def test_what_may_still_change_is_not_found(user: User) -> None:
 
 
 async def test_an_upsert_keeps_the_index(user: User) -> None:
-    """The way in which batches are written changes what is found like any other write."""
+    """An upsert, as used for batches, updates the index like any other write."""
     session = await add_session(user, "hello")
     row = utterance(session, 0, "good evening")
 
@@ -341,7 +341,7 @@ async def test_an_upsert_keeps_the_index(user: User) -> None:
 
 
 async def test_what_is_deleted_is_not_found(user: User) -> None:
-    """Utterances, sessions and users take their words along, also in a cascade."""
+    """Deleting utterances, sessions or users removes their words, in cascades too."""
     other = await add_user()
     kept = await add_session(user, "hello")
     await add_session(other, "hello", "world")
@@ -356,7 +356,7 @@ async def test_what_is_deleted_is_not_found(user: User) -> None:
 
 
 async def test_a_session_that_changes_hands_is_found_by_its_new_owner(user: User) -> None:
-    """And no longer by the old one, by no word of it."""
+    """The old owner no longer finds any word of it."""
     other = await add_user()
     session = await add_session(other, "hello", "world")
     move = Session.filter(id=session.id)
@@ -367,7 +367,7 @@ async def test_a_session_that_changes_hands_is_found_by_its_new_owner(user: User
 
 
 async def test_a_damaged_index_would_be_noticed(user: User) -> None:
-    """The check that the other tests end with does compare the index with the texts."""
+    """The check used by the other tests does compare the index with the texts."""
     await add_session(user, "hello")
     ghost = "INSERT INTO utterance_search(rowid, tokens, owner) VALUES (999, 'ghost', 'nobody')"
     await transact(lambda conn: conn.execute_query(ghost))
@@ -381,7 +381,7 @@ async def _rename(session: Session, title: str) -> None:
 
 
 async def test_a_title_is_found_like_words_that_were_said(user: User) -> None:
-    """By beginnings, in any script, together with what was said; without a match to show."""
+    """Titles match by prefix in any script, together with spoken words; they have no snippet."""
     session = await add_session(user, "hello")
     await _rename(session, "Café plans 今天天气")
     for text in ("cafe", "plan", "天气", "气", "hello plans", "今天"):
@@ -395,7 +395,7 @@ async def test_a_title_is_found_like_words_that_were_said(user: User) -> None:
 
 
 async def test_a_title_goes_with_its_session(user: User) -> None:
-    """Renamed, moved, deleted: nobody finds it by what it is not called any more."""
+    """A renamed, moved or deleted session is not found by its old title or owner."""
     other = await add_user()
     session = await add_session(user, "hello")
     await _rename(session, "Old name")
@@ -413,19 +413,19 @@ async def test_a_title_goes_with_its_session(user: User) -> None:
 
 
 async def test_a_new_conversation_is_not_found_by_that_name(user: User) -> None:
-    """That is what it is called until somebody names it."""
+    """The default title is not indexed."""
     await add_session(user, "hello")
     assert await _found(user, "new") == []
 
 
 async def test_everybody_finds_only_their_own(user: User) -> None:
-    """The owner is part of the search itself."""
+    """The owner is part of the search query itself."""
     other = await add_user()
     mine, theirs = await add_session(user, "hello"), await add_session(other, "hello")
     assert await _found(user, "hello") == [mine.id]
     assert await _found(other, "hello") == [theirs.id]
     assert await _found(user, other.id) == []
-    # The index, too, when it is asked alone: the list above would leave out what is others'.
+    # Query the index directly too: the list above filters out other users' sessions anyway.
     query = matching.parse("hello", user.id)
     assert query is not None
     for term in (*query.each, query.any):
@@ -434,7 +434,7 @@ async def test_everybody_finds_only_their_own(user: User) -> None:
 
 
 def test_a_whole_text_is_marked_at_every_place() -> None:
-    """In any script, without a cut, and what looks like HTML in it is escaped."""
+    """Works in any script, without cutting; HTML in the text is escaped."""
     cases = {
         ("tea", "Tea & <b>teapots</b>"): "<mark>Tea</mark> &amp; &lt;b&gt;<mark>teapots</mark>"
         "&lt;/b&gt;",

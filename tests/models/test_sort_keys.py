@@ -1,4 +1,4 @@
-"""Sort keys: text that orders like numbers, and never runs out."""
+"""Sort keys: text that orders like numbers and always leaves room between two keys."""
 
 import math
 
@@ -15,19 +15,19 @@ numbers = st.floats(min_value=-LARGEST, max_value=LARGEST, exclude_max=True)
 
 @given(numbers)
 def test_a_number_has_one_key(number: float) -> None:
-    """Each float has an exact key, which gives it back."""
+    """Each float has an exact key that converts back to it."""
     assert number_of(key_of(number)) == number
 
 
 @given(st.lists(numbers, min_size=2))
 def test_keys_are_ordered_as_their_numbers(given: list[float]) -> None:
-    """Compared as text."""
+    """Keys sort as text in the order of their numbers."""
     assert [number_of(key) for key in sorted(map(key_of, given))] == sorted(given)
 
 
 @pytest.mark.parametrize("number", [LARGEST, -LARGEST * 1.001, math.inf, math.nan])
 def test_a_number_without_a_key_is_refused(number: float) -> None:
-    """No session holds so many utterances."""
+    """Numbers out of range raise ValueError; no session has that many utterances."""
     with pytest.raises(ValueError, match="range"):
         key_of(number)
 
@@ -49,7 +49,7 @@ def test_a_number_without_a_key_is_refused(number: float) -> None:
 def test_keys_between_neighbours(
     left: float | None, right: float | None, count: int, expected: list[float]
 ) -> None:
-    """Also where one of them is missing."""
+    """between() also works when one or both neighbours are missing."""
     found = between(
         None if left is None else key_of(left), None if right is None else key_of(right), count
     )
@@ -58,7 +58,7 @@ def test_keys_between_neighbours(
 
 @given(numbers, numbers, st.integers(1, 40), st.data())
 def test_there_is_always_room(one: float, other: float, count: int, data: st.DataObject) -> None:
-    """In any gap, and then in any gap that is left, for any number of rows."""
+    """Any gap takes any number of keys, and so does any gap left after that."""
     # Two at least: the numbers may be equal, and the highest has no next one.
     keys = sorted({key_of(one), key_of(other), key_of(0), key_of(1)})
     for _ in range(3):
@@ -70,7 +70,7 @@ def test_there_is_always_room(one: float, other: float, count: int, data: st.Dat
 
 
 def test_neighbours_in_the_wrong_order_are_refused() -> None:
-    """Instead of a key that is not between them."""
+    """Equal or reversed neighbours raise: no key lies between them."""
     with pytest.raises(ValueError, match="not higher"):
         between(key_of(2), key_of(1))
     with pytest.raises(ValueError, match="not higher"):
@@ -78,7 +78,7 @@ def test_neighbours_in_the_wrong_order_are_refused() -> None:
 
 
 def test_the_next_after_another_is_whole() -> None:
-    """Keys at the end stay short, whatever stands before them."""
+    """Keys appended at the end stay short, whatever the last key is."""
     assert after(None) == key_of(1)
     assert after(key_of(-3.75)) == key_of(-3)
     assert after(between(key_of(7), key_of(8))[0]) == key_of(8)

@@ -1,4 +1,4 @@
-"""What a conversation is called that nobody has named."""
+"""Titles of conversations that nobody has renamed."""
 
 import time
 
@@ -36,19 +36,19 @@ LONG = "I would like to know whether the ferry to the islands still runs on Sund
     ],
 )
 def test_a_title_is_the_beginning_of_what_was_said(text: str, title: str) -> None:
-    """On one line, cut behind a word, with a capital, in scripts with and without spaces."""
+    """A title is one line, cut after a word and capitalised, in scripts with and without spaces."""
     assert title_of(text) == title
 
 
 @pytest.mark.parametrize("text", ["", "  ", "…", "?!", "👍", "- - -", " " * 2_000, "\x07\ud800"])
 def test_what_has_no_word_makes_no_title(text: str) -> None:
-    """Another utterance has to give it."""
+    """A text without a word gives no title; another utterance must supply it."""
     assert title_of(text) is None
 
 
 @pytest.mark.parametrize("one", ["a\u0301", "न\u0940", "👩\u200d🔧", "👍\U0001f3fe"])
 def test_a_character_is_not_cut_in_two(one: str) -> None:
-    """Marks, joined emoji and colours of skin stay with what they belong to."""
+    """Combining marks, joined emoji and skin tones stay with their base character."""
     for before in range(40, 60):
         title = title_of("x" * before + one * 20)
         assert title is not None
@@ -60,7 +60,7 @@ def test_a_character_is_not_cut_in_two(one: str) -> None:
 
 @given(st.text(max_size=200))
 def test_every_text_makes_a_title_that_can_be_shown_or_none(text: str) -> None:
-    """At most 60 characters on one line, without control characters or spaces at its ends."""
+    """At most about 60 characters on one line, without control characters or outer spaces."""
     title = title_of(text)
     if title is None:
         return
@@ -72,7 +72,7 @@ def test_every_text_makes_a_title_that_can_be_shown_or_none(text: str) -> None:
 
 
 def test_of_a_very_long_text_only_the_beginning_is_looked_at() -> None:
-    """A typed text of 32 KiB makes nobody wait."""
+    """Only a prefix is examined, so a typed text of 32 KiB costs little time."""
     began = time.process_time()
     for _ in range(100):
         assert title_of("?" * 32_768) is None

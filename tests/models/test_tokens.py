@@ -1,4 +1,4 @@
-"""What a text is found by, in any script; the cases are in data/searches.json."""
+"""Which queries find a text, in any script; the cases are in data/searches.json."""
 
 import html
 import json
@@ -25,7 +25,7 @@ for case in CASES:
 
 
 def test_there_are_cases_enough() -> None:
-    """Of many languages, found and not found."""
+    """The cases cover many languages, both found and not found."""
     assert len(CASES) >= 120
     assert len({case["language"] for case in CASES}) >= 25
     assert sum(not case["found"] for case in CASES) >= 40
@@ -33,7 +33,7 @@ def test_there_are_cases_enough() -> None:
 
 @pytest.mark.parametrize(("language", "said"), SAID)
 async def test_it_is_found_as_people_type_it(url: str, language: str, said: str) -> None:
-    """By the real index; and what was found is marked in the text as it was said."""
+    """Queries go through the real index, and matches are marked in the original text."""
     user = await add_user()
     session = await add_session(user, said)
     await add_session(user, "nothing of the kind")
@@ -63,12 +63,12 @@ async def test_it_is_found_as_people_type_it(url: str, language: str, said: str)
         ("I 👍🏽 it", "👍", "I <mark>👍🏽</mark> it"),
         ("ｶﾀｶﾅ", "カナ", "ｶﾀ<mark>ｶﾅ</mark>"),
         ("8 o'clock", "o'clock", "8 <mark>o'clock</mark>"),
-        # One character of Thai that is folded to two.
+        # One Thai character that folds to two.
         ("กำลัง", "\u0e4d", "ก<mark>ำ</mark>ลัง"),
     ],
 )
 def test_a_snippet_marks_the_right_place(said: str, asked: str, snippet: str) -> None:
-    """In the original text, whatever was folded to find it."""
+    """Marks are placed in the original text, even where folding changed its length."""
     wanted = matching.parse(asked, "usr_x")
     assert wanted is not None
     assert matching.snippet_of(said, wanted.words) == snippet
@@ -77,7 +77,7 @@ def test_a_snippet_marks_the_right_place(said: str, asked: str, snippet: str) ->
 @given(st.text(max_size=80))
 @example("กำลัง")
 def test_tokens_lie_in_the_text_in_order(text: str) -> None:
-    """Each is a part of it; none is empty, and none has anything that the index would cut at."""
+    """Each token is a non-empty part of the text without characters that the index splits at."""
     found = tokens(text)
     for token in found:
         assert 0 <= token.start < token.end <= len(text)
@@ -91,13 +91,13 @@ def test_tokens_lie_in_the_text_in_order(text: str) -> None:
 
 @given(st.text(max_size=60))
 def test_folding_twice_changes_nothing(text: str) -> None:
-    """What is asked for as it was indexed is found."""
+    """A one-character token is indexed as itself, so searching for the indexed form finds it."""
     once = [token.text for token in tokens(text)]
     assert [indexed(token) for token in once if len(token) == 1] == [t for t in once if len(t) == 1]
 
 
 def test_a_character_that_ends_a_run_is_kept_apart() -> None:
-    """No pair begins with it; runs of one need no such thing, nor do scripts with spaces."""
+    """No pair begins with it. Runs of one character and scripts with spaces do not need this."""
     assert last_of_runs("今天, 好 and カナ") == "天 ナ"
     assert last_of_runs("hello") == last_of_runs("héllo") == ""
     assert last_of_runs("天天天 天x ㌖") == "天 ル"
@@ -114,7 +114,7 @@ def test_a_character_that_ends_a_run_is_kept_apart() -> None:
     ids=["Latin", "Cyrillic", "Hebrew"],
 )
 def test_thousands_of_marks_are_left_out_in_no_time(text: str, token: str) -> None:
-    """Sorting them takes quadratic time, and all of the program waits; the letters are found."""
+    """Sorting marks is quadratic and would block the whole program; the letters are still found."""
     began = time.thread_time()
     assert indexed(text) == token
     assert time.thread_time() - began < 0.05
@@ -124,13 +124,13 @@ def test_thousands_of_marks_are_left_out_in_no_time(text: str, token: str) -> No
     st.text(st.sampled_from("\u1100\u1112\u1161\u1175\u11a8\u11ab\ua960\ud7b0\ud7cb"), max_size=99)
 )
 def test_korean_letters_are_composed_as_ever(text: str) -> None:
-    """Whatever the row of them: it is cut only where nothing is composed."""
+    """Text is cut only where nothing composes, whatever the sequence of letters."""
     assert indexed(text) == unicodedata.normalize("NFKC", text)
     assert indexed(text * 30) == unicodedata.normalize("NFKC", text * 30)
 
 
 def test_both_columns_of_a_text_are_cut_once() -> None:
-    """A trigger asks for one, then for the other."""
+    """The trigger asks for one column, then the other."""
     indexed("今天天气 1")
     before = rules._columns.cache_info()
     assert last_of_runs("今天天气 1") == "气"
@@ -138,7 +138,7 @@ def test_both_columns_of_a_text_are_cut_once() -> None:
 
 
 def test_what_is_held_of_words_is_bounded() -> None:
-    """Rows of Chinese and of emoji have many tokens and are hardly said again."""
+    """Texts of Chinese or emoji have many tokens and rarely repeat, so they are not cached."""
     for number in range(100):
         tokens(f"今天天气很好{chr(0x4E00 + number)}x🙂🙂🙂 ñandú{number}")
     held = list(rules._known.values())
@@ -147,7 +147,7 @@ def test_what_is_held_of_words_is_bounded() -> None:
 
 
 def test_plain_characters_are_those_that_folding_leaves_alone() -> None:
-    """So that the short way for Han and kana gives what the long way gives."""
+    """The fast path for Han and kana therefore gives the same result as the slow path."""
     plain = [one for one in map(chr, range(0x110000)) if rules._PLAIN.fullmatch(one)]
     assert len(plain) > 20_000
     assert all(rules._folded(one) == one and rules._kind(one) == "unspaced" for one in plain)

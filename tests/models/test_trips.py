@@ -1,4 +1,4 @@
-"""Statements share their trips to SQLite's thread, and a transaction stays all or nothing."""
+"""Statements share trips to SQLite's thread, and a transaction is still all or nothing."""
 
 import asyncio
 import sqlite3
@@ -32,7 +32,7 @@ from tests.rows import add_session, add_user
 
 @pytest.fixture
 def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What SQLite's threads were sent to do."""
+    """Collect the names of the functions sent to SQLite's threads."""
     sent: list[str] = []
     execute: Callable[..., Any] = aiosqlite.Connection._execute
 
@@ -45,7 +45,7 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def test_a_commit_of_what_was_said_takes_two_trips(url: str, trips: list[str]) -> None:
-    """Lock and read, and then write and sync, of however many sessions."""
+    """One trip locks and reads, one writes and syncs, for any number of sessions."""
     user = await add_user()
     sessions = [await add_session(user, "a") for _ in range(3)]
     trips.clear()
@@ -65,7 +65,7 @@ async def test_a_commit_of_what_was_said_takes_two_trips(url: str, trips: list[s
 
 @pytest.mark.parametrize("count", [1, FEW, FEW + 1])
 async def test_rows_are_there_for_the_next_statement(url: str, count: int) -> None:
-    """Also where it is the ORM's, and goes by another way."""
+    """Queued rows are visible to later statements, including the ORM's, which take another path."""
     session = await add_session(await add_user())
     rows = [made(session, f"key-{number}", "said", seq=number) for number in range(count)]
 
@@ -82,7 +82,7 @@ async def test_rows_are_there_for_the_next_statement(url: str, count: int) -> No
 
 
 async def test_a_row_that_is_refused_undoes_the_transaction(url: str) -> None:
-    """It is only seen with the commit, whose error is that of a statement."""
+    """The refused row surfaces only at commit, with the error that a statement would raise."""
     nowhere = await add_session(await add_user())
     nowhere.id = ids.new_session()
     before = await dump()
@@ -98,7 +98,7 @@ async def test_a_row_that_is_refused_undoes_the_transaction(url: str) -> None:
 
 
 async def test_who_passes_over_a_refused_row_still_commits_nothing(url: str) -> None:
-    """Half of what was to be written is never stored."""
+    """Suppressing the error inside the transaction does not commit the other writes."""
     nowhere = await add_session(await add_user())
     nowhere.id = ids.new_session()
     before = await dump()
@@ -116,7 +116,7 @@ async def test_who_passes_over_a_refused_row_still_commits_nothing(url: str) -> 
 async def test_nothing_is_written_outside_a_transaction_that_could_not_begin(
     tmp_path: Path,
 ) -> None:
-    """Not even by somebody who goes on after the first statement has failed."""
+    """This holds even if the work continues after its first statement failed."""
     await migrate(database_url(tmp_path))
     other = sqlite3.connect(tmp_path / "voxql.db", isolation_level=None)
     async with opened(database_url(tmp_path) + "?busy_timeout=10"):
@@ -136,7 +136,7 @@ async def test_nothing_is_written_outside_a_transaction_that_could_not_begin(
 
 
 async def test_a_savepoint_takes_back_what_came_after_it_and_no_more(url: str) -> None:
-    """Rows that wait belong to where they were written."""
+    """Queued rows belong to the savepoint in which they were written."""
     session = await add_session(await add_user())
 
     async def work(conn: Connection) -> None:
@@ -154,7 +154,7 @@ async def test_a_savepoint_takes_back_what_came_after_it_and_no_more(url: str) -
 
 
 async def test_bulk_writers_that_are_cancelled_leave_all_or_nothing(url: str) -> None:
-    """At fifty moments, in SQLite's thread or before it."""
+    """Fifty writers are cancelled at different moments, before or in SQLite's thread."""
     session = await add_session(await add_user())
 
     async def work(number: int, conn: Connection) -> None:

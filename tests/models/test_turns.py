@@ -1,4 +1,4 @@
-"""Long work leaves time for others."""
+"""Long work yields to other tasks."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from models.turns import Turns
 
 
 async def test_a_loop_has_its_whole_turn_after_others_had_long_ones() -> None:
-    """Time counts from when it goes on, not from when it might have gone on."""
+    """A turn's time starts when the loop resumes, not when it could have resumed."""
     loop = asyncio.get_running_loop()
     mine = Turns()
     waited = asyncio.create_task(mine.next())
@@ -29,7 +29,7 @@ async def test_a_loop_has_its_whole_turn_after_others_had_long_ones() -> None:
 
 
 async def test_others_run_once_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What became ready during a turn runs before the next one begins."""
+    """Whatever became ready during a turn runs before the next turn."""
     now = itertools.count(step=turns.AFTER_S / 10)
     monkeypatch.setattr(time, "perf_counter", lambda: next(now))
     loop = asyncio.get_running_loop()
@@ -46,7 +46,7 @@ async def test_others_run_once_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_who_has_had_many_turns_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request of others takes many steps of the loop, not one."""
+    """After its free turns a request rests, so that others get many loop steps instead of one."""
     monkeypatch.setattr(turns, "REST_S", 1.0)
     steps = 0
 
@@ -69,7 +69,7 @@ async def test_who_has_had_many_turns_rests(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_turn_that_nobody_waits_for_any_more_ends_quietly() -> None:
-    """The request was cancelled; the loop's callback comes later."""
+    """The request was cancelled before the loop's callback ran."""
     mine = Turns()
     waiting = asyncio.create_task(mine.next())
     await asyncio.sleep(0)

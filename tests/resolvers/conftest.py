@@ -1,4 +1,4 @@
-"""Fixtures for the tests of the use cases: a real database, and a clock that stands still."""
+"""Fixtures for the tests of the use cases: a real database and a clock that tests advance."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def backend(tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
-    """Everything the use cases need, with a database of its own that is empty."""
+    """Build the dependencies of the use cases, with an empty database of its own."""
     hub = LocalHub()
     tokens = Tokens("only for these tests".ljust(32, "."))
     async with database(tmp_path / "data"):
@@ -45,7 +45,7 @@ async def backend(tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
 
 @pytest.fixture
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash with argon2 as ever, but with a thousandth of the work."""
+    """Hash with argon2, but at a thousandth of the cost."""
     hasher = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(credentials, "_argon2", PasswordHash((hasher,)))
     credentials._nobodys.cache_clear()
@@ -53,6 +53,6 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    """A conversation's backend, at work, with one person signed in."""
+    """Run a conversation's backend with one user signed in."""
     async with staged(backend, clock) as stage:
         yield stage

@@ -1,4 +1,4 @@
-"""Who takes part in the tests of the use cases, beside those of `stage.py`, and their clock."""
+"""Users, agents and a clock for the tests of the use cases, besides those in `stage.py`."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from tests.rows import START
 
 @dataclass
 class Clock:
-    """The time, which passes only when a test lets it."""
+    """A clock that moves only when a test moves it."""
 
     now: datetime = START + timedelta(days=1)
 
@@ -27,7 +27,7 @@ class Clock:
 
 
 class NoAgents:
-    """A server to which no worker has connected."""
+    """A server without any connected worker."""
 
     def knows(self, agent_name: str) -> bool:
         return False
@@ -40,12 +40,12 @@ class NoAgents:
 
 
 def give_agents(backend: Backend, agents: Agents) -> None:
-    """Let these be asked for agents from now on."""
+    """Use these agents from now on."""
     backend.agents = backend.dispatcher._agents = agents
 
 
 async def viewer_for(backend: Backend, user: User) -> Viewer:
-    """Sign a user in without asking for a password."""
+    """Sign a user in without a password."""
 
     async def work(conn: object) -> Arrival:
         return Arrival(user)

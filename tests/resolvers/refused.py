@@ -1,4 +1,4 @@
-"""A refusal, and that it has changed nothing."""
+"""Checks that a request is refused and changes nothing."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from tests.dump import dump
 async def refused(
     kind: type[Refusal], field: Sequence[str | int] | None = None, says: str = ""
 ) -> AsyncIterator[None]:
-    """Expect this refusal, with this path to the input, and the database as it was before."""
+    """Expect this refusal with this input path, and an unchanged database."""
     before = await dump()
     with pytest.raises(kind) as raised:
         yield

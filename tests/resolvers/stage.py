@@ -1,4 +1,4 @@
-"""A conversation without sockets: the real use cases, a real database, and who takes part in it."""
+"""A conversation without sockets: real use cases, a real database, and its participants."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -33,7 +33,7 @@ WITHIN_S = 10.0
 
 @dataclass
 class Agents:
-    """Workers that take what they are asked for, or refuse it with the exception in `refusal`."""
+    """Workers that accept every request, or refuse it with the exception in `refusal`."""
 
     asked: list[StartRequest] = field(default_factory=list)
     known: set[str] = field(default_factory=lambda: {"voxql", "other"})
@@ -55,7 +55,7 @@ class Agents:
 
 
 class Talker:
-    """One connection of an agent: what the bridge's endpoint would call for it."""
+    """One agent connection: the calls that the bridge's endpoint would make for it."""
 
     def __init__(
         self, backend: Backend, events: AgentEvents, session_id: str, attempt: int, connection: str
@@ -100,9 +100,9 @@ class Talker:
         began: float = 0.0,
         **more: Any,
     ) -> Heard:
-        """Make an utterance, with the next revision of its segment unless one is given.
+        """Make an utterance, with its segment's next revision unless one is given.
 
-        It began so many seconds after now, by the agent's clock.
+        `began` is its start in seconds from now, by the agent's clock.
         """
         if revision is None:
             revision = self._revisions.get(segment, 0) + 1
@@ -125,14 +125,14 @@ class Talker:
         return answer
 
     async def say(self, text: str, segment: str = "SG_1", **more: Any) -> Ack | Nack:
-        """Report a final, or another utterance, and wait for the answer."""
+        """Report an utterance, by default a final, and wait for the answer."""
         more.setdefault("final", True)
         async with asyncio.timeout(WITHIN_S):
             return await self.report(text, segment, **more)
 
 
 class Watcher(Generic[E]):
-    """A subscriber who reads one event after the other; what is waited for comes, or it fails."""
+    """A subscriber that reads one event at a time; a missing event fails the test."""
 
     def __init__(self, stream: AsyncGenerator[E, None]) -> None:
         self._stream = stream
@@ -151,7 +151,7 @@ class Watcher(Generic[E]):
 
 
 class Reading(Watcher[streams.TranscriptEvent]):
-    """A subscriber of a transcript who holds what the one rule tells them to hold."""
+    """A transcript subscriber that keeps the highest revision of each utterance."""
 
     def __init__(self, stream: AsyncGenerator[streams.TranscriptEvent, None]) -> None:
         super().__init__(stream)
@@ -170,7 +170,7 @@ class Reading(Watcher[streams.TranscriptEvent]):
         return events
 
     async def caught_up(self) -> list[streams.TranscriptEvent]:
-        """Read up to and with the marker."""
+        """Read up to and including the caught-up marker."""
         events = [await self.next()]
         while not events[-1].is_caught_up:
             events.append(await self.next())
@@ -191,7 +191,7 @@ class Reading(Watcher[streams.TranscriptEvent]):
 
 @dataclass
 class Stage:
-    """Everything a test of a conversation needs."""
+    """Everything that a test of a conversation needs."""
 
     backend: Backend
     clock: Clock
@@ -214,7 +214,7 @@ class Stage:
         return Talker(self.backend, self.events, session.id, attempt, connection)
 
     async def talk(self, *, with_person: bool = True) -> tuple[Session, Talker]:
-        """Begin a conversation in which the agent, and the person's media, are there."""
+        """Start a conversation with a connected agent and, by default, the user's media."""
         session = await self.start()
         if with_person:
             await self.media.person_came(session.id)
@@ -226,7 +226,7 @@ class Stage:
         return await chats.send_message(self.backend, self.viewer, session.id, key or text, text)
 
     async def pass_by(self, seconds: float) -> None:
-        """Let time pass, and the reaper look at what is due then."""
+        """Let time pass and run the reaper."""
         self.clock.pass_by(seconds=seconds)
         await self.reaper.look()
         await self.reaper.asked()
@@ -251,13 +251,13 @@ class Stage:
 
     @asynccontextmanager
     async def commands(self, session: Session) -> AsyncIterator[Subscription]:
-        """What the session's agent is told."""
+        """Subscribe to the commands for the session's agent."""
         with self.backend.hub.subscribe(agent_topic(session.id)) as subscription:
             yield subscription
 
 
 async def not_stored(*given: object, **options: object) -> None:
-    """What a transaction does on a full disk."""
+    """Fail like a transaction on a full disk."""
     raise NotStored("full")
 
 
@@ -270,7 +270,7 @@ def taken(subscription: Subscription) -> list[object]:
 
 
 def rebuild(backend: Backend, **parts: Any) -> None:
-    """Make the backend anew, of some other parts: what it knew is lost, as in a new process."""
+    """Rebuild the backend from these parts; its memory is lost, as in a new process."""
     for name, part in parts.items():
         setattr(backend, name, part)
     backend.hub._actions.clear()
@@ -278,7 +278,7 @@ def rebuild(backend: Backend, **parts: Any) -> None:
 
 
 def message(key: str, text: str | None = None, **more: Any) -> Message:
-    """What a client shows."""
+    """Make a message as a client reports it."""
     given = {"role": Role.USER, "timestamp": START, **more}
     return Message(key=key, text=key if text is None else text, **given)
 
@@ -287,9 +287,9 @@ def message(key: str, text: str | None = None, **more: Any) -> Message:
 async def staged(
     backend: Backend, clock: Clock, *, is_running: bool = True, **config: Any
 ) -> AsyncIterator[Stage]:
-    """Run the transcript writer over an open database, with one person signed in.
+    """Run the transcript writer over an open database, with one user signed in.
 
-    With `is_running=False` it commits what agents say only when a test tells it to.
+    With `is_running=False`, it commits agents' utterances only when a test says so.
     """
     agents = Agents()
     rebuild(backend, config=Config(**config), agents=agents)

@@ -1,4 +1,4 @@
-"""The one way from an identifier to a session, and to anything else of the viewer's."""
+"""Looking up sessions and other nodes by id, and who may see them."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def _token(viewer: Viewer, *scopes: TokenScope) -> Viewer:
 
 
 async def test_ones_own_session_is_found(backend: Backend, ada: Viewer) -> None:
-    """On the reader, and locked inside of a transaction."""
+    """Through the reader, and locked inside a transaction."""
     session = await _session(ada)
     assert (await owned_session(ada, session.id, scope=READ)).id == session.id
     locked = await transact(lambda conn: owned_session(ada, session.id, conn, scope=READ))
@@ -53,7 +53,7 @@ async def test_ones_own_session_is_found(backend: Backend, ada: Viewer) -> None:
 
 
 async def test_every_other_session_is_refused(backend: Backend, ada: Viewer, bob: Viewer) -> None:
-    """Each with the code that tells why."""
+    """Each refusal has the code for its reason."""
     session, deleted = await _session(bob), await _session(bob)
     await _bury(deleted)
     async with refused(Forbidden, ["sessionId"]):
@@ -71,7 +71,7 @@ async def test_every_other_session_is_refused(backend: Backend, ada: Viewer, bob
 
 
 async def test_a_token_reaches_as_far_as_its_scopes(backend: Backend, ada: Viewer) -> None:
-    """What it lacks is named."""
+    """The refusal names the missing scope."""
     session = await _session(ada)
     token = _token(ada, TokenScope.SESSIONS_READ)
     assert (await owned_session(token, session.id, scope=READ)).id == session.id
@@ -88,7 +88,7 @@ async def test_a_token_reaches_as_far_as_its_scopes(backend: Backend, ada: Viewe
 
 
 async def test_everything_of_ones_own_is_a_node(backend: Backend, ada: Viewer) -> None:
-    """User, session, utterance and token, in the order asked for, a query a kind."""
+    """User, session, utterance and token come in the requested order, with one query per kind."""
     session = await _session(ada)
     utterance = await Utterance.filter(session_id=session.id).using_db(reader()).get()
     token = (
@@ -107,7 +107,7 @@ async def test_everything_of_ones_own_is_a_node(backend: Backend, ada: Viewer) -
 
 
 async def test_what_is_not_ones_own_is_no_node(backend: Backend, ada: Viewer, bob: Viewer) -> None:
-    """Null, whether it exists or not, so that nobody learns which."""
+    """The result is null whether the node exists or not, so its existence is not revealed."""
     session, deleted = await _session(bob), await _session(ada)
     utterance = await Utterance.filter(session_id=session.id).using_db(reader()).get()
     buried = await Utterance.filter(session_id=deleted.id).using_db(reader()).get()
@@ -123,7 +123,7 @@ async def test_what_is_not_ones_own_is_no_node(backend: Backend, ada: Viewer, bo
 
 
 async def test_a_token_sees_nodes_as_far_as_its_scopes(backend: Backend, ada: Viewer) -> None:
-    """Without reading no conversations, and never the tokens."""
+    """Without SESSIONS_READ a token sees no conversations, and it never sees tokens."""
     session = await _session(ada)
     created = await api_tokens.create_api_token(
         backend, ada, name="x", scopes=[TokenScope.SESSIONS_READ]
@@ -136,7 +136,7 @@ async def test_a_token_sees_nodes_as_far_as_its_scopes(backend: Backend, ada: Vi
 
 
 async def test_what_nodes_refuse(backend: Backend, ada: Viewer) -> None:
-    """Nobody, what is no id, and too many at once."""
+    """Signed-out viewers, malformed ids and too many ids are refused."""
     good = ids.new_session()
     async with refused(Unauthenticated):
         await node(None, good)

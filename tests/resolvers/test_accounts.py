@@ -58,7 +58,7 @@ def _heard(subscription: Subscription) -> list[object]:
 
 
 async def test_signing_up_signs_in(backend: Backend, clock: Clock) -> None:
-    """The cookie's secret leads to the new user for thirty days, and stands nowhere as it is."""
+    """The cookie's secret is valid for thirty days and is not stored in plain text."""
     new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
     viewer = await _viewer(backend, new_login)
     assert viewer.user_id == new_login.user.id
@@ -73,14 +73,14 @@ async def test_signing_up_signs_in(backend: Backend, clock: Clock) -> None:
 
 @pytest.mark.parametrize("again", [EMAIL, " ADA@Example.COM "])
 async def test_an_email_is_taken_once(backend: Backend, again: str) -> None:
-    """However it is written, the second account with it is a conflict."""
+    """A second account with the same e-mail, however written, is a conflict."""
     await _ada(backend)
     async with refused(Conflict, ["email"], "Sign in, or use another"):
         await authentication.sign_up(backend, None, email=again, password=PASSWORD)
 
 
 async def test_of_two_who_sign_up_at_once_one_is_refused(backend: Backend) -> None:
-    """There is one account then, and one login."""
+    """One account and one login remain."""
     both = [authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD) for _ in range(2)]
     results = await asyncio.gather(*both, return_exceptions=True)
     assert sum(isinstance(result, Conflict) for result in results) == 1
@@ -106,7 +106,7 @@ async def test_of_two_who_sign_up_at_once_one_is_refused(backend: Backend) -> No
 async def test_what_is_no_email_or_password(
     backend: Backend, email: str, password: str, field: str
 ) -> None:
-    """Each is refused by name, on both doors."""
+    """The refusal names the field, for sign-up and sign-in alike."""
     async with refused(BadUserInput, [field]):
         await authentication.sign_up(backend, None, email=email, password=password)
     async with refused(BadUserInput, [field]):
@@ -123,7 +123,7 @@ async def test_what_is_no_email_or_password(
     ],
 )
 async def test_what_can_be_nobodys_address_gets_no_account(backend: Backend, email: str) -> None:
-    """People and operators are told to look at it again; signing in only finds nobody."""
+    """Sign-up and operators are asked for a valid address; sign-in merely finds no account."""
     async with refused(BadUserInput, ["email"], "Enter a valid e-mail address"):
         await authentication.sign_up(backend, None, email=email, password=PASSWORD)
     async with refused(BadUserInput, ["email"], "Enter a valid e-mail address"):
@@ -144,7 +144,7 @@ async def test_what_can_be_nobodys_address_gets_no_account(backend: Backend, ema
 async def test_an_address_has_one_account_however_it_is_written(
     backend: Backend, email: str, kept: str, other: str
 ) -> None:
-    """International addresses, too: capitals, composed letters, and hosts in Punycode."""
+    """International addresses too, despite capitals, decomposed letters or Punycode hosts."""
     new_login = await authentication.sign_up(backend, None, email=email, password=PASSWORD)
     assert new_login.user.email == kept
     for written in (email, kept, other):
@@ -158,7 +158,7 @@ async def test_an_address_has_one_account_however_it_is_written(
 async def test_accounts_from_before_addresses_were_checked_stay_good(
     backend: Backend, email: str
 ) -> None:
-    """Their addresses and passwords would be refused today, and still open them."""
+    """Their addresses and passwords would be refused today, but still sign in."""
     user = await add_user(email, await credentials.hash_of("12345678"))
     new_login = await authentication.sign_in(
         backend, None, email=email.upper(), password="12345678"
@@ -170,7 +170,7 @@ async def test_accounts_from_before_addresses_were_checked_stay_good(
 
 
 async def test_nobody_takes_the_address_of_an_account_from_before(backend: Backend) -> None:
-    """What was typed then names the same mailbox as what is kept now."""
+    """The address as stored then and its normalised form name the same mailbox."""
     await add_user("ada@xn--mller-kva.example", await credentials.hash_of(PASSWORD))
     async with refused(Conflict, ["email"]):
         await authentication.sign_up(
@@ -189,7 +189,7 @@ async def test_nobody_takes_the_address_of_an_account_from_before(backend: Backe
 async def test_a_password_that_others_would_guess_is_refused(
     backend: Backend, password: str
 ) -> None:
-    """People and operators are told what would be better."""
+    """Users and operators are told what would be better."""
     better = "This password is easy to guess. Use a longer one, or a few unrelated words."
     async with refused(BadUserInput, ["password"], better):
         await authentication.sign_up(backend, None, email=EMAIL, password=password)
@@ -208,13 +208,13 @@ async def test_a_password_that_others_would_guess_is_refused(
 async def test_a_password_that_takes_long_to_guess_is_taken(
     backend: Backend, password: str
 ) -> None:
-    """Length and unrelated words are enough; no kinds of characters are asked for."""
+    """Length and unrelated words are enough; no character classes are required."""
     await authentication.sign_up(backend, None, email=EMAIL, password=password)
     await authentication.sign_in(backend, None, email=EMAIL, password=password)
 
 
 async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
-    """The row stays, its conversations with it; the login is a new one and the old one is over."""
+    """The user row and its conversations stay; a new login replaces the old one."""
     guest = await _guest(backend)
     user = await authentication.viewer_user(guest)
     session = await add_session(user, "hello")
@@ -231,7 +231,7 @@ async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
 
 
 async def test_signing_up_while_signed_in_makes_another_account(backend: Backend) -> None:
-    """Only a guest's row turns into an account; a person's stays theirs."""
+    """Only a guest's row becomes an account; an existing account stays its owner's."""
     ada = await _ada(backend)
     other = await authentication.sign_up(backend, ada, email="bob@example.com", password=PASSWORD)
     assert other.user.id != ada.user_id
@@ -240,7 +240,7 @@ async def test_signing_up_while_signed_in_makes_another_account(backend: Backend
 
 
 async def test_a_revoked_guest_can_not_be_claimed(backend: Backend) -> None:
-    """A request that came before its login was revoked gets an account of its own instead."""
+    """A request made with a login revoked meanwhile gets a new account instead."""
     guest = await _guest(backend)
     await authentication.sign_out(backend, guest)
     new_login = await authentication.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
@@ -248,7 +248,7 @@ async def test_a_revoked_guest_can_not_be_claimed(backend: Backend) -> None:
 
 
 async def test_signing_in_needs_the_password(backend: Backend) -> None:
-    """An unknown e-mail and a wrong password sound the same."""
+    """An unknown e-mail and a wrong password get the same message."""
     ada = await _ada(backend)
     new_login = await authentication.sign_in(
         backend, None, email=" Ada@EXAMPLE.com", password=PASSWORD
@@ -261,13 +261,13 @@ async def test_signing_in_needs_the_password(backend: Backend) -> None:
 
 
 async def test_a_guest_has_no_password_to_sign_in_with(backend: Backend) -> None:
-    """What somebody nobody knows is compared with is no password either."""
+    """No password matches a user without a hash."""
     assert not await credentials.is_password(PASSWORD, None)
     assert await credentials.is_password(PASSWORD, await credentials.hash_of(PASSWORD))
 
 
 async def test_the_login_of_a_browser_changes_with_every_sign_in(backend: Backend) -> None:
-    """The old secret opens nothing any more, and what it had opened ends."""
+    """The old secret stops working, and the streams it opened end."""
     first = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
     ada = await _viewer(backend, first)
     assert ada.login_id is not None
@@ -279,7 +279,7 @@ async def test_the_login_of_a_browser_changes_with_every_sign_in(backend: Backen
 
 
 async def test_two_browsers_are_signed_in_side_by_side(backend: Backend) -> None:
-    """Signing in on the second ends nothing on the first, nor does signing out."""
+    """Signing in or out in one browser does not affect the other."""
     ada = await _ada(backend)
     second = await _viewer(
         backend, await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
@@ -291,7 +291,7 @@ async def test_two_browsers_are_signed_in_side_by_side(backend: Backend) -> None
 
 
 async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> None:
-    """They belong to the account then, whoever watches it hears of them, and the guest is gone."""
+    """The account owns them, its subscribers are told, and the guest is deleted."""
     ada, guest = await _ada(backend), await _guest(backend)
     user = await authentication.viewer_user(guest)
     sessions = [await add_session(user, "hello"), await add_session(user, "world")]
@@ -310,7 +310,7 @@ async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> 
 
 
 async def test_a_guests_conversations_stay_where_they_are_otherwise(backend: Backend) -> None:
-    """Without the word for it nothing is moved; a guest with nothing to keep is forgotten."""
+    """Without the flag nothing moves; a guest without conversations is deleted."""
     ada, guest, idle = await _ada(backend), await _guest(backend), await _guest(backend)
     session = await add_session(await authentication.viewer_user(guest), "hello")
     await authentication.sign_in(backend, guest, email=EMAIL, password=PASSWORD)
@@ -323,7 +323,7 @@ async def test_a_guests_conversations_stay_where_they_are_otherwise(backend: Bac
 
 
 async def test_another_accounts_conversations_never_come_along(backend: Backend) -> None:
-    """Only a guest's can be claimed."""
+    """Only a guest's conversations can be claimed."""
     await _ada(backend)
     bob = await _viewer(
         backend,
@@ -337,7 +337,7 @@ async def test_another_accounts_conversations_never_come_along(backend: Backend)
 
 
 async def test_a_guest_stays_the_same_guest(backend: Backend) -> None:
-    """A second click gives a new login for the same user, also to somebody with an account."""
+    """Signing in as a guest again gives a new login for the same user, account or guest."""
     guest, ada = await _guest(backend), await _ada(backend)
     for viewer in (guest, ada):
         new_login = await authentication.sign_in_as_guest(backend, viewer)
@@ -346,7 +346,7 @@ async def test_a_guest_stays_the_same_guest(backend: Backend) -> None:
 
 
 async def test_signing_out_ends_the_login_and_its_streams(backend: Backend) -> None:
-    """The second time there is nothing left to sign out of."""
+    """A second sign-out has nothing to do."""
     new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
     ada = await _viewer(backend, new_login)
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
@@ -358,7 +358,7 @@ async def test_signing_out_ends_the_login_and_its_streams(backend: Backend) -> N
 
 
 async def test_a_login_ends_after_thirty_days(backend: Backend, clock: Clock) -> None:
-    """To the microsecond; the next sign-in sweeps it away."""
+    """It expires to the microsecond; the next sign-in deletes it."""
     new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
     viewer = await _viewer(backend, new_login)
     clock.pass_by(seconds=LOGIN_LIFE.total_seconds() - 0.000001)
@@ -371,7 +371,7 @@ async def test_a_login_ends_after_thirty_days(backend: Backend, clock: Clock) ->
 
 
 async def test_expired_logins_are_swept_away(backend: Backend, clock: Clock) -> None:
-    """Those that are still good stay."""
+    """Valid logins stay."""
     await _ada(backend)
     clock.pass_by(days=29)
     guest = await _guest(backend)
@@ -382,12 +382,12 @@ async def test_expired_logins_are_swept_away(backend: Backend, clock: Clock) -> 
 
 @pytest.mark.parametrize("secret", ["", "x", "\0", "\ud800", "x" * 10_000])
 async def test_any_cookie_is_somebodys_or_nobodys(backend: Backend, secret: str) -> None:
-    """What is no secret of ours is nobody, never an error."""
+    """An unknown secret means signed out, never an error."""
     assert await authentication.viewer_of_login(backend, secret) is None
 
 
 async def test_a_token_can_not_sign_anybody_in(backend: Backend) -> None:
-    """Else one that may only read could take a guest's account over."""
+    """Otherwise a read-only token could take over a guest's account."""
     async with refused(Forbidden):
         await authentication.sign_up(backend, TOKEN, email=EMAIL, password=PASSWORD)
     async with refused(Forbidden):
@@ -399,7 +399,7 @@ async def test_a_token_can_not_sign_anybody_in(backend: Backend) -> None:
 
 
 async def test_guessing_a_password_is_slowed_down(backend: Backend, clock: Clock) -> None:
-    """After ten tries even the right one has to wait, and the message says how long."""
+    """After ten tries even the right password must wait, and the message says how long."""
     await _ada(backend)
     for _ in range(10):
         async with refused(Unauthenticated):
@@ -416,7 +416,7 @@ async def test_guessing_a_password_is_slowed_down(backend: Backend, clock: Clock
 async def test_wrong_passwords_from_elsewhere_lock_nobody_out(
     backend: Backend, quick_passwords: None
 ) -> None:
-    """Not from another address; and after a hundred not in a browser that the account knows."""
+    """Another address may still sign in; after a hundred failures, a known browser may."""
     await _ada(backend)
     known = await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
     assert known.browser is not None
@@ -443,7 +443,7 @@ async def test_wrong_passwords_from_elsewhere_lock_nobody_out(
 async def test_a_known_browser_may_not_guess_either(
     backend: Backend, quick_passwords: None
 ) -> None:
-    """Ten tries; nor does it help with another account."""
+    """A known browser has ten tries, and is not known for another account."""
     await _ada(backend)
     await authentication.create_user(backend, "bob@example.com", PASSWORD)
     known = await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
@@ -462,7 +462,7 @@ async def test_a_known_browser_may_not_guess_either(
 
 
 async def test_a_guests_browser_is_not_known(backend: Backend) -> None:
-    """There is no password to guess; what is no token of ours is none."""
+    """A guest has no password to guess; an invalid browser token is ignored."""
     guest = await authentication.sign_in_as_guest(backend, None)
     assert guest.browser is None
     for token in ("", "x", backend.tokens.bridge("ses_x", 1)):
@@ -470,7 +470,7 @@ async def test_a_guests_browser_is_not_known(backend: Backend) -> None:
 
 
 async def test_who_knows_the_password_is_never_slowed_down(backend: Backend) -> None:
-    """What was right does not count as guessing."""
+    """Correct passwords do not count as tries."""
     await _ada(backend)
     for _ in range(12):
         await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
@@ -479,7 +479,7 @@ async def test_who_knows_the_password_is_never_slowed_down(backend: Backend) -> 
 async def test_a_crowd_costs_nobody_a_try(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever is sent away because too many sign in at once has guessed nothing."""
+    """A request refused because the hashing queue is full does not count as a try."""
     await _ada(backend)
     with monkeypatch.context() as patch:
         patch.setattr(credentials, "IN_LINE", 0)
@@ -499,7 +499,7 @@ async def test_a_crowd_costs_nobody_a_try(
 
 
 async def test_an_address_is_slowed_down_whomever_it_tries(backend: Backend) -> None:
-    """One password on a hundred e-mails is guessing too."""
+    """Trying one password on a hundred e-mails counts as guessing too."""
     for number in range(100):
         async with refused(Unauthenticated):
             await authentication.sign_in(
@@ -516,7 +516,7 @@ async def test_an_address_is_slowed_down_whomever_it_tries(backend: Backend) -> 
 
 
 async def test_an_address_makes_so_many_guests_and_accounts(backend: Backend) -> None:
-    """Who is signed in already makes none, and is not counted."""
+    """A viewer who is signed in already creates none, and is not counted."""
     rates = backend.limiter.rates
     guest = await _guest(backend)
     for _ in range(rates.guest_per_address.count):
@@ -535,7 +535,7 @@ async def test_an_address_makes_so_many_guests_and_accounts(backend: Backend) ->
 
 
 async def test_the_viewers_row(backend: Backend) -> None:
-    """Signed out, or deleted in the meantime: refused."""
+    """A signed-out viewer, or one deleted meanwhile, is refused."""
     ada = await _ada(backend)
     assert (await authentication.viewer_user(ada)).email == EMAIL
     async with refused(Unauthenticated):
@@ -546,7 +546,7 @@ async def test_the_viewers_row(backend: Backend) -> None:
 
 
 async def test_an_operator_resets_a_password(backend: Backend) -> None:
-    """The old one stops working, and so does every login; the streams of all of them end."""
+    """The old password and every login stop working, and their streams end."""
     ada = await _ada(backend)
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
         await authentication.reset_password(backend, EMAIL.upper(), "battery staple")
@@ -563,7 +563,7 @@ async def test_an_operator_resets_a_password(backend: Backend) -> None:
 async def test_a_sign_in_that_a_reset_overtook_is_refused(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The password was right when it was checked, and is wrong when the login would be made."""
+    """The password was right when checked, but was reset before the login was created."""
     await _ada(backend)
     check = credentials.is_password
 
@@ -579,7 +579,7 @@ async def test_a_sign_in_that_a_reset_overtook_is_refused(
 
 
 async def test_an_operator_makes_lists_and_deletes_accounts(backend: Backend) -> None:
-    """Deleting takes everything along; guests are not listed."""
+    """Deleting an account deletes everything it owns; guests are not listed."""
     await _guest(backend)
     user = await authentication.create_user(backend, EMAIL, PASSWORD)
     assert [listed.id for listed in await authentication.list_users()] == [user.id]
@@ -600,7 +600,7 @@ async def test_an_operator_makes_lists_and_deletes_accounts(backend: Backend) ->
 
 
 async def test_rows_of_a_deleted_user_are_gone_with_it(backend: Backend) -> None:
-    """A login does not outlive its user, whatever deleted the row."""
+    """A login does not outlive its user, however the row was deleted."""
     ada = await _ada(backend)
     await transact(lambda conn: User.filter(id=ada.user_id).using_db(conn).delete())
     assert await Login.all().using_db(reader()).count() == 0

@@ -1,7 +1,7 @@
-"""Whatever happens in whichever order: the database and everybody who watches end up the same.
+"""In any order of events, the database and all subscribers end up the same.
 
-A machine makes up histories of two conversations: agents repeat and reorder what they say, people
-type and save, subscribers come, go and read slowly, the process is killed and another goes on.
+A state machine generates histories of two conversations: agents repeat and reorder what they say,
+users type and save, subscribers come, go and read slowly, the process is killed and restarted.
 """
 
 import asyncio
@@ -50,12 +50,12 @@ T = TypeVar("T")
 WITHIN_S = 20.0
 
 FAST = 1_000_000
-"""So many events somebody may read who reads all there is."""
+"""The number of events that an unthrottled subscriber may read."""
 
 
 @cache
 def empty_database() -> Path:
-    """Make the tables once; every history begins with a copy of the file."""
+    """Create the tables once; every history starts with a copy of the file."""
     folder = Path(tempfile.mkdtemp(prefix="voxql-tests-"))
     asyncio.run(database.migrate(database.database_url(folder)))
     return folder
@@ -69,7 +69,7 @@ def tidy() -> Any:
 
 
 class OrderlyHub(LocalHub):
-    """A hub that sees to it that each commit begins where the one before it ended."""
+    """A hub that checks that each commit begins where the previous one ended."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class OrderlyHub(LocalHub):
 
 
 class Subscriber:
-    """Follows the one rule, reads as much as it is allowed to, comes back with its cursor."""
+    """Keeps the highest revisions, reads as much as it is allowed to, resumes with its cursor."""
 
     def __init__(self, stage: Stage, session: Session) -> None:
         self.stage = stage
@@ -140,7 +140,7 @@ class Subscriber:
         self.task = None
 
     async def reach(self, cursor_seq: int, session: Session) -> None:
-        """Read until everything up to this seq has been delivered, or the stream ends."""
+        """Read until everything up to this seq has been delivered or the stream ends."""
         for _ in range(1_000):
             self.permits.release()
         async with asyncio.timeout(WITHIN_S):
@@ -162,7 +162,7 @@ class Conversation:
     agent: Talker
     claims: dict[str, UtteranceChange] = field(default_factory=dict)
     said: dict[str, dict[int, bool]] = field(default_factory=lambda: defaultdict(dict))
-    """By segment and revision: whether it was a final. The same revision says the same."""
+    """By segment and revision: whether it was a final. One revision always has the same text."""
     acked: list[tuple[str, int]] = field(default_factory=list)
     sort_keys: dict[str, str] = field(default_factory=dict)
     finals: set[str] = field(default_factory=set)
@@ -178,7 +178,7 @@ def spoken(segment: str, revision: int, *, final: bool, typed: bool = False) -> 
 
 
 async def on_a_full_disk(work: Any, *, asked_at: float) -> Any:
-    """Do it all, and find at the end that there is no room for it."""
+    """Run the transaction and fail at its end, like a full disk."""
 
     async def doomed(conn: Connection) -> None:
         await work(conn)
@@ -191,12 +191,12 @@ async def on_a_full_disk(work: Any, *, asked_at: float) -> Any:
 
 which = st.sampled_from([0, 0, 0, 1])
 turns = st.sampled_from([0, 0, 0, 1])
-"""How many turns of the conversation ago: what was said last changes most."""
+"""How many turns of the conversation ago; recent utterances change most."""
 revisions = st.integers(1, 16)
 
 
 class Histories(RuleBasedStateMachine):
-    """Each rule is something that may happen."""
+    """Each rule is an event that may happen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,7 +235,7 @@ class Histories(RuleBasedStateMachine):
         self.run(self._begin())
 
     async def _begin(self) -> None:
-        # Nothing pulls the plug here: syncing would only take time.
+        # There are no power cuts here, so syncing would only take time.
         url = database.database_url(self.folder) + "?synchronous=OFF"
         await self.open.enter_async_context(database.opened(url))
         clock = Clock(START + timedelta(days=1))
@@ -283,14 +283,14 @@ class Histories(RuleBasedStateMachine):
             await subscriber.reach(session.last_seq, session)
             if subscriber.end is None and subscriber.is_here:
                 await self._check_held(subscriber)
-            # Whoever comes back, from wherever it was, ends with the same.
+            # A subscriber that resumes from any cursor ends with the same state.
             await subscriber.go()
             await subscriber.come(self.stage, 0)
             await subscriber.reach(session.last_seq, session)
             await self._check_held(subscriber)
 
     async def _quiet(self) -> None:
-        """Let everything that was published be stored."""
+        """Store everything that was published."""
         for _ in range(3):
             await self.stage.backend.writer.drain()
 
@@ -335,12 +335,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule(chance=st.integers(0, 2))
     def next_turn(self, chance: int) -> None:
-        """Something else is said; what was said before may still change."""
+        """The next segment begins; earlier ones may still change."""
         self.turn += chance == 2
 
     @rule(number=which, ago=turns, revision=revisions)
     def say(self, number: int, ago: int, revision: int) -> None:
-        """A final, perhaps again, perhaps an older one."""
+        """Report a final, perhaps a repeated or an older one."""
 
         async def work() -> None:
             self._report(self.talks[number], self.segment(ago), revision, final=True)
@@ -353,7 +353,7 @@ class Histories(RuleBasedStateMachine):
         said=st.lists(st.none() | st.tuples(revisions, st.integers(1, 6)), min_size=3, max_size=9),
     )
     def babble(self, number: int, ago: int, said: list[tuple[int, int] | None]) -> None:
-        """Runs of interims, repeated and out of order, and now and then a commit."""
+        """Report runs of interims, repeated and out of order, with a commit now and then."""
 
         async def work() -> None:
             for run in said:
@@ -368,12 +368,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def commit(self) -> None:
-        """What waits is stored."""
+        """Store what waits."""
         self.run(self.stage.backend.writer.commit_waiting())
 
     @rule()
     def write(self) -> None:
-        """What was shown is stored, too."""
+        """Store published interims too."""
         self.run(self.stage.backend.writer.drain())
 
     @rule(
@@ -386,13 +386,13 @@ class Histories(RuleBasedStateMachine):
     def say_during_a_commit(
         self, number: int, ago: int, first: int, waits: list[int], final: int
     ) -> None:
-        """Between any two steps of it."""
+        """Report utterances between any two steps of a commit."""
 
         async def work() -> None:
             committing = asyncio.create_task(self.stage.backend.writer.drain())
             for index, wait in enumerate(waits):
                 for _ in range(wait):
-                    # Not to wait for anything: to speak at this step of the commit, or that one.
+                    # Yield to reach a later step of the commit.
                     await asyncio.sleep(0)
                 is_last = index == len(waits) - 1
                 self._report(
@@ -407,7 +407,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=which, is_free=st.booleans())
     def type(self, number: int, is_free: bool) -> None:
-        """A line: taken under a free key while the session is ACTIVE, else a conflict."""
+        """Type a line: stored under a free key while the session is ACTIVE, else a conflict."""
         talk = self.talks[number]
         self.lines += 1
         key = f"typed {self.lines}" if is_free else self.segment(0)
@@ -441,10 +441,10 @@ class Histories(RuleBasedStateMachine):
         waits=st.lists(st.integers(0, 15), max_size=3),
     )
     def save(self, number: int, shown: list[tuple[int, bool]], waits: list[int]) -> None:
-        """With any of the keys, in any order, while the agent still speaks."""
+        """Save any of the keys in any order, while the agent still speaks."""
         talk = self.talks[number]
         self.lines += 1
-        # One of the newest keys that the server knows, or else the client's own.
+        # Use one of the newest keys that the server knows, or else one of the client's own.
         known = [*reversed(talk.claims)][:4]
         keys = {known[place] if 0 <= place < len(known) else f"c{place}": f for place, f in shown}
         messages = [
@@ -484,7 +484,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=which, chance=st.integers(0, 9))
     def leave(self, number: int, chance: int) -> None:
-        """The agent goes, as a rule not for good, then comes back as another connection."""
+        """The agent leaves, rarely for good, then comes back on another connection."""
 
         async def work() -> None:
             talk = self.talks[number]
@@ -498,7 +498,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: len(self.subscribers) < 5)
     @rule(number=which, permits=st.integers(0, 5))
     def subscribe(self, number: int, permits: int) -> None:
-        """Somebody begins to watch."""
+        """A new subscriber begins."""
         subscriber = Subscriber(self.stage, self.talks[number].session)
         self.subscribers.append(subscriber)
         self.run(subscriber.come(self.stage, permits))
@@ -506,7 +506,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.subscribers)
     @rule(data=st.data(), events=st.integers(1, 30), steps=st.integers(0, 30))
     def read(self, data: st.DataObject, events: int, steps: int) -> None:
-        """Somebody reads on, for a while."""
+        """A subscriber reads on for a while."""
         subscriber = data.draw(st.sampled_from(self.subscribers))
 
         async def work() -> None:
@@ -520,7 +520,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.subscribers)
     @rule(data=st.data(), permits=st.integers(0, 5))
     def come_back(self, data: st.DataObject, permits: int) -> None:
-        """Somebody is cut off, wherever they are, and comes back with the newest cursor."""
+        """A subscriber is cut off at any point and resumes with its newest cursor."""
         subscriber = data.draw(st.sampled_from(self.subscribers))
 
         async def work() -> None:
@@ -531,12 +531,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule(is_recovered=st.booleans(), is_writing=st.booleans(), is_resent=st.booleans())
     def crash(self, is_recovered: bool, is_writing: bool, is_resent: bool) -> None:
-        """The process is killed, or its place is taken: memory is lost; agents may resend."""
+        """The process is killed or replaced: memory is lost; agents may resend."""
         self.run(self._crash(is_recovered, is_writing, is_resent))
 
     @rule(number=which, revision=revisions, is_recovered=st.booleans())
     def crash_in_mid_sentence(self, number: int, revision: int, is_recovered: bool) -> None:
-        """What was shown last is lost for good, and nobody says anything more of it."""
+        """The interim shown last is lost, and its segment is never mentioned again."""
 
         async def work() -> None:
             talk = self.talks[number]
@@ -551,7 +551,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=which, ago=turns, revision=revisions, final=st.booleans())
     def fill_the_disk(self, number: int, ago: int, revision: int, final: bool) -> None:
-        """Nothing is stored for a while, nor acknowledged; then agents say it again."""
+        """Nothing is stored or acknowledged for a while; then agents resend."""
         talk = self.talks[number]
         self.lines += 1
         key, given = f"never {self.lines}", [message(f"never {self.lines}", "of this")]
@@ -562,11 +562,11 @@ class Histories(RuleBasedStateMachine):
                 self._report(talk, self.segment(ago), revision, final=final)
                 acked = [list(each.acked) for each in self.talks]
                 await stage.backend.writer.commit_waiting()
-                with pytest.raises((NotStored, Conflict)):  # it may have ended
+                with pytest.raises((NotStored, Conflict)):  # the session may have ended
                     await stage.type(talk.session, "of this", key=key)
                 with pytest.raises(NotStored):
                     await save_session(stage.backend, stage.viewer, talk.session.id, given)
-                # Whoever was answered got a nack.
+                # Every answer was a nack.
                 assert [each.acked for each in self.talks] == acked
             for each in self.talks:
                 self._resend(each)
@@ -578,7 +578,7 @@ class Histories(RuleBasedStateMachine):
         for subscriber in self.subscribers:
             await subscriber.go()
         if is_writing:
-            # A commit that was under way may be on disk, although nobody was told.
+            # A commit in progress may reach the disk although nobody was told.
             backend.transactions._hub = LocalHub()
             await backend.writer.commit_waiting()
         await database.settled()
@@ -592,7 +592,7 @@ class Histories(RuleBasedStateMachine):
             if is_resent:
                 self._resend(talk)
             else:
-                # What nobody had acknowledged for good may be lost with the agent.
+                # Anything unacknowledged may be lost with the agent.
                 rows = await self.stage.rows(talk.session)
                 talk.claims = {row.key: change_of(row) for row in rows}
         await backend.writer.commit_waiting()
@@ -600,7 +600,7 @@ class Histories(RuleBasedStateMachine):
             await subscriber.come(self.stage, FAST)
 
     def _resend(self, talk: Conversation) -> None:
-        """Report every final and the newest interim again, as the bridge's client does."""
+        """Resend every final and the newest interim, as the bridge's client does."""
         for segment, said in talk.said.items():
             finals = [revision for revision, final in said.items() if final]
             interims = sorted(revision for revision, final in said.items() if not final)
@@ -611,7 +611,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def holds(self) -> None:
-        """Counters and preview are those of the rows, nothing moves, finals and acks stay."""
+        """Counters and preview match the rows; places, finals and acknowledged texts stay."""
         if self.talks:
             self.run(self._check())
 

@@ -1,4 +1,4 @@
-"""API tokens: shown once, good until revoked or expired, and never their own masters."""
+"""API tokens: shown once, valid until revoked or expired, and unable to manage tokens."""
 
 import asyncio
 import re
@@ -46,7 +46,7 @@ async def _create(backend: Backend, viewer: Viewer, name: str = "script") -> Cre
 
 
 async def test_a_token_acts_for_its_owner_within_its_scopes(backend: Backend, ada: Viewer) -> None:
-    """The secret is told once and kept nowhere; its beginning tells tokens apart."""
+    """The secret is returned once and never stored; its prefix identifies the token."""
     scopes = [TokenScope.SESSIONS_WRITE, TokenScope.SESSIONS_READ, TokenScope.SESSIONS_READ]
     created = await api_tokens.create_api_token(backend, ada, name=" my script ", scopes=scopes)
     token = created.api_token
@@ -62,7 +62,7 @@ async def test_a_token_acts_for_its_owner_within_its_scopes(backend: Backend, ad
 
 @pytest.mark.parametrize("secret", ["", "vox_", "vox_" + "0" * 43, "Bearer x", "\0", "\ud800"])
 async def test_an_unknown_token_is_refused(backend: Backend, secret: str) -> None:
-    """Unlike a stale cookie, for the program that sent it can't ask anybody to sign in."""
+    """Unlike a stale cookie: the program that sent it can't ask anyone to sign in."""
     async with refused(Unauthenticated, says="unknown or has been revoked"):
         await authentication.viewer_of_token(backend, secret)
 
@@ -86,7 +86,7 @@ async def test_an_expired_token_is_refused(backend: Backend, ada: Viewer, clock:
 async def test_use_is_noted_at_most_once_a_minute(
     backend: Backend, ada: Viewer, clock: Clock
 ) -> None:
-    """A hundred requests at once are one write; a minute later there is another."""
+    """A hundred requests at once cause one write; a minute later there is another."""
     created = await _create(backend, ada)
 
     async def last_used() -> object:
@@ -109,7 +109,7 @@ async def test_use_is_noted_at_most_once_a_minute(
 
 
 async def test_revoking_ends_a_token_at_once(backend: Backend, ada: Viewer) -> None:
-    """And the streams that it opened."""
+    """Its streams end too."""
     created = await _create(backend, ada)
     token_id = created.api_token.id
     with backend.hub.subscribe(access_topic(token_id)) as heard:
@@ -122,7 +122,7 @@ async def test_revoking_ends_a_token_at_once(backend: Backend, ada: Viewer) -> N
 
 
 async def test_what_can_not_be_revoked(backend: Backend, ada: Viewer, bob: Viewer) -> None:
-    """Somebody else's, one that never was, and what is no token's id."""
+    """Another user's token, an unknown one and malformed ids are refused."""
     theirs = (await _create(backend, bob)).api_token.id
     async with refused(Forbidden, ["id"]):
         await api_tokens.revoke_api_token(backend, ada, theirs)
@@ -136,7 +136,7 @@ async def test_what_can_not_be_revoked(backend: Backend, ada: Viewer, bob: Viewe
 
 
 async def test_a_token_is_not_its_own_master(backend: Backend, ada: Viewer) -> None:
-    """With a token none can be made, listed or revoked."""
+    """A token can't create, list or revoke tokens."""
     created = await _create(backend, ada)
     token = await authentication.viewer_of_token(backend, created.secret)
     await settled()
@@ -149,7 +149,7 @@ async def test_a_token_is_not_its_own_master(backend: Backend, ada: Viewer) -> N
 
 
 async def test_what_a_token_can_not_be(backend: Backend, ada: Viewer, clock: Clock) -> None:
-    """Nameless, without a scope, past its time, or made by nobody."""
+    """A token needs a name, a scope, a future expiry and a signed-in owner."""
     for name in UNSHOWABLE:
         async with refused(BadUserInput, ["name"]):
             await _create(backend, ada, name)
@@ -162,13 +162,13 @@ async def test_what_a_token_can_not_be(backend: Backend, ada: Viewer, clock: Clo
 
 
 async def test_a_token_may_have_a_name_of_any_language(backend: Backend, ada: Viewer) -> None:
-    """It is kept as it came."""
+    """The name is kept unchanged."""
     for name in SHOWABLE:
         assert (await _create(backend, ada, name)).api_token.name == name
 
 
 async def test_an_account_has_so_many_tokens(backend: Backend, ada: Viewer, bob: Viewer) -> None:
-    """The next one is over the quota until one is revoked; others have their own."""
+    """One more exceeds the quota until a token is revoked; other users have their own quota."""
     for _ in range(api_tokens.TOKENS):
         last = await _create(backend, ada)
     async with refused(QuotaExceeded, says="Revoke one"):
@@ -181,7 +181,7 @@ async def test_an_account_has_so_many_tokens(backend: Backend, ada: Viewer, bob:
 async def test_the_list_goes_page_by_page(
     backend: Backend, ada: Viewer, bob: Viewer, clock: Clock
 ) -> None:
-    """Newest first, only one's own, each once; some made at the same moment."""
+    """Newest first, only the viewer's own, each once, even those created at the same moment."""
     await _create(backend, bob)
     made = []
     for number in range(7):

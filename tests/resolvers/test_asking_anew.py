@@ -1,4 +1,4 @@
-"""What nobody took on is asked for by a new attempt, in the same time; older ones are fenced."""
+"""An unanswered start is repeated as a new attempt by the same deadline; older ones are fenced."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
 
 
 async def test_a_new_attempt_has_the_time_of_the_one_before(stage: Stage) -> None:
-    """STARTING, asked for at once, and FAILED no later than without it."""
+    """The session stays STARTING, and FAILED comes no later than without the new attempt."""
     session = await stage.start()
     await stage.pass_by(4)
 
@@ -37,7 +37,7 @@ async def test_a_new_attempt_has_the_time_of_the_one_before(stage: Stage) -> Non
 
 
 async def test_who_comes_by_the_older_attempt_after_all_is_fenced_off(stage: Stage) -> None:
-    """Whether it is connected already or not; the one of the new attempt has the conversation."""
+    """Connected or not, the older attempt is fenced; the new one gets the conversation."""
     session = await stage.start()
     async with stage.commands(session) as commands:
         await stage.media.ask_anew(session.id, 1)
@@ -49,7 +49,7 @@ async def test_who_comes_by_the_older_attempt_after_all_is_fenced_off(stage: Sta
 
 
 async def test_whose_agent_has_come_is_not_asked_for_anew(stage: Stage) -> None:
-    """It is connected, and not ready yet."""
+    """An agent that is connected but not ready yet is kept."""
     session = await stage.start()
     await stage.talker(session).hello()
     before = await dump()
@@ -62,7 +62,7 @@ async def test_whose_agent_has_come_is_not_asked_for_anew(stage: Stage) -> None:
 
 
 async def test_only_what_is_still_wanted_is_asked_for_anew(stage: Stage) -> None:
-    """Not what somebody else asked for meanwhile, is over, is deleted, or goes on."""
+    """A retried, ended, unknown or active session is not asked for again."""
     retried, over, active = await stage.start(), await stage.start(), (await stage.talk())[0]
     await stage.pass_by(5)
     await chats.retry_agent(stage.backend, stage.viewer, retried.id)
@@ -77,7 +77,7 @@ async def test_only_what_is_still_wanted_is_asked_for_anew(stage: Stage) -> None
 
 
 async def test_who_was_too_late_may_still_be_replaced(stage: Stage) -> None:
-    """FAILED as it is, until an agent is ready; not when nobody could be asked at all."""
+    """A timed-out session stays FAILED until the agent is ready; a refused one is not retried."""
     late = await stage.start()
     stage.agents.refusal = NoAgent("away")
     refused = await stage.start()
@@ -94,7 +94,7 @@ async def test_who_was_too_late_may_still_be_replaced(stage: Stage) -> None:
 
 
 async def test_nobody_to_ask_just_now_is_no_failure(stage: Stage) -> None:
-    """There is time left, and somebody asks again."""
+    """There is time left, and the next try may find an agent."""
     session = await stage.start()
     stage.agents.refusal = NoAgent("away")
 
@@ -107,7 +107,7 @@ async def test_nobody_to_ask_just_now_is_no_failure(stage: Stage) -> None:
 async def test_what_is_being_asked_for_says_so(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its room may not be there yet."""
+    """Its room may not exist yet."""
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def slow(request: StartRequest) -> None:
@@ -132,7 +132,7 @@ async def test_what_is_being_asked_for_says_so(
 async def test_on_a_full_disk_nobody_is_asked(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is not stored fences nobody off."""
+    """An attempt that is not stored fences nobody."""
     session = await stage.start()
     monkeypatch.setattr(stage.backend.transactions, "run", not_stored)
 

@@ -1,4 +1,4 @@
-"""Beginning conversations, joining them, asking again for an agent, and typing."""
+"""Starting and joining conversations, retrying agents, and typing."""
 
 import asyncio
 from dataclasses import replace
@@ -37,7 +37,7 @@ UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
 
 
 async def test_a_new_chat_asks_for_an_agent_and_gives_a_way_in(stage: Stage) -> None:
-    """The session is STARTING, a worker has been asked for attempt 1, the person has a token."""
+    """The session is STARTING, a worker is asked for attempt 1, and the user gets a token."""
     started = await chats.start_new_chat(stage.backend, stage.viewer)
 
     assert started.saved is None
@@ -58,14 +58,14 @@ async def test_a_new_chat_asks_for_an_agent_and_gives_a_way_in(stage: Stage) -> 
 
 
 async def test_every_chat_has_a_room_of_its_own(stage: Stage) -> None:
-    """A room's name is never used twice."""
+    """A room's name is never reused."""
     first, second = await stage.start(), await stage.start()
 
     assert first.room_name != second.room_name
 
 
 async def test_the_previous_conversation_is_saved_first(stage: Stage) -> None:
-    """It is merged and ended, its agent told to stop, in the answer that begins the next one."""
+    """One request merges and ends it, stops its agent, and starts the next conversation."""
     session, agent = await stage.talk()
     await agent.say("hello there")
 
@@ -92,7 +92,7 @@ async def test_the_previous_conversation_is_saved_first(stage: Stage) -> None:
 
 
 async def test_a_deleted_previous_is_no_error(stage: Stage) -> None:
-    """Whoever deleted a conversation wanted it gone: the next begins, saved is null."""
+    """The user wanted it gone: the next conversation starts, and `saved` is null."""
     session = await stage.start()
     await manage.delete_session(stage.backend, stage.viewer, session.id)
 
@@ -106,7 +106,7 @@ async def test_a_deleted_previous_is_no_error(stage: Stage) -> None:
 
 
 async def test_a_refused_previous_starts_nothing(stage: Stage) -> None:
-    """Unknown, somebody else's, malformed, a bad message: each is refused as saveSession does."""
+    """A bad session id or message is refused as in saveSession, and no agent is asked for."""
     session = await stage.start()
     other = await stage.somebody_else()
     theirs = (await chats.start_new_chat(stage.backend, other)).session
@@ -139,7 +139,7 @@ async def test_a_deleted_conversation_of_somebody_else_stays_unknown(stage: Stag
 
 
 async def test_an_agent_nobody_has_is_refused(stage: Stage) -> None:
-    """Before anything is written, the previous conversation included."""
+    """It is refused before anything is written, including the previous conversation."""
     session = await stage.start()
 
     async with refused(BadUserInput, ["agentName"], "no agent called"):
@@ -155,7 +155,7 @@ async def test_an_agent_nobody_has_is_refused(stage: Stage) -> None:
 async def test_without_an_agent_the_chat_is_returned_failed(
     stage: Stage, refusal: Exception
 ) -> None:
-    """Nobody can be asked: FAILED with AGENT_UNAVAILABLE, no connection, and what was saved is."""
+    """It is FAILED with AGENT_UNAVAILABLE and no connection; the previous one is saved."""
     session, agent = await stage.talk()
     await agent.say("hello")
     stage.agents.refusal = refusal
@@ -174,7 +174,7 @@ async def test_without_an_agent_the_chat_is_returned_failed(
 
 
 async def test_only_so_many_conversations_run_at_once(backend: Backend, clock: Clock) -> None:
-    """One too many is QUOTA_EXCEEDED and changes nothing; after an end there is room again."""
+    """One more is QUOTA_EXCEEDED and changes nothing; ending a session makes room."""
     async with staged(backend, clock, running_sessions=2) as stage:
         first = await stage.start()
         await stage.start()
@@ -189,7 +189,7 @@ async def test_only_so_many_conversations_run_at_once(backend: Backend, clock: C
 async def test_the_conversation_that_ends_makes_room_for_the_next(
     backend: Backend, clock: Clock
 ) -> None:
-    """At the limit too New Chat works: what it saves is not going any more."""
+    """New Chat works at the limit too, because the session it saves no longer counts."""
     async with staged(backend, clock, running_sessions=1) as stage:
         session, _ = await stage.talk()
 
@@ -202,7 +202,7 @@ async def test_the_conversation_that_ends_makes_room_for_the_next(
 
 
 async def test_it_takes_a_signed_in_viewer_who_may_write(stage: Stage) -> None:
-    """Signed out is UNAUTHENTICATED, a token without the scope is FORBIDDEN."""
+    """A signed-out viewer is UNAUTHENTICATED, a token without the scope is FORBIDDEN."""
     reading = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_READ}))
 
     async with refused(Unauthenticated):
@@ -215,7 +215,7 @@ async def test_it_takes_a_signed_in_viewer_who_may_write(stage: Stage) -> None:
 
 
 async def test_the_same_key_gives_the_same_answer(stage: Stage) -> None:
-    """Nothing is done twice; the session is shown as it is now, with a fresh token."""
+    """Nothing is done twice; the session is returned as it is now, with a fresh token."""
     previous, agent = await stage.talk()
     await agent.say("what was heard")
     wish = {
@@ -245,7 +245,7 @@ async def test_the_same_key_gives_the_same_answer(stage: Stage) -> None:
 
 
 async def test_a_token_that_may_only_write_repeats_what_it_may_do(stage: Stage) -> None:
-    """What came through once comes through again, and is told the same."""
+    """A token with only SESSIONS_WRITE gets the same answer when it repeats a request."""
     backend, previous = stage.backend, (await stage.talk())[0]
     writing = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_WRITE}))
     wish = {"previous": Previous(previous.id, [message("a")]), "idempotency_key": "k"}
@@ -271,7 +271,7 @@ async def test_a_token_that_may_only_write_repeats_what_it_may_do(stage: Stage) 
 
 
 async def test_a_concurrent_duplicate_waits_for_the_first(stage: Stage) -> None:
-    """A double click: one conversation, one agent, both answers about it."""
+    """A double click starts one conversation with one agent; all answers are about it."""
     answers = await asyncio.gather(
         *(
             chats.start_new_chat(stage.backend, stage.viewer, idempotency_key="double")
@@ -294,7 +294,7 @@ async def test_a_concurrent_duplicate_waits_for_the_first(stage: Stage) -> None:
 async def test_the_same_key_with_another_input_is_a_conflict(
     stage: Stage, other: dict[str, object]
 ) -> None:
-    """Whichever part of the input differs."""
+    """Any difference in the input counts."""
     await stage.start(title="One", idempotency_key="k")
 
     async with refused(Conflict, ["idempotencyKey"]):
@@ -302,7 +302,7 @@ async def test_the_same_key_with_another_input_is_a_conflict(
 
 
 async def test_keys_belong_to_their_viewer(stage: Stage) -> None:
-    """The same key of somebody else is another key."""
+    """The same key of another user is a different key."""
     mine = await stage.start(idempotency_key="k")
     other = await stage.somebody_else()
 
@@ -312,7 +312,7 @@ async def test_keys_belong_to_their_viewer(stage: Stage) -> None:
 
 
 async def test_refusals_are_not_remembered(stage: Stage) -> None:
-    """What was refused may be tried again under its key."""
+    """A refused request may be tried again with the same key."""
     previous = Previous(UNKNOWN, [])
     async with refused(NotFound, ["previous", "sessionId"]):
         await stage.start(previous=previous, idempotency_key="k")
@@ -321,7 +321,7 @@ async def test_refusals_are_not_remembered(stage: Stage) -> None:
 
 
 async def test_a_key_is_free_again_after_a_day(stage: Stage) -> None:
-    """The same answer for 24 hours, then another conversation."""
+    """The answer is the same for 24 hours; then the key starts another conversation."""
     first = await stage.start(idempotency_key="k")
     stage.clock.pass_by(seconds=KEPT_FOR.total_seconds() - 1)
     assert (await stage.start(idempotency_key="k")).id == first.id
@@ -332,7 +332,7 @@ async def test_a_key_is_free_again_after_a_day(stage: Stage) -> None:
 
 
 async def test_what_was_deleted_since_is_not_told_again(stage: Stage) -> None:
-    """The repeated answer says what there still is: saved is null, or the session is unknown."""
+    """A repeated answer has `saved` null, or is NOT_FOUND if the new session was deleted."""
     previous = await stage.start()
     wish = {"previous": Previous(previous.id, [message("a")]), "idempotency_key": "k"}
     first = await stage.start(**wish)
@@ -351,7 +351,7 @@ async def test_what_was_deleted_since_is_not_told_again(stage: Stage) -> None:
 
 
 async def test_joining_gives_a_fresh_token(stage: Stage) -> None:
-    """Before the agent is ready and after."""
+    """Joining works before and after the agent is ready."""
     session = await stage.start()
     first = await chats.join_session(stage.backend, stage.viewer, session.id)
     await stage.talker(session).come()
@@ -363,7 +363,7 @@ async def test_joining_gives_a_fresh_token(stage: Stage) -> None:
 
 
 async def test_what_does_not_run_is_not_joined(stage: Stage) -> None:
-    """Without its agent, or after its end, it is refused, with what to do instead."""
+    """A failed or ended session is refused with advice on what to do instead."""
     stage.agents.refusal = NoWorker("none")
     failed = await stage.start()
     stage.agents.refusal = None
@@ -377,7 +377,7 @@ async def test_what_does_not_run_is_not_joined(stage: Stage) -> None:
 
 
 async def test_a_failed_session_gets_another_attempt(stage: Stage) -> None:
-    """STARTING again, attempt 2 asked for, attempt 1 fenced off."""
+    """It is STARTING again, attempt 2 is asked for, and attempt 1 is fenced."""
     stage.agents.refusal = NoWorker("none")
     session = await stage.start()
     stage.agents.refusal = None
@@ -393,7 +393,7 @@ async def test_a_failed_session_gets_another_attempt(stage: Stage) -> None:
 
 
 async def test_a_retry_that_finds_nobody_fails_again(stage: Stage) -> None:
-    """FAILED with AGENT_UNAVAILABLE, no connection; it may be tried again."""
+    """It is FAILED with AGENT_UNAVAILABLE and no connection; it may be retried."""
     stage.agents.refusal = NoFreePlace("all are busy")
     session = await stage.start()
 
@@ -406,7 +406,7 @@ async def test_a_retry_that_finds_nobody_fails_again(stage: Stage) -> None:
 
 
 async def test_an_active_session_is_retried_only_without_its_agent(stage: Stage) -> None:
-    """With its agent: CONFLICT. When that is gone: another attempt."""
+    """With its agent it is a CONFLICT; after losing it there is another attempt."""
     session, agent = await stage.talk()
     async with refused(Conflict, ["sessionId"], "already here"):
         await chats.retry_agent(stage.backend, stage.viewer, session.id)
@@ -420,7 +420,7 @@ async def test_an_active_session_is_retried_only_without_its_agent(stage: Stage)
 
 @pytest.mark.parametrize("is_starting", [True, False])
 async def test_what_starts_or_has_ended_is_not_retried(stage: Stage, is_starting: bool) -> None:
-    """CONFLICT, and no agent is asked for."""
+    """It is a CONFLICT, and no agent is asked for."""
     session = await stage.start()
     if not is_starting:
         await stage.start(previous=Previous(session.id, []))
@@ -433,7 +433,7 @@ async def test_what_starts_or_has_ended_is_not_retried(stage: Stage, is_starting
 
 
 async def test_two_retries_at_once_are_one(stage: Stage) -> None:
-    """The second finds that an agent is on its way."""
+    """The second is a CONFLICT, because an agent is already on its way."""
     stage.agents.refusal = NoWorker("none")
     session = await stage.start()
     stage.agents.refusal = None
@@ -451,7 +451,7 @@ async def test_two_retries_at_once_are_one(stage: Stage) -> None:
 
 
 async def test_a_typed_line_is_kept_then_handed_to_the_agent(stage: Stage) -> None:
-    """It is final at once, ranks as the server's own record, and the agent gets it as input."""
+    """It is final at once, its source is TYPED, and the agent gets it as input."""
     session, _ = await stage.talk()
     async with stage.commands(session) as commands:
         line = await stage.type(session, "what is two and two?", key="k1")
@@ -464,7 +464,7 @@ async def test_a_typed_line_is_kept_then_handed_to_the_agent(stage: Stage) -> No
 
 
 async def test_the_same_key_is_the_same_line(stage: Stage) -> None:
-    """Nothing is doubled, and the agent gets it until it acknowledges it; also after the end."""
+    """A repeat stores nothing, even after the end; the agent gets the line until it acks it."""
     session, agent = await stage.talk()
     first = await stage.type(session, "hello", key="k")
     before = await dump()
@@ -483,7 +483,7 @@ async def test_the_same_key_is_the_same_line(stage: Stage) -> None:
 
 
 async def test_a_key_holds_one_line(stage: Stage) -> None:
-    """Another text, or what an agent said, is a CONFLICT that changes nothing."""
+    """Another text, or a key used by the agent, is a CONFLICT that changes nothing."""
     session, agent = await stage.talk()
     await stage.type(session, "hello", key="k")
     await agent.say("spoken", "SG_1")
@@ -498,7 +498,7 @@ async def test_a_key_holds_one_line(stage: Stage) -> None:
 
 
 async def test_concurrent_duplicates_are_one_line(stage: Stage) -> None:
-    """A client that resends at once gets one utterance."""
+    """Concurrent resends create one utterance."""
     session, _ = await stage.talk()
     async with stage.commands(session) as commands:
         lines = await asyncio.gather(*(stage.type(session, "hi", key="k") for _ in range(4)))
@@ -509,7 +509,7 @@ async def test_concurrent_duplicates_are_one_line(stage: Stage) -> None:
 
 
 async def test_typing_needs_an_active_session(stage: Stage) -> None:
-    """Before the agent is ready, without it, and after the end: CONFLICT, with what to do."""
+    """Before the agent is ready, without it, or after the end, it is a CONFLICT with advice."""
     session = await stage.start()
     async with refused(Conflict, ["sessionId"], "isn't ready yet"):
         await stage.type(session, "a")
@@ -522,7 +522,7 @@ async def test_typing_needs_an_active_session(stage: Stage) -> None:
 
 
 async def test_a_line_waits_for_an_agent_that_acknowledges_it(stage: Stage) -> None:
-    """Until then every agent that comes gets it, in order; afterwards none does."""
+    """Every new agent connection gets unacknowledged lines, in order."""
     session, agent = await stage.talk()
     await stage.type(session, "one")
     await stage.type(session, "two")
@@ -537,7 +537,7 @@ async def test_a_line_waits_for_an_agent_that_acknowledges_it(stage: Stage) -> N
 
 
 async def test_a_line_over_which_every_agent_dies_is_let_be_in_the_end(stage: Stage) -> None:
-    """Whoever comes would die of it too; what was typed after it is still answered."""
+    """Any agent might crash on it, so it is no longer sent; later lines still are."""
     session, agent = await stage.talk()
     await stage.type(session, "deadly")
     met: list[list[str]] = []
@@ -546,7 +546,7 @@ async def test_a_line_over_which_every_agent_dies_is_let_be_in_the_end(stage: St
         await stage.pass_by(6)
         agent = stage.talker(session, attempt, connection=f"con-{attempt}")
         met.append([line.key for line in (await agent.come()).inputs])
-        # A connection that breaks is no other agent.
+        # A reconnect does not count as another agent.
         await agent.lose()
         agent = stage.talker(session, attempt, connection=f"con-{attempt}b")
         assert [line.key for line in (await agent.hello()).inputs] == met[-1]
@@ -560,7 +560,7 @@ async def test_a_line_over_which_every_agent_dies_is_let_be_in_the_end(stage: St
 
 
 async def test_typing_keeps_a_conversation_without_media_going(stage: Stage) -> None:
-    """Each line gives the person another minute."""
+    """Each line restarts the minute after which an absent user ends the conversation."""
     session, _ = await stage.talk(with_person=False)
     await stage.pass_by(59)
     await stage.type(session, "still here")
@@ -573,7 +573,7 @@ async def test_typing_keeps_a_conversation_without_media_going(stage: Stage) -> 
 
 
 async def test_a_line_is_placed_behind_what_was_being_said(stage: Stage) -> None:
-    """What the agent has reported, committed or not, comes first."""
+    """Whatever the agent has reported comes first, committed or not."""
     session, agent = await stage.talk()
     heard = agent.report("said before", "SG_1", final=True)
     await stage.type(session, "typed after")
@@ -583,7 +583,7 @@ async def test_a_line_is_placed_behind_what_was_being_said(stage: Stage) -> None
 
 
 async def test_a_cancelled_caller_leaves_a_whole_line(stage: Stage) -> None:
-    """The browser goes away meanwhile: the line is there with all its numbers, or not at all."""
+    """If the browser disconnects, the line is stored completely or not at all."""
     session, _ = await stage.talk()
     typing = asyncio.ensure_future(stage.type(session, "hello"))
     asyncio.get_running_loop().call_soon(typing.cancel)
@@ -597,7 +597,7 @@ async def test_a_cancelled_caller_leaves_a_whole_line(stage: Stage) -> None:
 
 
 async def test_a_connection_is_good_for_a_quarter_of_an_hour(stage: Stage) -> None:
-    """Long enough to connect, too short to be worth stealing."""
+    """This is long enough to connect and too short to be worth stealing."""
     session = await stage.start()
     joined = await chats.join_session(stage.backend, stage.viewer, session.id)
     again = await chats.join_session(stage.backend, stage.viewer, session.id)

@@ -1,4 +1,4 @@
-"""A conversation that becomes another user's: who watched it as theirs sees no more of it."""
+"""A conversation that changes owner: its former owner's streams show nothing more of it."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -26,14 +26,14 @@ REVOKED = StreamEnd("ACCESS_REVOKED", False)
 
 @pytest.fixture
 async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    """A guest with an API token, by which everything is watched; and an account to sign in to."""
+    """Run a stage for a guest, with an account to sign in to."""
     async with staged(backend, clock) as stage:
         await authentication.create_user(backend, EMAIL, PASSWORD)
         yield stage
 
 
 async def use_a_token(stage: Stage) -> Viewer:
-    """Watch with a token of the guest from now on; returns who the browser is."""
+    """Watch with a token of the guest from now on; return the browser's viewer."""
     browser = stage.viewer
     made = await api_tokens.create_api_token(
         stage.backend, browser, name="robot", scopes=[TokenScope.SESSIONS_READ]
@@ -53,7 +53,7 @@ async def claim(stage: Stage, guest: Viewer) -> Viewer:
 
 @pytest.mark.parametrize("before_the_first_event", [True, False])
 async def test_streams_of_the_former_owner_end(stage: Stage, before_the_first_event: bool) -> None:
-    """Also those opened with a token, which stays good; nothing said afterwards is on them."""
+    """Streams opened with a still valid token end too, and show nothing said after the claim."""
     session, agent = await stage.talk()
     guest = await use_a_token(stage)
     words, updates = await stage.watch(session), await stage.watch_sessions(session)
@@ -76,7 +76,7 @@ async def test_streams_of_the_former_owner_end(stage: Stage, before_the_first_ev
 
 
 async def test_what_waits_for_the_former_owner_is_not_delivered(stage: Stage) -> None:
-    """Whoever reads slowly gets nothing after the claim either."""
+    """A slow reader gets nothing after the claim either."""
     session, agent = await stage.talk()
     guest = await use_a_token(stage)
     words = await stage.watch(session)
@@ -90,7 +90,7 @@ async def test_what_waits_for_the_former_owner_is_not_delivered(stage: Stage) ->
 
 
 async def test_lists_of_both_owners_hear_of_it(stage: Stage) -> None:
-    """It is gone from the one and there in the other; neither stream ends."""
+    """It leaves one list and joins the other; neither stream ends."""
     running, agent = await stage.talk()
     over = await stage.start()
     guest = await use_a_token(stage)
@@ -112,14 +112,14 @@ async def test_lists_of_both_owners_hear_of_it(stage: Stage) -> None:
     assert gone == [running.id, over.id]
     come = [await after.next() for _ in range(2)]
     assert [each.session.id for each in come] == [running.id, over.id]  # type: ignore[attr-defined]
-    # The next thing that the former owner hears of is their own again.
+    # The former owner's next update is about a session of their own again.
     stage.viewer = replace(token, scopes=ALL_SCOPES)
     mine = await stage.start()
     assert (await before.next()).session.id == mine.id
 
 
 async def test_a_state_that_waited_tells_the_former_owner_nothing(stage: Stage) -> None:
-    """What the agent did before the claim is looked up after it: as the other's it is not shown."""
+    """A state change queued before the claim is read after it, so the session is not shown."""
     running, agent = await stage.talk()
     guest = await use_a_token(stage)
     watcher = await stage.watch_sessions()
@@ -133,7 +133,7 @@ async def test_a_state_that_waited_tells_the_former_owner_nothing(stage: Stage) 
 
 
 async def test_a_session_that_another_process_moved_ends_its_streams(stage: Stage) -> None:
-    """The reaper looks for that, as it does for logins: its commit reaches no hub of this one."""
+    """The reaper checks for this, as for logins: another process's commit reaches no local hub."""
     session, _ = await stage.talk()
     kept, agent = await stage.talk()
     await use_a_token(stage)

@@ -1,4 +1,4 @@
-"""What happens in a running conversation: agents come, speak and leave."""
+"""Agents arrive, speak and leave in a running conversation."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.resolvers.stage import Stage, message, not_stored, taken
 
 
 async def test_a_ready_agent_makes_the_session_active(stage: Stage) -> None:
-    """Its hello alone does not; ready again, after a reconnect, changes nothing."""
+    """A hello alone does not; a second ready, after a reconnect, changes nothing."""
     session = await stage.start()
     agent = stage.talker(session)
     assert await agent.hello() == Welcome(is_current=True)
@@ -35,7 +35,7 @@ async def test_a_ready_agent_makes_the_session_active(stage: Stage) -> None:
 
 
 async def test_an_agent_that_does_not_come_is_an_outcome(stage: Stage) -> None:
-    """Five seconds after the commit: FAILED with AGENT_TIMEOUT."""
+    """Five seconds after the start the session is FAILED with AGENT_TIMEOUT."""
     session = await stage.start()
     await stage.pass_by(4.999)
     assert (await stage.read(session)).status is SessionStatus.STARTING
@@ -48,7 +48,7 @@ async def test_an_agent_that_does_not_come_is_an_outcome(stage: Stage) -> None:
 
 
 async def test_a_late_ready_of_the_current_attempt_counts(stage: Stage) -> None:
-    """FAILED becomes ACTIVE, and nothing is left of the failure."""
+    """FAILED becomes ACTIVE, and the failure is cleared."""
     session = await stage.start()
     await stage.pass_by(5)
 
@@ -60,7 +60,7 @@ async def test_a_late_ready_of_the_current_attempt_counts(stage: Stage) -> None:
 
 
 async def test_a_late_ready_of_an_older_attempt_does_not_count(stage: Stage) -> None:
-    """It is told that it is not current, and the newer attempt goes on."""
+    """The older attempt is told that it is not current, and the newer one goes on."""
     session = await stage.start()
     old = stage.talker(session, attempt=1)
     await old.hello()
@@ -76,7 +76,7 @@ async def test_a_late_ready_of_an_older_attempt_does_not_count(stage: Stage) -> 
 
 
 async def test_a_failed_session_that_nobody_retries_ends(stage: Stage) -> None:
-    """After another minute: ENDED, START_FAILED, without a failure."""
+    """After another minute it is ENDED with START_FAILED and without a failure."""
     session = await stage.start()
     await stage.pass_by(5)
     await stage.pass_by(59.999)
@@ -91,7 +91,7 @@ async def test_a_failed_session_that_nobody_retries_ends(stage: Stage) -> None:
 
 
 async def test_a_worker_that_refuses_after_all_is_an_outcome(stage: Stage) -> None:
-    """The start could not be placed: FAILED, AGENT_UNAVAILABLE; unless an agent came meanwhile."""
+    """The session is FAILED with AGENT_UNAVAILABLE, unless an agent has come meanwhile."""
     first, second = await stage.start(), await stage.start()
     await stage.talker(second).come()
 
@@ -107,7 +107,7 @@ async def test_a_worker_that_refuses_after_all_is_an_outcome(stage: Stage) -> No
 
 
 async def test_an_agent_that_leaves_before_it_is_ready_failed(stage: Stage) -> None:
-    """The person may ask for another."""
+    """The session is FAILED, so the user may retry."""
     session = await stage.start()
     agent = stage.talker(session)
     await agent.hello()
@@ -119,7 +119,7 @@ async def test_an_agent_that_leaves_before_it_is_ready_failed(stage: Stage) -> N
 
 
 async def test_a_late_agent_that_leaves_before_it_is_ready_ends_nothing(stage: Stage) -> None:
-    """The session had FAILED by then and may still be retried for its minute."""
+    """The session had already FAILED and may still be retried within its minute."""
     session = await stage.start()
     agent = stage.talker(session)
     await agent.hello()
@@ -134,7 +134,7 @@ async def test_a_late_agent_that_leaves_before_it_is_ready_ends_nothing(stage: S
 
 
 async def test_an_agent_finds_no_session_where_there_is_none(stage: Stage) -> None:
-    """Never made, deleted, or an attempt that was never made."""
+    """SessionGone is raised for a deleted session and for an attempt never made."""
     session = await stage.start()
     with pytest.raises(SessionGone):
         await stage.talker(session, attempt=2).hello()
@@ -147,7 +147,7 @@ async def test_an_agent_finds_no_session_where_there_is_none(stage: Stage) -> No
 
 
 async def test_what_an_agent_says_is_kept_as_it_was_said(stage: Stage) -> None:
-    """Every member of the utterance frame has its column."""
+    """Every field of the utterance frame is stored in its column."""
     session, agent = await stage.talk()
     answer = await agent.say(
         "Guten Tag",
@@ -178,7 +178,7 @@ async def test_what_an_agent_says_is_kept_as_it_was_said(stage: Stage) -> None:
 
 @pytest.mark.parametrize("source", ["SPEECH", "TYPED"])
 async def test_a_final_that_is_sent_again_is_acknowledged_again(stage: Stage, source: str) -> None:
-    """Its first ack got lost: a resend changes nothing and is no fault."""
+    """A resend after a lost ack changes nothing and is no error."""
     session, agent = await stage.talk()
     await agent.say("once", "SG_1", revision=3, role="AGENT", source=source)
     [before] = await stage.rows(session)
@@ -191,7 +191,7 @@ async def test_a_final_that_is_sent_again_is_acknowledged_again(stage: Stage, so
 
 
 async def test_a_written_final_is_acknowledged_however_it_was_stored(stage: Stage) -> None:
-    """Another transaction may bring it to the database before the commit that answers it."""
+    """Another transaction may store it before the commit that acknowledges it."""
     session, agent = await stage.talk()
     answer = agent.report("written", "SG_1", role="AGENT", source="TYPED", final=True)
     await save_session(stage.backend, stage.viewer, session.id, [])
@@ -200,7 +200,7 @@ async def test_a_written_final_is_acknowledged_however_it_was_stored(stage: Stag
 
 
 async def test_an_agent_does_not_take_the_key_of_a_typed_line(stage: Stage) -> None:
-    """It gets a nack for good, and the person's line stays."""
+    """The agent gets a terminal nack, and the user's line stays."""
     session, agent = await stage.talk()
     await stage.type(session, "typed", key="k")
 
@@ -212,7 +212,7 @@ async def test_an_agent_does_not_take_the_key_of_a_typed_line(stage: Stage) -> N
 
 
 async def test_the_state_of_the_agent_is_shown_while_it_is_connected(stage: Stage) -> None:
-    """It costs no version; an agent that has told none is on its way, one that is away has none."""
+    """State changes cost no version; it is INITIALIZING at first and null while disconnected."""
     session, agent = await stage.talk()
     watcher = await stage.watch_sessions(session)
     first = await watcher.next()
@@ -233,7 +233,7 @@ async def test_the_state_of_the_agent_is_shown_while_it_is_connected(stage: Stag
 
 
 async def test_an_agent_that_leaves_ends_the_conversation(stage: Stage) -> None:
-    """AGENT_LEFT, at once."""
+    """The session is ENDED at once with AGENT_LEFT."""
     session, agent = await stage.talk()
     await agent.say("good bye", role="AGENT")
 
@@ -245,7 +245,7 @@ async def test_an_agent_that_leaves_ends_the_conversation(stage: Stage) -> None:
 
 @pytest.mark.parametrize("reason", ["DRAINING", "RESTARTING"])
 async def test_an_agent_that_restarts_is_only_lost(stage: Stage, reason: str) -> None:
-    """Another one takes the conversation over."""
+    """The session stays ACTIVE and waits for another agent."""
     session, agent = await stage.talk()
 
     await agent.bye(reason)
@@ -256,7 +256,7 @@ async def test_an_agent_that_restarts_is_only_lost(stage: Stage, reason: str) ->
 
 
 async def test_a_lost_agent_that_comes_back_goes_on(stage: Stage) -> None:
-    """No deadline is left of its absence, nor was another asked for."""
+    """Its deadlines are cleared, and no other agent is asked for."""
     session, agent = await stage.talk()
     await agent.lose()
     await stage.pass_by(4.999)
@@ -269,7 +269,7 @@ async def test_a_lost_agent_that_comes_back_goes_on(stage: Stage) -> None:
 
 
 async def test_a_lost_agent_gets_one_new_attempt_by_itself(stage: Stage) -> None:
-    """After five seconds: STARTING again, with attempt 2."""
+    """After five seconds the session is STARTING again, with attempt 2."""
     session, agent = await stage.talk()
     await agent.lose()
 
@@ -284,7 +284,7 @@ async def test_a_lost_agent_gets_one_new_attempt_by_itself(stage: Stage) -> None
 
 
 async def test_a_new_attempt_that_nobody_takes_fails(stage: Stage) -> None:
-    """The worker was full after all: FAILED, and the person may ask again."""
+    """The worker had no free place: the session is FAILED and may be retried."""
     session, agent = await stage.talk()
     await agent.lose()
     stage.agents.refusal = NoFreePlace("all are busy")
@@ -296,7 +296,7 @@ async def test_a_new_attempt_that_nobody_takes_fails(stage: Stage) -> None:
 
 
 async def test_without_anybody_to_ask_a_lost_agent_is_waited_for(stage: Stage) -> None:
-    """A worker that comes within the minute gets the session; else it is ABANDONED."""
+    """A worker that connects within the minute gets the session."""
     session, agent = await stage.talk()
     await agent.lose()
     stage.agents.places = 0
@@ -309,7 +309,7 @@ async def test_without_anybody_to_ask_a_lost_agent_is_waited_for(stage: Stage) -
 
 
 async def test_an_agent_that_stays_away_abandons_the_conversation(stage: Stage) -> None:
-    """Gone for a minute: ENDED, ABANDONED."""
+    """After a minute the session is ENDED with ABANDONED."""
     session, agent = await stage.talk()
     await agent.lose()
     stage.agents.places = 0
@@ -324,7 +324,7 @@ async def test_an_agent_that_stays_away_abandons_the_conversation(stage: Stage) 
 
 
 async def test_a_lost_agent_whose_new_attempt_fails_is_a_failed_start(stage: Stage) -> None:
-    """It was asked for once more; FAILED, and nobody tries again for a minute: START_FAILED."""
+    """The automatic attempt fails too; a minute later the session is ENDED with START_FAILED."""
     session, agent = await stage.talk()
     await agent.lose()
     await stage.pass_by(5)
@@ -343,7 +343,7 @@ async def test_a_lost_agent_whose_new_attempt_fails_is_a_failed_start(stage: Sta
 
 
 async def test_a_person_who_stays_away_abandons_the_conversation(stage: Stage) -> None:
-    """Their media is gone for a minute and they type nothing; the agent is told to stop."""
+    """Without media or typed lines for a minute, it is ABANDONED and the agent is stopped."""
     session, agent = await stage.talk()
     await stage.media.person_left(session.id)
     await stage.pass_by(59.999)
@@ -360,7 +360,7 @@ async def test_a_person_who_stays_away_abandons_the_conversation(stage: Stage) -
 
 
 async def test_a_person_who_comes_back_is_not_away(stage: Stage) -> None:
-    """Nor is one whose words still arrive, by whatever way."""
+    """A user whose words still arrive counts as present too."""
     session, agent = await stage.talk()
     await stage.media.person_left(session.id)
     await stage.pass_by(59)
@@ -378,7 +378,7 @@ async def test_a_person_who_comes_back_is_not_away(stage: Stage) -> None:
 
 
 async def test_a_person_who_reads_along_is_there(stage: Stage) -> None:
-    """They may only read and type; a minute after they have left nobody is."""
+    """A user may only read and type; the minute starts when they stop watching."""
     session, _ = await stage.talk(with_person=False)
     reading = await stage.watch(session)
     await reading.caught_up()
@@ -393,7 +393,7 @@ async def test_a_person_who_reads_along_is_there(stage: Stage) -> None:
 
 
 async def test_the_agents_own_words_do_not_stand_for_a_person(stage: Stage) -> None:
-    """It may talk to nobody; after a minute it is told to stop."""
+    """Without a user, an agent that talks is stopped after a minute."""
     session, agent = await stage.talk(with_person=False)
     await stage.pass_by(59)
     await agent.say("hello? is anybody there?", role="AGENT")
@@ -404,7 +404,7 @@ async def test_the_agents_own_words_do_not_stand_for_a_person(stage: Stage) -> N
 
 
 async def test_a_person_can_not_come_to_what_is_over(stage: Stage) -> None:
-    """The relay learns that the session is gone."""
+    """The media backend learns that the session is gone."""
     session = await stage.start()
     await save_session(stage.backend, stage.viewer, session.id, [])
 
@@ -416,7 +416,7 @@ async def test_a_person_can_not_come_to_what_is_over(stage: Stage) -> None:
 
 
 async def test_an_agent_that_comes_after_the_end_is_told_to_stop(stage: Stage) -> None:
-    """With the reason; it may still hand in what it has, and leaves as it likes."""
+    """It gets the stop reason, may still hand in words, and may leave."""
     session = await stage.start()
     await save_session(stage.backend, stage.viewer, session.id, [message("a")])
     agent = stage.talker(session)
@@ -431,7 +431,7 @@ async def test_an_agent_that_comes_after_the_end_is_told_to_stop(stage: Stage) -
 
 
 async def test_a_deleted_session_takes_nothing_any_more(stage: Stage) -> None:
-    """A nack for good, for interims and finals, and nothing comes back."""
+    """Interims and finals get a terminal nack, and no row reappears."""
     session, agent = await stage.talk()
     await agent.say("hel", final=False)
     await manage.delete_session(stage.backend, stage.viewer, session.id)
@@ -452,7 +452,7 @@ async def test_a_deleted_session_takes_nothing_any_more(stage: Stage) -> None:
 async def test_nothing_is_remembered_of_who_was_there(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    """However a conversation ends, and whoever comes afterwards with what they still have."""
+    """This holds however a conversation ends, and for agents that come afterwards."""
     backend, viewer = stage.backend, stage.viewer
     if end == "START_FAILED":
         await stage.start()

@@ -1,4 +1,4 @@
-"""Passwords and secrets, with argon2 doing all of its work."""
+"""Passwords and secrets, with argon2 at full cost."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from resolvers.refusals import RateLimited
 
 
 async def test_a_password_is_kept_as_argon2() -> None:
-    """With a salt of its own each time; only the right one fits."""
+    """Each hash has its own salt, and only the right password matches."""
     first, second = [await credentials.hash_of("correct horse") for _ in range(2)]
     assert first.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     assert first != second
@@ -23,7 +23,7 @@ async def test_a_password_is_kept_as_argon2() -> None:
 
 
 async def test_nobody_costs_as_much_as_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown e-mail's password is compared too, with a hash of the same price."""
+    """A password for an unknown e-mail is compared with a dummy hash of equal cost."""
     compared: list[str] = []
     verify = credentials._argon2.verify
 
@@ -41,7 +41,7 @@ async def test_nobody_costs_as_much_as_somebody(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("number", [0, 1, 61, 62, 2**256 - 1])
 def test_a_token_is_of_one_length(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Whatever the number, and each number has its own."""
+    """The length is fixed, and each number has its own token."""
     monkeypatch.setattr(secrets, "randbits", lambda bits: number)
     secret = credentials.new_token_secret()
     assert re.fullmatch(r"vox_[0-9A-Za-z]{43}", secret)
@@ -50,7 +50,7 @@ def test_a_token_is_of_one_length(monkeypatch: pytest.MonkeyPatch, number: int) 
 
 
 def test_secrets_differ() -> None:
-    """Cookies and tokens alike; their digests are SHA-256 in hexadecimal."""
+    """This holds for cookies and tokens; digests are SHA-256 in hexadecimal."""
     made = [credentials.new_login_secret() for _ in range(50)]
     made += [credentials.new_token_secret() for _ in range(50)]
     assert len({credentials.digest(secret) for secret in made}) == 100
@@ -59,7 +59,7 @@ def test_secrets_differ() -> None:
 
 @pytest.fixture
 def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """No password is hashed before the event is set."""
+    """Block password hashing until the event is set."""
     going = threading.Event()
 
     def hashed(password: str) -> str:
@@ -73,12 +73,12 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 async def _wait_in_line(number: int) -> "list[asyncio.Task[str]]":
     tasks = [asyncio.create_task(credentials.hash_of(f"password {n}")) for n in range(number)]
-    await asyncio.sleep(0)  # each has its place once it has run so far
+    await asyncio.sleep(0)  # each task runs until it is in the queue
     return tasks
 
 
 async def test_only_so_many_wait_to_have_a_password_hashed(held_up: threading.Event) -> None:
-    """Who comes when the line is full is refused at once, to whatever end; later there is room."""
+    """When the queue is full, every use is refused at once; later there is room again."""
     tasks = await _wait_in_line(credentials.IN_LINE)
 
     with pytest.raises(RateLimited, match="Try again in a few seconds"):
@@ -97,7 +97,7 @@ async def test_only_so_many_wait_to_have_a_password_hashed(held_up: threading.Ev
 
 
 async def test_who_goes_away_leaves_the_line(held_up: threading.Event) -> None:
-    """A place that nobody waits in is free."""
+    """A cancelled request frees its place in the queue."""
     tasks = await _wait_in_line(credentials.IN_LINE)
 
     for task in tasks[2:]:
@@ -114,7 +114,7 @@ async def test_who_goes_away_leaves_the_line(held_up: threading.Event) -> None:
     ["4@8({<63901!|17$5+2%" * 12, "p4$$w0rd1!|7+6({<2%" * 13, "19870213" * 32, "ab12" * 64],
 )
 async def test_judging_a_password_takes_a_bounded_time(password: str) -> None:
-    """The worst there are: of 256 such characters, zxcvbn would have for a minute and a half."""
+    """For 256 such characters, zxcvbn alone would take a minute and a half."""
     await credentials.is_guessable("its word lists are loaded")
     began = time.process_time()
     await credentials.is_guessable(password)

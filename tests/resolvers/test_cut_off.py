@@ -1,4 +1,4 @@
-"""Callers that go away: what was committed for them takes effect all the same, everywhere."""
+"""Callers that disconnect: what was committed for them still takes effect everywhere."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -21,7 +21,7 @@ CutOff = Callable[[Coroutine[Any, Any, object]], Awaitable[None]]
 
 @pytest.fixture
 def cut_off(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> CutOff:
-    """Call a use case, cancel it in the middle of its transaction, and let that come to its end."""
+    """Cancel a use case in the middle of its transaction, which then runs to its end."""
 
     async def run(use_case: Coroutine[Any, Any, object]) -> None:
         begun = asyncio.Event()
@@ -47,7 +47,7 @@ def cut_off(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> CutOff:
 
 
 async def test_what_is_deleted_is_gone_for_everybody(stage: Stage, cut_off: CutOff) -> None:
-    """The agent and the streams are told, the room is closed, and no word is remembered."""
+    """The agent and streams are told, the room is closed, and memory drops the interim."""
     session, agent = await stage.talk()
     await agent.say("a private word", final=False)
     transcript, updates = await stage.watch(session), await stage.watch_sessions(session)
@@ -70,7 +70,7 @@ async def test_what_is_deleted_is_gone_for_everybody(stage: Stage, cut_off: CutO
 
 
 async def test_what_is_typed_reaches_the_agent(stage: Stage, cut_off: CutOff) -> None:
-    """Without the person's sending it again."""
+    """The user need not resend it."""
     session, _ = await stage.talk()
 
     async with stage.commands(session) as commands:
@@ -80,7 +80,7 @@ async def test_what_is_typed_reaches_the_agent(stage: Stage, cut_off: CutOff) ->
 
 
 async def test_what_is_saved_stops_its_agent(stage: Stage, cut_off: CutOff) -> None:
-    """It need not run into the grace period."""
+    """The agent need not wait for the grace period to end."""
     session, _ = await stage.talk()
 
     async with stage.commands(session) as commands:
@@ -91,7 +91,7 @@ async def test_what_is_saved_stops_its_agent(stage: Stage, cut_off: CutOff) -> N
 
 
 async def test_a_chat_that_was_made_gets_its_agent(stage: Stage, cut_off: CutOff) -> None:
-    """And the previous one loses it; repeated with its key, nothing is asked for again."""
+    """The previous agent is stopped; repeating the request with its key asks for no other."""
     previous, _ = await stage.talk()
     wish: Any = {"previous": Previous(previous.id, []), "idempotency_key": "k"}
 
@@ -106,7 +106,7 @@ async def test_a_chat_that_was_made_gets_its_agent(stage: Stage, cut_off: CutOff
 
 
 async def test_another_attempt_is_asked_for(stage: Stage, cut_off: CutOff) -> None:
-    """And the older one is fenced off."""
+    """The older attempt is fenced."""
     session = await stage.start()
     await stage.pass_by(5)
 
@@ -121,7 +121,7 @@ async def test_another_attempt_is_asked_for(stage: Stage, cut_off: CutOff) -> No
 async def test_nobody_need_wait_while_an_agent_is_asked_for(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, is_new: bool
 ) -> None:
-    """That may take seconds; how it ends is noted all the same."""
+    """Finding an agent may take seconds; its outcome is stored even after a disconnect."""
     session = await stage.start()
     await stage.pass_by(5)
     dispatching, answer = asyncio.Event(), asyncio.Event()

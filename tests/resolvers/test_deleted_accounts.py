@@ -1,4 +1,4 @@
-"""An account that an operator deletes in another process, while it talks on this one."""
+"""An account that another process deletes while its user talks on this one."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -34,17 +34,17 @@ async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
 
 
 class Killed(Exception):
-    """What a test ends the command with."""
+    """Interrupts the delete command."""
 
 
 async def delete_elsewhere(stage: Stage) -> None:
-    """Do what `voxql user delete` does: no hub and no memory of this process hears of it."""
+    """Do what `voxql user delete` does; this process's hub and memory are not told."""
     elsewhere = replace(stage.backend, hub=LocalHub())
     await authentication.delete_user(elsewhere, EMAIL)
 
 
 async def test_everybody_who_takes_part_is_told_within_a_round(stage: Stage) -> None:
-    """The agent is sent away, what carries sound is closed, and the streams end."""
+    """The agent is dismissed, the room is closed, and the streams end."""
     ended: list[tuple[str, str]] = []
     stage.backend.hub.on(SessionOver, lambda e: ended.append((e.session_id, e.room_name)))
     session, agent = await stage.talk()
@@ -75,7 +75,7 @@ async def test_everybody_who_takes_part_is_told_within_a_round(stage: Stage) -> 
 
 @pytest.mark.parametrize("status", list(SessionStatus))
 async def test_no_word_and_no_name_is_left(stage: Stage, status: SessionStatus) -> None:
-    """Whatever the conversation was doing; of what still went on a tombstone stays for a day."""
+    """This holds in any status; a running session leaves a tombstone for a day."""
     session, agent = await stage.talk()
     await agent.say("a very private word")
     await stage.start(title="private title", idempotency_key="private key")
@@ -96,7 +96,7 @@ async def test_no_word_and_no_name_is_left(stage: Stage, status: SessionStatus) 
 async def test_much_is_deleted_piece_by_piece(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who talks meanwhile waits for a piece at most; a command that is killed is carried on."""
+    """Other writers wait for one piece at most; an interrupted command is resumed."""
     monkeypatch.setattr(authentication, "WORDS_AT_ONCE", 2)
     await add_sessions(stage.user, [["private"] * 3] * 3)
     left: list[int] = []
@@ -114,10 +114,10 @@ async def test_much_is_deleted_piece_by_piece(
 
     assert left == [7, 5]
     assert EMAIL not in str(await dump())
-    # It may still be at it for all that anybody knows.
+    # The command may still be running for all that this process knows.
     await stage.pass_by(59)
     assert await Utterance.all().using_db(reader()).count() == 7
-    # Piece by piece here, too: one in each round.
+    # The reaper deletes piece by piece too: one in each round.
     await stage.pass_by(1)
     assert 0 < await Utterance.all().using_db(reader()).count() < 7
     for _ in range(2):
@@ -127,7 +127,7 @@ async def test_much_is_deleted_piece_by_piece(
 
 
 async def test_an_agent_that_comes_late_finds_nothing(stage: Stage) -> None:
-    """It was asked for before the account was deleted."""
+    """Its start was requested before the account was deleted."""
     session = await stage.start()
     await delete_elsewhere(stage)
 
@@ -139,7 +139,7 @@ async def test_an_agent_that_comes_late_finds_nothing(stage: Stage) -> None:
 
 
 async def test_guests_that_somebody_can_reach_stay(stage: Stage) -> None:
-    """With a login, a token, or a conversation that somebody else may yet be given."""
+    """Guests with a login, a token or a claimable conversation are kept."""
     session = await stage.start()
     guest = await stage.somebody_else()
 

@@ -1,4 +1,4 @@
-"""Which of several connections is the session's agent: the newest attempt's newest one."""
+"""The session's current agent is the newest connection of the newest attempt."""
 
 import asyncio
 
@@ -37,7 +37,7 @@ async def test_a_fenced_attempt_drains_its_finals_only(stage: Stage) -> None:
 
 
 async def test_an_older_attempt_is_fenced_off_by_another_process_too(stage: Stage) -> None:
-    """After a restart the database, not the memory, says which attempt is current."""
+    """After a restart the database says which attempt is current."""
     session = await stage.start()
     await stage.pass_by(5)
     await chats.retry_agent(stage.backend, stage.viewer, session.id)
@@ -50,7 +50,7 @@ async def test_an_older_attempt_is_fenced_off_by_another_process_too(stage: Stag
 
 
 async def test_the_end_of_a_fenced_connection_ends_nothing(stage: Stage) -> None:
-    """Its bye and its loss are of no interest any more."""
+    """Its bye and its disconnect are ignored."""
     session = await stage.start()
     old = stage.talker(session)
     await old.hello()
@@ -69,7 +69,7 @@ async def test_the_end_of_a_fenced_connection_ends_nothing(stage: Stage) -> None
 
 
 async def test_a_connection_that_was_replaced_ends_nothing(stage: Stage) -> None:
-    """The same attempt on a newer connection goes on."""
+    """The same attempt goes on with its newer connection."""
     session, agent = await stage.talk()
     newer = stage.talker(session, connection="con-2")
     await newer.come()
@@ -83,7 +83,7 @@ async def test_a_connection_that_was_replaced_ends_nothing(stage: Stage) -> None
 
 @pytest.mark.parametrize("comes_first", [True, False])
 async def test_a_connection_is_replaced_while_it_ends(stage: Stage, comes_first: bool) -> None:
-    """Whichever is heard of first, and however far it has got by then: the newer one goes on."""
+    """In either order of events and at any step, the newer connection goes on."""
     running = []
     for steps in range(31):
         session, agent = await stage.talk()
@@ -109,7 +109,7 @@ async def test_a_connection_is_replaced_while_it_ends(stage: Stage, comes_first:
 async def test_a_connection_that_can_not_be_taken_in_is_not_there(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one it replaced is gone all the same: the clocks run as soon as they can be stored."""
+    """The replaced connection is gone all the same; its deadlines start once they can be stored."""
     session, agent = await stage.talk()
     newer = stage.talker(session, connection="con-2")
     with monkeypatch.context() as patch:
@@ -133,7 +133,7 @@ async def test_a_connection_that_can_not_be_taken_in_is_not_there(
 
 
 async def test_an_older_attempt_that_comes_back_takes_nobodys_place(stage: Stage) -> None:
-    """Not even for the moment in which the database is asked about it, nor after a restart."""
+    """Not even while the database is being asked about it, nor after a restart."""
     session = await stage.start()
     await stage.pass_by(5)
     await chats.retry_agent(stage.backend, stage.viewer, session.id)
@@ -152,7 +152,7 @@ async def test_an_older_attempt_that_comes_back_takes_nobodys_place(stage: Stage
 
 
 async def test_an_agent_that_is_there_is_not_taken_for_gone(stage: Stage) -> None:
-    """Whatever the row says: deadlines that run although it is connected are cleared."""
+    """Deadlines that run although the agent is connected are cleared."""
     session, _ = await stage.talk()
     row = await stage.read(session)
     row.agent_retry_by = row.agent_back_by = stage.clock()

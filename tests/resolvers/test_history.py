@@ -1,4 +1,4 @@
-"""The history and the transcript, as a viewer pages through them."""
+"""Paging through the history and through transcripts."""
 
 from datetime import timedelta
 
@@ -53,7 +53,7 @@ async def _all_ids(
 
 
 async def test_every_page_of_the_history(backend: Backend, ada: Viewer, bob: Viewer) -> None:
-    """Newest first, one's own, each once; the flags and the count say where one is."""
+    """Newest first, only the viewer's, each once; flags and count are right on every page."""
     sessions = [await _add(ada, "hello") for _ in range(7)]
     await _add(bob, "hello")
     await _add(ada)
@@ -69,7 +69,7 @@ async def test_every_page_of_the_history(backend: Backend, ada: Viewer, bob: Vie
 
 
 async def test_the_history_from_its_end(backend: Backend, ada: Viewer) -> None:
-    """Backward with `last` and `before`: the same conversations, the flags the other way round."""
+    """`last` and `before` page through the same conversations in the opposite direction."""
     sessions = [await _add(ada, "hello") for _ in range(7)]
     ids = [session.id for session in sessions[::-1]]
 
@@ -91,7 +91,7 @@ async def test_the_history_from_its_end(backend: Backend, ada: Viewer) -> None:
 async def test_pages_stay_in_place_while_conversations_come_and_go(
     backend: Backend, ada: Viewer
 ) -> None:
-    """New ones appear at the top and shift nothing; the cursor's own may even be deleted."""
+    """New conversations shift nothing, and the cursor's own conversation may be deleted."""
     sessions = [await _add(ada, "hello") for _ in range(6)]
     page = await session_history(ada, Page(first=2))
     await _add(ada, "newer")
@@ -112,7 +112,7 @@ async def test_conversations_of_the_same_moment_are_told_apart(
 
 
 async def test_a_search_shows_where_it_was_said(backend: Backend, ada: Viewer) -> None:
-    """Every entry comes with the utterance and the place; paging goes on within the search."""
+    """Every entry has the matching utterance and a snippet; pages stay within the search."""
     hits = [await _add(ada, "hi", f"The Café {number}") for number in range(5)]
     await _add(ada, "tea")
     page = await session_history(ada, Page(first=2), SessionFilter(search="cafe"))
@@ -131,14 +131,14 @@ async def test_a_search_shows_where_it_was_said(backend: Backend, ada: Viewer) -
 async def test_a_search_without_a_word(
     backend: Backend, ada: Viewer, search: str | None, count: int
 ) -> None:
-    """Blank is no search; what has no word in it finds nothing."""
+    """A blank search is no search; one without a word finds nothing."""
     await _add(ada, "hello")
     page = await session_history(ada, Page(), SessionFilter(search=search))
     assert len(page.items) == await page.count() == count
 
 
 async def test_the_filters_reach_the_query(backend: Backend, ada: Viewer) -> None:
-    """Status, agent and time; an empty list of statuses is no filter."""
+    """Status, agent and time filter; an empty list of statuses does not."""
     session = await _add(ada, "hello")
     moment = session.created_at
 
@@ -159,7 +159,7 @@ async def test_the_filters_reach_the_query(backend: Backend, ada: Viewer) -> Non
 async def test_a_cursor_belongs_to_its_viewer_and_filter(
     backend: Backend, ada: Viewer, bob: Viewer
 ) -> None:
-    """From another list it is refused."""
+    """It is refused with another viewer, filter or list."""
     await _add(ada, "hello")
     session = await _add(bob, "hello")
     cursor = (await session_history(ada, Page())).cursors[0]
@@ -179,7 +179,7 @@ async def test_a_cursor_belongs_to_its_viewer_and_filter(
 
 
 async def test_what_the_history_refuses(backend: Backend, ada: Viewer) -> None:
-    """Nobody, a token that may not read, the wrong way, too much, and what is no agent's name."""
+    """Bad viewers, token scopes, page arguments and agent names are refused."""
     writer = Viewer(ada.user_id, False, None, "tok_x", frozenset({TokenScope.SESSIONS_WRITE}), None)
     async with refused(Unauthenticated):
         await session_history(None, Page())
@@ -200,7 +200,7 @@ async def test_what_the_history_refuses(backend: Backend, ada: Viewer) -> None:
 async def test_a_page_costs_the_same_few_statements_whatever_its_length(
     backend: Backend, ada: Viewer
 ) -> None:
-    """One without a search and four with one, and one more for the count."""
+    """One statement without a search, up to four with one, and one more for the count."""
     for _ in range(30):
         await _add(ada, "hello", "world")
     for size in (1, 30):
@@ -216,7 +216,7 @@ async def test_a_page_costs_the_same_few_statements_whatever_its_length(
 
 
 async def test_the_transcript_from_both_ends(backend: Backend, ada: Viewer) -> None:
-    """Forward, backward and in between, always in the order of the conversation."""
+    """Forward, backward or between cursors, rows come in the order of the conversation."""
     session = await _add(ada, *(f"text {number}" for number in range(7)))
 
     async def texts(**page: object) -> tuple[list[str], bool, bool]:
@@ -239,7 +239,7 @@ async def test_the_transcript_from_both_ends(backend: Backend, ada: Viewer) -> N
 
 
 async def test_only_final_or_only_interim_utterances(backend: Backend, ada: Viewer) -> None:
-    """The cursor of one is none of the other."""
+    """A cursor of one list is refused in the other."""
     session = await _add(ada, "settled")
     interim = utterance(session, 1, "may change", is_final=False)
     await transact(lambda conn: interim.save(using_db=conn))
@@ -257,7 +257,7 @@ async def test_only_final_or_only_interim_utterances(backend: Backend, ada: View
 async def test_the_lines_that_a_search_finds_in_a_transcript(
     backend: Backend, ada: Viewer, bob: Viewer
 ) -> None:
-    """Those with any of its words, in order, paged and counted as if there were no others."""
+    """Lines with any of the words are found in order, paged and counted on their own."""
     session = await _add(
         ada, "Green tea?", "Coffee.", "Teapots & cups", "Yes.", "The green ones", "Tea."
     )
@@ -291,7 +291,7 @@ async def test_the_lines_that_a_search_finds_in_a_transcript(
 async def test_a_search_of_a_transcript_leads_to_the_lines_around(
     backend: Backend, ada: Viewer
 ) -> None:
-    """A cursor of what it found is one of all lines, and the line's own."""
+    """A cursor of a found line is also that line's cursor among all lines."""
     session = await _add(ada, "one", "two", "three", "four", "five")
     found = await session_utterances(ada, session, Page(), words="three")
     [cursor] = found.cursors
@@ -304,7 +304,7 @@ async def test_a_search_of_a_transcript_leads_to_the_lines_around(
 
 
 async def test_a_searched_page_of_very_long_texts_is_shorter(backend: Backend, ada: Viewer) -> None:
-    """Each text is looked through again for what to mark."""
+    """Each text is scanned again for the marks, so the page's text is limited."""
     session = await _add(ada, *["tea " * 8_000] * 5)
 
     page = await session_utterances(ada, session, Page(), words="tea")
@@ -315,7 +315,7 @@ async def test_a_searched_page_of_very_long_texts_is_shorter(backend: Backend, a
 
 
 async def test_what_the_transcript_refuses(backend: Backend, ada: Viewer, bob: Viewer) -> None:
-    """Somebody else's, nobody, too much, two ways at once, and another session's cursor."""
+    """Bad sessions, viewers, page arguments and cursors are refused."""
     session, other = await _add(ada, "hello"), await _add(ada, "world")
     cursor = (await session_utterances(ada, other, Page())).cursors[0]
     async with refused(Forbidden, ["sessionId"]):
@@ -335,7 +335,7 @@ async def test_what_the_transcript_refuses(backend: Backend, ada: Viewer, bob: V
 async def test_a_long_transcript_comes_in_pages_of_five_hundred(
     backend: Backend, ada: Viewer
 ) -> None:
-    """Also when nobody says how many; each with one statement."""
+    """This is also the default size; each page takes one statement."""
     session = await _add(ada, *["hello"] * 501)
     async with read_statements() as statements:
         page = await session_utterances(ada, session, Page())
@@ -347,7 +347,7 @@ async def test_a_long_transcript_comes_in_pages_of_five_hundred(
 async def test_a_page_of_very_long_texts_is_shorter(
     backend: Backend, ada: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From both ends; nothing is left out, and a text that is longer than a page comes alone."""
+    """Pages are shorter in both directions, lose nothing, and hold one oversized text alone."""
     monkeypatch.setattr(history, "PAGE_TEXT", 10)
     texts = ["a" * 6, "b" * 6, "c" * 20, "d", "e"]
     session = await _add(ada, *texts)
@@ -373,7 +373,7 @@ async def test_a_page_of_very_long_texts_is_shorter(
 async def test_the_transcripts_of_a_list_are_those_of_its_sessions(
     backend: Backend, ada: Viewer, page: Page, is_final: bool | None
 ) -> None:
-    """What is read for all of them at once is what each of them gives alone."""
+    """Reading them together gives the same pages as reading each alone."""
     sessions = [await _add(ada, *["hello"] * length) for length in (0, 1, 2, 3)]
     interim = utterance(sessions[3], 9, "may change", is_final=False)
     await transact(lambda conn: interim.save(using_db=conn))
@@ -388,7 +388,7 @@ async def test_the_transcripts_of_a_list_are_those_of_its_sessions(
 
 
 async def test_the_transcripts_of_a_list_cost_two_statements(backend: Backend, ada: Viewer) -> None:
-    """However many sessions there are; and one more for all counts together."""
+    """Two statements serve any number of sessions; one more gets all the counts."""
     sessions = [await _add(ada, "hello", "world") for _ in range(100)]
     async with read_statements() as statements:
         many = await session_utterances_of_many(ada, sessions, Page(first=1))
@@ -402,7 +402,7 @@ async def test_the_transcripts_of_a_list_cost_two_statements(backend: Backend, a
 async def test_the_transcripts_of_a_list_refuse_what_one_refuses(
     backend: Backend, ada: Viewer, bob: Viewer
 ) -> None:
-    """One session of somebody else's among them refuses all."""
+    """One session of another user refuses the whole list."""
     sessions = [await _add(ada, "hello"), await _add(bob, "hello")]
     async with refused(Forbidden, ["sessionId"]):
         await session_utterances_of_many(ada, sessions, Page())

@@ -1,4 +1,4 @@
-"""Words that come late: nobody is told that a conversation is over while they are expected.
+"""Late words: a conversation is not reported as ended while its agent may still hand in words.
 
 The rules are in the design, §3, "saveSession", 6.
 """
@@ -29,7 +29,7 @@ async def replaced(stage: Stage, session: Session) -> None:
 
 
 async def abandoned(stage: Stage, session: Session) -> None:
-    """The person was gone for a minute, and the agent's connection breaks just before that."""
+    """The user was away for a minute; the agent's connection broke just before that."""
     await stage.media.person_left(session.id)
     await stage.pass_by(59)
     await stage.talker(session).lose()
@@ -38,13 +38,13 @@ async def abandoned(stage: Stage, session: Session) -> None:
 
 @pytest.mark.parametrize("end", [saved, replaced, abandoned])
 async def test_an_agent_that_is_away_for_a_moment_is_waited_for(stage: Stage, end: End) -> None:
-    """ENDING: it comes back, hands in its words, everybody sees them, and then it is over."""
+    """The session is ENDING until the agent comes back, hands in its words and leaves."""
     session, agent = await stage.talk()
     await agent.say("first", "SG_1")
     reading = await stage.watch(session)
     await reading.caught_up()
     if end is abandoned:
-        await reading.close()  # who reads along is there
+        await reading.close()  # a subscriber counts as the user's presence
     else:
         await agent.lose()
         await stage.pass_by(0.3)
@@ -67,7 +67,7 @@ async def test_an_agent_that_is_away_for_a_moment_is_waited_for(stage: Stage, en
 
 
 async def test_an_agent_that_does_not_come_back_is_waited_for_10_seconds(stage: Stage) -> None:
-    """Then the streams end."""
+    """Then the session and its streams end."""
     session, agent = await stage.talk()
     await agent.lose()
     await saved(stage, session)
@@ -80,7 +80,7 @@ async def test_an_agent_that_does_not_come_back_is_waited_for_10_seconds(stage: 
 
 
 async def test_an_agent_that_has_been_away_for_longer_is_not_waited_for(stage: Stage) -> None:
-    """The protocol's longest pause is over: it had its chance."""
+    """The protocol's longest reconnect pause is over."""
     session, agent = await stage.talk()
     await agent.lose()
     stage.agents.places = 0
@@ -92,7 +92,7 @@ async def test_an_agent_that_has_been_away_for_longer_is_not_waited_for(stage: S
 
 
 async def test_no_agent_is_waited_for_that_never_came_or_said_bye(stage: Stage) -> None:
-    """The conversation is over at once."""
+    """The conversation ends at once."""
     never = await stage.start()
     await saved(stage, never)
     left, agent = await stage.talk()
@@ -104,7 +104,7 @@ async def test_no_agent_is_waited_for_that_never_came_or_said_bye(stage: Stage) 
 
 
 async def test_an_agent_that_said_bye_ends_what_is_ending(stage: Stage) -> None:
-    """Also when it says that it restarts: it has reported all it had."""
+    """Even with RESTARTING, because it has reported everything."""
     session, agent = await stage.talk()
     await saved(stage, session)
     assert (await stage.read(session)).status is SessionStatus.ENDING
@@ -115,7 +115,7 @@ async def test_an_agent_that_said_bye_ends_what_is_ending(stage: Stage) -> None:
 
 
 async def test_after_a_restart_every_agent_may_come_back(stage: Stage) -> None:
-    """The server does not know which of them had reported everything."""
+    """The server does not know which agents had reported everything."""
     session, agent = await stage.talk()
     await agent.say("first", "SG_1")
     stage.backend.connections._sessions.clear()
@@ -131,7 +131,7 @@ async def test_after_a_restart_every_agent_may_come_back(stage: Stage) -> None:
 
 
 async def test_a_fenced_agent_that_drains_is_waited_for(stage: Stage) -> None:
-    """Its successor has said `bye`; what it still has is told before the end."""
+    """Its successor has said `bye`; its own late words are delivered before the end."""
     session, old = await stage.talk()
     await old.say("so fa", "SG_1", final=False)
     await old.lose()
@@ -155,7 +155,7 @@ async def test_a_fenced_agent_that_drains_is_waited_for(stage: Stage) -> None:
 
 
 async def test_a_final_after_the_end_is_told(stage: Stage) -> None:
-    """`sessionUpdates` brings a higher version; a stream after the cursor brings the words."""
+    """`sessionUpdates` brings a higher version; resuming from the cursor brings the words."""
     session, agent = await stage.talk()
     await agent.say("first", "SG_1")
     reading = await stage.watch(session)
@@ -170,7 +170,7 @@ async def test_a_final_after_the_end_is_told(stage: Stage) -> None:
     before = (await watcher.next()).session
     assert before.status is SessionStatus.ENDED
 
-    # It settles a line that was there: neither the count nor the preview is another.
+    # It settles an existing line, so neither the count nor the preview changes.
     assert isinstance(await agent.say("half a sentence", "SG_2"), Ack)
 
     after = (await watcher.next()).session
@@ -182,7 +182,7 @@ async def test_a_final_after_the_end_is_told(stage: Stage) -> None:
 
 
 async def test_messages_that_are_saved_after_the_end_are_told(stage: Stage) -> None:
-    """By the same rule."""
+    """The same rule applies."""
     session, agent = await stage.talk()
     await agent.bye()
     watcher = await stage.watch_sessions(session)
@@ -194,7 +194,7 @@ async def test_messages_that_are_saved_after_the_end_are_told(stage: Stage) -> N
 
 
 async def test_an_agent_that_comes_after_the_end_changes_nothing(stage: Stage) -> None:
-    """What was left unfinished keeps its revision: nobody would be told of another."""
+    """Unfinished rows keep their revision, because nobody would be told of a new one."""
     session, agent = await stage.talk()
     await agent.say("half a sen", "SG_1", final=False)
     await saved(stage, session)

@@ -1,4 +1,4 @@
-"""How a conversation moves from one status to the next: any order of events keeps the rules."""
+"""Status changes of a conversation: the rules hold in any order of events."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -34,7 +34,7 @@ STEPS: dict[str, Step] = {
     "finish": lambda session, now: lifecycle.finish(session),
 }
 BEFORE_THE_END = {"ask", "fail"}
-"""Steps that are only ever taken while the session goes on (their callers look at its status)."""
+"""Steps whose callers take them only before the session's end."""
 
 
 def _take(steps: list[str]) -> list[Session]:
@@ -51,7 +51,7 @@ def _take(steps: list[str]) -> list[Session]:
 
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=20))
 def test_an_end_is_an_end(steps: list[str]) -> None:
-    """Once it has ended, endedAt and endReason stay; ENDED is never left, nor ENDING but for it."""
+    """Once set, endedAt and endReason stay; ENDED is final, and ENDING leads only to it."""
     order = [SessionStatus.ENDING, SessionStatus.ENDED]
     ended: Session | None = None
     for session in _take(steps):
@@ -65,7 +65,7 @@ def test_an_end_is_an_end(steps: list[str]) -> None:
 
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=20))
 def test_every_status_has_its_deadlines(steps: list[str]) -> None:
-    """What waits for something has the deadline of that, and no others; what is over has none."""
+    """Each status has the deadlines it waits for and no others; ENDED has none."""
     waits = {
         SessionStatus.STARTING: ({"start_by"}, {"start_by"}),
         SessionStatus.FAILED: ({"retry_by"}, {"retry_by"}),
@@ -81,7 +81,7 @@ def test_every_status_has_its_deadlines(steps: list[str]) -> None:
 
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=20))
 def test_a_failure_is_told_exactly_while_it_lasts(steps: list[str]) -> None:
-    """Set exactly when the status is FAILED; startedAt, once set, stays."""
+    """Failure fields are set exactly while FAILED; startedAt, once set, stays."""
     started: datetime | None = None
     for session in _take(steps):
         has_failed = session.status is SessionStatus.FAILED

@@ -1,4 +1,4 @@
-"""A person's media ends with the login or API token that it came by, and with their ownership."""
+"""A user's media ends with its login or API token, and with ownership of the session."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from tests.rows import add_user
 
 
 async def test_a_connection_names_the_access_that_it_was_made_from(stage: Stage) -> None:
-    """Whichever way it was asked for."""
+    """This holds for startNewChat and joinSession alike."""
     started = await chats.start_new_chat(stage.backend, stage.viewer)
     await stage.talker(started.session).come()
     joined = await chats.join_session(stage.backend, stage.viewer, started.session.id)
@@ -27,7 +27,7 @@ async def test_a_connection_names_the_access_that_it_was_made_from(stage: Stage)
 
 
 async def test_signing_out_ends_it(stage: Stage) -> None:
-    """At once; the same access is not taken again."""
+    """Media ends at once, and the same access is not admitted again."""
     session, _ = await stage.talk()
     ended = asyncio.Event()
 
@@ -41,7 +41,7 @@ async def test_signing_out_ends_it(stage: Stage) -> None:
 
 
 async def test_an_api_token_that_expires_ends_it(stage: Stage) -> None:
-    """The reaper notices, four times a second."""
+    """The reaper notices; it runs four times a second."""
     session, _ = await stage.talk()
     token = await made_token(stage, stage.clock() + timedelta(minutes=1))
     ended = asyncio.Event()
@@ -71,7 +71,7 @@ async def test_an_access_that_another_process_revoked_ends_it(stage: Stage) -> N
 
 
 async def test_somebody_elses_access_is_none(stage: Stage) -> None:
-    """Nor one that never was."""
+    """Another user's access or an unknown one is not admitted."""
     session, _ = await stage.talk()
     stranger = await stage.somebody_else()
 
@@ -80,7 +80,7 @@ async def test_somebody_elses_access_is_none(stage: Stage) -> None:
 
 
 async def test_a_session_that_becomes_anothers_ends_it(stage: Stage) -> None:
-    """Also where another process gave it away."""
+    """This holds even if another process changed the owner."""
     session, _ = await stage.talk()
     other = await add_user()
     ended = asyncio.Event()

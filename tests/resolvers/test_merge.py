@@ -1,4 +1,4 @@
-"""Who wins a key: the same claims end in the same state, in whichever order they come."""
+"""Claims on one key end in the same state, in whatever order they come."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ def claim(
 
 
 texts = st.text("ab", min_size=1, max_size=3)
-# What an agent says is the same whenever it says it again: its text follows from its revision.
+# An agent's text follows from its revision, because a resend has the same text.
 of_bridge = st.builds(
     lambda final, revision, written: claim(
         UtteranceSource.TYPED if written else UtteranceSource.SPEECH,
@@ -52,7 +52,7 @@ class Held:
 
 
 def settle(claims: list[UtteranceChange]) -> Held:
-    """Let the claims take the key one after the other, as the rules say."""
+    """Apply the claims to one key in order, by the rules."""
     held, history = claims[0], [claims[0]]
     for each in claims[1:]:
         if prevails(each, held.source, held.is_final, held.agent_revision):
@@ -65,9 +65,9 @@ def settle(claims: list[UtteranceChange]) -> Held:
 def test_the_order_of_a_bridges_claims_does_not_matter(
     claims: list[UtteranceChange], random: object
 ) -> None:
-    """Repeated and reordered, they end in the same state."""
+    """Repeated and reordered claims end in the same state."""
     shuffled = list(claims) + claims[:2]
-    random.shuffle(shuffled)  # type: ignore[attr-defined] # what `randoms` gives
+    random.shuffle(shuffled)  # type: ignore[attr-defined] # a Random
 
     assert settle(claims).claim == settle(shuffled).claim
 
@@ -80,7 +80,7 @@ def test_the_order_matters_only_among_a_clients_equals(
     three: UtteranceChange,
     four: UtteranceChange,
 ) -> None:
-    """With the client's claims in one order, the bridge's may come at any time in between."""
+    """With the client's claims in a fixed order, the bridge's may come at any point."""
     given_claims = [one, two, three, four]
     shuffled = [given_claims[index] for index in order]
     assume([each for each in shuffled if each.agent_revision is None] == [three, four])
@@ -90,7 +90,7 @@ def test_the_order_matters_only_among_a_clients_equals(
 
 @given(st.lists(of_bridge | of_client | typed, min_size=1, max_size=10))
 def test_a_final_never_becomes_an_interim_again(claims: list[UtteranceChange]) -> None:
-    """Nor does the authority of what is held ever sink."""
+    """Nor does the rank of the held claim ever fall."""
     history = settle(claims).history
     ranks = [rank(each.source, each.is_final) for each in history]
 
@@ -103,7 +103,7 @@ def test_a_final_never_becomes_an_interim_again(claims: list[UtteranceChange]) -
 def test_the_winner_has_the_highest_rank_and_is_the_first_of_its_equals(
     claims: list[UtteranceChange],
 ) -> None:
-    """Among the bridge's the highest revision; among those without one the first."""
+    """Of the bridge's claims the highest revision wins, of those without one the first."""
     held = settle(claims).claim
     highest = max(rank(each.source, each.is_final) for each in claims)
     best = [each for each in claims if rank(each.source, each.is_final) == highest]
@@ -117,14 +117,14 @@ def test_the_winner_has_the_highest_rank_and_is_the_first_of_its_equals(
 
 @given(texts, st.lists(of_bridge | of_client | typed, max_size=10))
 def test_what_the_person_typed_is_never_rewritten(text: str, others: list[UtteranceChange]) -> None:
-    """Whoever claims its key afterwards, with whatever revision."""
+    """No later claim on its key wins, whatever its revision."""
     first = claim(UtteranceSource.TYPED, True, None, text)
 
     assert settle([first, *others]).claim == first
 
 
 def test_the_ranks_are_those_of_the_design() -> None:
-    """Client interim < bridge interim < client final < bridge final; typed lines rank as those."""
+    """Client interim < bridge interim < client final < bridge final = typed line."""
     sources = UtteranceSource
     assert rank(sources.CLIENT_REPORTED, False) is Rank.CLIENT_INTERIM
     assert rank(sources.SPEECH, False) is Rank.BRIDGE_INTERIM

@@ -1,4 +1,4 @@
-"""A conversation that nobody has named is called by the first words of the person."""
+"""A conversation that nobody has named takes its title from the user's first words."""
 
 from resolvers.sessions import chats, manage
 from resolvers.sessions.saving import save_session
@@ -6,7 +6,7 @@ from tests.resolvers.stage import Stage, message
 
 
 async def test_the_first_settled_words_of_the_person_are_the_title(stage: Stage) -> None:
-    """Neither a greeting of the agent's nor a guess at what is said gives it, nor a mere noise."""
+    """The agent's greeting, an interim and a mere noise give no title."""
     session, agent = await stage.talk()
     await agent.say("Good morning, how can I help?", "SG_0", role="AGENT")
     await agent.say("...", "SG_1")
@@ -21,7 +21,7 @@ async def test_the_first_settled_words_of_the_person_are_the_title(stage: Stage)
 
 
 async def test_a_typed_line_gives_the_title(stage: Stage) -> None:
-    """At once: nobody has to answer it."""
+    """The title is there at once, before any answer."""
     session, _ = await stage.talk()
     await stage.type(session, "is it raining?\nand will it tomorrow?", "key")
     title = (await stage.read(session)).shown_title
@@ -29,7 +29,7 @@ async def test_a_typed_line_gives_the_title(stage: Stage) -> None:
 
 
 async def test_who_watches_is_told_the_title_when_there_is_one(stage: Stage) -> None:
-    """With a new version, though neither count nor preview changes by a line that is settled."""
+    """A line becoming final changes neither count nor preview, but the title raises the version."""
     session, agent = await stage.talk()
     await agent.say("what time is it?", final=False)
     watcher = await stage.watch_sessions(session)
@@ -43,7 +43,7 @@ async def test_who_watches_is_told_the_title_when_there_is_one(stage: Stage) -> 
 
 
 async def test_what_is_known_later_and_was_said_earlier_gives_the_title(stage: Stage) -> None:
-    """A missed message, and words of the agent's that come late, stand before the others."""
+    """Saved messages and late utterances that belong earlier replace the title."""
     session, agent = await stage.talk()
     await agent.say("second", "SG_2", began=2.0)
     assert (await stage.read(session)).shown_title == "Second"
@@ -57,7 +57,7 @@ async def test_what_is_known_later_and_was_said_earlier_gives_the_title(stage: S
 
 
 async def test_words_that_are_corrected_are_so_in_the_title(stage: Stage) -> None:
-    """If nothing is left of them, the next words take their place; what is gone stands nowhere."""
+    """If the correction leaves no word, the next words give the title; the old ones are gone."""
     session, agent = await stage.talk()
     await agent.say("my number is 1234", "SG_1")
     await agent.say("is it raining?", "SG_2")
@@ -71,7 +71,7 @@ async def test_words_that_are_corrected_are_so_in_the_title(stage: Stage) -> Non
 
 
 async def test_a_name_stays_whatever_is_said(stage: Stage) -> None:
-    """Given at the start or later; only the name of the unnamed takes it away again."""
+    """A given title stays; only renaming to the default title removes it."""
     session = await stage.start(title="Tea")
     agent = stage.talker(session)
     await agent.come()
@@ -90,7 +90,7 @@ async def test_a_name_stays_whatever_is_said(stage: Stage) -> None:
 
 
 async def test_a_conversation_without_words_has_no_title_of_its_own(stage: Stage) -> None:
-    """Nor one in which only the agent spoke."""
+    """Words of the agent alone give no title either."""
     session, agent = await stage.talk()
     await agent.say("Good morning!", role="AGENT")
     saved = await save_session(stage.backend, stage.viewer, session.id, [])
@@ -98,7 +98,7 @@ async def test_a_conversation_without_words_has_no_title_of_its_own(stage: Stage
 
 
 async def test_what_was_typed_offline_gives_the_title_when_it_is_saved(stage: Stage) -> None:
-    """Several at once: the first of them, also where the next chat saves it on the way."""
+    """Of several saved messages the first gives the title, also when the next chat saves them."""
     session, _ = await stage.talk()
     lines = [message("one", "first line"), message("two", "second line")]
     previous = chats.Previous(session.id, lines)

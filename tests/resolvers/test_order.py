@@ -1,4 +1,4 @@
-"""Where what an agent tells stands: by when it began, by the clock of that agent alone."""
+"""Agent utterances are ordered by when they began, by that agent's own clock."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ from tests.rows import START
 
 
 async def test_a_question_that_is_recognised_late_stands_before_its_answer(stage: Stage) -> None:
-    """In the database and for those who watch; what was there does not move."""
+    """In the database and for subscribers; existing rows do not move."""
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
@@ -41,7 +41,7 @@ async def test_a_question_that_is_recognised_late_stands_before_its_answer(stage
 
 
 async def test_the_first_question_may_be_late_too(stage: Stage) -> None:
-    """Nothing of this agent began before it; then it goes before the first that did later."""
+    """With no earlier utterance of this agent, it goes before the agent's first later one."""
     session, agent = await stage.talk()
     await stage.type(session, "Typed first.")
     await agent.say("It is noon.", "SG_2", role="AGENT", began=5)
@@ -53,7 +53,7 @@ async def test_the_first_question_may_be_late_too(stage: Stage) -> None:
 
 
 async def test_what_is_committed_together_is_in_order_too(stage: Stage) -> None:
-    """An answer and its question, told at once in the wrong order."""
+    """An answer and its question, reported together in the wrong order, are sorted."""
     session, agent = await stage.talk()
     answer = agent.report("It is noon.", "SG_2", role="AGENT", began=5, final=True)
     question = agent.report("What time is it?", "SG_1", began=4, final=True)
@@ -65,7 +65,7 @@ async def test_what_is_committed_together_is_in_order_too(stage: Stage) -> None:
 
 
 async def test_a_place_does_not_change_with_the_time(stage: Stage) -> None:
-    """The first sight decides, whatever its agent says later of when it began."""
+    """The first report decides, even if later ones give another start time."""
     session, agent = await stage.talk()
     await agent.say("One", "SG_1", began=5, final=False)
     await agent.say("Two.", "SG_2", began=6)
@@ -75,7 +75,7 @@ async def test_a_place_does_not_change_with_the_time(stage: Stage) -> None:
 
 
 async def test_the_clocks_of_two_agents_are_not_compared(stage: Stage) -> None:
-    """A new attempt whose clock is behind speaks at the end; an old one drains among its own."""
+    """A new attempt with a slow clock goes to the end; an old one's words go among its own."""
     session, old = await stage.talk()
     await old.say("Hello.", "SG_1", began=-102)
     await old.say("Good morning!", "SG_3", role="AGENT", began=-100)
@@ -87,7 +87,7 @@ async def test_the_clocks_of_two_agents_are_not_compared(stage: Stage) -> None:
     await new.say("Hello again.", "SG_9", role="AGENT", began=-500)
     await new.say("Where were we?", "SG_8", role="AGENT", began=-600)
 
-    since = 6.0  # seconds since the old one said something
+    since = 6.0  # seconds since the old agent spoke
     await old.say("How are you?", "SG_2", began=-101 - since)
     await old.say("Good bye.", "SG_4", began=-99 - since)
 
@@ -103,7 +103,7 @@ async def test_the_clocks_of_two_agents_are_not_compared(stage: Stage) -> None:
 
 @pytest.mark.parametrize("is_typed", [True, False])
 async def test_what_a_person_types_stays_where_it_was_typed(stage: Stage, is_typed: bool) -> None:
-    """Between the agent's utterances; it has no time of the agent's."""
+    """A typed line stays between the agent's utterances; it has no agent time."""
     session, agent = await stage.talk()
     await agent.say("Hello.", "SG_1", began=1)
     if is_typed:
@@ -115,7 +115,7 @@ async def test_what_a_person_types_stays_where_it_was_typed(stage: Stage, is_typ
 
 
 async def test_after_a_restart_the_times_are_still_known(stage: Stage) -> None:
-    """Nothing of it is kept in memory alone."""
+    """Start times are read from the database, not from memory alone."""
     session, agent = await stage.talk()
     await agent.say("It is noon.", "SG_2", role="AGENT", began=5)
     stage.backend.live.forget(session.id)
@@ -126,7 +126,7 @@ async def test_after_a_restart_the_times_are_still_known(stage: Stage) -> None:
 
 
 async def test_a_time_in_the_future_puts_nothing_above_it(stage: Stage) -> None:
-    """It counts as now; what is reported stays as it was told."""
+    """For ordering it is capped at `AHEAD` from now; the stored start time is as reported."""
     session, agent = await stage.talk()
     day = timedelta(days=1)
     await agent.say("Hello.", "SG_1", began=day.total_seconds())
@@ -152,7 +152,7 @@ async def test_a_time_in_the_future_puts_nothing_above_it(stage: Stage) -> None:
     assert (await stage.read(session)).heard_until == stage.clock() + timedelta(seconds=0.5)
 
 
-# Each row: when it began, in seconds; None for what no agent of this attempt said.
+# Each row: when it began, in seconds; None for a row that is not this agent attempt's.
 CASES = [
     ([], 5, None),
     ([None, None], 5, None),
@@ -177,9 +177,9 @@ async def test_a_segment_goes_where_it_began(
     began: float,
     expected: tuple[int, int] | None,
 ) -> None:
-    """After the last that did not begin later, else before the first; nobody else's time counts.
+    """It goes after the last that did not begin later, else before the first of its agent.
 
-    The others may be of the same transaction.
+    The other rows may belong to the same transaction.
     """
     session = await stage.start()
     if is_written:
@@ -229,7 +229,7 @@ async def tell(
 async def test_any_order_of_times_gives_the_places_of_the_rule(
     stage: Stage, seed: int, is_together: bool
 ) -> None:
-    """Equal times and parts of seconds too; committed one by one or many at once."""
+    """This includes equal times and fractions of seconds, committed singly or together."""
     chance = random.Random(seed)
     session, agent = await stage.talk()
     began_of: dict[str, float | None] = {}
@@ -253,7 +253,7 @@ async def test_any_order_of_times_gives_the_places_of_the_rule(
 
 
 def place(order: list[str], began_of: dict[str, float | None], began: float | None) -> int:
-    """Return where the rule puts what began then, in a list."""
+    """Return the index at which the rule inserts an utterance that began then."""
     mine = [(at, time) for at, text in enumerate(order) if (time := began_of[text]) is not None]
     if began is None or not mine:
         return len(order)
@@ -267,7 +267,7 @@ def place(order: list[str], began_of: dict[str, float | None], began: float | No
 async def test_a_late_segment_reads_few_rows(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, began: float
 ) -> None:
-    """However long the session is: everybody's words wait in the same transaction."""
+    """The number is bounded however long the session, as other sessions share the transaction."""
     session = await stage.start()
     await tell(session, [float(index) for index in range(1, 200)])
     read = 0

@@ -1,4 +1,4 @@
-"""Where messages that the server missed belong: beside their neighbours, and nothing moves."""
+"""Messages that the server missed are placed beside their neighbours, and nothing moves."""
 
 import pytest
 from hypothesis import example, given
@@ -44,7 +44,7 @@ rows_and_keys = st.permutations(KEYS).flatmap(
 def test_missing_messages_go_beside_their_neighbours(
     given_both: tuple[list[str], list[str]],
 ) -> None:
-    """For any rows that the server has and any array that the client shows."""
+    """This holds for any rows of the server and any array of the client."""
     names, keys = given_both
     rows = {name: key_of(index) for index, name in enumerate(names)}
     known = {name: key for name, key in rows.items() if name in keys}
@@ -58,7 +58,7 @@ def test_missing_messages_go_beside_their_neighbours(
 
 
 def test_one_place_takes_any_number_of_insertions() -> None:
-    """Two at a time right after the same neighbour; each pair stands before the one before it."""
+    """Two keys at a time go right after the same neighbour, before the previous pair."""
     left, *rows = [key_of(1), key_of(2)]
     for _ in range(1_000):
         new = place_missing({"a": left}, [left, *rows], ["a", "n", "m"])
@@ -66,13 +66,13 @@ def test_one_place_takes_any_number_of_insertions() -> None:
         rows = [new["n"], new["m"], *rows]
 
     assert rows == sorted(set(rows))
-    # A bit or two for each pair, four bits a digit.
+    # Each pair takes a bit or two; a digit has four bits.
     assert max(map(len, rows)) <= 10 + 2 * 1_000 / 4
 
 
 @given(st.lists(st.sampled_from(KEYS), unique=True, min_size=1))
 def test_the_first_messages_of_all_keep_their_order(keys: list[str]) -> None:
-    """In an empty session, and at the end of one that knows none of them."""
+    """In an empty session, or at the end of one that knows none of them."""
     new = place_missing({}, [], keys)
     assert sorted(new, key=lambda key: new[key]) == keys
 

@@ -1,4 +1,4 @@
-"""Page sizes, and cursors that are good for one list only."""
+"""Page sizes, and cursors that are valid for one list only."""
 
 import json
 from base64 import urlsafe_b64encode
@@ -22,33 +22,33 @@ def _packed(value: object) -> str:
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_moment_comes_back_exactly(moment: datetime) -> None:
-    """To the microsecond, in any year."""
+    """Any year survives the round trip, to the microsecond."""
     cursors = Cursors("list")
     assert cursors.moment(cursors.encode((moment, ROW)), "after") == (moment, ROW)
 
 
 @given(st.text("0123456789abcdef", min_size=10, max_size=3000))
 def test_a_sort_key_comes_back_exactly(sort_key: str) -> None:
-    """However long it is."""
+    """Sort keys of any length survive the round trip."""
     cursors = Cursors("list")
     assert cursors.sort_key(cursors.encode((sort_key, ROW)), "after") == sort_key
 
 
 def test_no_cursor_is_no_place() -> None:
-    """The beginning of the list."""
+    """None means the beginning of the list."""
     assert Cursors("list").moment(None, "after") is None
     assert Cursors("list").sort_key(None, "after") is None
 
 
 def test_a_zone_does_not_matter() -> None:
-    """The same moment has the same cursor."""
+    """The same moment gives the same cursor in any zone."""
     there = NOW.astimezone(timezone(timedelta(hours=5)))
     assert Cursors("list").encode((there, ROW)) == Cursors("list").encode((NOW, ROW))
 
 
 @pytest.mark.parametrize("binding", [("other",), ("list", "filter"), ("list", None), ()])
 def test_a_cursor_of_another_list_is_refused(binding: tuple[object, ...]) -> None:
-    """Instead of opening a random page."""
+    """Otherwise it would open an arbitrary page."""
     cursor = Cursors("list").encode((NOW, ROW))
     with pytest.raises(BadUserInput, match="was not made by this query") as refusal:
         Cursors(*binding).moment(cursor, "before")
@@ -57,7 +57,7 @@ def test_a_cursor_of_another_list_is_refused(binding: tuple[object, ...]) -> Non
 
 @given(st.text() | st.binary().map(lambda raw: urlsafe_b64encode(raw).decode()))
 def test_what_is_no_cursor_is_refused(cursor: str) -> None:
-    """Whatever it is, it is the client's mistake and not a fault."""
+    """Any other text is a client's error, never a fault of the server."""
     with pytest.raises(BadUserInput):
         Cursors("list").moment(cursor, "after")
     with pytest.raises(BadUserInput):
@@ -89,7 +89,7 @@ def test_what_is_no_cursor_is_refused(cursor: str) -> None:
     ],
 )
 def test_a_forged_cursor_is_refused(forged: object) -> None:
-    """Also when it carries the list's mark."""
+    """A forged cursor is refused even with the list's mark."""
     assert callable(forged)
     cursors = Cursors("list")
     cursor = _packed(forged(cursors._mark))
@@ -100,14 +100,14 @@ def test_a_forged_cursor_is_refused(forged: object) -> None:
 
 
 def test_a_deep_cursor_is_refused() -> None:
-    """One that would exhaust the stack of a parser."""
+    """Deeply nested JSON, which could exhaust a parser's stack, is refused."""
     deep = urlsafe_b64encode(b"[" * 100_000).decode()
     with pytest.raises(BadUserInput):
         Cursors("list").moment(deep, "after")
 
 
 def test_sizes() -> None:
-    """Up to the limit; the default where nothing is said."""
+    """Sizes up to the limit are accepted; the default applies when none is given."""
     assert Page().size(100, 20) == 20
     assert Page(first=1).size(100, 20) == 1
     assert Page(first=100).size(100, 20) == 100
@@ -126,7 +126,7 @@ def test_sizes() -> None:
     ],
 )
 def test_sizes_that_are_refused(page: Page, field: str) -> None:
-    """More than the limit, none, or two ways at once."""
+    """Zero, a size over the limit, or both directions at once are refused."""
     with pytest.raises(BadUserInput) as refusal:
         page.size(100, 20)
     assert refusal.value.field == [field]

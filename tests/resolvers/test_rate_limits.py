@@ -1,4 +1,4 @@
-"""How often something may be tried, and what it costs to remember."""
+"""How often something may be tried, and the memory this takes."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ THREE = Rate(3, timedelta(seconds=90))
 
 
 def _tries(limits: RateLimits, who: str = "ada") -> int:
-    """Try until it is refused."""
+    """Return the number of tries before one is refused."""
     for number in range(100):
         try:
             limits.take(THREE, who)
@@ -23,7 +23,7 @@ def _tries(limits: RateLimits, who: str = "ada") -> int:
 
 
 def test_the_window_moves(clock: Clock) -> None:
-    """Every try comes back when its own time has passed, not all of them at once."""
+    """Each try expires on its own, not all at once."""
     limits = RateLimits(clock)
     for _ in range(3):
         limits.take(THREE, "ada")
@@ -38,7 +38,7 @@ def test_the_window_moves(clock: Clock) -> None:
 
 
 def test_a_refused_try_does_not_count(clock: Clock) -> None:
-    """Who keeps trying is not kept out for ever."""
+    """Constant retries do not block a user for ever."""
     limits = RateLimits(clock)
     for _ in range(3):
         limits.take(THREE, "ada")
@@ -49,7 +49,7 @@ def test_a_refused_try_does_not_count(clock: Clock) -> None:
 
 
 def test_everybody_and_everything_is_counted_apart(clock: Clock) -> None:
-    """One person's tries are not another's, nor those of one thing those of another."""
+    """Users are counted separately, and so are rates."""
     limits = RateLimits(clock)
     assert _tries(limits, "ada") == 3
     assert _tries(limits, "bob") == 3
@@ -57,7 +57,7 @@ def test_everybody_and_everything_is_counted_apart(clock: Clock) -> None:
 
 
 def test_what_was_no_guess_is_forgotten(clock: Clock) -> None:
-    """All three are free again."""
+    """After forget() all three tries are available again."""
     limits = RateLimits(clock)
     assert _tries(limits) == 3
     limits.forget(THREE, "ada")
@@ -70,7 +70,7 @@ def test_what_was_no_guess_is_forgotten(clock: Clock) -> None:
     [(0, "in 2 minutes"), (30, "in 1 minute."), (31, "in 59 seconds"), (89, "in 1 second.")],
 )
 def test_the_message_says_when_to_come_back(clock: Clock, passed: float, said: str) -> None:
-    """In words, rounded up, so that whoever does as told gets in."""
+    """The time is in words and rounded up, so that a retry at that time succeeds."""
     limits = RateLimits(clock)
     assert _tries(limits) == 3
     clock.pass_by(seconds=passed)
@@ -81,7 +81,7 @@ def test_the_message_says_when_to_come_back(clock: Clock, passed: float, said: s
 def test_made_up_names_do_not_fill_the_memory(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one who was unheard of for longest is forgotten first."""
+    """The least recently used name is forgotten first."""
     monkeypatch.setattr(rate_limits, "KEYS", 10)
     limits = RateLimits(clock)
     for number in range(1000):
@@ -105,7 +105,7 @@ def test_made_up_names_do_not_fill_the_memory(
 def test_an_address_is_counted_with_all_that_one_place_has(
     clock: Clock, one: str, other: str, is_same: bool
 ) -> None:
-    """Of IPv6 that is a /64, from which anybody takes as many as they like."""
+    """IPv6 addresses are counted by /64, because one client can use all of them."""
     limits = RateLimits(clock)
     for _ in range(3):
         limits.take_from(THREE, one)
@@ -120,7 +120,7 @@ def test_an_address_is_counted_with_all_that_one_place_has(
 
 
 def test_what_has_no_address_is_not_counted(clock: Clock) -> None:
-    """A test without a network, or the operator's own command."""
+    """Requests without a network, such as the operator's own command, have no address."""
     limits = RateLimits(clock)
     for _ in range(10):
         limits.take_from(THREE, None)

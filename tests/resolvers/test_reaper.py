@@ -1,4 +1,4 @@
-"""The reaper: deadlines are kept, once, also after a restart."""
+"""The reaper acts on each deadline once, even after a restart."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
 
 
 async def restart(stage: Stage) -> int:
-    """Go on as a new process over the same database; everything in memory is lost."""
+    """Continue as a new process on the same database; everything in memory is lost."""
     backend = stage.backend
     rebuild(backend, hub=LocalHub())
     stage.__post_init__()
@@ -34,7 +34,7 @@ async def restart(stage: Stage) -> int:
 
 
 async def test_a_session_that_was_starting_goes_on_starting(stage: Stage) -> None:
-    """Its agent is asked for once more, has all its time again, and may have come by itself."""
+    """Its agent is asked for again with the full time, and may come by itself."""
     session = await stage.start()
     await stage.pass_by(4)
     await restart(stage)
@@ -50,7 +50,7 @@ async def test_a_session_that_was_starting_goes_on_starting(stage: Stage) -> Non
 
 
 async def test_an_agent_that_came_back_by_itself_is_not_asked_for_again(stage: Stage) -> None:
-    """It had been asked for by the process before."""
+    """The previous process had asked for it."""
     session = await stage.start()
     await restart(stage)
 
@@ -61,7 +61,7 @@ async def test_an_agent_that_came_back_by_itself_is_not_asked_for_again(stage: S
 
 
 async def test_workers_that_reconnect_after_a_restart_are_waited_for(stage: Stage) -> None:
-    """Somebody who begins meanwhile is not told that there is no agent."""
+    """A session started meanwhile does not fail for lack of an agent."""
     await restart(stage)
     stage.agents.refusal = NoWorker("none is connected yet")
     session = await stage.start()
@@ -76,7 +76,7 @@ async def test_workers_that_reconnect_after_a_restart_are_waited_for(stage: Stag
 
 
 async def test_a_worker_that_does_not_come_back_is_an_outcome(stage: Stage) -> None:
-    """While workers may reconnect it takes the start's time; later there is none at once."""
+    """While workers may reconnect, a start times out; later it fails at once."""
     await restart(stage)
     stage.agents.refusal = NoWorker("none is connected")
     session = await stage.start()
@@ -90,7 +90,7 @@ async def test_a_worker_that_does_not_come_back_is_an_outcome(stage: Stage) -> N
 
 
 async def test_nothing_is_written_while_nothing_is_due(stage: Stage) -> None:
-    """Sessions in every status, a moment before their deadlines."""
+    """Sessions in several statuses are untouched just before their deadlines."""
     await stage.start()
     await stage.talk()
     ending, _ = await stage.talk()
@@ -104,7 +104,7 @@ async def test_nothing_is_written_while_nothing_is_due(stage: Stage) -> None:
 
 
 async def test_what_is_over_waits_for_nothing(stage: Stage) -> None:
-    """An ENDED session has no deadline left, however it got there."""
+    """An ENDED session has no deadline, however it ended."""
     for reason in EndReason:
         session, agent = await stage.talk(with_person=False)
         if reason is EndReason.SAVED:
@@ -125,7 +125,7 @@ async def test_what_is_over_waits_for_nothing(stage: Stage) -> None:
 
 
 async def test_many_deadlines_pass_at_once(stage: Stage) -> None:
-    """All of them are acted on, a batch at a time."""
+    """All of them are acted on, in batches."""
     started = [await stage.start() for _ in range(5)]
 
     await stage.pass_by(5)
@@ -137,7 +137,7 @@ async def test_many_deadlines_pass_at_once(stage: Stage) -> None:
 async def test_a_deadline_that_was_moved_meanwhile_is_left_alone(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reaper looks again under the row's lock: an agent that just got ready stays."""
+    """The reaper checks again under the row's lock, so an agent that just got ready stays."""
     session = await stage.start()
     agent = stage.talker(session)
     act = Reaper._act
@@ -154,7 +154,7 @@ async def test_a_deadline_that_was_moved_meanwhile_is_left_alone(
 
 
 async def test_two_reapers_act_once(stage: Stage) -> None:
-    """Whichever process it runs in: the second finds nothing to do."""
+    """A second reaper, in any process, finds nothing to do."""
     session = await stage.start()
     stage.clock.pass_by(seconds=5)
     await stage.reaper.look()
@@ -169,7 +169,7 @@ async def test_two_reapers_act_once(stage: Stage) -> None:
 async def test_one_session_at_fault_does_not_keep_the_others_waiting(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is tried again the next time."""
+    """The faulty session is tried again the next time."""
     bad, good = await stage.start(), await stage.start()
     act = Reaper._act
 
@@ -190,7 +190,7 @@ async def test_one_session_at_fault_does_not_keep_the_others_waiting(
 
 
 async def test_idempotency_records_go_after_a_day(stage: Stage) -> None:
-    """Nobody can ask for them any more."""
+    """Nobody can use them any more."""
     await stage.start(idempotency_key="k")
     await stage.pass_by(24 * 3600)
     assert await IdempotencyRecord.all().using_db(reader()).count() == 1
@@ -201,7 +201,7 @@ async def test_idempotency_records_go_after_a_day(stage: Stage) -> None:
 
 
 async def test_a_tombstone_stays_as_long_as_a_token_may_be_good(stage: Stage) -> None:
-    """A late agent learns that the session is gone for 24 hours and more."""
+    """For more than 24 hours a late agent learns that the session is gone."""
     session = await stage.start()
     await manage.delete_session(stage.backend, stage.viewer, session.id)
     await stage.pass_by(24 * 3600)
@@ -217,7 +217,7 @@ async def test_a_tombstone_stays_as_long_as_a_token_may_be_good(stage: Stage) ->
 
 
 async def test_a_restart_starts_the_clocks_of_who_is_gone(stage: Stage) -> None:
-    """A conversation whose agent comes back goes on; else it gets one attempt, or ends."""
+    """If the agent comes back the conversation goes on; otherwise it is ABANDONED."""
     session, _ = await stage.talk()
     abandoned, _ = await stage.talk()
     assert await restart(stage) == 2
@@ -237,7 +237,7 @@ async def test_a_restart_starts_the_clocks_of_who_is_gone(stage: Stage) -> None:
 
 
 async def test_deadlines_survive_a_restart(stage: Stage) -> None:
-    """They are columns: what was to happen happens, late if the server was down."""
+    """They are columns, so they are acted on late if the server was down."""
     gone = await stage.start()
     await stage.pass_by(5)
     ending, _ = await stage.talk()
@@ -253,7 +253,7 @@ async def test_deadlines_survive_a_restart(stage: Stage) -> None:
 
 
 async def test_what_may_still_change_is_committed_again(stage: Stage) -> None:
-    """Above every revision that anybody may hold; what is final or over is left alone."""
+    """Its revision exceeds every one a client may hold; final and ended rows are left alone."""
     session, agent = await stage.talk()
     agent.report("h")
     final = agent.report("done", "SG_2", final=True)
@@ -276,7 +276,7 @@ async def test_what_may_still_change_is_committed_again(stage: Stage) -> None:
 
 
 async def test_restarting_twice_costs_no_version(stage: Stage) -> None:
-    """Nothing that a client sees has changed by it."""
+    """Nothing that a client sees has changed."""
     session, _ = await stage.talk()
     await restart(stage)
     await restart(stage)
@@ -285,7 +285,7 @@ async def test_restarting_twice_costs_no_version(stage: Stage) -> None:
 
 
 async def test_an_attempt_that_was_asked_for_goes_on_after_a_restart(stage: Stage) -> None:
-    """Its token is still good; retryAgent works too."""
+    """Its token is still valid, and retryAgent works too."""
     session = await stage.start()
     await restart(stage)
     await stage.talker(session).come()
@@ -298,7 +298,7 @@ async def test_an_attempt_that_was_asked_for_goes_on_after_a_restart(stage: Stag
 async def test_asking_for_an_agent_keeps_no_deadline_waiting(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who is asked may take seconds to answer, or not to: meanwhile others time out as ever."""
+    """A worker may take seconds to answer; meanwhile other deadlines still pass."""
     lost, agent = await stage.talk()
     await agent.lose()
     asked, answer = asyncio.Event(), asyncio.Event()

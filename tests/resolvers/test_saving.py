@@ -1,4 +1,4 @@
-"""saveSession: what the client shows is merged with what the server has (design, section 3)."""
+"""saveSession: the client's messages are merged with the server's (design, section 3)."""
 
 import asyncio
 from dataclasses import replace
@@ -35,7 +35,7 @@ async def in_history(stage: Stage) -> list[str]:
 
 
 async def test_whose_session_it_is_decides(stage: Stage) -> None:
-    """Signed out, without the scope, unknown, deleted, somebody else's, malformed: not written."""
+    """Callers that may not write, and unknown or deleted sessions, are refused unchanged."""
     session, agent = await stage.talk()
     await agent.say("hello")
     other = await stage.somebody_else()
@@ -78,7 +78,7 @@ async def test_whose_session_it_is_decides(stage: Stage) -> None:
 async def test_a_bad_message_is_named_by_its_index(
     stage: Stage, wrong: dict[str, object], name: str
 ) -> None:
-    """The others are not saved either, and the conversation goes on."""
+    """No other message is saved either, and the conversation goes on."""
     session, _ = await stage.talk()
     bad = replace(message("bad"), **wrong)  # type: ignore[arg-type]
 
@@ -87,7 +87,7 @@ async def test_a_bad_message_is_named_by_its_index(
 
 
 async def test_what_is_just_within_the_limits_is_kept(stage: Stage) -> None:
-    """The longest text and key, the first and the last moment."""
+    """The longest text and key and the first and last moment are accepted."""
     session = await stage.start()
     shown = [
         message("k" * 128, "é" * (TEXT_BYTES // 2)),
@@ -105,7 +105,7 @@ async def test_what_is_just_within_the_limits_is_kept(stage: Stage) -> None:
 
 
 async def test_two_messages_with_one_key_are_refused(stage: Stage) -> None:
-    """The second is named."""
+    """The refusal names the second."""
     session = await stage.start()
 
     async with refused(BadUserInput, ["messages", 2, "key"]):
@@ -113,7 +113,7 @@ async def test_two_messages_with_one_key_are_refused(stage: Stage) -> None:
 
 
 async def test_ten_thousand_messages_are_the_most(stage: Stage) -> None:
-    """So many are saved in one go; one more is refused."""
+    """10,000 messages are saved at once; one more is refused."""
     session = await stage.start()
     many = [message(f"k{index}") for index in range(MESSAGES + 1)]
     async with refused(BadUserInput, ["messages"], "10,000"):
@@ -131,7 +131,7 @@ async def test_ten_thousand_messages_are_the_most(stage: Stage) -> None:
 
 
 async def test_saving_ends_the_conversation(stage: Stage) -> None:
-    """Messages the server had missed are created; end, counts and preview are set."""
+    """Missed messages are created; the end, counts and preview are set."""
     session, agent = await stage.talk()
     await agent.say("hello", "SG_1")
     stage.clock.pass_by(seconds=30)
@@ -157,7 +157,7 @@ async def test_saving_ends_the_conversation(stage: Stage) -> None:
 
 
 async def test_what_the_bridge_holds_is_flushed_first(stage: Stage) -> None:
-    """Interims that are not written yet and finals that wait for a commit rank before messages."""
+    """Unwritten interims and uncommitted finals are stored before the messages are merged."""
     session, agent = await stage.talk()
     await agent.say("one", "SG_1", final=False)
     await agent.say("one two", "SG_1", final=False)
@@ -175,7 +175,7 @@ async def test_what_the_bridge_holds_is_flushed_first(stage: Stage) -> None:
 async def test_nothing_that_fails_leaves_a_trace(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault in the middle of the transaction: nothing written, nothing told, the save repeats."""
+    """After a fault inside the transaction nothing is written or published; a retry succeeds."""
     session, agent = await stage.talk()
     await agent.say("hello")
     watcher = await stage.watch(session)
@@ -199,7 +199,7 @@ async def test_nothing_that_fails_leaves_a_trace(
 
 
 async def test_a_bridge_final_wins_over_the_client(stage: Stage) -> None:
-    """Text, role and all; what differs in its text is reported as a conflict."""
+    """The bridge's text and role stay; a differing text is reported as a conflict."""
     session, agent = await stage.talk()
     await agent.say("heard", "SG_1")
 
@@ -216,7 +216,7 @@ async def test_a_bridge_final_wins_over_the_client(stage: Stage) -> None:
 
 
 async def test_a_clients_final_wins_over_a_bridge_interim(stage: Stage) -> None:
-    """Until the bridge's own final comes, which takes it back."""
+    """It stays until the bridge's own final replaces it."""
     session, agent = await stage.talk()
     await agent.say("hea", "SG_1", final=False)
 
@@ -235,7 +235,7 @@ async def test_a_clients_final_wins_over_a_bridge_interim(stage: Stage) -> None:
 
 
 async def test_a_clients_interim_loses_to_a_bridge_interim(stage: Stage) -> None:
-    """And is reported, for its text differs."""
+    """It is reported as a conflict, because its text differs."""
     session, agent = await stage.talk()
     await agent.say("hea", "SG_1", final=False)
 
@@ -245,7 +245,7 @@ async def test_a_clients_interim_loses_to_a_bridge_interim(stage: Stage) -> None
 
 
 async def test_among_a_clients_own_the_first_stays_unless_a_final_comes(stage: Stage) -> None:
-    """Final over interim, otherwise the first."""
+    """A final replaces an interim; otherwise the first stays."""
     session = await stage.start()
     await save(stage, session, message("a", "first", is_final=False), message("b", "first"))
 
@@ -275,7 +275,7 @@ async def test_a_typed_line_wins_over_the_client(stage: Stage) -> None:
 
 
 async def test_the_same_text_is_no_conflict(stage: Stage) -> None:
-    """Only what the person would miss is reported."""
+    """Only differing texts are reported."""
     session, agent = await stage.talk()
     await agent.say("heard", "SG_1")
 
@@ -288,7 +288,7 @@ async def test_the_same_text_is_no_conflict(stage: Stage) -> None:
 
 
 async def test_missed_messages_go_beside_their_neighbours(stage: Stage) -> None:
-    """After the nearest known to the left, else before the nearest to the right; rows stay."""
+    """After the nearest known message to the left, else before the nearest to the right."""
     session, agent = await stage.talk()
     await agent.say("B", "B")
     await agent.say("D", "D")
@@ -304,7 +304,7 @@ async def test_missed_messages_go_beside_their_neighbours(stage: Stage) -> None:
 
 
 async def test_one_place_takes_any_number_of_messages(stage: Stage) -> None:
-    """300 saves put theirs right after the first message; nothing moves, pages show each once."""
+    """300 saves insert after the first message; no row moves, and pages show each once."""
     session = await stage.start()
     await save(stage, session, message("first"), message("last"))
     for index in range(300):
@@ -327,7 +327,7 @@ async def test_one_place_takes_any_number_of_messages(stage: Stage) -> None:
 
 
 async def test_clocks_do_not_decide_the_order(stage: Stage) -> None:
-    """A browser whose clock runs backwards keeps the order of its array."""
+    """Messages keep the order of the array even if their timestamps run backwards."""
     session = await stage.start()
     shown = [
         message(f"k{index}", timestamp=stage.clock() - timedelta(hours=index)) for index in range(5)
@@ -339,7 +339,7 @@ async def test_clocks_do_not_decide_the_order(stage: Stage) -> None:
 
 
 async def test_a_client_that_shows_another_order_moves_nothing(stage: Stage) -> None:
-    """The server's order of what it knows stays, whatever the array says."""
+    """Rows the server knows keep their order, whatever the array says."""
     session, agent = await stage.talk()
     await agent.say("A", "A")
     await agent.say("B", "B")
@@ -350,7 +350,7 @@ async def test_a_client_that_shows_another_order_moves_nothing(stage: Stage) -> 
 
 
 async def test_messages_can_be_put_into_the_same_gap_very_often(stage: Stage) -> None:
-    """Each goes right after the same left neighbour, also when numbers in between run out."""
+    """Each insertion goes right after the same left neighbour, also when floats run out."""
     session, agent = await stage.talk()
     await agent.say("left", "left")
     await agent.say("right", "right")
@@ -369,7 +369,7 @@ async def test_messages_can_be_put_into_the_same_gap_very_often(stage: Stage) ->
 
 
 async def test_saving_twice_changes_nothing(stage: Stage) -> None:
-    """Nothing doubled, createdCount 0; not a column differs."""
+    """The second save creates nothing and changes no column."""
     session, agent = await stage.talk()
     await agent.say("hello")
     shown = [message("a"), message("b", is_final=False)]
@@ -384,7 +384,7 @@ async def test_saving_twice_changes_nothing(stage: Stage) -> None:
 
 
 async def test_two_clients_save_at_the_same_moment(stage: Stage) -> None:
-    """Each message is created once, whoever was first."""
+    """Each message is created once, whichever save comes first."""
     session, _ = await stage.talk()
     first = [message("a"), message("b")]
     second = [message("b"), message("c")]
@@ -397,7 +397,7 @@ async def test_two_clients_save_at_the_same_moment(stage: Stage) -> None:
 
 @pytest.mark.parametrize("reason", ["AGENT_LEFT", "ABANDONED", "START_FAILED"])
 async def test_saving_after_another_end_keeps_that_end(stage: Stage, reason: str) -> None:
-    """More messages may come; status, endedAt and endReason of what has ended stay."""
+    """Messages are added; status, endedAt and endReason stay."""
     session, agent = await stage.talk(with_person=reason != "ABANDONED")
     if reason == "AGENT_LEFT":
         await agent.bye()
@@ -428,7 +428,7 @@ async def test_saving_after_another_end_keeps_that_end(stage: Stage, reason: str
 
 
 async def test_the_agent_drains_then_the_session_ends(stage: Stage) -> None:
-    """ENDING until its bye; what it still says is kept."""
+    """The session is ENDING until the agent's bye; its last words are kept."""
     session, agent = await stage.talk()
     async with stage.commands(session) as commands:
         await save(stage, session)
@@ -453,7 +453,7 @@ async def test_without_an_agent_it_ends_at_once(stage: Stage) -> None:
 
 
 async def test_an_agent_that_was_fenced_off_is_waited_for_until_its_bye(stage: Stage) -> None:
-    """It may still drain its finals; the newer attempt has no agent yet."""
+    """It may still hand in finals; the newer attempt has no agent yet."""
     session = await stage.start()
     slow = stage.talker(session)
     await slow.hello()
@@ -468,7 +468,7 @@ async def test_an_agent_that_was_fenced_off_is_waited_for_until_its_bye(stage: S
 
 
 async def test_the_grace_period_bounds_the_stream_not_the_storage(stage: Stage) -> None:
-    """After ten seconds it is ENDED although the agent is silent; a later final is kept."""
+    """After ten seconds the session is ENDED though the agent is silent; a later final is kept."""
     session, agent = await stage.talk()
     await save(stage, session)
     await stage.pass_by(9.999)
@@ -491,7 +491,7 @@ async def test_the_grace_period_bounds_the_stream_not_the_storage(stage: Stage) 
 
 
 async def test_a_silent_conversation_ends_without_being_saved(stage: Stage) -> None:
-    """Not an error, never in the history; a late final makes it appear."""
+    """This is no error, and it is not in the history until a late final arrives."""
     session, agent = await stage.talk()
 
     saved = await save(stage, session)

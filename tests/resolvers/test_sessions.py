@@ -1,4 +1,4 @@
-"""Reading, naming and deleting one conversation; the cursors of its transcript."""
+"""Reading, renaming and deleting one conversation; transcript cursors."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
 
 
 async def test_a_session_is_read_by_its_owner_only(stage: Stage) -> None:
-    """Everybody else is told why not, with the field at fault."""
+    """Everybody else gets a refusal that names the reason and the field."""
     session = await stage.start()
     other = await stage.somebody_else()
     assert (await manage.get_session(stage.viewer, session.id)).id == session.id
@@ -80,7 +80,7 @@ async def test_the_same_name_again_is_no_change(stage: Stage) -> None:
 
 @pytest.mark.parametrize("title", UNSHOWABLE)
 async def test_a_title_that_can_not_be_shown_is_refused(stage: Stage, title: str) -> None:
-    """1 to 200 characters on one line, one of them visible."""
+    """A title has 1 to 200 characters on one line, at least one of them visible."""
     session = await stage.start()
 
     async with refused(BadUserInput, ["title"]):
@@ -89,7 +89,7 @@ async def test_a_title_that_can_not_be_shown_is_refused(stage: Stage, title: str
 
 @pytest.mark.parametrize("title", SHOWABLE)
 async def test_a_title_may_be_of_any_language(stage: Stage, title: str) -> None:
-    """It is kept as it came, whatever Python's own tables take for printable."""
+    """It is kept unchanged, even if Python does not consider it printable."""
     started = await stage.start(title=title)
 
     named = await manage.rename_session(stage.backend, stage.viewer, started.id, title * 2)
@@ -99,7 +99,7 @@ async def test_a_title_may_be_of_any_language(stage: Stage, title: str) -> None:
 
 
 async def test_whose_session_it_is_decides_who_renames_and_deletes(stage: Stage) -> None:
-    """Each has its scope; nobody else may, and nothing changes."""
+    """Each has its own scope; other callers are refused, and nothing changes."""
     session = await stage.start()
     other = await stage.somebody_else()
     writing = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_WRITE}))
@@ -123,7 +123,7 @@ async def test_whose_session_it_is_decides_who_renames_and_deletes(stage: Stage)
 
 
 async def test_deleting_leaves_no_word(stage: Stage) -> None:
-    """Utterances, preview, opening and title are gone from the file; only a tombstone stays."""
+    """Utterances, preview, opening and title are deleted from the file; only a tombstone stays."""
     session, agent = await stage.talk()
     await agent.say("a very private word")
     assert "private" in (await stage.read(session)).shown_title
@@ -145,7 +145,7 @@ async def test_deleting_leaves_no_word(stage: Stage) -> None:
 async def test_a_long_conversation_is_deleted_piece_by_piece(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits while a hundred thousand words go; nobody can read what is left meanwhile."""
+    """Deleting 100,000 utterances blocks nobody; the remaining ones can't be read meanwhile."""
     monkeypatch.setattr(manage, "WORDS_AT_ONCE", 3)
     session, agent = await stage.talk()
     for number in range(8):
@@ -178,7 +178,7 @@ async def test_a_long_conversation_is_deleted_piece_by_piece(
 async def test_a_reader_of_a_long_past_gets_no_word_after_the_end(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is deleted while it is replayed is not read on, although some of it is still there."""
+    """The replay stops at the deletion, although some rows still exist."""
     monkeypatch.setattr(manage, "WORDS_AT_ONCE", 1)
     monkeypatch.setattr(streams, "PAGE", 2)
     session, agent = await stage.talk()
@@ -194,7 +194,7 @@ async def test_a_reader_of_a_long_past_gets_no_word_after_the_end(
 
 
 async def test_what_is_deleted_is_unknown_from_then_on(stage: Stage) -> None:
-    """To every use case; deleting it again, too."""
+    """Every use case reports NOT_FOUND, including a second deletion."""
     session = await stage.start()
     await manage.delete_session(stage.backend, stage.viewer, session.id)
     backend, viewer = stage.backend, stage.viewer
@@ -214,7 +214,7 @@ async def test_what_is_deleted_is_unknown_from_then_on(stage: Stage) -> None:
 
 
 async def test_no_deadline_wakes_a_deleted_session(stage: Stage) -> None:
-    """However it was when it was deleted, and whatever its agent does afterwards."""
+    """No deadline acts on it, whatever its status was and whatever its agent does."""
     session, agent = await stage.talk()
     await agent.lose()
     await manage.delete_session(stage.backend, stage.viewer, session.id)
@@ -231,7 +231,7 @@ async def test_no_deadline_wakes_a_deleted_session(stage: Stage) -> None:
 
 
 async def test_what_is_deleted_is_not_counted_as_running(stage: Stage) -> None:
-    """Its tombstone keeps the status that it had; of the others each counts."""
+    """Its tombstone keeps the old status, but only other sessions are counted."""
     await stage.start()
     deleted = await stage.start()
     await manage.delete_session(stage.backend, stage.viewer, deleted.id)
@@ -250,7 +250,7 @@ ids_of_sessions = st.builds(ids.new_session)
 
 @given(ids_of_sessions, st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
 def test_a_cursor_says_what_it_was_made_of(session_id: str, seq: int, further: int) -> None:
-    """For every place in every session that is long enough."""
+    """The round trip works for every place in every session that is long enough."""
     session = Session(id=session_id, last_seq=max(seq, further))
 
     assert cursors.decode_cursor(cursors.encode_cursor(session_id, seq), session) == seq
@@ -268,7 +268,7 @@ def test_anything_else_is_no_cursor(text: str) -> None:
 
 @given(st.integers(0, 100), st.data())
 def test_a_changed_cursor_is_refused_or_another_place(seq: int, data: st.DataObject) -> None:
-    """One character changed never leads out of the session."""
+    """Changing one character never leads out of the session."""
     session = Session(id=UNKNOWN, last_seq=100)
     cursor = cursors.encode_cursor(UNKNOWN, seq)
     place = data.draw(st.integers(0, len(cursor) - 1))

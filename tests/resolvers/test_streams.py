@@ -1,4 +1,4 @@
-"""What a person watches: transcripts and sessions, live, replayed and ended with a reason."""
+"""Transcript and session streams: live, replayed, and ended with a reason."""
 
 import asyncio
 from dataclasses import replace
@@ -37,7 +37,7 @@ UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
 
 
 async def test_everything_is_replayed_then_marked(stage: Stage) -> None:
-    """What was committed, then what is still interim as it is now, then the marker."""
+    """Committed rows come first, then current interims, then the caught-up marker."""
     session, agent = await stage.talk()
     await agent.say("one", "SG_1")
     await agent.say("t", "SG_2", final=False)
@@ -56,7 +56,7 @@ async def test_everything_is_replayed_then_marked(stage: Stage) -> None:
 
 
 async def test_an_empty_replay_is_marked_too(stage: Stage) -> None:
-    """The first event is the marker, also right after what was read already."""
+    """The first event is the marker, also when resuming from the newest cursor."""
     session, agent = await stage.talk()
     assert [event.utterances for event in await (await stage.watch(session)).caught_up()] == [()]
 
@@ -68,7 +68,7 @@ async def test_an_empty_replay_is_marked_too(stage: Stage) -> None:
 
 
 async def test_after_a_cursor_comes_what_changed_since(stage: Stage) -> None:
-    """A final that was an interim before, and what is new; nothing that was delivered."""
+    """An interim that became final and new utterances come; delivered ones do not."""
     session, agent = await stage.talk()
     await agent.say("one", "SG_1")
     await agent.say("tw", "SG_2", final=False)
@@ -87,7 +87,7 @@ async def test_after_a_cursor_comes_what_changed_since(stage: Stage) -> None:
 async def test_a_long_replay_comes_in_batches(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each with a cursor from which the next would follow."""
+    """Each batch has a cursor from which the next one follows."""
     monkeypatch.setattr(streams, "PAGE", 3)
     session = await stage.start()
     await save_session(
@@ -104,7 +104,7 @@ async def test_a_long_replay_comes_in_batches(
 async def test_what_happens_during_a_replay_is_not_missed(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Something new is said between each two batches; all of it arrives, in its order."""
+    """An utterance said between any two batches arrives, in order."""
     monkeypatch.setattr(streams, "PAGE", 2)
     session, agent = await stage.talk()
     for index in range(6):
@@ -123,7 +123,7 @@ async def test_what_happens_during_a_replay_is_not_missed(
 async def test_more_than_may_wait_during_a_replay_is_read_from_the_database(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader who is still replaying is not too slow, however much is said meanwhile."""
+    """A reader that is still replaying is not too slow, however much is said meanwhile."""
     monkeypatch.setattr(streams, "PAGE", 2)
     monkeypatch.setattr(subscription, "WEIGHT_BOUND", 0)
     session, agent = await stage.talk()
@@ -131,7 +131,7 @@ async def test_more_than_may_wait_during_a_replay_is_read_from_the_database(
         await agent.say(f"old {index}", f"old-{index}")
     watcher = await stage.watch(session)
     await watcher.next()
-    # As many utterances as fit into a queue, and one more.
+    # One more utterance than fits into a queue.
     many = [message(f"k{index}") for index in range(subscription.BOUND + 1)]
     for start in range(0, len(many), 501):
         await save_session(stage.backend, stage.viewer, session.id, many[start : start + 501])
@@ -147,7 +147,7 @@ async def test_more_than_may_wait_during_a_replay_is_read_from_the_database(
 async def test_a_replay_ends_when_it_must(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, is_revoked: bool
 ) -> None:
-    """Revoked or stopping: the next event says so, however much there would still be to replay."""
+    """After a revocation or shutdown the next event is the end, whatever is left to replay."""
     monkeypatch.setattr(streams, "PAGE", 2)
     session = await stage.start()
     await save_session(
@@ -171,7 +171,7 @@ async def test_a_replay_ends_when_it_must(
 
 
 async def test_every_interim_and_final_arrives(stage: Stage) -> None:
-    """One utterance an event, with rising revisions; the cursor moves with what is committed."""
+    """Each event has one utterance, revisions rise, and the cursor moves with commits."""
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
@@ -189,7 +189,7 @@ async def test_every_interim_and_final_arrives(stage: Stage) -> None:
 
 
 async def test_a_final_latches(stage: Stage) -> None:
-    """An interim that comes late, or again, is acknowledged and shown to nobody."""
+    """A late or repeated interim is acknowledged but not published."""
     session, agent = await stage.talk()
     await agent.say("one two", "SG_1", revision=5)
     watcher = await stage.watch(session)
@@ -204,7 +204,7 @@ async def test_a_final_latches(stage: Stage) -> None:
 
 
 async def test_a_merge_that_is_too_large_for_an_event_is_read(stage: Stage) -> None:
-    """More changes than an event carries: they come in batches, from the database."""
+    """More changes than an event carries are read from the database, in batches."""
     session, _ = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
@@ -219,7 +219,7 @@ async def test_a_merge_that_is_too_large_for_an_event_is_read(stage: Stage) -> N
 
 
 async def test_one_large_merge_makes_nobody_too_slow(stage: Stage) -> None:
-    """A save of more text than may wait for a reader reaches a reader who waits for it."""
+    """A save larger than a reader's queue still reaches a waiting reader."""
     session, _ = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
@@ -234,7 +234,7 @@ async def test_one_large_merge_makes_nobody_too_slow(stage: Stage) -> None:
 
 
 async def test_a_hole_is_filled_before_anything_later(stage: Stage) -> None:
-    """An event that got lost on the way is found in the database, and delivered first."""
+    """A lost event's rows are read from the database and delivered first."""
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
@@ -244,9 +244,9 @@ async def test_a_hole_is_filled_before_anything_later(stage: Stage) -> None:
     def lossy(topic: str, event: object) -> None:
         lost.append(event)
 
-    hub.publish = lossy  # type: ignore[method-assign] # a hub that loses what it is given
+    hub.publish = lossy  # type: ignore[method-assign] # a hub that loses events
     await agent.say("lost", "SG_1")
-    hub.publish = publish  # type: ignore[method-assign] # and is whole again
+    hub.publish = publish  # type: ignore[method-assign] # the hub works again
     await agent.say("next", "SG_2")
 
     event = await watcher.next()
@@ -255,7 +255,7 @@ async def test_a_hole_is_filled_before_anything_later(stage: Stage) -> None:
 
 
 async def test_what_is_published_twice_is_delivered_once(stage: Stage) -> None:
-    """A hub may repeat itself; an interim that is older than what was delivered is dropped."""
+    """Repeated events are dropped, and so are interims older than what was delivered."""
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
@@ -274,7 +274,7 @@ async def test_what_is_published_twice_is_delivered_once(stage: Stage) -> None:
 
 
 async def test_a_reader_may_come_and_go(stage: Stage) -> None:
-    """Cut at every event, and back with its cursor, it ends with all there is."""
+    """Cut at every event and resumed with its cursor, it ends with everything."""
     session, agent = await stage.talk()
     held: dict[str, int] = {}
     cursor = None
@@ -294,7 +294,7 @@ async def test_a_reader_may_come_and_go(stage: Stage) -> None:
 async def test_a_new_process_goes_on_where_the_old_one_was_killed(
     stage: Stage, clock: Clock
 ) -> None:
-    """Interims that were shown but not written lose their words, never the order of revisions."""
+    """Unwritten interims lose their words, but revisions keep their order."""
     session, agent = await stage.talk()
     before = await stage.watch(session)
     await before.caught_up()
@@ -318,7 +318,7 @@ async def test_a_new_process_goes_on_where_the_old_one_was_killed(
 
 
 async def test_an_ended_session_is_replayed_marked_and_ended(stage: Stage) -> None:
-    """Replay, marker, end; there is no point in coming back."""
+    """Replay, marker and end come in turn; resuming is not offered."""
     session, agent = await stage.talk()
     await agent.say("hello")
     await agent.bye()
@@ -331,7 +331,7 @@ async def test_an_ended_session_is_replayed_marked_and_ended(stage: Stage) -> No
 
 
 async def test_a_stream_ends_with_its_session(stage: Stage) -> None:
-    """While it is ENDING the last words still come; then the end."""
+    """While the session is ENDING the last words still come; then the stream ends."""
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
@@ -346,7 +346,7 @@ async def test_a_stream_ends_with_its_session(stage: Stage) -> None:
 
 
 async def test_an_end_during_the_replay_is_noticed(stage: Stage) -> None:
-    """Also one whose event got lost."""
+    """The end is noticed even if its event comes during the replay."""
     session, agent = await stage.talk()
     await agent.say("hello")
     watcher = await stage.watch(session)
@@ -361,7 +361,7 @@ async def test_an_end_during_the_replay_is_noticed(stage: Stage) -> None:
 
 
 async def test_a_deleted_session_ends_its_streams(stage: Stage) -> None:
-    """Both kinds say so; the one of all sessions says which, and goes on."""
+    """Streams of the session end; the stream of all sessions names it and goes on."""
     session, agent = await stage.talk()
     await agent.say("hel", final=False)
     words = await stage.watch(session)
@@ -382,7 +382,7 @@ async def test_a_deleted_session_ends_its_streams(stage: Stage) -> None:
 
 
 async def test_a_session_that_is_deleted_before_the_first_event(stage: Stage) -> None:
-    """It had been authorised: then the only event is the end."""
+    """The stream was already authorised; its only event is the end."""
     session = await stage.start()
     words, updates = await stage.watch(session), await stage.watch_sessions(session)
     await manage.delete_session(stage.backend, stage.viewer, session.id)
@@ -393,10 +393,10 @@ async def test_a_session_that_is_deleted_before_the_first_event(stage: Stage) ->
 
 @pytest.mark.parametrize("before_the_first_event", [True, False])
 async def test_signing_out_ends_every_stream(stage: Stage, before_the_first_event: bool) -> None:
-    """ACCESS_REVOKED, also where the stream had not begun to listen yet."""
+    """They end with ACCESS_REVOKED, even if a stream had not started to listen."""
     session, _ = await stage.talk()
     watched: list[Watcher[object]] = [
-        await stage.watch(session),  # type: ignore[list-item] # a Watcher of something narrower
+        await stage.watch(session),  # type: ignore[list-item] # a narrower Watcher
         await stage.watch_sessions(session),
         await stage.watch_sessions(),
     ]
@@ -408,11 +408,11 @@ async def test_signing_out_ends_every_stream(stage: Stage, before_the_first_even
 
     for watcher in watched:
         last: object = (await watcher.rest())[-1]
-        assert last.end == StreamEnd("ACCESS_REVOKED", False)  # type: ignore[attr-defined] # both have
+        assert last.end == StreamEnd("ACCESS_REVOKED", False)  # type: ignore[attr-defined] # both have it
 
 
 async def test_a_login_that_another_process_revoked_ends_its_streams(stage: Stage) -> None:
-    """The reaper looks for that: another process's commit reaches no hub of this one."""
+    """The reaper checks for this, because another process's commit reaches no local hub."""
     from models import Login
 
     session, _ = await stage.talk()
@@ -426,7 +426,7 @@ async def test_a_login_that_another_process_revoked_ends_its_streams(stage: Stag
 
 
 async def test_access_that_expires_ends_its_streams(stage: Stage) -> None:
-    """At the moment itself, without anybody publishing anything."""
+    """The streams end at that moment, without any event."""
     session, _ = await stage.talk()
     stage.viewer = replace(stage.viewer, expires_at=stage.clock() + timedelta(milliseconds=20))
     words, updates = await stage.watch(session), await stage.watch_sessions(session)
@@ -436,7 +436,7 @@ async def test_access_that_expires_ends_its_streams(stage: Stage) -> None:
 
 
 async def test_expired_access_gets_nothing_that_waits(stage: Stage) -> None:
-    """However much is said, so that the stream never has to wait."""
+    """This holds even if events keep coming, so that the stream never waits."""
     session, agent = await stage.talk()
     stage.viewer = replace(stage.viewer, expires_at=stage.clock() + timedelta(hours=1))
     watcher = await stage.watch(session)
@@ -451,7 +451,7 @@ async def test_expired_access_gets_nothing_that_waits(stage: Stage) -> None:
 
 
 async def test_a_server_that_stops_ends_its_streams(stage: Stage) -> None:
-    """SERVER_SHUTDOWN, and coming back makes sense."""
+    """They end with SERVER_SHUTDOWN, and may resume."""
     session, _ = await stage.talk()
     words, updates = await stage.watch(session), await stage.watch_sessions(session)
     await words.caught_up()
@@ -464,14 +464,14 @@ async def test_a_server_that_stops_ends_its_streams(stage: Stage) -> None:
 
 
 async def test_a_reader_who_is_too_slow_is_told_and_misses_nothing(stage: Stage) -> None:
-    """READER_TOO_SLOW with a cursor from which everything follows; the agent never waited."""
+    """It gets READER_TOO_SLOW with a cursor that resumes without loss; the agent never waits."""
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
     answers = []
     for index in range(subscription.BOUND + 1):
         answers.append(agent.report(f"word {index}", f"SG_{index}", final=True))
-        # One commit for each, as when people talk.
+        # One commit for each, as in a real conversation.
         await answers[-1]
 
     [last] = await watcher.rest()
@@ -483,7 +483,7 @@ async def test_a_reader_who_is_too_slow_is_told_and_misses_nothing(stage: Stage)
 
 
 async def test_interims_of_one_utterance_make_nobody_too_slow(stage: Stage) -> None:
-    """They take each other's place: whoever looks away sees the newest only."""
+    """They replace one another, so a slow reader sees only the newest."""
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
@@ -500,7 +500,7 @@ async def test_interims_of_one_utterance_make_nobody_too_slow(stage: Stage) -> N
 
 
 async def test_a_stream_is_refused_before_it_is_made(stage: Stage) -> None:
-    """Signed out, without the scope, unknown, somebody else's, malformed."""
+    """Callers without access and bad session ids are refused before the stream exists."""
     session = await stage.start()
     other = await stage.somebody_else()
     writing = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_WRITE}))
@@ -520,7 +520,7 @@ async def test_a_stream_is_refused_before_it_is_made(stage: Stage) -> None:
 
 
 async def test_a_cursor_that_is_not_of_this_transcript_is_refused(stage: Stage) -> None:
-    """Of another session, from the future, changed by hand, or nonsense."""
+    """Cursors of other sessions, of the future, altered or malformed ones are refused."""
     session, agent = await stage.talk()
     another = await stage.start()
     await agent.say("hello")
@@ -548,7 +548,7 @@ async def test_a_cursor_that_is_not_of_this_transcript_is_refused(stage: Stage) 
 
 
 async def test_a_session_is_told_with_every_change_of_it(stage: Stage) -> None:
-    """First as it is; then each committed change, with the next version; renamed after the end."""
+    """First comes its current state, then each committed change, even a rename after the end."""
     session = await stage.start()
     watcher = await stage.watch_sessions(session)
     updates = [await watcher.next()]
@@ -578,7 +578,7 @@ async def test_a_session_is_told_with_every_change_of_it(stage: Stage) -> None:
 
 
 async def test_all_of_a_viewers_sessions_are_told_and_nobody_elses(stage: Stage) -> None:
-    """The first event has neither session nor id: lists that are read after it miss nothing."""
+    """The first event is empty: a list read after it misses no change."""
     watcher = await stage.watch_sessions()
     first = await watcher.next()
     assert (first.session, first.deleted_session_id, first.end) == (None, None, None)
@@ -591,7 +591,7 @@ async def test_all_of_a_viewers_sessions_are_told_and_nobody_elses(stage: Stage)
 
 
 async def test_a_failed_start_is_told(stage: Stage) -> None:
-    """STARTING, then FAILED with the code; then STARTING again."""
+    """STARTING, then FAILED with the code, then STARTING again."""
     session = await stage.start()
     watcher = await stage.watch_sessions(session)
     await watcher.next()
@@ -606,7 +606,7 @@ async def test_a_failed_start_is_told(stage: Stage) -> None:
 
 
 async def test_a_stream_that_is_dropped_leaves_nothing_behind(stage: Stage) -> None:
-    """Whether it is closed, or its task is cancelled while it waits."""
+    """Subscriptions go whether the stream is closed or its task is cancelled."""
     session, _ = await stage.talk()
     hub = stage.backend.hub
     closed = await stage.watch(session)

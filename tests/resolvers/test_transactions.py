@@ -1,4 +1,4 @@
-"""Units of work: what they emit leaves after the commit, in the order of the commits, or never."""
+"""Events of a transaction are published after its commit, in commit order, or never."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from tests.resolvers.stage import not_stored
 
 @pytest.fixture
 def heard(backend: Backend) -> list[Event]:
-    """What has left so far."""
+    """Collect the published events."""
     left: list[Event] = []
     backend.hub.on(AccessRevoked, left.append)
     return left
@@ -26,7 +26,7 @@ async def add(conn: Connection) -> User:
 
 
 async def test_events_leave_after_the_commit(backend: Backend, heard: list[Event]) -> None:
-    """Not when they are emitted; and whoever hears one finds in the database what it is about."""
+    """Events are not published when emitted; subscribers can already read the data."""
     early: list[list[Event]] = []
 
     async def work(transaction: Transaction) -> None:
@@ -43,7 +43,7 @@ async def test_events_leave_after_the_commit(backend: Backend, heard: list[Event
 
 
 async def test_what_fails_tells_nobody(backend: Backend, heard: list[Event]) -> None:
-    """Whatever it had emitted before."""
+    """Events emitted before the failure are dropped."""
 
     async def work(transaction: Transaction) -> None:
         await add(transaction.conn)
@@ -60,7 +60,7 @@ async def test_what_fails_tells_nobody(backend: Backend, heard: list[Event]) -> 
 async def test_what_is_not_stored_tells_nobody(
     backend: Backend, heard: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The caller hears of it, nobody else."""
+    """Only the caller gets the error."""
     monkeypatch.setattr(transactions, "transact", not_stored)
 
     async def work(transaction: Transaction) -> None:
@@ -75,7 +75,7 @@ async def test_what_is_not_stored_tells_nobody(
 async def test_events_leave_although_the_caller_is_gone(
     backend: Backend, heard: list[Event]
 ) -> None:
-    """In the order of the commits, each before anything of the next."""
+    """Events follow the commit order, each before anything of the next transaction."""
     began, go_on = asyncio.Event(), asyncio.Event()
     seen: list[list[Event]] = []
 

@@ -1,4 +1,4 @@
-"""The transcript writer: what is acknowledged is stored, what is shown is stored soon, in order."""
+"""The transcript writer stores before it acknowledges, and stores shown interims soon."""
 
 import asyncio
 import sqlite3
@@ -26,7 +26,7 @@ from tests.resolvers.stage import Stage, message, staged, taken
 
 @pytest.fixture
 async def still(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
-    """A stage whose transcript writer commits only when a test says so."""
+    """Run a stage whose transcript writer commits only when a test says so."""
     async with staged(backend, clock, is_running=False) as stage:
         yield stage
 
@@ -35,7 +35,7 @@ async def still(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
 
 
 async def test_an_ack_of_a_final_means_that_it_is_stored(still: Stage) -> None:
-    """Not before the commit; a second reader of the file sees it when the ack comes."""
+    """The ack comes with the commit, when other readers of the file can see the row."""
     session, agent = await still.talk()
     answer = agent.report("hello", final=True)
     assert not answer.done()
@@ -48,7 +48,7 @@ async def test_an_ack_of_a_final_means_that_it_is_stored(still: Stage) -> None:
 
 
 async def test_the_first_sight_is_stored_before_it_is_shown(still: Stage) -> None:
-    """Its ack and its event come with the commit; later interims do not wait for one."""
+    """Its ack and event come with the commit; later interims wait for none."""
     session, agent = await still.talk()
     with still.backend.hub.subscribe(transcripts_topic(session.id)) as subscription:
         first = agent.report("h")
@@ -67,7 +67,7 @@ async def test_the_first_sight_is_stored_before_it_is_shown(still: Stage) -> Non
 async def test_what_is_published_as_committed_can_be_read(
     still: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At that very moment, by another program."""
+    """Another program can read the row when the event is published."""
     _, agent = await still.talk()
     hub = still.backend.hub
     publish, found = hub.publish, []
@@ -89,7 +89,7 @@ async def test_what_is_published_as_committed_can_be_read(
 async def test_an_interim_is_not_shown_while_its_final_is_being_stored(
     still: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is acknowledged all the same: what came later stands."""
+    """It is acknowledged all the same, because the later final stands."""
     session, agent = await still.talk()
     agent.report("h")
     await still.backend.writer.commit_waiting()
@@ -121,7 +121,7 @@ async def test_an_interim_is_not_shown_while_its_final_is_being_stored(
 async def test_an_interim_is_written_within_a_second(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without anything else to commit, once the time is up."""
+    """The time limit alone triggers the write, without anything else to commit."""
     monkeypatch.setattr(live, "WRITE_WITHIN_S", 0.02)
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
@@ -136,7 +136,7 @@ async def test_an_interim_is_written_within_a_second(
 
 
 async def test_a_transaction_of_a_session_writes_what_is_known_of_it(still: Stage) -> None:
-    """Renaming it, for one: what was shown is stored, what waits is stored and then answered."""
+    """A rename also stores shown and waiting utterances; the waiting ones are answered later."""
     session, agent = await still.talk()
     first = agent.report("h")
     await manage.rename_session(still.backend, still.viewer, session.id, "Named")
@@ -151,9 +151,9 @@ async def test_a_transaction_of_a_session_writes_what_is_known_of_it(still: Stag
 
 
 async def test_what_waits_for_one_commit_is_merged_into_it(still: Stage) -> None:
-    """Of one segment the best is stored, and many sessions share it.
+    """The best state of each segment is stored, and sessions share the commit.
 
-    All are answered but an interim that a newer one overtook: the newer one's answer settles it.
+    Every report is answered except an interim overtaken by a newer one, whose answer settles both.
     """
     one, first = await still.talk()
     two, second = await still.talk()
@@ -177,7 +177,7 @@ async def test_what_waits_for_one_commit_is_merged_into_it(still: Stage) -> None
 async def test_one_session_at_fault_does_not_hold_up_the_others(
     still: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It gets a nack that is not for good, and its final is stored when it is sent again."""
+    """It gets a nack that is not terminal, and its final is stored when sent again."""
     good, speaker = await still.talk()
     bad, victim = await still.talk()
     number = SessionEdit.number
@@ -207,7 +207,7 @@ async def test_one_session_at_fault_does_not_hold_up_the_others(
 async def test_a_commit_that_fails_shows_nothing(
     still: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither event nor ack nor row; what was shown before is written by the next commit."""
+    """There is no event, ack or row; the next commit writes the interim shown before."""
     session, agent = await still.talk()
     agent.report("h")
     await still.backend.writer.commit_waiting()
@@ -233,7 +233,7 @@ async def test_a_commit_that_fails_shows_nothing(
 
 
 async def test_a_reply_that_fails_stops_nobody_else(stage: Stage) -> None:
-    """A fault in one connection must not end the commits of all."""
+    """A fault in one connection must not stop the writer."""
     session, agent = await stage.talk()
 
     def broken(_: object) -> None:
@@ -250,7 +250,7 @@ async def test_a_reply_that_fails_stops_nobody_else(stage: Stage) -> None:
 
 
 async def test_every_commit_is_above_what_may_have_been_shown(still: Stage) -> None:
-    """Ceiling + 1; interims in between stay at or under the ceiling."""
+    """A commit gets ceiling + 1; interims in between stay at or under the ceiling."""
     session, agent = await still.talk()
     agent.report("h")
     await still.backend.writer.commit_waiting()
@@ -272,7 +272,7 @@ async def test_every_commit_is_above_what_may_have_been_shown(still: Stage) -> N
 async def test_past_the_ceiling_an_interim_waits_for_a_commit(
     still: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is ever shown above it; of those that waited the newest is answered."""
+    """Nothing is shown above the ceiling; of the waiting interims only the newest is answered."""
     monkeypatch.setattr(edit, "RESERVE", 2)
     session, agent = await still.talk()
     agent.report("0")
@@ -290,7 +290,7 @@ async def test_past_the_ceiling_an_interim_waits_for_a_commit(
 async def test_an_outdated_interim_does_not_come_back_after_a_commit(
     still: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the commit stored is what later interims are measured by: older ones stay outdated."""
+    """Later interims are compared with what was committed, so older ones stay outdated."""
     monkeypatch.setattr(edit, "RESERVE", 1)
     session, agent = await still.talk()
     for revision in (1, 2, 9):
@@ -314,7 +314,7 @@ async def test_an_outdated_interim_does_not_come_back_after_a_commit(
 async def test_nothing_is_written_again_and_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A repeated interim costs no commit; the writer rests when all is written."""
+    """A repeated interim costs no commit, and an idle writer does not commit."""
     monkeypatch.setattr(edit, "RESERVE", 1)
     monkeypatch.setattr(live, "WRITE_WITHIN_S", 0.0)
     _, agent = await stage.talk()
@@ -338,7 +338,7 @@ async def test_nothing_is_written_again_and_again(
 async def test_an_interim_that_comes_during_the_last_commit_is_stored(
     still: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was shown while the session was being ended: the database ends with it too."""
+    """It was shown while the session was ending, so the database must have it too."""
     session, agent = await still.talk()
     agent.report("h")
     await still.backend.writer.commit_waiting()
@@ -366,7 +366,7 @@ async def test_an_interim_that_comes_during_the_last_commit_is_stored(
 async def test_an_interim_that_comes_during_a_commit_is_shown_again_above_it(
     still: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever took the commit's state must still get the newer words."""
+    """Clients that took the committed state must still get the newer words."""
     session, agent = await still.talk()
     agent.report("h")
     await still.backend.writer.commit_waiting()
@@ -396,7 +396,7 @@ async def test_an_interim_that_comes_during_a_commit_is_shown_again_above_it(
 
 
 async def test_seqs_are_dense_and_shown_in_order(stage: Stage) -> None:
-    """Whoever writes at the same time: each event begins where the one before it ended."""
+    """With concurrent writers, each event begins where the previous one ended."""
     session, agent = await stage.talk()
     with stage.backend.hub.subscribe(transcripts_topic(session.id)) as subscription:
         await asyncio.gather(
@@ -417,7 +417,7 @@ async def test_seqs_are_dense_and_shown_in_order(stage: Stage) -> None:
 
 
 async def test_the_preview_is_the_beginning_of_the_first_utterance(stage: Stage) -> None:
-    """On one line and cut; it follows when that changes or another comes before it."""
+    """It is one line, cut to length, and follows changes of the first utterance."""
     session, agent = await stage.talk()
     await agent.say("second", "SG_2", final=False)
     assert (await stage.read(session)).preview == "second"
@@ -437,7 +437,7 @@ async def test_the_preview_is_the_beginning_of_the_first_utterance(stage: Stage)
 
 
 def test_a_preview_that_just_fits_is_not_cut() -> None:
-    """160 characters; white space at the cut goes."""
+    """The limit is 160 characters; white space is collapsed."""
     assert preview_of("x" * 160) == "x" * 160
     assert preview_of("x" * 161) == "x" * 159 + "…"
     assert preview_of("x" * 150 + " " + "y" * 20) == "x" * 150 + " " + "y" * 8 + "…"
@@ -448,7 +448,7 @@ def test_a_preview_that_just_fits_is_not_cut() -> None:
 
 
 async def test_drained_means_stored(stage: Stage) -> None:
-    """What a server that stops has still been told is there when it is gone."""
+    """Whatever a stopping server was told before is stored when drain() returns."""
     session, agent = await stage.talk()
     await agent.say("h", "SG_1", final=False)
     await agent.say("he", "SG_1", final=False)
@@ -461,7 +461,7 @@ async def test_drained_means_stored(stage: Stage) -> None:
 
 
 async def test_a_session_that_is_over_is_not_remembered(stage: Stage) -> None:
-    """Memory does not grow with every conversation that was held, late words included."""
+    """Memory does not grow with ended conversations, even with late words."""
     session, agent = await stage.talk()
     await agent.say("h", final=False)
     assert stage.backend.live.remembers(session.id)
@@ -476,7 +476,7 @@ async def test_a_session_that_is_over_is_not_remembered(stage: Stage) -> None:
 
 
 async def test_a_deleted_session_is_not_remembered(stage: Stage) -> None:
-    """Nor is what waits for it kept."""
+    """Whatever waits for it is dropped too."""
     session, agent = await stage.talk()
     await agent.say("h", final=False)
     waiting = agent.report("hello", final=True)
@@ -490,7 +490,7 @@ async def test_a_deleted_session_is_not_remembered(stage: Stage) -> None:
 
 
 async def test_a_cancelled_caller_does_not_cancel_the_transaction(stage: Stage) -> None:
-    """What is committed is also told, although nobody waits for the answer any more."""
+    """What is committed is also published, although the caller is gone."""
     watcher = await stage.watch_sessions()
     await watcher.next()
     started = asyncio.ensure_future(chats.start_new_chat(stage.backend, stage.viewer))

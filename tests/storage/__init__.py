@@ -1,1 +1,1 @@
-"""What becomes of words when the disk is full, the file is locked or damaged, or must go back."""
+"""Tests with a full disk, a locked or damaged database, and restored backups."""

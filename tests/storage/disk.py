@@ -1,4 +1,4 @@
-"""A small disk of its own for a server, which a test can fill up; and a look into its database."""
+"""A small disk for a server that a test can fill, and read access to the server's database."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ from typing import Any
 
 
 class SmallDisk:
-    """A file system in memory, mounted at `folder`."""
+    """A tmpfs mounted at `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._ballast = folder / "ballast"
 
     def fill(self) -> None:
-        """Take up all the room that is left."""
+        """Use up all free space."""
         with self._ballast.open("ab", buffering=0) as file:
             try:
                 while True:
@@ -29,13 +29,13 @@ class SmallDisk:
         assert shutil.disk_usage(self.folder).free == 0
 
     def empty(self) -> None:
-        """Give the room back."""
+        """Free the space again."""
         self._ballast.unlink()
 
 
 @contextmanager
 def small_disk(folder: Path, size: str = "16m") -> Iterator[SmallDisk]:
-    """Mount one for the time of the block. There is no other way to be sure of what is full."""
+    """Mount a small disk for the block, the only reliable way to test a full one."""
     folder.mkdir(parents=True)
     _as_root("mount", "-t", "tmpfs", "-o", f"size={size},mode=777", "none", str(folder))
     try:
@@ -46,7 +46,7 @@ def small_disk(folder: Path, size: str = "16m") -> Iterator[SmallDisk]:
 
 @contextmanager
 def remount_read_only(disk: SmallDisk) -> Iterator[None]:
-    """Let nobody write to it for the time of the block."""
+    """Mount the disk read-only for the block."""
     _as_root("mount", "-o", "remount,ro", str(disk.folder))
     try:
         yield
@@ -66,11 +66,11 @@ def _as_root(*command: str) -> None:
 def contents(
     database: Path, without: Mapping[str, Collection[str]] = MappingProxyType({})
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """Read every row of every table that is not derived from others, past the server.
+    """Read every row of every table that is not derived from others, without the server.
 
     Args:
-        database: The file.
-        without: Columns that don't count, by table.
+        database: The database file.
+        without: Columns to ignore, by table.
     """
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         tables = connection.execute(
@@ -87,6 +87,6 @@ def contents(
 
 
 def rows(database: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    """Ask the database something, past the server."""
+    """Query the database directly, without the server."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         return connection.execute(statement, values).fetchall()

@@ -1,4 +1,4 @@
-"""A database file that is damaged is refused at the start, with the way back to a backup."""
+"""A damaged database file is refused at start, with advice to restore a backup."""
 
 import os
 import sqlite3
@@ -35,7 +35,7 @@ def a_page_of_noise(path: Path) -> None:
 
 
 def pages_of_zeros(path: Path) -> None:
-    """Leave what a power cut leaves where the disk had promised more than it held."""
+    """Write zeros, as a power cut does when the disk had promised more than it held."""
     overwrite(path, path.stat().st_size // PAGE // 2 * PAGE, bytes(8 * PAGE))
 
 
@@ -49,7 +49,7 @@ def no_header(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [a_page_of_noise, pages_of_zeros, half_of_it, no_header])
 def test_damage_is_found(tmp_path: Path, damage: object) -> None:
-    """Wherever it is; the sentence names the file, what is wrong, and what to do."""
+    """Damage is found anywhere; the message names the file, the fault and what to do."""
     path = tmp_path / "voxql.db"
     make_database(path)
     assert callable(damage)
@@ -66,7 +66,7 @@ def test_damage_is_found(tmp_path: Path, damage: object) -> None:
 
 
 def test_a_sound_database_passes(tmp_path: Path) -> None:
-    """And so does one that is not there yet, or that is a server's."""
+    """A missing file and a database server's URL, which has no file, pass too."""
     make_database(tmp_path / "voxql.db")
 
     assert check_database(tmp_path / "voxql.db")
@@ -75,14 +75,14 @@ def test_a_sound_database_passes(tmp_path: Path) -> None:
 
 
 def test_the_check_ends_when_its_time_is_up(tmp_path: Path) -> None:
-    """A start never waits for long, however large the file is; and what was read so far counts."""
+    """A start never waits long, however large the file; an unfinished check is no error."""
     path = tmp_path / "voxql.db"
     make_database(path, sentences=200_000)
     assert not check_database(path, patience=0.001)
 
 
 def test_the_server_refuses_a_damaged_database(tmp_path: Path) -> None:
-    """Status 1 and the advice, without a trace; the file stays as it is."""
+    """The server exits with status 1 and advice, without a traceback; the file is unchanged."""
     make_database(tmp_path / "voxql.db")
     a_page_of_noise(tmp_path / "voxql.db")
     damaged = (tmp_path / "voxql.db").read_bytes()

@@ -1,4 +1,4 @@
-"""A disk that is full costs nobody a word that was acknowledged, and no restart."""
+"""A full disk loses no acknowledged words and needs no restart."""
 
 import re
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ async def answer_to(agent: Raw, **utterance: Any) -> dict[str, Any]:
 async def test_every_kind_of_write_is_refused_clearly_and_goes_on_when_there_is_room(
     set_up: tuple[Stage, SmallDisk],
 ) -> None:
-    """INTERNAL, with words that say so; nothing changed; `/readyz` red; then all of it works."""
+    """Writes fail with INTERNAL and change nothing, `/readyz` fails; later all of them succeed."""
     on, disk = set_up
     browser = Browser(on)
     writes = await kinds_of_writes(on, browser)
@@ -74,7 +74,7 @@ async def test_every_kind_of_write_is_refused_clearly_and_goes_on_when_there_is_
 async def test_who_comes_while_the_disk_is_full_comes_again(
     set_up: tuple[Stage, SmallDisk],
 ) -> None:
-    """Agents and people are told to, as the protocols say, and the log has no trace of a fault."""
+    """Agents and clients get the protocols' "try again" codes; the log has no traceback."""
     on, disk = set_up
     async with arrivals(on) as those:
         disk.fill()
@@ -92,7 +92,7 @@ async def test_who_comes_while_the_disk_is_full_comes_again(
 async def test_nothing_is_acknowledged_that_a_full_disk_swallows(
     set_up: tuple[Stage, SmallDisk],
 ) -> None:
-    """Finals and first sights get NOT_STORED; what was shown before is stored afterwards."""
+    """Finals and first interims get NOT_STORED; a shown segment's update is stored afterwards."""
     on, disk = set_up
     job = await on.begin()
     async with raw(on.server.url) as agent:
@@ -109,7 +109,7 @@ async def test_nothing_is_acknowledged_that_a_full_disk_swallows(
         assert not_stored.items() <= final.items()
         sight = await answer_to(agent, segment="seg_sight", text="somethi", final=False)
         assert not_stored.items() <= sight.items()
-        # Published at once: those who watch see it, and it will be written.
+        # Published at once: watchers see it, and it will be written.
         shown = await answer_to(
             agent, segment="seg_known", revision=2, text="it begins", final=False
         )
@@ -128,7 +128,7 @@ async def test_nothing_is_acknowledged_that_a_full_disk_swallows(
 async def test_the_client_hands_everything_in_once_there_is_room(
     set_up: tuple[Stage, SmallDisk],
 ) -> None:
-    """A hundred finals meet a full disk; all of them are stored afterwards, each once."""
+    """A hundred finals sent to a full disk are all stored afterwards, each once."""
     on, disk = set_up
     session, agent = await on.conversation()
 
@@ -150,12 +150,12 @@ async def test_the_client_hands_everything_in_once_there_is_room(
 async def test_who_leaves_while_the_disk_is_full_is_missed_afterwards(
     set_up: tuple[Stage, SmallDisk],
 ) -> None:
-    """The conversation would otherwise stay ACTIVE without anybody for ever."""
+    """Otherwise the conversation would stay ACTIVE for ever without an agent."""
     on, disk = set_up
     session, agent = await on.conversation()
     status = "SELECT status FROM sessions WHERE id = ?"
     deadlines = "SELECT agent_retry_by, agent_back_by FROM sessions WHERE id = ?"
-    # Its agent has said so; the server may not have written it yet.
+    # The agent has reported ready; the server may not have written it yet.
     await until(lambda: rows(on.server.database, status, session) == [("ACTIVE",)])
 
     disk.fill()
@@ -170,7 +170,7 @@ async def test_who_leaves_while_the_disk_is_full_is_missed_afterwards(
 async def test_an_idle_server_knows_that_its_disk_is_full(
     set_up: tuple[Stage, SmallDisk],
 ) -> None:
-    """Nobody has to lose a word first; and it is green again without anybody writing."""
+    """`/readyz` notices a full disk, and free space again, without anyone writing."""
     on, disk = set_up
     browser = Browser(on)
 
@@ -182,7 +182,7 @@ async def test_an_idle_server_knows_that_its_disk_is_full(
 
 
 async def test_metrics_tell_what_was_not_stored(set_up: tuple[Stage, SmallDisk]) -> None:
-    """And how much room there is, so that somebody is woken before it is too late."""
+    """Metrics count failed writes and report free space, so that an alert can come in time."""
     on, disk = set_up
     _, agent = await on.conversation()
     browser = Browser(on)
@@ -201,7 +201,7 @@ async def test_metrics_tell_what_was_not_stored(set_up: tuple[Stage, SmallDisk])
 
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_start_on_a_full_disk_says_why_it_can_not(tmp_path: Path, is_new: bool) -> None:
-    """A sentence and status 1, with a database or without; when there is room it starts."""
+    """With or without a database, it fails with a message and status 1; later it succeeds."""
     with small_disk(tmp_path / "data") as disk:
         server = ServerProcess(disk.folder)
         if not is_new:

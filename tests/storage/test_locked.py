@@ -28,7 +28,7 @@ TIMEOUT_S = 1.0
 
 @contextmanager
 def locked(database: Path, how: str = "EXCLUSIVE") -> Iterator[None]:
-    """Hold the lock as somebody does who works on the file by hand."""
+    """Hold the lock, as someone working on the file by hand does."""
     with closing(sqlite3.connect(database, isolation_level=None, timeout=SECONDS)) as other:
         other.execute(f"BEGIN {how}")
         yield
@@ -36,12 +36,12 @@ def locked(database: Path, how: str = "EXCLUSIVE") -> Iterator[None]:
 
 
 def impatient(folder: Path) -> str:
-    """Return a database URL with a time-out that fits a test; by default it is 5 s."""
+    """Return a database URL with a short busy timeout for tests; the default is 5 s."""
     return f"sqlite://{folder}/data/voxql.db?busy_timeout={TIMEOUT_S * 1000:.0f}"
 
 
 async def test_every_kind_of_write_is_refused_within_the_time_out(tmp_path: Path) -> None:
-    """Also when all of them come at once: nobody waits for those before. Reading goes on."""
+    """Concurrent writes do not wait for one another, and reads go on."""
     async with stage(tmp_path, VOXQL_DATABASE_URL=impatient(tmp_path), **UNHURRIED) as on:
         browser = Browser(on)
         writes = await kinds_of_writes(on, browser)
@@ -57,7 +57,7 @@ async def test_every_kind_of_write_is_refused_within_the_time_out(tmp_path: Path
             assert "errors" not in await browser.ask(HISTORY)
             assert await browser.is_ready() == (503, "locked")
 
-        # Waiting in line would take one time-out for each, at least.
+        # Waiting in turn would take at least one time-out for each.
         assert took < len(writes) * TIMEOUT_S
         for (name, *_), answer in zip(writes, answers, strict=True):
             assert answer["errors"][0]["message"].startswith(NOT_STORED), name
@@ -69,7 +69,7 @@ async def test_every_kind_of_write_is_refused_within_the_time_out(tmp_path: Path
 
 
 async def test_who_comes_while_the_database_is_locked_comes_again(tmp_path: Path) -> None:
-    """Agents and people are told to, as the protocols say, and the log has no trace of a fault."""
+    """Agents and clients get the protocols' "try again" codes; the log has no traceback."""
     async with (
         stage(tmp_path, VOXQL_DATABASE_URL=impatient(tmp_path), **UNHURRIED) as on,
         arrivals(on) as those,
@@ -84,7 +84,7 @@ async def test_who_comes_while_the_database_is_locked_comes_again(tmp_path: Path
 
 
 async def test_a_final_gets_no_ack_while_the_database_is_locked(tmp_path: Path) -> None:
-    """NOT_STORED; sent again it is stored."""
+    """It gets NOT_STORED, and is stored when sent again."""
     async with stage(tmp_path, VOXQL_DATABASE_URL=impatient(tmp_path)) as on:
         job = await on.begin()
         async with raw(on.server.url) as agent:
@@ -106,7 +106,7 @@ async def test_a_final_gets_no_ack_while_the_database_is_locked(tmp_path: Path) 
 
 
 async def test_a_lock_that_is_short_is_waited_for(tmp_path: Path) -> None:
-    """As long as the time-out lasts: then nobody notices."""
+    """A lock shorter than the time-out delays writes but fails none."""
     async with stage(tmp_path) as on:
         session, agent = await on.conversation()
         browser = Browser(on)
@@ -125,7 +125,7 @@ async def test_a_lock_that_is_short_is_waited_for(tmp_path: Path) -> None:
 
 
 async def test_a_conversation_goes_on_after_a_lock_that_was_long(tmp_path: Path) -> None:
-    """What was shown during it is stored, and all that was said finally."""
+    """Interims shown during the lock and all finals are stored afterwards."""
     async with stage(tmp_path, VOXQL_DATABASE_URL=impatient(tmp_path)) as on:
         _, agent = await on.conversation()
         segment = agent.say("it beg", final=False)

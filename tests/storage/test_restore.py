@@ -1,4 +1,4 @@
-"""A backup that was made while everybody talked, and the way back to it by docs/operations.md."""
+"""A backup made under load, and restoring it as docs/operations.md describes."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ HAVING s.utterance_count <> count(u.id) OR s.last_seq < ifnull(max(u.seq), 0)
 
 
 async def voxql(data_dir: Path, *arguments: str, told: str = "") -> str:
-    """Run the command beside the server, as a person does."""
+    """Run a command beside the server, as an operator does."""
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, str(ROOT / "cli.py"), *arguments],
@@ -44,7 +44,7 @@ async def talk(agents: list[Agent], over: asyncio.Event) -> None:
 
 
 def restore(folder: Path, backup: Path) -> None:
-    """Do what docs/operations.md prints, with its own commands."""
+    """Run the commands that docs/operations.md gives for restoring."""
     page = (ROOT / "docs" / "operations.md").read_text()
     found = re.search(r"^## Going back to a backup\n.*?^```sh\n(.*?)^```", page, re.S | re.M)
     assert found, "docs/operations.md does not say how"
@@ -60,7 +60,7 @@ async def spoken_to(on: Stage, over: asyncio.Event) -> tuple[list[Agent], "async
 async def test_a_backup_made_while_everybody_talks_is_whole_and_can_be_gone_back_to(
     tmp_path: Path,
 ) -> None:
-    """All that was acknowledged before it began is in it, and the server goes on from there."""
+    """The backup has everything acknowledged before it began, and the server continues from it."""
     backup = tmp_path / "monday.db"
     over = asyncio.Event()
     async with stage(tmp_path) as on:
@@ -77,7 +77,7 @@ async def test_a_backup_made_while_everybody_talks_is_whole_and_can_be_gone_back
         kept = dict(rows(backup, SPOKEN))
         assert before.items() <= kept.items() <= promised.items()
         assert rows(backup, COUNTS) == []
-        # Nor has it taken anything from the server.
+        # The backup must not have taken anything from the server either.
         assert dict(rows(on.server.database, SPOKEN)) == promised
 
         await on.server.kill()
@@ -85,8 +85,8 @@ async def test_a_backup_made_while_everybody_talks_is_whole_and_can_be_gone_back
         restore(on.server.data_dir, backup)
         await on.server.start()
 
-        # Finals that were acknowledged after the backup are gone, as with any backup; new ones
-        # are taken, by the very agents that were there.
+        # Finals acknowledged after the backup are gone, as with any backup; the agents that were
+        # connected before can add new ones.
         agents[0].say("after the restore")
         await agents[0].settled()
         assert dict(rows(on.server.database, SPOKEN)).items() >= kept.items()
@@ -94,7 +94,7 @@ async def test_a_backup_made_while_everybody_talks_is_whole_and_can_be_gone_back
 
 
 async def test_commands_beside_a_server_cost_it_no_word(tmp_path: Path) -> None:
-    """Each of them opens the database and leaves it; what is said after it survives a kill."""
+    """Each command opens and closes the database; utterances after that survive a kill."""
     over = asyncio.Event()
     async with stage(tmp_path) as on:
         agents, talking = await spoken_to(on, over)

@@ -1,4 +1,4 @@
-"""A server whose files can't be used says which, and what to do; it leaves with status 1."""
+"""A server with unusable files names the file and the remedy, and exits with status 1."""
 
 import os
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from tests.server_process import ServerProcess
 from tests.storage.disk import remount_read_only, small_disk
 
 NO_PRIVILEGES = ("setpriv", "--bounding-set=-all") if os.geteuid() == 0 else ()
-"""Root may write everywhere; without its privileges it is a user like any other."""
+"""Root may write everywhere; dropping its capabilities makes it an ordinary user."""
 
 
 def refused(data_dir: Path, **environment: str) -> str:
-    """Start a server that can't; return what it said."""
+    """Start a server that must fail; return its output."""
     server = ServerProcess(data_dir, **environment)
     server.prefix = NO_PRIVILEGES
     with pytest.raises(AssertionError):
@@ -80,7 +80,7 @@ def a_key_that_may_not_be_read(path: Path) -> None:
 def test_a_start_with_files_that_can_not_be_used(
     tmp_path: Path, spoil: Callable[[Path], None], named: str, why: str
 ) -> None:
-    """The sentence names the file at fault, not another one."""
+    """The message names the file at fault."""
     spoil(tmp_path / "data")
 
     said = refused(tmp_path / "data", VOXQL_AGENT="external")
@@ -90,14 +90,14 @@ def test_a_start_with_files_that_can_not_be_used(
 
 
 def test_a_start_below_a_file(tmp_path: Path) -> None:
-    """The folder can't even be made."""
+    """The data folder can't be created below a file."""
     a_file(tmp_path / "file")
 
     assert f"{tmp_path / 'file'} is a file" in refused(tmp_path / "file" / "data")
 
 
 def test_a_start_on_a_disk_that_is_mounted_read_only(tmp_path: Path) -> None:
-    """It says so, and starts again once it may write."""
+    """The server names the read-only disk, and starts once the disk is writable."""
     with small_disk(tmp_path / "disk") as disk:
         folder = disk.folder / "data"
         began(folder)

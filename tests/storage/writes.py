@@ -1,4 +1,4 @@
-"""Every kind of write that a person can cause, and how to wait for what comes by itself."""
+"""Every kind of write that a user can cause, and helpers to wait for background writes."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.storage.disk import rows
 
 SECONDS = 15.0
 UNHURRIED = {f"VOXQL_{name}_S": "600" for name in ("RETRY", "START_TIMEOUT", "ABANDON")}
-"""Nothing that is prepared is over before it is tried, however slow the machine is."""
+"""No deadline passes during the preparation, however slow the machine is."""
 NOT_STORED = "This could not be stored. Try again"
 
 START = "mutation($input: StartNewChatInput!) { startNewChat(input: $input) { session { id } } }"
@@ -50,7 +50,7 @@ HISTORY = "{ sessionHistory(first: 5) { edges { node { id preview } } } }"
 
 
 class Browser:
-    """Somebody signed in by cookie, as only they may make tokens; on the same server as a stage."""
+    """A user signed in by cookie, which creating tokens requires, on a stage's server."""
 
     def __init__(self, on: Stage) -> None:
         headers = {"Origin": on.server.url}
@@ -59,7 +59,7 @@ class Browser:
         self._token = on.account.token
 
     async def ask(self, query: str, given: Any = None, *, as_owner: bool = True) -> dict[str, Any]:
-        """Return the answer; as the owner of the stage's sessions, or by this browser's cookie."""
+        """Return the answer, asking as the owner of the stage's sessions or with this cookie."""
         headers = {"Authorization": f"Bearer {self._token}"} if as_owner else {}
         variables = {} if given is None else {"input": given}
         body = {"query": query, "variables": variables}
@@ -69,19 +69,19 @@ class Browser:
         return answer
 
     async def is_ready(self) -> tuple[int, str]:
-        """Return status and what is said of the database."""
+        """Return the status and the state of the database."""
         response = await self.client.get("/readyz")
         return response.status_code, str(response.json()["database"])
 
 
 Write = tuple[str, str, dict[str, Any] | None, bool]
-"""Name, query, input, and whether the owner of the stage's sessions does it."""
+"""Name, query, input, and whether the owner of the stage's sessions sends it."""
 
 
 async def kinds_of_writes(on: Stage, browser: Browser) -> list[Write]:
-    """Prepare one of everything that a mutation writes, for a browser that signs in as a guest.
+    """Prepare one write for each mutation, for a browser that signs in as a guest.
 
-    They are in an order in which all of them can be let through, one after the other.
+    In this order, each of them can succeed after the ones before it.
     """
     session, _ = await on.conversation()
     running, _ = await on.conversation()
@@ -120,19 +120,19 @@ async def kinds_of_writes(on: Stage, browser: Browser) -> list[Write]:
 
 @dataclass
 class Arrivals:
-    """Those who come while nothing can be stored: two agents, and a person's sound."""
+    """Two agents and a caller's audio connection that arrive while nothing can be stored."""
 
     on: Stage
     lost: StartJob
-    """Of a conversation whose agent is about to come back, and whose person is about to come."""
+    """Its agent is about to come back, and its caller about to connect."""
     media: dict[str, str]
-    """How that person connects."""
+    """Where and with which token that caller connects."""
     met: StartJob
-    """Whose agent has said hello, over `agent`, and is about to be ready."""
+    """Its agent has said hello over `agent` and is about to send ready."""
     agent: Raw
 
     async def are_refused(self) -> None:
-        """Each is told to come again: 1011 is no reason to stay away."""
+        """Check that each is closed with 1011, which tells clients to come back."""
         async with raw(self.on.server.url) as back:
             await back.send("hello", token=self.lost.bridge_token)
             assert await back.closed() == 1011
@@ -146,7 +146,7 @@ class Arrivals:
             assert (person.close_reason or "").startswith("INTERNAL: ")
 
     async def are_taken_in(self) -> None:
-        """Each comes again, and the conversations go on."""
+        """Check that each connects again and the conversations go on."""
         database = self.on.server.database
         async with raw(self.on.server.url) as back, raw(self.on.server.url) as agent:
             for each, job in ((back, self.lost), (agent, self.met)):
@@ -168,12 +168,12 @@ class Arrivals:
 
 @asynccontextmanager
 async def arrivals(on: Stage) -> AsyncIterator[Arrivals]:
-    """Prepare them, while everything can still be stored."""
+    """Prepare the arrivals while writes still succeed."""
     database = on.server.database
     lost, met = await on.begin(), await on.begin()
     await (await on.agent(lost)).vanish()
     await until(lambda: rows(database, BACK_BY, lost.session)[0][0])
-    # Nobody else is asked for meanwhile: an agent that comes back in time is still the current one.
+    # Don't let the server request another agent: one that comes back in time stays current.
     with closing(sqlite3.connect(database, timeout=SECONDS)) as past_the_server:
         past_the_server.execute("UPDATE sessions SET agent_retry_by = NULL")
         past_the_server.commit()
@@ -185,9 +185,9 @@ async def arrivals(on: Stage) -> AsyncIterator[Arrivals]:
 
 
 async def until(condition: Callable[[], Any], within: float = SECONDS) -> Any:
-    """Return what a question about the database gives, as soon as that is true."""
+    """Poll the condition until it is true, and return its value."""
     async with asyncio.timeout(within):
-        # What another process does can only be looked at.
+        # Another process's progress can only be polled.
         while not (found := await asyncio.to_thread(condition)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return found
