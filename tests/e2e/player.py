@@ -127,7 +127,7 @@ class RoomPlayer:
 
     Args:
         clock: monotonic seconds.
-        is_speaking: whether the agent reports that it speaks; until then silence is only a pause,
+        is_speaking: whether the agent reports that it speaks; while it does, silence is a pause,
             however long a busy machine makes it.
     """
 
