@@ -57,7 +57,7 @@ class AgentProgram(Program):
         return self._process.wait(90)
 
     def kill(self) -> None:
-        """Kill it with the processes that it started."""
+        """Kill the agent and the processes that it started."""
         if not self._has_ended or self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -212,7 +212,7 @@ def test_the_history_has_the_last_word_on_a_reply_that_was_cut_off() -> None:
 
 
 def test_a_reply_that_was_shown_in_full_is_settled_once() -> None:
-    """The end of the stream makes it final; the history adds nothing."""
+    """The end of the stream makes the reply final; the history adds nothing."""
     told = Told()
     words = AgentWords(told.take)
     began = datetime.now(UTC)
@@ -290,7 +290,7 @@ def test_what_was_said_aside_is_not_taken_for_the_next_reply() -> None:
 
 
 def test_a_reply_that_the_end_of_the_conversation_cuts_off_is_marked() -> None:
-    """Its stream closes like a complete one, and nothing may follow."""
+    """The reply's stream closes like a complete one, and nothing may follow."""
     told = Told()
     words = AgentWords(told.take)
 
@@ -333,7 +333,7 @@ def test_what_an_agent_says_before_it_hangs_up_is_not_cut_off() -> None:
 
 
 def test_a_reply_that_was_said_in_full_when_the_conversation_ended_is_not() -> None:
-    """The history confirms it after the stream was closed."""
+    """The history confirms the whole reply after its stream was closed."""
     told = Told()
     words = AgentWords(told.take)
     began = datetime.now(UTC)

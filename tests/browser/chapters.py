@@ -237,7 +237,7 @@ async def the_second_window_takes_over(person: Person, other: Person) -> None:
 async def each_is_found_with_its_own_words(
     person: Person, ends: Person, conversations: dict[str, str], previews: list[str]
 ) -> None:
-    """End the last conversation; the history lists all, newest first, each with its own words.
+    """End the last conversation; check that the history lists all, newest first, with their words.
 
     Args:
         person: reads the conversations.

@@ -114,7 +114,7 @@ async def of_somebody_else(url: str) -> str:
 async def test_no_trouble_keeps_anybody_out(
     answering: ServerProcess, visit: Visit, width: int
 ) -> None:
-    """The same holds with errors, search results, toasts, and missing or foreign conversations."""
+    """Errors, search results, toasts, and missing or foreign conversations are accessible, too."""
     person = await visit(answering.url, viewport={"width": width, "height": 800})
     page = person.page
     await person.comes_as_guest()

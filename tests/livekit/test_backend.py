@@ -154,7 +154,7 @@ async def test_whose_login_ends_is_sent_out(stage: Stage) -> None:
 
 @ANY
 async def test_a_login_that_has_ended_lets_nobody_in(stage: Stage) -> None:
-    """Its unexpired token is refused."""
+    """The ended login's unexpired token is refused."""
     await stage.media.start(stage.request("ses_a"))
     connection = stage.connection("ses_a")
     stage.notes.accesses.end()

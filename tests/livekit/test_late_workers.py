@@ -91,7 +91,7 @@ async def test_two_workers_that_come_at_once_make_one_agent(on: Hall) -> None:
 
 
 async def test_a_single_worker_that_dies_gets_its_conversation_back(on: Hall) -> None:
-    """It returns after an attempt was made without it."""
+    """The worker returns after one attempt without it, and gets the next job."""
     dying = await on.worker()
     session, agent, connection, _ = await on.talk(dying)
     agent.say("Said before the end.")

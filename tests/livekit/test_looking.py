@@ -200,7 +200,7 @@ async def test_one_room_that_livekit_refuses_does_not_stand_in_the_way_of_others
 
 
 async def test_a_room_that_is_over_is_deleted_until_it_is_gone() -> None:
-    """It is deleted at once, and again after LiveKit was away."""
+    """The room is deleted at once, or as soon as LiveKit is back."""
     control, notes = Control({"r": set()}), Notes()
     async with looking(control, notes, every_s=3600) as rooms:
         await until(lambda: notes.looks)

@@ -50,7 +50,7 @@ def test_without_go_it_says_how_to_get_it(elsewhere: Path, arguments: tuple[str,
 def test_a_missing_server_fails_the_tests_that_need_it(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are never skipped: the failure says what to do."""
+    """Those tests are never skipped: the failure says what to do."""
     monkeypatch.setattr(livekit_server, "ROOT", elsewhere)
 
     with pytest.raises(pytest.fail.Exception, match="MISSING: the LiveKit server"):

@@ -141,7 +141,7 @@ async def test_a_body_that_was_changed_is_refused(post: Post) -> None:
 
 
 async def test_a_persons_token_signs_nothing(post: Post) -> None:
-    """It is made with the same secret, and every person has one."""
+    """A person's token is made with the same secret, but signs no webhook."""
     control = LiveKitControl("ws://127.0.0.1:1", KEY, SECRET)
     token, _ = control.token("voxql-room", "person-x", LOGIN)
 
