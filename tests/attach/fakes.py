@@ -14,7 +14,7 @@ ME = "agent-1"
 PERSON = "person-1"
 
 
-class CloseReason(str, Enum):  # noqa: UP042 - as livekit-agents has it
+class CloseReason(str, Enum):  # noqa: UP042 - like livekit-agents
     """Why a session closed."""
 
     ERROR = "error"

@@ -1,6 +1,6 @@
 """The minimal example, which also records what its session committed, as the test's reference.
 
-Run it in an agent's environment, with this folder's project and its examples in PYTHONPATH.
+Run it in an agent's environment, with this repository and its examples in PYTHONPATH.
 """
 
 import json

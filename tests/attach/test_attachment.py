@@ -178,7 +178,7 @@ async def test_stop_ends_the_session_and_the_job(server: Server) -> None:
     server.stop(SESSION)
     await server.notebook.until(lambda: notes.byes)
     async with asyncio.timeout(30):
-        while not ctx.ended:  # noqa: ASYNC110 - a fake tells nobody
+        while not ctx.ended:  # noqa: ASYNC110 - the fake has no event for it
             await asyncio.sleep(0.01)
 
     assert session.closed
@@ -235,7 +235,7 @@ async def test_a_deleted_conversation_ends_the_agent(server: Server) -> None:
     await server.notebook.until(lambda: notes.is_ready)
     server.hub.emit(AgentCommanded(SESSION, Gone()))
     async with asyncio.timeout(30):
-        while not ctx.ended:  # noqa: ASYNC110 - a fake tells nobody
+        while not ctx.ended:  # noqa: ASYNC110 - the fake has no event for it
             await asyncio.sleep(0.01)
 
     assert session.closed

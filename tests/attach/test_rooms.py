@@ -1,4 +1,4 @@
-"""The examples in real rooms, with the oldest and the newest livekit-agents."""
+"""Every word of the examples arrives, with the oldest and the newest livekit-agents."""
 
 import asyncio
 from collections.abc import Iterator

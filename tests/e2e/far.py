@@ -33,9 +33,9 @@ class Far:
     server: ServerProcess
 
     async def agents(self, session: str) -> list[tuple[int, str]]:
-        """Return each agent dispatch in a session's room with the agent that is there.
+        """Return the agent dispatches of a session's room with the agents in it.
 
-        Pairs of attempt number and participant identity.
+        Each pair is an attempt number and a participant identity.
         """
         async with api.LiveKitAPI(self.livekit.http_url, KEY, SECRET) as control:
             rooms = (await control.room.list_rooms(api.ListRoomsRequest())).rooms

@@ -16,7 +16,7 @@ REPORT_S: Final = 0.05
 
 
 class LocalLine:
-    """Sends the microphone to the agent, and plays the agent's replies.
+    """Sends the microphone's sound to the agent, and plays the agent's replies.
 
     Args:
         microphone: the person's sound.

@@ -18,7 +18,7 @@ AHEAD_S: Final = 0.1
 
 
 class RoomLine:
-    """Sends the microphone to the agent, and records the agent's replies.
+    """Sends the microphone's sound to the agent, and records the agent's replies.
 
     Args:
         microphone: the person's sound.

@@ -30,7 +30,7 @@ class Spoken:
     clip: Clip
     interims: list[Seen]
     finals: list[Seen]
-    """Of both sides, up to the answer."""
+    """The finals of both sides, up to the answer."""
     replies: list[Reply]
 
     @property

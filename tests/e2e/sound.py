@@ -113,7 +113,7 @@ def resampled(pcm: Pcm, rate: int) -> Pcm:
 
 
 def voiced(pcm: Pcm) -> tuple[int, int]:
-    """Return the voice's first sample and the one after its last: above 30 dB below the peak."""
+    """Return the first sample and the one after the last within 30 dB of the loudest part."""
     window = RATE // 50
     frames = pcm[: len(pcm) // window * window].astype(np.float64).reshape(-1, window)
     energy = (frames**2).mean(axis=1)

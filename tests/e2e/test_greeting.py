@@ -1,4 +1,4 @@
-"""The shipped agent greets once in a conversation, whatever connection is lost."""
+"""The shipped agent greets once in a conversation, even if a connection or the agent is lost."""
 
 import psutil
 import pytest

@@ -43,7 +43,7 @@ async def test_speech_over_a_reply_stops_it(
         kept = await person.utterances(call.id)
         keys = [one["key"] for one in kept]
         cut = kept[keys.index(call.finals("AGENT")[0].key)]
-        # One or more finals, as they were transcribed.
+        # The request may be one or more finals.
         asked = [one["text"] for one in kept[: kept.index(cut)] if one["role"] == "USER"]
         _assert_prefix(" ".join(asked), cut["text"])
         assert cut["isInterrupted"]

@@ -20,7 +20,7 @@ GROWTH = 10 * MIB
 SLOWER = 1.2
 MORE_WORK = 1.5
 """Identical work has taken 1.23 times the processor time half a minute later on a shared machine;
-work that grows with the conversation exceeds this limit."""
+work that grows with the conversation would exceed this limit."""
 LAG_S = 0.8
 JITTER_S = 0.05
 """The difference between the means of two small samples."""

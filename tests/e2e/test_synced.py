@@ -34,7 +34,7 @@ async def test_acknowledged_means_synced(tmp_path: Path, synchronous: str) -> No
 
 
 def test_a_sync_is_seen_during_which_another_thread_called(tmp_path: Path) -> None:
-    """Two lines of the trace form one call."""
+    """A call that strace splits into two lines counts as one."""
     final = {"type": "utterance", "segment": "s", "final": True}
     ack = {"type": "ack", "segment": "s"}
     (tmp_path / "trace").write_text(

@@ -107,7 +107,7 @@ async def looking(
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - nobody tells when a look is over
+        while not condition():  # noqa: ASYNC110 - nothing signals the end of a check
             await asyncio.sleep(0.001)
 
 

@@ -172,5 +172,5 @@ class Server:
     async def worker_came(self) -> None:
         """Wait until a worker has registered its agents."""
         async with asyncio.timeout(60):
-            while not self.workers.names():  # noqa: ASYNC110 - workers tell nobody
+            while not self.workers.names():  # noqa: ASYNC110 - workers signal nothing
                 await asyncio.sleep(0.01)

@@ -45,7 +45,7 @@ async def test_a_livekit_that_is_away_is_waited_for(
     livekit = await asyncio.to_thread(start_livekit)
     livekit.kill()
     async with registering(livekit, "waiting", 1) as registered, asyncio.timeout(WITHIN_S):
-        while "failed to connect to livekit" not in caplog.text:  # noqa: ASYNC110 - a log tells nobody
+        while "failed to connect to livekit" not in caplog.text:  # noqa: ASYNC110 - a log signals nothing
             await asyncio.sleep(0.01)
         assert registered.locked()
         await asyncio.to_thread(livekit.start)

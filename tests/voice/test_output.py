@@ -29,10 +29,10 @@ class Wire:
         self.came.set()
 
     def state(self, state: str) -> None:
-        """Show nobody anything."""
+        """Ignore the state."""
 
     async def hears(self) -> None:
-        """Hear nobody."""
+        """Return at once."""
 
     async def run(self) -> None:
         """Stay up."""

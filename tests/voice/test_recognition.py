@@ -57,7 +57,7 @@ def final_text(events: list[tuple[float, stt.SpeechEvent]]) -> str:
 async def test_read_speech_is_recognised_soon_after_it_is_spoken(
     recogniser: LocalRecogniser,
 ) -> None:
-    """In ten recordings at most 8 % of the words are wrong, and finals come within 0.3 s."""
+    """In ten recordings at most 8 % of the words are wrong; the median final takes 0.3 s."""
     # The number of interims does not change the finals.
     patient = LocalRecogniser(
         recogniser.decoders, recogniser.new_detector, model="", language="en", interval=4

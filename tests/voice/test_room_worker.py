@@ -165,7 +165,7 @@ async def ask(worker: RoomWorker, request: FakeRequest | None = None) -> list[st
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110 - other threads tell nobody
+        while not condition():  # noqa: ASYNC110 - other threads signal nothing
             await asyncio.sleep(0.005)
 
 
