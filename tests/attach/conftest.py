@@ -1,4 +1,4 @@
-"""The bridge's real endpoint, with a notebook for a server."""
+"""The bridge's real endpoint, with a recorder in place of the server."""
 
 import subprocess
 import sys
@@ -24,14 +24,14 @@ async def server() -> AsyncIterator[Server]:
 
 
 def dispatch(server: Server, session: str = SESSION, attempt: int = 1) -> dict[str, Any]:
-    """Return what VoxQL writes into a job's metadata."""
+    """Return the metadata that VoxQL writes into a job."""
     token = server.tokens.bridge(session, attempt)
     return {"voxql": {"url": server.url, "session": session, "attempt": attempt, "token": token}}
 
 
 @pytest.fixture(scope="session")
 def wheel(shared: Shared) -> Path:
-    """What integrators install, built as a release would."""
+    """The wheel that integrators install, built like a release."""
 
     def build(place: Path) -> State:
         options = ["--wheel", "--no-isolation", "--outdir", str(place)]
@@ -46,5 +46,5 @@ def wheel(shared: Shared) -> Path:
 
 @pytest.fixture(scope="session", params=[OLDEST, NEWEST])
 def python(request: pytest.FixtureRequest, shared: Shared, wheel: Path) -> Path:
-    """A Python with the wheel and the oldest, then the newest livekit-agents it works with."""
+    """A Python with the wheel and the oldest, then the newest supported livekit-agents."""
     return environment_with(shared, request.param, wheel)

@@ -1,4 +1,4 @@
-"""The parts of livekit-agents that an attachment touches, and the shapes of its events."""
+"""Fakes of the livekit-agents parts that an attachment uses, and of its events."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ ME = "agent-1"
 PERSON = "person-1"
 
 
-class CloseReason(str, Enum):  # noqa: UP042 - as livekit-agents has it
+class CloseReason(str, Enum):  # noqa: UP042 - like livekit-agents
     """Why a session closed."""
 
     ERROR = "error"
@@ -24,7 +24,7 @@ class CloseReason(str, Enum):  # noqa: UP042 - as livekit-agents has it
 
 
 class FakeSpeech:
-    """An answer on its way."""
+    """A reply in progress."""
 
     def __init__(self) -> None:
         self.interrupted = False
@@ -40,7 +40,7 @@ class FakeSpeech:
 
 
 class FakeSession(rtc.EventEmitter[str]):
-    """An AgentSession whose conversation is played by a test."""
+    """An AgentSession whose events a test emits."""
 
     def __init__(self, agent_state: str = "initializing") -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class FakeSession(rtc.EventEmitter[str]):
         return self.answers[-1]
 
     async def was_asked(self, times: int) -> None:
-        """Wait until this many answers have been asked for."""
+        """Wait until this many replies were requested."""
         async with asyncio.timeout(30):
             while len(self.asked) < times:
                 self._was_asked.clear()
@@ -120,7 +120,7 @@ class FakeParticipant:
 
 
 class FakeRoom(rtc.EventEmitter[str]):
-    """A room, and what livekit-agents shows there."""
+    """A room, and the text that livekit-agents shows there."""
 
     def __init__(self, connected: bool = True) -> None:
         super().__init__()
@@ -142,13 +142,13 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.emit("connection_state_changed", int(connected))
 
     async def show_person(self, segment: str, text: str, final: bool = False) -> None:
-        """As livekit-agents does: each interim is a stream of its own with all of the text."""
+        """Send each interim as a separate stream with the whole text, as livekit-agents does."""
         writer = await self._stream(segment, PERSON, final)
         await writer.write(text)
         await writer.aclose()
 
     async def show_agent(self, segment: str, piece: str) -> None:
-        """As livekit-agents does: one stream for all of it, of pieces."""
+        """Send the text in pieces of one stream, as livekit-agents does."""
         if segment not in self.writers:
             self.writers[segment] = await self._stream(segment, ME, final=False)
         await self.writers[segment].write(piece)

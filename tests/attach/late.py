@@ -1,6 +1,6 @@
-"""The minimal example as a worker that says it has come, and whose jobs take four seconds to begin.
+"""The minimal example as a worker that announces itself, and whose jobs take four seconds to start.
 
-To be run as `noting.py` is.
+Run it like `noting.py`.
 """
 
 import asyncio

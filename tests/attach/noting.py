@@ -1,6 +1,6 @@
-"""The minimal example, which also writes down what its session has committed: a test's truth.
+"""The minimal example, which also records what its session committed, as the test's reference.
 
-To be run in the environment of an agent, with this folder's project and its examples in PYTHONPATH.
+Run it in an agent's environment, with this repository and its examples in PYTHONPATH.
 """
 
 import json
@@ -17,13 +17,13 @@ _attach: Any = vars(minimal)["attach"]
 
 
 def note(role: str, text: str) -> None:
-    """Write a line that is there even if the process is killed at once."""
+    """Write a line that survives an immediate kill."""
     with open(os.environ["NOTED"], "a") as notes:
         notes.write(json.dumps([role, text.strip()]) + "\n")
 
 
 def attach_and_note(session: AgentSession[None], ctx: JobContext) -> Any:
-    """Attach, and listen beside the attachment."""
+    """Attach, and listen to the same events."""
 
     def heard(event: Any) -> None:
         if event.is_final:
@@ -39,7 +39,7 @@ def attach_and_note(session: AgentSession[None], ctx: JobContext) -> Any:
 
 
 async def entrypoint(ctx: JobContext) -> None:
-    """Hold the example's conversation, with sentences that can be told from one another."""
+    """Hold the example's conversation, with distinct sentences."""
     vars(minimal).update(attach=attach_and_note, Ears=lambda _: Ears(SENTENCES))
     await minimal.entrypoint(ctx)
 

@@ -1,4 +1,4 @@
-"""A person in a LiveKit room: speaks, hears, and notes what is shown there."""
+"""A person in a LiveKit room, who speaks, listens and records what is shown there."""
 
 import asyncio
 import json
@@ -17,13 +17,13 @@ from tests.livekit_server import KEY, SECRET, LiveKitServer
 RATE: Final = 16_000
 HEARD_RATE: Final = 24_000
 QUIET: Final = 300
-"""Below this (of 32,767) nobody speaks."""
+"""Samples below this (of 32,767) are silence."""
 Pcm = npt.NDArray[np.int16]
 
 
 @dataclass
 class Shown:
-    """One stretch of speech as the room shows it."""
+    """A segment of speech as the room shows it."""
 
     segment: str
     sender: str
@@ -33,31 +33,31 @@ class Shown:
 
 @dataclass
 class RoomPerson:
-    """Who is in the room, and what they noticed."""
+    """A participant of the room, and what they received."""
 
     room: rtc.Room
     source: rtc.AudioSource
     identity: str
     publication: rtc.LocalTrackPublication | None = None
-    """The microphone, once it is in the room."""
+    """The microphone, once it is published."""
     shown: dict[str, Shown] = field(default_factory=dict)
     heard: bytearray = field(default_factory=bytearray)
-    """Sound of the agent, at 24,000 samples a second."""
+    """The agent's sound, at 24,000 samples a second."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def speak(self, pcm: Pcm, then: float = 1.0) -> None:
-        """Say something in real time, then be silent for a while."""
+        """Say something in real time, then stay silent for a while."""
         sound = np.concatenate([pcm, np.zeros(round(then * RATE), np.int16)])
         step = RATE // 50
         for start in range(0, len(sound), step):
             piece = sound[start : start + step]
             frame = rtc.AudioFrame(piece.tobytes(), RATE, 1, len(piece))
-            # Waits while the source is full, and so keeps to real time.
+            # Blocks while the source is full, which keeps real time.
             await self.source.capture_frame(frame)
 
     async def is_received(self) -> None:
-        """Wait until somebody receives the microphone: what is said before that is lost."""
+        """Wait until somebody subscribes to the microphone: earlier sound is lost."""
         assert self.publication is not None
         async with asyncio.timeout(60):
             await self.publication.wait_for_subscription()
@@ -76,7 +76,7 @@ class RoomPerson:
         return int(np.abs(np.frombuffer(bytes(self.heard), np.int16)).max(initial=0))
 
     def has_heard_out(self) -> bool:
-        """Whether somebody has spoken, and then been silent for half a second."""
+        """Return whether somebody has spoken and then been silent for half a second."""
         sound = np.abs(np.frombuffer(bytes(self.heard), np.int16))
         return self.loudest > QUIET and sound[-HEARD_RATE // 2 :].max(initial=0) < QUIET
 
@@ -137,7 +137,7 @@ class RoomPerson:
 
 
 def token(room: str, identity: str) -> str:
-    """Return a token for a person, such as VoxQL's: a microphone and no data."""
+    """Return a person's token like VoxQL's: a microphone and no data."""
     grants = api.VideoGrants(
         room_join=True,
         room=room,
@@ -151,7 +151,7 @@ def token(room: str, identity: str) -> str:
 
 
 async def open_room(livekit: LiveKitServer, name: str, agent: str, metadata: object) -> None:
-    """Make a room with an agent's dispatch in it, in one call, as VoxQL does."""
+    """Create a room with an agent dispatch in one call, as VoxQL does."""
     async with api.LiveKitAPI(livekit.http_url, KEY, SECRET) as control:
         job = api.RoomAgentDispatch(agent_name=agent, metadata=json.dumps(metadata))
         await control.room.create_room(
@@ -160,7 +160,7 @@ async def open_room(livekit: LiveKitServer, name: str, agent: str, metadata: obj
 
 
 async def send_agent(livekit: LiveKitServer, room: str, agent: str, metadata: object) -> None:
-    """Ask for an agent in a room that is there."""
+    """Dispatch an agent to an existing room."""
     async with api.LiveKitAPI(livekit.http_url, KEY, SECRET) as control:
         await control.agent_dispatch.create_dispatch(
             api.CreateAgentDispatchRequest(
@@ -178,9 +178,9 @@ async def delete_room(livekit: LiveKitServer, name: str) -> None:
 async def person(
     livekit: LiveKitServer, room: str, identity: str, given: str = ""
 ) -> AsyncIterator[RoomPerson]:
-    """Join a room with a microphone; by a token that was given, or by one like it."""
+    """Join a room with a microphone, with the given token or a new one."""
     connection = rtc.Room()
-    # Enough for a loop that is late: LiveKit fills gaps with silence, which would split sentences.
+    # Buffer enough for a late loop: LiveKit fills gaps with silence, which would split sentences.
     source = rtc.AudioSource(RATE, 1, queue_size_ms=1000)
     someone = RoomPerson(connection, source, identity)
     someone.listen()

@@ -1,4 +1,4 @@
-"""Agents in processes of their own, and environments with other versions of livekit-agents."""
+"""Agents in separate processes, and environments with other versions of livekit-agents."""
 
 import os
 import signal
@@ -19,12 +19,12 @@ from tests.shared import Shared, State, started
 
 OLDEST: Final = "1.2.0"
 NEWEST: Final = "1.8.9"
-"""What voxql_bridge.attach works with, as clients/python/README.md says it."""
+"""The versions that voxql_bridge.attach supports, as in clients/python/README.md."""
 READY_WITHIN_S: Final = 120.0
 
 
 class AgentProgram(Program):
-    """A worker of LiveKit, whose log can be waited for."""
+    """A LiveKit worker whose log can be waited for."""
 
     def __init__(
         self, command: Sequence[str | Path], livekit: LiveKitServer, **environment: str
@@ -44,7 +44,7 @@ class AgentProgram(Program):
         self.listen(self._process)
 
     def wait_for(self, words: str, timeout: float = 90, *, after: int = 0) -> None:
-        """Wait until the log has these words, in a line after so many others."""
+        """Wait until a log line contains these words, after this many other lines."""
         _wait_for(self, words, timeout, after)
 
     @property
@@ -52,12 +52,12 @@ class AgentProgram(Program):
         return "\n".join(self.lines)
 
     def terminate(self) -> int:
-        """Ask it to end, and return its status."""
+        """Send SIGTERM; return the exit status."""
         self._process.terminate()
         return self._process.wait(90)
 
     def kill(self) -> None:
-        """End it at once, with the processes it started."""
+        """Kill the agent and the processes that it started."""
         if not self._has_ended or self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -72,7 +72,7 @@ class AgentProgram(Program):
 
 
 def agent_in_rooms(shared: Shared, livekit: LiveKitServer) -> Program:
-    """Return `voxql agent --livekit`, which the whole run shares; the first who asks starts it."""
+    """Return the run's shared `voxql agent --livekit`; the first caller starts it."""
     name = "agent-in-rooms"
 
     def start(place: Path) -> State:
@@ -105,10 +105,10 @@ def _wait_for(program: Program, words: str, timeout: float, after: int = 0) -> N
 
 
 def environment_with(shared: Shared, version: str, wheel: Path) -> Path:
-    """Return the Python of an environment with that livekit-agents and the wheel as it is now.
+    """Return the Python of an environment with that livekit-agents and the current wheel.
 
-    It is kept in .cache, where only the wheel is installed again, once a run: that replaces what
-    an agent may be about to import.
+    The environment is kept in .cache. Only the wheel is reinstalled, once a run: more often could
+    replace files that an agent is importing.
     """
     folder = ROOT / ".cache" / "attach" / version
     python = folder / "bin" / "python"

@@ -25,12 +25,12 @@ def attached(
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """What attachments logged: other parts of the machine may have something to say too."""
+    """Return the attachment's log records; other code may log, too."""
     return [record for record in caplog.records if record.name == attachment_module.__name__]
 
 
 async def test_both_sides_are_told_under_the_ids_of_the_room(server: Server) -> None:
-    """Interims, finals, states and an interruption."""
+    """Interims, finals, states and an interruption are reported under the room's segment ids."""
     session, ctx, attachment = attached(server, "initializing")
     notes = server.notebook.of(SESSION)
     session.state("listening")
@@ -54,12 +54,12 @@ async def test_both_sides_are_told_under_the_ids_of_the_room(server: Server) -> 
     await attachment.aclose()
     assert [state for _, state in notes.states][-1] == "LISTENING"
     assert notes.byes == ["LEFT"]
-    # What the agent showed has arrived in the room, unchanged.
+    # The agent's text arrived in the room unchanged.
     assert ("SG_2", "Hello ") in ctx.room.participant.sent
 
 
 async def test_nothing_of_the_agent_stays_changed_after_the_end(server: Server) -> None:
-    """Neither handlers nor the participant's method."""
+    """Closing removes the handlers and restores the participant's method."""
     session, ctx, attachment = attached(server)
     before = ctx.room.participant.stream_text
     await attachment.aclose()
@@ -71,7 +71,7 @@ async def test_nothing_of_the_agent_stays_changed_after_the_end(server: Server) 
 
 
 async def test_what_was_being_said_at_the_end_is_settled(server: Server) -> None:
-    """Of both sides, as far as it was heard and said: nothing stays open for ever."""
+    """Open utterances of both sides become final as far as they were heard or said."""
     session, ctx, attachment = attached(server)
     notes = server.notebook.of(SESSION)
     session.heard("good mor")
@@ -86,7 +86,7 @@ async def test_what_was_being_said_at_the_end_is_settled(server: Server) -> None
 
 
 async def test_a_job_of_somebody_else_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
-    """One line in the log, no handler, no connection."""
+    """A foreign job gets one log line, no handler, and no connection."""
     session, ctx = FakeSession(), FakeContext({"customer": 7})
 
     with caplog.at_level(logging.INFO, "agent_bridge"):
@@ -97,7 +97,7 @@ async def test_a_job_of_somebody_else_is_left_alone(caplog: pytest.LogCaptureFix
 
 
 async def test_broken_metadata_does_not_end_the_agent(caplog: pytest.LogCaptureFixture) -> None:
-    """A warning is all."""
+    """Broken metadata is only logged as a warning."""
     assert attach(FakeSession(), FakeContext({"voxql": {"token": "secret"}})) is None
 
     assert [record.levelname for record in told(caplog)] == ["WARNING"]
@@ -105,7 +105,7 @@ async def test_broken_metadata_does_not_end_the_agent(caplog: pytest.LogCaptureF
 
 
 async def test_typed_lines_are_answered_once_the_session_runs(server: Server) -> None:
-    """They interrupt, as livekit-agents' own chat does; each is acknowledged when answered."""
+    """Typed lines interrupt, like livekit-agents' own chat; each is acknowledged once answered."""
     session, _, attachment = attached(server, "initializing")
     notes = server.notebook.of(SESSION)
     await server.notebook.until(lambda: notes.states)
@@ -129,7 +129,7 @@ async def test_typed_lines_are_answered_once_the_session_runs(server: Server) ->
 async def test_a_line_whose_answer_the_agents_end_cuts_off_is_left_to_the_next(
     server: Server,
 ) -> None:
-    """Nor does it count as going on what a session still says when it closes."""
+    """Words that a closing session still reports do not count as a continuation."""
     session, ctx, _ = attached(server)
     notes = server.notebook.of(SESSION)
     await server.notebook.until(lambda: notes.is_ready)
@@ -152,7 +152,7 @@ async def test_a_line_whose_answer_the_agents_end_cuts_off_is_left_to_the_next(
 async def test_an_answer_that_the_person_interrupts_has_been_given(
     server: Server, then: str
 ) -> None:
-    """That shows as the agent goes on to the next."""
+    """The interrupted line is acknowledged once the agent turns to the next."""
     session, _, attachment = attached(server)
     notes = server.notebook.of(SESSION)
     await server.notebook.until(lambda: notes.is_ready)
@@ -170,7 +170,7 @@ async def test_an_answer_that_the_person_interrupts_has_been_given(
 
 
 async def test_stop_ends_the_session_and_the_job(server: Server) -> None:
-    """The last words, which closing brings, are handed in before the bye."""
+    """The last words, which come with the close, are reported before the bye."""
     session, ctx, attachment = attached(server)
     notes = server.notebook.of(SESSION)
     await server.notebook.until(lambda: notes.is_ready)
@@ -178,7 +178,7 @@ async def test_stop_ends_the_session_and_the_job(server: Server) -> None:
     server.stop(SESSION)
     await server.notebook.until(lambda: notes.byes)
     async with asyncio.timeout(30):
-        while not ctx.ended:  # noqa: ASYNC110 - a fake tells nobody
+        while not ctx.ended:  # noqa: ASYNC110 - the fake has no event for it
             await asyncio.sleep(0.01)
 
     assert session.closed
@@ -218,7 +218,7 @@ async def test_the_end_of_a_session_is_told_for_what_it_is(
 async def test_the_end_of_a_job_waits_for_what_is_left(
     server: Server, reason: str, bye: str
 ) -> None:
-    """As newer versions do it: the session is closed first, in the way of an agent's own close."""
+    """Newer versions close the session first, as an agent itself would."""
     session, ctx, _ = attached(server)
     notes = server.notebook.of(SESSION)
     await server.notebook.until(lambda: notes.is_ready)
@@ -229,13 +229,13 @@ async def test_the_end_of_a_job_waits_for_what_is_left(
 
 
 async def test_a_deleted_conversation_ends_the_agent(server: Server) -> None:
-    """GONE: nobody is there to talk with."""
+    """GONE ends the session and the job."""
     session, ctx, _ = attached(server)
     notes = server.notebook.of(SESSION)
     await server.notebook.until(lambda: notes.is_ready)
     server.hub.emit(AgentCommanded(SESSION, Gone()))
     async with asyncio.timeout(30):
-        while not ctx.ended:  # noqa: ASYNC110 - a fake tells nobody
+        while not ctx.ended:  # noqa: ASYNC110 - the fake has no event for it
             await asyncio.sleep(0.01)
 
     assert session.closed
@@ -244,7 +244,7 @@ async def test_a_deleted_conversation_ends_the_agent(server: Server) -> None:
 async def test_a_token_that_is_refused_does_not_end_the_agent(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It goes on talking; the log says that VoxQL hears nothing of it."""
+    """The agent keeps talking; the log says that VoxQL receives nothing."""
     session = FakeSession("listening")
     metadata = dispatch(server)
     metadata["voxql"]["token"] = "wrong"
@@ -259,7 +259,7 @@ async def test_a_token_that_is_refused_does_not_end_the_agent(
 
 
 async def test_a_server_that_is_away_loses_nothing() -> None:
-    """What is said meanwhile arrives when it is back: finals, and the newest interims."""
+    """Finals and the newest interims said meanwhile arrive once the server is back."""
     session, room, handler = FakeSession("listening"), FakeRoom(), Recorder()
     async with serve() as first:
         member = {"url": first.url, "session": "ses_a", "attempt": 1, "token": first.token()}
@@ -282,7 +282,7 @@ async def test_a_server_that_is_away_loses_nothing() -> None:
 
 
 async def test_a_room_that_connects_later_is_watched_from_then(server: Server) -> None:
-    """attach() may be called before anything is connected."""
+    """attach() may be called before the room is connected."""
     room = FakeRoom(connected=False)
     session, _, attachment = attached(server, "initializing", room)
     room.connection(True)
@@ -295,7 +295,7 @@ async def test_a_room_that_connects_later_is_watched_from_then(server: Server) -
 
 
 async def test_json_in_the_room_is_not_taken_for_words(server: Server) -> None:
-    """Agents may be told to show their words with times."""
+    """Timed JSON, which agents can be configured to show, is decoded."""
     session, ctx, attachment = attached(server)
     await ctx.room.show_agent("SG_1", '{"text": "Hello ", "start_time": 0.1}\n')
     await ctx.room.show_agent("SG_1", '{"text": "there."}\n')

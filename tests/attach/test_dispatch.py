@@ -1,4 +1,4 @@
-"""What an agent reads of the metadata of its job."""
+"""What an agent reads from its job's metadata."""
 
 import json
 
@@ -10,7 +10,7 @@ OURS = {"url": "http://127.0.0.1:8000", "session": "ses_a", "attempt": 2, "token
 
 
 def test_our_member_is_read_beside_those_of_the_integrator() -> None:
-    """Others keep theirs; the token is in no repr."""
+    """Other members are ignored; the token is in no repr."""
     found = read_dispatch(json.dumps({"customer": 7, "voxql": {**OURS, "later": True}}))
 
     assert found == Dispatch("http://127.0.0.1:8000", "ses_a", 2, "secret")
@@ -19,7 +19,7 @@ def test_our_member_is_read_beside_those_of_the_integrator() -> None:
 
 @pytest.mark.parametrize("metadata", ["", "null", "hello", "[]", "7", '{"customer": 7}'])
 def test_a_job_of_somebody_else_has_nothing_for_us(metadata: str) -> None:
-    """Whatever the metadata is."""
+    """Metadata without our member yields None."""
     assert read_dispatch(metadata) is None
 
 
@@ -27,7 +27,7 @@ def test_a_job_of_somebody_else_has_nothing_for_us(metadata: str) -> None:
     "member", [None, "ses_a", {}, {**OURS, "attempt": "2"}, {**OURS, "token": None}]
 )
 def test_a_member_that_is_not_understood_is_said_to_be_so(member: object) -> None:
-    """And the message has nothing of it."""
+    """The error message contains nothing of the member."""
     with pytest.raises(ValueError, match="not one of VoxQL's") as caught:
         read_dispatch(json.dumps({"voxql": member}))
 

@@ -1,4 +1,4 @@
-"""Somebody's own agent, in processes of livekit-agents, that comes when somebody waits already."""
+"""An integrator's agent, run by livekit-agents, that joins after a person is already waiting."""
 
 import sys
 from pathlib import Path
@@ -17,15 +17,15 @@ from tests.wire import Wire
 pytestmark = pytest.mark.timeout(300)
 
 LATE_S: Final = 2 * BEFORE_S
-"""Seconds from the request for an agent to its worker: only then is the worker late."""
+"""Seconds from the agent's dispatch to its worker; only then is the worker late."""
 
 
 async def test_a_late_worker_is_asked_at_once_and_its_slow_start_is_waited_for(
     in_rooms: ServerProcess, livekit: LiveKitServer, wheel: Path
 ) -> None:
-    """One job, whose agent holds the conversation, although LiveKit lists it after five seconds.
+    """One job's agent holds the conversation, although LiveKit lists it only after five seconds.
 
-    The worker is loaded first and held at LiveKit's door: how long it takes to load must not
+    The worker is loaded first and held before it reaches LiveKit, so its loading time does not
     decide when it registers.
     """
     assert livekit.ports is not None

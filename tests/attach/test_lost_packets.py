@@ -1,6 +1,6 @@
-"""Somebody's own agent, one of whose connections loses every packet for a while.
+"""An integrator's agent, one of whose connections loses every packet for a while.
 
-It has two: one to LiveKit, for signalling and sound, one to VoxQL, for the words.
+It has two: to LiveKit, for signalling and sound, and to VoxQL, for the words.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.own_network]
 
 WITHIN_S: Final = 90.0
 AGAIN_S: Final = 5.0
-"""Who has not been heard by then says it again."""
+"""A person who has not been heard after this time repeats the words."""
 SHORT, LONG = recording("0880").trimmed(), recording("0870").trimmed()
 
 Said = list[tuple[str, str]]
@@ -49,7 +49,7 @@ class Talk:
     notes: Path
 
     def committed(self, role: str | None = None) -> Said:
-        """Return what the agent's session says was said, by both sides or by one."""
+        """Return what the agent's session committed, for both roles or one."""
         lines = self.notes.read_text().splitlines() if self.notes.exists() else []
         return [(said, text) for said, text in map(json.loads, lines) if role in (None, said)]
 
@@ -57,7 +57,7 @@ class Talk:
         return list((await self.on.read(self.session))["utterances"]["nodes"])
 
     async def is_stored(self) -> None:
-        """Wait until all that was committed is stored, once each and in its order."""
+        """Wait until everything committed is stored once and in order."""
 
         async def look() -> bool:
             kept = await self.stored()
@@ -71,7 +71,7 @@ class Talk:
             raise
 
     async def is_answered(self) -> None:
-        """Speak until there is an answer: whoever is not heard says it again."""
+        """Speak until there is an answer; repeat what was not heard."""
         answers, heard = len(self.committed("AGENT")), len(self.committed("USER"))
 
         async def look() -> bool:
@@ -83,11 +83,11 @@ class Talk:
                 await self.someone.speak(SHORT.pcm)
                 with suppress(AssertionError):
                     is_heard = await until(look, AGAIN_S)
-        # Who speaks again before it was all said would interrupt it.
+        # Speaking again before the end of the answer would interrupt it.
         await self.has_answered(answers + 1)
 
     async def has_answered(self, count: int) -> None:
-        """Wait until the agent has answered so many times."""
+        """Wait until the agent has answered this many times."""
 
         async def look() -> bool:
             return len(self.committed("AGENT")) >= count
@@ -95,12 +95,12 @@ class Talk:
         await until(look, WITHIN_S)
 
     def shown_of_agent(self) -> dict[str, str]:
-        """Return what the room has shown of the agent until now, by segment."""
+        """Return the agent's text in the room so far, by segment."""
         me = self.someone.identity
         return {one.segment: one.text for one in self.someone.shown.values() if one.sender != me}
 
     async def is_named_as_shown(self) -> None:
-        """Wait until whoever saves what the room has shown of the agent has no second row."""
+        """Wait until every agent segment shown in the room is stored under the same id."""
 
         async def look() -> bool:
             kept = {one["key"] for one in await self.stored()}
@@ -109,21 +109,21 @@ class Talk:
         await until(look, WITHIN_S)
 
     async def attempts(self) -> list[int]:
-        """Return which agents were asked for."""
+        """Return the attempt numbers of the room's dispatches."""
         asked = await self.on.api.agent_dispatch.list_dispatch(self.room)
         return [json.loads(one.metadata)["voxql"]["attempt"] for one in asked]
 
 
 def spoken(utterances: list[dict[str, Any]]) -> Said:
-    """Return what the agent has to report; typed lines are the server's own."""
+    """Return the utterances that the agent reports; typed lines come from the server."""
     return [(one["role"], one["text"]) for one in utterances if one["source"] != "TYPED"]
 
 
 @asynccontextmanager
 async def talk(wheel: Path, folder: Path) -> AsyncIterator[Talk]:
-    """Let somebody talk with an agent that is on an island, behind two cables.
+    """Let a person talk with an agent that is on an island, behind two cables.
 
-    It runs with the livekit-agents that the tests have: on this network there is none to be had.
+    It runs with the tests' livekit-agents: nothing can be installed on this network.
     """
     assert agents.__version__ == NEWEST
     async with AsyncExitStack() as stack:
@@ -171,10 +171,10 @@ async def talk(wheel: Path, folder: Path) -> AsyncIterator[Talk]:
 async def test_words_said_while_a_connection_is_lost_are_kept_once(
     wheel: Path, tmp_path: Path
 ) -> None:
-    """First the room, then the bridge: all of it arrives, in order, and the agent stays the same.
+    """With first the room, then the bridge lost, all words arrive in order; the agent stays.
 
-    Without the room the agent answers a typed line meanwhile, and hears again afterwards; without
-    the bridge both sides go on talking.
+    Without the room the agent answers a typed line, and hears again afterwards; without the bridge
+    both sides keep talking.
     """
     async with talk(wheel, tmp_path) as conversation:
         on, session = conversation.on, conversation.session
@@ -190,12 +190,12 @@ async def test_words_said_while_a_connection_is_lost_are_kept_once(
 
         conversation.to_livekit.lose()
         shown, answers = conversation.shown_of_agent(), len(conversation.committed("AGENT"))
-        # Half a sentence, with nobody there to hear the answer.
+        # The agent answers half a sentence, although nobody can hear it.
         await conversation.has_answered(answers + 1)
         await on.account.ask(TYPE, {"sessionId": session, "key": "typed", "text": "typed"})
         await conversation.has_answered(answers + 2)
         assert conversation.shown_of_agent() == shown, "the room was not lost"
-        # What is left of the sentence would interrupt the agent.
+        # The rest of the sentence would interrupt the agent.
         await speaking
         conversation.to_livekit.carry()
 

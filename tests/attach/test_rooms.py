@@ -1,4 +1,4 @@
-"""The examples in real rooms, with the oldest and the newest livekit-agents: every word arrives."""
+"""Every word of the examples arrives, with the oldest and the newest livekit-agents."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,33 +27,33 @@ pytestmark = pytest.mark.timeout(300)
 PERSON = "person-" + SESSION
 STORY = " ".join(f"And then there were {number} of them." for number in range(1, 6))
 LETTERS = " ".join(4 * list("abcdefghijklmnopqrstuvwxyz"))
-"""Long enough for its middle to be found on a slow machine."""
+"""Long enough to be interrupted in the middle on a slow machine."""
 SAVE = """mutation($input: SaveSessionInput!) { saveSession(input: $input) {
   isSaved createdCount conflicts { __typename } } }"""
 
 
 newest = pytest.mark.parametrize("python", [NEWEST], indirect=True)
-"""For what the server makes of it: every version reports it in the same words."""
+"""For server behaviour, which is the same for every version."""
 
 
 def sound(seconds: float) -> Pcm:
-    """A tone that the stand-in recogniser takes for speech."""
+    """Return a tone that the stand-in recogniser takes for speech."""
     at = np.arange(round(seconds * 16_000)) / 16_000
     return (8_000 * np.sin(2 * np.pi * 300 * at)).astype(np.int16)
 
 
 class Example(AgentProgram):
-    """One of the examples, run as somebody would who has read it."""
+    """An example, run the way its reader would run it."""
 
     def __init__(self, python: Path, name: str, livekit: LiveKitServer) -> None:
-        # A name of its own: LiveKit may not have noticed yet that a killed worker is gone.
+        # A unique name: LiveKit may still consider a killed worker alive.
         self.agent = f"{name}-{uuid4().hex}"
         self.livekit = livekit
         path = ROOT / "examples" / f"{name}.py"
         super().__init__([python, path, "start"], livekit, VOXQL_AGENT_NAME=self.agent)
 
     async def joined(self, server: Server, room: str) -> Notes:
-        """Open a room for the agent, and wait until it says that it can hear."""
+        """Open a room with the agent, and wait until it is ready."""
         notes = server.notebook.of(SESSION)
         await open_room(self.livekit, room, self.agent, {"theirs": 1, **dispatch(server)})
         await server.notebook.until(lambda: notes.is_ready, 90)
@@ -62,7 +62,7 @@ class Example(AgentProgram):
 
 @dataclass
 class Examples:
-    """Both of them."""
+    """Both examples."""
 
     minimal: Example
     handoff: Example
@@ -70,7 +70,7 @@ class Examples:
 
 @pytest.fixture(scope="module")
 def examples(python: Path, livekit: LiveKitServer) -> Iterator[Examples]:
-    """Both examples, started beside each other; each holds one conversation after the other."""
+    """Both examples, running side by side; each holds one conversation after another."""
     with (
         Example(python, "livekit_minimal", livekit) as minimal,
         Example(python, "livekit_handoff", livekit) as handoff,
@@ -86,7 +86,7 @@ def room() -> str:
 
 
 def settled(notes: Notes, role: str) -> list[Utterance]:
-    """Return what is kept of a side in the end: of each segment the last final."""
+    """Return the last final of each of a role's segments."""
     return list({said.segment: said for said in notes.finals(role)}.values())
 
 
@@ -100,7 +100,7 @@ async def replied(server: Server, notes: Notes, count: int) -> None:
 
 
 async def shows_the_same(notes: Notes, someone: RoomPerson) -> None:
-    """Whoever saves what the room showed them makes no second row."""
+    """Check that the room's segments are those reported, so saving them adds no row."""
 
     def kept(role: str) -> set[str]:
         return {said.segment for said in notes.finals(role)}
@@ -116,7 +116,7 @@ async def shows_the_same(notes: Notes, someone: RoomPerson) -> None:
 async def test_the_minimal_agent_tells_both_sides(
     examples: Examples, server: Server, livekit: LiveKitServer, room: str
 ) -> None:
-    """Interims and finals of both, under the room's ids, states, a typed line, a cut, the end."""
+    """Interims and finals under the room's ids, states, a typed line, an interruption, the end."""
     program = examples.minimal
     notes = await program.joined(server, room)
     async with person(livekit, room, PERSON) as someone:
@@ -142,7 +142,7 @@ async def test_the_minimal_agent_tells_both_sides(
         assert states.index("LISTENING") < states.index("SPEAKING")
 
         server.type(SESSION, "line-2", LETTERS)
-        # Newer versions do not hear the person in the first three seconds of a reply.
+        # Newer versions ignore the person in the first three seconds of a reply.
         await server.notebook.until(
             lambda: any(" o p q" in said.text for _, said in notes.utterances), 90
         )
@@ -167,7 +167,7 @@ async def test_the_minimal_agent_tells_both_sides(
 async def test_saving_what_the_room_showed_makes_no_second_row(
     examples: Examples, in_rooms: ServerProcess, livekit: LiveKitServer
 ) -> None:
-    """A client that watches the room and saves what it saw under the room's ids."""
+    """A client saves what the room showed, under the room's ids."""
     async with hall(in_rooms, livekit) as on:
         started = await on.start(agentName=examples.minimal.agent)
         session, connection = started["session"]["id"], started["connection"]
@@ -193,7 +193,7 @@ async def test_saving_what_the_room_showed_makes_no_second_row(
         ("AGENT", "You said: Good morning to you all.", "SPEECH"),
     ]
     assert saved == {"isSaved": True, "createdCount": 0, "conflicts": []}
-    # Their words are shown before the last sound is heard, which the end may cut off.
+    # Words are shown before their last sound is heard; the end may interrupt it.
     assert [one | {"isInterrupted": False} for one in after] == utterances
 
 
@@ -201,7 +201,7 @@ async def test_saving_what_the_room_showed_makes_no_second_row(
 async def test_a_line_whose_agent_loses_its_room_is_answered_by_the_next(
     examples: Examples, in_rooms: ServerProcess, livekit: LiveKitServer
 ) -> None:
-    """Somebody deletes the room in mid-answer: the job ends in good order, with half an answer."""
+    """When the room is deleted in mid-answer, the job ends cleanly, with half an answer."""
     async with hall(in_rooms, livekit) as on:
         started = await on.start(agentName=examples.minimal.agent)
         session, room = started["session"]["id"], started["connection"]["roomName"]
@@ -214,7 +214,7 @@ async def test_a_line_whose_agent_loses_its_room_is_answered_by_the_next(
             await someone.until(lambda: someone.shown)
 
             await on.api.room.delete_room(DeleteRoomRequest(room=room))
-        # The next one has the line before there is somebody to hear its answer.
+        # The next agent gets the line before anybody is there to hear its answer.
         await until(partial(state_is, on, session, None))
         await until(partial(state_is, on, session, "THINKING"))
         token = (await on.join(session))["connection"]["token"]
@@ -231,9 +231,9 @@ async def test_a_line_whose_agent_loses_its_room_is_answered_by_the_next(
 async def test_after_a_handoff_everything_still_arrives_until_the_agent_is_killed(
     examples: Examples, server: Server, livekit: LiveKitServer, room: str
 ) -> None:
-    """Tools, another agent's greeting, what it answers; killed in mid-sentence it leaves interims.
+    """Tools, another agent's greeting and answers arrive; a killed agent leaves its interims.
 
-    The server sees a connection that broke.
+    The server sees a broken connection.
     """
     program = examples.handoff
     notes = await program.joined(server, room)
@@ -264,7 +264,7 @@ async def test_after_a_handoff_everything_still_arrives_until_the_agent_is_kille
 
 
 async def kept(on: Hall, session: str, count: int) -> list[dict[str, Any]]:
-    """Wait until so many utterances are final, and return all."""
+    """Wait until this many utterances are final; return all."""
 
     async def look() -> list[dict[str, Any]] | None:
         utterances = (await on.read(session))["utterances"]["nodes"]
@@ -275,5 +275,5 @@ async def kept(on: Hall, session: str, count: int) -> list[dict[str, Any]]:
 
 
 async def state_is(on: Hall, session: str, state: str | None) -> bool:
-    """Whether the session's agent does this; None: there is none."""
+    """Return whether the session's agent is in this state; None means no agent."""
     return bool((await on.read(session))["agentState"] == state)

@@ -1,4 +1,4 @@
-"""How what is said gets the id that the room shows it under."""
+"""How words get the segment id under which the room shows them."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 class Told:
-    """What was reported, newest last."""
+    """The reported utterances, newest last."""
 
     def __init__(self) -> None:
         self.utterances: list[Utterance] = []
@@ -38,7 +38,7 @@ def heard(words: PersonWords, text: str, final: bool = False) -> None:
 
 
 async def test_a_stretch_of_speech_has_the_name_of_the_room() -> None:
-    """Its first words wait for it, the others don't; a final ends the stretch."""
+    """The first words wait for the room's name, later ones don't; a final ends the segment."""
     told = Told()
     words = PersonWords(told.take, lambda: True)
 
@@ -61,7 +61,7 @@ async def test_a_stretch_of_speech_has_the_name_of_the_room() -> None:
 
 
 async def test_names_that_come_late_go_to_whom_they_belong() -> None:
-    """In the order of what was said, however far the room is behind; only the newest is told."""
+    """Late names are assigned in the order of speech; only the newest state is reported."""
     told = Told()
     words = PersonWords(told.take, lambda: True)
 
@@ -76,7 +76,7 @@ async def test_names_that_come_late_go_to_whom_they_belong() -> None:
 
 
 async def test_without_a_room_words_wait_for_nothing() -> None:
-    """They get a name of their own, one for each stretch."""
+    """Without a room, each segment gets a name of its own."""
     told = Told()
     words = PersonWords(told.take, lambda: False)
 
@@ -90,7 +90,7 @@ async def test_without_a_room_words_wait_for_nothing() -> None:
 
 
 async def test_an_agent_that_shows_nothing_delays_its_first_words_only() -> None:
-    """They are told after a while; from then on nothing waits."""
+    """The first words are reported after a while; from then on nothing waits."""
     told = Told()
     words = PersonWords(told.take, lambda: True)
 
@@ -103,7 +103,7 @@ async def test_an_agent_that_shows_nothing_delays_its_first_words_only() -> None
 
 
 async def test_a_lost_room_names_nothing_and_takes_no_later_name_away() -> None:
-    """What was waiting gets a name of its own; what is said when the room is back gets its name."""
+    """Waiting words get a name of their own; words said after the reconnect get the room's."""
     told = Told()
     connected = True
     words = PersonWords(told.take, lambda: connected)
@@ -126,7 +126,7 @@ async def test_a_lost_room_names_nothing_and_takes_no_later_name_away() -> None:
 
 
 async def test_what_was_not_settled_is_at_the_end() -> None:
-    """An interim becomes a final, and what waits for a name is told without."""
+    """An interim becomes a final; words without a room name are reported anyway."""
     told = Told()
     words = PersonWords(told.take, lambda: True)
 
@@ -137,7 +137,7 @@ async def test_what_was_not_settled_is_at_the_end() -> None:
 
 
 async def test_speech_begins_when_the_voice_does() -> None:
-    """Not with the first words, which come later."""
+    """The start is the voice's, not the later first words'."""
     told = Told()
     words = PersonWords(told.take, lambda: False)
 
@@ -165,7 +165,7 @@ async def test_a_question_that_is_recognised_after_its_answer_has_its_own_time()
 
 
 async def test_a_voice_without_words_is_forgotten() -> None:
-    """Somebody coughs before the agent speaks by itself, and asks something half a minute later."""
+    """A cough before an unprompted reply does not date a question half a minute later."""
     told = Told()
     words = PersonWords(told.take, lambda: False)
 
@@ -178,7 +178,7 @@ async def test_a_voice_without_words_is_forgotten() -> None:
 
 
 def test_a_reply_grows_and_is_settled_by_the_history() -> None:
-    """Word by word as it is shown; then a final, which says whether it was cut off."""
+    """A reply grows word by word; its final says whether it was interrupted."""
     told = Told()
     words = AgentWords(told.take)
     began = datetime.now(UTC)
@@ -197,7 +197,7 @@ def test_a_reply_grows_and_is_settled_by_the_history() -> None:
 
 
 def test_the_history_has_the_last_word_on_a_reply_that_was_cut_off() -> None:
-    """The room shows a word more before it closes: the text and the flag stay."""
+    """A word that the room shows after the interruption changes neither text nor flag."""
     told = Told()
     words = AgentWords(told.take)
     began = datetime.now(UTC)
@@ -212,7 +212,7 @@ def test_the_history_has_the_last_word_on_a_reply_that_was_cut_off() -> None:
 
 
 def test_a_reply_that_was_shown_in_full_is_settled_once() -> None:
-    """The stream's end settles it; the history has nothing to add."""
+    """The end of the stream makes the reply final; the history adds nothing."""
     told = Told()
     words = AgentWords(told.take)
     began = datetime.now(UTC)
@@ -225,7 +225,7 @@ def test_a_reply_that_was_shown_in_full_is_settled_once() -> None:
 
 
 def test_an_interruption_is_told_even_of_what_was_shown_in_full() -> None:
-    """The same final again, now with the flag."""
+    """The same final is reported again with the flag."""
     told = Told()
     words = AgentWords(told.take)
     began = datetime.now(UTC)
@@ -242,7 +242,7 @@ def test_an_interruption_is_told_even_of_what_was_shown_in_full() -> None:
 
 
 def test_what_the_room_missed_comes_from_the_history() -> None:
-    """All of it, or its end."""
+    """The history supplies a whole reply, or the end of one."""
     told = Told()
     words = AgentWords(told.take)
 
@@ -260,7 +260,7 @@ def test_what_the_room_missed_comes_from_the_history() -> None:
 
 
 def test_a_reply_in_several_parts_is_told_in_its_parts() -> None:
-    """As the room shows them; only the last of them can have been cut off."""
+    """The parts are those of the room; only the last can be interrupted."""
     told = Told()
     words = AgentWords(told.take)
     began = datetime.now(UTC)
@@ -278,7 +278,7 @@ def test_a_reply_in_several_parts_is_told_in_its_parts() -> None:
 
 
 def test_what_was_said_aside_is_not_taken_for_the_next_reply() -> None:
-    """A line that is not in the history, then a reply that the room could not show."""
+    """A line outside the history is not matched with a later reply that the room missed."""
     told = Told()
     words = AgentWords(told.take)
 
@@ -290,7 +290,7 @@ def test_what_was_said_aside_is_not_taken_for_the_next_reply() -> None:
 
 
 def test_a_reply_that_the_end_of_the_conversation_cuts_off_is_marked() -> None:
-    """Its stream closes like one that is complete, and nothing more may come."""
+    """The reply's stream closes like a complete one, and nothing may follow."""
     told = Told()
     words = AgentWords(told.take)
 
@@ -304,7 +304,7 @@ def test_a_reply_that_the_end_of_the_conversation_cuts_off_is_marked() -> None:
 
 
 def test_a_reply_that_a_lost_room_cuts_off_is_marked() -> None:
-    """livekit-agents closes its stream and leaves it out of the history, as nobody has heard it."""
+    """livekit-agents closes the stream, and leaves the unheard reply out of the history."""
     told = Told()
     words = AgentWords(told.take)
 
@@ -320,7 +320,7 @@ def test_a_reply_that_a_lost_room_cuts_off_is_marked() -> None:
 
 
 def test_what_an_agent_says_before_it_hangs_up_is_not_cut_off() -> None:
-    """It may keep its good-bye out of the history."""
+    """The agent may leave its good-bye out of the history."""
     told = Told()
     words = AgentWords(told.take)
 
@@ -333,7 +333,7 @@ def test_what_an_agent_says_before_it_hangs_up_is_not_cut_off() -> None:
 
 
 def test_a_reply_that_was_said_in_full_when_the_conversation_ended_is_not() -> None:
-    """The history says so, after its stream has closed."""
+    """The history confirms the whole reply after its stream was closed."""
     told = Told()
     words = AgentWords(told.take)
     began = datetime.now(UTC)
@@ -351,7 +351,7 @@ def test_a_reply_that_was_said_in_full_when_the_conversation_ended_is_not() -> N
 
 
 def test_what_never_became_a_reply_is_settled_at_the_end() -> None:
-    """Nothing that was shown stays open for ever."""
+    """Everything that was shown becomes final."""
     told = Told()
     words = AgentWords(told.take)
 
@@ -363,7 +363,7 @@ def test_what_never_became_a_reply_is_settled_at_the_end() -> None:
 
 
 def test_a_reply_that_waits_for_a_lost_room_has_its_name_already() -> None:
-    """It is announced before it is shown; what was announced after it belongs to the next one."""
+    """A reply is announced before it is shown; a later announcement belongs to the next reply."""
     told = Told()
     words = AgentWords(told.take)
 

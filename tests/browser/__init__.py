@@ -1,1 +1,1 @@
-"""The page in a real browser, before the real server and agent."""
+"""Tests of the page in a real browser, against the real server and agent."""

@@ -1,4 +1,4 @@
-"""What may happen in a conversation, chapter by chapter; it is the same over either transport."""
+"""Steps of a conversation that are the same over either transport."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ DASHWOOD, YOUNG_MAN, SELFISH, WOMAN, AMIABLE = map(
     recording, ("0870", "0880", "0890", "0920", "0930")
 )
 
-# Every announcement that was made, with all that it has said, and every line that is settled.
+# Record the text history of every announcement, and return every final line.
 HEARD: Final = """() => {
   window.announcements = new Map()
   new MutationObserver(() => {
@@ -42,7 +42,7 @@ async def double_click_begins_one(person: Person) -> str:
 
 
 async def nothing_said_is_skipped(person: Person, first: str) -> str:
-    """Go on to the next conversation without a word: nothing of the first is anywhere."""
+    """Start the next conversation before anything is said; check that the first leaves no trace."""
     await person.page.keyboard.press("Control+Shift+O")
     second = await person.is_listened_to(other_than=first)
     await expect(person.rows).to_have_count(0)
@@ -52,7 +52,7 @@ async def nothing_said_is_skipped(person: Person, first: str) -> str:
 
 
 async def a_sentence_is_settled_where_it_grew(person: Person) -> None:
-    """Speak: interims become the final as one line; finals are read out once, interims never."""
+    """Speak: interims become one final line; finals are announced once, interims never."""
     await person.page.evaluate(HEARD)
     await person.says(SELFISH)
     key = await person.is_saying("rather")
@@ -62,7 +62,7 @@ async def a_sentence_is_settled_where_it_grew(person: Person) -> None:
     await expect(person.answers).not_to_have_count(0)
     await expect(person.page.locator(GROWING)).to_have_count(0)
 
-    # A line is read out a moment after it is shown.
+    # A line is announced a moment after it appears.
     with suppress(TimeoutError):
         await person.page.wait_for_function("() => String(heard()) === String(settled())")
     heard, settled = await person.page.evaluate("[heard(), settled()]")
@@ -71,7 +71,7 @@ async def a_sentence_is_settled_where_it_grew(person: Person) -> None:
 
 
 async def the_agent_is_spoken_over(person: Person) -> None:
-    """While it repeats a sentence: it falls silent, and its line keeps what was heard of it."""
+    """Interrupt a sentence: the agent falls silent, and its line keeps only what was heard."""
     said = person.page.locator('.line[data-role="AGENT"]')
     await (
         said.and_(person.page.locator('[data-final="false"]')).filter(has_text="I heard").wait_for()
@@ -86,12 +86,13 @@ async def the_agent_is_spoken_over(person: Person) -> None:
 
 
 async def three_clicks_save_once(person: Person, first: str) -> str:
-    """Every further click and key while it works is ignored; then the screen is a new one."""
+    """Check that clicks and keys during a save are ignored, and that an empty chat follows."""
     asked = person.asked.count("StartNewChat")
     pressed = asyncio.Event()
 
     async def held(route: Route) -> None:
-        # On a busy machine a new chat may otherwise be there before the last key, and be ended.
+        # Hold the request: on a busy machine the new chat could begin before the last key press,
+        # which would end it.
         await pressed.wait()
         await route.continue_()
 
@@ -115,7 +116,7 @@ async def three_clicks_save_once(person: Person, first: str) -> str:
 
 
 async def nobody_hears_the_muted(person: Person) -> None:
-    """Speak while the dock says "Muted", then be listened to again."""
+    """Speak while the dock says "Muted", then unmute."""
     mute = person.page.get_by_role("button", name="Mute")
     await mute.click()
     await expect(person.state).to_have_text("Muted")
@@ -125,7 +126,7 @@ async def nobody_hears_the_muted(person: Person) -> None:
 
 
 async def a_reload_in_mid_sentence_loses_nothing(person: Person) -> None:
-    """The same session is joined again, and the sentence settled as the line that it was."""
+    """Reload: the page rejoins the same session, and the sentence is finalized in its own line."""
     session = person.session_id
     await person.types("Thank you.")
     await expect(person.answers).to_have_count(1)
@@ -149,7 +150,7 @@ async def a_reload_in_mid_sentence_loses_nothing(person: Person) -> None:
 async def nothing_is_lost(
     person: Person, message: str, said: str = "young man", comfort: str = "Nothing is lost"
 ) -> Locator:
-    """Wait until it says so beside what went wrong; return its button."""
+    """Wait for this error and its reassurance; return its retry button."""
     alert = person.page.get_by_role("alert").filter(has_text=message)
     await expect(alert).to_be_visible()
     await expect(alert).to_contain_text(comfort)
@@ -159,7 +160,7 @@ async def nothing_is_lost(
 
 
 async def a_blocked_save_is_repeated(person: Person, said: str) -> str:
-    """No server can be reached: it says so, and Retry saves; return the next session's id."""
+    """Block the server: the page says so, and Retry saves; return the next session's id."""
     first = person.session_id
     asked = person.asked.count("StartNewChat")
     async with person.answered(blocked, operation="StartNewChat"):
@@ -174,19 +175,19 @@ async def a_blocked_save_is_repeated(person: Person, said: str) -> str:
 
 
 async def types_and_is_answered(person: Person) -> None:
-    """Type a line, and wait for words in return."""
+    """Type a line, and wait for the answer."""
     await person.types("Repeat after me: typed words")
     await expect(person.answers.filter(has_text="yped words")).to_have_count(1)
 
 
 async def sees_one_notice(person: Person, text: str) -> None:
-    """Wait until the page tells this, and nothing else."""
+    """Wait until the page shows this notice and no other."""
     await expect(person.page.locator(".notice")).to_have_count(1)
     await expect(person.page.locator(".notice")).to_contain_text(text)
 
 
 async def a_microphone_that_is_unplugged_can_be_plugged_in_again(person: Person) -> None:
-    """The page says so in mid-conversation, typing goes on, and "Try again" hears again."""
+    """Unplug: the page says so, typing still works, and "Try again" restores the microphone."""
     await person.page.evaluate("window.unplug()")
     await sees_one_notice(person, "Your microphone was unplugged.")
     await types_and_is_answered(person)
@@ -199,7 +200,7 @@ async def a_microphone_that_is_unplugged_can_be_plugged_in_again(person: Person)
 
 
 async def a_second_window_follows(person: Person) -> Person:
-    """What is said before and afterwards stands in both, in the same order; return the other."""
+    """Open a second window that shows all lines in the same order; return it."""
     await person.types("Repeat after me: one")
     await expect(person.answers).to_have_text([re.compile("one", re.IGNORECASE)])
     other = Person(person.url, await person.context.new_page(), person.context)
@@ -222,7 +223,7 @@ async def a_second_window_follows(person: Person) -> Person:
 
 
 async def the_second_window_takes_over(person: Person, other: Person) -> None:
-    """Sound belongs to the one that asked for it last; both show every word."""
+    """Move the sound to the window that asked last; both windows show every line."""
     await other.page.get_by_role("button", name="Talk here", exact=True).click()
     await other.is_listened_to()
     await expect(
@@ -236,13 +237,13 @@ async def the_second_window_takes_over(person: Person, other: Person) -> None:
 async def each_is_found_with_its_own_words(
     person: Person, ends: Person, conversations: dict[str, str], previews: list[str]
 ) -> None:
-    """End in one window; all are listed, the newest first, and read with their words alone.
+    """End the last conversation; check that the history lists all, newest first, with their words.
 
     Args:
-        person: looks at them.
-        ends: the window in which the last of them is ended.
-        conversations: sessions, by words that were said in this one only.
-        previews: how each of them begins.
+        person: reads the conversations.
+        ends: the window that ends the last conversation.
+        conversations: session ids, by words said in that session only.
+        previews: the first words of each conversation.
     """
     await ends.page.get_by_role("button", name="End", exact=True).click()
     await ends.page.get_by_role("button", name="Start talking").wait_for()

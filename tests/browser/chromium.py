@@ -1,4 +1,4 @@
-"""The Chromium that a whole run shares; each person has a context, and so a profile, in it."""
+"""The Chromium that a whole test run shares; each person has a separate context."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.shared import Shared, State, started
 
 CHROMIUM: Final = "/usr/bin/chromium"
 WITHOUT_WINDOWS: Final = shutil.which("chromium-headless-shell") or CHROMIUM
-"""The same without its own windows: it takes half the time to show a page."""
+"""Chromium's headless shell, if installed: it shows a page in half the time."""
 FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -27,12 +27,12 @@ FLAGS: Final = (
 )
 ALLOWED: Final = "--use-fake-ui-for-media-stream"
 SOUNDS_AT_ONCE: Final = "--autoplay-policy=no-user-gesture-required"
-"""As for a page that hears a real microphone."""
+"""As for a page that captures a real microphone."""
 START_WITHIN_S: Final = 60.0
 
 
 def hearing(folder: Path, sound: np.ndarray[tuple[int], np.dtype[np.int16]]) -> tuple[str, str]:
-    """Return the flags with which Chromium's own microphone hears this once, then nothing."""
+    """Return the flags that make Chromium's fake microphone play this once, then silence."""
     wav = write_wav(folder / "microphone.wav", sound)
     return (
         "--use-fake-device-for-media-stream",
@@ -41,9 +41,9 @@ def hearing(folder: Path, sound: np.ndarray[tuple[int], np.dtype[np.int16]]) -> 
 
 
 def shared_chromium(shared: Shared) -> str:
-    """Return the address of the one that the run shares; the first who asks starts it.
+    """Return the address of the run's shared Chromium; the first caller starts it.
 
-    Its microphone hears nothing: who talks `speaks_on_demand`.
+    Its microphone is silent: a person who talks needs `speaks_on_demand`.
     """
 
     def start(place: Path) -> State:
@@ -61,7 +61,7 @@ def shared_chromium(shared: Shared) -> str:
         browser = Program("chromium")
         launch = ("-m", "playwright", "launch-server", "--browser", "chromium")
         command = shared.guarded(sys.executable, *launch, "--config", str(config))
-        # Its profile is in the folder of the run, as it is ended by force.
+        # Keep the profile in the run's folder: Chromium is killed at the end.
         environment = {**os.environ, "TMPDIR": str(place)}
         process = started(browser, command, place / "log", environment)
 

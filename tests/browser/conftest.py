@@ -1,4 +1,4 @@
-"""Fixtures: a real server with the real agent, and people at real browsers in front of it."""
+"""Fixtures: a real server with the real agent, and people with real browsers."""
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -28,7 +28,7 @@ Visit = Callable[..., Awaitable[Person]]
 
 
 def agent_of(livekit: LiveKitServer) -> AgentProgram:
-    """Start `voxql agent --livekit`, and wait until it may be asked for."""
+    """Start `voxql agent --livekit`, and wait until it is registered."""
     command = (sys.executable, str(ROOT / "cli.py"), "agent", "--livekit")
     agent = AgentProgram(command, livekit, VOXQL_AGENT_PLACES=MANY_PLACES)
     try:
@@ -40,18 +40,18 @@ def agent_of(livekit: LiveKitServer) -> AgentProgram:
 
 
 def server_of(livekit: LiveKitServer, folder: Path, **environment: str) -> ServerProcess:
-    """Start a server whose conversations are held in LiveKit's rooms."""
+    """Start a server whose conversations use LiveKit rooms."""
     settings = {"VOXQL_AGENT": "livekit", **livekit.settings, **environment}
     return ServerProcess(folder, **settings).start()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def playwright() -> AsyncIterator[Playwright]:
-    """What drives the browsers of this process."""
+    """Playwright's driver, which starts this process's browsers."""
     mine = psutil.Process()
     others = {child.pid for child in mine.children()}
     async with async_playwright() as driver:
-        # The browsers that it starts are as quick to the processor as it is.
+        # The driver's browsers inherit its scheduling priority.
         for child in mine.children():
             if child.pid not in others:
                 hurry(child.pid)
@@ -60,9 +60,9 @@ async def playwright() -> AsyncIterator[Playwright]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def answering(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerProcess]:
-    """A server whose agent answers what is typed, at once; it neither hears nor speaks.
+    """A server whose agent answers typed lines at once; it neither hears nor speaks.
 
-    For pages on which sound does not matter.
+    For pages whose sound does not matter.
     """
     folder = tmp_path_factory.mktemp("answering")
     async with with_a_script(folder, places=MANY_PLACES) as (server, _):
@@ -71,7 +71,7 @@ async def answering(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
 
 @pytest.fixture(scope="session")
 def chromium(playwright: Playwright, shared: Shared) -> Chromium:
-    """The browser of all who need nothing special; the first of them connects to it."""
+    """The browser of everybody without special needs; the first use connects to it."""
     connected: list[Browser] = []
 
     async def browser() -> Browser:
@@ -84,12 +84,11 @@ def chromium(playwright: Playwright, shared: Shared) -> Chromium:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visit(chromium: Chromium, playwright: Playwright, tmp_path: Path) -> AsyncIterator[Visit]:
-    """Open pages as people do; all of them leave with the test.
+    """Open pages as people do; all of them close with the test.
 
-    A Chromium of its own is started for a person who has `own_browser`, flags, or another
-    microphone than one that hears nothing: none, one that may not be used, or one that hears what
-    `says` lists, beginning when the page opens it; its numbers are silent seconds. The others
-    share one without windows. Pages move as little as they may, unless told.
+    A person gets a separate Chromium with `own_browser`, flags, or any microphone but a silent one:
+    none, a denied one, or one that plays `says` from when the page opens it, where numbers are
+    seconds of silence. All others share one headless Chromium. Pages use reduced motion by default.
     """
     async with AsyncExitStack() as stack:
 

@@ -1,4 +1,4 @@
-"""Draws the icons that can't be SVG: for home screens, docks, and programs that know no SVG."""
+"""Draws the icons that can't be SVG: for home screens, docks, and programs without SVG support."""
 
 import asyncio
 import struct
@@ -13,14 +13,14 @@ from tests.server_process import ROOT
 
 PUBLIC: Final = ROOT / "frontend" / "public"
 ROUND: Final = {"icon-192.png": 192, "icon-512.png": 512}
-"""Sides in pixels. As the SVG is, with round corners."""
+"""Sides in pixels. Round corners, like the SVG."""
 FULL: Final = {"icon-maskable-512.png": 512, "apple-touch-icon.png": 180}
-"""Without corners: the system cuts its own. All that matters lies in the middle 80 %."""
+"""Without round corners: the system cuts its own. Everything important is in the middle 80 %."""
 FAVICON_PX: Final = 32
 
 
 def main() -> None:
-    """Write them into the folder given, or into frontend/public."""
+    """Write the icons into the folder given, or into frontend/public."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PUBLIC
     folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(_draw((PUBLIC / "icon.svg").read_text(), folder))
@@ -40,14 +40,14 @@ async def _draw(icon: str, folder: Path) -> None:
 
 
 async def _png(page: Page, svg: str, side: int) -> bytes:
-    """Return the picture of an SVG; what it leaves free is transparent."""
+    """Return the SVG as a PNG with a transparent background."""
     await page.set_viewport_size({"width": side, "height": side})
     await page.set_content(f"<style>body {{ margin: 0 }} svg {{ display: block }}</style>{svg}")
     return await page.screenshot(omit_background=True)
 
 
 def _ico(png: bytes) -> bytes:
-    """Return an .ico file that holds one PNG of 32 px: a header, a directory, the picture."""
+    """Return an .ico file with one PNG of 32 px: a header, a directory, the picture."""
     header = struct.pack("<HHH", 0, 1, 1)
     entry = struct.pack("<BBBBHHII", FAVICON_PX, FAVICON_PX, 0, 0, 1, 32, len(png), 22)
     return header + entry + png

@@ -1,9 +1,9 @@
-"""What runs in a page before anything of it does, for those who talk on it and look at it."""
+"""Scripts that tests run in a page before the page's own code."""
 
 from typing import Final
 
-# A microphone that hears something when a test wants it to, on a machine of whatever speed; what
-# Chromium plays from a file begins when the page opens the microphone, and waits for nobody.
+# A microphone that plays sound when a test asks for it, however slow the machine is. Chromium's
+# fake microphone plays its file as soon as the page opens it.
 MOUTH: Final = """
 if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => {
   const context = new AudioContext({sampleRate: 16000})
@@ -28,8 +28,8 @@ if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => {
 }
 """
 
-# What the dock has said since the page was loaded: a state may last less than the time between two
-# looks at it.
+# Every text that the dock has shown since the page was loaded: a state may be too short for
+# polling.
 STATES: Final = """
 window.states = []
 new MutationObserver(() => {
@@ -38,7 +38,7 @@ new MutationObserver(() => {
 }).observe(document, {subtree: true, childList: true, characterData: true})
 """
 
-# A browser whose question about the microphone nobody has answered yet.
+# A browser whose microphone prompt is still open.
 NO_ANSWER: Final = """
 navigator.permissions.query = async () => ({state: 'prompt'})
 navigator.mediaDevices.getUserMedia = () => new Promise(() => {})

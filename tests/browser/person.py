@@ -1,4 +1,4 @@
-"""Somebody at a real Chromium whose microphone hears recorded speech."""
+"""A person at a real Chromium whose microphone plays recorded speech."""
 
 import asyncio
 import base64
@@ -29,14 +29,14 @@ from tests.e2e.sound import RATE, Clip
 
 PATIENCE_MS: Final = 30_000
 LEAD_S: Final = 6.0
-"""Silence before somebody speaks whose sound begins with the click: the server gives an agent 5 s
-to be ready. A busy machine may need longer; where that matters, somebody `speaks_on_demand`."""
+"""Silence before the speech of a microphone that starts with the click: the server gives an agent
+5 s to be ready. A busy machine may need longer; where that matters, use `speaks_on_demand`."""
 LISTENS: Final = re.compile("^(Listening|Muted|Microphone off)$")
-"""What the dock says while the agent listens, to somebody who is heard or only types."""
+"""The dock's text while the agent listens, for a person who speaks or only types."""
 SESSION: Final = re.compile(r"/c/(ses_\w+)$")
 
-# What a browser logs about requests that a test has made fail on purpose, a page without https, or
-# one that nobody has clicked on yet since it was loaded again.
+# Logged by the browser for requests that a test makes fail, a page without https, or a reloaded
+# page without a click.
 EXPECTED: Final = re.compile(
     r"Failed to load resource|WebSocket connection to|VoxQL: |"
     r"Cross-Origin-Opener-Policy header has been ignored|"
@@ -47,35 +47,35 @@ Answering = Callable[[Route], Awaitable[None]]
 
 
 async def broken(route: Route) -> None:
-    """As a server answers that has a fault."""
+    """Answer as a faulty server does."""
     await route.fulfill(status=500, body="oh")
 
 
 async def blocked(route: Route) -> None:
-    """As it is where no server can be reached."""
+    """Fail as if the server were unreachable."""
     await route.abort()
 
 
 async def guest_signs_out(page: Page) -> None:
-    """Sign out in the settings, and say that the conversations may go."""
+    """Sign out in the settings, and confirm the loss of the conversations."""
     await page.get_by_role("button", name="Sign out").click()
     await page.get_by_role("dialog").get_by_role("button", name="Sign out anyway").click()
 
 
 def variables(route: Route) -> dict[str, Any]:
-    """What an operation is asked with."""
+    """Return the variables of a GraphQL request."""
     return dict(json.loads(route.request.post_data or "{}")["variables"])
 
 
 @dataclass
 class Person:
-    """What somebody sees and does, in the words of the page."""
+    """What a person sees and does on the page."""
 
     url: str
     page: Page
     context: BrowserContext
     problems: list[str] = field(default_factory=list)
-    """What the browser complained about."""
+    """Errors and warnings that the browser reported."""
     asked: list[str] = field(default_factory=list)
     """The names of the operations that the page sent."""
 
@@ -86,12 +86,12 @@ class Person:
         await self.page.get_by_role("button", name="Start talking").wait_for()
 
     async def starts_talking(self) -> str:
-        """Begin, and wait until the agent listens; return the session's id."""
+        """Click "Start talking", and wait until the agent listens; return the session's id."""
         await self.page.get_by_role("button", name="Start talking").click()
         return await self.is_listened_to()
 
     async def is_listened_to(self, other_than: str = "") -> str:
-        """Wait until the agent of a session listens; return that session's id."""
+        """Wait until a session's agent listens; return the session's id."""
         await self.page.wait_for_url(
             lambda url: SESSION.search(url) is not None and not (other_than and other_than in url)
         )
@@ -100,27 +100,27 @@ class Person:
 
     @property
     def session_id(self) -> str:
-        """The id in the address."""
+        """The session id in the address."""
         found = SESSION.search(self.page.url)
         assert found is not None, self.page.url
         return found[1]
 
     @property
     def state(self) -> Locator:
-        """What the dock says is going on."""
+        """The dock's status text."""
         return self.page.locator(".status-text")
 
     async def sees(self, state: str) -> None:
-        """Wait until the dock says this, or has said it since the page was loaded."""
+        """Wait until the dock has shown this state since the page was loaded."""
         await self.page.wait_for_function("state => states.includes(state)", arg=state)
 
     async def sees_what_is_stored(self, session: str) -> None:
-        """Wait until the page shows the utterances of this session as the server lists them."""
+        """Wait until the page shows the same utterances as the server lists."""
         query = f'{{ session(id: "{session}") {{ utterances(first: 100) {{ nodes {{ key }} }} }} }}'
         lines = self.page.locator(".line")
         shown: list[str] = []
         stored = [""]
-        # The conversation goes on meanwhile: what is asked first may be old when the second is.
+        # The conversation continues: the server's list may be old by the time the page is read.
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_MS / 1000):
                 while shown != stored:
@@ -133,42 +133,42 @@ class Person:
 
     @property
     def finals(self) -> Locator:
-        """What the person said, settled."""
+        """The person's final lines."""
         return self.page.locator('.line[data-role="USER"][data-final="true"] .line-text')
 
     @property
     def lines(self) -> Locator:
-        """Everything that stands on the page."""
+        """The text of every line on the page."""
         return self.page.locator(".line-text")
 
     def line(self, key: str) -> Locator:
-        """The one with this key."""
+        """The line with this key."""
         return self.page.locator(f'.line[data-key="{key}"]')
 
     @property
     def new_chat(self) -> Locator:
-        """The button."""
+        """The "New chat" button."""
         return self.page.get_by_role("button", name=re.compile("^(New chat|Saving…)$"))
 
     @property
     def rows(self) -> Locator:
-        """The history."""
+        """The rows of the history."""
         return self.page.locator(".row-link")
 
     @property
     def answers(self) -> Locator:
-        """What the agent said, settled."""
+        """The agent's final lines."""
         return self.page.locator('.line[data-role="AGENT"][data-final="true"] .line-text')
 
     @property
     def field(self) -> Locator:
-        """Where lines are typed."""
+        """The text field for typed lines."""
         return self.page.get_by_label("Type instead of speaking")
 
     async def is_saying(self, words: str) -> str:
-        """Wait until a line that is not settled has these words; return its key.
+        """Wait until an interim line contains these words; return its key.
 
-        Looked for and read at once: it may be settled before anybody can ask again.
+        One script finds and reads the line: it may become final before a second call.
         """
         found = await self.page.wait_for_function(
             """words => [...document.querySelectorAll('.line[data-role="USER"]')].find(line =>
@@ -180,9 +180,9 @@ class Person:
 
     @asynccontextmanager
     async def answered(self, by: Answering, *, operation: str) -> AsyncIterator[None]:
-        """Answer one of the operations of the page by other means than the server.
+        """Answer one of the page's operations in place of the server.
 
-        What else the page asks meanwhile, of its own accord and whenever it likes, goes through.
+        The page's other requests go through.
         """
 
         async def routed(route: Route) -> None:
@@ -195,44 +195,44 @@ class Person:
             await self.page.unroute("**/graphql", routed)
 
     async def types(self, line: str) -> None:
-        """Type a line, and wait until it stands on the page as said."""
+        """Type a line, and wait until it is shown as said."""
         await self.field.fill(line)
         await self.field.press("Enter")
         await expect(self.finals.filter(has_text=line)).to_have_count(1)
 
     async def says(self, clip: Clip) -> None:
-        """Begin to speak now; only with `speaks_on_demand`."""
+        """Start to speak; only with `speaks_on_demand`."""
         await self.microphone.wait_for()
         await self.page.evaluate("encoded => void say(encoded)", _encoded(clip))
 
     async def has_said(self, clip: Clip) -> None:
-        """Speak, and go on when it has been said; only with `speaks_on_demand`."""
+        """Speak, and wait until the clip ends; only with `speaks_on_demand`."""
         await self.microphone.wait_for()
         await self.page.evaluate("encoded => say(encoded)", _encoded(clip))
 
     @property
     def microphone(self) -> Locator:
-        """The button of the microphone, once that is open: an agent may listen before."""
+        """The microphone button once the microphone is open; an agent may listen before that."""
         return self.page.locator('.microphone:is([data-state="on"], [data-state="muted"])')
 
     async def hears_himself_say(self, words: str) -> None:
-        """Wait until one settled line has these words."""
+        """Wait until exactly one final line contains these words."""
         found = self.finals.filter(has_text=re.compile(words, re.IGNORECASE))
         await expect(found).to_have_count(1)
 
     @property
     def focused(self) -> Locator:
-        """What has the focus; nothing if that is nowhere."""
+        """The focused element, if there is one."""
         return self.page.locator(":focus")
 
     async def reads(self, session_id: str) -> str:
-        """Open a conversation of the history by its address; return all that stands there."""
+        """Open a past conversation by its address; return its whole text."""
         await self.page.goto(f"{self.url}/c/{session_id}")
         await expect(self.page.get_by_text("End of the conversation")).to_be_visible()
         return " ".join(await self.lines.all_text_contents())
 
     async def query(self, document: str) -> Any:
-        """Ask the server with this browser's login."""
+        """Send a query to the server with this browser's login."""
         answer = await self.context.request.post(
             f"{self.url}/graphql",
             data={"query": document},
@@ -241,9 +241,9 @@ class Person:
         return (await answer.json())["data"]
 
     async def axe(self, *rules: str) -> list[str]:
-        """Return what axe-core finds wrong with the page as it is, by these rules.
+        """Return axe-core's violations of these rules on the current page.
 
-        Without them, by all that it has in use.
+        Without rules, it checks all that are enabled.
         """
         if not await self.page.evaluate("'axe' in window"):
             await self.page.evaluate(_axe())
@@ -283,7 +283,7 @@ async def at_a_browser(
     flags: Sequence[str] = (),
     **options: Any,
 ) -> AsyncIterator[Person]:
-    """Start a browser of its own for one person."""
+    """Start a separate browser for one person."""
     args = [*FLAGS, ALLOWED if may_use_microphone else "--deny-permission-prompts", *flags]
     if speaks_on_demand:
         args.append(SOUNDS_AT_ONCE)
@@ -303,7 +303,7 @@ async def at_a_browser(
 async def in_a_profile(
     chromium: Browser, url: str, *, speaks_on_demand: bool = False, **options: Any
 ) -> AsyncIterator[Person]:
-    """Let one person use a browser that others use as well; they share nothing that it keeps."""
+    """Give one person a separate context in a shared browser."""
     context = await chromium.new_context(**{"viewport": VIEWPORT, **options})
     async with _somebody(url, context, await context.new_page(), speaks_on_demand) as person:
         yield person
@@ -343,7 +343,7 @@ def _watch(person: Person) -> None:
 
 
 def _operation(request: Request) -> str:
-    """Return the name of what is asked for; nothing if that is no operation."""
+    """Return the operation's name; empty if the request has none."""
     found = re.search(r"\b(?:mutation|query) (\w+)", request.post_data or "")
     return found[1] if found else ""
 

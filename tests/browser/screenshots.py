@@ -1,4 +1,4 @@
-"""Takes the README's pictures: light, dark and narrow, of a conversation that is really held."""
+"""Takes the README's screenshots: light, dark and narrow, of a real conversation."""
 
 import asyncio
 import sys
@@ -15,13 +15,13 @@ from tests.server_process import ROOT, START_TIMEOUT_S, ServerProcess
 WOMAN, DASHWOOD = map(recording, ("0920", "0870"))
 IMAGES: Final = ROOT / "docs" / "images"
 SHOWN: Final = frozenset({"conversation", "search"})
-"""Of the pictures, those that the documents show."""
+"""The screenshots that the documents show."""
 
 LINES: Final = ("Good morning! What can you do?", "How much is 12 times 12?", "Thank you, goodbye.")
 
 
 def main() -> None:
-    """Write the pictures into the folder given, or into docs/images."""
+    """Write the screenshots into the folder given, or into docs/images."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -64,7 +64,7 @@ async def _take(url: str, folder: Path, scratch: Path) -> None:
 
 
 async def _typed_conversations(person: Person) -> None:
-    """Fill the history with something to look at."""
+    """Fill the history with conversations."""
     page = person.page
     session = await person.starts_talking()
     for number, line in enumerate(LINES):
@@ -104,7 +104,7 @@ async def _the_rest(person: Person, folder: Path) -> None:
 
 
 async def _shoot(page: Page, folder: Path, name: str) -> None:
-    """Take it in both themes, then in the dark and narrow, without waiting for anything to move."""
+    """Take it in both themes and on a narrow page."""
     await page.mouse.move(640, 5)
     if folder == IMAGES and name not in SHOWN:
         return

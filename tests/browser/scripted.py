@@ -1,4 +1,4 @@
-"""An agent that says what a test tells it to; it loads no models."""
+"""A scripted agent: it says what a test passes to it, and loads no models."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,17 +16,17 @@ KEY: Final = "the key of an agent in a script"
 
 
 class Scripted:
-    """Answers what is typed; what is spoken, tests tell it."""
+    """Answers typed lines; tests supply the spoken ones."""
 
     def __init__(self) -> None:
         self.bridges: dict[str, BridgeClient] = {}
-        """By the session's id."""
+        """By session id."""
         self.comes = True
-        """Whether it comes when it is asked for, or hangs."""
+        """Whether it joins when dispatched, or hangs."""
         self._talking: dict[str, asyncio.Future[None]] = {}
 
     async def converse(self, job: StartJob) -> None:
-        """Hold one conversation, until it `dies`."""
+        """Hold one conversation until it `dies`."""
         talking = self._talking[job.session] = asyncio.ensure_future(self._talk(job))
         await asyncio.wait({talking})
 
@@ -43,16 +43,16 @@ class Scripted:
                 bridge.utter(_utterance("AGENT", f"You typed: {command.text}"))
 
     def hears(self, session: str, text: str, *, is_final: bool = True) -> None:
-        """Tell the server that the person has said this, or begins to say it."""
+        """Report an interim or a final of the person."""
         self.bridges[session].utter(_utterance("USER", text, is_final=is_final))
 
     def says(self, session: str, text: str, segment: str, *, is_final: bool = True) -> None:
-        """Say this, or begin to say it; what begins is ended in the same segment."""
+        """Report an interim or a final of the agent; a final completes its segment's interims."""
         said = _utterance("AGENT", text, is_final=is_final)
         self.bridges[session].utter(replace(said, segment=segment))
 
     def dies(self, session: str) -> None:
-        """Let its connection end without a word."""
+        """End the session's connection without a message."""
         self._talking[session].cancel()
 
 
@@ -73,7 +73,7 @@ def _utterance(role: str, text: str, *, is_final: bool = True) -> Utterance:
 async def with_a_script(
     folder: Path, /, places: str = "9", **environment: str
 ) -> AsyncIterator[tuple[ServerProcess, Scripted]]:
-    """Start a server of its own whose only agent is such a one; it survives the server."""
+    """Start a server whose only agent is scripted; the agent outlives the server."""
     settings = {"VOXQL_START_TIMEOUT_S": START_TIMEOUT_S, **environment}
     server = ServerProcess(folder, VOXQL_AGENT="external", VOXQL_WORKER_KEY=KEY, **settings)
     await asyncio.to_thread(server.start)
@@ -93,5 +93,5 @@ async def with_a_script(
 
 
 def port_of(server: ServerProcess) -> str:
-    """Return the one that it took."""
+    """Return the server's port."""
     return server.wait_for("127.0.0.1, port ").partition(", port ")[2].split()[0]

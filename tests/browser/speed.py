@@ -1,9 +1,9 @@
-"""Measures how long an interim takes from the agent that sends it to the pixel that shows it.
+"""Measures the time from an agent's interim to the frame that shows it.
 
     .venv/bin/python -m tests.browser.speed [EVENTS]
 
-An agent sends 500 finals, then ten interims a second, each with its number; the page notes when the
-frame that shows it has been painted. Both read the clock of one machine.
+An agent sends 500 finals, then ten numbered interims a second; the page notes when the frame that
+shows each of them has been painted. Both use the clock of one machine.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ LINES: Final = 500
 PAUSE_S: Final = 0.1
 LIMIT_MS: Final = 50
 
-# A message that is posted in an animation frame arrives when that frame has been painted.
+# A message posted in an animation frame arrives once that frame is painted.
 WATCH: Final = """() => {
   window.shown = {}
   window.shifts = 0
@@ -51,7 +51,7 @@ WATCH: Final = """() => {
 
 
 class Speaker:
-    """An agent that says what it is told to, when it is told to."""
+    """An agent that says what a test passes to its bridge."""
 
     def __init__(self) -> None:
         self.bridge: asyncio.Future[BridgeClient] = asyncio.get_running_loop().create_future()
@@ -81,7 +81,7 @@ def said(segment: str, text: str, *, final: bool) -> Utterance:
 async def measure(
     url: str, key: str, events: int, folder: Path, *, lines: int = LINES
 ) -> tuple[list[float], float]:
-    """Return the milliseconds of each interim that was shown, and the layout's shifts."""
+    """Return the latency of each painted interim in milliseconds, and the total layout shift."""
     speaker = Speaker()
     worker = Worker(url, key, agent_names=["voxql"], places=2, on_start=speaker.converse)
     working = asyncio.create_task(worker.run())
@@ -110,7 +110,7 @@ async def _observed(
     sent: dict[str, float] = {}
     segment = new_segment()
     for number in range(events):
-        # A sentence grows for three seconds, then the next one begins.
+        # A sentence grows for three seconds before the next one begins.
         if number % 30 == 0 and number:
             bridge.utter(said(segment, "and that was that.", final=True))
             segment = new_segment()
@@ -127,7 +127,7 @@ async def _observed(
 
 
 def main() -> None:
-    """Print the figures; fail when they are over the limit."""
+    """Print the figures; exit with 1 if the p95 is over the limit."""
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     with tempfile.TemporaryDirectory() as scratch:
         key = "the key of a measurement"

@@ -1,6 +1,6 @@
-"""Takes pictures of the page: a person is heard, muted, not asked yet, offline, writes Arabic.
+"""Takes screenshots of the page: heard, muted, asking for the microphone, offline, in Arabic.
 
-axe-core must find nothing in any of them.
+axe-core must find no violation in any of them.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ VIEWS: Final = (("light", 1280, 800), ("dark", 1280, 800), ("light", 360, 740), 
 
 
 async def main() -> None:
-    """Write the pictures into the folder that is named."""
+    """Write the screenshots into the folder given as the first argument."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -39,7 +39,7 @@ async def main() -> None:
 
 
 class Studio:
-    """A server with an agent that says what it is told, and browsers in front of it."""
+    """A server with a scripted agent, and browsers that visit it."""
 
     def __init__(
         self, playwright: Playwright, url: str, agent: Scripted, folder: Path, scratch: Path
@@ -48,7 +48,7 @@ class Studio:
         self._folder, self._scratch = folder, scratch
 
     async def not_asked_yet(self) -> None:
-        """The browser's question is open."""
+        """Shoot the page while the browser's permission prompt is open."""
         async with self._somebody("asked") as person:
             await person.page.add_init_script(NO_ANSWER)
             await self._starts(person, "Allow the microphone…")
@@ -56,18 +56,18 @@ class Studio:
             await self._shoot(person, "allow")
 
     async def refused(self) -> None:
-        """The person has said no."""
+        """Shoot the page after the person refused the microphone."""
         async with self._somebody("refused", may_use_microphone=False) as person:
             await self._starts(person, "Microphone off")
             await self._shoot(person, "microphone-off")
 
     async def heard(self) -> None:
-        """The person speaks, is muted, loses the network and types, and ends it without."""
+        """Shoot a person speaking, muted, offline, typing, and failing to end while offline."""
         async with self._somebody("heard", speaks_on_demand=True) as person:
             await self._starts(person, "Listening")
             await person.types("How much is 12 times 12?")
             await person.says(recording("0870"))
-            # The middle bar is drawn at the level of what is said; at rest it has a sixth.
+            # The middle bar scales with the voice level; at rest its scale is one sixth.
             await person.page.wait_for_function(
                 "() => new DOMMatrix(document.querySelector('.voice i:nth-child(3)')"
                 ".style.transform).d > 0.5"
@@ -89,7 +89,7 @@ class Studio:
             await self._shoot(person, "online-again")
 
     async def right_to_left(self) -> None:
-        """The person writes Arabic and Hebrew, and looks for a word of it."""
+        """Shoot Arabic and Hebrew lines, and a search for an Arabic word."""
         async with self._somebody("arabic") as person:
             await self._starts(person, "Listening")
             await person.types("كيف الطقس اليوم؟")
@@ -99,7 +99,7 @@ class Studio:
             await self._shoot(person, "right-to-left")
 
     async def without_an_agent(self) -> None:
-        """It has not come yet, and lines wait for it."""
+        """Shoot lines that wait for an agent that has not joined."""
         self._agent.comes = False
         async with self._somebody("early", has_microphone=True) as person:
             await self._starts(person, "Waiting for the agent…")

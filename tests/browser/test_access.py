@@ -1,4 +1,4 @@
-"""Everybody can use the page: by eye or ear, by keys alone, in both themes."""
+"""Everybody can use the page: by eye or ear, with the keyboard alone, in both themes."""
 
 import httpx
 import pytest
@@ -11,8 +11,8 @@ from tests.server_process import ServerProcess
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 SMALLEST_TARGET = 44
-# A box to tick is hit on its label, too; a link within a sentence is as high as its line
-# (WCAG 2.5.5 excepts both).
+# A checkbox can also be hit on its label, and a link within a sentence is as high as its line (WCAG
+# 2.5.5 excepts both).
 SMALL_TARGETS = """
 smallest => [...document.querySelectorAll(
     'a[href], button, input, select, textarea, [role=menuitem]'
@@ -30,13 +30,13 @@ WIDER_THAN_THE_WINDOW = "document.documentElement.scrollWidth > innerWidth"
 
 
 OF_COLOUR = ("color-contrast", "link-in-text-block")
-"""The rules of axe-core that it has in use and that depend on colours."""
+"""The enabled axe-core rules that depend on colours."""
 
 everywhere = pytest.mark.parametrize("width", [1280, 360])
 
 
 async def is_fine(person: Person) -> None:
-    """Look in both themes; nothing but colours differs between them."""
+    """Check the page in both themes, which differ in colours only."""
     await person.page.emulate_media(color_scheme="light")
     assert await person.axe() == [], person.page.url
     await person.page.emulate_media(color_scheme="dark")
@@ -50,7 +50,7 @@ async def is_fine(person: Person) -> None:
 async def test_no_page_keeps_anybody_out(
     answering: ServerProcess, visit: Visit, width: int
 ) -> None:
-    """axe-core finds nothing on any page; what is to be hit has 44 px; nothing is cut off."""
+    """axe-core finds no violation on any page; targets have 44 px; nothing is cut off."""
     person = await visit(answering.url, viewport={"width": width, "height": 800})
     page = person.page
     await page.goto(person.url)
@@ -90,7 +90,7 @@ async def test_no_page_keeps_anybody_out(
 
 
 async def of_somebody_else(url: str) -> str:
-    """Return the id of a conversation that another guest has held."""
+    """Return the id of a conversation of another guest."""
     async with httpx.AsyncClient(base_url=url, headers={"Origin": url}) as other:
 
         async def ask(query: str, **variables: object) -> dict[str, dict[str, dict[str, str]]]:
@@ -114,7 +114,7 @@ async def of_somebody_else(url: str) -> str:
 async def test_no_trouble_keeps_anybody_out(
     answering: ServerProcess, visit: Visit, width: int
 ) -> None:
-    """The same where something is refused, missing, not done, found, or told in passing."""
+    """Errors, search results, toasts, and missing or foreign conversations are accessible, too."""
     person = await visit(answering.url, viewport={"width": width, "height": 800})
     page = person.page
     await person.comes_as_guest()
@@ -145,7 +145,7 @@ async def test_no_trouble_keeps_anybody_out(
     retry = note.get_by_role("button", name="Try again")
     await expect(retry).to_be_visible()
     await is_fine(person)
-    # On a narrow page the history covers the rest; what is closed with it is not the note.
+    # On a narrow page the history covers the rest; closing it must leave the toast.
     if width < 800:
         await page.keyboard.press("Escape")
         await expect(page.locator("#close-history")).to_have_count(0)
@@ -169,7 +169,7 @@ async def test_no_trouble_keeps_anybody_out(
 async def test_the_whole_way_can_be_gone_by_keys_alone(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """Enter, start, type, New Chat, search, open, rename, return, end, delete: without a mouse."""
+    """Enter, start, type, New Chat, search, open, rename, return, end and delete need no mouse."""
     person = await visit(answering.url)
     page, keyboard = person.page, person.page.keyboard
     await page.goto(person.url)
@@ -201,7 +201,7 @@ async def test_the_whole_way_can_be_gone_by_keys_alone(
     await keyboard.press("Control+k")
     await keyboard.type("alone")
     await expect(page.locator("mark").first).to_have_text("alone")
-    # A piece of the page that comes later, and lies on the way.
+    # The options button is loaded later, and is next in the tab order.
     await expect(page.get_by_role("button", name="Options for")).to_have_count(1)
     await keyboard.press("Tab")
     await keyboard.press("Enter")

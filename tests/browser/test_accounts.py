@@ -1,4 +1,4 @@
-"""Guests, accounts, and whose conversations they are; and where the focus goes meanwhile."""
+"""Guests, accounts, ownership of conversations, and keyboard focus."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session"
 
 PASSWORD = "correct horse battery staple"
 
-# Notes go away by themselves, on a busy machine before anybody can look.
+# Record notes: on a busy machine they disappear before anybody can look.
 NOTES = """() => {
   window.notes = new Set()
   new MutationObserver(() => {
@@ -40,13 +40,13 @@ async def fills_in(person: Person, email: str, button: str) -> None:
 async def test_a_guest_who_signs_up_keeps_everything(
     answering: ServerProcess, visit: Visit, tmp_path: Path
 ) -> None:
-    """Here and elsewhere: what the guest has said is the account's; signing out is said once."""
+    """An account takes over its guest's conversations; "You're signed out." appears only once."""
     email = f"{tmp_path.name}@example.org"
     person = await visit(answering.url)
     page = person.page
     session = await has_typed(person, "said as a guest")
     await page.get_by_role("link", name="Guest", exact=True).click()
-    # Signing out would lose it: that is asked, and an account offered instead.
+    # Signing out would lose the conversation: the page asks first, and offers an account.
     await page.get_by_role("button", name="Sign out").click()
     question = page.get_by_role("dialog", name="Sign out and lose your conversations?")
     await expect(person.focused).to_have_accessible_name("Create account")
@@ -78,7 +78,7 @@ async def test_a_guest_who_signs_up_keeps_everything(
 async def test_a_guest_who_signs_in_brings_the_conversations_along(
     answering: ServerProcess, visit: Visit, tmp_path: Path
 ) -> None:
-    """What was said as a guest in another browser stands beside what the account has."""
+    """A guest who signs in from another browser adds conversations to the account's own."""
     email = f"{tmp_path.name}@example.org"
     owner = await visit(answering.url)
     await has_typed(owner, "said at home")
@@ -103,7 +103,7 @@ async def test_a_guest_who_signs_in_brings_the_conversations_along(
 async def test_the_wrong_password_is_told_where_it_was_typed(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """It stays on the page, and can be typed again."""
+    """The page shows the error and keeps the address for another try."""
     person = await visit(answering.url)
     await person.page.goto(person.url)
     await person.page.get_by_role("button", name="Sign in", exact=True).click()
@@ -114,7 +114,7 @@ async def test_the_wrong_password_is_told_where_it_was_typed(
 
 
 async def test_what_is_deleted_is_gone_everywhere(answering: ServerProcess, visit: Visit) -> None:
-    """It goes at once, comes back when that is undone, and is gone for good when it is not."""
+    """A deleted row disappears at once, returns on undo, and otherwise is gone for good."""
     person = await visit(answering.url)
     page = person.page
     session = await has_typed(person, "to be deleted")
@@ -137,7 +137,7 @@ async def test_what_is_deleted_is_gone_everywhere(answering: ServerProcess, visi
     await expect(note).to_have_count(0)
     await expect(other.rows).to_have_count(1)
 
-    # By keys, within the time and after it.
+    # With the keyboard, within the undo period and after it.
     await delete()
     await expect(note).to_have_count(1)
     await page.get_by_role("button", name="Start talking").focus()
@@ -154,7 +154,7 @@ async def test_what_is_deleted_is_gone_everywhere(answering: ServerProcess, visi
 
 
 async def test_the_focus_is_never_nowhere(answering: ServerProcess, visit: Visit) -> None:
-    """After entering, starting, saving, ending, and after every dialog."""
+    """Something has the focus after entering, starting, saving, ending, and every dialog."""
     person = await visit(answering.url)
     page = person.page
     await person.comes_as_guest()

@@ -1,4 +1,4 @@
-"""What was typed and not sent is not dropped: it comes back, or goes along, until it is sent."""
+"""A draft survives navigation, a reload and a new chat until it is sent."""
 
 import pytest
 from playwright.async_api import expect
@@ -22,7 +22,7 @@ async def has_half_typed(person: Person) -> str:
 async def test_a_draft_is_there_again_after_looking_elsewhere_and_a_reload(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """And is gone on with at its end; once it is sent, nothing of it comes back."""
+    """The draft can be continued at its end; nothing of it returns once it is sent."""
     person = await visit(answering.url)
     page = person.page
     await has_half_typed(person)
@@ -47,7 +47,7 @@ async def test_a_draft_is_there_again_after_looking_elsewhere_and_a_reload(
 async def test_a_draft_goes_along_to_the_next_conversation(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """With New chat; and if the conversation was ended in another window in mid-typing."""
+    """The draft survives New chat, and an end in another window while the person types."""
     person = await visit(answering.url)
     first = await has_half_typed(person)
 
@@ -67,7 +67,7 @@ async def test_a_draft_goes_along_to_the_next_conversation(
 async def test_a_draft_is_not_found_by_whoever_comes_next(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """Signing out leaves nothing of it, on the page or in the browser."""
+    """Signing out removes the draft from the page and from the browser's storage."""
     person = await visit(answering.url)
     page = person.page
     await has_half_typed(person)

@@ -1,4 +1,4 @@
-"""What somebody sees whose microphone, loudspeaker or network is not as it should be."""
+"""The page with a faulty microphone, loudspeaker or network."""
 
 import asyncio
 from pathlib import Path
@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session"
 
 @pytest.fixture
 def over_both(speaking: ServerProcess, in_rooms: ServerProcess) -> tuple[ServerProcess, ...]:
-    """A server for each transport, one after the other in the same browser."""
+    """One server for each transport; tests visit both in the same browser."""
     return speaking, in_rooms
 
 
 async def moves_to(person: Person, server: ServerProcess) -> None:
-    """Begin at another server, of which this browser knows nothing yet."""
+    """Start at another server that is new to this browser."""
     await person.context.clear_cookies()
     person.url = server.url
     await person.comes_as_guest()
@@ -32,7 +32,7 @@ async def moves_to(person: Person, server: ServerProcess) -> None:
 async def test_who_may_not_have_the_microphone_types(
     over_both: tuple[ServerProcess, ...], visit: Visit
 ) -> None:
-    """The page says what is wrong and what to do; a typed line is answered like a spoken one."""
+    """The page says what is wrong and what to do; typed lines are answered like spoken ones."""
     person = await visit("", may_use_microphone=False)
     for server in over_both:
         await moves_to(person, server)
@@ -45,10 +45,10 @@ async def test_who_may_not_have_the_microphone_types(
 async def test_who_has_no_microphone_types(
     over_both: tuple[ServerProcess, ...], visit: Visit
 ) -> None:
-    """That there is none is said only where there is none; "Try again" finds out once more.
+    """The page reports a missing microphone only where it is missing; "Try again" looks again.
 
-    That is all it says after a reload, too, though such a browser also wants a click before it
-    lets a page sound.
+    After a reload that is still the only notice, though such a browser also wants a click before it
+    plays sound.
     """
     flags = ["--autoplay-policy=user-gesture-required"]
     person = await visit("", has_microphone=False, flags=flags)
@@ -66,10 +66,10 @@ async def test_who_has_no_microphone_types(
 
 
 async def test_a_page_that_is_not_secure_is_typed_on(visit: Visit, tmp_path: Path) -> None:
-    """By plain http from another machine, browsers give neither microphone nor sound."""
+    """Over plain http to another machine, browsers allow neither microphone nor sound."""
     url = "http://voxql.test"
     async with with_a_script(tmp_path / "server", VOXQL_PUBLIC_URL=url) as (server, _):
-        # Known by its name alone, it can take a port that is free.
+        # The name is mapped to the server's port, so any free port will do.
         flag = f"--host-resolver-rules=MAP voxql.test 127.0.0.1:{port_of(server)}"
         person = await visit(url, flags=[flag])
         await person.comes_as_guest()
@@ -83,9 +83,9 @@ async def test_a_page_that_is_not_secure_is_typed_on(visit: Visit, tmp_path: Pat
 async def test_a_browser_that_wants_a_click_first_gets_one(
     speaking: ServerProcess, visit: Visit
 ) -> None:
-    """After a reload nobody has clicked yet: the page asks for it, and then the agent is heard."""
+    """After a reload the page asks for a click; then the agent is heard."""
     person = await visit(speaking.url)
-    # Chromium itself lets a page sound that hears the microphone; other browsers do not.
+    # Chromium lets a page that captures the microphone play sound; other browsers do not.
     await person.page.add_init_script(
         """let isClicked = false
         addEventListener('pointerdown', () => { isClicked = true }, true)
@@ -119,7 +119,7 @@ async def test_a_browser_that_wants_a_click_first_gets_one(
 async def test_a_network_that_is_gone_is_said_and_goes_on_when_it_is_back(
     speaking: ServerProcess, visit: Visit
 ) -> None:
-    """A banner while it is gone; afterwards the same conversation, with what it had."""
+    """A banner shows while the network is gone; then the same conversation goes on."""
     person = await visit(speaking.url)
     await person.comes_as_guest()
     session = await person.starts_talking()
@@ -137,7 +137,7 @@ async def test_a_network_that_is_gone_is_said_and_goes_on_when_it_is_back(
 
 
 async def test_a_server_that_is_down_is_reconnected_to(visit: Visit, tmp_path: Path) -> None:
-    """The dock says what happens, not that something is loaded; and all goes on afterwards."""
+    """The dock says "Reconnecting…", not that it loads; afterwards the conversation goes on."""
     async with with_a_script(tmp_path / "server") as (server, _):
         person = await visit(server.url)
         await person.comes_as_guest()

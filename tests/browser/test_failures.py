@@ -1,4 +1,4 @@
-"""What a person sees when things go wrong, and that nothing is lost."""
+"""The page reports failures and loses nothing."""
 
 import asyncio
 import sqlite3
@@ -15,7 +15,7 @@ from tests.browser.scripted import with_a_script
 from tests.rows import FILE
 from tests.server_process import ServerProcess
 
-# Some start a server and its agent, which loads models, twice.
+# Some tests start a server and its agent, which loads models, twice.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
 
 SAID = "he was not an ill disposed young man"
@@ -31,7 +31,7 @@ async def has_typed(person: Person) -> str:
 async def test_a_save_that_fails_in_three_ways_is_repeated_until_it_works(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """Blocked, answered by 500, not answered for 10 s: each says so; Retry works in the end."""
+    """A blocked request, a 500 and a 10 s timeout are each reported; Retry finally saves."""
     person = await visit(answering.url)
     session = await has_typed(person)
 
@@ -48,7 +48,7 @@ async def test_a_save_that_fails_in_three_ways_is_repeated_until_it_works(
 
     async def silent(route: Route) -> None:
         await let_go.wait()
-        with suppress(Error):  # the page has given these up by itself
+        with suppress(Error):  # the page has cancelled these
             await route.abort()
 
     async with person.answered(silent, operation="StartNewChat"):
@@ -68,7 +68,7 @@ async def test_a_save_that_fails_in_three_ways_is_repeated_until_it_works(
 
 
 def why_ended(server: ServerProcess) -> list[str | None]:
-    """What the database holds of each session, the oldest first."""
+    """Return the end reason of each session in the database, oldest first."""
     with closing(sqlite3.connect(f"file:{server.data_dir / FILE}?mode=ro", uri=True)) as database:
         rows = database.execute("SELECT end_reason FROM sessions ORDER BY created_at").fetchall()
     return [reason for (reason,) in rows]
@@ -78,9 +78,9 @@ def why_ended(server: ServerProcess) -> list[str | None]:
 async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
     visit: Visit, tmp_path: Path, is_done: bool
 ) -> None:
-    """SIGKILL while the answer is waited for: Retry asks under the same key; nothing doubles."""
+    """After SIGKILL while the answer is pending, Retry uses the same key; nothing is duplicated."""
     keys: list[str] = []
-    # A session that has failed waits for as long as the server and its agent need to come back.
+    # A failed session waits for as long as the server and its agent need to come back.
     settings = {"VOXQL_RETRY_S": "600", "VOXQL_START_TIMEOUT_S": "5"}
 
     async def killed(route: Route) -> None:
@@ -89,7 +89,7 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
             await route.continue_()
             return
         if is_done:
-            # Asked for by a server that dies, it does not come.
+            # The agent must not join when the dying server dispatches it.
             agent.comes = False
             answer = await route.fetch()
             assert (await answer.json())["data"]["startNewChat"]["saved"]["isSaved"]
@@ -104,7 +104,7 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
         await person.hears_himself_say("young man")
         async with person.answered(killed, operation="StartNewChat"):
             await person.new_chat.click()
-            # What was done, the stream has told before the server died.
+            # The stream reported the save before the server died.
             comfort = "Your conversation is saved." if is_done else "Nothing is lost"
             await nothing_is_lost(person, "Can't reach the server", comfort=comfort)
             assert why_ended(server) == (["SAVED", None] if is_done else [None])
@@ -113,7 +113,7 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
             await asyncio.to_thread(server.wait_for, "worker connected", READY_WITHIN_S)
             alert = person.page.get_by_role("alert")
             if not is_done:
-                # The stream is back, and tells that the conversation goes on.
+                # The stream is back, and reports that the conversation is active.
                 await expect(alert).to_contain_text("You're connected again.")
             await alert.get_by_role("button", name="Try again").click()
             if is_done:
@@ -132,9 +132,9 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
 async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_words(
     visit: Visit, tmp_path: Path
 ) -> None:
-    """It does not come: a reason, and Retry brings another; that dies: its words are unfinished.
+    """A missing agent is an error that Retry fixes; a dead agent's line is marked unfinished.
 
-    When nobody replaces it there is a reason again, and Retry brings a third.
+    If no other agent replaces it, the error returns, and Retry brings a third agent.
     """
     async with with_a_script(tmp_path / "server", VOXQL_START_TIMEOUT_S="5") as (server, agent):
         person = await visit(server.url)
@@ -164,7 +164,7 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
         await expect(line).to_contain_text("unfinished")
         await expect(line).to_contain_text("leisure")
         await expect(line).to_have_attribute("data-final", "false")
-        # The agent that is asked for next does not come either.
+        # The next agent does not join either.
         await expect(alert).to_be_visible()
         await expect(person.state).to_have_text("Agent unavailable")
         agent.comes = True
@@ -185,7 +185,7 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
 async def test_nobody_reaches_another_persons_conversation_by_its_address(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """Somebody else sees "No access", a stranger the entrance, and a wrong address "Not found"."""
+    """Another guest sees "No access", a visitor the entrance, and a wrong address "Not found"."""
     owner = await visit(answering.url)
     session = await has_typed(owner)
     other = await visit(answering.url)

@@ -1,4 +1,4 @@
-"""Am I heard? Does what I type arrive? What the page says about it is true, and nothing is lost."""
+"""The page tells the truth about the microphone and typed lines, and loses nothing."""
 
 import re
 from pathlib import Path
@@ -26,12 +26,12 @@ async def types_without_waiting(person: Person, *lines: str) -> None:
 
 
 def waiting(person: Person, line: str) -> Locator:
-    """What stands on the page and is not said yet."""
+    """A line on the page that is not sent yet."""
     return person.page.locator(".line[data-pending]").filter(has_text=line)
 
 
 async def said_by_the_person(person: Person, session: str) -> list[str]:
-    """What the server has of it, in order."""
+    """Return the person's lines on the server, in order."""
     answer = await person.query(STORED % session)
     nodes = answer["session"]["utterances"]["nodes"]
     return [node["text"] for node in nodes if node["role"] == "USER"]
@@ -40,7 +40,7 @@ async def said_by_the_person(person: Person, session: str) -> list[str]:
 async def test_nobody_is_said_to_be_heard_while_the_browser_still_asks(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """The status says what to do, also after a typed line was answered; and there is no meter."""
+    """The status says what to do, even after a typed line was answered; no voice meter is shown."""
     person = await visit(answering.url)
     await person.page.add_init_script(NO_ANSWER)
     await person.comes_as_guest()
@@ -60,7 +60,7 @@ async def test_nobody_is_said_to_be_heard_while_the_browser_still_asks(
 async def test_the_level_of_a_voice_is_shown_while_it_is_heard_and_not_while_muted(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """Beside "Listening" the bars move with the person's voice."""
+    """The bars beside "Listening" follow the person's voice."""
     person = await visit(answering.url, speaks_on_demand=True)
     await person.comes_as_guest()
     await person.starts_talking()
@@ -79,7 +79,7 @@ async def test_the_level_of_a_voice_is_shown_while_it_is_heard_and_not_while_mut
 async def test_lines_typed_offline_go_by_themselves_in_order_and_once(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """They say what they wait for; one is removed, one is changed, and all others are sent."""
+    """Each line says what it waits for; one is removed, one is edited, and the rest are sent."""
     person = await visit(answering.url)
     await person.comes_as_guest()
     session = await person.starts_talking()
@@ -111,7 +111,7 @@ async def test_lines_typed_offline_go_by_themselves_in_order_and_once(
 async def test_a_line_typed_before_the_agent_is_here_waits_for_it_over_a_reload(
     visit: Visit, tmp_path: Path
 ) -> None:
-    """Two tabs hold it, the second as a copy of the first: it is said once."""
+    """Two tabs hold the line, the second as a copy of the first; it is sent once."""
     async with with_a_script(tmp_path / "server", VOXQL_START_TIMEOUT_S="5") as (server, agent):
         person = await visit(server.url)
         await person.comes_as_guest()
@@ -145,7 +145,7 @@ async def test_a_line_typed_before_the_agent_is_here_waits_for_it_over_a_reload(
 async def test_an_end_that_was_done_though_its_answer_was_lost_is_no_question(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """The stream tells that it is saved: nothing on the page says anything else."""
+    """The stream reports the save, and nothing on the page contradicts it."""
     person = await visit(answering.url)
     await person.comes_as_guest()
     await person.starts_talking()

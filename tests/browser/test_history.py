@@ -1,4 +1,4 @@
-"""The list of conversations, and the pages that show one of it: what happens to one is seen."""
+"""The list of conversations and the pages that show one: both follow every change."""
 
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
@@ -21,7 +21,7 @@ async def has_typed(person: Person, line: str) -> str:
 
 
 async def has_had(person: Person, conversations: int) -> None:
-    """Save that many, over the API: a number is all that was typed in each."""
+    """Save this many conversations over the API; the only line of each is its number."""
     previous = ""
     for number in range(conversations + 1):
         begun = await person.query(
@@ -43,7 +43,7 @@ async def chooses(page: Page, way: str) -> None:
 
 
 async def deletes(page: Page) -> None:
-    """For good: dismissing the offer to undo it leaves no time for that."""
+    """Delete without undo: dismissing the offer ends the undo period."""
     await chooses(page, "Delete")
     note = page.locator(".toast").filter(has_text="deleted")
     await note.get_by_role("button", name="Dismiss").click()
@@ -61,7 +61,7 @@ def heading(page: Page) -> Locator:
 async def test_a_conversation_that_is_shown_is_renamed_and_deleted_on_the_page_too(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """In the window in which that is done, and in another one that shows the same."""
+    """The change shows in the window that made it, and in another that shows the conversation."""
     person = await visit(answering.url)
     page = person.page
     await person.comes_as_guest()
@@ -90,7 +90,7 @@ async def test_a_conversation_that_is_shown_is_renamed_and_deleted_on_the_page_t
 async def test_a_name_that_is_being_typed_stays_while_the_list_changes(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """Another conversation is renamed elsewhere meanwhile: no letter is lost to that."""
+    """A rename elsewhere changes the list and loses none of the typed letters."""
     person = await visit(answering.url)
     await person.comes_as_guest()
     other = await has_typed(person, "said first")
@@ -114,7 +114,7 @@ async def test_a_name_that_is_being_typed_stays_while_the_list_changes(
 async def test_who_deletes_what_goes_on_can_begin_anew(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """The page of the conversation gives way to the first one, from which the next begins."""
+    """The conversation's page gives way to the start page, where the next one begins."""
     person = await visit(answering.url)
     await person.comes_as_guest()
     first = await person.starts_talking()
@@ -131,7 +131,7 @@ async def test_who_deletes_what_goes_on_can_begin_anew(
 async def test_a_window_notices_that_somebody_has_signed_out_in_another(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """It shows nothing any more of what was said, and how to sign in."""
+    """The other window hides the conversation and offers to sign in."""
     person = await visit(answering.url)
     await person.comes_as_guest()
     session = await has_typed(person, "said once")
@@ -146,14 +146,14 @@ async def test_a_window_notices_that_somebody_has_signed_out_in_another(
 
 
 async def test_a_list_that_can_not_be_had_says_so(answering: ServerProcess, visit: Visit) -> None:
-    """Below what it has, or in place of the results of another search; Retry gets it."""
+    """The error is shown below the loaded rows or in place of search results; Retry loads them."""
     person = await visit(answering.url)
     page = person.page
     await person.comes_as_guest()
     await has_typed(person, "said once")
 
     async def with_more(route: Route) -> None:
-        """Claim that there is more, and fail when that is asked for."""
+        """Claim that there is another page, and fail when it is requested."""
         asked = variables(route)
         if asked["after"] is not None or asked["filter"]:
             await route.fulfill(status=500, body="oh")
@@ -182,7 +182,7 @@ async def test_a_list_that_can_not_be_had_says_so(answering: ServerProcess, visi
 
 
 async def test_the_list_goes_on_as_far_as_one_scrolls(server: ServerProcess, visit: Visit) -> None:
-    """Page by page, when its end comes into view: every conversation once, the newest first."""
+    """The list loads more when its end comes into view: each conversation once, newest first."""
     person = await visit(server.url, has_microphone=False)
     await person.comes_as_guest()
     await has_had(person, 65)

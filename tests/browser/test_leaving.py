@@ -1,4 +1,4 @@
-"""Signing out, here and in another window, and coming back: the microphone is never on unseen."""
+"""Signing out, here and in another window, and coming back: no microphone stays open unseen."""
 
 import pytest
 from playwright.async_api import expect
@@ -9,7 +9,7 @@ from tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
-# Every track of a microphone that the page has opened.
+# Every microphone track that the page has opened.
 TRACKS = """
 if (navigator.mediaDevices) {
   const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices)
@@ -24,7 +24,7 @@ if (navigator.mediaDevices) {
 
 
 async def talks(visit: Visit, server: ServerProcess) -> tuple[Person, str]:
-    """Somebody in the middle of a conversation."""
+    """Return a person in the middle of a conversation, and the session's id."""
     person = await visit(server.url)
     await person.context.add_init_script(TRACKS)
     await person.comes_as_guest()
@@ -35,14 +35,14 @@ async def talks(visit: Visit, server: ServerProcess) -> tuple[Person, str]:
 
 
 async def is_heard(person: Person) -> bool:
-    """Whether a microphone is open."""
+    """Return whether a microphone is open."""
     return bool(await person.page.evaluate("tracks.some(track => track.readyState === 'live')"))
 
 
 async def test_a_sign_out_in_another_window_turns_the_microphone_off(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """What mutes and ends is not on the page any more; after signing in it goes on."""
+    """The mute and End buttons are gone, so the microphone closes; the next guest can start."""
     person, session = await talks(visit, answering)
     assert await is_heard(person)
     other = await person.context.new_page()
@@ -53,7 +53,7 @@ async def test_a_sign_out_in_another_window_turns_the_microphone_off(
     await person.page.get_by_role("button", name="Continue as guest").first.wait_for()
     assert not await is_heard(person)
     await expect(person.page.get_by_text("Before")).to_have_count(0)
-    # The conversation is on the server, and nobody else's.
+    # The conversation stays on the server, inaccessible to the next guest.
     await person.page.get_by_role("button", name="Continue as guest").first.click()
     await person.page.get_by_role("button", name="Start talking").wait_for()
     assert await person.query(f'{{ session(id: "{session}") {{ id }} }}') == {"session": None}
@@ -63,7 +63,7 @@ async def test_a_sign_out_in_another_window_turns_the_microphone_off(
 async def test_a_sign_out_that_fails_changes_nothing(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """It says so, and the conversation goes on; the next try works."""
+    """The page reports the error, and the conversation goes on; the next try works."""
     person, session = await talks(visit, answering)
     async with person.answered(broken, operation="SignOut"):
         await person.page.get_by_role("link", name="Guest", exact=True).click()
@@ -84,7 +84,7 @@ async def test_a_sign_out_that_fails_changes_nothing(
 async def test_a_reload_beside_the_conversation_goes_on_with_it(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """In the settings, say: the bar of the conversation comes back, and the microphone."""
+    """After a reload of the settings, the conversation's bar and the microphone are back."""
     person, session = await talks(visit, answering)
     await person.page.get_by_role("link", name="Guest", exact=True).click()
     bar = person.page.get_by_role("region", name="Your conversation")
@@ -100,7 +100,7 @@ async def test_a_reload_beside_the_conversation_goes_on_with_it(
 
 
 async def test_a_double_click_on_new_chat_makes_one(answering: ServerProcess, visit: Visit) -> None:
-    """Also when the new chat is there before the second click, as it is with a near server."""
+    """The second click makes no chat even if the first has already made one."""
     person, first = await talks(visit, answering)
     box = await person.new_chat.bounding_box()
     assert box is not None
@@ -108,13 +108,13 @@ async def test_a_double_click_on_new_chat_makes_one(answering: ServerProcess, vi
 
     await person.page.mouse.click(*place)
     second = await person.is_listened_to(other_than=first)
-    # As a browser tells the second click of two.
+    # The second click of a double click has a click count of 2.
     await person.page.mouse.down(click_count=2)
     await person.page.mouse.up(click_count=2)
     await person.page.keyboard.down("Control")
     await person.page.keyboard.down("Shift")
     for _ in range(5):
-        await person.page.keyboard.down("O")  # held: each after the first is a repetition
+        await person.page.keyboard.down("O")  # held: every press after the first is a repeat
     for key in ("O", "Shift", "Control"):
         await person.page.keyboard.up(key)
     third = await person.is_listened_to(other_than=second)

@@ -1,4 +1,4 @@
-"""What Lighthouse finds about the built page, with the Chromium of the other tests."""
+"""Lighthouse's scores of the built page, in the other tests' Chromium."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.soak]
 
 LIGHTHOUSE = ROOT / "tests/browser/node_modules/.bin/lighthouse"
 RUNS = 3
-# What else the machine does can only add to the time that it takes, never take away: the best of
-# some runs is nearest to what the page itself costs.
+# Other load on the machine can only add time: the best of several runs is nearest to the page's own
+# cost.
 FAST = 0.95
 FAST_RUNS = 5
 
@@ -24,11 +24,11 @@ FAST_RUNS = 5
 async def audit(
     url: str, folder: Path, *categories: str, cookie: str = "", device: str = "mobile"
 ) -> dict[str, float]:
-    """Return the score of each category, from 0 to 1; nothing may move while the page loads."""
+    """Return each category's score, from 0 to 1; fail if anything moves while the page loads."""
     report = folder / "report.json"
     for _ in range(RUNS):
         status, said = await _run(url, report, categories, cookie, device)
-        if "Please run Lighthouse again" not in said:  # Chromium's trace was of no use to it
+        if "Please run Lighthouse again" not in said:  # Chromium's trace was unusable
             break
     assert status == 0, said
     found = json.loads(report.read_text())
@@ -45,7 +45,7 @@ async def audit(
 async def _run(
     url: str, report: Path, categories: tuple[str, ...], cookie: str, device: str
 ) -> tuple[int, str]:
-    """Let Lighthouse write its report; return its exit status, and what it complains about."""
+    """Run Lighthouse; return its exit status and output."""
     process = await asyncio.create_subprocess_exec(
         str(LIGHTHOUSE),
         url,
@@ -81,7 +81,7 @@ def enter(url: str) -> str:
 async def test_the_first_page_is_open_to_all_sound_and_fast(
     speaking: ServerProcess, tmp_path: Path, device: str
 ) -> None:
-    """Accessibility and best practices are full; performance is that of the best run of five."""
+    """Accessibility and best practices score 1; the best of five runs is fast enough."""
     best = 0.0
     for _ in range(FAST_RUNS):
         scores = await audit(
@@ -104,7 +104,7 @@ async def test_the_first_page_is_open_to_all_sound_and_fast(
 async def test_the_page_of_somebody_signed_in_is_open_to_all_and_sound(
     speaking: ServerProcess, tmp_path: Path
 ) -> None:
-    """The start of a conversation, with the history beside it."""
+    """The start page with the history beside it scores 1 in both categories."""
     scores = await audit(
         speaking.url, tmp_path, "accessibility", "best-practices", cookie=enter(speaking.url)
     )

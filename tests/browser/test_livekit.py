@@ -1,4 +1,4 @@
-"""People at real browsers whose sound travels through the rooms of a real LiveKit server."""
+"""People at real browsers whose sound goes through the rooms of a real LiveKit server."""
 
 import numpy as np
 import pytest
@@ -18,17 +18,17 @@ from tests.server_process import ServerProcess
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 
 SUBSCRIBED_S = 1.0
-"""Silence in which an agent subscribes to a microphone that the room has begun to carry."""
+"""The time for an agent to subscribe to a newly published microphone."""
 
 
 def after(seconds: float, clip: Clip) -> Clip:
-    """Return it with silence before it."""
+    """Return the clip with silence before it."""
     silence = np.zeros(int(seconds * RATE), np.int16)
     return Clip(clip.name, clip.text, np.concatenate([silence, clip.pcm]))
 
 
-# Keeps what is there for a moment only: interims, and how large each voice was drawn. What moves
-# while the agent thinks is no voice, and not of the element's own style.
+# Records what is visible only briefly: interims, and the largest size of each voice bar. Animations
+# while the agent thinks are not in the element's own style, so they don't count.
 WATCH = """() => {
   const interim = '[data-role="USER"][data-final="false"]'
   window.hasSeenInterim = false
@@ -47,19 +47,19 @@ WATCH = """() => {
 
 
 async def watches(person: Person) -> None:
-    """Look at what moves from now on."""
+    """Start to record interims and voice bars."""
     await person.page.evaluate(WATCH)
 
 
 async def has_shown_a_voice(person: Person, bars: str, at_rest: float) -> None:
-    """Wait until what moves with a voice has been larger than it is while nobody speaks."""
+    """Wait until a voice bar has been larger than it is at rest."""
     await person.page.wait_for_function(
         "([bars, atRest]) => largest[bars] > atRest + 0.05", arg=[bars, at_rest]
     )
 
 
 async def hears_the_agent(person: Person) -> None:
-    """Wait until the agent's voice has been played, and seen to be, since somebody `watches`."""
+    """Wait until the agent's voice has been played and shown since `watches`."""
     await has_shown_a_voice(person, ".voice i", 0.16)
     await person.page.wait_for_function("""() => {
       const played = [...document.querySelectorAll('audio')]
@@ -67,7 +67,7 @@ async def hears_the_agent(person: Person) -> None:
     }""")
 
 
-# Which microphones the page has opened since it was loaded.
+# The microphones that the page has opened since it was loaded.
 OPENED = """
 window.opened = []
 const {getUserMedia} = navigator.mediaDevices
@@ -81,8 +81,8 @@ navigator.mediaDevices.getUserMedia = wanted => {
 async def test_a_talk_in_a_room_from_the_first_word_to_the_history(
     in_rooms: ServerProcess, livekit: LiveKitServer, visit: Visit
 ) -> None:
-    """Every word that was said in each of three conversations is there in the end, once."""
-    # Without the permission, microphones have no names before a real one has been opened.
+    """Every word of three conversations is in the history, once."""
+    # Without the permission, devices have no names before a real microphone was opened.
     person = await visit(
         in_rooms.url,
         own_browser=True,
@@ -121,7 +121,7 @@ async def test_a_talk_in_a_room_from_the_first_word_to_the_history(
 
 
 async def microphone_in_the_room(livekit: LiveKitServer, session: str) -> str:
-    """Return the id of the track that the person has published; nothing if there is none."""
+    """Return the ids of the tracks that the person has published; empty if there are none."""
     room = await room_of(livekit, session)
     async with api.LiveKitAPI(livekit.url, KEY, SECRET) as control:
         listed = await control.room.list_participants(api.ListParticipantsRequest(room=room))
@@ -132,7 +132,7 @@ async def microphone_in_the_room(livekit: LiveKitServer, session: str) -> str:
 async def another_microphone_is_heard_in_the_place_of_the_first(
     person: Person, livekit: LiveKitServer
 ) -> None:
-    """It is chosen in mid-conversation; what is said then is said into that one alone."""
+    """Choose another microphone in mid-conversation; only it is heard from then on."""
     await person.page.get_by_role("button", name="Choose microphone").click()
     other = person.page.get_by_role("menuitemradio").last
     name = await other.text_content()
@@ -159,9 +159,9 @@ async def another_microphone_is_heard_in_the_place_of_the_first(
 async def test_a_browser_that_wants_a_click_first_gets_one(
     in_rooms: ServerProcess, visit: Visit
 ) -> None:
-    """After a reload nobody has clicked yet: the page asks for it, and then the agent is heard."""
+    """After a reload the page asks for a click; then the agent is heard."""
     person = await visit(in_rooms.url)
-    # Chromium itself lets a page sound that hears the microphone; other browsers do not.
+    # Chromium lets a page that captures the microphone play sound; other browsers do not.
     await person.page.add_init_script(
         """let isClicked = false
         addEventListener('pointerdown', () => { isClicked = true }, true)

@@ -1,4 +1,4 @@
-"""What somebody at a real browser sees when the way into a room fails, or is abused."""
+"""The page when joining a room fails, or a room token is abused."""
 
 import json
 from typing import Any, Final
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session"
 
 YOUNG_MAN, SELFISH, AMIABLE = map(recording, ("0880", "0890", "0930"))
 IN_TIME_MS: Final = 90_000
-"""For what takes long on a machine that is busy: LiveKit's own limits are 15 s and more."""
+"""For slow steps on a busy machine: LiveKit's own timeouts are 15 s and more."""
 LIVEKIT_CLIENT: Final = "frontend/node_modules/livekit-client/dist/livekit-client.umd.js"
 
 
@@ -32,7 +32,7 @@ async def room_of(livekit: LiveKitServer, session: str) -> str:
 
 
 async def is_listened_to_again(livekit: LiveKitServer, room: str, person: Person) -> None:
-    """Wait until the page, and an agent in this room, are ready for words."""
+    """Wait until the page and an agent in this room listen."""
     await expect(person.state).to_have_text("Listening", timeout=IN_TIME_MS)
     request = api.ListParticipantsRequest(room=room)
     async with api.LiveKitAPI(livekit.url, KEY, SECRET) as control:
@@ -54,7 +54,7 @@ def joins(request: Request) -> bool:
 async def test_whatever_happens_to_the_way_into_a_room_it_is_entered_again(
     in_rooms: ServerProcess, livekit: LiveKitServer, visit: Visit
 ) -> None:
-    """Its token expired, it is deleted, the network is gone: words stay, later ones are heard."""
+    """An expired token, a deleted room and a lost network cost no words; later ones are heard."""
     person = await visit(in_rooms.url, speaks_on_demand=True)
     await person.comes_as_guest()
     session = await begins_with_an_expired_token(person)
@@ -85,7 +85,7 @@ async def test_whatever_happens_to_the_way_into_a_room_it_is_entered_again(
 
 
 async def begins_with_an_expired_token(person: Person) -> str:
-    """LiveKit refuses the page; it asks for another token, and nobody notices."""
+    """Start with an expired token: LiveKit refuses it, and the page silently asks for another."""
 
     async def expired(route: Route) -> None:
         answer = await route.fetch()
@@ -123,7 +123,7 @@ FORGE = """async ({url, token}) => {
 async def test_a_browser_that_forges_a_transcript_changes_nothing(
     in_rooms: ServerProcess, visit: Visit
 ) -> None:
-    """Somebody with the page's own token publishes what an agent would: nobody reads it."""
+    """Forged agent messages, sent with the page's own token, are ignored."""
     person = await visit(in_rooms.url)
     await person.comes_as_guest()
     session = await person.starts_talking()
@@ -132,7 +132,7 @@ async def test_a_browser_that_forges_a_transcript_changes_nothing(
     shown = await person.lines.all_text_contents()
     join = f'joinSession(input: {{sessionId: "{session}"}}) {{ connection {{ url token }} }}'
     joined = await person.query(f"mutation {{ {join} }}")
-    # As from the browser's own console, which the page's policy has no say in.
+    # As in the browser's console, to which the page's content security policy does not apply.
     await person.page.evaluate((ROOT / LIVEKIT_CLIENT).read_text() + ";0")
     await person.page.evaluate(FORGE, joined["joinSession"]["connection"])
 

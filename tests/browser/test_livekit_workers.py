@@ -1,4 +1,4 @@
-"""What somebody at a real browser sees when LiveKit or its workers are late, die and come back."""
+"""The page when LiveKit or its workers are late, die and come back."""
 
 import asyncio
 import re
@@ -30,21 +30,22 @@ PATIENT: Final = {
     "VOXQL_RETRY_S": "600",
     "VOXQL_ABANDON_S": "600",
 }
-"""A job has to begin within the first on a busy machine; twice it is sat out, by who gets none."""
+"""A job has to begin within the first timeout on a busy machine; the test waits it out twice, while
+there is no agent."""
 
 
 @dataclass
 class Outage:
-    """Somebody at a browser, and what is ended and started behind the page."""
+    """A person at a browser, and the processes that a test kills and starts."""
 
     person: Person
     livekit: LiveKitServer
     agents: ExitStack
     said: dict[str, int] = field(default_factory=dict)
-    """How many lines have these words, which are one line's as a rule."""
+    """The number of final lines with these words, usually one."""
 
     async def another_agent(self) -> AgentProgram:
-        """Start one, and wait until it may be asked for."""
+        """Start an agent, and wait until it is registered."""
         agent = await asyncio.to_thread(agent_of, self.livekit)
         self.agents.callback(agent.kill)
         return agent
@@ -54,7 +55,7 @@ class Outage:
         return self.person.page.get_by_role("alert").filter(has_text="The agent couldn't join.")
 
     async def is_heard(self, clip: Clip, words: str) -> None:
-        """Say something until it is understood: a room on a full machine may lose sound."""
+        """Speak until the words are recognized: a room on a loaded machine may lose sound."""
         await expect(self.person.state).to_have_text("Listening", timeout=IN_TIME_MS)
         for _ in range(MOST_TRIES):
             await self.person.has_said(clip)
@@ -68,7 +69,7 @@ class Outage:
         return self.person.finals.filter(has_text=re.compile(words, re.IGNORECASE))
 
     async def still_has(self, *all_words: str) -> None:
-        """See that lines that were settled are there as before, none of them twice."""
+        """Check that earlier final lines are unchanged and not duplicated."""
         for words in all_words:
             await expect(self.finals(words)).to_have_count(self.said[words])
 
@@ -76,9 +77,9 @@ class Outage:
 async def test_agents_and_livekit_come_late_die_and_come_back(
     start_livekit: StartLiveKit, visit: Visit, tmp_path: Path
 ) -> None:
-    """Each time the page says what is wrong, loses nothing, and goes on in the same conversation.
+    """Each time the page reports the fault, loses nothing, and resumes the same conversation.
 
-    As in production, nobody but VoxQL makes rooms: the page has to wait for a new one.
+    As in production, only VoxQL creates rooms: the page has to wait for a new one.
     """
     livekit = start_livekit(room={"auto_create": False})
     server = server_of(livekit, tmp_path / "server", **PATIENT)
@@ -95,7 +96,7 @@ async def test_agents_and_livekit_come_late_die_and_come_back(
 
 
 async def without_a_worker_the_one_that_comes_late_takes_over(outage: Outage) -> AgentProgram:
-    """Nobody comes in time: what is wrong, and what to do; a worker that comes is asked."""
+    """Start without a worker: the page says what is wrong; a late worker takes the job."""
     person = outage.person
     await person.comes_as_guest()
     await person.page.get_by_role("button", name="Start talking").click()
@@ -121,7 +122,7 @@ async def without_a_worker_the_one_that_comes_late_takes_over(outage: Outage) ->
 async def one_that_is_killed_in_mid_sentence_is_replaced(
     outage: Outage, first: AgentProgram
 ) -> AgentProgram:
-    """Half a sentence stays and says that it is unfinished; the next one is heard, by another."""
+    """Kill the agent: its interim is marked unfinished; another agent hears the next sentence."""
     person, session = outage.person, outage.person.session_id
     await expect(person.state).to_have_text("Listening")
     second = await outage.another_agent()
@@ -147,7 +148,7 @@ async def one_that_is_killed_in_mid_sentence_is_replaced(
 
 
 async def livekit_is_restarted(outage: Outage) -> None:
-    """The page says that it reconnects, and then the same conversation goes on."""
+    """Restart LiveKit: the page says that it reconnects, and resumes the same conversation."""
     person, session = outage.person, outage.person.session_id
     room = await room_of(outage.livekit, session)
     await asyncio.to_thread(outage.livekit.kill)
@@ -161,7 +162,7 @@ async def livekit_is_restarted(outage: Outage) -> None:
 
 
 async def livekit_down_at_new_chat_saves_what_was_said(outage: Outage, agent: AgentProgram) -> None:
-    """The next conversation says that there is no agent; the one before is in the history."""
+    """Start a new chat without LiveKit: it has no agent, and the previous one is in the history."""
     person, first = outage.person, outage.person.session_id
     await asyncio.to_thread(outage.livekit.kill)
     await person.new_chat.click()

@@ -1,4 +1,4 @@
-"""Looking around while one talks: nothing is hidden, nothing is covered, the focus is somewhere."""
+"""Looking around during a conversation: nothing is hidden or covered, and the focus is kept."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
-# What can be seen and used, and of which something lies under the element given.
+# Visible text and controls that the given element covers.
 COVERED = """
 covering => [...document.querySelectorAll('button, input, textarea, a, .line-text, h1, h2, p')]
   .filter(element => element.checkVisibility() && !covering.contains(element))
@@ -26,13 +26,13 @@ covering => [...document.querySelectorAll('button, input, textarea, a, .line-tex
 """
 
 
-# A note goes after 4 s unless something points at it, and a busy machine may take longer than that
-# to bring the mouse there.
+# A note disappears after 4 s without a pointer on it; a busy machine may need longer to move the
+# mouse there.
 POINT_AT_NOTES = """() => setInterval(() => {
   document.querySelector('.toast')?.dispatchEvent(new PointerEvent('pointermove', {bubbles: true}))
 }, 100)"""
 
-# That a button has said "Copied", which it does for 1.5 s.
+# Record that a button has said "Copied", which it does for 1.5 s.
 WATCH_COPY = """button => {
   window.hasCopied = false
   const look = () => { window.hasCopied ||= button.ariaLabel === 'Copied' }
@@ -50,7 +50,7 @@ async def spoken_once(person: Person) -> str:
 async def test_a_conversation_that_is_out_of_sight_says_that_it_goes_on(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """On a past conversation and in the settings: muted, returned to, ended from there."""
+    """A past conversation and the settings show a bar to mute, return to or end the active one."""
     person = await visit(answering.url)
     page = person.page
     first = await spoken_once(person)
@@ -81,7 +81,7 @@ async def test_a_conversation_that_is_out_of_sight_says_that_it_goes_on(
 async def test_a_new_chat_can_be_begun_from_everywhere(
     answering: ServerProcess, visit: Visit, place: str
 ) -> None:
-    """It saves what goes on and shows the next conversation; a failure is told where one is."""
+    """New chat saves the active conversation and opens the next; a failure is shown in place."""
     person = await visit(answering.url)
     first = await spoken_once(person)
     await person.new_chat.click()
@@ -108,7 +108,7 @@ async def test_a_new_chat_can_be_begun_from_everywhere(
 async def test_a_new_chat_begins_from_the_history_when_nothing_goes_on(
     speaking: ServerProcess, visit: Visit
 ) -> None:
-    """From a past conversation, with the microphone, in one click."""
+    """One click on a past conversation starts a new one with the microphone."""
     person = await visit(speaking.url, speaks_on_demand=True)
     first = await spoken_once(person)
     await person.page.get_by_role("button", name="End", exact=True).click()
@@ -125,7 +125,7 @@ async def test_a_new_chat_begins_from_the_history_when_nothing_goes_on(
 
 @pytest.mark.parametrize("width", [1280, 360])
 async def test_a_note_covers_nothing(answering: ServerProcess, visit: Visit, width: int) -> None:
-    """What says "Conversation saved" has a place of its own, wide and narrow."""
+    """The "Conversation saved" note has its own space on wide and narrow pages."""
     person = await visit(answering.url, viewport={"width": width, "height": 740})
     first = await spoken_once(person)
     await expect(person.answers).to_have_count(1)
@@ -144,7 +144,7 @@ async def test_a_note_covers_nothing(answering: ServerProcess, visit: Visit, wid
 async def test_the_drawer_of_a_narrow_page_closes_as_drawers_do(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """Esc takes back the search, then the drawer; a window that shrinks has none open."""
+    """Esc clears the search, then closes the drawer; a window that shrinks closes it, too."""
     person = await visit(answering.url)
     page = person.page
     await spoken_once(person)
@@ -180,7 +180,7 @@ async def test_the_drawer_of_a_narrow_page_closes_as_drawers_do(
 
 
 async def test_the_state_is_never_cut_off(answering: ServerProcess, visit: Visit) -> None:
-    """Every sentence that the dock may say is there in full at 360 px."""
+    """Every status text of the dock fits at 360 px."""
     texts = Path(__file__).resolve().parents[2] / "frontend/src/texts.ts"
     a_state = re.compile(r'^export const (?:status\w+|starting|saving) = "(.+)";$', re.MULTILINE)
     sentences = set(a_state.findall(texts.read_text()))
@@ -210,7 +210,7 @@ async def fill(person: Person, lines: int) -> None:
 
 
 async def is_scrolled(scroll: Locator, to: str) -> None:
-    """Wait until this is true of the element, `e`; scrolling takes some frames."""
+    """Wait until this expression is true of the element `e`; scrolling takes some frames."""
     await scroll.page.wait_for_function(f"e => {to}", arg=await scroll.element_handle())
 
 
@@ -220,7 +220,7 @@ AT_THE_END = "e.scrollHeight - e.scrollTop - e.clientHeight < 2"
 async def test_who_scrolls_up_is_left_alone_until_he_jumps_to_the_latest(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """New lines move nothing while somebody reads above; one click leads to them."""
+    """New lines don't scroll the page while somebody reads above; one click jumps to the end."""
     person = await visit(answering.url, viewport={"width": 900, "height": 460})
     await person.comes_as_guest()
     await person.starts_talking()
@@ -247,7 +247,7 @@ async def test_who_scrolls_up_is_left_alone_until_he_jumps_to_the_latest(
 async def test_a_turn_the_transcript_and_the_id_can_be_copied(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """A turn with one click, the others from the menu of the conversation."""
+    """One click copies a turn; the conversation's menu copies the transcript and the id."""
     person = await visit(answering.url, permissions=["clipboard-read", "clipboard-write"])
     session = await spoken_once(person)
 

@@ -1,4 +1,4 @@
-"""Somebody at a real browser whose network loses every packet for a while."""
+"""A person at a real browser whose network loses every packet for a while."""
 
 from pathlib import Path
 from typing import Final
@@ -19,16 +19,16 @@ pytestmark = [
 
 YOUNG_MAN, AMIABLE, DASHWOOD = map(recording, ("0880", "0930", "0870"))
 IN_TIME_MS: Final = 90_000
-"""As in test_livekit_faults: LiveKit's own limits are 15 s and more."""
+"""As in test_livekit_faults: LiveKit's own timeouts are 15 s and more."""
 
 
 async def test_whose_connection_is_lost_for_a_while_goes_on_with_the_same_agent(
     visit: Visit, tmp_path: Path
 ) -> None:
-    """The page says so and comes back by itself; words before and after are there, once each."""
+    """The page reports the loss and recovers; words from before and after are there, once each."""
     async with far(tmp_path) as there:
         url = there.server.url
-        # As on a page with https: browsers give the microphone to no other.
+        # As with https, without which browsers give no access to the microphone.
         flags = (f"--unsafely-treat-insecure-origin-as-secure={url}",)
         person = await visit(url, speaks_on_demand=True, flags=flags)
         await person.comes_as_guest()
@@ -49,7 +49,7 @@ async def test_whose_connection_is_lost_for_a_while_goes_on_with_the_same_agent(
         await person.says(AMIABLE)
         await person.hears_himself_say("amiable")
         await person.hears_himself_say("young man")
-        # What was begun before the loss is answered, too, unless the next sentence came first.
+        # The interrupted sentence is answered, too, unless the next one came first.
         await expect(person.answers.nth(1)).to_be_visible(timeout=IN_TIME_MS)
         await expect(person.state).to_have_text("Listening", timeout=IN_TIME_MS)
         assert person.session_id == session
@@ -66,7 +66,7 @@ async def test_whose_connection_is_lost_for_a_while_goes_on_with_the_same_agent(
 
 
 async def kept(person: Person, session: str) -> dict[str, tuple[str, str, bool]]:
-    """Return the role and text of each utterance, and whether it is final, by key."""
+    """Return the role, text and finality of each utterance, by key."""
     stored = await person.query(
         f"""{{ session(id: "{session}") {{ status utterances(first: 100) {{
           nodes {{ key role text isFinal }} }} }} }}"""

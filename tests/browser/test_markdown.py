@@ -1,4 +1,4 @@
-"""What an agent says in Markdown is formatted, harmless, and heard without its marks."""
+"""An agent's Markdown is formatted, sanitized, and announced without its marks."""
 
 import re
 from pathlib import Path
@@ -41,7 +41,7 @@ ANNOUNCED = "Buy two fresh eggs and butter, from the market: 1. Whisk them 2. Th
 async def test_an_answer_is_formatted_while_it_is_said_and_afterwards(
     visit: Visit, tmp_path: Path
 ) -> None:
-    """Marks are never seen, announced without them, copied with them; no rule of axe is broken."""
+    """Marks are neither shown nor announced, but copied; axe-core finds no violation."""
     async with with_a_script(tmp_path / "server") as (server, agent):
         person = await visit(server.url, permissions=["clipboard-read", "clipboard-write"])
         await person.comes_as_guest()
@@ -80,7 +80,7 @@ async def test_an_answer_is_formatted_while_it_is_said_and_afterwards(
 
 
 async def is_legible(person: Person, folder: Path) -> None:
-    """In both themes, wide and narrow."""
+    """Check it in both themes, wide and narrow."""
     for width in (1280, 360):
         await person.page.set_viewport_size({"width": width, "height": 860})
         for scheme in ("light", "dark"):
@@ -92,7 +92,7 @@ async def is_legible(person: Person, folder: Path) -> None:
 
 
 async def test_what_people_type_stays_as_it_is(visit: Visit, tmp_path: Path) -> None:
-    """Their own lines are plain text."""
+    """A person's lines are shown as plain text."""
     async with with_a_script(tmp_path / "server") as (server, _):
         person = await visit(server.url)
         await person.comes_as_guest()

@@ -1,4 +1,4 @@
-"""A search leads to the line that it found, in a conversation of any length and any script."""
+"""A search result opens at the matching line, in a conversation of any length and script."""
 
 import pytest
 from playwright.async_api import Locator, expect
@@ -13,7 +13,7 @@ NOW = "2026-11-01T12:00:00Z"
 
 
 async def has_said(person: Person, *texts: str) -> str:
-    """Save a conversation in which these lines were said, by turns; return its id."""
+    """Save a conversation with these lines, user and agent in turn; return its id."""
 
     async def ask(query: str, **variables: object) -> dict[str, dict[str, dict[str, str]]]:
         answer = await person.context.request.post(
@@ -42,7 +42,7 @@ def shown_match(person: Person) -> Locator:
 
 
 async def is_at(person: Person, text: str, count: str) -> None:
-    """Wait until this line is the match that is shown, in the middle of what is seen."""
+    """Wait until this line is the current match, in the middle of the viewport."""
     match = shown_match(person)
     await expect(match.locator(".line-text")).to_have_text(text)
     await expect(person.page.locator(".find-count")).to_contain_text(count)
@@ -61,11 +61,11 @@ async def is_at(person: Person, text: str, count: str) -> None:
 async def test_a_result_opens_at_its_match_however_long_the_conversation_is(
     server: ServerProcess, visit: Visit
 ) -> None:
-    """Marked, with the way to the next and back, over a reload, and on from there to both ends."""
+    """Matches are marked, lead to each other and survive a reload; earlier lines load on scroll."""
     person = await visit(server.url, has_microphone=False)
     page = person.page
     await person.comes_as_guest()
-    # The shortest answers best.
+    # The shortest line ranks best.
     rare = {300: "The garden", 900: "Gardens & more of them", 2300: "In the garden, late"}
     await has_said(person, *(rare.get(at, f"Line number {at}") for at in range(2400)))
     for at in range(12):
@@ -92,10 +92,10 @@ async def test_a_result_opens_at_its_match_however_long_the_conversation_is(
     await is_at(person, rare[2300], "Line 3 of 3")
     await page.keyboard.press("Shift+F3")
     await is_at(person, rare[900], "Line 2 of 3")
-    # Nothing was read from one end: only what is around each match.
+    # Only the lines around each match were loaded, nothing from either end.
     assert person.asked.count("Past") == asked == 0
 
-    # What comes before is read when somebody comes near, and moves nothing.
+    # Earlier lines load when the person scrolls near them, and shift nothing.
     scroll = page.get_by_role("region", name="Conversation")
     await scroll.hover()
     for number in (150, 0):
@@ -113,7 +113,7 @@ async def test_a_result_opens_at_its_match_however_long_the_conversation_is(
 async def test_words_are_looked_for_in_the_conversation_that_is_open(
     server: ServerProcess, visit: Visit
 ) -> None:
-    """From its menu; Enter goes on, and what can't be found is said."""
+    """The menu opens the search, Enter goes to the next match, and a lack of matches is shown."""
     person = await visit(server.url, has_microphone=False)
     page = person.page
     await person.comes_as_guest()
@@ -143,7 +143,7 @@ async def test_words_are_looked_for_in_the_conversation_that_is_open(
 async def test_words_of_any_script_run_as_they_are_written(
     server: ServerProcess, visit: Visit
 ) -> None:
-    """In the list, in the title, on the line and in its field; what is found is marked there."""
+    """List, title, line and search field use the script's direction; matches are marked."""
     person = await visit(server.url, has_microphone=False)
     page = person.page
     await person.comes_as_guest()
@@ -161,7 +161,7 @@ async def test_words_of_any_script_run_as_they_are_written(
 async def test_a_title_is_changed_where_it_stands_also_on_a_telephone(
     server: ServerProcess, visit: Visit
 ) -> None:
-    """Enter keeps it, Esc does not; none gives the default back, and too long a one is told."""
+    """Enter saves, Esc cancels, an empty title restores the default, and a long one is an error."""
     person = await visit(server.url, has_microphone=False, viewport={"width": 360, "height": 740})
     page = person.page
     await person.comes_as_guest()
@@ -194,7 +194,7 @@ async def test_a_title_is_changed_where_it_stands_also_on_a_telephone(
     assert await person.axe() == []
     await field.fill("")
     await page.keyboard.press("Enter")
-    # Without a name it is called by its first words.
+    # Without a title, it is named after its first words.
     await expect(heading).to_have_text("Said once")
     assert person.asked.count("RenameSession") == 2
 
@@ -202,7 +202,7 @@ async def test_a_title_is_changed_where_it_stands_also_on_a_telephone(
 async def test_what_is_deleted_and_left_at_once_is_deleted(
     server: ServerProcess, visit: Visit
 ) -> None:
-    """The page goes away within the time for undoing it; from the page of the conversation."""
+    """Leaving the page within the undo period completes the deletion."""
     person = await visit(server.url, has_microphone=False)
     page = person.page
     await person.comes_as_guest()

@@ -1,4 +1,4 @@
-"""What is read stays where it is, whatever is told beside it; enlarged, it has the room."""
+"""The text on the page stays in place beside notices; an enlarged page leaves it room."""
 
 from pathlib import Path
 from typing import Final
@@ -13,14 +13,14 @@ from tests.browser.scripted import with_a_script
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 ENLARGED: Final = {"width": 320, "height": 256}
-"""A window of 1280 by 1024 pixels, at 400 %."""
+"""A window of 1280 by 1024 pixels at 400 %."""
 PLACES: Final = """() => [...document.querySelectorAll('.head, .line, .dock')].map(
   element => Math.round(element.getBoundingClientRect().top)
 )"""
 
 
 async def is_where_it_was(person: Person, places: list[int], told: Locator) -> None:
-    """Wait until this is told; what is read has not moved then."""
+    """Wait until this is visible, and check that the text has not moved."""
     await expect(told).to_be_visible()
     await person.page.wait_for_function(
         f"before => String(({PLACES})()) === String(before)", arg=places
@@ -30,7 +30,7 @@ async def is_where_it_was(person: Person, places: list[int], told: Locator) -> N
 async def test_nothing_moves_when_something_is_told_or_it_ends(
     visit: Visit, tmp_path: Path
 ) -> None:
-    """Offline and back, a note that stays, and the end by another window."""
+    """Going offline and back, a persistent note, and an end in another window move nothing."""
     async with with_a_script(tmp_path / "server") as (server, agent):
         person = await visit(server.url)
         page = person.page
@@ -67,7 +67,7 @@ async def test_nothing_moves_when_something_is_told_or_it_ends(
 
 
 async def test_half_of_an_enlarged_page_is_for_the_words(visit: Visit, tmp_path: Path) -> None:
-    """At 400 % head and dock make room, and everything can be used still."""
+    """At 400 %, head and dock shrink, and every control stays usable."""
     async with with_a_script(tmp_path / "server") as (server, agent):
         person = await visit(server.url, viewport=ENLARGED)
         await person.comes_as_guest()

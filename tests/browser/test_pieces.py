@@ -1,4 +1,4 @@
-"""Pieces of the page that are fetched after it: what can't be had takes nothing else along."""
+"""Lazily loaded parts of the page: a failed load breaks nothing else."""
 
 import pytest
 from playwright.async_api import expect
@@ -16,7 +16,7 @@ FAULT = """() => Object.defineProperty(Intl.DateTimeFormat.prototype, 'format', 
 
 
 async def comes_without_pieces(person: Person) -> None:
-    """Enter while none of them can be fetched; the page fetches them when it has been there."""
+    """Enter while no lazy part can be fetched; the page fetches them after its first render."""
     await person.page.goto(person.url)
     await person.page.get_by_role("button", name="Continue as guest").wait_for()
     await person.page.route(PIECES, blocked)
@@ -25,7 +25,7 @@ async def comes_without_pieces(person: Person) -> None:
 
 
 async def test_what_cannot_be_fetched_comes_later(answering: ServerProcess, visit: Visit) -> None:
-    """Without the menus and notes one can talk; they come as soon as the server gives them."""
+    """A conversation works without menus and notes; they load once the server delivers them."""
     person = await visit(answering.url, has_microphone=False)
     await comes_without_pieces(person)
     await person.starts_talking()
@@ -46,7 +46,7 @@ async def test_what_cannot_be_fetched_comes_later(answering: ServerProcess, visi
 async def test_a_page_that_cannot_be_fetched_says_so(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """And it is there by itself when the server gives it."""
+    """The page appears by itself once the server delivers it."""
     person = await visit(answering.url, has_microphone=False)
     await comes_without_pieces(person)
 
@@ -60,7 +60,7 @@ async def test_a_page_that_cannot_be_fetched_says_so(
 async def test_a_fault_of_the_page_is_not_a_blank_page(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """Whoever meets one reads what to do; loading the page again brings everything back."""
+    """An error page says what to do; a reload restores everything."""
     person = await visit(answering.url, has_microphone=False)
     await person.comes_as_guest()
     session = await person.starts_talking()
@@ -75,5 +75,5 @@ async def test_a_fault_of_the_page_is_not_a_blank_page(
 
     assert await person.is_listened_to() == session
     await expect(person.finals.filter(has_text="kept")).to_have_count(1)
-    # Once the page is another, no more of it comes.
+    # Errors from before the reload are expected; nothing is logged after it.
     person.problems[:] = [problem for problem in person.problems if "a fault" not in problem]

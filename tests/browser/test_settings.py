@@ -1,4 +1,4 @@
-"""What somebody sets for themselves: how the page looks, and which programs act in their name."""
+"""A person's settings: the theme, and API tokens for programs."""
 
 import pytest
 from playwright.async_api import expect
@@ -10,7 +10,7 @@ from tests.server_process import ServerProcess
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 PAPER = {"Light": "rgb(252, 251, 249)", "Dark": "rgb(24, 23, 22)"}
-"""The background of either theme, as styles/tokens.css has it."""
+"""Each theme's background, as in styles/tokens.css."""
 
 
 async def is_shown(person: Person, theme: str) -> None:
@@ -21,7 +21,7 @@ async def is_shown(person: Person, theme: str) -> None:
 async def test_the_chosen_theme_is_shown_and_kept(
     answering: ServerProcess, visit: Visit, system: str, other: str
 ) -> None:
-    """Against the system's, after a reload and on every page; or again as the system has it."""
+    """The choice overrides the system on every page and after a reload; "System" undoes it."""
     scheme = {"Light": "light", "Dark": "dark"}
     person = await visit(answering.url, color_scheme=scheme[system])
     page = person.page
@@ -56,7 +56,7 @@ async def test_the_chosen_theme_is_shown_and_kept(
 async def test_the_chosen_theme_is_there_before_anything_is_drawn(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """Nobody who chose the dark is dazzled at first: it is set before the page's own program."""
+    """A chosen dark theme is applied before the page's own script, without a bright flash."""
     person = await visit(answering.url, color_scheme="light")
     await person.comes_as_guest()
     await person.page.goto(f"{person.url}/settings")
@@ -73,7 +73,7 @@ async def test_the_chosen_theme_is_there_before_anything_is_drawn(
 async def test_settings_make_a_token_once_and_take_it_back(
     answering: ServerProcess, visit: Visit
 ) -> None:
-    """The secret works, is shown this once, and is worth nothing after it was revoked."""
+    """The secret works, is shown once, and is refused after it was revoked."""
     person = await visit(answering.url)
     page = person.page
     await person.comes_as_guest()

@@ -1,4 +1,4 @@
-"""A page whose sound is gone without a word: it finds out, and brings it back by itself."""
+"""A page whose sound fails silently detects it and recovers."""
 
 import json
 from pathlib import Path
@@ -14,8 +14,8 @@ from tests.server_process import START_TIMEOUT_S, ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
-# The program of the loudspeaker can't be fetched until a test says so, as while a server is away;
-# and what the page reports of the playing is kept, with what it promises to report.
+# The loudspeaker's worklet can't be fetched until a test allows it, as during a server outage. The
+# page's playback reports are recorded, with whether its hello promises them.
 NO_LOUDSPEAKER: Final = """
 window.isAway = true
 window.tries = 0
@@ -36,7 +36,7 @@ WebSocket.prototype.send = function (data) {
 }
 """
 
-# Which lines for sound the page has opened, and which of them it has given up.
+# The audio connections that the page has opened, and those that it has closed.
 LINES: Final = """
 window.opened = 0
 window.givenUp = 0
@@ -55,7 +55,7 @@ WebSocket.prototype.close = function (...how) {
 async def test_a_loudspeaker_that_cannot_be_fetched_at_first_is_there_later(
     speaking: ServerProcess, visit: Visit
 ) -> None:
-    """Without it answers are shown and stored; as soon as it is there they are heard."""
+    """Without the loudspeaker, answers are shown and stored; once it loads, they are heard."""
     person = await visit(speaking.url)
     await person.page.add_init_script(NO_LOUDSPEAKER)
     await person.comes_as_guest()
@@ -71,7 +71,7 @@ async def test_a_loudspeaker_that_cannot_be_fetched_at_first_is_there_later(
     assert [hello["reportsPlayed"] for hello in await frames("hello")] == [False]
     assert await frames("played") == []
 
-    # It asks by itself, again and again.
+    # The page retries by itself.
     tries = await person.page.evaluate("tries")
     await person.page.wait_for_function("before => tries > before", arg=tries)
     await person.page.evaluate("isAway = false")
@@ -91,7 +91,7 @@ async def test_a_loudspeaker_that_cannot_be_fetched_at_first_is_there_later(
 async def test_a_line_that_dies_without_a_word_is_joined_again(
     visit: Visit, tmp_path: Path
 ) -> None:
-    """Every packet is lost: the page gives the line up itself, and is heard when it is back."""
+    """With every packet lost, the page closes its connection, reconnects, and is heard again."""
     with island() as place:
         server = ServerProcess(
             tmp_path / "server",
@@ -103,7 +103,7 @@ async def test_a_line_that_dies_without_a_word_is_joined_again(
         server.start()
         try:
             server.wait_for("ready: conversations can begin", READY_WITHIN_S)
-            # As on a page with https: browsers give the microphone to no other.
+            # As with https, without which browsers give no access to the microphone.
             flags = (f"--unsafely-treat-insecure-origin-as-secure={server.url}",)
             person = await visit(server.url, speaks_on_demand=True, flags=flags)
             await person.page.add_init_script(LINES)

@@ -1,4 +1,4 @@
-"""Nothing moves on the page but what grows."""
+"""Growing lines cause no other layout shift."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.soak]
 
 KEY = "the key of a measurement"
 EVENTS = 60
-"""Of ten a second: two sentences that grow for three seconds each."""
+"""At ten a second: two sentences that grow for three seconds each."""
 BARELY = 0.01
-"""Of layout shift, of which 0.1 is what counts as good; the lines that go up make some."""
+"""Layout shift; below 0.1 counts as good. Lines that scroll up cause a little."""
 
 
 async def test_ten_interims_a_second_move_nothing(tmp_path: Path) -> None:
-    """Lines grow downwards and the older ones go up as they are scrolled: no other shift."""
+    """Interims only grow lines downwards and scroll older ones up."""
     server = ServerProcess(
         tmp_path / "server", VOXQL_AGENT="external", VOXQL_WORKER_KEY=KEY
     ).start()

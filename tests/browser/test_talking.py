@@ -1,4 +1,4 @@
-"""A person talks, begins again, and finds everything: real speech, real agent, real browser."""
+"""A person talks, begins again, and finds everything: real speech, agent and browser."""
 
 import json
 from collections import Counter
@@ -21,19 +21,19 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session"
 
 @dataclass
 class Frames:
-    """What went over the sockets of a page."""
+    """The WebSocket frames of a page."""
 
     asked: list[str] = field(default_factory=list)
-    """What the page sent as text."""
+    """Text frames from the page."""
     heard: list[dict[str, Any]] = field(default_factory=list)
-    """What it reported of the playing."""
+    """The page's playback reports."""
     cleared: list[str] = field(default_factory=list)
-    """The playouts of which it was told to throw away the rest."""
+    """The playouts whose rest the server told the page to discard."""
     sent: Counter[str] = field(default_factory=Counter)
-    """How many samples of each playout it was sent."""
+    """The number of samples sent to the page, by playout."""
 
     def read(self, socket: WebSocket) -> None:
-        """Note what is sent in both directions."""
+        """Record the frames of both directions."""
         playout = ""
 
         def from_page(message: str | bytes) -> None:
@@ -60,7 +60,7 @@ class Frames:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def wire(speaking: ServerProcess) -> AsyncIterator[Wire]:
-    """What carries everything between a page and the server."""
+    """A proxy for the traffic between a page and the server."""
     async with Wire(speaking.port) as wire:
         yield wire
 
@@ -68,7 +68,7 @@ async def wire(speaking: ServerProcess) -> AsyncIterator[Wire]:
 async def test_a_talk_from_the_first_word_to_the_history(
     speaking: ServerProcess, wire: Wire, visit: Visit
 ) -> None:
-    """Every word that was said in each of three conversations is there in the end, once."""
+    """Every word of three conversations is in the history, once."""
     through = f"--host-resolver-rules=MAP 127.0.0.1:{speaking.port} 127.0.0.1:{wire.port}"
     person = await visit(speaking.url, flags=[through], speaks_on_demand=True)
     frames = Frames()
@@ -100,7 +100,7 @@ async def test_a_talk_from_the_first_word_to_the_history(
 
 
 def was_silent_at_once(frames: Frames) -> None:
-    """What was queued is not played any more."""
+    """Check that queued sound was not played."""
     assert frames.cleared
     last = [frame["samples"] for frame in frames.heard if frame["playout"] == frames.cleared[0]]
     assert last == sorted(last), "played only grows"
@@ -108,7 +108,7 @@ def was_silent_at_once(frames: Frames) -> None:
 
 
 async def goes_on_where_it_was(person: Person, wire: Wire, frames: Frames) -> None:
-    """Every connection breaks in the middle of a sentence, and the sentence is there in the end."""
+    """Break every connection in mid-sentence; the sentence is complete in the end."""
     await person.says(chapters.WOMAN)
     key = await person.is_saying("woman")
     before = len(frames.asked)
@@ -127,7 +127,7 @@ async def goes_on_where_it_was(person: Person, wire: Wire, frames: Frames) -> No
 async def test_the_microphone_of_the_browser_is_heard(
     speaking: ServerProcess, visit: Visit
 ) -> None:
-    """Chromium's own: opened as every page opens one, through the browser's processing of sound."""
+    """Speech through Chromium's own microphone and the browser's audio processing is recognized."""
     person = await visit(speaking.url, [LEAD_S, chapters.YOUNG_MAN])
     await person.comes_as_guest()
     await expect(person.page.get_by_text("VOXQL_LLM_BASE_URL")).to_be_visible()

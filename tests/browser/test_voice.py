@@ -1,4 +1,4 @@
-"""The agent's voice can be turned off and down, and counts as heard even so."""
+"""The agent's voice can be turned down and off; answers still count as heard."""
 
 import json
 from typing import Final
@@ -11,7 +11,7 @@ from tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
-# What the page reports of the playing, and how loud it was set to play, one after the other.
+# The page's playback reports, and the gains that it set, in order.
 PLAYING: Final = """
 window.frames = []
 window.gains = []
@@ -32,7 +32,7 @@ HEARD: Final = "Repeat after me: nobody hears this, and all of it is played"
 async def test_a_voice_that_is_turned_off_is_played_to_nobody_and_stays_off(
     speaking: ServerProcess, visit: Visit
 ) -> None:
-    """By keys: down, off, and back; the answer is stored whole, and a reload changes nothing."""
+    """Keys turn the voice down, off and on; answers are stored whole; a reload changes nothing."""
     person = await visit(speaking.url)
     page = person.page
     await page.add_init_script(PLAYING)

@@ -1,1 +1,1 @@
-"""The whole way: a person's sound in, transcripts and the agent's voice out, through real parts."""
+"""End-to-end tests: a person's sound in, transcripts and the agent's voice out, with real parts."""

@@ -1,4 +1,4 @@
-"""A conversation as the person has it, over whichever transport the server says."""
+"""A conversation from the person's side, over the transport that the server names."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -21,7 +21,7 @@ from tests.e2e.words import is_beginning
 
 
 class Caller(Protocol):
-    """Whose conversation it is."""
+    """The person in the conversation."""
 
     url: str
 
@@ -34,12 +34,12 @@ class Caller(Protocol):
 
 
 class Call:
-    """A conversation that runs: its microphone is open until it is left.
+    """An open conversation; its microphone stays open until the context ends.
 
     Args:
         person: who talks.
-        started: what `startNewChat` has answered.
-        asked: when it was asked.
+        started: the result of `startNewChat`.
+        asked: when it was requested.
     """
 
     def __init__(self, person: Caller, started: Json, asked: float = 0.0) -> None:
@@ -47,10 +47,10 @@ class Call:
         self.started = started
         self.asked = asked
         self.active: float | None = None
-        """When the browser saw that the agent was there."""
+        """When the client first saw the status ACTIVE."""
         self.id = str(started["session"]["id"])
         self.statuses = [str(started["session"]["status"])]
-        """Each status that was seen, in order."""
+        """Each status seen, in order."""
         self.agent_state: str | None = None
         self.seen: list[Seen] = []
         self.held: dict[str, Json] = {}
@@ -85,7 +85,7 @@ class Call:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A conversation that is left open keeps its place with the agent for a minute.
+        # An open conversation would keep its agent place for a minute.
         with suppress(httpx.HTTPError, AssertionError):
             await self.save([])
             if kind is None:
@@ -97,7 +97,7 @@ class Call:
         return await self.person.save(self.id, self.messages if messages is None else messages)
 
     async def hang_up(self) -> None:
-        """Close everything; the session goes on."""
+        """Close all connections; the session stays active."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -105,13 +105,13 @@ class Call:
         await self.drop()
 
     async def drop(self) -> None:
-        """Let the sound break off: nothing is sent and nothing heard any more."""
+        """Drop the audio connection: nothing more is sent or heard."""
         if self.line is not None:
             line, self.line = self.line, None
             await line.close()
 
     async def watch_again(self) -> None:
-        """Subscribe once more, from what was seen last, as a client whose connection was lost."""
+        """Resubscribe from the last cursor, like a client that lost its connection."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -119,7 +119,7 @@ class Call:
         self._watch()
 
     async def rejoin(self) -> None:
-        """Come back after `drop`."""
+        """Reconnect the audio after `drop`."""
         await self._open((await self.person.join(self.id))["connection"])
 
     async def _open(self, connection: Json) -> None:
@@ -130,15 +130,15 @@ class Call:
         await self.line.open(connection)
 
     def say(self, clip: Clip) -> Said:
-        """Say something, after what is being said; `done` when its last sample has been sent."""
+        """Queue a clip behind the current one; `done` is set once its last sample is sent."""
         return self.microphone.say(clip)
 
     def hear(self, pcm: Pcm, name: str = "noise") -> Said:
-        """Let the microphone pick up what nobody said."""
+        """Let the microphone pick up sound that is not speech."""
         return self.say(Clip(name, "", pcm))
 
     async def until(self, condition: Callable[[], object], within: float = 60.0) -> None:
-        """Wait until something has changed that makes this true."""
+        """Wait until a change makes this condition true."""
         try:
             async with asyncio.timeout(within):
                 while not condition():
@@ -153,7 +153,7 @@ class Call:
             raise AssertionError(f"not within {within} s; {self._state()}") from None
 
     async def answered(self, said: Said, within: float = 60.0) -> None:
-        """Wait until what was said has been understood, answered, and the answer heard."""
+        """Wait until the clip was transcribed and answered, and the answer was heard."""
         await said.done
 
         def is_answered() -> bool:
@@ -164,7 +164,7 @@ class Call:
         await self.until(is_answered, within)
 
     def is_quiet(self, since: float = 0.0) -> bool:
-        """Whether nobody speaks, thinks, or is still being understood."""
+        """Return whether nobody speaks or thinks and every recent utterance is final."""
         recent = {seen.key for seen in self.seen if seen.at >= since}
         is_settled = all(self.held[key]["isFinal"] for key in recent)
         return is_settled and self.player.is_silent and self.agent_state == "LISTENING"
@@ -178,7 +178,7 @@ class Call:
         return list(found.values())
 
     def interims(self, since: float = 0.0) -> list[Seen]:
-        """Return every interim of the person's."""
+        """Return every interim of the person."""
         return [
             seen
             for seen in self.seen
@@ -186,12 +186,12 @@ class Call:
         ]
 
     def is_heard_to_begin(self, said: str, since: float = 0.0) -> bool:
-        """Whether the beginning of this has been shown while it was spoken."""
+        """Return whether an interim has shown the beginning of this."""
         return any(is_beginning(said, seen.text) for seen in self.interims(since))
 
     @property
     def is_in_room(self) -> bool:
-        """Whether it is held in a LiveKit room."""
+        """Whether the conversation uses a LiveKit room."""
         return bool((self.started["connection"] or {}).get("transport") == "LIVEKIT")
 
     @property
@@ -200,12 +200,12 @@ class Call:
 
     @property
     def utterances(self) -> list[Json]:
-        """The newest state of everything, in the server's order."""
+        """The newest state of every utterance, in the server's order."""
         return sorted(self.held.values(), key=lambda utterance: utterance["sortKey"])
 
     @property
     def messages(self) -> list[Json]:
-        """What a client would save."""
+        """The messages that a client would save."""
         return [
             {
                 "key": utterance["key"],

@@ -16,13 +16,13 @@ StartAgent = Callable[[str], AgentProgram]
 
 @pytest.fixture(scope="session")
 def start_speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSpeaking]:
-    """Start servers with the shipped agent, which has loaded its models; all end at the end."""
+    """Start servers whose shipped agent has loaded its models; stop them after the session."""
     servers: list[ServerProcess] = []
 
     def start(**environment: str) -> ServerProcess:
-        recordings()  # what is missing from the system is better said before anything is started
+        recordings()  # report missing system packages before anything starts
         folder = tmp_path_factory.mktemp("speaking")
-        # How long an agent takes to begin says nothing about what is tested here.
+        # An agent's start-up time is not tested here.
         settings = {"VOXQL_AGENT": "local", "VOXQL_START_TIMEOUT_S": "60", **environment}
         servers.append(ServerProcess(folder, **settings))
         return ready(servers[-1].start())
@@ -34,13 +34,13 @@ def start_speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSp
 
 @pytest.fixture(scope="session")
 def greeting(start_speaking: StartSpeaking) -> ServerProcess:
-    """A server whose agent speaks first, as it does unless it is told otherwise."""
+    """A server whose agent speaks first, which is the default."""
     return start_speaking(VOXQL_GREETING="true")
 
 
 @pytest.fixture(scope="session", params=["local", "livekit"])
 def transport(request: pytest.FixtureRequest) -> str:
-    """Either way for sound: what is said and stored is the same."""
+    """Both transports: speech and storage are the same."""
     return str(request.param)
 
 
@@ -54,6 +54,6 @@ def talking(transport: str, request: pytest.FixtureRequest) -> ServerProcess:
 
 
 def ready(server: ServerProcess) -> ServerProcess:
-    """Wait until its agent can be talked to."""
+    """Wait until the server's agent accepts conversations."""
     server.wait_for("ready: conversations can begin", READY_WITHIN_S)
     return server

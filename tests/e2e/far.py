@@ -1,7 +1,7 @@
-"""VoxQL, LiveKit and the agent, all of them behind one cable that can lose every packet.
+"""VoxQL, LiveKit and the agent behind one cable that can lose every packet.
 
-So it is the person, wherever the test runs them, whose connection is lost: to the page, to the
-API, to LiveKit and to the agent's voice. The three go on to reach one another.
+The cable cuts the person off: from the page, the API, LiveKit and the agent's voice. The three
+servers still reach one another.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ READY_WITHIN_S: Final = 90.0
 
 @dataclass(frozen=True)
 class Far:
-    """What a person far away talks with."""
+    """The servers of a distant person."""
 
     cable: Cable
     livekit: LiveKitServer
     server: ServerProcess
 
     async def agents(self, session: str) -> list[tuple[int, str]]:
-        """Return each agent that was asked for in a session's room, and each that is there.
+        """Return the agent dispatches of a session's room with the agents in it.
 
-        By the number of the attempt, and by the identity in the room.
+        Each pair is an attempt number and a participant identity.
         """
         async with api.LiveKitAPI(self.livekit.http_url, KEY, SECRET) as control:
             rooms = (await control.room.list_rooms(api.ListRoomsRequest())).rooms
@@ -51,8 +51,8 @@ class Far:
 
 @asynccontextmanager
 async def far(folder: Path) -> AsyncIterator[Far]:
-    """Start all three on an island, ready to be talked to."""
-    recordings()  # what is missing from the system is better said before anything is started
+    """Start all three on an island, ready for conversations."""
+    recordings()  # report missing system packages before anything starts
     with ExitStack() as stack:
         place = stack.enter_context(island())
         cable = place.cable
@@ -61,7 +61,7 @@ async def far(folder: Path) -> AsyncIterator[Far]:
         )
         stack.callback(livekit.kill)
         await asyncio.to_thread(livekit.start)
-        # How long a job takes to begin says nothing about what is tested with it.
+        # A job's start-up time is not tested here.
         settings = {"VOXQL_AGENT": "livekit", "VOXQL_START_TIMEOUT_S": "60", **livekit.settings}
         server = ServerProcess(folder / "server", VOXQL_HOST=cable.there, **settings)
         server.prefix = place.prefix

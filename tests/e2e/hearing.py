@@ -1,4 +1,4 @@
-"""The shipped recogniser, to check what the agent's voice really said."""
+"""The shipped recogniser, to check what the agent's voice actually said."""
 
 from functools import cache
 
@@ -14,7 +14,7 @@ def understood(pcm: bytes, rate: int = 24_000) -> str:
         return ""
     samples = resampled(np.frombuffer(pcm, "<i2"), rate)
     began, ended = voiced(samples)
-    # Silence around it as the agent's ear leaves it: at a bare edge the model makes words up.
+    # Pad with silence, like the agent's segmenter: the model invents words at a hard edge.
     edge = silence(0.2)
     whole = np.concatenate([edge, samples[max(0, began - RATE // 10) : ended], edge])
     return _decoder().decode(whole.astype(np.float32) / np.float32(32_768))

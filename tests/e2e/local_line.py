@@ -1,4 +1,4 @@
-"""A person's sound over `/audio`, with a bare WebSocket."""
+"""A person's audio connection to `/audio`, with a plain WebSocket."""
 
 import asyncio
 import json
@@ -16,11 +16,11 @@ REPORT_S: Final = 0.05
 
 
 class LocalLine:
-    """What is said goes to the agent, what the agent says is played.
+    """Sends the microphone's sound to the agent, and plays the agent's replies.
 
     Args:
-        microphone: what is said.
-        player: what plays the replies.
+        microphone: the person's sound.
+        player: plays the replies.
         changed: called whenever something was heard.
     """
 
@@ -32,7 +32,7 @@ class LocalLine:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, connection: Json) -> None:
-        """Connect with what `startNewChat` or `joinSession` has given."""
+        """Connect with the connection from `startNewChat` or `joinSession`."""
         socket = self._socket = await connect(
             connection["url"],
             subprotocols=[Subprotocol("voxql.audio.v1")],
@@ -48,7 +48,7 @@ class LocalLine:
             self._tasks.append(task)
 
     def check(self) -> None:
-        """Raise what has broken the line, if it is broken."""
+        """Raise the error that broke the connection, if any."""
         for task in self._tasks:
             if task.done():
                 task.result()

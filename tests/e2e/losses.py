@@ -1,4 +1,4 @@
-"""What is lost in the middle of a conversation: the person, their agent, the server."""
+"""Losses in the middle of a conversation: the person, the agent, the server."""
 
 import asyncio
 from contextlib import suppress
@@ -18,7 +18,7 @@ from tests.server_process import ServerProcess
 from tests.storage.disk import rows
 
 AFTER: Final = "0880"
-"""What is said once all is well again."""
+"""The clip that is said after the recovery."""
 WITHIN_S: Final = 60.0
 _HAS_LEFT: Final = "SELECT person_back_by IS NOT NULL FROM sessions WHERE id = ?"
 _SPOKEN: Final = """
@@ -29,33 +29,33 @@ SELECT status, end_reason, agent_back_by IS NOT NULL FROM sessions WHERE id = ?"
 
 @dataclass
 class Loss:
-    """Something was lost in mid-sentence, and replaced."""
+    """The outcome of a loss in mid-sentence, after the recovery."""
 
     kept: list[Json]
-    """What was said from the cut on."""
+    """The utterances since the loss."""
     statuses: list[str]
-    """Those that the session has had meanwhile."""
+    """The session's statuses since the loss."""
     is_all_seen: bool
-    """Whether the person has seen all that is stored, and nothing else."""
+    """Whether the person has seen exactly the stored utterances."""
     key: str = ""
-    """Of the line or the sentence that was cut off."""
+    """The key of the line or sentence that was cut off."""
 
 
 @dataclass
 class Stop:
-    """The server was told to stop in mid-sentence."""
+    """The outcome of a server stop in mid-sentence."""
 
     call: Call
     status: int
-    """What it returned."""
+    """The server's exit status."""
     spoken: list[tuple[Any, ...]]
-    """What it left in its database of this conversation: role, text, whether it is final."""
+    """The conversation's rows in the database: role, text, finality."""
     state: list[tuple[Any, ...]]
-    """The session's status, its end, and whether an agent may come back to it."""
+    """The session's status, its end reason, and whether an agent may return."""
 
 
 async def lose_person(server: ServerProcess, person: Person, call: Call) -> Loss:
-    """Let their connection break off until the server has noticed that they are gone."""
+    """Drop the person's connection until the server has noticed, then rejoin."""
     before, statuses = set(call.held), len(call.statuses)
     cut = await begin_sentence(call)
     await _notices(server, call, has_left=False)
@@ -69,7 +69,7 @@ async def lose_person(server: ServerProcess, person: Person, call: Call) -> Loss
 
 
 async def lose_agent(server: ServerProcess, person: Person, call: Call) -> Loss:
-    """Kill it while it speaks its answer to a typed line; type another before the next comes."""
+    """Kill the agent while it answers a typed line; type another before the next agent joins."""
     before, statuses = set(call.held), len(call.statuses)
     began = asyncio.get_running_loop().time()
     replies = len(call.replies)
@@ -86,22 +86,22 @@ async def lose_agent(server: ServerProcess, person: Person, call: Call) -> Loss:
 
 
 async def stop(server: ServerProcess, person: Person) -> Stop:
-    """Begin a conversation and tell the server to stop in the middle of a sentence."""
+    """Start a conversation, and stop the server in mid-sentence."""
     call = await person.talk()
     await Call.__aenter__(call)
     await begin_sentence(call)
     stopping = asyncio.create_task(asyncio.to_thread(server.stop))
-    with suppress(ConnectionClosed):  # the media end first
+    with suppress(ConnectionClosed):  # the media connection ends first
         await call.until(lambda: call.end)
     status = await stopping
-    await asyncio.wait(call._tasks)  # the server is gone, and with it both streams
+    await asyncio.wait(call._tasks)  # both streams end with the server
     await call.hang_up()
     database = server.data_dir / "voxql.db"
     return Stop(call, status, rows(database, _SPOKEN, call.id), rows(database, _STATE, call.id))
 
 
 async def _notices(server: ServerProcess, call: Call, *, has_left: bool) -> None:
-    """Wait until the server knows whether the person is there, which no client can see."""
+    """Wait until the database says whether the person has left, which no client can see."""
     async with asyncio.timeout(WITHIN_S):
         while rows(server.data_dir / "voxql.db", _HAS_LEFT, call.id) != [(has_left,)]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)

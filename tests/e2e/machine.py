@@ -1,4 +1,4 @@
-"""How much of the machine these tests had, so that limits of time can be held on a shared one."""
+"""The share of the machine that these tests had, to scale time limits on a shared one."""
 
 import os
 import time
@@ -7,14 +7,14 @@ from contextlib import suppress
 import psutil
 
 LEAST = 0.2
-"""However busy others are, limits are stretched to five times at most."""
+"""Limits are stretched to five times at most, however busy the machine is."""
 
 
 class Machine:
-    """Watches from now on what other programs compute.
+    """Measures the processor time of other programs from now on.
 
     Args:
-        servers: the processes whose whole families are ours, beside this one.
+        servers: processes that count as ours with all their descendants, besides this one.
     """
 
     def __init__(self, *servers: int) -> None:
@@ -24,17 +24,17 @@ class Machine:
 
     @property
     def share(self) -> float:
-        """The part of the machine that others left to us since the beginning."""
+        """The share of the machine that other programs have left to us."""
         whole = (time.monotonic() - self._began) * len(os.sched_getaffinity(0))
         others = (_all() - self._all_before) - (self._own() - self._ours_before)
         return min(1.0, max(LEAST, 1 - others / whole))
 
     def allows(self, seconds: float) -> float:
-        """Return the limit that stands for this one on a machine with nothing else to do."""
+        """Return the limit that corresponds to this one on an idle machine."""
         return seconds / self.share
 
     def computed(self) -> float:
-        """Return the seconds of processor time that our processes have taken until now."""
+        """Return the processor time of our processes so far, in seconds."""
         return self._own()
 
     def _own(self) -> float:
@@ -46,7 +46,7 @@ class Machine:
 
 
 def _taken(process: psutil.Process) -> float:
-    """Return its seconds of processor time, and those of its children that have ended."""
+    """Return the processor time of a process and of its ended children, in seconds."""
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""The person's microphone: silence, and in it what is said, at the pace at which it is spoken."""
+"""The person's microphone: silence with clips in it, in real time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,14 +13,14 @@ PIECE: Final = int(RATE * PIECE_S)
 
 @dataclass(eq=False)
 class Said:
-    """A clip on its way to the agent: when its first sample was spoken, and its voice ended."""
+    """A queued clip, with the times at which its samples and its voice start and end."""
 
     clip: Clip
     done: asyncio.Future[None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
     began: float = float("inf")
-    """Infinitely late until the first sample is picked up."""
+    """Infinite until the first sample is picked up."""
 
     @property
     def voice_began(self) -> float:
@@ -32,11 +32,11 @@ class Said:
 
 
 class Microphone:
-    """Says one clip after the other.
+    """Plays one clip after another.
 
     Args:
-        ahead_s: By how many seconds its pieces are handed on before they are spoken, to somebody
-            who keeps time better than a busy event loop.
+        ahead_s: seconds by which pieces are handed over early, for a sender that keeps time better
+            than a busy event loop.
     """
 
     def __init__(self, ahead_s: float = 0.0) -> None:
@@ -45,22 +45,22 @@ class Microphone:
         self._queue: list[tuple[Said, int]] = []
 
     def say(self, clip: Clip) -> Said:
-        """Say something, after what is being said; `done` when its last sample was picked up."""
+        """Queue a clip behind the current one; `done` is set once its last sample is picked up."""
         said = Said(clip)
         self._queue.append((said, 0))
         return said
 
     def forget(self) -> None:
-        """Leave unsaid what was not said yet."""
+        """Discard what has not been said yet."""
         self._queue.clear()
 
     async def pieces(self) -> AsyncIterator[Pcm]:
-        """Yield what is picked up, each piece when its last sample has been spoken."""
+        """Yield the sound in pieces, each when its last sample is due."""
         began, picked_up = self._loop.time(), 0
         while True:
             now, next_sample = self._loop.time(), began + picked_up / RATE
             if self.ahead_s and now >= next_sample:
-                # At first, and when this loop was so late that whoever sends has run dry.
+                # At the start, and whenever this loop was so late that the sender ran dry.
                 yield silence(self.ahead_s)
                 self._delay(now + self.ahead_s - next_sample)
                 began, picked_up = now + self.ahead_s, 0
@@ -74,7 +74,7 @@ class Microphone:
             yield piece
 
     def _delay(self, seconds: float) -> None:
-        """What is being said is said with a gap in it."""
+        """Account for a gap in the current clip."""
         if self._queue and self._queue[0][1]:
             self._queue[0][0].began += seconds
 

@@ -1,4 +1,4 @@
-"""A person with a browser: `httpx` and the call's clients, none of it VoxQL's own."""
+"""A person with a browser: `httpx` and the call's clients, none of them VoxQL's own."""
 
 import asyncio
 from typing import Self
@@ -21,7 +21,7 @@ class Refused(AssertionError):
 
 
 class Person:
-    """Somebody with a browser: a guest, known by a cookie."""
+    """A guest with a browser, identified by a cookie."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -77,6 +77,6 @@ class Person:
         return found
 
     async def talk(self) -> Call:
-        """Begin a conversation (to be entered with `async with`)."""
+        """Start a conversation, for use with `async with`."""
         asked = asyncio.get_running_loop().time()
         return Call(self, await self.start(), asked)

@@ -1,4 +1,4 @@
-"""The person's loudspeaker: takes sound as heard at the pace at which it would be."""
+"""The person's loudspeaker: counts sound as heard in real time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,35 +8,36 @@ import numpy as np
 
 RATE: Final = 24_000
 LOUD: Final = 300
-"""From here on a sample, of 32,767, is a voice and not what a codec makes of silence."""
+"""A louder sample (of 32,767) is voice, not a codec's rendering of silence."""
 PAUSE_S: Final = 1.0
 """Longer than the voice pauses between two sentences."""
 
 
 @dataclass(eq=False)
 class Reply:
-    """One spoken reply as it arrived and as it was heard."""
+    """A spoken reply, as received and as heard."""
 
     playout: str
     began: float
     sound: bytearray = field(default_factory=bytearray)
-    """All that came."""
+    """All sound received."""
     first_sound: float | None = None
     samples: int = 0
-    """How many samples of it have been heard."""
+    """The number of samples heard."""
     length: int | None = None
-    """How many the agent says there are, once it has said so."""
+    """The total number of samples, once the agent has reported it."""
     silent_since: float | None = None
-    """When it was stopped; in a room, where nobody says so, when its last sound was heard."""
+    """When the reply was stopped; in a room, which has no stop message, when its last sound was
+    heard."""
 
     @property
     def heard(self) -> bytes:
-        """What was heard of it."""
+        """The part that was heard."""
         return bytes(self.sound[: 2 * self.samples])
 
     @property
     def first_voice(self) -> float | None:
-        """When the first sound was heard that is not silence."""
+        """When the first sound that is not silence was heard."""
         if self.first_sound is None:
             return None
         loud = np.flatnonzero(_is_loud(bytes(self.sound[: len(self.sound) // 2 * 2])))
@@ -44,7 +45,7 @@ class Reply:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more of it will be heard."""
+        """Whether nothing more of the reply will be heard."""
         return self.silent_since is not None or self.length == self.samples
 
 
@@ -52,14 +53,14 @@ class Player:
     """Plays replies one after another.
 
     Args:
-        clock: seconds, monotonic.
+        clock: monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.replies: list[Reply] = []
         self.stalled = 0.0
-        """Seconds for which a reply that was not complete had nothing to play."""
+        """Seconds for which an incomplete reply had nothing to play."""
         self._since: float | None = None
         self._dry: float | None = None
 
@@ -96,7 +97,7 @@ class Player:
         return reply
 
     def stop(self) -> None:
-        """The line is cut: what has come is not played any more."""
+        """Stop playing: the connection is closed."""
         for reply in self.replies:
             if not reply.is_over:
                 self.clear(reply.playout)
@@ -105,7 +106,7 @@ class Player:
         return next(reply for reply in self.replies if reply.playout == playout)
 
     def advance(self) -> None:
-        """Count what has been heard since the last time."""
+        """Count the samples heard since the last call."""
         if self._since is None:
             return
         samples = int((self._clock() - self._since) * RATE)
@@ -116,18 +117,18 @@ class Player:
             reply.samples += taken
             samples -= taken
         if samples:
-            # It ran dry: what comes next begins when it comes.
+            # The buffer ran dry: the next sound starts when it arrives.
             self._dry = self._since - samples / RATE
             self._since = None
 
 
 class RoomPlayer:
-    """Hears replies in a stream of sound that has no beginnings and ends, as a room's has.
+    """Finds replies in continuous sound without begin and end markers, as in a room.
 
     Args:
-        clock: seconds, monotonic.
-        is_speaking: whether the agent says that it speaks; until it no longer does, silence is a
-            pause, however long a busy machine makes it.
+        clock: monotonic seconds.
+        is_speaking: whether the agent reports that it speaks; while it does, silence is a pause,
+            however long a busy machine makes it.
     """
 
     def __init__(self, clock: Callable[[], float], is_speaking: Callable[[], bool]) -> None:
@@ -135,7 +136,7 @@ class RoomPlayer:
         self._is_speaking = is_speaking
         self.replies: list[Reply] = []
         self._paused = 0
-        """Samples of silence at the end of the reply that is heard."""
+        """Samples of silence at the end of the current reply."""
         self._last_voice = 0.0
 
     @property
@@ -143,7 +144,7 @@ class RoomPlayer:
         return all(reply.is_over for reply in self.replies)
 
     def add(self, sound: bytes) -> None:
-        """Take what is heard just now."""
+        """Take sound that is heard now."""
         now = self._clock()
         loud = np.flatnonzero(_is_loud(sound))
         if len(loud):
@@ -161,7 +162,7 @@ class RoomPlayer:
             self.stop()
 
     def stop(self) -> None:
-        """What was heard until now was the whole reply."""
+        """End the current reply."""
         if self.is_silent:
             return
         reply = self.replies[-1]

@@ -1,4 +1,4 @@
-"""What a client asks the server for."""
+"""The GraphQL operations of a client."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""A person's sound through a LiveKit room, with LiveKit's own client."""
+"""A person's audio connection to a LiveKit room, with LiveKit's own client."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -14,16 +14,16 @@ from tests.e2e.sound import RATE
 
 WITHIN_S: Final = 60.0
 AHEAD_S: Final = 0.1
-"""Sound that waits in LiveKit's source, whose thread sends it in time when this loop is late."""
+"""LiveKit's source buffers this much sound; its thread sends it on time when this loop is late."""
 
 
 class RoomLine:
-    """What is said goes to the agent, what the agent says is heard.
+    """Sends the microphone's sound to the agent, and records the agent's replies.
 
     Args:
-        microphone: what is said.
-        player: what notes the replies.
-        changed: called whenever something was heard, or somebody came or went.
+        microphone: the person's sound.
+        player: records the replies.
+        changed: called whenever something was heard, or a participant joined or left.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class RoomLine:
         self._ears: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.lost = asyncio.Event()
-        """Set while LiveKit's client knows that its connection is lost."""
+        """Set while LiveKit's client considers its connection lost."""
         self._is_received = False
 
     async def open(self, connection: Json) -> None:
-        """Join with what `startNewChat` or `joinSession` has given; done once the agent listens."""
+        """Join with the given connection; return once the agent has subscribed."""
         room = self._room
         room.on("track_subscribed", self._on_subscribed)
         room.on("track_unsubscribed", self._on_unsubscribed)
@@ -49,7 +49,7 @@ class RoomLine:
             room.on(event, lambda *_: self._changed())
         room.on("reconnecting", self.lost.set)
         room.on("reconnected", self._on_back)
-        # What is published anew, nobody receives before they have subscribed to it anew.
+        # A republished track is received only after a new subscription.
         room.on("local_track_republished", lambda *_: self._on_received(False))
         room.on("local_track_subscribed", lambda *_: self._on_received(True))
         async with asyncio.timeout(WITHIN_S):
@@ -61,7 +61,7 @@ class RoomLine:
             await publication.wait_for_subscription()
 
     def check(self) -> None:
-        """Raise what has broken the line, if it is broken."""
+        """Raise the error that broke the connection, if any."""
         for task in [*self._tasks, *self._ears.values()]:
             if task.done():
                 task.result()
@@ -79,7 +79,7 @@ class RoomLine:
 
     @property
     def voices(self) -> list[str]:
-        """The agents that can be heard, by identity; each has begun to listen before."""
+        """Identities of the agents that can be heard; each has subscribed before that."""
         return [
             one.identity
             for one in self._room.remote_participants.values()
@@ -88,7 +88,7 @@ class RoomLine:
 
     @property
     def is_up(self) -> bool:
-        """Whether the connection stands, and what is said is received at the other end."""
+        """Whether the connection is up and the other end receives the microphone."""
         return not self.lost.is_set() and self._is_received
 
     def _on_back(self) -> None:

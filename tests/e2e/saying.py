@@ -1,4 +1,4 @@
-"""What a person says in a story, and what came of it."""
+"""What a person says in a story, and the outcome."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from tests.e2e.seen import Seen
 from tests.e2e.sound import Clip, noises, recording, spoken
 
 REPEATED: Final = "0890"
-"""What the agent repeats in the answer that is spoken over."""
+"""The clip that the agent repeats in the interrupted answer."""
 OVER: Final = "0930"
-"""What is said while the agent speaks."""
+"""The clip that is said while the agent speaks."""
 CUT_OFF_AFTER_S: Final = 1.2
-"""So long a reply is heard before somebody speaks over it."""
+"""How much of a reply is heard before it is interrupted."""
 NOISE_S: Final = 1.0
 SENTENCE: Final = (
     "the old train left the station early in the morning and went slowly along the river to the "
@@ -25,23 +25,23 @@ SENTENCE: Final = (
 
 @dataclass
 class Spoken:
-    """What came of one clip."""
+    """The outcome of one clip."""
 
     clip: Clip
     interims: list[Seen]
     finals: list[Seen]
-    """Of both sides, until there was an answer."""
+    """The finals of both sides, up to the answer."""
     replies: list[Reply]
 
     @property
     def heard(self) -> list[Seen]:
-        """What was understood of it."""
+        """The person's finals."""
         return [seen for seen in self.finals if seen.role == "USER"]
 
 
 @dataclass
 class Interruption:
-    """A reply that was spoken over."""
+    """A reply that was interrupted."""
 
     reply: Reply
     over: Said
@@ -49,27 +49,27 @@ class Interruption:
 
 
 async def say(call: Call, clip: Clip) -> Spoken:
-    """Say something and hear the answer out."""
+    """Say something, and listen to the whole answer."""
     replies = len(call.replies)
     return await _answered(call, call.say(clip), replies)
 
 
 async def begin_sentence(call: Call) -> Said:
-    """Say a long sentence; return when its beginning has been understood."""
+    """Say a long sentence; return once its beginning was transcribed."""
     cut = call.say(spoken("long sentence", SENTENCE))
     await call.until(lambda: call.is_heard_to_begin(SENTENCE, cut.began))
     return cut
 
 
 async def make_noise(call: Call) -> float:
-    """Let the microphone pick up what nobody has said; return when that was over."""
+    """Play noise into the microphone; return when it was over."""
     for name, pcm in noises(NOISE_S).items():
         await call.hear(pcm, name).done
     return asyncio.get_running_loop().time()
 
 
 async def speak_over(call: Call) -> Interruption:
-    """Say something, and speak again before all of the answer was heard."""
+    """Say something, and interrupt the answer."""
     before = len(call.replies)
     call.say(recording(REPEATED))
     await call.until(
@@ -83,7 +83,7 @@ async def speak_over(call: Call) -> Interruption:
 
 async def _answered(call: Call, said: Said, replies: int) -> Spoken:
     await call.answered(said)
-    # The end of a reply that was spoken over is no part of it.
+    # Exclude the final of an interrupted reply.
     older = {seen.key for seen in call.seen if seen.at < said.began}
     finals = [seen for seen in call.finals(since=said.began) if seen.key not in older]
     return Spoken(said.clip, call.interims(said.began), finals, call.replies[replies:])

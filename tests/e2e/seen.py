@@ -1,4 +1,4 @@
-"""What is seen of a conversation in the browser, and when."""
+"""What the browser receives of a conversation, and when."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Seen:
-    """One state of an utterance, and when it was in the browser."""
+    """One state of an utterance, and when the browser had it."""
 
     at: float
     utterance: Json
@@ -38,5 +38,5 @@ def joined(finals: list[Seen]) -> str:
 
 
 def quantile(values: list[float], part: float) -> float:
-    """Return the value below which this part of all values lies."""
+    """Return this quantile of the values."""
     return float(np.quantile(values, part)) if values else float("nan")

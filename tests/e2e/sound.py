@@ -1,4 +1,4 @@
-"""What is played to the agent: real recordings, sentences made afresh, and noises."""
+"""Sound for the agent: real recordings, synthesized sentences, and noises."""
 
 import random
 import re
@@ -22,7 +22,7 @@ _COMMON: Final = Path(__file__).with_name("common_words.txt")
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Something that is said."""
+    """A spoken text and its sound."""
 
     name: str
     text: str
@@ -31,30 +31,30 @@ class Clip:
 
     @property
     def seconds(self) -> float:
-        """How long it takes."""
+        """The duration."""
         return len(self.pcm) / RATE
 
     @property
     def voice(self) -> tuple[int, int]:
-        """The first sample that is heard, and the one after the last."""
+        """The first sample of voice, and the one after the last."""
         return voiced(self.pcm)
 
     def trimmed(self) -> "Clip":
-        """Return it without the silence before and after it."""
+        """Return the clip without the silence at both ends."""
         began, ended = self.voice
         return Clip(self.name, self.text, self.pcm[began:ended])
 
 
 @cache
 def recordings() -> tuple[Clip, ...]:
-    """Return the five recordings of read speech with what is read in them."""
+    """Return the five recordings of read speech with their texts."""
     assert RECORDINGS.is_dir(), "missing: sudo apt-get install pocketsphinx-testdata"
     found = []
     for line in (RECORDINGS / "transcription").read_text().splitlines():
         match = re.fullmatch(r"<s> (.*) </s> \((.*)\)", line)
         assert match, line
         found.append(Clip(match[2][-4:], match[1], read_wav(RECORDINGS / f"{match[2]}.wav")))
-    # One of them reads "a more amiable woman", and its transcription has an "a" too many.
+    # The transcription of "a more amiable woman" has an extra "a".
     return tuple(
         Clip(clip.name, clip.text.replace("a more a amiable", "a more amiable"), clip.pcm)
         for clip in found
@@ -62,12 +62,12 @@ def recordings() -> tuple[Clip, ...]:
 
 
 def recording(name: str) -> Clip:
-    """Return one of the recordings by the end of its name."""
+    """Return a recording by the end of its name."""
     return next(clip for clip in recordings() if clip.name == name)
 
 
 def read_wav(path: Path) -> Pcm:
-    """Read a file that is 16 kHz mono 16-bit already."""
+    """Read a 16 kHz mono 16-bit file."""
     with wave.open(str(path)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").copy()
@@ -84,15 +84,15 @@ def write_wav(path: Path, pcm: Pcm, rate: int = RATE) -> Path:
 
 
 def random_words(seed: int, count: int = 9) -> Clip:
-    """Say common words in an order that nobody has ever trained on."""
+    """Say common words in an order that no model was trained on."""
     words = random.Random(seed).sample(_COMMON.read_text().split(), count)
     text = " ".join(words)
-    # Commas keep the voice from running words together, and are no pauses to end a sentence at.
+    # Commas keep the voice from running words together, but are too short to end a sentence.
     return spoken(f"random words, seed {seed}", text, ", ".join(words).capitalize() + ".")
 
 
 def spoken(name: str, text: str, written: str | None = None) -> Clip:
-    """Say a text with the voice that the agent has, too."""
+    """Say a text with the agent's own voice."""
     sound = np.concatenate(list(_voice().stream(written or text)))
     return Clip(name, text, resampled(_pcm(sound), 24_000))
 
@@ -105,7 +105,7 @@ def _voice() -> Any:
 
 
 def resampled(pcm: Pcm, rate: int) -> Pcm:
-    """Bring sound to 16 kHz: drop the frequencies that would fold back, then interpolate."""
+    """Resample to 16 kHz: remove the frequencies that would alias, then interpolate."""
     count = len(pcm) * RATE // rate
     spectrum = np.fft.rfft(pcm.astype(np.float64))
     kept = spectrum[: count // 2 + 1]
@@ -113,7 +113,7 @@ def resampled(pcm: Pcm, rate: int) -> Pcm:
 
 
 def voiced(pcm: Pcm) -> tuple[int, int]:
-    """Return the first sample of voice and the one after the last: 30 dB under the loudest part."""
+    """Return the first sample and the one after the last within 30 dB of the loudest part."""
     window = RATE // 50
     frames = pcm[: len(pcm) // window * window].astype(np.float64).reshape(-1, window)
     energy = (frames**2).mean(axis=1)
@@ -122,12 +122,12 @@ def voiced(pcm: Pcm) -> tuple[int, int]:
 
 
 def silence(seconds: float) -> Pcm:
-    """Nothing at all."""
+    """Return silence."""
     return np.zeros(int(seconds * RATE), np.int16)
 
 
 def noises(seconds: float) -> dict[str, Pcm]:
-    """Everything that a microphone picks up and that nobody has said."""
+    """Return sounds that a microphone picks up without speech."""
     count = int(seconds * RATE)
     made = np.random.default_rng(1)
     time = np.arange(count) / RATE

@@ -16,44 +16,44 @@ from tests.server_process import ServerProcess
 
 LONG: Final = "0870"
 SEEDS: Final = (0, 2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 15, 16, 17, 18, 19, 21, 22, 23, 24, 25)
-"""Of words in random order that the recogniser hears as one utterance, and gets right."""
+"""Seeds of random words that the recogniser hears as one utterance and gets right."""
 SECOND: Final = "0880"
-"""What is said in the second conversation."""
+"""The clip that is said in the second conversation."""
 
 
 @dataclass
 class Story:
-    """Two conversations with a power cut between them, as they were seen from outside."""
+    """Two conversations with a power cut between them, as seen by the client."""
 
     call: Call
-    """The first of them."""
+    """The first conversation."""
     noise_ended: float
-    """When the noise was over that there was before anything was said."""
+    """When the noise before the first words ended."""
     spoken: list[Spoken]
     interruption: Interruption
     person_lost: Loss
     agent_lost: Loss
     shown: list[Seen]
-    """Every final that was shown in the first one."""
+    """Every final that was shown in the first conversation."""
     kept: list[Json]
-    """The first one's utterances, read from the server that came after the killed one."""
+    """The first conversation's utterances, read after the server was killed and restarted."""
     started: Json
-    """What `startNewChat` answered."""
+    """The result of `startNewChat`."""
     second: str
     second_finals: list[Seen]
     saved: Json
     history: Json
     stopped: Stop
-    """What the server did when it was told to stop in the end."""
+    """The outcome of stopping the server at the end."""
 
     @property
     def clips(self) -> list[Spoken]:
-        """All that was said in one piece, and answered, in the first one."""
+        """All clips of the first conversation that were said whole and answered."""
         return [*self.spoken, self.interruption.then]
 
 
 async def happen(server: ServerProcess) -> Story:
-    """Hold both conversations; the server is killed between them, and stopped in the end."""
+    """Hold both conversations; kill the server between them, and stop it at the end."""
     async with Person(server.url) as person:
         async with await person.talk() as call:
             noise_ended = await make_noise(call)

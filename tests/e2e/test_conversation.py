@@ -1,4 +1,4 @@
-"""Real speech goes in, and what is found again after a power cut is what was said."""
+"""Transcripts of real speech survive a power cut."""
 
 import asyncio
 
@@ -17,32 +17,32 @@ from tests.e2e.words import error_rate, is_beginning, letter_error_rate, normal
 pytestmark = pytest.mark.timeout(420)
 
 LONG_S = 4.5
-"""From here on a sentence is long enough for several looks at it."""
+"""A sentence of this length has several interims."""
 
 
 @pytest.fixture(scope="module")
 def story(start_speaking: StartSpeaking) -> Story:
-    """It happens once for all of these tests; in the end the server is told to stop."""
+    """Run the story once for all tests of this module."""
     server = start_speaking()
     return asyncio.run(happen(server))
 
 
 def test_words_arrive_while_they_are_spoken(story: Story) -> None:
-    """For each long sentence the browser sees three different interims or more, then the final."""
+    """For each long sentence the browser sees at least three distinct interims before the final."""
     long = [spoken for spoken in story.spoken if spoken.clip.seconds >= LONG_S]
     assert long
     for spoken in long:
         first = spoken.heard[0]
         before = {seen.text for seen in spoken.interims if seen.at < first.at}
         assert len(before) >= 3, (spoken.clip.name, before)
-        # A short rest, after a pause, may be final at once; but every interim becomes a final.
+        # A short rest after a pause may be final at once, but every interim becomes a final.
         keys = {seen.key for seen in spoken.interims}
         assert first.key in keys
         assert keys <= {seen.key for seen in spoken.heard}
 
 
 def test_every_clip_is_answered_in_turn(story: Story) -> None:
-    """The transcript is in order: what the person said, then one answer, again and again."""
+    """The transcript alternates between the person's words and one answer."""
     sort_keys = [utterance["sortKey"] for utterance in story.kept]
     assert sort_keys == sorted(set(sort_keys))
     places = {utterance["key"]: place for place, utterance in enumerate(story.kept)}
@@ -56,9 +56,9 @@ def test_every_clip_is_answered_in_turn(story: Story) -> None:
 
 
 def test_what_was_said_survives_a_power_cut(story: Story) -> None:
-    """After SIGKILL, before anything was saved, at most 12 of 100 read words are wrong.
+    """After SIGKILL, before any save, at most 12 % of the words read are wrong.
 
-    Of words in an order that nobody expects, at most 15 of 100 letters are.
+    Of words in random order, at most 15 % of the letters are wrong.
     """
     kept = {utterance["key"]: utterance["text"] for utterance in story.kept}
     for is_made, limit in ((False, 0.12), (True, 0.15)):
@@ -72,7 +72,7 @@ def test_what_was_said_survives_a_power_cut(story: Story) -> None:
 
 
 def test_everything_the_browser_saw_as_final_is_kept(story: Story) -> None:
-    """No final that was shown is missing, or another, after the power cut."""
+    """Every final that was shown is unchanged after the power cut."""
     kept = {utterance["key"]: utterance for utterance in story.kept}
     assert len(kept) == len(story.kept)
     for seen in story.shown:
@@ -81,7 +81,7 @@ def test_everything_the_browser_saw_as_final_is_kept(story: Story) -> None:
 
 
 def test_the_agent_really_said_its_words(story: Story) -> None:
-    """What the recogniser hears in the agent's voice is what stands in the transcript."""
+    """The recogniser hears the transcript's words in the agent's voice."""
     kept = {utterance["key"]: utterance["text"] for utterance in story.kept}
     for spoken in story.clips:
         text, heard = kept[spoken.finals[-1].key], understood(spoken.replies[0].heard)
@@ -89,7 +89,7 @@ def test_the_agent_really_said_its_words(story: Story) -> None:
 
 
 def test_speech_over_a_reply_stops_it(story: Story) -> None:
-    """The transcript keeps what had been heard of it, and marks that; nothing else is marked."""
+    """The transcript keeps what was heard of the reply, and marks only that as interrupted."""
     reply, over = story.interruption.reply, story.interruption.over
     [cut] = [one for one in story.kept if one["isInterrupted"] and one["isFinal"]]
     before = story.kept[: story.kept.index(cut)]
@@ -99,7 +99,7 @@ def test_speech_over_a_reply_stops_it(story: Story) -> None:
     assert words == whole[: len(words)]
     assert len(words) < len(whole)
     heard = normal(understood(reply.heard)).split()
-    # The word at which it was cut off may be half said.
+    # The last word may be cut in half.
     parts = [heard[: len(heard) - late] for late in range(2)]
     rates = [error_rate([cut["text"]], [" ".join(part)]) for part in parts if part]
     assert min(rates) <= 0.2, (cut["text"], heard)
@@ -109,7 +109,7 @@ def test_speech_over_a_reply_stops_it(story: Story) -> None:
 
 
 def test_a_person_whose_connection_is_lost_goes_on_where_they_were(story: Story) -> None:
-    """Away in mid-sentence: what was heard is kept, and they are answered again."""
+    """Words before a loss in mid-sentence are kept, and the person is answered again."""
     lost = story.person_lost
     assert lost.statuses == [], "nothing was begun anew"
     assert lost.is_all_seen
@@ -119,7 +119,7 @@ def test_a_person_whose_connection_is_lost_goes_on_where_they_were(story: Story)
 
 
 def test_new_chat_saves_the_one_before(story: Story) -> None:
-    """`startNewChat` with `previous` ends and keeps it, and begins one with another id."""
+    """`startNewChat` with `previous` ends and saves that conversation, and starts another."""
     saved = story.started["saved"]
     assert saved["isSaved"]
     assert saved["session"]["id"] == story.call.id != story.second
@@ -129,7 +129,7 @@ def test_new_chat_saves_the_one_before(story: Story) -> None:
 
 
 def test_history_shows_both_newest_first(story: Story) -> None:
-    """Both conversations are found again, each with as many utterances as it has."""
+    """The history lists both conversations with their utterance counts."""
     assert story.saved["isSaved"]
     nodes = story.history["nodes"]
     assert [node["id"] for node in nodes] == [story.second, story.call.id]
@@ -142,13 +142,13 @@ def test_history_shows_both_newest_first(story: Story) -> None:
 
 
 def test_the_second_conversation_was_understood_too(story: Story) -> None:
-    """The server that came back after the power cut hears as well as the first."""
+    """The restarted server understands speech as well as before."""
     heard = joined([seen for seen in story.second_finals if seen.role == "USER"])
     assert error_rate([recording(SECOND).text], [heard]) <= 0.25, normal(heard)
 
 
 def test_noise_is_no_speech(story: Story) -> None:
-    """Noise, hum, clicks and silence make no utterance; speech after them is understood."""
+    """Noise, hum, clicks and silence make no utterance; later speech is understood."""
     first = story.spoken[0]
     assert [seen for seen in story.call.seen if seen.at < story.noise_ended] == []
     assert story.kept[0]["key"] == first.heard[0].key
@@ -160,7 +160,7 @@ def test_noise_is_no_speech(story: Story) -> None:
 def test_an_agent_that_dies_while_it_speaks_has_answered_and_the_next_goes_on(
     story: Story,
 ) -> None:
-    """A typed line's answer was written; what is typed while no agent is there waits for one."""
+    """The first answer was stored; a line typed without an agent waits for the next."""
     lost = story.agent_lost
     assert [(one["role"], one["text"], one["isInterrupted"]) for one in lost.kept] == [
         ("USER", "What can you do?", False),
@@ -173,7 +173,7 @@ def test_an_agent_that_dies_while_it_speaks_has_answered_and_the_next_goes_on(
 
 
 def test_the_agent_hands_in_its_last_words_while_the_bridge_is_open(story: Story) -> None:
-    """Half a sentence is stored as a final, people see it, and the conversation may go on."""
+    """Half a sentence is stored and shown as a final, and the conversation may resume."""
     stopped = story.stopped
     assert stopped.status == 0
     assert stopped.call.end == {"reason": "SERVER_SHUTDOWN", "mayResume": True}
@@ -190,9 +190,9 @@ def _text(kept: list[Json], key: str) -> str:
 
 
 def _assert_heard_after(lost: Loss) -> None:
-    """What was said afterwards was heard; how well is shown elsewhere."""
+    """Check that the later words were heard; other tests check how well."""
     spoken = [one["text"] for one in lost.kept if one["role"] == "USER" and one["isFinal"]]
     said, heard = normal(recording(AFTER).text), normal(" ".join(spoken))
-    # It may be understood as the end of the sentence that was cut off.
+    # The words may be transcribed as the end of the interrupted sentence.
     words = heard.split()[-len(said.split()) :]
     assert error_rate([said], [" ".join(words)]) <= 0.5, heard

@@ -1,4 +1,4 @@
-"""Several people talk at once, each as if alone; whoever finds no place is told so."""
+"""Several people talk at once, each as if alone; one too many is refused."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -17,16 +17,16 @@ from tests.e2e.words import error_rate
 pytestmark = [pytest.mark.timeout(150), pytest.mark.soak]
 
 PLACES = 3
-"""Conversations at once, on the two cores that the checks run on."""
+"""Concurrent conversations on the two cores that the checks run on."""
 LAG_S = 1.0
-"""The longest that a final may take after the end of speech while all places talk."""
+"""The longest delay of a final after the end of speech while all places are in use."""
 STUTTER_S = 0.3
-"""Silence inside one reply that is not the voice's own."""
+"""Silence within a reply that is not part of the voice."""
 CLIPS = ("0870", "0920", "0890")
 
 
 async def test_three_people_talk_at_once(start_speaking: StartSpeaking) -> None:
-    """All are understood, in time and without stutter; a fourth is refused and hurts nobody."""
+    """All are understood in time and without stutter; a fourth is refused and disturbs nobody."""
     speaking = await asyncio.to_thread(start_speaking, VOXQL_AGENT_PLACES=str(PLACES))
     machine = Machine(speaking.process.pid)
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The shipped agent greets once in a conversation, whatever is lost in the middle of it."""
+"""The shipped agent greets once in a conversation, even if a connection or the agent is lost."""
 
 import psutil
 import pytest
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 async def test_a_person_is_greeted_once(greeting: ServerProcess) -> None:
-    """Aloud and in text; neither a new connection nor another agent greets again."""
+    """The greeting is spoken and shown; a new connection or agent does not repeat it."""
     async with Person(greeting.url) as person, await person.talk() as call:
         await call.until(lambda: call.finals("AGENT"))
         (said,) = call.finals("AGENT")

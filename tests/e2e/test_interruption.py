@@ -1,4 +1,4 @@
-"""Whoever speaks over the agent is let speak, and what it did not get to say was never said."""
+"""Speech over a reply stops it, and its unspoken part is not in the transcript."""
 
 import pytest
 
@@ -24,7 +24,7 @@ STOPS_WITHIN_S = 0.5
 async def test_speech_over_a_reply_stops_it(
     talking: ServerProcess, transport: str, heard_s: float
 ) -> None:
-    """The reply falls silent at once; the transcript keeps what had been heard, and marks it."""
+    """The reply stops at once; the transcript keeps what was heard, marked as interrupted."""
     machine = Machine(talking.process.pid)
     request = spoken("request", f"repeat after me {SENTENCE}")
     async with Person(talking.url) as person, await person.talk() as call:
@@ -35,7 +35,7 @@ async def test_speech_over_a_reply_stops_it(
         await call.until(lambda: reply.silent_since)
         took = _silent_after(reply, over)
         if transport == "local":
-            # In a room this is a matter of the network, too: `bench.speech` measures.
+            # In a room this depends on the network, too; `bench.speech` measures it.
             assert 0 < took <= machine.allows(STOPS_WITHIN_S)
             assert reply.length is None, "a reply that was cut off has no end"
         await call.answered(over)
@@ -43,7 +43,7 @@ async def test_speech_over_a_reply_stops_it(
         kept = await person.utterances(call.id)
         keys = [one["key"] for one in kept]
         cut = kept[keys.index(call.finals("AGENT")[0].key)]
-        # Of one or more sentences, as they were heard.
+        # The request may be one or more finals.
         asked = [one["text"] for one in kept[: kept.index(cut)] if one["role"] == "USER"]
         _assert_prefix(" ".join(asked), cut["text"])
         assert cut["isInterrupted"]
@@ -59,7 +59,7 @@ def _silent_after(reply: Reply, over: Said) -> float:
 
 
 def _assert_prefix(asked: str, kept: str) -> None:
-    """What is kept is how the reply began, and not all of it."""
+    """Check that the stored words are a proper prefix of the reply."""
     whole = normal(asked).removeprefix("repeat after me ").split()
     words = normal(kept).split()
     assert words
@@ -68,7 +68,7 @@ def _assert_prefix(asked: str, kept: str) -> None:
 
 
 def _assert_agrees(kept: str, heard: str) -> None:
-    """The voice said what is kept; the word at which it was cut off may be half said."""
+    """Check that the voice said the stored words; the last word may be cut in half."""
     words = normal(heard).split()
     rates = [error_rate([kept], [" ".join(part)]) for part in (words, words[:-1]) if part]
     assert min(rates) <= 0.2, (kept, heard)

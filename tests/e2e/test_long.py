@@ -1,4 +1,4 @@
-"""A conversation may last: neither memory nor delay grows with it."""
+"""Neither memory nor delay grows with the length of a conversation."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -19,32 +19,32 @@ MIB = 2**20
 GROWTH = 10 * MIB
 SLOWER = 1.2
 MORE_WORK = 1.5
-"""The very same work has been seen to take 1.23 times the processor time half a minute later, on a
-machine whose cores belong to others too; what grows with a conversation does not stop at that."""
+"""Identical work has taken 1.23 times the processor time half a minute later on a shared machine;
+work that grows with the conversation would exceed this limit."""
 LAG_S = 0.8
 JITTER_S = 0.05
-"""What the mean of a handful of measurements differs from the next by."""
+"""The difference between the means of two small samples."""
 
 
 @dataclass
 class Course:
-    """How a long conversation went."""
+    """The measurements of a long conversation."""
 
     lags: list[tuple[float, float]] = field(default_factory=list)
-    """When something was said, and how long its final took; seconds, on a machine of our own."""
+    """When something was said, and the delay of its final; seconds, on a machine of our own."""
     work: list[float] = field(default_factory=list)
-    """Seconds of processor time that each exchange took."""
+    """Seconds of processor time for each exchange."""
     memory: list[tuple[float, int]] = field(default_factory=list)
-    """Bytes of server and agent together, and when."""
+    """When, and the bytes of server and agent together."""
     server: list[int] = field(default_factory=list)
-    """The server's part of it."""
+    """The server's part of them."""
 
     def lag(self, began: float, ended: float) -> float:
-        """Return the mean of what was said in this time."""
+        """Return the mean delay in this period."""
         return mean(lag for at, lag in self.lags if began <= at < ended)
 
     def grown(self, since: float) -> int:
-        """Return by how much the memory has grown: least early on against least at the end."""
+        """Return the memory growth between the lowest early and the lowest late value."""
         late = self.memory[-1][0] - 15
         early = min(size for at, size in self.memory if since <= at < since + 15)
         return min(size for at, size in self.memory if at >= late) - early
@@ -53,11 +53,11 @@ class Course:
 @pytest.mark.soak
 @pytest.mark.timeout(150)
 async def test_a_minute_of_talk(speaking: ServerProcess) -> None:
-    """The short form: the end of a minute is like its beginning."""
+    """In one minute, memory and work per exchange stay about the same."""
     course = await _hold(speaking, 60, [recording("0930")])
     _report(course)
     assert course.grown(since=20) < GROWTH
-    # Three exchanges at each end say little about delay, but much about what it comes from.
+    # Three exchanges at each end say little about delay, but much about its cause.
     assert mean(course.work[-3:]) <= MORE_WORK * mean(course.work[:3])
     assert course.lag(40, 60) <= LAG_S
 
@@ -70,7 +70,7 @@ async def test_ten_minutes_of_talk(speaking: ServerProcess) -> None:
     course = await _hold(speaking, 600, clips)
     _report(course)
     assert course.grown(since=120) < GROWTH
-    # Each minute has other clips in it; one round of all five takes about as long.
+    # Each minute has different clips; a round of all five takes about a minute.
     assert course.lag(540, 600) <= SLOWER * course.lag(0, 60) + JITTER_S
 
 

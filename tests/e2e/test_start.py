@@ -1,4 +1,4 @@
-"""`make serve` says where the seconds went, and ends when it is told to."""
+"""`make serve` reports its start-up times, and stops on Ctrl-C."""
 
 import os
 import re
@@ -23,7 +23,7 @@ STEP: Final = re.compile(r"^  (\w+) +\S.* (\d+\.\d\d) s$")
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """The data is elsewhere; nor may what the `make` that runs these tests has set reach ours."""
+    """Use another data folder, and hide the variables of the `make` that runs these tests."""
     makes = ("MAKE", "MFLAGS")
     kept = {
         name: value
@@ -57,7 +57,7 @@ def serving(environment: dict[str, str]) -> Iterator[tuple[Program, subprocess.P
 
 
 def test_make_serve_says_what_it_does_and_ctrl_c_ends_it_all(environment: dict[str, str]) -> None:
-    """Its steps are printed in their order; Ctrl-C leaves no process behind."""
+    """The steps are printed in order; Ctrl-C leaves no process behind."""
     with serving(environment) as (program, process):
         is_printed(program, "ready: conversations can begin")
         steps = [found[1] for line in program.lines if (found := STEP.match(line))]
@@ -65,7 +65,7 @@ def test_make_serve_says_what_it_does_and_ctrl_c_ends_it_all(environment: dict[s
         (mind,) = [line for line in program.lines if line.startswith("  answers ")]
         assert "built-in demo. Set VOXQL_LLM_BASE_URL (for example http://localhost:11434" in mind
 
-        # As a terminal does it: to everybody who was started from there.
+        # A terminal sends SIGINT to the whole process group.
         os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
 
@@ -75,7 +75,7 @@ def test_make_serve_says_what_it_does_and_ctrl_c_ends_it_all(environment: dict[s
 
 @pytest.mark.soak
 def test_the_second_make_serve_is_up_within_seconds(environment: dict[str, str]) -> None:
-    """5 s from the command to the page, 15 s to the agent."""
+    """The page is up within 5 s of the command, the agent within 15 s."""
     subprocess.run(["make", "setup"], cwd=ROOT, env=environment, check=True)
     began = time.monotonic()
     with serving(environment) as (program, process):
@@ -92,6 +92,6 @@ def test_the_second_make_serve_is_up_within_seconds(environment: dict[str, str])
 
 
 def is_printed(program: Program, text: str) -> None:
-    """Wait until a line with this text was printed."""
+    """Wait until a line with this text is printed."""
     program.wait_until(lambda: any(text in line for line in program.lines), 60.0)
     assert any(text in line for line in program.lines), program.lines

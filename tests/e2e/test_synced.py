@@ -1,4 +1,4 @@
-"""An acknowledged final is on disk: the system calls of a real server say so."""
+"""An acknowledged final is on disk: a real server's system calls prove it."""
 
 import asyncio
 import json
@@ -23,18 +23,18 @@ AT_ONCE = 25
 
 @pytest.mark.parametrize("synchronous", ["default", "NORMAL"])
 async def test_acknowledged_means_synced(tmp_path: Path, synchronous: str) -> None:
-    """Between a final's arrival and its ack the database is synced; turned down, it is not."""
+    """The database is synced between a final and its ack, except with synchronous=NORMAL."""
     trace = await _traced(tmp_path, synchronous)
     assert len(trace.acked) == ONE_BY_ONE + AT_ONCE
     if synchronous == "default":
         assert trace.unsynced == [], trace.told(trace.unsynced[0])
     else:
-        # Otherwise this test could not tell a server that syncs from one that doesn't.
+        # Without this, the test could not tell a server that syncs from one that doesn't.
         assert len(trace.unsynced) >= len(trace.acked) - 1
 
 
 def test_a_sync_is_seen_during_which_another_thread_called(tmp_path: Path) -> None:
-    """Strace writes such a call in two parts."""
+    """A call that strace splits into two lines counts as one."""
     final = {"type": "utterance", "segment": "s", "final": True}
     ack = {"type": "ack", "segment": "s"}
     (tmp_path / "trace").write_text(
@@ -84,7 +84,7 @@ async def _traced(folder: Path, synchronous: str) -> traced.Trace:
 
 
 async def _report(url: str) -> None:
-    """Hand in finals as an agent, one by one and many at once."""
+    """Report finals as an agent, one by one and many at once."""
     jobs: asyncio.Queue[StartJob] = asyncio.Queue()
     worker = Worker(url, "a-key-of-this-test", agent_names=["voxql"], places=1, on_start=jobs.put)
     working = asyncio.create_task(worker.run())

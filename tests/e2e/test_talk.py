@@ -1,4 +1,4 @@
-"""`voxql talk` with a recording, as somebody types it, against the real agent."""
+"""`voxql talk` with a recording, run as a command against the real agent."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 def test_a_recording_is_talked_over(speaking: ServerProcess, tmp_path: Path) -> None:
-    """It is played, answered, saved, and read back from the history."""
+    """The recording is played, answered, saved, and read back from the history."""
     clip = recording("0880")
     result = _talk(speaking, write_wav(tmp_path / "clip.wav", _doubled(clip), 2 * RATE))
 
@@ -30,7 +30,7 @@ def test_a_recording_is_talked_over(speaking: ServerProcess, tmp_path: Path) -> 
 
 
 def test_the_greeting_is_heard_out(greeting: ServerProcess, tmp_path: Path) -> None:
-    """The recording waits for its end, and is answered after that."""
+    """The recording starts after the greeting, and is answered."""
     clip = recording("0880")
     result = _talk(greeting, write_wav(tmp_path / "clip.wav", _doubled(clip), 2 * RATE))
 
@@ -43,7 +43,7 @@ def test_the_greeting_is_heard_out(greeting: ServerProcess, tmp_path: Path) -> N
 
 
 def test_typed_lines_are_answered(speaking: ServerProcess) -> None:
-    """Without a file and a microphone, lines are typed; each is answered before the next."""
+    """Without a file or microphone, lines are typed; each is answered before the next."""
     result = _talk(speaking, typed="What is two plus five?\nThank you.\n")
 
     assert result.returncode == 0, result.stdout + result.stderr
@@ -55,7 +55,7 @@ def test_typed_lines_are_answered(speaking: ServerProcess) -> None:
 
 
 def _doubled(clip: Clip) -> Pcm:
-    """Return a clip at twice the rate, as most sound cards would have recorded it."""
+    """Return a clip at twice the rate, as most sound cards record it."""
     return clip.pcm.repeat(2)
 
 

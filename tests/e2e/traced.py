@@ -1,4 +1,4 @@
-"""Reads in a trace of system calls whether an acknowledged final was on disk by then."""
+"""Checks in a trace of system calls that acknowledged finals were on disk."""
 
 import json
 import re
@@ -16,9 +16,9 @@ _LONG: Final = 1_000_000
 
 
 def command(trace: Path) -> tuple[str, ...]:
-    """Return what to run a server under, so that `trace` tells what it read, wrote and synced.
+    """Return the command prefix that makes a server log its reads, writes and syncs to `trace`.
 
-    The tracer is the server's grandchild and not its parent (-D), so signals reach the server.
+    With -D the tracer is the server's grandchild, not its parent, so signals reach the server.
     """
     options = ("-D", "-f", "-qq", "-ttt", "-yy", "-xx", "-s", str(_LONG), "-o", str(trace))
     return ("strace", *options, "-e", f"trace={CALLS}", "-e", "signal=none")
@@ -26,7 +26,7 @@ def command(trace: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Acked:
-    """A final that was acknowledged: where in the trace it came, and where the answer went."""
+    """An acknowledged final: the trace lines of its arrival and of its ack."""
 
     segment: str
     arrived: int
@@ -35,21 +35,21 @@ class Acked:
 
 @dataclass
 class Trace:
-    """What happened, by line of the trace: strace writes them in the order of events."""
+    """The events of a trace by line number; strace writes them in order."""
 
     acked: list[Acked] = field(default_factory=list)
     syncs: list[tuple[int, int]] = field(default_factory=list)
-    """Where each sync of the database began, and where it was done."""
+    """Where each sync of the database began and ended."""
     lines: list[str] = field(default_factory=list)
     """The trace itself."""
 
     @property
     def unsynced(self) -> list[Acked]:
-        """Finals that were acknowledged although no sync began after them and was done by then."""
+        """Finals that were acknowledged without a complete sync since their arrival."""
         return [one for one in self.acked if not self._is_safe(one)]
 
     def told(self, one: Acked) -> str:
-        """Return what was called around this final, without what was read and written."""
+        """Return the calls around this final, without their data."""
         around = self.lines[max(0, one.arrived - 20) : one.answered + 3]
         return "\n".join(re.sub(r'"(\\x[0-9a-f]{2})*"', '"…"', line) for line in around)
 
@@ -91,13 +91,13 @@ def read(trace: Path) -> Trace:
 
 
 def _calls(text: str) -> Iterator[_Call]:
-    """Yield system calls as they end, those included that another thread's came in between."""
+    """Yield system calls as they end, including those split by another thread's call."""
     pending: dict[str, tuple[str, int]] = {}
     for number, line in enumerate(text.splitlines()):
         thread, _, rest = line.split(maxsplit=2)
         began = number
         if rest.endswith("<unfinished ...>"):
-            # Before that stands a space, which is no part of the call.
+            # The space before the marker is not part of the call.
             pending[thread] = rest.removesuffix("<unfinished ...>").rstrip(), number
             continue
         if resumed := re.match(r"<\.\.\. \w+ resumed>", rest):
@@ -111,7 +111,7 @@ def _calls(text: str) -> Iterator[_Call]:
 
 
 def _sent(data: bytes, line: str) -> bytes:
-    """Cut what was given to a call down to what it took."""
+    """Cut a call's data to the length that it returned."""
     result = line.rpartition("= ")[2].split()[0]
     return data[: int(result)] if result.isdigit() else b""
 
@@ -121,7 +121,7 @@ def _unescaped(file: str) -> str:
 
 
 def _frames(data: bytes) -> tuple[list[dict[str, Any]], bytes]:
-    """Return the WebSocket messages of a stream that are complete, and what is left."""
+    """Return the complete WebSocket messages of a stream, and the rest."""
     if data[:4] in (b"GET ", b"POST", b"HTTP"):
         head, separator, data = data.partition(b"\r\n\r\n")
         if not separator:

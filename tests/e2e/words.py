@@ -1,4 +1,4 @@
-"""Compares what was said with what was understood, by words, not by how they are written."""
+"""Compares spoken and transcribed words, whatever their spelling."""
 
 import re
 from collections.abc import Iterable
@@ -88,9 +88,9 @@ def error_rate(spoken: Iterable[str], understood: Iterable[str]) -> float:
 
 
 def letter_error_rate(spoken: str, understood: str) -> float:
-    """Return how many letters are wrong, whatever words they were taken for.
+    """Return the letter error rate, ignoring word boundaries.
 
-    Where no word tells the next, "letter" is heard as "let our": two words wrong in one.
+    Without context, "letter" may be heard as "let our": one word becomes two wrong ones.
     """
     said, heard = (normal(text).replace(" ", "") for text in (spoken, understood))
     return float(jiwer.cer(said, heard))
@@ -108,9 +108,9 @@ def _spelt(word: str) -> list[str]:
 
 
 def is_beginning(said: str, heard: str) -> bool:
-    """Whether what was heard begins as this does: of three words or more, at most 0.4 are wrong.
+    """Return whether `heard` starts like `said`: of 3 words or more, at most 40 % are wrong.
 
-    What follows may be another sentence, where sound leaves no gap between them.
+    More may follow: without a gap in the sound, the next sentence belongs to the same text.
     """
     whole, words = normal(said).split(), normal(heard).split()
     return any(

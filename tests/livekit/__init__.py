@@ -1,1 +1,1 @@
-"""Conversations over a real LiveKit server, and what is told to it and by it."""
+"""Conversations over a real LiveKit server: VoxQL's calls to it, and its webhooks."""

@@ -1,4 +1,4 @@
-"""Each of the ways to hold conversations, for tests that hold for all: the people are played."""
+"""Every media backend, with simulated people, for tests of their common behaviour."""
 
 import asyncio
 import json
@@ -32,14 +32,14 @@ from tests.ports import free_port
 
 AGENT = "voxql"
 LOOK_S = 0.05
-"""Between two looks into the rooms."""
+"""The interval between checks of the rooms."""
 Asked = list[tuple[str, int, str]]
-"""Session, attempt and token of each agent that is wanted."""
+"""Session, attempt and token of each dispatched agent."""
 
 
 @dataclass
 class Notes:
-    """Who attends, and takes notes."""
+    """A media handler that records the events."""
 
     running: dict[str, str] = field(default_factory=dict)
     told: list[tuple[str, str]] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Notes:
         return None
 
     async def have(self, told: tuple[str, str]) -> None:
-        """Wait until this event has been reported, in any order."""
+        """Wait until this event was reported, in any order."""
 
         async def look() -> bool:
             return told in self.told
@@ -82,7 +82,7 @@ class Notes:
         await until(look)
 
     async def are(self, *told: tuple[str, str]) -> None:
-        """Wait until these events, and no others, have been reported."""
+        """Wait until exactly these events were reported."""
 
         async def look() -> bool:
             return self.told[: len(told)] == list(told)
@@ -100,7 +100,7 @@ class Someone(Protocol):
 
 
 class Stage(ABC):
-    """A media backend with its surroundings."""
+    """A media backend and its environment."""
 
     media: MediaBackend
 
@@ -109,7 +109,7 @@ class Stage(ABC):
         self._rooms: dict[str, str] = {}
 
     def room(self, session: str) -> str:
-        """Return the room of a session, which is attended from now on."""
+        """Return a session's room, which counts as running from now on."""
         room = self._rooms.setdefault(session, f"voxql-{uuid4().hex}")
         self.notes.running[room] = session
         return room
@@ -124,7 +124,7 @@ class Stage(ABC):
 
     @abstractmethod
     async def asked(self, session: str) -> Asked:
-        """Return which agents are wanted in a session."""
+        """Return the agents dispatched in a session."""
 
     @abstractmethod
     async def enter(self, connection: MediaConnection) -> Someone:
@@ -132,12 +132,12 @@ class Stage(ABC):
 
     @abstractmethod
     def lose_agents(self) -> None:
-        """Have nobody to ask for agents from now on."""
+        """Make every further dispatch fail."""
 
 
 @dataclass
 class AtAudio:
-    """Somebody at `/audio`."""
+    """A person connected to `/audio`."""
 
     socket: ClientConnection
 
@@ -150,7 +150,7 @@ class AtAudio:
 
 
 class Local(Stage):
-    """The server itself, with a worker that takes what it is given."""
+    """The server's own media, with a worker that accepts every job."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class Local(Stage):
 
 
 class InRooms(Stage):
-    """LiveKit, whichever it is."""
+    """LiveKit, real or fake."""
 
     media: LiveKitMedia
 
@@ -226,7 +226,7 @@ class InRooms(Stage):
 
 @dataclass
 class InARoom:
-    """Somebody in a real room."""
+    """A person in a real room."""
 
     room: rtc.Room
 
@@ -256,12 +256,12 @@ class InRealRooms(InRooms):
 
 
 class MadeUpLiveKit(LiveKitControl):
-    """A LiveKit in memory: rooms, who is in them, and which agents are wanted there."""
+    """A LiveKit in memory: rooms, their participants and dispatches."""
 
     def __init__(self) -> None:
         super().__init__("ws://made-up", KEY, SECRET)
         self.people: dict[str, dict[str, dict[str, str]]] = {}
-        """By room: who is there, each with their attributes."""
+        """Participants by room, each with their attributes."""
         self.wanted: dict[str, list[api.AgentDispatch]] = {}
         self.is_there = True
 
@@ -316,7 +316,7 @@ class MadeUpLiveKit(LiveKitControl):
 
 @dataclass
 class InAMadeUpRoom:
-    """Somebody in a room in memory."""
+    """A person in a room in memory."""
 
     livekit: MadeUpLiveKit
     room: str
@@ -333,7 +333,7 @@ class InAMadeUpRoom:
 
 
 class InMadeUpRooms(InRooms):
-    """The same over a LiveKit in memory."""
+    """Rooms of a LiveKit in memory."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from tests.server_process import ServerProcess
 def over_livekit(
     livekit: LiveKitServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    """The server that most of these tests share, with the settings that people have."""
+    """The server that most of these tests share, with default settings."""
     folder = tmp_path_factory.mktemp("over-livekit")
     server = ServerProcess(folder, VOXQL_AGENT="livekit", **livekit.settings)
     yield server.start()

@@ -1,4 +1,4 @@
-"""A real VoxQL beside a real LiveKit, one account, and whoever takes part in its conversations."""
+"""A real VoxQL and a real LiveKit, with one account and the participants of its sessions."""
 
 import asyncio
 import json
@@ -46,16 +46,16 @@ __all__ = ["Hall", "Refused", "hall"]
 
 @dataclass
 class Hall:
-    """What a test of conversations over LiveKit needs."""
+    """The servers and clients of a test over LiveKit."""
 
     server: ServerProcess
     livekit: LiveKitServer
     account: Account
     api: api.LiveKitAPI
-    """As somebody else with the same key, who may do everything."""
+    """Another client with the same key and all permissions."""
     exits: AsyncExitStack
     agent_name: str = field(default_factory=lambda: f"agent-{uuid4().hex}")
-    """Another in each test, so that no worker is given the conversations of another test."""
+    """Unique in each test, so no worker gets the conversations of another test."""
 
     # ------------------------------------------------------------------ the person, over GraphQL
 
@@ -75,7 +75,7 @@ class Hall:
         await self.account.ask(DELETE, {"sessionId": session})
 
     async def read(self, session: str) -> dict[str, Any]:
-        """Return the session as it is now, with what was said."""
+        """Return the session's current state and its utterances."""
         assert self.account.http is not None
         async with self.account.http.post(
             f"{self.server.url}/graphql",
@@ -101,22 +101,22 @@ class Hall:
     # ------------------------------------------------------------------ rooms
 
     async def worker(self, *, announces: bool = False) -> Worker:
-        """Let a worker come, until the test ends."""
+        """Start a worker that runs until the test ends."""
         worker = Worker(self.livekit.url, self.agent_name, announces=announces)
         return await self.exits.enter_async_context(worker)
 
     async def agent(self, job: Job) -> Agent:
-        """Let a job's agent come to the bridge, with what the job was told."""
+        """Connect a job's agent to the bridge with the job's metadata, and report it ready."""
         agent = await self.bridge(job)
         await agent.ready()
         return agent
 
     async def bridge(self, job: Job) -> Agent:
-        """Let it connect, without saying that it is ready."""
+        """Connect a job's agent to the bridge without reporting it ready."""
         return await self.exits.enter_async_context(Agent(job.told["url"], job.told["token"]))
 
     async def person(self, connection: dict[str, Any]) -> rtc.Room:
-        """Let the person's client into the room."""
+        """Connect the person's client to the room."""
         return await self.enter(connection["url"], connection["token"])
 
     async def enter(self, url: str, token: str) -> rtc.Room:
@@ -126,11 +126,11 @@ class Hall:
         return room
 
     async def talk(self, worker: Worker) -> tuple[str, Agent, dict[str, Any], Job]:
-        """Begin a conversation whose agent is there; return session, agent, connection and job."""
+        """Start a conversation with its agent; return session, agent, connection and job."""
         return await self._talk(await self.start(), worker)
 
     async def talk_with_person(self, worker: Worker) -> tuple[str, Agent, rtc.Room]:
-        """Begin one in whose room the person is before its agent; return them."""
+        """Start one whose person joins before the agent; return session, agent and room."""
         started = await self.start()
         room = await self.person(started["connection"])
         session, agent, _, _ = await self._talk(started, worker)
@@ -158,11 +158,11 @@ class Hall:
         await until(look, within)
 
     async def dispatches(self, room: str) -> list[AgentDispatch]:
-        """Return the dispatches of this room as LiveKit lists them."""
+        """Return this room's dispatches as LiveKit lists them."""
         return list(await self.api.agent_dispatch.list_dispatch(room))
 
     async def waits_for(self, room: str, seconds: float, attempt: int = 1) -> AgentDispatch:
-        """Wait until this room's dispatch by this attempt, or a later one, is this old."""
+        """Wait until the room's newest dispatch, of at least this attempt, is this old."""
 
         async def look() -> AgentDispatch | None:
             newest = max(await self.dispatches(room), key=attempt_of, default=None)
@@ -174,9 +174,9 @@ class Hall:
         return found
 
     async def was_asked_at_once(self, room: str, before: AgentDispatch) -> None:
-        """Check that the newest dispatch did not wait until a job of the one before is listed.
+        """Check that the newest dispatch did not wait for the previous one's job to be listed.
 
-        Both times are of LiveKit's clock: how fast this machine is does not count.
+        Both times are from LiveKit's clock, so this machine's speed does not matter.
         """
         newest = max(await self.dispatches(room), key=attempt_of)
         assert attempt_of(newest) > attempt_of(before)
@@ -201,13 +201,13 @@ class Hall:
 
 
 def attempt_of(dispatch: AgentDispatch) -> int:
-    """Return the attempt by which an agent was asked for."""
+    """Return a dispatch's attempt number."""
     attempt: int = json.loads(dispatch.metadata)["voxql"]["attempt"]
     return attempt
 
 
 async def until(look: Callable[[], Awaitable[Any]], within: float = WITHIN_S) -> Any:
-    """Look again and again until there is something to return; fails when it takes too long."""
+    """Poll until there is a result; fail on a timeout."""
     began = time.monotonic()
     while not (found := await look()):
         assert time.monotonic() - began < within, f"not within {within} s"
@@ -217,7 +217,7 @@ async def until(look: Callable[[], Awaitable[Any]], within: float = WITHIN_S) ->
 
 @asynccontextmanager
 async def hall(server: ServerProcess, livekit: LiveKitServer) -> AsyncIterator[Hall]:
-    """Sign somebody in, and let everybody leave in the end."""
+    """Sign in a person; disconnect everybody at the end."""
     async with AsyncExitStack() as exits:
         account = Account(server.url, Journal())
         await account.open()

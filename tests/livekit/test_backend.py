@@ -1,4 +1,4 @@
-"""What every way to hold conversations promises (`agent_bridge.media.backend.MediaBackend`)."""
+"""The contract of every media backend (`agent_bridge.media.backend.MediaBackend`)."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from tests.livekit.backends import AGENT, InMadeUpRooms, InRealRooms, Local, Sta
 from tests.livekit_server import LiveKitServer
 
 REAL = pytest.mark.parametrize("kind", ["local", "made up", "livekit"])
-"""For what must be seen of a real LiveKit, too."""
+"""For behaviour that must also be seen with a real LiveKit."""
 ANY = pytest.mark.parametrize("kind", ["local", "made up"])
 
 
@@ -30,7 +30,7 @@ async def stage(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Stag
 
 @REAL
 async def test_an_agent_is_asked_for_with_all_that_it_needs(stage: Stage) -> None:
-    """Session, attempt and token."""
+    """The dispatch has session, attempt and token."""
     await stage.media.start(stage.request("ses_a"))
 
     assert await stage.asked("ses_a") == [("ses_a", 1, "token 1")]
@@ -38,7 +38,7 @@ async def test_an_agent_is_asked_for_with_all_that_it_needs(stage: Stage) -> Non
 
 @REAL
 async def test_asking_again_for_an_attempt_asks_for_no_second_agent(stage: Stage) -> None:
-    """A repeated request may follow an answer that was lost."""
+    """A request may be repeated because its answer was lost."""
     for _ in range(2):
         await stage.media.start(stage.request("ses_a"))
 
@@ -47,7 +47,7 @@ async def test_asking_again_for_an_attempt_asks_for_no_second_agent(stage: Stage
 
 @REAL
 async def test_another_attempt_asks_for_another_agent(stage: Stage) -> None:
-    """The newest wish is the last of them."""
+    """The newest dispatch is the last one."""
     await stage.media.start(stage.request("ses_a"))
     await stage.media.start(stage.request("ses_a", 2))
 
@@ -56,7 +56,7 @@ async def test_another_attempt_asks_for_another_agent(stage: Stage) -> None:
 
 @REAL
 async def test_where_nobody_can_be_asked_that_is_said_at_once(stage: Stage) -> None:
-    """To the person, in words without secrets, and to those who watch the server."""
+    """The person gets a message without secrets, and the backend is not ready."""
     stage.lose_agents()
 
     with pytest.raises(NoAgent) as told:
@@ -69,7 +69,7 @@ async def test_where_nobody_can_be_asked_that_is_said_at_once(stage: Stage) -> N
 
 @REAL
 async def test_where_somebody_can_be_asked_the_venue_is_ready(stage: Stage) -> None:
-    """And it knows the agent, and does not say that it is full."""
+    """A ready backend knows the agent and is not full."""
     assert (await stage.media.condition()).is_ready
     assert stage.media.knows(AGENT)
     assert stage.media.free(AGENT) in (3, None)
@@ -77,7 +77,7 @@ async def test_where_somebody_can_be_asked_the_venue_is_ready(stage: Stage) -> N
 
 @ANY
 async def test_a_connection_is_made_for_one_session_and_a_while(stage: Stage) -> None:
-    """Each has another token, which is no part of what is logged."""
+    """Tokens differ, expire, and do not appear in the connection's repr."""
     one, other = stage.connection("ses_a"), stage.connection("ses_b")
 
     assert one.token != other.token
@@ -88,7 +88,7 @@ async def test_a_connection_is_made_for_one_session_and_a_while(stage: Stage) ->
 
 @REAL
 async def test_people_are_told_of_when_they_come_and_when_they_leave(stage: Stage) -> None:
-    """Each of them, under their session."""
+    """Each arrival and departure is reported under its session."""
     await stage.media.start(stage.request("ses_a"))
     await stage.media.start(stage.request("ses_b"))
     first = await stage.enter(stage.connection("ses_a"))
@@ -104,7 +104,7 @@ async def test_people_are_told_of_when_they_come_and_when_they_leave(stage: Stag
 
 @REAL
 async def test_the_end_of_a_conversation_sends_its_person_out(stage: Stage) -> None:
-    """Nobody else."""
+    """Only the ended conversation's person is disconnected."""
     for session in ("ses_a", "ses_b"):
         await stage.media.start(stage.request(session))
     over = await stage.enter(stage.connection("ses_a"))
@@ -124,7 +124,7 @@ async def test_the_end_of_a_conversation_sends_its_person_out(stage: Stage) -> N
 
 @ANY
 async def test_whoever_comes_to_a_conversation_that_is_over_hurts_nobody(stage: Stage) -> None:
-    """Others are told of as before."""
+    """Other people are still reported."""
     stage.notes.gone.add("ses_a")
     for session in ("ses_a", "ses_b"):
         await stage.media.start(stage.request(session))
@@ -140,7 +140,7 @@ async def test_whoever_comes_to_a_conversation_that_is_over_hurts_nobody(stage: 
 
 @REAL
 async def test_whose_login_ends_is_sent_out(stage: Stage) -> None:
-    """At once."""
+    """The person is disconnected at once."""
     await stage.media.start(stage.request("ses_a"))
     someone = await stage.enter(stage.connection("ses_a"))
     await stage.notes.are(("came", "ses_a"))
@@ -154,7 +154,7 @@ async def test_whose_login_ends_is_sent_out(stage: Stage) -> None:
 
 @ANY
 async def test_a_login_that_has_ended_lets_nobody_in(stage: Stage) -> None:
-    """The token that it made is worth nothing any more, although its time is not up."""
+    """The ended login's unexpired token is refused."""
     await stage.media.start(stage.request("ses_a"))
     connection = stage.connection("ses_a")
     stage.notes.accesses.end()
@@ -167,7 +167,7 @@ async def test_a_login_that_has_ended_lets_nobody_in(stage: Stage) -> None:
 
 @ANY
 async def test_what_passes_is_counted(stage: Stage) -> None:
-    """Connections here, calls to others elsewhere."""
+    """Local connections or calls to LiveKit are counted."""
     before = stage.media.traffic()
     counted = before.audio_connections, sum(before.calls.values())
     await stage.media.start(stage.request("ses_a"))

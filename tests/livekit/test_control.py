@@ -1,4 +1,4 @@
-"""Single calls to a real LiveKit: what they come to, and how each failure is told."""
+"""Single calls to a real LiveKit: their results and errors."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from tests.livekit_server import KEY, SECRET, LiveKitServer
 from tests.ports import free_port
 
 PATIENT_S = 30.0
-"""Where no limit is tested."""
+"""For tests without a time limit of their own."""
 
 
 @pytest.fixture
@@ -36,12 +36,12 @@ async def control(livekit: LiveKitServer) -> AsyncIterator[LiveKitControl]:
     ],
 )
 def test_clients_get_the_websocket_form_of_the_address(given: str, for_clients: str) -> None:
-    """Whichever form was set: all clients take this one."""
+    """Clients need a WebSocket URL, whichever form was configured."""
     assert LiveKitControl(given, KEY, SECRET).url == for_clients
 
 
 async def test_either_form_of_the_address_works_for_calls(livekit: LiveKitServer) -> None:
-    """LiveKit's own documentation uses both."""
+    """LiveKit's own documentation uses both forms."""
     for url in (livekit.url, livekit.http_url, livekit.http_url + "/"):
         control = LiveKitControl(url, KEY, SECRET)
         assert await control.rooms(["of-nobody"]) == []
@@ -49,7 +49,7 @@ async def test_either_form_of_the_address_works_for_calls(livekit: LiveKitServer
 
 
 async def test_a_room_that_is_not_there_is_told_from_trouble(control: LiveKitControl) -> None:
-    """Nobody is in it, and deleting it again does no harm."""
+    """A missing room is empty, and deleting it raises RoomGone."""
     room = f"room-{uuid4().hex}"
 
     assert await control.participants(room) == []
@@ -69,7 +69,7 @@ async def test_a_room_that_is_not_there_is_told_from_trouble(control: LiveKitCon
 
 
 async def test_a_livekit_that_is_not_there_is_trouble_for_whoever_wants_an_agent() -> None:
-    """The person is told to try again; the log is told what happened, without secrets."""
+    """The person is told to try again; the reason names the failed call, without secrets."""
     control = LiveKitControl(f"ws://127.0.0.1:{free_port()}", KEY, SECRET)
 
     with pytest.raises(LiveKitTrouble) as told:
@@ -82,7 +82,7 @@ async def test_a_livekit_that_is_not_there_is_trouble_for_whoever_wants_an_agent
 
 
 async def test_asking_twice_for_one_attempt_asks_for_one_agent(livekit: LiveKitServer) -> None:
-    """An answer that was lost on its way: the next try finds what the first has done."""
+    """A repeated attempt, whose first answer may have been lost, finds the first dispatch."""
     media = LiveKitMedia(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
     room = f"voxql-{uuid4().hex}"
 
@@ -100,7 +100,7 @@ async def test_asking_twice_for_one_attempt_asks_for_one_agent(livekit: LiveKitS
 
 
 async def test_other_agents_in_the_room_are_left_alone(livekit: LiveKitServer) -> None:
-    """An integrator may ask for agents of their own; a retry concerns ours only."""
+    """A retry replaces only our agents; integrators may dispatch their own."""
     media = LiveKitMedia(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
     control, room = media._control, f"voxql-{uuid4().hex}"
     await media.start(StartRequest("ses_x", 1, "agent", "token", "", room))
@@ -115,7 +115,7 @@ async def test_other_agents_in_the_room_are_left_alone(livekit: LiveKitServer) -
 
 
 async def test_livekits_condition_is_asked_for_once_in_a_while(livekit: LiveKitServer) -> None:
-    """However often somebody looks at /readyz."""
+    """LiveKit is called once, however often /readyz is polled."""
     media = LiveKitMedia(livekit.url, KEY, SECRET, "http://127.0.0.1:8000")
 
     answers = [await media.condition() for _ in range(20)]
@@ -126,7 +126,7 @@ async def test_livekits_condition_is_asked_for_once_in_a_while(livekit: LiveKitS
 
 
 async def test_a_livekit_that_does_not_answer_holds_nobody_up() -> None:
-    """It accepts connections and never answers: a request for an agent fails in time."""
+    """LiveKit accepts connections and never answers; a dispatch fails in time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
         media = LiveKitMedia(url, KEY, SECRET, "http://127.0.0.1:8000", call_s=0.2)
@@ -140,7 +140,7 @@ async def test_a_livekit_that_does_not_answer_holds_nobody_up() -> None:
 
 
 async def test_a_wrong_key_is_said_by_the_condition_and_in_the_log(livekit: LiveKitServer) -> None:
-    """The person is told to try again. The log has the reason, but not the secret."""
+    """The person is told to try again; the log has the reason without the secret."""
     wrong = "not the secret, but just as long as one"
     media = LiveKitMedia(livekit.url, KEY, wrong, "http://127.0.0.1:8000")
 

@@ -1,4 +1,4 @@
-"""What goes wrong with LiveKit: what the person sees, and what is stored."""
+"""LiveKit failures: what the person sees, and what is stored."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.server_process import ServerProcess
 
 @pytest.fixture(scope="module")
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
-    """A LiveKit that these tests kill, and start again."""
+    """A LiveKit that these tests kill and restart."""
     livekit = LiveKitServer(tmp_path_factory.mktemp("mortal"))
     yield livekit.start()
     livekit.kill()
@@ -25,7 +25,7 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
 def beside(
     mortal: LiveKitServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    """The server that uses it."""
+    """The server that uses `mortal`."""
     folder = tmp_path_factory.mktemp("beside")
     server = ServerProcess(folder, VOXQL_AGENT="livekit", **mortal.settings)
     yield server.start()
@@ -35,7 +35,7 @@ def beside(
 async def test_livekit_down_fails_the_new_chat_and_saves_the_previous(
     mortal: LiveKitServer, beside: ServerProcess
 ) -> None:
-    """FAILED, AGENT_UNAVAILABLE, no connection; with LiveKit back, a retry goes on."""
+    """The chat is FAILED, AGENT_UNAVAILABLE, without connection; a retry works after a recovery."""
     async with hall(beside, mortal) as on:
         worker = await on.worker()
         session, agent, _, _ = await on.talk(worker)
@@ -66,9 +66,9 @@ async def test_livekit_down_fails_the_new_chat_and_saves_the_previous(
 async def test_livekit_restarted_in_mid_conversation(
     mortal: LiveKitServer, beside: ServerProcess
 ) -> None:
-    """The bridge does not pass through LiveKit: no word is lost, and people come back.
+    """The bridge does not use LiveKit, so no words are lost, and people return.
 
-    When its agent has gone with LiveKit, another is asked for, in the room that is made again.
+    If the agent is lost with LiveKit, another one joins the recreated room.
     """
     async with hall(beside, mortal) as on:
         worker = await on.worker()
@@ -101,7 +101,7 @@ async def test_livekit_restarted_in_mid_conversation(
 async def test_a_person_who_is_back_before_the_agent_finds_it_in_the_same_room(
     mortal: LiveKitServer, beside: ServerProcess
 ) -> None:
-    """Their client comes back to a restarted LiveKit by itself, which makes a room for it."""
+    """The person's client reconnects by itself to the restarted LiveKit, which makes a room."""
     async with hall(beside, mortal) as on:
         session, agent, _ = await on.talk_with_person(await on.worker())
         connection = (await on.join(session))["connection"]
@@ -125,7 +125,7 @@ async def test_a_person_who_is_back_before_the_agent_finds_it_in_the_same_room(
 
 
 async def test_a_room_deleted_by_somebody_else_ends_with_its_agents_good_bye(on: Hall) -> None:
-    """LiveKit closes the agent's session; the agent says so: ENDED, AGENT_LEFT, all words kept."""
+    """LiveKit disconnects the agent; its bye ends the session: ENDED, AGENT_LEFT, words kept."""
     worker = await on.worker()
     session, agent, connection, job = await on.talk(worker)
     in_room = await on.enter(job.url, job.token)
@@ -144,7 +144,7 @@ async def test_a_room_deleted_by_somebody_else_ends_with_its_agents_good_bye(on:
 
 
 async def test_a_room_deleted_by_somebody_else_is_made_again_for_a_lost_agent(on: Hall) -> None:
-    """An agent that ended without a word is replaced, in a room of the same name."""
+    """An agent that disappears is replaced in a room of the same name."""
     worker = await on.worker()
     session, agent, connection, _ = await on.talk(worker)
     await on.api.room.delete_room(api.DeleteRoomRequest(room=connection["roomName"]))
@@ -159,7 +159,7 @@ async def test_a_room_deleted_by_somebody_else_is_made_again_for_a_lost_agent(on
 
 
 async def test_an_expired_token_opens_nothing_and_joining_gives_another(on: Hall) -> None:
-    """The page asks for a connection with joinSession when it is refused."""
+    """A client whose token is refused gets a new connection from joinSession."""
     session, _, connection, _ = await on.talk(await on.worker())
     grants = api.VideoGrants(room_join=True, room=connection["roomName"])
     token = api.AccessToken(KEY, SECRET).with_identity(f"person-{session}").with_grants(grants)
@@ -173,7 +173,7 @@ async def test_an_expired_token_opens_nothing_and_joining_gives_another(on: Hall
 
 
 async def test_a_forged_transcript_reaches_nobody_and_changes_nothing(on: Hall) -> None:
-    """A browser that publishes what an agent would is not heard by the room, nor by VoxQL."""
+    """Neither the room nor VoxQL accepts agent messages published by a browser."""
     worker = await on.worker()
     session, agent, connection, job = await on.talk(worker)
     listener = await on.enter(job.url, job.token)
@@ -192,10 +192,11 @@ async def test_a_forged_transcript_reaches_nobody_and_changes_nothing(on: Hall) 
         me.set_attributes({"lk.agent.state": "speaking"}),
         me.set_metadata("I am the agent"),
     ]
-    # Some are refused, others never answered; what counts comes below.
+    # Some are refused, others never answered; the checks are below.
     await asyncio.gather(*(asyncio.wait_for(one, 3) for one in forged), return_exceptions=True)
 
-    # What is allowed arrives after it on the same way, so nothing is still under way.
+    # An allowed message, sent afterwards over the same path, shows that the earlier ones were
+    # processed.
     mark = await on.enter(connection["url"], _trusted(connection["roomName"]))
     await mark.local_participant.publish_data(b"mark", reliable=True, topic="mark")
 
@@ -217,7 +218,7 @@ async def test_the_microphone_is_all_that_a_person_may_publish(on: Hall) -> None
     source = rtc.AudioSource(48_000, 1)
     microphone = rtc.LocalAudioTrack.create_audio_track("microphone", source)
 
-    # LiveKit leaves a wish that it refuses without an answer; it takes them in their order.
+    # LiveKit does not answer a refused request; it processes requests in order.
     refused = asyncio.create_task(
         room.local_participant.publish_track(
             rtc.LocalAudioTrack.create_audio_track("screen", source),

@@ -1,4 +1,4 @@
-"""What a person's token for a room allows; no LiveKit is needed to read it."""
+"""The permissions in a person's room token, checked without LiveKit."""
 
 import jwt
 

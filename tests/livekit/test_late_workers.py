@@ -1,4 +1,4 @@
-"""Workers that come when somebody waits already are asked; there is never a second agent."""
+"""Late workers get the sessions that wait; there is never a second agent."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from tests.livekit_server import LiveKitServer
 
 
 async def _listed(on: Hall, room: str) -> list[str]:
-    """Wait until LiveKit lists the job of what was asked for; return the ids of all."""
+    """Wait until LiveKit lists a job of the room's dispatches; return all job ids."""
 
     async def look() -> list[str]:
         return [job.id for asked in await on.dispatches(room) for job in asked.state.jobs]
@@ -21,7 +21,7 @@ async def _listed(on: Hall, room: str) -> list[str]:
 
 
 async def test_a_worker_that_says_it_has_come_is_asked_at_once(on: Hall) -> None:
-    """One second late, and asked about a second later; nothing of the older wish is left."""
+    """A worker that announces itself a second late gets a dispatch that replaces the old one."""
     started = await on.start()
     room = started["connection"]["roomName"]
     first = await on.waits_for(room, 1.0)
@@ -38,9 +38,9 @@ async def test_a_worker_that_says_it_has_come_is_asked_at_once(on: Hall) -> None
 
 
 async def test_a_worker_that_says_nothing_is_asked_within_seconds(on: Hall) -> None:
-    """LiveKit lists jobs five seconds late: so long nobody knows that there is none.
+    """LiveKit lists jobs five seconds late; until then a missing job is not noticed.
 
-    The time of the start is over by then, and the conversation goes on after all.
+    By then the start has timed out, but the conversation becomes active all the same.
     """
     started = await on.start()
     session = started["session"]["id"]
@@ -55,7 +55,7 @@ async def test_a_worker_that_says_nothing_is_asked_within_seconds(on: Hall) -> N
 
 
 async def test_a_slow_start_and_a_second_worker_make_no_second_agent(on: Hall) -> None:
-    """LiveKit does not list the job of the first yet when the second says that it has come."""
+    """LiveKit does not list the first job yet when the second worker announces itself."""
     started = await on.start()
     session, room = started["session"]["id"], started["connection"]["roomName"]
     before = await on.waits_for(room, 1.0)
@@ -76,7 +76,7 @@ async def test_a_slow_start_and_a_second_worker_make_no_second_agent(on: Hall) -
 
 
 async def test_two_workers_that_come_at_once_make_one_agent(on: Hall) -> None:
-    """Either of them."""
+    """Only one of the two workers gets a job."""
     started = await on.start()
     session, room = started["session"]["id"], started["connection"]["roomName"]
     await on.waits_for(room, 1.0)
@@ -91,7 +91,7 @@ async def test_two_workers_that_come_at_once_make_one_agent(on: Hall) -> None:
 
 
 async def test_a_single_worker_that_dies_gets_its_conversation_back(on: Hall) -> None:
-    """It comes back after the one attempt that was made without it."""
+    """The worker returns after one attempt without it, and gets the next job."""
     dying = await on.worker()
     session, agent, connection, _ = await on.talk(dying)
     agent.say("Said before the end.")
@@ -113,7 +113,7 @@ async def test_a_single_worker_that_dies_gets_its_conversation_back(on: Hall) ->
 
 
 async def test_an_agent_that_comes_by_an_older_wish_is_fenced_off(on: Hall) -> None:
-    """What was withdrawn while a worker took it: nothing of that agent's is heard or stored."""
+    """Nothing is stored from the agent of a dispatch that was withdrawn as it started."""
     started = await on.start()
     session, room = started["session"]["id"], started["connection"]["roomName"]
     [asked] = await on.dispatches(room)
@@ -136,7 +136,7 @@ async def test_an_agent_that_comes_by_an_older_wish_is_fenced_off(on: Hall) -> N
 async def test_a_restarted_server_knows_who_has_a_job_and_who_waits(
     start_server: StartServer, livekit: LiveKitServer
 ) -> None:
-    """One agent is slow, of another there was no worker; the process that asked is gone."""
+    """After a restart the slow agent keeps its job, and the waiting session gets an agent."""
     server = start_server(VOXQL_AGENT="livekit", VOXQL_START_TIMEOUT_S="60", **livekit.settings)
     async with hall(server, livekit) as on:
         slow = await on.worker()

@@ -1,4 +1,4 @@
-"""Looking into the rooms, when LiveKit is away, slow, or refuses: with a LiveKit made up here."""
+"""Checks of rooms while LiveKit is away, slow, or refuses calls, with a fake LiveKit."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -58,7 +58,7 @@ class Control:
 
 @dataclass
 class Notes:
-    """Who attends, and takes notes."""
+    """A media handler that records the events."""
 
     running: dict[str, str] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
@@ -107,18 +107,18 @@ async def looking(
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - nobody tells when a look is over
+        while not condition():  # noqa: ASYNC110 - nothing signals the end of a check
             await asyncio.sleep(0.001)
 
 
 async def a_few_looks(notes: Notes) -> None:
-    """Wait until the rooms have been looked into anew, from the beginning to the end."""
+    """Wait until the rooms were checked anew from beginning to end."""
     before = notes.looks
     await until(lambda: notes.looks >= before + 3)
 
 
 async def test_people_are_told_of_when_they_come_and_when_they_leave() -> None:
-    """Once each, however often they are seen; the agent is nobody in this."""
+    """Arrival and departure are reported once each; agents are ignored."""
     control, notes = Control({"r": {"agent-1"}}), Notes({"r": "ses"})
     async with looking(control, notes):
         await a_few_looks(notes)
@@ -135,7 +135,7 @@ async def test_people_are_told_of_when_they_come_and_when_they_leave() -> None:
 
 
 async def test_the_person_of_another_session_is_nobody() -> None:
-    """Who strays into a room with another's token is not taken for its person."""
+    """A participant with another session's token is not taken for the room's person."""
     control, notes = Control({"r": {person_identity("other")}}), Notes({"r": "ses"})
     async with looking(control, notes):
         await a_few_looks(notes)
@@ -144,7 +144,7 @@ async def test_the_person_of_another_session_is_nobody() -> None:
 
 
 async def test_a_room_that_is_gone_has_nobody_in_it() -> None:
-    """Somebody has deleted it: the person has left."""
+    """When the room is deleted, the person counts as gone."""
     control, notes = Control({"r": {person_identity("ses")}}), Notes({"r": "ses"})
     async with looking(control, notes):
         await until(lambda: notes.told)
@@ -155,7 +155,7 @@ async def test_a_room_that_is_gone_has_nobody_in_it() -> None:
 
 
 async def test_the_person_of_a_conversation_that_is_over_has_left() -> None:
-    """So nothing is kept of them."""
+    """When the conversation ends, the person is reported gone and forgotten."""
     control, notes = Control({"r": {person_identity("ses")}}), Notes({"r": "ses"})
     async with looking(control, notes) as rooms:
         await until(lambda: notes.told)
@@ -167,7 +167,7 @@ async def test_the_person_of_a_conversation_that_is_over_has_left() -> None:
 
 
 async def test_a_livekit_that_is_away_makes_nobody_leave() -> None:
-    """What is not known is no absence; when it is back, all goes on."""
+    """During an outage nobody is reported gone; afterwards the checks continue."""
     control, notes = Control({"r": {person_identity("ses")}}), Notes({"r": "ses"})
     async with looking(control, notes) as rooms:
         await until(lambda: notes.told)
@@ -184,7 +184,7 @@ async def test_a_livekit_that_is_away_makes_nobody_leave() -> None:
 
 
 async def test_one_room_that_livekit_refuses_does_not_stand_in_the_way_of_others() -> None:
-    """Of this one nothing is known; the others are looked into, and deleted."""
+    """Only the refused room's state is unknown; other rooms are checked and deleted."""
     control = Control({"bad": set(), "good": {person_identity("two")}, "over": set()})
     control.refused.add("bad")
     notes = Notes({"bad": "one", "good": "two"})
@@ -200,7 +200,7 @@ async def test_one_room_that_livekit_refuses_does_not_stand_in_the_way_of_others
 
 
 async def test_a_room_that_is_over_is_deleted_until_it_is_gone() -> None:
-    """Now, not at the next look; and again while LiveKit is away."""
+    """The room is deleted at once, or as soon as LiveKit is back."""
     control, notes = Control({"r": set()}), Notes()
     async with looking(control, notes, every_s=3600) as rooms:
         await until(lambda: notes.looks)
@@ -219,7 +219,7 @@ async def test_a_room_that_is_over_is_deleted_until_it_is_gone() -> None:
 
 
 async def test_a_hint_looks_into_one_room_at_once() -> None:
-    """The others wait for their turn; a room in which nobody talks is not looked into at all."""
+    """A hint checks only its own room, and only if a conversation runs there."""
     people = {"a": {person_identity("one")}, "b": {person_identity("two")}}
     control, notes = Control(), Notes({"a": "one", "b": "two"})
     async with looking(control, notes, every_s=3600) as rooms:
@@ -235,7 +235,7 @@ async def test_a_hint_looks_into_one_room_at_once() -> None:
 
 
 async def test_a_flood_of_hints_is_followed_together() -> None:
-    """However many webhooks come, they cause few looks."""
+    """Many webhooks cause few checks."""
     control, notes = Control({"r": set()}), Notes({"r": "ses"})
     async with looking(control, notes, every_s=3600) as rooms:
         await until(lambda: notes.looks)
@@ -250,7 +250,7 @@ async def test_a_flood_of_hints_is_followed_together() -> None:
 
 
 async def test_many_rooms_are_looked_into_a_few_at_once() -> None:
-    """LiveKit is not flooded."""
+    """The number of concurrent calls to LiveKit is limited."""
     running = {f"r{number}": f"s{number}" for number in range(200)}
     control, notes = Control(), Notes(running)
     async with looking(control, notes, every_s=3600):
@@ -260,7 +260,7 @@ async def test_many_rooms_are_looked_into_a_few_at_once() -> None:
 
 
 async def test_rooms_left_over_are_found_but_not_those_of_others() -> None:
-    """Only rooms that we know to be those of conversations that are over."""
+    """Only rooms of our ended conversations are deleted."""
     control = Control({"voxql-over": set(), "voxql-unknown": set(), "theirs": set()})
     notes = Notes(over={"voxql-over", "theirs"})
     async with looking(control, notes):
@@ -271,7 +271,7 @@ async def test_rooms_left_over_are_found_but_not_those_of_others() -> None:
 
 
 async def test_a_conversation_that_ends_meanwhile_is_no_fault() -> None:
-    """Its person came too late."""
+    """A person who joins after the end is ignored."""
     control, notes = Control({"r": {person_identity("ses")}}), Notes({"r": "ses"}, gone={"ses"})
     async with looking(control, notes) as rooms:
         await a_few_looks(notes)
@@ -281,7 +281,7 @@ async def test_a_conversation_that_ends_meanwhile_is_no_fault() -> None:
 
 
 async def test_a_fault_of_ours_does_not_end_the_looking() -> None:
-    """The disk was full for a moment."""
+    """Checks continue after an error of ours, such as a full disk."""
     control, notes = Control({"r": {person_identity("ses")}}), Notes({"r": "ses"})
     notes.trouble = RuntimeError("made up")
     async with looking(control, notes):

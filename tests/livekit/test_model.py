@@ -1,4 +1,4 @@
-"""The shipped agent as a worker of LiveKit starts with a language model of somebody's own."""
+"""The shipped agent registers at LiveKit with a custom language model."""
 
 import sys
 
@@ -8,7 +8,7 @@ from tests.server_process import ROOT
 
 
 def test_it_registers(livekit: LiveKitServer) -> None:
-    """Its plugin has to be loaded on the main thread."""
+    """Its plugin must be loaded on the main thread."""
     command = (sys.executable, str(ROOT / "cli.py"), "agent", "--livekit")
     model = {"VOXQL_LLM_BASE_URL": "http://127.0.0.1:9/v1", "VOXQL_LLM_MODEL": "tiny"}
     with AgentProgram(command, livekit, VOXQL_AGENT_NAME="with-a-model", **model) as agent:

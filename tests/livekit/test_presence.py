@@ -1,4 +1,4 @@
-"""Whether the person can be heard is seen in the room, with webhooks and without."""
+"""The server sees in the room whether the person is there, with webhooks and without."""
 
 import sqlite3
 from contextlib import closing
@@ -17,9 +17,9 @@ PATIENCE = {"VOXQL_ABANDON_S": "8", "VOXQL_GRACE_S": "60"}
 async def test_who_is_away_for_too_long_is_missed_and_nobody_else(
     start_server: StartServer, livekit: LiveKitServer
 ) -> None:
-    """ENDED, ABANDONED, with every word; not who stays, silent, nor who comes back in time.
+    """A long absence ends the session as ABANDONED; staying, silence or a timely return does not.
 
-    A restarted server finds them in the room: nobody tells it, it looks.
+    A restarted server finds the people by checking the rooms.
     """
     server = start_server(VOXQL_AGENT="livekit", **PATIENCE, **livekit.settings)
     async with hall(server, livekit) as on:
@@ -39,7 +39,7 @@ async def test_who_is_away_for_too_long_is_missed_and_nobody_else(
         await on.person((await on.join(comes_back))["connection"])
         await _is_seen(on, comes_back)
         await on.becomes(absent, "ENDING")
-        # It takes its eight seconds, so those of all others are over then.
+        # The absence takes eight seconds, so the deadlines of all others have passed by then.
         absent, _, _, _ = await on.talk(worker)
 
         await on.becomes(leaves, "ENDING")
@@ -63,10 +63,10 @@ async def test_who_is_away_for_too_long_is_missed_and_nobody_else(
 async def test_a_livekit_as_in_production(
     start_server: StartServer, start_livekit: StartLiveKit
 ) -> None:
-    """As docs/livekit.md asks for: it sends webhooks, and makes no rooms by itself.
+    """As in docs/livekit.md, it sends webhooks and creates no rooms itself.
 
-    LiveKit signs them; the look that they bring about finds the person, or the room's end. A token
-    opens no room that VoxQL did not make.
+    A signed webhook triggers a check that finds the person, or the end of the room. A token opens
+    no room that VoxQL did not create.
     """
     port = free_port()
     address = f"http://127.0.0.1:{port}/livekit/webhook"
@@ -93,9 +93,9 @@ async def test_a_livekit_as_in_production(
 
 
 async def _is_seen(on: Hall, session: str, *, is_there: bool = True) -> None:
-    """Wait until the server has noticed that the person is there, or is not.
+    """Wait until the server has noticed whether the person is there.
 
-    Then they have no deadline, or one, which no client can see.
+    The sign is the deadline in the database, which no client can see.
     """
 
     async def look() -> bool:

@@ -1,4 +1,4 @@
-"""A conversation over LiveKit: its room, its agent, its tokens, from the beginning to the end."""
+"""A conversation over LiveKit from start to end: its room, agent and tokens."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from tests.server_process import ServerProcess
 
 
 async def test_a_new_chat_has_a_room_of_its_own_and_asks_for_one_agent(on: Hall) -> None:
-    """The agent's job is told session, attempt and token; the room tells nobody the token."""
+    """The job has session, attempt and token; the room's metadata has no token."""
     started = await on.start()
     session, connection = started["session"], started["connection"]
 
@@ -36,14 +36,14 @@ async def test_a_new_chat_has_a_room_of_its_own_and_asks_for_one_agent(on: Hall)
 
 
 async def test_every_chat_has_another_room(on: Hall) -> None:
-    """A room's name is never used again: LiveKit would not ask for its agent."""
+    """Room names are never reused: LiveKit would not dispatch the agent."""
     names = {(await on.start())["connection"]["roomName"] for _ in range(3)}
 
     assert len(names) == 3
 
 
 async def test_the_persons_token_opens_one_room_with_the_microphone_alone(on: Hall) -> None:
-    """One identity, fifteen minutes, and no data: a browser can't pass for the agent."""
+    """One identity, fifteen minutes, no data permission: a browser can't impersonate the agent."""
     before = datetime.now(UTC)
     started = await on.start()
     connection = started["connection"]
@@ -68,7 +68,7 @@ async def test_the_persons_token_opens_one_room_with_the_microphone_alone(on: Ha
 
 
 async def test_joining_again_gives_a_fresh_token_for_the_same_place(on: Hall) -> None:
-    """After a reload the person is the same participant; the room keeps nobody twice."""
+    """After a reload the person is the same participant, and is not in the room twice."""
     session, _, connection, _ = await on.talk(await on.worker())
     room = connection["roomName"]
     await on.person(connection)
@@ -82,7 +82,7 @@ async def test_joining_again_gives_a_fresh_token_for_the_same_place(on: Hall) ->
 
 
 async def test_a_conversation_from_beginning_to_end(on: Hall) -> None:
-    """STARTING, ACTIVE, ENDING, ENDED; the room is deleted only when the agent has drained."""
+    """STARTING, ACTIVE, ENDING, ENDED; the room is deleted only after the agent has drained."""
     worker = await on.worker()
     session, agent, connection, job = await on.talk(worker)
     room = connection["roomName"]
@@ -104,7 +104,7 @@ async def test_a_conversation_from_beginning_to_end(on: Hall) -> None:
 
 
 async def test_new_chat_saves_the_previous_and_moves_to_another_room(on: Hall) -> None:
-    """One click: the previous is ENDED with its words, its room goes, the next has its own."""
+    """The previous session ends with its words and without its room; the next has its own."""
     worker = await on.worker()
     session, agent, connection, _ = await on.talk(worker)
     agent.say("Keep this.")
@@ -122,7 +122,7 @@ async def test_new_chat_saves_the_previous_and_moves_to_another_room(on: Hall) -
 
 
 async def test_a_deleted_conversation_loses_its_room(on: Hall) -> None:
-    """Whoever is in it is sent out."""
+    """Participants are disconnected."""
     started = await on.start()
     room = await on.person(started["connection"])
 
@@ -139,16 +139,16 @@ async def test_a_deleted_conversation_loses_its_room(on: Hall) -> None:
 async def test_a_room_that_a_killed_server_left_is_deleted_by_the_next(
     start_server: StartServer, livekit: LiveKitServer
 ) -> None:
-    """It ended by its grace period after the restart, or before the kill: either way it goes."""
+    """The room is deleted whether the session ended before the kill or after the restart."""
     server = start_server(VOXQL_AGENT="livekit", VOXQL_GRACE_S="0.5", **livekit.settings)
     async with hall(server, livekit) as on:
         worker = await on.worker()
         session, agent, connection, _ = await on.talk(worker)
         other = await on.start()
-        await on.save(session)  # ENDING: the agent is still there
+        await on.save(session)  # ENDING: the agent is still connected
         server.kill()
         await agent.vanish()
-        # As if the process had been killed between the end and the deletion:
+        # As if the process had been killed between the end and the room's deletion.
         left = other["connection"]["roomName"]
         _end_behind_its_back(server, other["session"]["id"])
 
@@ -162,7 +162,7 @@ async def test_a_room_that_a_killed_server_left_is_deleted_by_the_next(
 async def test_rooms_of_others_on_the_same_livekit_are_left_alone(
     start_server: StartServer, livekit: LiveKitServer, on: Hall
 ) -> None:
-    """A development server that shares LiveKit with the real one must not end its conversations."""
+    """A development server on the same LiveKit must not end the real one's conversations."""
     mine = (await on.start())["connection"]["roomName"]
     await on.api.room.create_room(api.CreateRoomRequest(name="voxql-of-nobody", empty_timeout=600))
     server = start_server(VOXQL_AGENT="livekit", **livekit.settings)
@@ -182,7 +182,7 @@ async def test_rooms_of_others_on_the_same_livekit_are_left_alone(
 
 
 async def test_without_a_worker_the_agent_times_out_and_a_retry_works(on: Hall) -> None:
-    """FAILED when its time is up; the worker that has come since gets one job, of the newest."""
+    """The session fails after the timeout; a later worker gets one job, of the newest attempt."""
     started = await on.start()
     session, room = started["session"]["id"], started["connection"]["roomName"]
     failed = await on.becomes(session, "FAILED")
@@ -200,14 +200,14 @@ async def test_without_a_worker_the_agent_times_out_and_a_retry_works(on: Hall) 
     job = await worker.job()
     assert job.told["attempt"] >= 2
     while job.told["attempt"] < attempt_of((await on.dispatches(room))[0]):
-        # The server had asked anew by itself in the same moment.
+        # The server had redispatched by itself in the same moment.
         job = await worker.job()
     await on.agent(job)
     await on.becomes(session, "ACTIVE")
 
 
 async def test_an_agent_that_comes_late_makes_the_session_active(on: Hall) -> None:
-    """Its job was taken in time, but it was not ready in time."""
+    """Its job was accepted in time, but it was not ready in time."""
     worker = await on.worker()
     started = await on.start()
     session = started["session"]["id"]
@@ -224,7 +224,7 @@ async def test_an_agent_that_comes_late_makes_the_session_active(on: Hall) -> No
 
 
 async def test_a_retry_leaves_no_second_agent(on: Hall) -> None:
-    """The job of the first attempt is ended, its participant sent out, and the bridge fences it."""
+    """The first attempt's job ends, its participant is removed, and the bridge fences it."""
     worker = await on.worker()
     started = await on.start()
     session, room = started["session"]["id"], started["connection"]["roomName"]
@@ -251,7 +251,7 @@ async def test_a_retry_leaves_no_second_agent(on: Hall) -> None:
 
 
 async def test_a_killed_worker_is_replaced_by_itself(on: Hall) -> None:
-    """Within seconds another worker has the job; what was said before the end is kept."""
+    """Another worker gets the job within seconds; earlier words are kept."""
     killed = await on.worker()
     session, agent, _, _ = await on.talk(killed)
     agent.say("Said before the end.")
@@ -262,7 +262,7 @@ async def test_a_killed_worker_is_replaced_by_itself(on: Hall) -> None:
     await killed.vanish()
 
     while (job := await other.job()).told["attempt"] != 2:
-        pass  # LiveKit itself may hand on the first
+        pass  # LiveKit itself may reassign the first job
     again = await on.agent(job)
     await on.becomes(session, "ACTIVE")
     again.say("And after it.")
@@ -271,7 +271,7 @@ async def test_a_killed_worker_is_replaced_by_itself(on: Hall) -> None:
 
 
 async def test_any_agent_may_be_asked_for_by_name(on: Hall) -> None:
-    """LiveKit tells nobody which agents there are: an unknown one is found out by the time-out."""
+    """LiveKit lists no agents: an unknown one is only found by the timeout."""
     on.agent_name = "somebody.elses-agent"
     worker = await on.worker()
 
@@ -281,7 +281,7 @@ async def test_any_agent_may_be_asked_for_by_name(on: Hall) -> None:
 
 
 async def test_readyz_says_that_livekit_answers(on: Hall) -> None:
-    """How many places its workers have, nobody can tell."""
+    """The number of free places in LiveKit workers is unknown."""
 
     async def look() -> dict[str, Any] | None:
         status, body = await on.readiness()
@@ -303,7 +303,7 @@ def _end_behind_its_back(server: ServerProcess, session: str) -> None:
 
 
 async def test_an_agent_may_leave_before_its_room_is_deleted(on: Hall) -> None:
-    """Else LiveKit would count its job as one that failed; then the room goes."""
+    """The room is deleted after the agent left; otherwise LiveKit would count its job as failed."""
     session, agent, connection, job = await on.talk(await on.worker())
     inside = await on.enter(job.url, job.token)
     await on.save(session)
@@ -318,7 +318,7 @@ async def test_an_agent_may_leave_before_its_room_is_deleted(on: Hall) -> None:
 
 
 async def test_an_agent_that_does_not_leave_is_sent_out(on: Hall) -> None:
-    """After three seconds the room is deleted with it."""
+    """After three seconds the room is deleted with the agent in it."""
     session, agent, connection, job = await on.talk(await on.worker())
     inside = await on.enter(job.url, job.token)
     gone = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The LiveKit server of the tests: where it comes from, and what is said where it can't be had."""
+"""The tests' LiveKit server: how it is obtained, and the errors where it can't be."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ TOOLS = ("bash", "env", "dirname", "mkdir", "mktemp", "cat", "sed", "rm", "mv", 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """Another clone, in which nothing was built, on a machine without Go."""
+    """A clone without a build, on a machine without Go."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "bin").mkdir()
     shutil.copy(ROOT / "scripts" / "livekit-server", tmp_path / "scripts")
@@ -38,7 +38,7 @@ def run(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("arguments", [(), ("build",), ("path",), ("run",)])
 def test_without_go_it_says_how_to_get_it(elsewhere: Path, arguments: tuple[str, ...]) -> None:
-    """Loudly, and with a status that fails a build."""
+    """The error explains the installation, and the exit status fails a build."""
     ended = run(elsewhere, *arguments)
 
     assert ended.returncode == 1
@@ -50,7 +50,7 @@ def test_without_go_it_says_how_to_get_it(elsewhere: Path, arguments: tuple[str,
 def test_a_missing_server_fails_the_tests_that_need_it(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are never left out: the failure says what to do."""
+    """Those tests are never skipped: the failure says what to do."""
     monkeypatch.setattr(livekit_server, "ROOT", elsewhere)
 
     with pytest.raises(pytest.fail.Exception, match="MISSING: the LiveKit server"):
@@ -58,7 +58,7 @@ def test_a_missing_server_fails_the_tests_that_need_it(
 
 
 def test_what_is_there_is_not_built_again() -> None:
-    """`make test` asks each time, so it says nothing and takes no time."""
+    """`make test` runs it each time, so it prints nothing and builds nothing."""
     ended = subprocess.run(
         [ROOT / "scripts" / "livekit-server"],
         env={**os.environ, "PATH": "/usr/bin:/bin"},
@@ -70,7 +70,7 @@ def test_what_is_there_is_not_built_again() -> None:
 
 
 def test_the_settings_that_it_prints_are_settings() -> None:
-    """`eval "$(scripts/livekit-server env)"` is all that development needs."""
+    """`eval "$(scripts/livekit-server env)"` is enough for development."""
     ended = subprocess.run(
         ["bash", "-c", 'eval "$(scripts/livekit-server env)" && env'],
         cwd=ROOT,
@@ -86,7 +86,7 @@ def test_the_settings_that_it_prints_are_settings() -> None:
 
 
 def test_a_killed_server_comes_back_on_its_ports(start_livekit: StartLiveKit) -> None:
-    """So that whoever was connected finds it again."""
+    """Clients that were connected can reconnect."""
     server = start_livekit()
     ports = server.ports
 

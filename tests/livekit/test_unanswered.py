@@ -1,4 +1,4 @@
-"""Asking anew for agents, at a LiveKit and by a clock that are made up here."""
+"""Renewed agent dispatches, with a fake LiveKit and a fake clock."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from agent_bridge.media.backend import Awaited, NotNow
 AGENT = "voxql"
 LISTED = LISTED_S + SPREAD_S
 START = 1_000.0
-"""The time of LiveKit's clock at which everybody was asked for, in seconds."""
+"""LiveKit's time in seconds when every agent was first dispatched."""
 
 
 def wish(session: str, attempt: int = 1, at: float = START) -> api.AgentDispatch:
@@ -30,7 +30,7 @@ def wish(session: str, attempt: int = 1, at: float = START) -> api.AgentDispatch
 
 @dataclass
 class Control:
-    """A LiveKit with one wish in each room."""
+    """A LiveKit with one dispatch in each room."""
 
     wishes: dict[str, api.AgentDispatch] = field(default_factory=dict)
     people: dict[str, list[api.ParticipantInfo]] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Control:
 
 @dataclass
 class Waiting:
-    """Who waits; asks anew as the use case does."""
+    """The waiting sessions; renews dispatches like the use case."""
 
     control: Control
     waits: dict[str, Awaited] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Waiting:
 
 @dataclass
 class Scene:
-    """What each test has."""
+    """The objects of each test."""
 
     control: Control
     waiting: Waiting
@@ -112,7 +112,7 @@ class Scene:
     now: list[float]
 
     async def look_at(self, seconds: float) -> list[tuple[str, int]]:
-        """Look at this time after the start; return what was asked for anew so far."""
+        """Check at this time after the start; return all renewed dispatches so far."""
         self.now[0] = seconds
         await self.unanswered.look()
         return self.waiting.asked_anew
@@ -120,7 +120,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
-    """Nobody in it waits for the loop's timers, so its clock may stand still."""
+    """Nothing waits for the loop's timers, so its clock can be a plain number."""
     now = [0.0]
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now[0])
     control = Control()
@@ -130,7 +130,7 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 
 async def test_what_nobody_took_is_asked_for_anew_when_a_job_would_be_listed(scene: Scene) -> None:
-    """And again after as long."""
+    """The dispatch is renewed once a job would be listed, and again after as long."""
     scene.waiting.begin("a")
     assert await scene.look_at(0) == []
     assert await scene.look_at(LISTED_S - 0.1) == []
@@ -141,7 +141,7 @@ async def test_what_nobody_took_is_asked_for_anew_when_a_job_would_be_listed(sce
 
 
 async def test_what_somebody_took_is_waited_for(scene: Scene) -> None:
-    """However long its agent needs."""
+    """An accepted job is waited for, however long its agent needs."""
     scene.waiting.begin("a")
     await scene.look_at(0)
     scene.control.is_taken("a")
@@ -151,7 +151,7 @@ async def test_what_somebody_took_is_waited_for(scene: Scene) -> None:
 
 
 async def test_a_worker_that_comes_is_asked_at_once_and_once(scene: Scene) -> None:
-    """It may have the job that is not listed yet; the next worker is no reason to withdraw it."""
+    """The new worker may have the unlisted job; another worker does not withdraw it."""
     scene.waiting.begin("a")
     await scene.look_at(0)
     scene.control.worker_comes(START + 2.0)
@@ -164,7 +164,7 @@ async def test_a_worker_that_comes_is_asked_at_once_and_once(scene: Scene) -> No
 
 
 async def test_a_worker_that_was_there_before_is_no_reason_to_ask_anew(scene: Scene) -> None:
-    """It was asked; so, perhaps, was one that came in the same moment."""
+    """That worker was asked already; so, perhaps, was one that registered at the same moment."""
     scene.waiting.begin("a")
     for ahead in (-5.0, 0.0, 0.2):
         scene.control.worker_comes(START + ahead, f"RM_{ahead}")
@@ -177,7 +177,7 @@ async def test_a_worker_that_was_there_before_is_no_reason_to_ask_anew(scene: Sc
 
 
 async def test_an_agent_in_the_room_is_a_job_that_was_taken(scene: Scene) -> None:
-    """LiveKit lists the job later than its agent has come; an older attempt's agent is none."""
+    """An agent joins before its job is listed; the agent of an older attempt does not count."""
     scene.waiting.begin("a", "b")
     kind = api.ParticipantInfo.Kind.AGENT
     scene.control.people["a"] = [api.ParticipantInfo(kind=kind, joined_at=int(START) + 1)]
@@ -188,7 +188,7 @@ async def test_an_agent_in_the_room_is_a_job_that_was_taken(scene: Scene) -> Non
 
 
 async def test_nothing_is_done_while_the_asking_is_under_way(scene: Scene) -> None:
-    """The room may not be there yet; the time counts from its end."""
+    """The room may not exist yet; time counts from the end of the dispatch."""
     scene.waiting.begin("a")
     del scene.control.wishes["a"]
     scene.waiting.waits["a"] = replace(scene.waiting.waits["a"], is_being_asked=True)
@@ -202,7 +202,7 @@ async def test_nothing_is_done_while_the_asking_is_under_way(scene: Scene) -> No
 
 
 async def test_a_room_that_is_gone_has_no_agent(scene: Scene) -> None:
-    """LiveKit was restarted: it is asked for anew, which makes the room again."""
+    """After a restart of LiveKit, a new dispatch recreates the room."""
     scene.waiting.begin("a")
     await scene.look_at(0)
     scene.control.wishes.clear()
@@ -211,7 +211,7 @@ async def test_a_room_that_is_gone_has_no_agent(scene: Scene) -> None:
 
 
 async def test_what_livekit_does_not_answer_is_not_known(scene: Scene) -> None:
-    """Nobody is asked for, and nothing is taken for untaken."""
+    """During an outage no dispatch is renewed, and none counts as unanswered."""
     scene.waiting.begin("a")
     await scene.look_at(0)
     scene.control.trouble = LiveKitTrouble("away")
@@ -224,7 +224,7 @@ async def test_what_livekit_does_not_answer_is_not_known(scene: Scene) -> None:
 
 
 async def test_a_room_that_is_refused_keeps_no_other_waiting(scene: Scene) -> None:
-    """Those behind it are asked for."""
+    """Sessions behind it get new dispatches."""
     scene.waiting.begin("a", "b")
     await scene.look_at(0)
     scene.control.refused.add("a")
@@ -233,7 +233,7 @@ async def test_a_room_that_is_refused_keeps_no_other_waiting(scene: Scene) -> No
 
 
 async def test_a_full_disk_asks_for_nobody_and_is_tried_again(scene: Scene) -> None:
-    """What can't be stored can't fence off who may still come."""
+    """Without storing the attempt, the previous agent could not be fenced off."""
     scene.waiting.begin("a")
     await scene.look_at(0)
     scene.waiting.trouble = NotNow()
@@ -245,7 +245,7 @@ async def test_a_full_disk_asks_for_nobody_and_is_tried_again(scene: Scene) -> N
 
 
 async def test_a_thousand_who_wait_cost_a_bounded_number_of_calls(scene: Scene) -> None:
-    """One call while nothing is due; then so many conversations a look, a few at once, in turn."""
+    """One call while nothing is due; then a limited number of sessions per check, in turn."""
     scene.waiting.begin(*(f"ses-{number}" for number in range(1_000)))
     await scene.look_at(0)
     await scene.look_at(1)
@@ -257,12 +257,12 @@ async def test_a_thousand_who_wait_cost_a_bounded_number_of_calls(scene: Scene) 
         assert scene.control.calls - before <= 1 + 2 * A_ROUND
 
     assert scene.control.most_under_way <= AT_ONCE
-    # Who was asked for twice meanwhile did not keep anybody waiting.
+    # Renewing some twice did not keep others waiting.
     assert len({session for session, _ in scene.waiting.asked_anew}) == 1_000
 
 
 async def test_nobody_who_waits_costs_nothing(scene: Scene) -> None:
-    """LiveKit is not asked."""
+    """Without waiting sessions, LiveKit is not called."""
     scene.waiting.begin("a")
     await scene.look_at(0)
     scene.waiting.waits.clear()

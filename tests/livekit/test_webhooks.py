@@ -1,4 +1,4 @@
-"""Who may tell us that something has happened in a room, and that it is only a hint."""
+"""Only authentic webhooks are accepted, and they are only hints."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ NOW = 1_800_000_000.0
 
 @dataclass
 class Post:
-    """Somebody who posts webhooks."""
+    """A sender of webhooks."""
 
     http: httpx.AsyncClient
     hinted: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ async def post() -> AsyncIterator[Post]:
 
 
 def event(kind: str = "participant_left", id_: str = "EV_1", **more: Any) -> dict[str, Any]:
-    # Numbers of 64 bits are strings in protobuf's JSON.
+    # 64-bit numbers are strings in protobuf's JSON.
     return {
         "event": kind,
         "id": id_,
@@ -76,7 +76,7 @@ def signature(body: bytes, key: str = KEY, secret: str = SECRET) -> str:
     "kind", ["participant_joined", "participant_left", "room_started", "room_finished"]
 )
 async def test_a_webhook_says_where_to_look(post: Post, kind: str) -> None:
-    """Nothing in it is believed but the name of the room."""
+    """Only the room's name is used."""
     response = await post(event(kind))
 
     assert response.status_code == 200
@@ -84,7 +84,7 @@ async def test_a_webhook_says_where_to_look(post: Post, kind: str) -> None:
 
 
 async def test_a_webhook_of_something_else_is_taken_and_means_nothing(post: Post) -> None:
-    """LiveKit sends all it has, and more in later versions."""
+    """LiveKit sends events of every kind, and later versions send more."""
     for number, kind in enumerate(["track_published", "egress_started", "not_invented_yet"]):
         assert (await post(event(kind, f"EV_{number}", newMember={"a": 1}))).status_code == 200
 
@@ -93,7 +93,7 @@ async def test_a_webhook_of_something_else_is_taken_and_means_nothing(post: Post
 
 
 async def test_a_repeated_webhook_is_answered_and_ignored(post: Post) -> None:
-    """LiveKit sends it again when our answer was lost."""
+    """LiveKit repeats a webhook whose answer was lost."""
     for _ in range(3):
         assert (await post(event())).status_code == 200
 
@@ -102,7 +102,7 @@ async def test_a_repeated_webhook_is_answered_and_ignored(post: Post) -> None:
 
 
 async def test_the_order_of_webhooks_means_nothing(post: Post) -> None:
-    """Left before joined: there are two looks into the room, which finds who is there."""
+    """Left before joined: the room is checked twice, which shows who is there."""
     await post(event("participant_left", "EV_2"))
     await post(event("participant_joined", "EV_1", createdAt=str(int(NOW) - 60)))
 
@@ -110,7 +110,7 @@ async def test_the_order_of_webhooks_means_nothing(post: Post) -> None:
 
 
 async def test_a_webhook_without_a_signature_is_refused(post: Post) -> None:
-    """401, and a sentence that says what is missing."""
+    """The answer is 401 and says what is missing."""
     response = await post(event(), token="")
 
     assert response.status_code == 401
@@ -124,7 +124,7 @@ async def test_a_webhook_without_a_signature_is_refused(post: Post) -> None:
 async def test_a_webhook_signed_by_somebody_else_is_refused(
     post: Post, key: str, secret: str
 ) -> None:
-    """The key has to be ours, and the secret too."""
+    """Both the key and the secret must be ours."""
     body = json.dumps(event()).encode()
 
     assert (await post(body, signature(body, key, secret))).status_code == 401
@@ -132,7 +132,7 @@ async def test_a_webhook_signed_by_somebody_else_is_refused(
 
 
 async def test_a_body_that_was_changed_is_refused(post: Post) -> None:
-    """The signature is that of another body."""
+    """The signature belongs to another body."""
     body = json.dumps(event()).encode()
 
     response = await post(body.replace(b"voxql-room", b"other-room"), signature(body))
@@ -141,7 +141,7 @@ async def test_a_body_that_was_changed_is_refused(post: Post) -> None:
 
 
 async def test_a_persons_token_signs_nothing(post: Post) -> None:
-    """It is made with the same secret, and given to everybody who talks."""
+    """A person's token is made with the same secret, but signs no webhook."""
     control = LiveKitControl("ws://127.0.0.1:1", KEY, SECRET)
     token, _ = control.token("voxql-room", "person-x", LOGIN)
 
@@ -152,7 +152,7 @@ async def test_a_persons_token_signs_nothing(post: Post) -> None:
 
 @pytest.mark.parametrize("seconds", [-301, 301, -3600])
 async def test_an_old_webhook_is_refused(post: Post, seconds: int) -> None:
-    """Whoever has recorded one can't send it tomorrow; nor one of the future."""
+    """A recorded webhook can't be replayed later, nor can one from the future be sent."""
     response = await post(event(createdAt=str(int(NOW) + seconds)))
 
     assert response.status_code == 400
@@ -161,7 +161,7 @@ async def test_an_old_webhook_is_refused(post: Post, seconds: int) -> None:
 
 
 async def test_an_expired_signature_is_refused(post: Post) -> None:
-    """LiveKit signs for five minutes."""
+    """LiveKit's signatures are valid for five minutes."""
     body = json.dumps(event()).encode()
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
     token = api.AccessToken(KEY, SECRET).with_sha256(digest)
@@ -187,37 +187,37 @@ async def test_an_expired_signature_is_refused(post: Post) -> None:
     ],
 )
 async def test_what_is_no_event_is_refused_although_it_is_signed(post: Post, body: bytes) -> None:
-    """400, whatever it is."""
+    """The answer is 400."""
     assert (await post(body)).status_code == 400
     assert post.hinted == []
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "Bearer", "Bearer  ", "e30.e30.e30", "\x7f"])
 async def test_what_is_no_signature_is_refused(post: Post, token: str) -> None:
-    """401, whatever it is."""
+    """The answer is 401."""
     assert (await post(event(), token)).status_code == 401
 
 
 @pytest.mark.parametrize("digest", ["", "not base64", "YQ==", "ä"])
 async def test_a_signature_of_no_body_is_refused(post: Post, digest: str) -> None:
-    """The token is ours, what it signs is not."""
+    """The token is ours, but the body's digest is wrong."""
     token = api.AccessToken(KEY, SECRET).with_sha256(digest).to_jwt()
 
     assert (await post(event(), token)).status_code == 401
 
 
 async def test_a_body_that_is_too_large_is_not_read_to_its_end(post: Post) -> None:
-    """413, and its signature is not even looked at."""
+    """The answer is 413, and the signature is not checked."""
     assert (await post(b" " * (BODY_LIMIT + 1), "x")).status_code == 413
 
 
 async def test_other_methods_are_refused(post: Post) -> None:
-    """405: there is nothing to be read here."""
+    """The answer is 405."""
     assert (await post.http.get("/livekit/webhook")).status_code == 405
 
 
 async def test_the_memory_of_webhooks_is_bounded(post: Post) -> None:
-    """The oldest is forgotten first; by then it is too old to be taken again."""
+    """The oldest entry is forgotten first; by then its webhook would be too old."""
     seen = Webhooks(KEY, SECRET, post.hinted.append, lambda _: None, clock=time.time)
     for number in range(REMEMBERED + 10):
         seen._remember(f"EV_{number}")

@@ -1,4 +1,4 @@
-"""A LiveKit worker in a hundred lines, so that a test decides what its agents do, and when."""
+"""A small LiveKit worker whose agents and timing a test controls."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from tests.livekit_server import KEY, SECRET
 
 @dataclass
 class Job:
-    """An agent that LiveKit wants, in a room."""
+    """A job that LiveKit has assigned."""
 
     id: str
     dispatch: str
@@ -28,7 +28,7 @@ class Job:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What VoxQL tells its agents."""
+        """The part of the metadata that VoxQL adds."""
         told: dict[str, Any] = json.loads(self.metadata)["voxql"]
         return told
 
@@ -39,7 +39,7 @@ class Worker:
     Args:
         url: LiveKit's address.
         name: The agent that it runs.
-        announces: Whether it tells VoxQL that it has come, as `voxql_bridge.announce` does.
+        announces: Whether it announces itself to VoxQL, as `voxql_bridge.announce` does.
     """
 
     def __init__(self, url: str, name: str = "voxql", *, announces: bool = False) -> None:
@@ -48,7 +48,7 @@ class Worker:
         self._name = name
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self.taken: dict[str, Job] = {}
-        """Every job that it was ever given, by id."""
+        """Every job that it was ever assigned, by id."""
         self._http: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -74,7 +74,7 @@ class Worker:
         available = api.UpdateWorkerStatus(status=api.WorkerStatus.WS_AVAILABLE, load=0.0)
         await self._send(update_worker=available)
         self._reading = asyncio.create_task(self._read())
-        # LiveKit says "registered" before it has work for us; it takes messages in their order.
+        # LiveKit says "registered" before it can assign jobs; it processes messages in order.
         await self._send(ping=api.WorkerPing(timestamp=1))
         async with asyncio.timeout(30):
             await self._known.wait()
@@ -91,7 +91,7 @@ class Worker:
             return await self._jobs.get()
 
     async def vanish(self) -> None:
-        """End without a word about the jobs, as a killed process does."""
+        """Disconnect without reporting the jobs, like a killed process."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)

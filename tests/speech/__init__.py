@@ -1,4 +1,4 @@
-"""Recordings of real speech: those of Debian's pocketsphinx-testdata, which is read where it is."""
+"""Real speech from Debian's pocketsphinx-testdata, read from where it is installed."""
 
 import re
 import wave
@@ -17,7 +17,7 @@ _LINE: Final = re.compile(r"<s> (.*?) *</s> \((.*)\)")
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording at 16,000 samples a second, and what is said in it."""
+    """A recording at 16,000 samples a second, and its words."""
 
     name: str
     words: str
@@ -38,7 +38,7 @@ class Clip:
 
 @cache
 def sentences() -> tuple[Clip, ...]:
-    """Five sentences that a volunteer of LibriVox reads, of 3 to 7 seconds."""
+    """Five sentences of 3 to 7 seconds, read by a LibriVox volunteer."""
     return _clips("librivox", "transcription")
 
 
@@ -49,7 +49,7 @@ def cards() -> tuple[Clip, ...]:
 
 
 def plain(text: str) -> str:
-    """Return a text as the references have it: lower-case words without marks."""
+    """Return a text like the references: lower-case words without punctuation."""
     text = text.lower().replace("mr.", "mister").replace("-", " ")
     return " ".join(re.sub(r"[^a-z0-9' ]", " ", text).split())
 

@@ -1,1 +1,1 @@
-"""The voice agent and the transport of sound."""
+"""The voice agent and its audio transport."""

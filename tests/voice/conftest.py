@@ -1,4 +1,4 @@
-"""Models that are loaded once for all tests, and a server with one agent."""
+"""Models loaded once for all tests, and a server without an agent."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ from tests.voice.server import Server
 
 @pytest.fixture(autouse=True, scope="package")
 def no_network() -> Iterator[None]:
-    """Fail whatever would leave this machine: speech must work without any network."""
+    """Fail on any connection outside this machine: speech must work without a network."""
     connect = socket.socket.connect
     left: list[object] = []
 
@@ -38,7 +38,7 @@ def no_network() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def minds() -> Iterator[Minds]:
-    """Recogniser, voice and the built-in demo, loaded and warm; it doesn't speak first."""
+    """The recogniser, the voice and the built-in demo, loaded and warm; the demo does not greet."""
     minds = asyncio.run(load_minds(None, recogniser="moonshine", voice="hibari", greets=False))
     yield minds
     for part in (minds.recogniser, minds.voice):
@@ -66,7 +66,7 @@ def responder(minds: Minds) -> Responder:
 
 @pytest.fixture(scope="session")
 def made() -> Iterator[Minds]:
-    """The agent's minds with speech that is made: see `made_speech`."""
+    """The agent with synthetic speech: see `made_speech`."""
     minds = made_minds()
     yield minds
     for part in (minds.recogniser, minds.voice):
@@ -76,7 +76,7 @@ def made() -> Iterator[Minds]:
 
 @pytest.fixture
 async def clock() -> AsyncIterator[None]:
-    """Have the clocks of Python follow the loop's, if the test is marked `sample_clock`."""
+    """Let Python's clocks follow the loop's, if the test is marked `sample_clock`."""
     loop = asyncio.get_running_loop()
     with clocks_of(loop) if isinstance(loop, SampleClock) else nullcontext():
         yield

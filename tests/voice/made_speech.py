@@ -1,8 +1,8 @@
-"""Speech that is made instead of recorded: it can be read back exactly, and costs nothing.
+"""Synthetic speech: it can be decoded exactly, and costs nothing.
 
-Each word is a stretch of a level of its own. The decoder reads words from levels; the detector
-takes what is loud for speech; the voice speaks in the same way, so that a test can say which words
-are in any sound, on either side. All that is between them is the shipped agent.
+Each word is a stretch of sound with its own level. The decoder reads words from levels; the
+detector takes loud sound for speech; the voice speaks in the same way. So a test can read the words
+in any sound, on either side. Everything between them is the shipped agent.
 """
 
 from collections.abc import Iterator
@@ -23,16 +23,16 @@ from agent.speech.segmenter import Pcm
 from tests.speech import RATE
 
 WORD_S: Final = 0.25
-"""Seconds that a word takes."""
+"""Seconds per word."""
 _SOUNDS: Final = 0.9
-"""The part of that which is not silent: it tells two equal words apart."""
+"""The part of a word that is not silent; the rest separates two equal words."""
 _IS_HEARD: Final = 0.35
-"""The part of a word that has to be heard of it, as in `agent.speaking.playout`."""
+"""The part of a word that must be heard, as in `agent.speaking.playout`."""
 _QUIET: Final = 1_000
 _STEP: Final = 16
 
 _words: list[str] = []
-"""Each has the level that its place gives it."""
+"""A word's index determines its level."""
 
 
 def spoken(text: str, rate: int = RATE) -> npt.NDArray[np.int16]:
@@ -45,7 +45,7 @@ def spoken(text: str, rate: int = RATE) -> npt.NDArray[np.int16]:
 
 
 def words_in(sound: npt.NDArray[np.int16], rate: int = RATE) -> str:
-    """Return the text whose sound this is; a word that began is one once a part of it is there."""
+    """Return the text of this sound; a partial word counts once enough of it is there."""
     return " ".join(_read(sound, round(_IS_HEARD * _SOUNDS * WORD_S * rate)))
 
 
@@ -70,17 +70,17 @@ class _Decoder:
 
 
 class _Detector:
-    """Takes what is loud for speech."""
+    """Takes loud sound for speech."""
 
     def predict(self, pcm: Pcm) -> float:
         return 1.0 if np.abs(pcm).max() > _QUIET // 2 else 0.0
 
 
 class MadeVoice(HibariVoice):
-    """The shipped voice's way through sentences, with sound that is made."""
+    """The shipped voice with synthetic sound."""
 
     def __init__(self) -> None:
-        # Without a model, which is what its own constructor loads.
+        # Skip the shipped constructor, which loads a model.
         tts.TTS.__init__(
             self,
             capabilities=tts.TTSCapabilities(streaming=True, aligned_transcript=True),
@@ -90,7 +90,7 @@ class MadeVoice(HibariVoice):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="voice")
 
     def speak(self, sentence: str) -> Spoken:
-        """Return the sentence's sound, with the place of each word."""
+        """Return the sentence's sound, with the position of each word."""
         words, size = sentence.split(), round(WORD_S * VOICE_RATE)
         places = [
             (f"{word} ", number * size, round((number + _SOUNDS) * size))
@@ -100,6 +100,6 @@ class MadeVoice(HibariVoice):
 
 
 def made_minds() -> Minds:
-    """Return the shipped agent's minds, but for which words are in a sound, and how they sound."""
+    """Return the shipped agent with a synthetic recogniser and voice."""
     hears = LocalRecogniser(Decoders(_Decoder, 2), _Detector, model="made", language="en")
     return Minds(Responder(), hears, MadeVoice())

@@ -1,4 +1,4 @@
-"""A line to the person in memory: what `/audio` carries, without a connection and without time."""
+"""An audio line in memory: the content of `/audio`, without a connection or delay."""
 
 import asyncio
 import json
@@ -14,13 +14,13 @@ from tests.voice.person import Person
 
 
 class Cable:
-    """Joins a person and the agent of one conversation; either may come first."""
+    """Connects a person and the agent of one conversation; either may come first."""
 
     def __init__(self) -> None:
         self.to_agent: asyncio.Queue[str | bytes | Peer] = asyncio.Queue()
         self.to_person: asyncio.Queue[str | bytes] = asyncio.Queue()
         self.is_over = asyncio.Event()
-        """Set: the line ends for good."""
+        """Set once the line ends for good."""
         self.shown: list[str] = []
         """States of the agent."""
 
@@ -30,7 +30,7 @@ class Cable:
 
     @asynccontextmanager
     async def person(self, *, reports: bool = True) -> AsyncIterator[Person]:
-        """Let the person come, and go in the end."""
+        """Connect the person; disconnect at the end."""
         someone = Person(cast(ClientConnection, _Socket(self)), reports=reports)
         self.to_agent.put_nowait(Peer(connected=True, reports_played=reports))
         listening = asyncio.create_task(someone.listen())
@@ -59,10 +59,10 @@ class MemoryLine:
         self._cable.shown.append(state)
 
     async def hears(self) -> None:
-        """Return at once: what is said before this is kept."""
+        """Return at once: earlier sound is kept."""
 
     async def run(self) -> None:
-        """Serve until it is over."""
+        """Serve until the line ends."""
         passing = asyncio.create_task(self._pass_on())
         try:
             await self._cable.is_over.wait()
@@ -87,7 +87,7 @@ class MemoryLine:
 
 
 class _Socket:
-    """What a person sends into and reads from, like a connection."""
+    """The person's end, with the interface of a WebSocket connection."""
 
     def __init__(self, cable: Cable) -> None:
         self._cable = cable

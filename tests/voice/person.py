@@ -1,4 +1,4 @@
-"""A person's side of `/audio`: plays a recording in real time and listens, like a web page does."""
+"""A person's side of `/audio`: plays a recording in real time and listens, like a web page."""
 
 import asyncio
 import json
@@ -18,11 +18,11 @@ OUT_RATE = 24_000
 
 @dataclass
 class Reply:
-    """A reply as it arrived, and how much of it was played."""
+    """A reply as received, and how much of it was played."""
 
     playout: str
     began_at: float
-    """When its first sound came (`time.monotonic`)."""
+    """When its first sound arrived (`time.monotonic`)."""
     sound: bytearray = field(default_factory=bytearray)
     samples: int | None = None
     cleared_at: float | None = None
@@ -33,7 +33,7 @@ class Reply:
 
 
 class Person:
-    """Keeps a loudspeaker that plays in real time what came, unless it reports nothing."""
+    """Plays received sound in real time, and reports it unless told not to."""
 
     def __init__(self, socket: ClientConnection, *, reports: bool) -> None:
         self.socket = socket
@@ -44,7 +44,7 @@ class Person:
         self._changed = asyncio.Event()
 
     async def speak(self, pcm: npt.NDArray[np.int16], then: float = 1.0) -> float:
-        """Say something in real time, then be silent for a while; returns when it began."""
+        """Say something in real time, then stay silent for a while; return the start time."""
         self._words = np.concatenate([self._words, pcm])
         began = time.monotonic()
         await self.until(lambda: not len(self._words), timeout=60)
@@ -75,7 +75,7 @@ class Person:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _microphone(self) -> None:
-        """Send what is said, and silence otherwise, 20 ms at a time."""
+        """Send queued speech or silence, 20 ms at a time."""
         size = RATE // 50
         due = time.monotonic()
         while True:
@@ -83,7 +83,7 @@ class Person:
             await self.socket.send(np.pad(now, (0, size - len(now))).tobytes())
             self._changed.set()
             due += 0.02
-            # In real time, because that is what is tested: what comes while somebody speaks.
+            # In real time, because tests depend on what arrives during speech.
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _obey(self, frame: dict[str, object]) -> None:
@@ -99,7 +99,7 @@ class Person:
                 await self._report(reply)
 
     async def _play(self) -> None:
-        """The loudspeaker: 20 ms at a time, never more than has come."""
+        """Play 20 ms at a time, never more than has arrived."""
         step = OUT_RATE // 50
         due = time.monotonic()
         while True:

@@ -1,4 +1,4 @@
-"""The real endpoints `/bridge` and `/audio`, with a handler that only takes notes."""
+"""The real endpoints `/bridge` and `/audio`, with handlers that only record."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ SECRET: Final = "secret of the tests, long enough for SHA-256"
 
 @dataclass
 class Notes:
-    """What happened in one conversation, with the time of each thing (`time.monotonic`)."""
+    """The events of one conversation, some with their time (`time.monotonic`)."""
 
     utterances: list[tuple[float, Utterance]] = field(default_factory=list)
     states: list[tuple[float, State]] = field(default_factory=list)
@@ -113,7 +113,7 @@ class Notebook:
 
 
 class Server:
-    """Listens on the loopback interface, on a port that was free."""
+    """Listens on a free port of the loopback interface."""
 
     def __init__(self, *, hello_timeout: float = 10.0) -> None:
         self.notebook = Notebook()
@@ -170,7 +170,7 @@ class Server:
         return self.tokens.media(session, "person", 1, access=LOGIN)[0]
 
     async def worker_came(self) -> None:
-        """Wait until a worker has said what it runs."""
+        """Wait until a worker has registered its agents."""
         async with asyncio.timeout(60):
-            while not self.workers.names():  # noqa: ASYNC110 - workers tell nobody
+            while not self.workers.names():  # noqa: ASYNC110 - workers signal nothing
                 await asyncio.sleep(0.01)

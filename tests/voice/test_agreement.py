@@ -1,4 +1,4 @@
-"""Interims that can be read: words on which hypotheses agree, and few that are taken back."""
+"""Readable interims: words on which hypotheses agree, and few that are taken back."""
 
 import statistics
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from tests.voice.test_recognition import KINDS, recognise
 def test_words_are_shown_on_which_two_hypotheses_agree(
     hypotheses: list[str], shown: list[str]
 ) -> None:
-    """Whatever their case and punctuation; of the first one a word, and what is shown stays."""
+    """Case and punctuation don't matter; the first hypothesis shows one word; shown words stay."""
     agreement, seen = Agreement(), []
     for text in hypotheses:
         agreement.take(text)
@@ -40,7 +40,7 @@ def test_words_are_shown_on_which_two_hypotheses_agree(
 
 
 def test_the_rest_can_be_shown_without_agreement() -> None:
-    """When nothing else comes; what comes then still counts."""
+    """The rest can be shown when nothing else comes; later hypotheses still count."""
     agreement = Agreement()
     agreement.take("I went to the market.")
     before = agreement.is_whole
@@ -58,13 +58,13 @@ class Reading:
     """What a reader saw of some recordings."""
 
     taken_back: int
-    """Words that were shown and then changed or removed."""
+    """Words that were shown and later changed or removed."""
     lasting: list[list[float]]
-    """For each recording and word: seconds until it was shown and stayed."""
+    """For each recording and word, the seconds until it was shown for good."""
 
 
 async def read(recogniser: LocalRecogniser, clips: Sequence[Clip]) -> Reading:
-    """Play recordings to a recogniser, and follow what it shows."""
+    """Play recordings to a recogniser, and follow its output."""
     reading = Reading(0, [])
     for clip in clips:
         events = await recognise(recogniser, np.concatenate([clip.pcm, silence(1)]))
@@ -93,13 +93,13 @@ def _alike(some: Sequence[str], others: Sequence[str]) -> int:
 
 @dataclass
 class Compared:
-    """What a reader sees, beside what each hypothesis as it comes would show, every 0.5 s."""
+    """Agreement compared with showing each hypothesis as it comes, every 0.5 s."""
 
     now: float
-    """Words that are taken back in a minute."""
+    """Words taken back per minute."""
     before: float
     later_s: list[float]
-    """For each word: how much later it comes to stay."""
+    """For each word, how much later it is shown for good."""
 
     def __str__(self) -> str:
         return (
@@ -132,7 +132,7 @@ async def compared(
 async def test_few_words_of_a_sentence_are_taken_back(
     recogniser: LocalRecogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of one that the recogniser understands late: a third of what it was, and words as early."""
+    """A sentence recognised late has at most a third of the words taken back, hardly any later."""
     found = await compared(recogniser, [sentences()[2]], monkeypatch)
     assert len(found.later_s) > 10, found
     assert found.now <= found.before / 3, found
@@ -145,7 +145,7 @@ async def test_few_words_of_a_sentence_are_taken_back(
 async def test_few_words_of_ten_recordings_are_taken_back(
     recogniser: LocalRecogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The figures of docs/speech.md."""
+    """Checks the figures of docs/speech.md."""
     found = await compared(recogniser, [*sentences(), *cards()], monkeypatch)
     print(found)
     assert len(found.later_s) > 60, found

@@ -24,7 +24,7 @@ from agent.answers import (
 
 
 class Api:
-    """`/v1/chat/completions` with streaming, as OpenAI's documentation has it."""
+    """`/v1/chat/completions` with streaming, as in OpenAI's documentation."""
 
     def __init__(self) -> None:
         self.requests: list[dict[str, object]] = []
@@ -32,7 +32,7 @@ class Api:
         self.fails_with = 0
         self.breaks_off = False
         self.holds: asyncio.Event | None = None
-        """Set where it sends comments, and nothing more, until that happens."""
+        """If not None, only comments follow a piece until this event is set."""
         self.url = ""
         self.pieces: tuple[str, ...] = ("The answer", " is", " forty-two.")
 
@@ -102,7 +102,7 @@ async def ask(settings: LlmSettings | None, *said: str) -> list[str]:
 
 
 async def test_a_model_streams_its_answer(api: Api) -> None:
-    """Model, key and history reach it; its pieces come as they are written."""
+    """Model, key and history reach the API; its pieces are streamed."""
     pieces = await ask(LlmSettings(api.url, "tiny", "secret"), "What is the answer?")
     assert pieces == ["The answer", " is", " forty-two."]
     assert api.keys == ["Bearer secret"]
@@ -112,7 +112,7 @@ async def test_a_model_streams_its_answer(api: Api) -> None:
 
 
 async def test_a_model_of_ones_own_needs_no_key(api: Api) -> None:
-    """Local servers mostly want none."""
+    """Local servers mostly need no key."""
     assert "".join(await ask(LlmSettings(api.url, "tiny"), "Hello?")).endswith("forty-two.")
 
 
@@ -124,7 +124,7 @@ async def test_a_model_that_fails_is_told_in_words(api: Api, status: int) -> Non
 
 
 async def test_a_model_that_is_not_there_is_told_in_words() -> None:
-    """Nobody listens on that port."""
+    """Nothing listens on that port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -133,18 +133,18 @@ async def test_a_model_that_is_not_there_is_told_in_words() -> None:
 
 
 async def test_an_answer_that_breaks_off_says_so(api: Api) -> None:
-    """What was said stands, and the reason follows; it isn't begun again from the start."""
+    """The text so far is kept, the reason follows, and the answer is not restarted."""
     api.breaks_off = True
     pieces = await ask(LlmSettings(api.url, "tiny"), "Hello?")
     assert pieces == ["The answer", BROKEN_OFF]
 
 
 async def test_a_line_that_is_held_open_without_a_word_is_given_up(api: Api) -> None:
-    """Comments keep a connection alive; they are no answer."""
+    """Comments keep a connection alive, but are not an answer."""
     api.holds = asyncio.Event()
     model = new_llm(LlmSettings(api.url, "tiny"))
     assert isinstance(model, OutspokenLLM)
-    # Enough for the first word on a busy machine; then nothing comes.
+    # Enough for the first word on a busy machine; nothing more comes.
     model.patience = 10.0
     context = llm.ChatContext.empty()
     context.add_message(role="user", content="Hello?")
@@ -161,6 +161,6 @@ async def test_a_line_that_is_held_open_without_a_word_is_given_up(api: Api) -> 
 
 
 async def test_without_a_model_the_responder_answers() -> None:
-    """Word by word, like a model."""
+    """The responder streams word by word, like a model."""
     pieces = await ask(None, "What is twelve times seven?")
     assert pieces == ["That's", " 84."]

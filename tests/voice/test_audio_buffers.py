@@ -1,4 +1,4 @@
-"""What waits for an audio connection is bounded."""
+"""Buffers of an audio connection are bounded."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from agent_bridge.media.buffers import Flow, Overflow, Pace
 
 
 async def test_a_flow_that_may_drops_the_oldest_sound_and_counts_it() -> None:
-    """Sound that nobody takes costs its beginning, and control frames stay."""
+    """The oldest unread sound is dropped; control frames stay."""
     flow = Flow(4, drops_oldest=True)
     flow.put("frame")
     for data in (b"aa", b"bb", b"cc"):
@@ -16,7 +16,7 @@ async def test_a_flow_that_may_drops_the_oldest_sound_and_counts_it() -> None:
 
 
 def test_a_flow_that_may_not_says_that_it_is_full() -> None:
-    """A gap in a reply would make every later report of it wrong."""
+    """A gap in a reply would make every later report wrong."""
     flow = Flow(4)
     flow.put(b"aaaa")
     with pytest.raises(Overflow):
@@ -33,7 +33,7 @@ def test_many_small_messages_are_bounded_too() -> None:
 
 
 async def test_a_new_agent_gets_the_sound_but_not_the_frames_of_the_one_before() -> None:
-    """Reports concern replies that the new agent knows nothing of."""
+    """Reports concern replies that the new agent doesn't know."""
     flow = Flow(10, drops_oldest=True)
     for message in (b"aa", "played", b"bb"):
         flow.put(message)
@@ -42,7 +42,7 @@ async def test_a_new_agent_gets_the_sound_but_not_the_frames_of_the_one_before()
 
 
 def test_sound_may_burst_and_drift_but_not_race() -> None:
-    """Thirty seconds at once are good, 1.5 times real time is, twice real time is not for ever."""
+    """30 s at once and 1.5 times real time are allowed; twice real time is, for a limited time."""
     now = 0.0
     pace = Pace(100, lambda: now)
     assert pace.allows(3_000)

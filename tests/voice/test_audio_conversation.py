@@ -1,4 +1,4 @@
-"""The shipped agent in whole conversations as a worker, over the real `/bridge` and `/audio`."""
+"""Whole conversations with the shipped agent as a worker, over the real `/bridge` and `/audio`."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ CLIP = sentences()[1]
 
 @asynccontextmanager
 async def attended(server: Server, minds: Minds) -> AsyncIterator[None]:
-    """Run the shipped agent as the server's worker; three people may talk at once."""
+    """Run the shipped agent as the server's worker, with three places."""
     agent = asyncio.create_task(serve(server.url, KEY, ["voxql"], minds, places=3))
     try:
         await server.worker_came()
@@ -38,7 +38,7 @@ async def attended(server: Server, minds: Minds) -> AsyncIterator[None]:
 
 
 async def begun(server: Server, session: str = "ses_a") -> Notes:
-    """Start the agent in a session, and wait until it is there."""
+    """Start the agent in a session, and wait until it is ready."""
     notes = server.notebook.of(session)
     server.start_agent(session)
     await server.notebook.until(lambda: notes.is_ready)
@@ -58,7 +58,7 @@ async def understood(recogniser: LocalRecogniser, sound: bytes) -> str:
 async def test_real_speech_is_reported_answered_and_stops_a_reply(
     server: Server, minds: Minds, recogniser: LocalRecogniser
 ) -> None:
-    """Its words in the text, soon after the voice; and a reply's text is what is heard of it."""
+    """Speech is transcribed soon after the voice, and a reply's text is the part that was heard."""
     async with attended(server, minds), person(server.url, server.person_token("ses_a")) as someone:
         notes = await begun(server)
         began = await someone.speak(CLIP.pcm)
@@ -91,7 +91,7 @@ async def test_real_speech_is_reported_answered_and_stops_a_reply(
 async def test_three_people_talk_at_once_and_the_fourth_is_refused(
     server: Server, made: Minds
 ) -> None:
-    """Each has their own words in text and voice, as soon as one alone, and no gap in a reply."""
+    """Each has their own words in text and voice, without extra delay or gaps."""
     async with attended(server, made):
         sessions = ["ses_1", "ses_2", "ses_3"]
         all_notes = [await begun(server, session) for session in sessions]
@@ -109,7 +109,8 @@ async def test_three_people_talk_at_once_and_the_fourth_is_refused(
                 assert notes.when(final) - ended == pytest.approx(0.24, abs=0.03)
                 reply = someone.replies[0]
                 await someone.until(lambda: reply.samples == reply.played)
-                # Played in real time from the first sound on: a stutter would make it longer.
+                # Replies play in real time from their first sound on; a stutter would lengthen
+                # them.
                 length = (reply.samples or 0) / OUTPUT_SAMPLE_RATE
                 assert time.monotonic() - reply.began_at == pytest.approx(length, abs=0.1)
                 return reply
@@ -121,7 +122,7 @@ async def test_three_people_talk_at_once_and_the_fourth_is_refused(
 
 
 async def test_what_was_said_before_the_agent_came_is_heard(server: Server, made: Minds) -> None:
-    """The server keeps it, and the agent takes it in one go."""
+    """The server keeps earlier sound, and the agent takes it all at once."""
     async with attended(server, made), person(server.url, server.person_token("ses_a")) as someone:
         await someone.speak(spoken("nobody is here yet"), 0.5)
         notes = await begun(server)
@@ -130,7 +131,7 @@ async def test_what_was_said_before_the_agent_came_is_heard(server: Server, made
 
 
 async def test_an_agent_that_is_cancelled_hands_in_what_it_has(server: Server, made: Minds) -> None:
-    """As when its process is told to end in the middle of a sentence."""
+    """An agent that is cancelled in mid-sentence reports what it has."""
     async with person(server.url, server.person_token("ses_a")) as someone:
         async with attended(server, made):
             notes = await begun(server)

@@ -39,7 +39,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "audio-protocol.md"
     ],
 )
 def test_frames_survive_the_wire(frame: Frame) -> None:
-    """What was encoded is decoded to the same."""
+    """Decoding reverses encoding."""
     assert decode(encode(frame)) == frame
 
 
@@ -71,25 +71,25 @@ def test_frames_survive_the_wire(frame: Frame) -> None:
     ],
 )
 def test_malformed_frames_are_refused(message: str) -> None:
-    """Whatever isn't a frame raises BadFrame, and nothing else."""
+    """Anything that isn't a frame raises BadFrame."""
     with pytest.raises(BadFrame):
         decode(message)
 
 
 def test_unknown_frames_are_told_from_malformed_ones() -> None:
-    """A client ignores types that it doesn't know; the server closes."""
+    """A client ignores unknown types; the server closes."""
     assert decode('{"type": "novelty", "more": 1}') is None
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\0"])
 def test_sound_is_whole_samples(data: bytes) -> None:
-    """Half a sample would shift all that follows by a byte, which is noise."""
+    """Half a sample would shift all later ones by a byte and turn them into noise."""
     with pytest.raises(BadFrame):
         check_sound(data)
 
 
 def test_the_page_lists_every_close_code() -> None:
-    """docs/audio-protocol.md and the code agree on numbers, names and what is terminal."""
+    """docs/audio-protocol.md and the code agree on numbers, names and which codes are terminal."""
     rows = re.findall(r"^\| (\d{4}) \| `(\w+)` \| (yes|no) \|", PAGE.read_text(), re.MULTILINE)
     assert {(int(number), name, terminal == "yes") for number, name, terminal in rows} == {
         (code.value, code.name, code.is_terminal) for code in Close
@@ -97,5 +97,5 @@ def test_the_page_lists_every_close_code() -> None:
 
 
 def test_close_reasons_fit_into_a_close_frame() -> None:
-    """RFC 6455 allows 123 bytes; a longer one would break the connection instead."""
+    """RFC 6455 allows 123 bytes; a longer reason would break the connection."""
     assert len(Close.BAD_FRAME.says("x" * 500).encode()) == 123

@@ -30,7 +30,7 @@ async def raw(
 async def side(
     server: Server, role: str, attempt: int = 1, *, reports: bool = False
 ) -> AsyncIterator[ClientConnection]:
-    """Connect, say hello, and take the welcome and the first `peer`."""
+    """Connect, say hello, and consume the welcome and the first `peer`."""
     if role == "AGENT":
         token = server.tokens.media(SESSION, "agent", attempt)[0]
     else:
@@ -62,7 +62,7 @@ async def hear(socket: ClientConnection) -> dict[str, object]:
 
 
 async def closed(socket: ClientConnection) -> Close:
-    """Read until the server closes, and return why; the reason begins with the code's name."""
+    """Read until the server closes; check the reason's prefix, and return the code."""
 
     async def read() -> None:
         while True:
@@ -77,7 +77,7 @@ async def closed(socket: ClientConnection) -> Close:
 
 
 async def test_sound_and_frames_pass_both_ways(server: Server) -> None:
-    """Sound arrives byte for byte and in order, control frames between it."""
+    """Sound arrives unchanged and in order, with control frames between it."""
     async with side(server, "PERSON", reports=True) as person, side(server, "AGENT") as agent:
         assert await hear(person) == {"type": "peer", "connected": True, "reportsPlayed": False}
         await person.send(b"\1\0\2\0")
@@ -96,7 +96,7 @@ async def test_sound_and_frames_pass_both_ways(server: Server) -> None:
 
 
 async def test_what_is_said_before_the_agent_comes_is_kept(server: Server) -> None:
-    """The newest 30 s; what is older is dropped and counted."""
+    """The newest 30 s are kept."""
     second = bytes(32_000)
     async with side(server, "PERSON") as person:
         await person.send(b"\1\0")
@@ -112,7 +112,7 @@ async def test_what_is_said_before_the_agent_comes_is_kept(server: Server) -> No
 
 
 async def test_sound_that_races_is_stopped(server: Server) -> None:
-    """Forty seconds of sound at once are more than anybody has to catch up with."""
+    """Forty seconds of sound at once exceed what anybody has to catch up on."""
     async with side(server, "PERSON") as person:
         with suppress(ConnectionClosed):
             for _ in range(40):
@@ -122,7 +122,7 @@ async def test_sound_that_races_is_stopped(server: Server) -> None:
 
 
 async def test_each_side_learns_when_the_other_comes_and_goes(server: Server) -> None:
-    """`peer` says so, and whether the person's side reports what it plays."""
+    """`peer` reports it, and whether the person's side reports playback."""
     async with side(server, "AGENT") as agent:
         async with side(server, "PERSON", reports=True):
             assert await hear(agent) == {"type": "peer", "connected": True, "reportsPlayed": True}
@@ -130,7 +130,7 @@ async def test_each_side_learns_when_the_other_comes_and_goes(server: Server) ->
 
 
 async def test_a_newer_connection_of_a_person_takes_the_place_of_the_older(server: Server) -> None:
-    """The older is fenced, the agent hears of the change, and the session never was without."""
+    """The older connection is fenced, the agent is told, and the person never counts as gone."""
     async with side(server, "AGENT") as agent, side(server, "PERSON") as old:
         assert (await hear(agent))["connected"] is True
         async with side(server, "PERSON") as new:
@@ -143,7 +143,7 @@ async def test_a_newer_connection_of_a_person_takes_the_place_of_the_older(serve
 
 
 async def test_an_older_attempt_can_not_take_the_place_of_a_newer(server: Server) -> None:
-    """An agent that comes back late is fenced; one of a newer attempt fences."""
+    """A late agent is fenced; a newer attempt fences the older."""
     async with side(server, "AGENT", attempt=2) as current:
         token = server.tokens.media(SESSION, "agent", 1)[0]
         async with raw(server) as late:
@@ -167,7 +167,7 @@ async def test_an_older_attempt_can_not_take_the_place_of_a_newer(server: Server
     ],
 )
 async def test_bad_frames_close_the_connection(server: Server, message: str | bytes) -> None:
-    """A client that is wrong learns it at once, and the agent hears nothing of it."""
+    """A faulty client is told at once; nothing reaches the agent."""
     async with side(server, "AGENT") as agent, side(server, "PERSON") as person:
         await person.send(message)
         assert await closed(person) is Close.BAD_FRAME
@@ -176,7 +176,7 @@ async def test_bad_frames_close_the_connection(server: Server, message: str | by
 
 
 async def test_a_message_over_64_kib_closes_the_connection(server: Server) -> None:
-    """And one of exactly 64 KiB passes."""
+    """A message of exactly 64 KiB passes."""
     async with side(server, "AGENT") as agent, side(server, "PERSON") as person:
         await person.send(bytes(65_536))
         assert (await hear(agent))["type"] == "peer"
@@ -186,7 +186,7 @@ async def test_a_message_over_64_kib_closes_the_connection(server: Server) -> No
 
 
 async def test_a_person_whose_login_ends_is_sent_away(server: Server) -> None:
-    """At once; the agent stays, and learns that they are gone."""
+    """The person is disconnected at once; the agent stays, and learns of it."""
     async with side(server, "AGENT") as agent, side(server, "PERSON") as person:
         assert await hear(agent) == {"type": "peer", "connected": True, "reportsPlayed": False}
 
@@ -198,7 +198,7 @@ async def test_a_person_whose_login_ends_is_sent_away(server: Server) -> None:
 
 
 async def test_a_token_of_a_login_that_has_ended_throws_nobody_out(server: Server) -> None:
-    """The owner goes on; it neither hears nor is heard."""
+    """The owner stays connected and is heard; the stolen token is refused."""
     async with side(server, "PERSON") as owner:
         stolen, _ = server.tokens.media(SESSION, "person", 1, access="log_stolen")
         server.notebook.accesses.end("log_stolen")
@@ -214,7 +214,7 @@ async def test_a_token_of_a_login_that_has_ended_throws_nobody_out(server: Serve
 
 
 async def test_bad_tokens_are_refused(server: Server) -> None:
-    """Garbage, a token of the bridge, and one that has expired."""
+    """Garbage, a bridge token, an expired token and one without a login are refused."""
     late = server.tokens.media(SESSION, "person", 1, access=LOGIN, lifetime=timedelta(seconds=-1))
     of_nobody, _ = server.tokens.media(SESSION, "person", 1)
     for token in ("garbage", server.tokens.bridge(SESSION, 1), late[0], of_nobody):
@@ -225,7 +225,7 @@ async def test_bad_tokens_are_refused(server: Server) -> None:
 
 
 async def test_the_first_frame_must_be_hello(server: Server) -> None:
-    """Sound before hello, or another frame, closes."""
+    """Sound or another frame before hello closes the connection."""
     for message in (b"\0\0", '{"type": "played", "playout": "p", "samples": 1}'):
         async with raw(server) as socket:
             await socket.send(message)
@@ -233,13 +233,13 @@ async def test_the_first_frame_must_be_hello(server: Server) -> None:
 
 
 async def test_who_says_nothing_is_closed() -> None:
-    """A connection without hello doesn't stay open."""
+    """A connection without hello is closed."""
     async with Server(hello_timeout=0.05).running() as server, raw(server) as socket:
         assert await closed(socket) is Close.HELLO_TIMEOUT
 
 
 async def test_another_subprotocol_is_refused_in_words(server: Server) -> None:
-    """The handshake fails with 400 and says what is spoken here."""
+    """The handshake fails with 400 and names the supported subprotocol."""
     with pytest.raises(InvalidStatus) as caught:
         async with raw(server, "something.else"):
             pass
@@ -248,7 +248,7 @@ async def test_another_subprotocol_is_refused_in_words(server: Server) -> None:
 
 
 async def test_a_person_of_a_conversation_that_is_over_is_told_so(server: Server) -> None:
-    """GONE, and the agent's side isn't disturbed."""
+    """The close code is GONE."""
     server.notebook.gone.add(SESSION)
     token = server.person_token(SESSION)
     async with raw(server) as socket:
@@ -257,7 +257,7 @@ async def test_a_person_of_a_conversation_that_is_over_is_told_so(server: Server
 
 
 async def test_the_end_of_a_session_closes_both_sides(server: Server) -> None:
-    """ENDED is terminal: neither comes back."""
+    """ENDED is terminal: neither side reconnects."""
     async with side(server, "AGENT") as agent, side(server, "PERSON") as person:
         server.relay.end(SESSION)
         assert await closed(agent) is Close.ENDED
@@ -265,7 +265,7 @@ async def test_the_end_of_a_session_closes_both_sides(server: Server) -> None:
 
 
 async def test_a_person_who_does_not_read_is_closed(server: Server) -> None:
-    """A reply with a gap would make all later reports wrong, so there is none."""
+    """A gap in a reply would make all later reports wrong, so the connection is closed."""
     address = server.url.replace("http", "ws", 1) + "/audio"
     async with (
         side(server, "AGENT") as agent,

@@ -1,4 +1,4 @@
-"""The shipped agent in whole conversations, with speech that is made and a line in memory."""
+"""Whole conversations with the shipped agent, synthetic speech and a line in memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ SESSION = "ses_a"
 
 
 class Call:
-    """One conversation, whose agent is there."""
+    """A conversation with its agent."""
 
     def __init__(self, server: Server, minds: Minds, attempt: int = 1) -> None:
         self.server = server
@@ -36,7 +36,7 @@ class Call:
         await self.server.notebook.until(lambda: len(self.notes.finals("AGENT")) >= count, 25)
 
     async def end(self) -> None:
-        """End the agent, as its program does when it is told to end."""
+        """Cancel the agent, as its program does on exit."""
         self.agent.cancel()
         await asyncio.gather(self.agent, return_exceptions=True)
 
@@ -44,7 +44,7 @@ class Call:
         self.server.type(SESSION, key, text)
 
     def is_orderly(self) -> bool:
-        """Whether each utterance has one final, with nothing after it."""
+        """Return whether each utterance has one final, with nothing after it."""
         finals: dict[str, list[bool]] = {}
         for _, said in self.notes.utterances:
             finals.setdefault(said.segment, []).append(said.final)
@@ -66,7 +66,7 @@ def heard(reply: Reply) -> str:
 
 
 async def test_what_is_said_is_reported_and_answered(call: Call) -> None:
-    """Interims, a final soon after the voice, a spoken reply whose text is what is heard in it."""
+    """There are interims, a prompt final, and a spoken reply whose text is the words heard."""
     async with call.cable.person() as someone:
         began = await someone.speak(spoken(SAID))
         await call.replied()
@@ -95,7 +95,7 @@ async def test_what_is_said_is_reported_and_answered(call: Call) -> None:
 
 
 async def interrupt(call: Call, someone: Person, after: float) -> float:
-    """Ask for a long reply, and speak over it after so many seconds; return when that began."""
+    """Ask for a long reply, and speak over it after this many seconds; return the start time."""
     await someone.speak(spoken("what can you do"), 0.1)
     enough = after * 2 * OUTPUT_SAMPLE_RATE
     await someone.until(lambda: someone.replies and len(someone.replies[0].sound) >= enough)
@@ -105,7 +105,7 @@ async def interrupt(call: Call, someone: Person, after: float) -> float:
 
 
 async def test_speech_over_a_reply_stops_it(call: Call) -> None:
-    """Once a word of it is recognised; the reply's text is what was played, not what was sent."""
+    """The first recognised word stops it; its text is what was played, not what was sent."""
     async with call.cable.person() as someone:
         began = await interrupt(call, someone, 2.0)
         reply = someone.replies[0]
@@ -124,7 +124,7 @@ async def test_speech_over_a_reply_stops_it(call: Call) -> None:
 
 
 async def test_who_reports_nothing_is_taken_to_hear_in_real_time(call: Call) -> None:
-    """An interruption is cut by the clock then: at what has sounded since the reply began."""
+    """Without reports, an interruption cuts the reply by the time since it began."""
     async with call.cable.person(reports=False) as someone:
         await interrupt(call, someone, 2.0)
         reply = someone.replies[0]
@@ -138,7 +138,7 @@ async def test_who_reports_nothing_is_taken_to_hear_in_real_time(call: Call) -> 
 
 
 async def test_noise_over_a_reply_does_not_stop_it(call: Call) -> None:
-    """Only words do."""
+    """Only words stop a reply."""
     async with call.cable.person() as someone:
         await someone.speak(spoken(SAID), 0.1)
         await someone.until(lambda: someone.replies and someone.replies[0].sound)
@@ -152,7 +152,7 @@ async def test_noise_over_a_reply_does_not_stop_it(call: Call) -> None:
 
 
 async def test_typed_lines_are_answered_in_writing_while_nobody_listens(call: Call) -> None:
-    """Once for each key, without any utterance of the person."""
+    """Each key is answered once, and no utterance of the person is reported."""
     call.type("line-1", "What is twelve times seven?")
     call.type("line-1", "What is twelve times seven?")
     await call.replied()
@@ -168,7 +168,7 @@ async def test_typed_lines_are_answered_in_writing_while_nobody_listens(call: Ca
 
 
 async def say_half(call: Call, someone: Person) -> "asyncio.Task[float]":
-    """Begin a long sentence, and return in the middle of it."""
+    """Begin a long sentence; return in the middle of it."""
     speaking = asyncio.create_task(someone.speak(spoken(SAID)))
     await call.server.notebook.until(lambda: len(call.notes.utterances) >= 3)
     assert call.notes.finals("USER") == []
@@ -185,7 +185,7 @@ def assert_half_is_kept(call: Call) -> None:
 
 
 async def test_stop_keeps_what_was_heard_so_far(call: Call) -> None:
-    """The interim becomes a final, the reply ends, and bye comes after both."""
+    """The interim becomes a final, the reply ends, and bye follows."""
     async with call.cable.person() as someone:
         speaking = await say_half(call, someone)
         call.server.stop(SESSION)
@@ -196,7 +196,7 @@ async def test_stop_keeps_what_was_heard_so_far(call: Call) -> None:
 
 
 async def test_an_agent_that_is_cancelled_hands_in_what_it_has(call: Call) -> None:
-    """As when its process is told to end in the middle of a sentence."""
+    """An agent that is cancelled in mid-sentence reports what it has."""
     async with call.cable.person() as someone:
         speaking = await say_half(call, someone)
         await call.end()
@@ -206,7 +206,7 @@ async def test_an_agent_that_is_cancelled_hands_in_what_it_has(call: Call) -> No
 
 
 async def test_what_was_said_before_the_agent_came_is_heard(server: Server, made: Minds) -> None:
-    """The line keeps it, and the agent takes it in one go."""
+    """The line keeps earlier sound, and the agent takes it all at once."""
     call = Call(server, made)
     async with call.cable.person() as someone:
         for start in range(0, len(spoken(SAID)), 320):
@@ -217,7 +217,7 @@ async def test_what_was_said_before_the_agent_came_is_heard(server: Server, made
 
 
 async def test_a_person_who_leaves_hears_no_more(call: Call) -> None:
-    """A reply that lost its listener is cut where they left; typed lines work at once."""
+    """The reply is cut where its listener left; typed lines work at once."""
     async with call.cable.person() as someone:
         await someone.speak(spoken(SAID), 0.1)
         await someone.until(lambda: someone.replies and someone.replies[0].played > 24_000)

@@ -1,4 +1,4 @@
-"""A decoder works for one thread at a time, whatever becomes of who asked."""
+"""A decoder is used by one thread at a time, even if its caller is cancelled."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from agent.speech.decoders import Decoders, Sound
 
 
 class Slow:
-    """A decoder that works until it is let go, and notes who is in it."""
+    """A decoder that blocks until it is released, and counts its concurrent callers."""
 
     def __init__(self) -> None:
         self.began = threading.Semaphore(0)
@@ -27,13 +27,13 @@ class Slow:
 
 
 async def test_a_decoder_whose_task_was_cancelled_is_not_used_twice_at_once() -> None:
-    """Its thread can't be stopped in the middle, so the next sound waits for it."""
+    """Its thread can't be stopped, so the next sound waits for it."""
     slow = Slow()
     decoders = Decoders(lambda: slow, 1)
     sound = np.zeros(160, np.int16)
     first = asyncio.create_task(decoders.decode(sound, True))
     assert await asyncio.to_thread(slow.began.acquire, timeout=30)
-    # As when a loop ends with it: the work goes on in the thread.
+    # As when a loop ends: the work continues in the thread.
     for task in decoders._running:
         task.cancel()
     await asyncio.gather(*decoders._running, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The shipped agent speaks first: once in a conversation, and never over the person."""
+"""The shipped agent greets: once in a conversation, and never over the person."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,11 +20,11 @@ from tests.voice.test_conversation import Call, heard
 
 pytestmark = pytest.mark.sample_clock
 LATER_S = 2 * (ALONE + PAUSE)
-"""Seconds after which a greeting would have begun."""
+"""Seconds after which a greeting would have started."""
 
 
 class Reader(Responder):
-    """Notes whose messages it is given."""
+    """Records the roles of the messages that it is given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ Started = Callable[..., Awaitable[Call]]
 
 @pytest.fixture
 async def start(server: Server, made: Minds) -> AsyncIterator[Started]:
-    """Start agents that greet, one after the other."""
+    """Start agents that greet, one after another."""
     calls: list[Call] = []
 
     async def started(attempt: int = 1, text: str = GREETING) -> Call:
@@ -61,7 +61,7 @@ def said(call: Call) -> list[tuple[str, bool, str]]:
 
 
 async def test_who_comes_is_greeted_aloud_and_in_text(start: Started) -> None:
-    """After a pause; it is an utterance like any other."""
+    """The greeting follows a pause, and is an ordinary utterance."""
     call = await start()
     async with call.cable.person() as someone:
         came = asyncio.get_running_loop().time()
@@ -79,7 +79,7 @@ async def test_who_comes_is_greeted_aloud_and_in_text(start: Started) -> None:
 
 
 async def test_where_nobody_can_hear_it_the_greeting_is_written(start: Started) -> None:
-    """A person who comes afterwards is not greeted again."""
+    """A person who comes later is not greeted again."""
     call = await start()
     await call.replied()
     assert said(call) == [(GREETING, False, "TYPED")]
@@ -90,7 +90,7 @@ async def test_where_nobody_can_hear_it_the_greeting_is_written(start: Started) 
 
 
 async def test_the_greeting_can_be_spoken_over(start: Started) -> None:
-    """It stops, keeps what was heard of it, and the person is answered."""
+    """The greeting stops, keeps what was heard of it, and the person is answered."""
     call = await start()
     async with call.cable.person() as someone:
         await someone.until(lambda: someone.replies and someone.replies[0].played > 24_000)
@@ -103,7 +103,7 @@ async def test_the_greeting_can_be_spoken_over(start: Started) -> None:
 
 
 async def test_a_line_that_is_typed_over_the_greeting_is_answered(start: Started) -> None:
-    """It stops for that as well, and the line is acknowledged once it is answered."""
+    """A typed line stops the greeting, too, and is acknowledged once answered."""
     call = await start()
     async with call.cable.person() as someone:
         await someone.until(lambda: someone.replies and someone.replies[0].played > 24_000)
@@ -116,7 +116,7 @@ async def test_a_line_that_is_typed_over_the_greeting_is_answered(start: Started
 
 @pytest.mark.parametrize("after", [0.0, PAUSE - 0.15])
 async def test_who_speaks_first_is_not_greeted(start: Started, after: float) -> None:
-    """They are answered, and that is all; also when the greeting was about to begin."""
+    """The person is only answered, even if the greeting was about to begin."""
     call = await start()
     async with call.cable.person() as someone:
         await asyncio.sleep(after)
@@ -126,7 +126,7 @@ async def test_who_speaks_first_is_not_greeted(start: Started, after: float) -> 
 
 
 async def test_who_begins_together_with_the_greeting_stops_it(start: Started) -> None:
-    """Nobody could know sooner; it is over with the first word that is recognised."""
+    """The first recognised word stops the greeting; nothing sooner could."""
     call = await start()
     async with call.cable.person() as someone:
         await asyncio.sleep(PAUSE)
@@ -141,7 +141,7 @@ async def test_who_begins_together_with_the_greeting_stops_it(start: Started) ->
 
 
 async def test_who_spoke_before_the_agent_came_is_not_greeted(server: Server, made: Minds) -> None:
-    """The line has kept it, and the agent hears it first."""
+    """The line has kept the words, and the agent hears them first."""
     call = Call(server, replace(made, greeting=GREETING))
     sound = spoken("repeat after me the garden is full of yellow flowers")
     async with call.cable.person() as someone:
@@ -153,7 +153,7 @@ async def test_who_spoke_before_the_agent_came_is_not_greeted(server: Server, ma
 
 
 async def test_who_types_first_is_not_greeted(start: Started) -> None:
-    """Whether or not they can hear."""
+    """A typed line prevents the greeting, whether or not the person can hear."""
     call = await start()
     call.type("line-1", "Thank you.")
     await call.replied()
@@ -164,7 +164,7 @@ async def test_who_types_first_is_not_greeted(start: Started) -> None:
 
 
 async def test_a_noise_only_delays_the_greeting(start: Started) -> None:
-    """It may become words; when it has not, the person has said nothing."""
+    """Noise may become words; if it doesn't, the person has said nothing."""
     call = await start()
     async with call.cable.person() as someone:
         noise = (np.random.default_rng(3).normal(size=2 * RATE) * 4_000).astype(np.int16)
@@ -177,7 +177,7 @@ async def test_a_noise_only_delays_the_greeting(start: Started) -> None:
 
 
 async def test_who_comes_back_is_not_greeted_again(start: Started) -> None:
-    """Their connection broke, or they loaded the page again."""
+    """The person lost the connection, or reloaded the page."""
     call = await start()
     async with call.cable.person():
         await call.replied()
@@ -188,7 +188,7 @@ async def test_who_comes_back_is_not_greeted_again(start: Started) -> None:
 
 
 async def test_an_agent_that_continues_a_conversation_does_not_greet(start: Started) -> None:
-    """The one before has died, or the person has resumed what had ended."""
+    """The previous agent died, or the person resumed an ended conversation."""
     call = await start(attempt=2)
     async with call.cable.person() as someone:
         await asyncio.sleep(LATER_S)
@@ -197,7 +197,7 @@ async def test_an_agent_that_continues_a_conversation_does_not_greet(start: Star
 
 
 async def test_an_agent_can_be_told_not_to_greet(start: Started) -> None:
-    """VOXQL_GREETING=false."""
+    """VOXQL_GREETING=false disables the greeting."""
     call = await start(text="")
     async with call.cable.person():
         await asyncio.sleep(LATER_S)
@@ -205,7 +205,7 @@ async def test_an_agent_can_be_told_not_to_greet(start: Started) -> None:
 
 
 async def test_the_greeting_is_nothing_that_a_model_reads(server: Server, made: Minds) -> None:
-    """Some templates refuse a conversation in which the assistant speaks first."""
+    """Some templates reject a conversation that the assistant starts."""
     reader = Reader()
     call = Call(server, replace(made, answers=reader, greeting=GREETING))
     await call.replied()
@@ -216,6 +216,6 @@ async def test_the_greeting_is_nothing_that_a_model_reads(server: Server, made: 
 
 
 def test_a_model_does_not_present_itself_as_the_demo() -> None:
-    """What it can do depends on the model."""
+    """A model's abilities depend on the model."""
     assert greeting(None) == GREETING
     assert greeting(LlmSettings("http://localhost:11434/v1", "llama3.2")) == GREETING_OF_A_MODEL

@@ -1,4 +1,4 @@
-"""What a recogniser hears becomes utterances, each told to its end once."""
+"""A recogniser's output becomes utterances, each finished once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ KINDS = stt.SpeechEventType
 
 
 class Recogniser:
-    """Hears what a test wants it to hear, when it wants it."""
+    """A recogniser that returns what a test queues."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[stt.SpeechEvent | None] = asyncio.Queue()
@@ -35,7 +35,7 @@ class Recogniser:
         pass
 
     def end_input(self) -> None:
-        """Go on for a while: it is slow to finish."""
+        """Keep going: this recogniser is slow to finish."""
 
     def __aiter__(self) -> AsyncIterator[stt.SpeechEvent]:
         return self._events()
@@ -46,7 +46,7 @@ class Recogniser:
 
 
 async def told_of(recogniser: Recogniser, patience: float, then: str | None) -> list[Heard]:
-    """Hear half a sentence, finish within so many seconds, and let its final come after that."""
+    """Hear half a sentence, finish within `patience` seconds, then let a late final arrive."""
     told: list[Heard] = []
     came = asyncio.Event()
 
@@ -75,7 +75,7 @@ async def told_of(recogniser: Recogniser, patience: float, then: str | None) -> 
 
 
 async def test_an_end_waits_for_the_final_of_what_is_being_said() -> None:
-    """Its words are better than those of the interim."""
+    """The final's words are better than the interim's."""
     told = await told_of(Recogniser(), patience=30, then=None)
 
     assert [(heard.text, heard.final) for heard in told] == [
@@ -85,7 +85,7 @@ async def test_an_end_waits_for_the_final_of_what_is_being_said() -> None:
 
 
 async def test_a_final_that_comes_too_late_is_not_the_sentence_once_more() -> None:
-    """What was heard so far was made final already: the person must not read it twice."""
+    """The interim was made final already: the person must not read the sentence twice."""
     told = await told_of(Recogniser(), patience=0, then="The old train left.")
 
     assert [(heard.text, heard.final) for heard in told] == [

@@ -1,4 +1,4 @@
-"""An agent says that it listens when it does."""
+"""An agent reports that it listens only once it does."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.voice.server import Server
 
 
 class DeafLine:
-    """A line through which nobody is heard until a test says so."""
+    """A line that hears nobody until a test allows it."""
 
     def __init__(self) -> None:
         self.is_heard = asyncio.Event()
@@ -33,7 +33,7 @@ class DeafLine:
 
 
 async def test_it_says_so_once_the_person_is_heard(server: Server) -> None:
-    """Typed lines are answered before that; on the page and in the room it is the same."""
+    """Typed lines are answered before that; the page and the room show the same state."""
     line = DeafLine()
     job = StartJob(
         session="ses_a",

@@ -1,4 +1,4 @@
-"""The shipped agent in rooms of a real LiveKit server: the same conversations as over `/audio`."""
+"""The shipped agent in real LiveKit rooms: the same conversations as over `/audio`."""
 
 import asyncio
 import sys
@@ -47,12 +47,12 @@ def voxql_agent(
 
 @pytest.fixture(scope="session")
 def worker(shared: Shared, livekit: LiveKitServer) -> Program:
-    """`voxql agent --livekit`, which the whole run shares."""
+    """The run's shared `voxql agent --livekit`."""
     return agent_in_rooms(shared, livekit)
 
 
 class Talk:
-    """One conversation in a room of its own."""
+    """A conversation in a separate room."""
 
     def __init__(
         self, server: Server, livekit: LiveKitServer, session: str, agent: str = SHARED
@@ -68,7 +68,7 @@ class Talk:
 
     @property
     def told(self) -> dict[str, object]:
-        """What the agent is told."""
+        """The metadata of the agent's job."""
         token = self.server.tokens.bridge(self.session, 1)
         member = {"url": self.server.url, "session": self.session, "attempt": 1, "token": token}
         return {"voxql": member}
@@ -89,7 +89,7 @@ class Talk:
         await self.until(lambda: len(self.notes.finals("AGENT")) >= count)
 
     async def has_answered(self, count: int) -> None:
-        """Wait until it has answered so many times, and its voice is silent again."""
+        """Wait until the agent has answered this many times and is silent again."""
         await self.replied(count)
         answered = self.notes.when(self.notes.finals("AGENT")[count - 1])
         await self.until(
@@ -97,14 +97,14 @@ class Talk:
         )
 
     async def interrupted(self, someone: RoomPerson) -> None:
-        """Let the person say something, and return in the middle of it; they go on meanwhile."""
+        """Let the person talk; return in mid-sentence, while they continue."""
         await someone.until(someone.agents)
         await someone.is_received()
         self.speaking = asyncio.create_task(someone.speak(LONG.pcm, then=10))
         await self.until(lambda: self.notes.utterances)
 
     async def ended(self) -> list[str]:
-        """Wait for the agent's last word, and return why it went."""
+        """Wait for the agent's bye; return the reasons."""
         await self.until(lambda: self.notes.byes)
         self.speaking.cancel()
         await asyncio.gather(self.speaking, return_exceptions=True)
@@ -122,10 +122,10 @@ async def heard(recogniser: LocalRecogniser, someone: RoomPerson) -> str:
 async def test_a_conversation_is_held_in_a_room(
     worker: Program, server: Server, livekit: LiveKitServer, recogniser: LocalRecogniser
 ) -> None:
-    """Heard from the first word, answered aloud, interrupted, and ended.
+    """The person is heard from the first word, answered aloud, and able to interrupt.
 
-    Somebody who was there before the agent begins to speak when it says that it listens: once it
-    receives their microphone.
+    Here the person is in the room before the agent, and speaks once the agent reports that it
+    listens: when it has subscribed to the microphone.
     """
     talk = Talk(server, livekit, "ses_a")
     notes = talk.notes
@@ -172,13 +172,13 @@ async def test_a_conversation_is_held_in_a_room(
 async def test_typed_lines_are_answered_in_writing_and_spoken_to_who_is_there(
     worker: Program, server: Server, livekit: LiveKitServer
 ) -> None:
-    """An answer is written either way; the person comes, hears one of the next, and goes again."""
+    """Answers are written either way; while the person is there, they are spoken, too."""
     talk = await Talk(server, livekit, "ses_c").begin()
     server.type(talk.session, "line-1", "What is twelve times seven?")
     await talk.replied(1)
     async with person(livekit, talk.room, talk.identity) as someone:
         await someone.until(someone.agents)
-        # The agent speaks once LiveKit has told it that somebody receives its voice.
+        # The agent speaks once LiveKit has reported a subscriber to its voice.
         count = 1
         while someone.loudest <= 500:
             count += 1
@@ -195,7 +195,7 @@ async def test_typed_lines_are_answered_in_writing_and_spoken_to_who_is_there(
 async def test_a_deleted_room_lets_another_agent_take_over(
     worker: Program, server: Server, livekit: LiveKitServer
 ) -> None:
-    """The agent says so: what the server makes of it is the server's business."""
+    """The agent reports DRAINING, and leaves the rest to the server."""
     talk = await Talk(server, livekit, "ses_e").begin()
     await delete_room(livekit, talk.room)
     await talk.until(lambda: talk.notes.byes)
@@ -203,7 +203,7 @@ async def test_a_deleted_room_lets_another_agent_take_over(
 
 
 async def test_a_job_that_is_not_ours_is_left(worker: Program, livekit: LiveKitServer) -> None:
-    """With a line in the log; the worker goes on."""
+    """The worker logs it and keeps running."""
 
     def refused() -> int:
         return sum("VoxQL has not asked for" in line for line in worker.lines)
@@ -217,14 +217,14 @@ async def test_a_job_that_is_not_ours_is_left(worker: Program, livekit: LiveKitS
 async def test_the_example_holds_a_conversation(
     server: Server, livekit: LiveKitServer, tmp_path: Path
 ) -> None:
-    """The same agent, from a program: it greets, is interrupted, and answers."""
+    """The same agent, started from a program, greets, is interrupted, and answers."""
     command = [sys.executable, "-P", str(ROOT / "examples" / "livekit_shipped.py")]
     more = {"VOXQL_AGENT_NAME": "example", "PYTHONPATH": str(ROOT)}
     with AgentProgram(command, livekit, **more) as program:
         await asyncio.to_thread(program.wait_for, "registered at LiveKit")
         talk = await Talk(server, livekit, "ses_h", "example").begin()
         async with person(livekit, talk.room, talk.identity) as someone:
-            # LiveKit's SDK logs a fault of its own when it is ended while it publishes the voice.
+            # LiveKit's SDK logs an error of its own when it is stopped while publishing the voice.
             await someone.until(lambda: someone.heard)
             await talk.until(lambda: talk.notes.utterances)
             server.type(talk.session, "line-1", "What is twelve times seven?")

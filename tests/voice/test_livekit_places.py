@@ -1,4 +1,4 @@
-"""The places of `voxql agent --livekit`, as a real LiveKit server fills them."""
+"""The places of `voxql agent --livekit` with a real LiveKit server."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.voice.test_livekit import Talk, voxql_agent
 pytestmark = pytest.mark.timeout(600)
 
 PLACES = 4
-"""With three of four taken the load is above what LiveKit by default offers anything to."""
+"""With three of four taken, the share is above LiveKit's default load limit for offering jobs."""
 NAME = "of-four"
 
 
@@ -32,7 +32,7 @@ def talks(server: Server, livekit: LiveKitServer, prefix: str, count: int) -> li
 
 
 async def seated(server: Server, livekit: LiveKitServer, name: str) -> Talk:
-    """Begin, and ask again when nobody comes: LiveKit learns of a free place a little later."""
+    """Start a conversation; retry if no agent comes, as LiveKit learns of a free place late."""
     for patience in (5, 10, 20, 40):
         talk = Talk(server, livekit, f"ses_{name}_{patience}", NAME)
         await talk.ask()
@@ -59,7 +59,7 @@ async def end(talks: list[Talk]) -> None:
 
 
 async def until_all_are_free(program: AgentProgram) -> None:
-    """Wait until the newest thing said about places is that none is taken."""
+    """Wait until the newest log line about places says that none is taken."""
 
     def newest() -> str:
         return next((line for line in reversed(program.lines) if "places are taken" in line), "")
@@ -73,9 +73,9 @@ async def until_all_are_free(program: AgentProgram) -> None:
 async def test_every_place_is_given_again_until_the_worker_is_stopped(
     crowded: AgentProgram, server: Server, livekit: LiveKitServer
 ) -> None:
-    """One after the other until all are taken, then all at once.
+    """The places are taken one after another, then all at once.
 
-    SIGTERM in mid-sentence: what was heard becomes final, and another agent may go on.
+    On SIGTERM in mid-sentence, the words become final, and another agent may continue.
     """
     first = talks(server, livekit, "p", PLACES)
     for talk in first:
@@ -98,14 +98,14 @@ async def test_every_place_is_given_again_until_the_worker_is_stopped(
 async def test_conversations_that_are_broken_off_take_no_place_along_until_it_is_killed(
     crowded: AgentProgram, server: Server, livekit: LiveKitServer
 ) -> None:
-    """Rooms that are deleted at once, or when the agent is there; people who come and go.
+    """Rooms are deleted at once or after the agent has joined, while people come and go.
 
-    SIGKILL in mid-sentence: the newest interim is there, and the connection breaks.
+    On SIGKILL in mid-sentence, the newest interim is kept, and the connection breaks.
     """
     for number in range(2):
         early = f"early-{number}"
         ready, left = talks(server, livekit, f"r{number}", 2)
-        # Its agent may be on its way, and enter a room that LiveKit makes for it.
+        # The agent may be on its way, and enter a room that LiveKit creates for it.
         refused = {"url": server.url, "session": "ses_gone", "attempt": 1, "token": "worthless"}
         await asyncio.gather(
             open_room(livekit, early, NAME, {"voxql": refused}), ready.begin(), left.begin()
@@ -115,7 +115,7 @@ async def test_conversations_that_are_broken_off_take_no_place_along_until_it_is
         await delete_room(livekit, left.room)
         await ready.until(lambda talk=ready: talk.notes.byes)
         await left.until(lambda talk=left: talk.notes.byes)
-        # A place is free a little after its agent's last word; who is refused is not asked again.
+        # A place is freed a little after the agent's bye; a refused job is not offered again.
         await until_all_are_free(crowded)
     await end(await all_seated(server, livekit, "s"))
     await until_all_are_free(crowded)

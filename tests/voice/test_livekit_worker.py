@@ -1,4 +1,4 @@
-"""A worker at a real LiveKit server, without models and without conversations."""
+"""A worker at a real LiveKit server, without models or conversations."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ WITHIN_S = 60.0
 async def registering(
     livekit: LiveKitServer, name: str, places: int
 ) -> AsyncIterator[asyncio.Semaphore]:
-    """Run a worker; what is yielded is released each time that LiveKit takes it."""
+    """Run a worker; yield a semaphore that is released at each registration."""
     registered = asyncio.Semaphore(0)
     worker = RoomWorker(Minds(Responder(), None, None), places)
     where = LiveKitSettings(livekit.url, KEY, SECRET)
@@ -41,11 +41,11 @@ async def registering(
 async def test_a_livekit_that_is_away_is_waited_for(
     start_livekit: StartLiveKit, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The worker says so, tries on, and registers when it is there; also when it went away."""
+    """The worker logs the outage, retries, and registers; it also does so after a later outage."""
     livekit = await asyncio.to_thread(start_livekit)
     livekit.kill()
     async with registering(livekit, "waiting", 1) as registered, asyncio.timeout(WITHIN_S):
-        while "failed to connect to livekit" not in caplog.text:  # noqa: ASYNC110 - a log tells nobody
+        while "failed to connect to livekit" not in caplog.text:  # noqa: ASYNC110 - a log signals nothing
             await asyncio.sleep(0.01)
         assert registered.locked()
         await asyncio.to_thread(livekit.start)
@@ -56,7 +56,7 @@ async def test_a_livekit_that_is_away_is_waited_for(
 
 
 async def test_a_worker_says_that_it_has_come(livekit: LiveKitServer) -> None:
-    """By a room, for which no worker is asked; it is made only once LiveKit has taken it."""
+    """A room, which dispatches no worker, announces the worker once LiveKit has accepted it."""
     name = f"announced-{uuid4().hex}"
 
     async with api.LiveKitAPI(livekit.http_url, KEY, SECRET) as control:
@@ -76,7 +76,7 @@ async def test_a_worker_says_that_it_has_come(livekit: LiveKitServer) -> None:
 
 
 async def test_a_place_costs_nothing_while_nobody_has_it(livekit: LiveKitServer) -> None:
-    """No thread waits for each of them: at a hundred, their waking up alone would fill a core."""
+    """Idle places have no threads of their own: at a hundred, their wake-ups would fill a core."""
     threads = []
     for places in (3, 200):
         async with registering(livekit, f"idle-{places}", places) as registered:
@@ -89,14 +89,14 @@ async def test_a_place_costs_nothing_while_nobody_has_it(livekit: LiveKitServer)
 def test_without_livekits_settings_it_says_what_is_missing(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One sentence, status 78: starting it again would not help."""
+    """One sentence and status 78, for which a restart would not help."""
     given = {
         "LIVEKIT_URL": "ws://127.0.0.1:7880",
         "LIVEKIT_API_KEY": "key",
         "LIVEKIT_API_SECRET": "secret",
     }
     del given[missing]
-    # It would set up the log of the process that runs the tests.
+    # Don't let it configure the logging of the test process.
     monkeypatch.setattr("serving.logs.log_to_stderr", lambda *_: None)
 
     done = CliRunner().invoke(cli.app, ["agent", "--livekit"], env=given)

@@ -1,4 +1,4 @@
-"""A language model that writes Markdown: the voice says its words, the transcript keeps it."""
+"""With a model that writes Markdown, the voice says its words and the transcript keeps it."""
 
 from collections.abc import AsyncIterator
 
@@ -23,7 +23,7 @@ SAID = "Two things from the shop: 1. fresh eggs 2. butter a, b 1, 2 That is all.
 
 
 class Unaligned(MadeVoice):
-    """A voice that tells nothing of when it says what."""
+    """A voice without word timings."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ async def call(
 
 
 async def test_the_voice_says_the_words_and_the_transcript_keeps_the_markdown(call: Call) -> None:
-    """From the model's HTTP answer to the person's ears, and to the bridge."""
+    """The test covers all steps from the model's HTTP answer to the person and the bridge."""
     async with call.cable.person() as someone:
         await someone.speak(spoken("what do I need"))
         await call.replied()
@@ -66,7 +66,7 @@ async def test_the_voice_says_the_words_and_the_transcript_keeps_the_markdown(ca
 async def test_an_interrupted_answer_keeps_the_markdown_that_was_heard(
     call: Call, request: pytest.FixtureRequest
 ) -> None:
-    """Up to the word at which the person spoke, with its marks; about there, for want of times."""
+    """The text ends at the interrupted word with its marks, or near it without word timings."""
     async with call.cable.person() as someone:
         await someone.speak(spoken("what do I need"), 0.1)
         await someone.until(lambda: someone.replies and someone.replies[0].played > 36_000)
@@ -86,7 +86,7 @@ async def test_an_interrupted_answer_keeps_the_markdown_that_was_heard(
 
 
 async def test_what_is_only_written_is_the_markdown(call: Call) -> None:
-    """Nobody is there to hear it."""
+    """An answer that nobody hears is stored with its Markdown."""
     call.type("line-1", "What do I need?")
     await call.replied()
     (answer,) = call.notes.finals("AGENT")
@@ -94,7 +94,7 @@ async def test_what_is_only_written_is_the_markdown(call: Call) -> None:
 
 
 async def test_an_answer_without_a_word_is_kept(call: Call, api: Api) -> None:
-    """The voice has nothing to say; the person can still read it."""
+    """The voice has nothing to say, but the person can read the answer."""
     api.pieces = ("\U0001f44d",)
     async with call.cable.person() as someone:
         await someone.speak(spoken("good"))

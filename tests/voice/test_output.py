@@ -1,4 +1,4 @@
-"""What becomes of a reply whose person goes while it is being made."""
+"""Replies whose person leaves while they are generated."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ FRAME_S = 0.1
 
 
 class Wire:
-    """A line that notes what is sent."""
+    """A line that records what is sent."""
 
     def __init__(self) -> None:
         self.said: list[Begin | End | Clear] = []
@@ -29,10 +29,10 @@ class Wire:
         self.came.set()
 
     def state(self, state: str) -> None:
-        """Show nobody anything."""
+        """Ignore the state."""
 
     async def hears(self) -> None:
-        """Hear nobody."""
+        """Return at once."""
 
     async def run(self) -> None:
         """Stay up."""
@@ -40,7 +40,7 @@ class Wire:
 
 
 class Reply:
-    """A reply as livekit-agents hands it over, word by word: a tenth of a second each."""
+    """A reply as livekit-agents delivers it, word by word: a tenth of a second each."""
 
     def __init__(self, output: PersonOutput, text: ReplyText) -> None:
         self._output = output
@@ -65,7 +65,7 @@ class Reply:
 
 
 async def test_the_rest_of_a_reply_whose_person_went_is_neither_played_nor_told() -> None:
-    """It is still made; and the next reply is whole, and one by itself."""
+    """The rest is still generated, and the next reply is whole and separate."""
     told: list[Said] = []
     wire, text = Wire(), ReplyText(told.append)
     output = PersonOutput(wire, text)
@@ -102,7 +102,7 @@ async def test_the_rest_of_a_reply_whose_person_went_is_neither_played_nor_told(
 
 
 async def test_a_reply_that_is_cut_off_after_it_was_made_takes_nothing_of_the_next() -> None:
-    """Then nothing more of it comes."""
+    """Nothing of the first reply follows the cut."""
     told: list[Said] = []
     wire, text = Wire(), ReplyText(told.append)
     output = PersonOutput(wire, text)
@@ -125,7 +125,7 @@ async def test_a_reply_that_is_cut_off_after_it_was_made_takes_nothing_of_the_ne
 
 
 async def test_an_interruption_cuts_a_reply_at_what_was_played() -> None:
-    """Not at what was sent, which is half a second more."""
+    """Half a second more had been sent."""
     told: list[Said] = []
     wire, text = Wire(), ReplyText(told.append)
     output = PersonOutput(wire, text)

@@ -1,4 +1,4 @@
-"""Which jobs have a place, and what LiveKit is told of it."""
+"""Which jobs get a place, and the load that LiveKit is told."""
 
 import logging
 
@@ -7,12 +7,12 @@ import pytest
 from agent.places import Places
 
 OFFERED_BELOW = 0.7
-"""`agents.target_load` of LiveKit's configuration, by default: with more a worker is not asked."""
+"""LiveKit's default `agents.target_load`: a worker with more load is not asked."""
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 10, 40, 1_000])
 def test_a_worker_is_asked_until_its_last_place_is_taken(count: int) -> None:
-    """The load stays under LiveKit's limit for as long as there is a place, and is 1 then."""
+    """The load stays under LiveKit's limit while a place is free, and is 1 when none is."""
     places = Places(count)
     for number in range(count):
         assert places.load < OFFERED_BELOW
@@ -23,7 +23,7 @@ def test_a_worker_is_asked_until_its_last_place_is_taken(count: int) -> None:
 
 
 def test_a_place_is_taken_once_and_given_back_once() -> None:
-    """However often it is said."""
+    """Repeated calls change nothing."""
     places = Places(2)
     assert places.take("a")
     places.hold("a")
@@ -35,7 +35,7 @@ def test_a_place_is_taken_once_and_given_back_once() -> None:
 
 
 def test_who_is_there_already_is_counted_beyond_the_last_place() -> None:
-    """And nobody else is let in before there is room again."""
+    """No other job is accepted before there is room again."""
     places = Places(1)
     assert places.take("a")
     places.hold("late")
@@ -49,7 +49,7 @@ def test_who_is_there_already_is_counted_beyond_the_last_place() -> None:
 def test_the_log_says_when_all_places_are_taken_and_when_one_is_free(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """With figures, each time."""
+    """Each message has the figures."""
     caplog.set_level(logging.INFO)
     places = Places(2)
     for job in ("a", "b"):

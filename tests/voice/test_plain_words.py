@@ -1,4 +1,4 @@
-"""What of an answer in Markdown the voice says, and that it doesn't matter where it is cut."""
+"""The spoken part of a Markdown answer, which does not depend on how the text is split."""
 
 import time
 from collections.abc import Iterable
@@ -67,7 +67,7 @@ CASES = {
     "1 < 2 and <name> or <y and more> there": "1 < 2 and <name> or <y and more> there",
     "<p class='x'>Hi</p><script>x</script>": "Hi x",
     "AT&T, R&amp;D, &#72;i &nope; 20\u00b0C &": "AT&T, R&D, Hi &nope; 20\u00b0C &",
-    # Emoji; a number with a frame around it is still that number.
+    # Emoji; a digit with a keycap is still that digit.
     "Hi \U0001f468\u200d\U0001f469\u200d\U0001f467! Press 1\ufe0f\u20e3.": "Hi ! Press 1.",
     "With \u2764\ufe0f": "With ",
     "\u0d28\u0d4d\u200d": "\u0d28\u0d4d\u200d",
@@ -78,7 +78,7 @@ CASES = {
 
 
 def said(pieces: Iterable[str]) -> str:
-    """Return what is said; the sources must be the text, whatever it is."""
+    """Return the spoken text; check that the sources add up to the input."""
     words = PlainWords()
     found = [piece for text in pieces for piece in words.push(text)] + words.end()
     assert "".join(source for _, source in found) == "".join(pieces)
@@ -87,17 +87,17 @@ def said(pieces: Iterable[str]) -> str:
 
 @pytest.mark.parametrize("text", CASES)
 def test_marks_are_not_said_and_words_are(text: str) -> None:
-    """Each kind of mark; what means something else stays."""
+    """Every kind of mark is dropped; similar characters with another meaning stay."""
     assert said([text]) == CASES[text]
 
 
 def test_a_whole_answer_is_said_without_its_marks() -> None:
-    """All kinds of marks in one text, one beside the other."""
+    """One text has all kinds of marks side by side."""
     assert said([SAMPLE]).split() == SAID.split()
 
 
 def test_it_does_not_matter_where_a_text_is_cut() -> None:
-    """In two at every place, and in single characters."""
+    """Texts are split in two at every position, and into single characters."""
     whole = said([SAMPLE])
     for text in (SAMPLE, *CASES):
         whole = said([text])
@@ -133,7 +133,7 @@ MARKS = st.lists(
 @given(MARKS, st.lists(st.integers(0, 60), max_size=6))
 @example("[a](https://x\n", [14])
 def test_no_text_is_said_differently_in_pieces(text: str, cuts: list[int]) -> None:
-    """However its marks are mixed up."""
+    """Splitting the text changes nothing, for any mixture of marks."""
     places = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
     pieces = [text[begin:end] for begin, end in pairwise(places)]
     assert said(pieces) == said([text])
@@ -150,12 +150,12 @@ def test_every_letter_is_said_that_is_in_no_mark(text: str) -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_at_all_is_taken(text: str) -> None:
-    """Of whatever characters."""
+    """Any characters are accepted."""
     said(list(text))
 
 
 def test_a_word_waits_for_nothing() -> None:
-    """What is certain is said at once: before a sentence ends, and after an unpaired mark."""
+    """Unambiguous text is said at once: before a sentence ends, and after an unpaired mark."""
     words = PlainWords()
     pieces = ["**Wel", "come**", " to *the", " shop", " [at the", " corner](https://x"]
     at_once = ["".join(said for said, _ in words.push(piece)) for piece in pieces]
@@ -181,7 +181,7 @@ def test_what_is_held_back_has_an_end(opening: str) -> None:
     ],
 )
 def test_a_hard_text_takes_a_moment(hard: str) -> None:
-    """32 KiB of the same mark, in words as a model writes them; the bound is a generous one."""
+    """32 KiB of the same mark, in model-sized pieces, stay within a generous limit."""
     text = hard * (32_768 // len(hard)) + "x"
     began = time.process_time()
     said([text[place : place + 5] for place in range(0, len(text), 5)])
@@ -190,7 +190,7 @@ def test_a_hard_text_takes_a_moment(hard: str) -> None:
 
 @given(MARKS, st.data())
 def test_what_the_voice_says_is_found_in_the_source_once(text: str, data: st.DataObject) -> None:
-    """Whichever words the voice tells of, and whatever else it says: nothing is lost or doubled."""
+    """Whichever words the voice reports, and whatever else it says, nothing is lost or doubled."""
     sources, words = Sources(), PlainWords()
     plain = sources.add(words.push(text)) + sources.add(words.end())
     told = [word for word in plain.split() if data.draw(st.booleans())]
@@ -199,7 +199,7 @@ def test_what_the_voice_says_is_found_in_the_source_once(text: str, data: st.Dat
 
 
 def test_a_words_marks_go_with_it() -> None:
-    """What closes goes with the word before it, what opens with the one behind it."""
+    """A closing mark goes with the word before it, an opening mark with the one after it."""
     text = "Hello **big *world***, see [the docs](https://x.example/y).\n\n- one\n- `two`\n"
     assert [source for source, _ in words_of(text)] == [
         *("Hello", " **big", " *world***,", " see", " [the", " docs](https://x.example/y)."),

@@ -1,4 +1,4 @@
-"""How much of a reply was heard, and what its text then is."""
+"""How much of a reply was heard, and the resulting text."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from agent.speaking.playout import Playout, Words
 
 
 def test_without_reports_sound_counts_as_played_on_arrival() -> None:
-    """In real time from when it was sent, with the gaps of a voice that is late."""
+    """Sound plays in real time from when it was sent, with gaps where the voice is late."""
     playout = Playout()
     playout.took(24_000, now=10.0)
     assert playout.played(10.0, reports=False) == 0
@@ -20,7 +20,7 @@ def test_without_reports_sound_counts_as_played_on_arrival() -> None:
 
 
 def test_reports_only_grow_and_never_exceed_what_was_sent() -> None:
-    """A late or a wrong report can't make the person have heard what doesn't exist."""
+    """A late or wrong report can't make unsent sound count as heard."""
     playout = Playout()
     playout.took(1_000, now=0.0)
     for samples, played in ((600, 600), (300, 600), (5_000, 1_000)):
@@ -30,7 +30,7 @@ def test_reports_only_grow_and_never_exceed_what_was_sent() -> None:
 
 @given(st.lists(st.text("ab .", min_size=1, max_size=5), max_size=8), st.integers(0, 900))
 def test_what_was_heard_is_always_a_prefix(words: list[str], samples: int) -> None:
-    """Of the whole text, at a word's boundary."""
+    """The heard text is a prefix that ends at a word boundary."""
     reply = Words()
     for index, word in enumerate(words):
         reply.add(f" {word}", index * 100, index * 100 + 100)
@@ -39,7 +39,7 @@ def test_what_was_heard_is_always_a_prefix(words: list[str], samples: int) -> No
 
 
 def test_words_without_times_are_spread_over_the_sound() -> None:
-    """A voice that tells no times still gives a text of about the right length."""
+    """A voice without timings still yields a text of about the right length."""
     reply = Words()
     reply.spread("one two three four", 400)
     assert reply.heard(200) == "one two"

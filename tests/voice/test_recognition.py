@@ -25,7 +25,7 @@ KINDS = stt.SpeechEventType
 async def recognise(
     recogniser: LocalRecogniser, sound: Sound
 ) -> list[tuple[float, stt.SpeechEvent]]:
-    """Play sound to a stream of its own; return its events with their time since the start."""
+    """Play sound to a new stream; return its events with their time since the start."""
     events: list[tuple[float, stt.SpeechEvent]] = []
     loop = asyncio.get_running_loop()
     async with recogniser.stream() as stream:
@@ -39,7 +39,7 @@ async def recognise(
         for start in range(0, len(sound), 640):
             part = sound[start : start + 640]
             stream.push_frame(rtc.AudioFrame(part.tobytes(), RATE, 1, len(part)))
-            # As it would be spoken: on the sample clock that takes no time.
+            # In real time, which takes no time on the sample clock.
             await asyncio.sleep(began + (start + len(part)) / RATE - loop.time())
         stream.end_input()
         await asyncio.wait_for(listening, 30)
@@ -57,8 +57,8 @@ def final_text(events: list[tuple[float, stt.SpeechEvent]]) -> str:
 async def test_read_speech_is_recognised_soon_after_it_is_spoken(
     recogniser: LocalRecogniser,
 ) -> None:
-    """Ten recordings: at most 8 % of the words wrong, and the finals come within 0.3 s."""
-    # Which words are final does not depend on how often they are looked at before.
+    """In ten recordings at most 8 % of the words are wrong; the median final takes 0.3 s."""
+    # The number of interims does not change the finals.
     patient = LocalRecogniser(
         recogniser.decoders, recogniser.new_detector, model="", language="en", interval=4
     )
@@ -69,13 +69,13 @@ async def test_read_speech_is_recognised_soon_after_it_is_spoken(
         final_at = max(at for at, event in events if event.type is KINDS.FINAL_TRANSCRIPT)
         latencies.append(final_at - clip.voice_ends)
     assert jiwer.wer([said for said, _ in heard], [got for _, got in heard]) <= 0.08
-    # 0.28 s, and 0.38 s at the most: the pause that ends an utterance. Decoding costs no time here.
+    # 0.28 s, at most 0.38 s: the pause that ends an utterance. Decoding takes no time here.
     assert float(np.median(latencies)) <= 0.3
     assert max(latencies) <= 0.4
 
 
 async def test_events_come_in_livekits_order(recogniser: LocalRecogniser) -> None:
-    """START, interims, a final, END; the times of a final are those of the words."""
+    """START, interims, a final, END; the final has the times of its words."""
     clip = sentences()[1]
     began = time.time()
     events = await recognise(recogniser, np.concatenate([silence(0.5), clip.pcm, silence(1)]))
@@ -115,7 +115,7 @@ def noises() -> dict[str, Sound]:
 async def test_noise_makes_no_utterance_and_speech_after_it_does(
     recogniser: LocalRecogniser,
 ) -> None:
-    """Silence, white and pink noise, hum, clicks, bursts and a siren: not a word, not an event."""
+    """Silence, white and pink noise, hum, clicks, bursts and a siren yield no word and no event."""
     clip = sentences()[1]
     noise = np.concatenate(list(noises().values()))
     events = await recognise(recogniser, np.concatenate([noise, clip.pcm, silence(1)]))
@@ -136,14 +136,14 @@ WORDS = (
 async def test_the_recogniser_understands_the_voice(
     recogniser: LocalRecogniser, voice: HibariVoice
 ) -> None:
-    """Common words in an order that nobody has heard before, spoken and heard again."""
+    """Common words in a random order are spoken and recognised."""
     rng = random.Random()
     said = f"The {' and the '.join(rng.sample(WORDS, 5))}."
     spoken = voice.speak(said)
     events = await recognise(
         recogniser, np.concatenate([silence(0.3), resampled(spoken.pcm), silence(1)])
     )
-    # Letters, for a word that is heard as two counts as two wrong words.
+    # Letters, because a word heard as two counts as two wrong words.
     assert jiwer.cer(plain(said), final_text(events)) <= 0.2, said
 
 
@@ -160,7 +160,7 @@ async def test_single_words_are_heard(
 async def test_an_interrupted_reply_is_cut_where_the_recogniser_hears_its_end(
     recogniser: LocalRecogniser, voice: HibariVoice
 ) -> None:
-    """Cut anywhere, the text of the samples is what is heard in them, give or take a word."""
+    """Wherever the reply is cut, its text is what the recogniser hears, give or take a word."""
     reply = "The garden behind the old station is full of yellow summer flowers."
     spoken = voice.speak(reply)
     words = Words()
@@ -178,7 +178,7 @@ async def test_an_interrupted_reply_is_cut_where_the_recogniser_hears_its_end(
 
 
 def resampled(pcm: bytes) -> Sound:
-    """Return 24,000 samples a second as 16,000."""
+    """Resample from 24,000 to 16,000 samples a second."""
     sound = np.frombuffer(pcm, "<i2").astype(np.float64)
     places = np.arange(0, len(sound) - 1, 1.5)
     return np.asarray(np.interp(places, np.arange(len(sound)), sound), np.int16)
@@ -199,12 +199,12 @@ def resampled(pcm: bytes) -> Sound:
     ],
 )
 def test_sentences_are_split_off(text: str, whole: bool, parts: tuple[str, str]) -> None:
-    """A sentence is spoken as soon as it can't go on."""
+    """A sentence is spoken as soon as it is complete."""
     assert split_sentence(text, whole=whole) == parts
 
 
 def test_a_missing_package_is_told_in_words() -> None:
-    """The agent says which package is missing and goes on without."""
+    """The agent says which package is missing and continues without it."""
     with pytest.raises(SpeechMissing, match="there_is_no_such_package"):
         load_recogniser("there_is_no_such_package:load")
     with pytest.raises(ValueError, match="known are hibari"):

@@ -1,4 +1,4 @@
-"""Whether a reply was spoken or only written is known when it is over."""
+"""Only at the end of a reply is it known whether it was spoken or only written."""
 
 from livekit.agents.voice import io
 
@@ -13,7 +13,7 @@ async def reply(text: ReplyText, words: str) -> None:
 
 
 async def test_a_reply_without_sound_is_told_once_it_is_over() -> None:
-    """Once, and the next one too."""
+    """Each reply is reported once."""
     told: list[Said] = []
     text = ReplyText(told.append)
 
@@ -31,7 +31,7 @@ async def test_a_reply_without_sound_is_told_once_it_is_over() -> None:
 
 
 async def test_a_reply_that_was_played_is_not_told_as_written() -> None:
-    """Whoever played it has taken its words; what comes of it afterwards is told to nobody."""
+    """The player took its words; later words of the reply are not reported."""
     told: list[Said] = []
     text = ReplyText(told.append)
 

@@ -1,4 +1,4 @@
-"""What a person says is reported sentence by sentence, each under a name of its own."""
+"""A person's speech is reported sentence by sentence, each under its own segment id."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ from tests.voice.test_listening import DeafLine
 
 
 class Dictation(stt.STT[Any]):
-    """A recogniser whose person says what a test wants said."""
+    """A recogniser that returns what a test queues."""
 
     def __init__(self) -> None:
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
@@ -36,7 +36,7 @@ def said(notes: Notes) -> list[tuple[str, str, bool]]:
 
 
 async def test_the_interims_of_a_sentence_have_the_name_of_its_final(server: Server) -> None:
-    """So that they are one line on the page; the next sentence has another name."""
+    """Interims and final form one line on the page; the next sentence has another id."""
     job = StartJob(
         session="ses_a",
         attempt=1,
@@ -60,7 +60,7 @@ async def test_the_interims_of_a_sentence_have_the_name_of_its_final(server: Ser
     )
     for kind, text in sentences:
         dictation.recogniser.hears(kind, text)
-        # Each by itself: an interim that a newer one overtakes is not sent.
+        # One at a time: an interim that a newer one overtakes is not sent.
         await server.notebook.until(lambda: said(notes) and said(notes)[-1][1] == text)  # noqa: B023
 
     assert [(text, final) for _, text, final in said(notes)] == [

@@ -1,4 +1,4 @@
-"""What the built-in demo answers."""
+"""The built-in demo's answers."""
 
 import re
 import time
@@ -31,7 +31,7 @@ TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "nin
     ("said", "answer"),
     [
         ("", "I didn't catch that."),
-        # What people say to each other.
+        # Small talk.
         ("Hello.", HELLO),
         ("Um, hello there!", HELLO),
         ("Good morning!", HELLO),
@@ -107,7 +107,7 @@ TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "nin
     ],
 )
 def test_what_it_answers(said: str, answer: str) -> None:
-    """The exact words: what it can do, and to anything else what it heard."""
+    """The answers are exact: to known requests, and what was heard to anything else."""
     assert respond([said], NOW) == answer
 
 
@@ -124,19 +124,19 @@ def test_what_it_answers(said: str, answer: str) -> None:
     ],
 )
 def test_how_it_tells_the_time(hour: int, minute: int, answer: str) -> None:
-    """As people say it."""
+    """The time is told as people say it."""
     assert respond(["What time is it?"], NOW.replace(hour=hour, minute=minute)) == answer
 
 
 def test_it_tells_the_time_of_where_it_runs() -> None:
-    """At a quarter to four in the afternoon in London it is tomorrow in Auckland."""
+    """When it is a quarter to four in the afternoon in London, it is tomorrow in Auckland."""
     there = NOW.astimezone(timezone(timedelta(hours=13)))
     assert respond(["What time is it?"], there) == "It's 4:42 in the morning."
     assert respond(["What day is it?"], there) == "Today is Monday, November 23, 2026."
 
 
 def test_the_answers_in_the_documentation_are_its_own() -> None:
-    """docs/agents.md shows what it says, word for word."""
+    """docs/agents.md has the answers word for word."""
     chapter = (ROOT / "docs" / "agents.md").read_text().partition("A language model")[0]
     rows = re.findall(r"^\| (\S.*?) \| (\S.*?)(?: \(Where .*\))? \|$", chapter, re.MULTILINE)
     assert rows[2] == ("nothing yet", GREETING)
@@ -146,7 +146,7 @@ def test_the_answers_in_the_documentation_are_its_own() -> None:
 
 
 def test_it_knows_what_was_said_last() -> None:
-    """And nothing else of what was said."""
+    """It remembers only the previous line."""
     assert respond(["Hello.", "I like tea.", "What did I say?"], NOW) == (
         "You said: \u201cI like tea\u201d."
     )
@@ -171,7 +171,7 @@ def test_it_knows_what_was_said_last() -> None:
     ],
 )
 def test_what_is_long_is_cut(said: str, kept: str) -> None:
-    """At a word, or between two things that are seen as one character."""
+    """The cut is at a word, or between two user-perceived characters."""
     assert respond([said], NOW) == f"I heard: \u201c{kept}\u2026\u201d"
 
 
@@ -211,7 +211,7 @@ def test_what_is_long_is_cut(said: str, kept: str) -> None:
     ],
 )
 def test_sums(text: str, value: str) -> None:
-    """In words, in digits and mixed, with the usual precedence, exact where it can be."""
+    """Sums in words, digits or both have the usual precedence, and are exact where possible."""
     found = find_sum(text)
     assert found is not None
     assert found.value is not None
@@ -226,26 +226,26 @@ def test_sums(text: str, value: str) -> None:
     ],
 )
 def test_what_is_no_sum(text: str) -> None:
-    """A number alone asks for nothing; nor does what nobody could mean as a sum."""
+    """A number alone is not a request, nor is an implausible sum."""
     assert find_sum(text) is None
 
 
 @pytest.mark.parametrize("text", ["9^9^9", "ten to the power of a million", "5 % 0 / 0", "sqrt -1"])
 def test_sums_without_an_answer_end_soon(text: str) -> None:
-    """Neither a crash nor an afternoon of calculating."""
+    """Such sums neither crash nor take long."""
     found = find_sum(text)
     assert found is None or (found.value is None and found.problem.endswith("."))
 
 
 @given(st.integers(0, 999_999_999))
 def test_number_words_are_read_back(number: int) -> None:
-    """Any number that is spelled out is found again."""
+    """Any number that is spelled out is recognised."""
     assert numbers_from_words(spelled(number)) == str(number)
 
 
 @given(st.text())
 def test_it_always_has_an_answer_that_ends_once(text: str) -> None:
-    """Any text gets a sentence, and none has two full stops at its end."""
+    """Any text gets a sentence, without two full stops at its end."""
     answer = respond([text], NOW)
     assert answer.strip()
     assert not answer.endswith(("..", "?.", "!.", "\u201d.."))

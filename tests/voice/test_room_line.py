@@ -1,4 +1,4 @@
-"""Through a room, too, the agent learns how much of a reply was played."""
+"""In a room, too, the agent learns how much of a reply was played."""
 
 import asyncio
 from typing import Any, cast
@@ -13,7 +13,7 @@ TENTH = OUTPUT_SAMPLE_RATE // 10
 
 
 class Person:
-    """Somebody in the room, without a microphone."""
+    """A person in the room, without a microphone."""
 
     identity = PERSON
 
@@ -22,14 +22,14 @@ class Person:
 
 
 class Room:
-    """A room whose person receives the agent's voice at once."""
+    """A room whose person subscribes to the agent's voice at once."""
 
     def __init__(self) -> None:
         self.remote_participants = {PERSON: Person()}
         self.local_participant = self
 
     def on(self, event: str, handler: object) -> None:
-        """Nothing happens in it."""
+        """Ignore the handler: no event is emitted."""
 
     def isconnected(self) -> bool:
         return True
@@ -38,14 +38,14 @@ class Room:
         return self
 
     async def wait_for_subscription(self) -> None:
-        """It is received already."""
+        """Return at once: there is a subscriber."""
 
     async def set_attributes(self, attributes: dict[str, str]) -> None:
-        """Nobody looks at them."""
+        """Ignore the attributes."""
 
 
 class Listener:
-    """Notes what the line tells."""
+    """Records what the line reports."""
 
     def __init__(self) -> None:
         self.peers: list[Peer] = []
@@ -53,7 +53,7 @@ class Listener:
         self._changed = asyncio.Event()
 
     def on_sound(self, pcm: bytes) -> None:
-        """Nobody speaks."""
+        """Ignore the sound: nobody speaks."""
 
     def on_peer(self, peer: Peer) -> None:
         self.peers.append(peer)
@@ -64,7 +64,7 @@ class Listener:
         self._changed.set()
 
     async def until(self, count: int, playout: str) -> None:
-        """Wait until so many samples of this reply were played."""
+        """Wait until this many samples of this reply were played."""
         async with asyncio.timeout(15):
             while Played(playout, count) not in self.played:
                 self._changed.clear()
@@ -84,7 +84,7 @@ async def ended(running: asyncio.Task[None]) -> None:
 
 
 async def test_a_reply_is_reported_until_all_of_it_was_played() -> None:
-    """Each report has more than the one before it, none more than was sent."""
+    """Reports grow and never exceed what was sent."""
     line, listener, running = begun()
     line.say(Begin("ply_1"))
     for _ in range(3):
@@ -101,7 +101,7 @@ async def test_a_reply_is_reported_until_all_of_it_was_played() -> None:
 
 
 async def test_a_reply_that_is_cut_off_is_reported_once_more_and_no_further() -> None:
-    """The next reply is counted from its own beginning."""
+    """The next reply is counted from its own start."""
     line, listener, running = begun()
     line.say(Begin("ply_1"))
     line.sound(bytes(2 * 9 * TENTH))

@@ -1,4 +1,4 @@
-"""A worker's places, whatever becomes of its jobs, in whatever order."""
+"""A worker's places, whatever happens to its jobs and in whatever order."""
 
 import asyncio
 import json
@@ -28,13 +28,13 @@ PATIENCE_S = 30.0
 
 
 class FakeConversation:
-    """A conversation that does what the test says."""
+    """A conversation whose behaviour the test defines."""
 
     acts: Callable[[], Coroutine[Any, Any, None]]
     begun: asyncio.Event
 
     def __init__(self, *_: object) -> None:
-        """Take what a conversation takes."""
+        """Accept a conversation's arguments."""
 
     async def run(self) -> None:
         type(self).begun.set()
@@ -42,7 +42,7 @@ class FakeConversation:
 
 
 class FakeRequest:
-    """LiveKit's question whether this worker takes a job."""
+    """LiveKit's offer of a job."""
 
     def __init__(self, job: str = "job-1") -> None:
         self.id = job
@@ -59,7 +59,7 @@ class FakeRequest:
 
 
 class FakeContext:
-    """A job, as its entrypoint gets it."""
+    """A job as its entrypoint gets it."""
 
     def __init__(self, job: str = "job-1", metadata: str = OURS) -> None:
         self.job = SimpleNamespace(id=job, metadata=metadata, agent_name="voxql")
@@ -75,7 +75,7 @@ class FakeContext:
 
 
 class JobThread:
-    """A thread with a loop, as livekit-agents gives one to each job."""
+    """A thread with a loop, as livekit-agents gives each job."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -98,13 +98,13 @@ class JobThread:
         self.loop.call_soon_threadsafe(lambda: self._entry and self._entry.cancel())
 
     def die(self) -> None:
-        """End the loop at once; whatever runs there does not come to an end."""
+        """Stop the loop at once; its tasks do not finish."""
         if self._thread.is_alive():
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(PATIENCE_S)
 
     def end(self) -> None:
-        """End the loop as livekit-agents does: everything there is cancelled first."""
+        """Stop the loop as livekit-agents does: cancel its tasks first."""
         if self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(_cancel_others(), self.loop).result(PATIENCE_S)
         self.die()
@@ -126,7 +126,7 @@ async def at_once() -> None:
 
 
 async def for_ever() -> None:
-    """Wait until it is cancelled."""
+    """Wait until cancelled."""
     await asyncio.Event().wait()
 
 
@@ -157,7 +157,7 @@ def thread() -> Iterator[JobThread]:
 
 
 async def ask(worker: RoomWorker, request: FakeRequest | None = None) -> list[str]:
-    """Offer a job, and return how it was answered."""
+    """Offer a job; return the answers."""
     request = request or FakeRequest()
     await worker._on_request(cast(JobRequest, request))
     return request.answers
@@ -165,12 +165,12 @@ async def ask(worker: RoomWorker, request: FakeRequest | None = None) -> list[st
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110 - other threads tell nobody
+        while not condition():  # noqa: ASYNC110 - other threads signal nothing
             await asyncio.sleep(0.005)
 
 
 async def is_free(worker: RoomWorker) -> None:
-    """Wait until the place is free, and see that it is given to the next one."""
+    """Wait until the place is free; check that the next job gets it."""
     await until(lambda: worker._places.taken == 0)
     assert worker._running == {}
     assert await ask(worker, FakeRequest("job-next")) == ["accepted"]
@@ -199,7 +199,7 @@ async def test_a_conversation_that_ends_gives_its_place_back(
     thread: JobThread,
     conversation: type[FakeConversation],
 ) -> None:
-    """However it ends; and the job ends with it."""
+    """However the conversation ends, the job ends with it."""
     conversation.acts = staticmethod(acts)
     ctx = FakeContext()
     assert await ask(worker) == ["accepted"]
@@ -219,7 +219,7 @@ async def test_a_job_that_comes_to_nothing_gives_its_place_back(
     thread: JobThread,
     conversation: type[FakeConversation],
 ) -> None:
-    """It is not ours, or its room is gone before the agent comes."""
+    """The job is not ours, or its room is gone before the agent connects."""
     ctx = FakeContext(metadata=metadata)
     ctx.connects = connects
     assert await ask(worker) == ["accepted"]
@@ -231,7 +231,7 @@ async def test_a_job_that_comes_to_nothing_gives_its_place_back(
 async def test_a_job_that_is_ended_while_it_connects_gives_its_place_back(
     worker: RoomWorker, thread: JobThread, conversation: type[FakeConversation]
 ) -> None:
-    """Not before it has connected: LiveKit's SDK ends the process of whoever gives up halfway."""
+    """The place stays taken until the connect is done: LiveKit's SDK would abort the process."""
     ctx, connecting, may_connect = FakeContext(), threading.Event(), threading.Event()
     has_connected = threading.Event()
 
@@ -256,7 +256,7 @@ async def test_a_job_that_is_ended_while_it_connects_gives_its_place_back(
 async def test_a_job_that_is_ended_before_its_conversation_begins_gives_its_place_back(
     worker: RoomWorker, thread: JobThread, conversation: type[FakeConversation]
 ) -> None:
-    """The worker's loop is busy, and finds the beginning and the end of it together."""
+    """The worker's loop is busy, and processes the job's start and end together."""
     ctx, connected = FakeContext(), threading.Event()
 
     async def connects() -> None:
@@ -265,7 +265,7 @@ async def test_a_job_that_is_ended_before_its_conversation_begins_gives_its_plac
     ctx.connects = connects
     assert await ask(worker) == ["accepted"]
     thread.begin(worker, ctx)
-    # This waits on the worker's own loop, on purpose: nothing else happens there meanwhile.
+    # Block the worker's own loop on purpose.
     assert connected.wait(PATIENCE_S)
     thread.cancel()
     assert thread.is_over.wait(PATIENCE_S)
@@ -278,7 +278,7 @@ async def test_a_job_that_is_ended_before_its_conversation_begins_gives_its_plac
 async def test_a_job_that_is_ended_in_mid_conversation_gives_its_place_back(
     times: int, worker: RoomWorker, thread: JobThread, conversation: type[FakeConversation]
 ) -> None:
-    """Once the conversation has handed in what it had; ended twice, as well."""
+    """The place is free once the conversation has reported its words, even if ended twice."""
     handing_in, done, has_left = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def acts() -> None:
@@ -312,7 +312,7 @@ async def test_a_loop_that_ends_ends_its_conversation(
     conversation: type[FakeConversation],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """As livekit-agents ends one: all that runs there is cancelled."""
+    """livekit-agents cancels everything on a loop that it ends."""
     conversation.acts = staticmethod(for_ever)
     assert await ask(worker) == ["accepted"]
     thread.begin(worker, FakeContext())
@@ -326,7 +326,7 @@ async def test_a_loop_that_ends_ends_its_conversation(
 async def test_a_loop_that_died_takes_no_place_with_it(
     worker: RoomWorker, thread: JobThread, conversation: type[FakeConversation]
 ) -> None:
-    """Nobody tells that the job is over: the place is free when the conversation is."""
+    """Nothing reports the job's end: the place is free when the conversation ends."""
     over = asyncio.Event()
 
     async def acts() -> None:
@@ -349,7 +349,7 @@ async def test_a_conversation_that_does_not_end_gives_its_place_back_all_the_sam
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """After a while; and when it ends at last, it does not take another one's place along."""
+    """The place is freed after a while; the late end does not free another job's place."""
     monkeypatch.setattr(room_worker, "_ENDS_WITHIN", 0.0)
     at_last = asyncio.Event()
 
@@ -376,7 +376,7 @@ async def test_a_conversation_that_does_not_end_gives_its_place_back_all_the_sam
 async def test_a_job_that_livekit_does_not_assign_gives_its_place_back(
     worker: RoomWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """LiveKit has given it to somebody else, or has forgotten it."""
+    """LiveKit has assigned it to another worker, or forgotten it."""
     request = FakeRequest()
     request.assigned = asyncio.get_running_loop().create_future()
     request.assigned.set_exception(AssignmentTimeoutError())
@@ -386,7 +386,7 @@ async def test_a_job_that_livekit_does_not_assign_gives_its_place_back(
 
 
 async def test_a_job_that_cannot_be_launched_gives_its_place_back(worker: RoomWorker) -> None:
-    """Whatever the fault, and also when the answer is cancelled."""
+    """Any error frees the place, and so does a cancelled answer."""
     for fault in (RuntimeError("no thread"), asyncio.CancelledError()):
         request = FakeRequest()
         request.assigned = asyncio.get_running_loop().create_future()
@@ -404,7 +404,7 @@ async def test_a_job_whose_thread_died_gives_its_place_back(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It was assigned and never began. Should it begin after all, it is counted again."""
+    """A job that was assigned and never started frees its place; a late start takes one again."""
     monkeypatch.setattr(room_worker, "_BEGINS_WITHIN", 0.0)
     conversation.acts = staticmethod(for_ever)
     assert await ask(worker) == ["accepted"]
@@ -421,7 +421,7 @@ async def test_a_job_whose_thread_died_gives_its_place_back(
 async def test_one_that_is_too_many_is_left_to_another_worker_and_logged(
     worker: RoomWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """From when the last place is promised, not from when its conversation has begun."""
+    """A place counts as taken once promised, not only once its conversation has begun."""
     assert await ask(worker) == ["accepted"]
     assert await ask(worker, FakeRequest("job-2")) == ["rejected"]
     assert worker._places.taken == 1
@@ -432,14 +432,14 @@ async def test_one_that_is_too_many_is_left_to_another_worker_and_logged(
 
 
 async def test_a_worker_that_stops_takes_no_job(worker: RoomWorker) -> None:
-    """Although it has a place."""
+    """A worker that stops rejects jobs even with a free place."""
     worker._is_stopping = True
     assert await ask(worker) == ["rejected"]
     assert worker._places.taken == 0
 
 
 def test_the_first_jobs_find_one_client_of_livekits_library() -> None:
-    """Two that would make it at the same time make two, and one of them is told nothing."""
+    """Concurrent creation would make two clients, one of which gets no events."""
     script = (
         "import asyncio, os\n"
         "from livekit.rtc._ffi_client import FfiClient\n"
@@ -449,7 +449,7 @@ def test_the_first_jobs_find_one_client_of_livekits_library() -> None:
         "    assert FfiClient._instance is None\n"
         "    RoomWorker(Minds(None, None, None), 1)\n"
         "    assert FfiClient._instance is not None\n"
-        # At once: the library may abort when it is put away this soon after it was loaded.
+        # Exit at once: the library may abort when it is unloaded this soon after it was loaded.
         "    os._exit(0)\n"
         "asyncio.run(main())\n"
     )

@@ -1,4 +1,4 @@
-"""How sound is cut into utterances, with a detector and a decoder that do as they are told."""
+"""How sound is cut into utterances, with a fake detector and decoder."""
 
 import asyncio
 
@@ -19,14 +19,14 @@ from agent.speech.wording import asks_for_more
 
 
 class Loudness:
-    """A detector for which loud is speech."""
+    """A detector that takes loud sound for speech."""
 
     def predict(self, pcm: Pcm) -> float:
         return 1.0 if np.abs(pcm).max() > 100 else 0.0
 
 
 class Bench:
-    """A segmenter whose decoder counts the quarters of a second that it gets, or says `text`."""
+    """A segmenter whose decoder counts the quarter seconds of its input, or returns `text`."""
 
     def __init__(self, text: str | None = None) -> None:
         self.events: list[Event] = []
@@ -41,7 +41,7 @@ class Bench:
         return counted if self.text is None else self.text
 
     async def hear(self, *stretches: float) -> None:
-        """Hear speech of so many seconds, or silence of as many where the number is negative."""
+        """Hear this many seconds of speech; negative numbers are seconds of silence."""
         for seconds in stretches:
             size = round(abs(seconds) * SAMPLE_RATE / WINDOW) * WINDOW
             sound = np.full(size, 1_000 if seconds > 0 else 0, np.int16)
@@ -60,7 +60,7 @@ class Bench:
 
 
 async def test_a_sentence_has_interims_and_one_final() -> None:
-    """They come about every quarter of a second, the final once; then the turn is over."""
+    """An interim comes about every quarter of a second, then one final; the turn ends after it."""
     bench = Bench()
     await bench.hear(-0.5, 3, -1)
     assert isinstance(bench.events[0], SpeechBegan)
@@ -72,7 +72,7 @@ async def test_a_sentence_has_interims_and_one_final() -> None:
 
 
 async def test_words_wait_for_the_next_hypothesis_but_not_long() -> None:
-    """Half a word is not shown; when the decoder has no time, what there is must do."""
+    """Half a word is not shown; without a newer hypothesis, the current one is shown."""
     bench = Bench(text="I am hung")
     while not bench.words:
         await bench.hear(0.032)
@@ -88,7 +88,7 @@ async def test_words_wait_for_the_next_hypothesis_but_not_long() -> None:
 
 
 async def test_a_final_comes_soon_after_the_voice() -> None:
-    """A quarter of a second of silence is enough, and the sound was decoded before that."""
+    """A quarter of a second of silence is enough, and the sound was decoded before."""
     bench = Bench()
     await bench.hear(1, -0.22)
     assert not bench.finals
@@ -99,14 +99,14 @@ async def test_a_final_comes_soon_after_the_voice() -> None:
 
 
 async def test_a_short_pause_ends_nothing() -> None:
-    """Voices stop for a fifth of a second within a sentence."""
+    """Voices pause for a fifth of a second within a sentence."""
     bench = Bench()
     await bench.hear(1, -0.2, 1, -0.2, 1, -1)
     assert len(bench.finals) == 1
 
 
 async def test_a_longer_pause_makes_two_utterances_in_order() -> None:
-    """Each gets its final, and each its own times."""
+    """Each has its own final and times."""
     bench = Bench()
     await bench.hear(1, -0.5, 1, -1)
     first, second = bench.finals
@@ -114,7 +114,7 @@ async def test_a_longer_pause_makes_two_utterances_in_order() -> None:
 
 
 async def test_clicks_are_no_speech() -> None:
-    """What is shorter than a tenth of a second is not even decoded."""
+    """Sound shorter than a tenth of a second is not even decoded."""
     bench = Bench()
     await bench.hear(*[0.06, -0.3] * 10)
     assert bench.events == []
@@ -122,14 +122,14 @@ async def test_clicks_are_no_speech() -> None:
 
 
 async def test_speech_without_words_is_no_utterance() -> None:
-    """Coughs are speech to the detector; only words reach anybody."""
+    """The detector takes coughs for speech; only words are reported."""
     bench = Bench(text=" ... ")
     await bench.hear(1, -1)
     assert [type(event) for event in bench.events] == [SpeechBegan, TurnEnded]
 
 
 async def test_what_was_shown_does_not_vanish() -> None:
-    """An interim whose final turns out empty becomes the final itself."""
+    """An interim whose final is empty becomes the final itself."""
     bench = Bench(text="Well")
     await bench.hear(1)
     bench.text = ""
@@ -138,7 +138,7 @@ async def test_what_was_shown_does_not_vanish() -> None:
 
 
 async def test_a_sentence_that_asks_for_more_keeps_the_turn_open() -> None:
-    """The final comes as early as ever, only the answer waits."""
+    """The final is as early as ever; only the answer waits."""
     bench = Bench(text="I went to the market and")
     await bench.hear(1, -0.4)
     assert len(bench.finals) == 1
@@ -158,7 +158,7 @@ async def test_endless_speech_is_cut() -> None:
 
 
 async def test_a_burst_is_cut_like_speech_in_real_time() -> None:
-    """What was said before the agent came arrives at once, and gives the same finals."""
+    """Sound from before the agent came arrives at once, and gives the same finals."""
     bench, slow = Bench(), Bench()
     sound = np.concatenate(
         [np.full(SAMPLE_RATE, 1_000, np.int16), np.zeros(SAMPLE_RATE // 2, np.int16)] * 5
@@ -175,7 +175,7 @@ async def test_a_burst_is_cut_like_speech_in_real_time() -> None:
 
 
 async def test_finishing_in_the_middle_keeps_what_was_heard() -> None:
-    """When a conversation is stopped the interim becomes a final."""
+    """When a conversation stops, its interim becomes a final."""
     bench = Bench()
     await bench.hear(1)
     assert not bench.finals
@@ -185,7 +185,7 @@ async def test_finishing_in_the_middle_keeps_what_was_heard() -> None:
 
 
 async def test_samples_may_come_in_any_portion() -> None:
-    """Portions that are no multiple of the detector's window lose nothing."""
+    """Portions that are not a multiple of the detector's window lose nothing."""
     bench = Bench()
     sound = np.concatenate([np.full(16_000, 1_000, np.int16), np.zeros(16_000, np.int16)])
     for start in range(0, len(sound), 77):
@@ -208,5 +208,5 @@ async def test_samples_may_come_in_any_portion() -> None:
     ],
 )
 def test_which_words_ask_for_more(text: str, more: bool) -> None:
-    """A comma or a conjunction at the end, whatever full stop the recogniser puts behind it."""
+    """A final comma or conjunction asks for more, even if the recogniser adds a full stop."""
     assert asks_for_more(text) is more

@@ -1,4 +1,4 @@
-"""Typed lines: the answer is written at once, and the voice reads it out."""
+"""A typed line's answer is written at once, and the voice reads it out."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ FIRST, REST = "The answer", " is forty-two."
 
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
-    """A model that says the beginning of its answer, and waits."""
+    """A model that sends the beginning of its answer, and waits."""
     async with Api().running() as api:
         api.pieces, api.holds = (FIRST, REST), asyncio.Event()
         yield api
@@ -46,7 +46,7 @@ def answers(call: Call) -> list[tuple[str, bool, str]]:
 
 
 async def first_reply(call: Call, someone: Any) -> Reply:
-    """Ask for a long answer by typing; return it while it is spoken."""
+    """Type a request for a long answer; return the reply while it is spoken."""
     await someone.until(lambda: someone.frames)
     call.type("line-1", "What can you do?")
     await someone.until(lambda: someone.replies and someone.replies[0].played > 24_000)
@@ -55,7 +55,7 @@ async def first_reply(call: Call, someone: Any) -> Reply:
 
 
 async def test_an_answer_is_written_before_it_is_spoken(call: Call) -> None:
-    """As one utterance, which is there from the first sound on; the line is answered with that."""
+    """One utterance has the whole text from the first sound on; the line is acknowledged then."""
     async with call.cable.person() as someone:
         reply = await first_reply(call, someone)
         assert answers(call) == [(ABLE, False, "TYPED")]
@@ -80,7 +80,7 @@ async def test_the_next_line_stops_the_voice_and_takes_nothing_back(call: Call) 
 
 
 async def test_speech_over_it_stops_the_voice_and_takes_nothing_back(call: Call) -> None:
-    """What is said is answered aloud, as ever."""
+    """Speech is answered aloud, as always."""
     async with call.cable.person() as someone:
         cut = await first_reply(call, someone)
         await someone.speak(spoken("thank you"), 0.5)
@@ -99,7 +99,7 @@ async def test_who_leaves_can_still_read_it(call: Call) -> None:
 
 
 async def test_an_agent_that_ends_while_it_speaks_has_answered(call: Call) -> None:
-    """The next one does not say it again."""
+    """The next agent does not repeat the answer."""
     async with call.cable.person() as someone:
         await first_reply(call, someone)
         await call.end()
@@ -112,7 +112,7 @@ async def test_an_agent_that_ends_while_it_speaks_has_answered(call: Call) -> No
 async def test_what_a_model_has_written_is_shown_as_it_comes(
     asked: Call, api: Api, is_there: bool
 ) -> None:
-    """Whether or not somebody hears it."""
+    """The beginning of the answer is shown, whether or not anybody hears it."""
     assert api.holds is not None
     async with asked.cable.person() as someone:
         if is_there:
@@ -129,7 +129,7 @@ async def test_what_a_model_has_written_is_shown_as_it_comes(
 
 
 async def test_the_next_line_keeps_what_a_model_had_written(asked: Call, api: Api) -> None:
-    """As an answer that was interrupted; the line counts as answered."""
+    """The text is kept as an interrupted answer, and the line counts as answered."""
     assert api.holds is not None
     asked.type("line-1", "What is the answer?")
     await asked.server.notebook.until(lambda: asked.notes.utterances)
@@ -143,7 +143,7 @@ async def test_the_next_line_keeps_what_a_model_had_written(asked: Call, api: Ap
 
 
 async def test_an_agent_that_ends_while_it_writes_has_not_answered(asked: Call, api: Api) -> None:
-    """What it wrote is kept, and the next one answers."""
+    """Its text is kept, and the next agent answers."""
     asked.type("line-1", "What is the answer?")
     await asked.server.notebook.until(lambda: asked.notes.utterances)
     await asked.end()
@@ -153,7 +153,7 @@ async def test_an_agent_that_ends_while_it_writes_has_not_answered(asked: Call, 
 
 
 async def test_the_model_knows_that_all_of_it_was_read(asked: Call, api: Api) -> None:
-    """Also where the voice was stopped after a word."""
+    """The model's history has the whole answer, even if the voice was stopped early."""
     assert api.holds is not None
     api.holds.set()
     api.pieces = tuple(f"{word} " for word in ABLE.split())

@@ -1,1 +1,1 @@
-"""One suite for every line between an agent and a person."""
+"""Tests for every audio line between an agent and a person."""

@@ -1,4 +1,4 @@
-"""Each implementation of a line, opened with a person at the other end of it."""
+"""Each implementation of a line, opened with a person at the other end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -26,7 +26,7 @@ WITHIN_S = 60.0
 
 
 class Listener:
-    """Notes what comes from the person."""
+    """Records what comes from the person."""
 
     def __init__(self) -> None:
         self.sound = bytearray()
@@ -48,11 +48,11 @@ class Listener:
 
     @property
     def is_attended(self) -> bool:
-        """Whether a person is there."""
+        """Whether a person is connected."""
         return bool(self.peers) and self.peers[-1].connected
 
     def samples(self, playout: str) -> list[int]:
-        """Return how much of a reply was played, as it was reported."""
+        """Return the reported numbers of played samples of a reply."""
         return [played.samples for played in self.played if played.playout == playout]
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -63,16 +63,16 @@ class Listener:
 
 
 class Someone(Protocol):
-    """The person, whatever they are connected by."""
+    """The person, whatever their connection."""
 
     async def speak(self, pcm: Sound, then: float = 1.0) -> object:
-        """Say something in real time, then be silent for a while."""
+        """Say something in real time, then stay silent for a while."""
 
     def heard(self) -> Sound:
-        """Return what they have heard of the agent, at 24,000 samples a second."""
+        """Return the agent's sound so far, at 24,000 samples a second."""
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait until what they hear, or see, makes this true."""
+        """Wait until sound or events make this condition true."""
 
 
 class Ends(Protocol):
@@ -82,28 +82,28 @@ class Ends(Protocol):
 
     @property
     def keeps(self) -> bool:
-        """Whether it keeps what is said before the agent's end is there."""
+        """Whether the line keeps sound from before the agent connects."""
 
     @property
     def is_received(self) -> bool:
-        """Whether the microphone of the person who is there is received."""
+        """Whether the microphone of the connected person is received."""
 
     @property
     def loss(self) -> type[Exception] | None:
-        """What the agent's end fails with when the line has ended; None: it returns."""
+        """The error with which the agent's end stops when the line ends; None if it returns."""
 
     def line(self) -> Line:
         """Return the agent's end; called once."""
 
     def person(self) -> AbstractAsyncContextManager[Someone]:
-        """Let the person come, and go in the end."""
+        """Connect the person; disconnect at the end."""
 
     async def end(self) -> None:
-        """End it for good, from the server's side."""
+        """End the line for good, from the server's side."""
 
 
 class _Near:
-    """A person of `/audio`, or of a line that is like it."""
+    """A person at `/audio` or a similar line."""
 
     def __init__(self, someone: Person) -> None:
         self._someone = someone
@@ -119,7 +119,7 @@ class _Near:
 
 
 class InMemory:
-    """A line that the tests have."""
+    """The tests' line in memory."""
 
     keeps, is_received, loss = True, True, None
 
@@ -192,7 +192,7 @@ class InRoom:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["InRoom"]:
-        """Let the agent's end into the room, as LiveKit lets a job in."""
+        """Connect the agent to the room, as LiveKit does for a job."""
         grants = api.VideoGrants(room_join=True, room=self._name, can_update_own_metadata=True)
         access = api.AccessToken(KEY, SECRET).with_identity("agent").with_grants(grants)
         options = rtc.RoomOptions(auto_subscribe=False)
@@ -216,12 +216,12 @@ class InRoom:
         published = asyncio.Event()
         self._room.once("track_published", lambda *_: published.set())
         async with self.enters(PERSON) as someone:
-            # Until then nobody could know that there is somebody to be heard.
+            # Until then the agent can't know that there is a microphone.
             await asyncio.wait_for(published.wait(), WITHIN_S)
             yield _InRoom(someone)
 
     def enters(self, identity: str) -> AbstractAsyncContextManager[people.RoomPerson]:
-        """Let anybody into the room."""
+        """Connect anybody to the room."""
         return people.person(self._livekit, self._name, identity)
 
     async def end(self) -> None:

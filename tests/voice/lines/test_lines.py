@@ -1,4 +1,4 @@
-"""What every line does for a conversation: in memory, over `/audio`, in a room of LiveKit."""
+"""The contract of every audio line: in memory, over `/audio`, and in a LiveKit room."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,12 +16,12 @@ from tests.voice.lines.ends import PERSON, Ends, InMemory, InRoom, OverAudio, So
 from tests.voice.server import Server
 
 ALMOST = 0.12
-"""Seconds that may be missing of a sound, or be more, where a codec has been at it."""
+"""Seconds by which sound that passed a codec may be shorter or longer."""
 
 
 @asynccontextmanager
 async def running(ends: Ends) -> AsyncIterator[Line]:
-    """Keep up the agent's end."""
+    """Run the agent's end."""
     line = ends.line()
     task = asyncio.create_task(line.run())
     try:
@@ -37,14 +37,14 @@ def tone(seconds: float, rate: int = RATE) -> Sound:
 
 
 def loud(sound: Sound, rate: int) -> float:
-    """Return how many seconds of this are not silent."""
+    """Return the seconds of this sound that are not silent."""
     size = rate // 50
     frames = np.abs(sound[: len(sound) // size * size].astype(np.int32)).reshape(-1, size)
     return float((frames.max(axis=1) > 2_000).sum() / 50)
 
 
 def send(line: Line, seconds: float) -> int:
-    """Send so much of a reply, and return how many samples it is."""
+    """Send this many seconds of a reply; return the number of samples."""
     sound, size = tone(seconds, OUTPUT_SAMPLE_RATE), OUTPUT_SAMPLE_RATE // 25
     for start in range(0, len(sound), size):
         line.sound(sound[start : start + size].tobytes())
@@ -52,10 +52,10 @@ def send(line: Line, seconds: float) -> int:
 
 
 class Lines:
-    """What holds for all of them."""
+    """Tests for every line."""
 
     async def test_what_the_person_says_arrives(self, ends: Ends) -> None:
-        """All of it from when the agent hears; before that only where the line keeps it."""
+        """Everything arrives once the agent listens; earlier sound only if the line keeps it."""
         listener = ends.listener
         async with ends.person() as someone:
             await someone.speak(tone(0.4), then=0.2)
@@ -72,7 +72,7 @@ class Lines:
                 assert arrived() == pytest.approx(expected, abs=ALMOST)
 
     async def test_a_reply_is_reported_until_all_of_it_was_played(self, ends: Ends) -> None:
-        """Not before: reports grow while it plays, and end with its length."""
+        """Reports grow during playback and end with the reply's length."""
         listener = ends.listener
         async with ends.person() as someone, running(ends) as line:
             await listener.until(lambda: listener.is_attended)
@@ -89,7 +89,7 @@ class Lines:
     async def test_a_reply_that_is_cut_is_reported_as_far_as_it_was_played(
         self, ends: Ends
     ) -> None:
-        """Nothing of it is heard after that, and the next one is whole."""
+        """The rest is not heard, and the next reply is whole."""
         listener = ends.listener
         async with ends.person() as someone, running(ends) as line:
             await listener.until(lambda: listener.is_attended)
@@ -112,7 +112,7 @@ class Lines:
             assert loud(someone.heard(), OUTPUT_SAMPLE_RATE) == pytest.approx(heard, abs=ALMOST)
 
     async def test_the_agent_learns_when_the_person_comes_and_goes(self, ends: Ends) -> None:
-        """Each time; who is not there is not waited for."""
+        """Every arrival and departure is reported."""
         listener = ends.listener
         async with running(ends) as line:
             await line.hears()
@@ -125,7 +125,7 @@ class Lines:
         assert changes[changes.index(True) :] == [True, False, True, False]
 
     async def test_a_line_that_ends_for_good_says_so(self, ends: Ends) -> None:
-        """Where the conversation can go on without sound it returns, and fails where it can not."""
+        """`run` returns if the conversation can continue without sound, and raises if it can't."""
         listener = ends.listener
         task = asyncio.create_task(ends.line().run())
         async with ends.person():
@@ -138,7 +138,7 @@ class Lines:
 
 @pytest.mark.sample_clock
 class TestInMemory(Lines):
-    """The line of the tests, which conversations are tested with."""
+    """The tests' own line, with which conversations are tested."""
 
     @pytest.fixture
     def ends(self, clock: None) -> Ends:
@@ -173,7 +173,8 @@ async def test_a_room_hears_only_the_person_and_shows_what_the_agent_does(
             await other.speak(tone(0.4), then=0.2)
             assert [peer for peer in listener.peers if peer.connected] == []
             async with room.enters(PERSON) as someone:
-                # Who comes after the agent is heard from when it receives their microphone.
+                # A person who joins after the agent is heard once it has subscribed to the
+                # microphone.
                 await someone.is_received()
                 line.state("thinking")
                 await asyncio.gather(other.speak(tone(0.6)), someone.speak(tone(0.2), then=0.8))
@@ -181,5 +182,5 @@ async def test_a_room_hears_only_the_person_and_shows_what_the_agent_does(
                 agent = other.room.remote_participants["agent"]
                 await other.until(lambda: agent.attributes.get("lk.agent.state") == "thinking")
     said = loud(np.frombuffer(bytes(listener.sound), np.int16), RATE)
-    # WebRTC stretches what arrives late; the other one's sound would be three times as long.
+    # WebRTC stretches late sound; the other participant's sound would be three times as long.
     assert 0.2 - ALMOST <= said < 0.5
