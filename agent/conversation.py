@@ -21,9 +21,9 @@ from livekit.agents import (
 from livekit.agents.types import NOT_GIVEN
 from livekit.agents.voice import ModelSettings
 
+from agent.audio_transport import AudioTransport, Listener, SocketTransport
 from agent.greeting import Greeting
 from agent.hearing import Heard, Hearing, PersonInput
-from agent.line import AudioLine, Line, Listener
 from agent.speaking.output import LAST_FRAME, PersonOutput, ReplyText
 from agent.speaking.spoken import Spoken
 from agent.speaking.writing import Answer, Piece, Said, Writing
@@ -109,20 +109,27 @@ class Conversation:
     Args:
         job: the conversation.
         minds: the models.
-        new_line: creates the line to the person; by default one to the server's `/audio`.
+        new_transport: creates the audio transport; by default one to the server's `/audio`.
     """
 
     def __init__(
-        self, job: StartJob, minds: Minds, new_line: Callable[[Listener], Line] | None = None
+        self,
+        job: StartJob,
+        minds: Minds,
+        new_transport: Callable[[Listener], AudioTransport] | None = None,
     ) -> None:
         self._job = job
         self._minds = minds
         self._person = PersonInput()
-        self._line: Line = new_line(self) if new_line else AudioLine(job.url, job.audio_token, self)
+        self._transport: AudioTransport = (
+            new_transport(self)
+            if new_transport
+            else SocketTransport(job.url, job.audio_token, self)
+        )
         self._answers = Answers(self._answered, lambda: self._output.cuts)
         self._writing = Writing(self._said, self._answers.given)
         self._text = ReplyText(self._said, self._written)
-        self._output = PersonOutput(self._line, self._text)
+        self._output = PersonOutput(self._transport, self._text)
         self._hearing = Hearing(minds.recogniser, self._heard) if minds.recogniser else None
         self._user_segment = ""
         self._agent_segment = ""
@@ -150,10 +157,10 @@ class Conversation:
             await self._session.start(_VoiceAgent(self._hearing, self._writing), record=False)
             # Not before: at its start, the session enables every output it finds.
             self._session.output.set_audio_enabled(False)
-            line = asyncio.create_task(self._line.run())
+            carrying = asyncio.create_task(self._transport.run())
             try:
                 await bridge.ready()
-                reason = await self._until_over(bridge, line)
+                reason = await self._until_over(bridge, carrying)
                 await self._leave(bridge, reason, _GOODBYE)
             except asyncio.CancelledError:
                 # Only this process stops; another agent may take over the conversation.
@@ -161,8 +168,8 @@ class Conversation:
                 raise
             finally:
                 self._bridge = None
-                line.cancel()
-                await asyncio.gather(line, return_exceptions=True)
+                carrying.cancel()
+                await asyncio.gather(carrying, return_exceptions=True)
                 await self._session.aclose()
 
     def on_sound(self, pcm: bytes) -> None:
@@ -225,12 +232,12 @@ class Conversation:
         session.on("close", self._on_close)
         return session
 
-    async def _until_over(self, bridge: BridgeClient, line: asyncio.Task[None]) -> str:
+    async def _until_over(self, bridge: BridgeClient, carrying: asyncio.Task[None]) -> str:
         """Obey the server until the conversation is over; return the reason for `bye`."""
         self._failed = asyncio.get_running_loop().create_future()
         opening = asyncio.create_task(self._open_ears())
         obeying = asyncio.create_task(self._obey(bridge))
-        lost = asyncio.create_task(_failure(line))
+        lost = asyncio.create_task(_failure(carrying))
         try:
             ends: set[asyncio.Future[Any]] = {obeying, lost, self._failed}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -238,7 +245,7 @@ class Conversation:
                 raise ConversationFailed(self._failed.result())
             if not obeying.done():
                 # Another agent may be able to reach the person.
-                log.warning("the line to the person is lost: %s", lost.result())
+                log.warning("the audio transport is lost: %s", lost.result())
                 return "DRAINING"
             return obeying.result()
         finally:
@@ -251,7 +258,7 @@ class Conversation:
 
         Then greet, unless the person speaks first.
         """
-        await self._line.hears()
+        await self._transport.hears()
         self._is_hearing = True
         self._show_state(self._session.agent_state)
         await self._greeting.said()
@@ -352,7 +359,7 @@ class Conversation:
     def _show_state(self, state: str) -> None:
         if STATES[state] == "LISTENING" and not self._is_hearing:
             return
-        self._line.state(state)
+        self._transport.state(state)
         if self._bridge is not None:
             self._bridge.state(STATES[state])
 
@@ -365,10 +372,10 @@ class Conversation:
             self._failed.set_result(event.error.type)
 
 
-async def _failure(line: asyncio.Task[None]) -> BaseException:
-    """Wait for the line's error; if it ends without one, wait forever: the conversation goes on."""
-    await asyncio.wait({line})
-    if line.cancelled() or (error := line.exception()) is None:
+async def _failure(carrying: asyncio.Task[None]) -> BaseException:
+    """Wait for the transport's error; without one wait forever, for the conversation goes on."""
+    await asyncio.wait({carrying})
+    if carrying.cancelled() or (error := carrying.exception()) is None:
         await asyncio.Event().wait()
     assert error is not None
     return error

@@ -26,7 +26,7 @@ from agent.answers import LlmSettings
 from agent.conversation import Conversation, ConversationFailed, Minds
 from agent.places import Places
 from agent.process import PLACES_A_CORE, cores, keep_words_out_of_logs, load_minds
-from agent.room_line import RoomLine
+from agent.room_transport import RoomTransport
 from agent_bridge.attaching.announcing import announce
 from agent_bridge.attaching.dispatch import Dispatch, read_dispatch
 from agent_bridge.client.link import BridgeClosed
@@ -275,7 +275,7 @@ class RoomWorker:
         person = PERSON + dispatch.session
         try:
             await Conversation(
-                job, self._minds, lambda listener: RoomLine(ctx.room, loop, person, listener)
+                job, self._minds, lambda listener: RoomTransport(ctx.room, loop, person, listener)
             ).run()
         except BridgeClosed as closed:
             log.info("the agent of %s was not wanted: %s", job.session, closed.code.name)

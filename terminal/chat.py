@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from terminal import stream
-from terminal.line import Media
+from terminal.audio_transport import Media
 from terminal.refusal import CannotTalk, RefusedByServer
 from terminal.server import Json, Server
 from terminal.transcript import Line, Transcript, read

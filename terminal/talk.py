@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from terminal import wav
+from terminal.audio_transport import AudioTransport
 from terminal.chat import LOADING_S, Chat, with_agent
-from terminal.ends import answered, typed_out
+from terminal.completion import answered, typed_out
 from terminal.keyboard import Keyboard
-from terminal.line import AudioLine
 from terminal.refusal import CannotTalk, RefusedByServer
 from terminal.screen import Screen, print_line, screen_for
 from terminal.server import Server
@@ -82,7 +82,7 @@ class _Conversation:
         self._loading_s = loading_s
         self._source: Source = source or Nothing()
         self._speaker = open_speaker()
-        self._line = AudioLine(server, self._source, self._speaker, chat.join)
+        self._transport = AudioTransport(server, self._source, self._speaker, chat.join)
         self._stop = asyncio.Event()
         self._prompt = self._prompt_on(console)
         self.screen: Screen = self._prompt or screen_for(
@@ -124,7 +124,7 @@ class _Conversation:
     async def _talk(self) -> None:
         await with_agent(self.chat, self.screen.note, self._loading_s)
         assert self.chat.media is not None
-        carrying = asyncio.create_task(self._line.run(self.chat.media))
+        carrying = asyncio.create_task(self._transport.run(self.chat.media))
         talking = asyncio.create_task(self._person())
         try:
             await _first(carrying, talking)
@@ -133,9 +133,9 @@ class _Conversation:
 
     async def _person(self) -> None:
         """Play the recording, send typed lines, or just let the person talk."""
-        await self._line.connected.wait()
+        await self._transport.connected.wait()
         if isinstance(self._source, Playback):
-            await answered(self.chat, self._line, self._speaker, self._source)
+            await answered(self.chat, self._transport, self._speaker, self._source)
         elif self.types:
             self.screen.note("Type what you want to say. Ctrl-D ends and saves.")
             async with self._prompt or Keyboard() as keyboard:

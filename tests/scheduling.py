@@ -18,7 +18,7 @@ REAL_TIME: Final = (
     "e2e",
     "browser",
     "attach",
-    "voice/lines",
+    "voice/transports",
     "voice/test_livekit",
     "livekit",
     "schema/test_playground",

@@ -9,7 +9,7 @@ from livekit import rtc
 from livekit.agents.utils import is_given
 from livekit.agents.voice import io
 
-from agent.line import Line
+from agent.audio_transport import AudioTransport
 from agent.speaking.playout import Playout, Words
 from agent.speaking.writing import Answer, Said, Tell
 from agent_bridge.protocol.audio import (
@@ -121,17 +121,17 @@ class PersonOutput(io.AudioOutput):
     """Plays replies to the person, and reports what they have heard.
 
     Args:
-        line: takes the audio.
+        transport: takes the audio.
         text: holds the texts of the replies, and reports what was heard of them.
     """
 
-    def __init__(self, line: Line, text: ReplyText) -> None:
+    def __init__(self, transport: AudioTransport, text: ReplyText) -> None:
         super().__init__(
             label="person",
             capabilities=io.AudioOutputCapabilities(pause=False),
             sample_rate=OUTPUT_SAMPLE_RATE,
         )
-        self._line = line
+        self._transport = transport
         self._text = text
         self._playout: Playout | None = None
         self._player: asyncio.Task[None] | None = None
@@ -176,7 +176,7 @@ class PersonOutput(io.AudioOutput):
         self.cuts += 1
         playout.waiting.clear()
         if playout.began:
-            self._line.say(Clear(playout.id))
+            self._transport.say(Clear(playout.id))
         self._changed.set()
 
     def on_peer(self, peer: Peer) -> None:
@@ -221,14 +221,14 @@ class PersonOutput(io.AudioOutput):
         enough = 1 if playout.is_complete else size
         while len(playout.waiting) >= enough and playout.lead(now) < LEAD:
             if not playout.began:
-                self._line.say(Begin(playout.id))
+                self._transport.say(Begin(playout.id))
                 self.on_playback_started(created_at=time.time())
             chunk = bytes(playout.waiting[:size])
             del playout.waiting[:size]
-            self._line.sound(chunk)
+            self._transport.sound(chunk)
             playout.took(len(chunk) // SAMPLE_WIDTH, now)
             if not playout.waiting and playout.is_complete:
-                self._line.say(End(playout.id, playout.sent))
+                self._transport.say(End(playout.id, playout.sent))
 
     def _is_over(self, playout: Playout) -> bool:
         if playout.is_cleared:

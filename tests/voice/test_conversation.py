@@ -10,7 +10,7 @@ from agent.conversation import Conversation, Minds
 from agent_bridge.client.worker import StartJob
 from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE
 from tests.voice.made_speech import WORD_S, spoken, words_in
-from tests.voice.memory_line import Cable
+from tests.voice.memory_transport import Cable
 from tests.voice.person import Person, Reply
 from tests.voice.server import Server
 
@@ -30,7 +30,7 @@ class Call:
         self.cable = Cable()
         token = server.tokens.bridge(SESSION, attempt)
         job = StartJob(server.url, SESSION, attempt, "voxql", token, "")
-        self.agent = asyncio.create_task(Conversation(job, minds, self.cable.line).run())
+        self.agent = asyncio.create_task(Conversation(job, minds, self.cable.transport).run())
 
     async def replied(self, count: int = 1) -> None:
         await self.server.notebook.until(lambda: len(self.notes.finals("AGENT")) >= count, 25)

@@ -1,7 +1,7 @@
-"""Carries one conversation's audio through a LiveKit room, as `AudioLine` does through `/audio`.
+"""Carries one conversation's audio through a LiveKit room; `SocketTransport` uses `/audio`.
 
 The room runs on the loop of its job's thread, the conversation on the loop of the models, and they
-pass each other messages. So only the line differs between the two transports.
+pass each other messages. So only the transport differs.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from livekit import rtc
 
-from agent.line import Listener
+from agent.audio_transport import Listener
 from agent_bridge.protocol.audio import (
     INPUT_SAMPLE_RATE,
     OUTPUT_SAMPLE_RATE,
@@ -39,7 +39,7 @@ class RoomLost(Exception):
     """LiveKit has closed the room, or removed the agent from it."""
 
 
-class RoomLine:
+class RoomTransport:
     """The conversation's side of its room; create and use it on the conversation's loop.
 
     Args:

@@ -1,4 +1,4 @@
-"""Each implementation of a line, opened with a person at the other end."""
+"""Each implementation of a transport, opened with a person at the other end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from livekit import api, rtc
 
-from agent.line import AudioLine, Line
-from agent.room_line import RoomLine, RoomLost
+from agent.audio_transport import AudioTransport, SocketTransport
+from agent.room_transport import RoomLost, RoomTransport
 from agent_bridge.protocol.audio import Peer, Played
 from tests.attach import people
 from tests.livekit_server import KEY, SECRET, LiveKitServer
-from tests.voice.memory_line import Cable
+from tests.voice.memory_transport import Cable
 from tests.voice.person import Person, person
 from tests.voice.server import Server
 
@@ -76,13 +76,13 @@ class Someone(Protocol):
 
 
 class Ends(Protocol):
-    """Both ends of a line."""
+    """Both ends of a transport."""
 
     listener: Listener
 
     @property
     def keeps(self) -> bool:
-        """Whether the line keeps sound from before the agent connects."""
+        """Whether the transport keeps sound from before the agent connects."""
 
     @property
     def is_received(self) -> bool:
@@ -90,20 +90,20 @@ class Ends(Protocol):
 
     @property
     def loss(self) -> type[Exception] | None:
-        """The error with which the agent's end stops when the line ends; None if it returns."""
+        """The error of the agent's end when the transport ends; None if it returns."""
 
-    def line(self) -> Line:
+    def transport(self) -> AudioTransport:
         """Return the agent's end; called once."""
 
     def person(self) -> AbstractAsyncContextManager[Someone]:
         """Connect the person; disconnect at the end."""
 
     async def end(self) -> None:
-        """End the line for good, from the server's side."""
+        """End the transport for good, from the server's side."""
 
 
 class _Near:
-    """A person at `/audio` or a similar line."""
+    """A person at `/audio` or a similar transport."""
 
     def __init__(self, someone: Person) -> None:
         self._someone = someone
@@ -119,7 +119,7 @@ class _Near:
 
 
 class InMemory:
-    """The tests' line in memory."""
+    """The tests' transport in memory."""
 
     keeps, is_received, loss = True, True, None
 
@@ -127,8 +127,8 @@ class InMemory:
         self.listener = Listener()
         self._cable = Cable()
 
-    def line(self) -> Line:
-        return self._cable.line(self.listener)
+    def transport(self) -> AudioTransport:
+        return self._cable.transport(self.listener)
 
     @asynccontextmanager
     async def person(self) -> AsyncIterator[Someone]:
@@ -148,9 +148,9 @@ class OverAudio:
         self.listener = Listener()
         self._server = server
 
-    def line(self) -> Line:
+    def transport(self) -> AudioTransport:
         token = self._server.tokens.media(SESSION, "agent", 1)[0]
-        return AudioLine(self._server.url, token, self.listener)
+        return SocketTransport(self._server.url, token, self.listener)
 
     @asynccontextmanager
     async def person(self) -> AsyncIterator[Someone]:
@@ -207,9 +207,9 @@ class InRoom:
         publications = self._room.remote_participants[PERSON].track_publications
         return any(one.track is not None for one in publications.values())
 
-    def line(self) -> Line:
+    def transport(self) -> AudioTransport:
         loop = asyncio.get_running_loop()
-        return RoomLine(self._room, loop, PERSON, self.listener)
+        return RoomTransport(self._room, loop, PERSON, self.listener)
 
     @asynccontextmanager
     async def person(self) -> AsyncIterator[Someone]:

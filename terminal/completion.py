@@ -5,8 +5,8 @@ import secrets
 from collections.abc import Callable
 from typing import Final, Protocol, Self
 
+from terminal.audio_transport import AudioTransport
 from terminal.chat import Chat
-from terminal.line import AudioLine
 from terminal.refusal import RefusedByServer
 from terminal.source import Playback
 from terminal.speaker import Speaker
@@ -40,9 +40,11 @@ class Typing(Protocol):
         ...
 
 
-async def answered(chat: Chat, line: AudioLine, speaker: Speaker, playback: Playback) -> None:
+async def answered(
+    chat: Chat, transport: AudioTransport, speaker: Speaker, playback: Playback
+) -> None:
     """Play a recording and return when the agent has answered it, or obviously won't."""
-    await _greeted(chat, line, speaker)
+    await _greeted(chat, transport, speaker)
     playback.play()
     await playback.ended.wait()
     await _settled(chat, speaker)
@@ -73,14 +75,14 @@ async def typed_out(
         await _settled(chat, speaker, key)
 
 
-async def _greeted(chat: Chat, line: AudioLine, speaker: Speaker) -> None:
+async def _greeted(chat: Chat, transport: AudioTransport, speaker: Speaker) -> None:
     waited = 0.0
     while waited < GREETING_S or not _is_quiet(chat, speaker):
         if chat.ended.is_set() or waited > 3 * UNANSWERED_S:
             return
         await asyncio.sleep(_LOOK_S)
         waited += _LOOK_S
-        if line.replies and _is_quiet(chat, speaker):
+        if transport.replies and _is_quiet(chat, speaker):
             return
 
 

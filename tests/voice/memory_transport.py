@@ -1,4 +1,4 @@
-"""An audio line in memory: the content of `/audio`, without a connection or delay."""
+"""An audio transport in memory: the content of `/audio`, without a connection or delay."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from typing import cast
 
 from websockets.asyncio.client import ClientConnection
 
-from agent.line import Listener
+from agent.audio_transport import Listener
 from agent_bridge.protocol.audio import Begin, Clear, End, Peer, Played, decode, encode
 from tests.voice.person import Person
 
@@ -20,13 +20,13 @@ class Cable:
         self.to_agent: asyncio.Queue[str | bytes | Peer] = asyncio.Queue()
         self.to_person: asyncio.Queue[str | bytes] = asyncio.Queue()
         self.is_over = asyncio.Event()
-        """Set once the line ends for good."""
+        """Set once the transport ends for good."""
         self.shown: list[str] = []
         """States of the agent."""
 
-    def line(self, listener: Listener) -> "MemoryLine":
+    def transport(self, listener: Listener) -> "MemoryTransport":
         """Return the agent's end."""
-        return MemoryLine(self, listener)
+        return MemoryTransport(self, listener)
 
     @asynccontextmanager
     async def person(self, *, reports: bool = True) -> AsyncIterator[Person]:
@@ -42,7 +42,7 @@ class Cable:
             self.to_agent.put_nowait(Peer(connected=False))
 
 
-class MemoryLine:
+class MemoryTransport:
     """The agent's end of a cable."""
 
     def __init__(self, cable: Cable, listener: Listener) -> None:
@@ -62,7 +62,7 @@ class MemoryLine:
         """Return at once: earlier sound is kept."""
 
     async def run(self) -> None:
-        """Serve until the line ends."""
+        """Serve until the transport ends."""
         passing = asyncio.create_task(self._pass_on())
         try:
             await self._cable.is_over.wait()

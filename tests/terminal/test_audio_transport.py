@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from terminal.line import AudioLine, Media
+from terminal.audio_transport import AudioTransport, Media
 from terminal.refusal import CannotTalk
 from terminal.server import Server
 from terminal.source import Nothing, Playback
@@ -70,15 +70,15 @@ async def _relay(
         yield relay
 
 
-def _line(relay: _Relay, source: Nothing | Playback | None = None) -> AudioLine:
+def _line(relay: _Relay, source: Nothing | Playback | None = None) -> AudioTransport:
     async def renew() -> Media:
         return Media(relay.url, "fresh")
 
     server = Server(relay.url.replace("ws", "http", 1))
-    return AudioLine(server, source or Nothing(), ClockSpeaker(), renew)
+    return AudioTransport(server, source or Nothing(), ClockSpeaker(), renew)
 
 
-async def _run(relay: _Relay, line: AudioLine) -> None:
+async def _run(relay: _Relay, line: AudioTransport) -> None:
     async with asyncio.timeout(10):
         await line.run(Media(relay.url, "first"))
 

@@ -46,7 +46,7 @@ class Listener(Protocol):
         """The person has heard this much of a reply."""
 
 
-class Line(Protocol):
+class AudioTransport(Protocol):
     """Carries audio between the agent and the person of one conversation."""
 
     def say(self, frame: Begin | End | Clear) -> None:
@@ -56,21 +56,21 @@ class Line(Protocol):
         """Send audio of a reply: 16-bit samples, 24,000 a second."""
 
     def state(self, state: str) -> None:
-        """Show the agent's state if clients read it from this line."""
+        """Show the agent's state if clients read it from this transport."""
 
     async def hears(self) -> None:
         """Wait until the person can be heard, or nobody is there; takes a few seconds at most."""
 
     async def run(self) -> None:
-        """Keep the line up until cancelled.
+        """Keep the transport up until cancelled.
 
-        An error means that the conversation can't continue on this line; returning means that it
+        An error means that the conversation can't continue on it; returning means that it
         continues without audio.
         """
 
 
-class AudioLine:
-    """A line over `/audio`, kept up until cancelled or until the server closes it for good.
+class SocketTransport:
+    """A transport over `/audio`, kept up until cancelled or until the server closes it for good.
 
     Args:
         url: the server's address, http(s) or ws(s).
@@ -96,7 +96,7 @@ class AudioLine:
         """Do nothing: clients get the state from the bridge."""
 
     async def hears(self) -> None:
-        """Return at once: the server keeps what is said before the line is connected."""
+        """Return at once: the server keeps what is said before it is connected."""
 
     async def run(self) -> None:
         """Keep the connection up; return when the server closes it for good."""

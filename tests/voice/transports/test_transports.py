@@ -1,4 +1,4 @@
-"""The contract of every audio line: in memory, over `/audio`, and in a LiveKit room."""
+"""The contract of every audio transport: in memory, over `/audio`, and in a LiveKit room."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,24 +8,24 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from agent.line import Line
+from agent.audio_transport import AudioTransport
 from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE, Begin, Clear, End
 from tests.livekit_server import LiveKitServer
 from tests.speech import RATE
-from tests.voice.lines.ends import PERSON, Ends, InMemory, InRoom, OverAudio, Sound
 from tests.voice.server import Server
+from tests.voice.transports.ends import PERSON, Ends, InMemory, InRoom, OverAudio, Sound
 
 ALMOST = 0.12
 """Seconds by which sound that passed a codec may be shorter or longer."""
 
 
 @asynccontextmanager
-async def running(ends: Ends) -> AsyncIterator[Line]:
+async def running(ends: Ends) -> AsyncIterator[AudioTransport]:
     """Run the agent's end."""
-    line = ends.line()
-    task = asyncio.create_task(line.run())
+    transport = ends.transport()
+    task = asyncio.create_task(transport.run())
     try:
-        yield line
+        yield transport
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -43,24 +43,24 @@ def loud(sound: Sound, rate: int) -> float:
     return float((frames.max(axis=1) > 2_000).sum() / 50)
 
 
-def send(line: Line, seconds: float) -> int:
+def send(transport: AudioTransport, seconds: float) -> int:
     """Send this many seconds of a reply; return the number of samples."""
     sound, size = tone(seconds, OUTPUT_SAMPLE_RATE), OUTPUT_SAMPLE_RATE // 25
     for start in range(0, len(sound), size):
-        line.sound(sound[start : start + size].tobytes())
+        transport.sound(sound[start : start + size].tobytes())
     return len(sound)
 
 
-class Lines:
-    """Tests for every line."""
+class Transports:
+    """Tests for every transport."""
 
     async def test_what_the_person_says_arrives(self, ends: Ends) -> None:
-        """Everything arrives once the agent listens; earlier sound only if the line keeps it."""
+        """Everything arrives once the agent listens; earlier sound only where it is kept."""
         listener = ends.listener
         async with ends.person() as someone:
             await someone.speak(tone(0.4), then=0.2)
-            async with running(ends) as line:
-                await line.hears()
+            async with running(ends) as transport:
+                await transport.hears()
                 assert ends.is_received
                 await someone.speak(tone(0.6), then=0.4)
                 expected = 1.0 if ends.keeps else 0.6
@@ -74,11 +74,11 @@ class Lines:
     async def test_a_reply_is_reported_until_all_of_it_was_played(self, ends: Ends) -> None:
         """Reports grow during playback and end with the reply's length."""
         listener = ends.listener
-        async with ends.person() as someone, running(ends) as line:
+        async with ends.person() as someone, running(ends) as transport:
             await listener.until(lambda: listener.is_attended)
-            line.say(Begin("reply"))
-            samples = send(line, 0.8)
-            line.say(End("reply", samples))
+            transport.say(Begin("reply"))
+            samples = send(transport, 0.8)
+            transport.say(End("reply", samples))
             await listener.until(lambda: samples in listener.samples("reply"))
             reports = listener.samples("reply")
             assert reports == sorted(reports)
@@ -91,20 +91,20 @@ class Lines:
     ) -> None:
         """The rest is not heard, and the next reply is whole."""
         listener = ends.listener
-        async with ends.person() as someone, running(ends) as line:
+        async with ends.person() as someone, running(ends) as transport:
             await listener.until(lambda: listener.is_attended)
-            line.say(Begin("cut"))
-            sent = send(line, 0.9)
+            transport.say(Begin("cut"))
+            sent = send(transport, 0.9)
             await listener.until(lambda: max(listener.samples("cut"), default=0) >= sent / 4)
             before = len(listener.played)
-            line.say(Clear("cut"))
+            transport.say(Clear("cut"))
             await listener.until(lambda: len(listener.played) > before)
             played = listener.samples("cut")[-1]
             assert sent / 4 <= played < sent
 
-            line.say(Begin("next"))
-            samples = send(line, 0.4)
-            line.say(End("next", samples))
+            transport.say(Begin("next"))
+            samples = send(transport, 0.4)
+            transport.say(End("next", samples))
             await listener.until(lambda: samples in listener.samples("next"))
             assert listener.samples("cut")[-1] == played
             heard = played / OUTPUT_SAMPLE_RATE + 0.4
@@ -114,8 +114,8 @@ class Lines:
     async def test_the_agent_learns_when_the_person_comes_and_goes(self, ends: Ends) -> None:
         """Every arrival and departure is reported."""
         listener = ends.listener
-        async with running(ends) as line:
-            await line.hears()
+        async with running(ends) as transport:
+            await transport.hears()
             for _ in range(2):
                 async with ends.person():
                     await listener.until(lambda: listener.is_attended)
@@ -127,7 +127,7 @@ class Lines:
     async def test_a_line_that_ends_for_good_says_so(self, ends: Ends) -> None:
         """`run` returns if the conversation can continue without sound, and raises if it can't."""
         listener = ends.listener
-        task = asyncio.create_task(ends.line().run())
+        task = asyncio.create_task(ends.transport().run())
         async with ends.person():
             await listener.until(lambda: listener.is_attended)
             await ends.end()
@@ -137,8 +137,8 @@ class Lines:
 
 
 @pytest.mark.sample_clock
-class TestInMemory(Lines):
-    """The tests' own line, with which conversations are tested."""
+class TestInMemory(Transports):
+    """The tests' own transport, with which conversations are tested."""
 
     @pytest.fixture
     def ends(self, clock: None) -> Ends:
@@ -146,7 +146,7 @@ class TestInMemory(Lines):
 
 
 @pytest.mark.sample_clock
-class TestOverAudio(Lines):
+class TestOverAudio(Transports):
     """`/audio`, through a real server."""
 
     @pytest.fixture
@@ -154,7 +154,7 @@ class TestOverAudio(Lines):
         return OverAudio(server)
 
 
-class TestInARoom(Lines):
+class TestInARoom(Transports):
     """A room of a real LiveKit server, in real time."""
 
     @pytest.fixture
@@ -167,7 +167,7 @@ async def test_a_room_hears_only_the_person_and_shows_what_the_agent_does(
     livekit: LiveKitServer,
 ) -> None:
     """Other participants are not part of this conversation."""
-    async with InRoom(livekit).opened() as room, running(room) as line:
+    async with InRoom(livekit).opened() as room, running(room) as transport:
         listener = room.listener
         async with room.enters("somebody-else") as other:
             await other.speak(tone(0.4), then=0.2)
@@ -176,7 +176,7 @@ async def test_a_room_hears_only_the_person_and_shows_what_the_agent_does(
                 # A person who joins after the agent is heard once it has subscribed to the
                 # microphone.
                 await someone.is_received()
-                line.state("thinking")
+                transport.state("thinking")
                 await asyncio.gather(other.speak(tone(0.6)), someone.speak(tone(0.2), then=0.8))
                 assert listener.is_attended
                 agent = other.room.remote_participants["agent"]

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from livekit import rtc
 
-from agent.room_line import RoomLine
+from agent.room_transport import RoomTransport
 from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE, Begin, Clear, End, Peer, Played
 
 PERSON = "person-ses_a"
@@ -45,7 +45,7 @@ class Room:
 
 
 class Listener:
-    """Records what the line reports."""
+    """Records what the transport reports."""
 
     def __init__(self) -> None:
         self.peers: list[Peer] = []
@@ -71,11 +71,11 @@ class Listener:
                 await self._changed.wait()
 
 
-def begun() -> tuple[RoomLine, Listener, asyncio.Task[None]]:
+def begun() -> tuple[RoomTransport, Listener, asyncio.Task[None]]:
     listener = Listener()
     room = cast(rtc.Room, cast(Any, Room()))
-    line = RoomLine(room, asyncio.get_running_loop(), PERSON, listener)
-    return line, listener, asyncio.create_task(line.run())
+    transport = RoomTransport(room, asyncio.get_running_loop(), PERSON, listener)
+    return transport, listener, asyncio.create_task(transport.run())
 
 
 async def ended(running: asyncio.Task[None]) -> None:
@@ -85,11 +85,11 @@ async def ended(running: asyncio.Task[None]) -> None:
 
 async def test_a_reply_is_reported_until_all_of_it_was_played() -> None:
     """Reports grow and never exceed what was sent."""
-    line, listener, running = begun()
-    line.say(Begin("ply_1"))
+    transport, listener, running = begun()
+    transport.say(Begin("ply_1"))
     for _ in range(3):
-        line.sound(bytes(2 * TENTH))
-    line.say(End("ply_1", 3 * TENTH))
+        transport.sound(bytes(2 * TENTH))
+    transport.say(End("ply_1", 3 * TENTH))
 
     await listener.until(3 * TENTH, "ply_1")
 
@@ -102,12 +102,12 @@ async def test_a_reply_is_reported_until_all_of_it_was_played() -> None:
 
 async def test_a_reply_that_is_cut_off_is_reported_once_more_and_no_further() -> None:
     """The next reply is counted from its own start."""
-    line, listener, running = begun()
-    line.say(Begin("ply_1"))
-    line.sound(bytes(2 * 9 * TENTH))
-    line.say(Clear("ply_1"))
-    line.say(Begin("ply_2"))
-    line.sound(bytes(2 * TENTH))
+    transport, listener, running = begun()
+    transport.say(Begin("ply_1"))
+    transport.sound(bytes(2 * 9 * TENTH))
+    transport.say(Clear("ply_1"))
+    transport.say(Begin("ply_2"))
+    transport.sound(bytes(2 * TENTH))
 
     await listener.until(TENTH, "ply_2")
 

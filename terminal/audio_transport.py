@@ -32,7 +32,7 @@ class Media:
     token: str
 
 
-class AudioLine:
+class AudioTransport:
     """Carries the audio of one conversation until the server ends it or it is cancelled.
 
     Args:

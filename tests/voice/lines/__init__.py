@@ -1,1 +1,0 @@
-"""Tests for every audio line between an agent and a person."""

@@ -1,0 +1,1 @@
+"""Tests for every audio transport between an agent and a person."""
