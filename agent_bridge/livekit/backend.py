@@ -72,7 +72,7 @@ class LiveKitMedia:
         return self._rooms
 
     def listen(self, listener: MediaListener) -> None:
-        """Set the listener that is told who comes and goes."""
+        """Set the listener for join and leave events."""
         self._rooms = Rooms(self._control, listener, every_s=self._every_s)
         self._unanswered = Unanswered(self._control, listener)
 

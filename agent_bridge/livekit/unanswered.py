@@ -31,7 +31,7 @@ from agent_bridge.media.backend import Awaited, MediaListener, NotNow
 log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 1.0
-"""Seconds between two checks of who waits."""
+"""Seconds between two checks of the waiting conversations."""
 LISTED_S: Final = 6.0
 """Seconds after which LiveKit has listed every job that was taken: five, and one to spare."""
 SPREAD_S: Final = 1.0
@@ -60,11 +60,11 @@ class _Wait:
 
 
 class Unanswered:
-    """Tracks who waits for an agent, and since when; belongs to one event loop.
+    """Tracks conversations that wait for an agent, and since when; belongs to one event loop.
 
     Args:
         control: Calls LiveKit.
-        listener: Knows who waits, and asks for a new attempt.
+        listener: Knows which conversations wait, and asks for a new attempt.
         every_s: Seconds between two checks.
         listed_s: See `LISTED_S`.
     """
