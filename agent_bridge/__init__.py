@@ -1,1 +1,1 @@
-"""Everything between VoxQL and the agents that hear and speak for it."""
+"""Connects VoxQL with the agents that hear and speak for it."""

@@ -1,7 +1,7 @@
-"""One line in anybody's livekit-agents entrypoint: every word of the conversation reaches VoxQL.
+"""Connects an agent of livekit-agents to VoxQL with one line in its entrypoint.
 
-What comes from livekit-agents is told by its shape, never imported: this becomes a part of
-`voxql-bridge`, which is installed beside whatever version of it an agent uses.
+This becomes part of `voxql-bridge`, which is installed beside any version of livekit-agents. So it
+never imports livekit-agents; it relies on the shape of its objects only.
 """
 
 from .announcing import announce

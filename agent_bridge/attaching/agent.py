@@ -1,4 +1,4 @@
-"""What the agent says: word by word as the room shows it, settled by the session's history."""
+"""Reports what the agent says: interims from the room, finals from the session's history."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,36 +9,36 @@ from ..client.bridge import new_segment
 from ..protocol import Utterance
 
 _REMEMBERED: Final = 100
-"""Stretches that are known after they were settled, for a stream that closes late."""
+"""Segments to remember, for streams that close after they are settled."""
 _CLOSING: Final = timedelta(seconds=5)
-"""For closing a session: a reply whose stream ended in that time may have been cut off by it."""
+"""A stream that ended this shortly before the session closed may have been cut off by it."""
 _SLACK: Final = timedelta(seconds=2)
-"""Old versions date a reply that was cut off by its end, a moment after its last words."""
+"""Old versions of livekit-agents date an interrupted reply at its end, after its last words."""
 
 
 @dataclass
 class _Said:
-    """What the room shows under one id."""
+    """One segment that the room shows."""
 
     segment: str
     began: datetime
     text: str = ""
     done_at: datetime | None = None
-    """When the room showed the last of it."""
+    """When the room had shown all of it."""
     settled: str = ""
-    """The text of the final that was reported."""
+    """The text of the last final reported."""
     is_cut: bool = False
-    """Whether that final said that it was cut off."""
+    """Whether that final was reported as interrupted."""
     is_over: bool = False
-    """The history has said what it is; the room may be a word ahead of it, or behind."""
+    """Whether the history has settled it; the room may be a word ahead or behind."""
 
 
 class AgentWords:
     """Reports what the agent says.
 
-    The room has the words at the pace of the voice, the history has what was really said once a
-    reply is over, and whether it was cut off. What the room has shown since the last reply, and not
-    before this one began, are the parts of this one.
+    The room shows the words at the pace of the voice. Once a reply is over, the history says what
+    was really spoken, and whether it was interrupted. A reply consists of the segments shown since
+    the previous reply, except those that ended before it began.
     """
 
     def __init__(self, utter: Callable[[Utterance], None]) -> None:
@@ -48,11 +48,11 @@ class AgentWords:
         self._is_stopping = False
 
     def stop(self) -> None:
-        """What is under way now is cut off, unless the history says that it was said in full."""
+        """Report segments that end from now on as interrupted, until the history says otherwise."""
         self._is_stopping = True
 
     def on_shown(self, segment: str, text: str) -> None:
-        """Take what has been said so far in this segment; nothing yet, when it is announced."""
+        """Take the segment's text so far; it is empty when the segment is announced."""
         said = self._known.get(segment)
         if said is None:
             said = self._known[segment] = _Said(segment, datetime.now(UTC))
@@ -66,7 +66,7 @@ class AgentWords:
             self._report(said, text, final=False)
 
     def on_done(self, segment: str) -> None:
-        """Take what was said in this segment as all of it."""
+        """Take the segment's text so far as complete."""
         said = self._known.get(segment)
         if said is not None and said.done_at is None and not said.is_over:
             said.done_at = datetime.now(UTC)
@@ -74,38 +74,38 @@ class AgentWords:
                 self._report(said, said.text, final=True, interrupted=self._is_stopping)
 
     def on_replied(self, text: str, interrupted: bool, began: datetime, *, written: bool) -> None:
-        """Take a reply that is over, and was begun then."""
+        """Take a finished reply from the history."""
         parts = self._parts_since(began - _SLACK)
         if not parts:
-            # It was not shown: the room was away, or nobody was there yet.
+            # The room showed none of it: it was disconnected, or nobody was there yet.
             parts = [_Said(new_segment(), began, text, began)]
         if len(parts) == 1 and (parts[0].done_at is None or not parts[0].text.strip()):
-            # The room may have missed the end of it; the history did not.
+            # The room may have missed the end, but the history has it.
             parts[0].text = text
         for part in parts:
             cut = interrupted and part is parts[-1]
-            # Of several parts the history has no text of its own.
+            # The history has no separate text for each of several parts.
             part.is_over = cut or len(parts) == 1
             if cut or part.is_cut or part.text != part.settled:
                 self._report(part, part.text, final=True, interrupted=cut, written=written)
 
     def _parts_since(self, since: datetime) -> list[_Said]:
-        """Take away what has been shown since then; or the first of what is only announced."""
+        """Remove and return the parts shown since then, or else the first announced one."""
         parts = [part for part in self._parts if part.done_at is None or part.done_at >= since]
         shown = [part for part in parts if part.text.strip()]
-        # What was announced after it belongs to the next reply, and so do others than the first
-        # where a room that is lost has shown nothing of any.
+        # Parts announced after the last shown one belong to the next reply. If a lost room has
+        # shown none, so do all but the first.
         self._parts = parts[parts.index(shown[-1]) + 1 :] if shown else parts[1:]
         return shown or parts[:1]
 
     def finish(self, *, is_cut_off: bool) -> None:
-        """Settle what was shown but never became a part of the history.
+        """Settle segments that were shown but never entered the history.
 
-        A session that closes ends the stream of a reply as if all of it had been said. Where it has
-        not been heard of for sure, it does not enter it into the history either.
+        When a session closes, it ends a reply's stream as if the whole reply had been spoken. If it
+        is not sure that the reply was heard, it does not add it to the history either.
 
         Args:
-            is_cut_off: Whether something else than the agent has ended the session.
+            is_cut_off: Whether something other than the agent ended the session.
         """
         closing = datetime.now(UTC) - _CLOSING
         for part in self._parts:

@@ -1,7 +1,7 @@
-"""How a worker tells VoxQL, through LiveKit, that it has come: a room that stands for a moment.
+"""Announces a worker to VoxQL through LiveKit, by a room that exists for a few seconds.
 
-LiveKit keeps no job for a worker that is not there yet. VoxQL, while somebody waits for an agent,
-looks for such rooms, and asks again at once (docs/livekit.md).
+LiveKit does not queue jobs for workers that come later. While somebody waits for an agent, VoxQL
+looks for such rooms and dispatches again at once (docs/livekit.md).
 """
 
 import asyncio
@@ -15,22 +15,22 @@ from typing import Any, Final, Protocol
 log = logging.getLogger(__name__)
 
 STANDS_S: Final = 10
-"""Seconds that the room stands. A second worker that comes meanwhile makes no other one: who waits
-has just been asked for anew."""
+"""Seconds that the room exists. A second worker that registers meanwhile makes no other room:
+VoxQL has just dispatched again for everybody who waits."""
 _PREFIX: Final = "voxqlworker-"
 _NOBODY: Final = "voxql-nobody"
-"""LiveKit gives a room without a dispatch to every worker without a name."""
+"""An agent that no worker runs. LiveKit gives a room without a dispatch to every unnamed worker."""
 
 
 class Server(Protocol):
-    """What is needed of `livekit.agents.AgentServer`."""
+    """The part of `livekit.agents.AgentServer` that is used here."""
 
     def on(self, event: Any, callback: Callable[..., Any], /) -> object:
-        """Call this back whenever that happens."""
+        """Call `callback` whenever `event` happens."""
 
 
 def notice_of(agent_name: str) -> str:
-    """Return the name of the room that says: a worker with this agent has come."""
+    """Return the name of the room that announces a worker for this agent."""
     return _PREFIX + hashlib.sha256(agent_name.encode()).hexdigest()[:32]
 
 
@@ -42,15 +42,15 @@ def announce(
     api_key: str | None = None,
     api_secret: str | None = None,
 ) -> None:
-    """Tell VoxQL whenever LiveKit takes this worker, so that who waits is asked for at once.
+    """Announce this worker to VoxQL each time LiveKit registers it, so that waiting people get it.
 
-    Without it VoxQL finds out by itself, some seconds later. It never fails: what LiveKit does not
-    take is logged.
+    Without this, VoxQL dispatches again some seconds later. It never raises: a failure of LiveKit
+    is logged.
 
     Args:
         server: The `AgentServer` of livekit-agents, before it runs.
-        agent_name: The name under which VoxQL asks for the agent.
-        url: LiveKit's address; this and the others, by default, from LiveKit's own variables.
+        agent_name: The agent name that VoxQL dispatches.
+        url: LiveKit's address. Like the key and secret, it defaults to LiveKit's own variable.
         api_key: LiveKit's API key.
         api_secret: LiveKit's API secret.
     """
@@ -67,8 +67,8 @@ def announce(
 async def give_notice(
     agent_name: str, url: str | None, api_key: str | None, api_secret: str | None
 ) -> None:
-    """Say once that a worker has come; what LiveKit does not take is logged."""
-    # Nothing of LiveKit's is imported by this package: livekit-agents has brought it.
+    """Announce a worker once; log a failure of LiveKit."""
+    # Imported here because this package does not depend on LiveKit: livekit-agents brings it.
     api = importlib.import_module("livekit.api")
     try:
         async with api.LiveKitAPI(url, api_key, api_secret) as livekit:
@@ -80,6 +80,6 @@ async def give_notice(
                     agents=[api.RoomAgentDispatch(agent_name=_NOBODY)],
                 )
             )
-    # The boundary of a courtesy: a worker serves without it.
+    # A worker serves without the announcement, so no failure may stop it.
     except Exception as error:
         log.warning("VoxQL was not told that a worker has come: %r", error)

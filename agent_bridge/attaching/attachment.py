@@ -1,4 +1,4 @@
-"""Tells VoxQL what happens in somebody's AgentSession, and the session what VoxQL wants."""
+"""Connects an AgentSession to VoxQL: reports its words, and carries out VoxQL's commands."""
 
 import asyncio
 import logging
@@ -22,31 +22,31 @@ from .room import RoomWatch
 log = logging.getLogger(__name__)
 
 BYE_SECONDS: Final = 5.0
-"""For handing in what is left; livekit-agents kills a job 10 s after it was told to end."""
+"""Time to send what is left; livekit-agents kills a job 10 s after telling it to end."""
 _STOP_SECONDS: Final = 4.0
-"""For ending the session when VoxQL says stop; the server waits 10 s for everything."""
+"""Time to close the session when VoxQL says stop; the server waits 10 s for everything."""
 _CLOSE_SECONDS: Final = 3.0
-"""How long a job's end may take to close the session, and a session's end to become the job's."""
+"""How long the job's shutdown waits for the session to close, and a hang-up for the shutdown."""
 _HUNG_UP: Final = {"user_initiated", "task_completed"}
-"""Why a session closed when the agent wanted it to. After any other reason, such as a person whose
-page was loaded again, the conversation may go on, with another agent if need be."""
+"""Close reasons that mean that the agent hung up. After any other, such as a person who reloaded
+the page, the conversation may continue, with another agent if need be."""
 _NOT_HUNG_UP: Final = {"", "room disconnected", "parent process shutdown", "job crashed"}
-"""Why a job ended although nobody wanted the conversation to (old versions give no reason).
-livekit-agents then closes the session in the same way as an agent that hangs up."""
+"""Reasons of a job's end that mean that nobody hung up (old versions give no reason).
+livekit-agents then closes the session in the same way as when the agent hangs up."""
 
 
 def attach(session: Any, ctx: Any) -> "Attachment | None":
-    """Send every word of this session to VoxQL, and hand on what people type there.
+    """Connect this session to VoxQL: report every word, and answer what people type there.
 
-    Call it in the entrypoint, before or after `session.start`. A job that VoxQL has not asked for
-    is left alone. Nothing that goes wrong with VoxQL ends the agent's conversation.
+    Call it in the entrypoint, before or after `session.start`. It leaves alone any job that VoxQL
+    did not ask for. A failure of VoxQL never ends the agent's conversation.
 
     Args:
-        session: an `AgentSession` of livekit-agents.
-        ctx: the job's `JobContext`.
+        session: An `AgentSession` of livekit-agents.
+        ctx: The job's `JobContext`.
 
     Returns:
-        The attachment, which needs no care; None when the job is not one of VoxQL's.
+        The attachment, which needs no further calls; None if VoxQL did not start the job.
     """
     try:
         dispatch = read_dispatch(ctx.job.metadata)
@@ -60,11 +60,11 @@ def attach(session: Any, ctx: Any) -> "Attachment | None":
 
 
 class Attachment:
-    """One session of livekit-agents, connected with one of VoxQL's."""
+    """Connects one session of livekit-agents with one of VoxQL's."""
 
     def __init__(self, session: Any, ctx: Any, dispatch: Dispatch) -> None:
         self.session_id = dispatch.session
-        """VoxQL's id of the conversation."""
+        """The conversation's id in VoxQL."""
         self._session = session
         self._ctx = ctx
         self._bridge = BridgeClient(dispatch.url, dispatch.token, ("input", "speech"))
@@ -91,14 +91,14 @@ class Attachment:
         self._running = asyncio.create_task(self._run())
 
     async def aclose(self, reason: str = "LEFT") -> None:
-        """Hand in what is left and leave the conversation; the agent may go on without VoxQL.
+        """Send what is left and leave the conversation; the agent may go on without VoxQL.
 
-        With any reason but DRAINING and RESTARTING the conversation is over for VoxQL.
+        With any reason except DRAINING and RESTARTING, the conversation is over for VoxQL.
         """
         self._leave(reason)
         await asyncio.wait({self._running})
 
-    # What the session tells. These run on the agent's own loop: they only note, and never wait.
+    # Events of the session. They run on the agent's event loop, so these handlers never wait.
 
     def _on_agent_state(self, event: Any) -> None:
         self._answers.on_state(event.new_state)
@@ -122,7 +122,7 @@ class Attachment:
         self._person.on_heard(event.transcript, event.is_final, _moment(event), language, speaker)
 
     def _on_item(self, event: Any) -> None:
-        # What the person said has been told while it was heard; a handoff has no role.
+        # The person's words were reported as they were heard; a handoff has no role.
         item = event.item
         if getattr(item, "role", None) == "assistant" and (text := item.text_content):
             output = self._session.output
@@ -137,25 +137,25 @@ class Attachment:
         else:
             self._leave("DRAINING")
 
-    # What is shown in the room.
+    # Events of the room; see `Watcher`.
 
     def on_person_shown(self, segment: str) -> None:
-        """Name what the person says as the room does."""
+        """Give the person's words the id that the room uses."""
         self._person.on_shown(segment)
 
     def on_agent_shown(self, segment: str, text: str) -> None:
-        """Report what the agent says while it speaks."""
+        """Report the agent's words while it speaks."""
         self._agent.on_shown(segment, text)
 
     def on_agent_done(self, segment: str) -> None:
-        """Report that it has said this."""
+        """Report that the agent has finished this segment."""
         self._agent.on_done(segment)
 
     def on_room_lost(self) -> None:
-        """Name by itself what can't be shown."""
+        """Report the words that the room can't show, under random ids."""
         self._person.settle()
 
-    # Both directions of the bridge.
+    # The bridge, in both directions.
 
     async def _run(self) -> None:
         async with self._bridge as bridge:
@@ -179,13 +179,13 @@ class Attachment:
                 case StopCommand():
                     self._spawn(self._stop(command))
                     if not command.is_terminal:
-                        # The session's end is the conversation's; it has something to say yet.
+                        # `_stop` ends the conversation, after the session's last words are sent.
                         return
 
     async def _typed(self, line: InputCommand) -> None:
-        """Let the agent answer a typed line, as its own chat would."""
+        """Have the agent answer a typed line, as it would a line of its own chat."""
         with suppress(RuntimeError):
-            # It can't be interrupted just now: then the answer comes after it.
+            # If the current reply can't be interrupted, the answer comes after it.
             await self._session.interrupt()
         try:
             self._answers.expect(line.key, self._session.generate_reply(user_input=line.text))
@@ -193,16 +193,16 @@ class Attachment:
             log.warning("a typed line was not answered: %s", error)
 
     async def _stop(self, command: StopCommand) -> None:
-        """End the agent's session as VoxQL has ended the conversation."""
+        """End the agent's session because VoxQL has ended the conversation."""
         closed = self._bridge.closed
         if closed is not None and closed.code not in (CloseCode.FENCED, CloseCode.GONE):
-            # Our own misunderstanding is no reason to hang up on somebody.
+            # A misunderstanding between us and VoxQL is no reason to hang up on the person.
             log.error("VoxQL takes nothing from this agent, which goes on without: %s", closed)
             self._leave("CLOSED")
             return
         self._reason = self._reason or "STOPPED"
         self._agent.stop()
-        # A reply that can't be interrupted may hold this up longer than the server waits.
+        # A reply that can't be interrupted may delay this beyond the time that the server waits.
         closing = asyncio.create_task(self._session.aclose())
         await asyncio.wait({closing}, timeout=_STOP_SECONDS)
         self._leave("STOPPED")
@@ -214,17 +214,17 @@ class Attachment:
             await self._bridge.ready()
 
     async def _hang_up(self) -> None:
-        """Leave for good, unless the job turns out to be ending for a reason of its own."""
+        """Leave for good, unless the job is shutting down for another reason."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._job_over.wait()
         self._leave("LEFT")
 
     async def _on_shutdown(self, reason: str) -> None:
-        """Keep the job until everything has been handed in."""
+        """Delay the job's end until everything has been sent."""
         self._reason = self._reason or ("DRAINING" if reason in _NOT_HUNG_UP else "LEFT")
         if self._started.is_set():
-            # Not before the session has closed: closing brings the last words.
+            # Wait for the session to close, because closing brings the last words.
             self._job_over.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
@@ -245,7 +245,7 @@ class Attachment:
         try:
             self._bridge.utter(utterance)
         except ValueError as error:
-            # Over a limit of the protocol; the words themselves must not be in the log.
+            # It exceeds a limit of the protocol. The words themselves must not be logged.
             log.warning("an utterance was not reported: %s", error)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -260,6 +260,6 @@ def _moment(dated: Any) -> datetime:
 
 
 def _key(value: object, longest: int) -> str | None:
-    """Return what may be sent of an optional name."""
+    """Return an optional name if the protocol allows it, else None."""
     name = str(value) if value is not None else ""
     return name if name and is_key(name, longest) else None

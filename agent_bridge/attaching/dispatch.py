@@ -1,16 +1,16 @@
-"""What VoxQL writes into the metadata of the jobs it asks LiveKit for."""
+"""Reads what VoxQL writes into the metadata of the jobs that it asks LiveKit for."""
 
 import json
 from dataclasses import dataclass, field
 from typing import Final
 
 MEMBER: Final = "voxql"
-"""Our member of the metadata; all others are the integrator's."""
+"""VoxQL's member of the metadata; all others belong to the integrator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Which conversation a job is for, and how its agent reaches the server."""
+    """The conversation that a job is for, and how its agent reaches the server."""
 
     url: str
     """The server's address, http or https."""
@@ -20,10 +20,10 @@ class Dispatch:
 
 
 def read_dispatch(metadata: str) -> Dispatch | None:
-    """Return what a job's metadata says of VoxQL; None when it was started by somebody else.
+    """Return VoxQL's part of a job's metadata; None if somebody else started the job.
 
     Raises:
-        ValueError: there is such a member, but not one that this version understands.
+        ValueError: The member exists, but this version does not understand it.
     """
     try:
         members = json.loads(metadata or "null")

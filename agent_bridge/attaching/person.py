@@ -1,4 +1,4 @@
-"""What the person says, named as in the room."""
+"""Reports what the person says, under the segment ids that the room uses."""
 
 import asyncio
 from collections import deque
@@ -13,31 +13,31 @@ from ..client.bridge import new_segment
 from ..protocol import Utterance
 
 NAME_SECONDS: Final = 1.0
-"""How long words wait for their name. It comes within a millisecond, unless the network is slow."""
+"""How long words wait for their id. It comes within a millisecond, unless the network is slow."""
 STALE_SECONDS: Final = 3.0
-"""After so long a stretch that was not shown will not be: the room was away at that moment."""
+"""A stretch not shown within this time never will be: the room was disconnected just then."""
 
 _ANSWERED: Final = 8
-"""Turns of the person's that may be answered before any of them is recognised."""
+"""How many turns of the person may be answered before any of them is recognised."""
 _LATE: Final = timedelta(seconds=10)
-"""Words that come so long after an answer are not what it answered: that was no speech."""
+"""Words that come this long after an answer are not what it answered; that voice was no speech."""
 
 
 @dataclass
 class _Voice:
-    """A time at which the person began to make themselves heard; perhaps they said nothing."""
+    """The start of a sound from the person, who may have said nothing."""
 
     began: datetime
     noted_at: float
-    """When that was noted, by the loop's clock."""
+    """When it was noted, by the loop's clock."""
     answered: datetime | None = None
     is_passed_over: bool = False
-    """Whether words that came after it were taken for those of an older voice."""
+    """Whether words that came after it were attributed to an older voice."""
 
 
 @dataclass
 class _Stretch:
-    """What was said from the first words after a final to the next final."""
+    """A stretch of speech: from the first words after a final up to the next final."""
 
     began: datetime
     heard_at: float
@@ -47,15 +47,15 @@ class _Stretch:
 
 
 class PersonWords:
-    """Reports what the session heard, under the id that the room shows it under.
+    """Reports what the session heard, under the segment ids that the room uses.
 
-    The session's events have no such id. But the room shows what they say one by one and in their
-    order, under a new id after each final; so the next new id names the oldest stretch that has
-    not got one. Texts are never compared: people say the same thing twice.
+    The session's events have no segment id. But the room shows the same words one by one, in the
+    same order, and with a new id after each final. So each new id names the oldest stretch that has
+    none. Texts are never compared: people say the same thing twice.
 
     Args:
-        utter: takes what is to be reported.
-        is_shown: whether the room can show anything now.
+        utter: Reports an utterance.
+        is_shown: Returns whether the room can show anything now.
     """
 
     def __init__(self, utter: Callable[[Utterance], None], is_shown: Callable[[], bool]) -> None:
@@ -75,25 +75,25 @@ class PersonWords:
             self._voice = _Voice(at, self._loop.time())
 
     def on_answer(self) -> None:
-        """Note that the agent begins to speak: what the person said may be recognised after that.
+        """Note that the agent began to speak, perhaps before the person's words were recognised.
 
-        Speech-to-speech models do so, and slow recognisers. The next words are those, then, unless
-        they come too late for it.
+        Speech-to-speech models and slow recognisers recognise them later. So the next words count
+        as those that were answered, unless they come too late.
         """
         if self._open is None and (voice := self._voice) is not None:
-            # By the clock that dates voices and words.
+            # By the clock of the events' timestamps.
             voice.answered = voice.began + timedelta(seconds=self._loop.time() - voice.noted_at)
             self._answered.append(voice)
             self._voice = None
 
     def _began(self, at: datetime) -> datetime:
-        """Return when the person began to say what is heard first now."""
+        """Return when the person began the stretch whose first words are heard now."""
         while self._answered:
             older = self._answered.popleft()
             if self._is_awaited(older, at):
                 if self._voice is not None:
-                    # It may be the newer one's words after all, and the older one a cough. Then
-                    # this turn alone has a wrong time: no later one shall take its predecessor's.
+                    # The words may belong to the newer voice, and the older one was a cough. Then
+                    # only this turn gets a wrong time: no later one may take its predecessor's.
                     self._answered.clear()
                     self._voice.is_passed_over = True
                 return older.began
@@ -101,7 +101,7 @@ class PersonWords:
         return at if voice is None else min(voice.began, at)
 
     def _is_awaited(self, older: _Voice, at: datetime) -> bool:
-        """Whether what is heard at this time may be what an answered voice said."""
+        """Whether words heard at this time may belong to this answered voice."""
         if older.answered is None or at - older.answered > _LATE:
             return False
         return not (older.is_passed_over and self._voice is not None)
@@ -109,7 +109,7 @@ class PersonWords:
     def on_heard(
         self, text: str, final: bool, at: datetime, language: str | None, speaker: str | None
     ) -> None:
-        """Take what the person has said so far, or finally."""
+        """Take an interim or final of what the person said."""
         if not text.strip():
             return
         if (stretch := self._open) is None:
@@ -134,7 +134,7 @@ class PersonWords:
             stretch.timer = self._loop.call_later(NAME_SECONDS, self._give_up, stretch)
 
     def on_shown(self, segment: str) -> None:
-        """Take the id under which the room shows the next stretch, or shows one again."""
+        """Take the id under which the room shows the next stretch, or the same one again."""
         if segment == self._shown:
             return
         self._shown, self._shows = segment, True
@@ -148,14 +148,14 @@ class PersonWords:
                 self._report(stretch)
 
     def settle(self) -> None:
-        """Report what waits for a name: there will be none."""
+        """Report the words that wait for an id: none will come, so they get random ones."""
         while self._unshown:
             stretch = self._unshown.popleft()
             if not stretch.name:
                 self._report(stretch)
 
     def finish(self) -> None:
-        """Make a final of what was heard last: what was shown must not stay open for ever."""
+        """Report the last interim as a final, so that no segment stays open for ever."""
         self.settle()
         if (stretch := self._open) is not None and (newest := stretch.utterance) is not None:
             now = datetime.now(UTC)
@@ -163,7 +163,7 @@ class PersonWords:
             self.settle()
 
     def _give_up(self, stretch: _Stretch) -> None:
-        # Perhaps the agent shows nothing at all; then no other words shall wait for it.
+        # The agent may show nothing at all; then later words must not wait for an id.
         self._shows = stretch not in self._unshown
         self._report(stretch)
 

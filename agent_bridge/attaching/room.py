@@ -1,8 +1,8 @@
-"""What an agent shows of a conversation in its room: the text streams on `lk.transcription`.
+"""Watches what an agent shows in its room: the text streams on `lk.transcription`.
 
-Their attribute `lk.segment_id` is the only place where livekit-agents gives a stretch of speech an
-id that others see. It is read where it leaves the agent, at `LocalParticipant.stream_text`: that
-method and these attributes are public and the same in all versions, unlike the classes behind them
+Their attribute `lk.segment_id` is the only segment id of livekit-agents that others see. It is read
+at `LocalParticipant.stream_text`, because that method and these attributes are public and the same
+in all versions, unlike the classes behind them
 (docs/decisions/0011-segments-are-named-as-in-the-room.md).
 """
 
@@ -17,27 +17,27 @@ TOPIC: Final = "lk.transcription"
 SEGMENT: Final = "lk.segment_id"
 FINAL: Final = "lk.transcription_final"
 _TIMED: Final = {"text", "start_time", "end_time", "confidence", "start_time_offset"}
-"""Members of a piece of text when an agent was told to send JSON (`json_format`)."""
+"""Members of a piece of text if the agent sends JSON (`json_format`)."""
 
 
 class Watcher(Protocol):
-    """Who wants to know what is shown in the room."""
+    """Receives what is shown in the room."""
 
     def on_person_shown(self, segment: str) -> None:
-        """Something the person said is shown under this id, perhaps again."""
+        """The room shows words of the person under this id, perhaps again."""
 
     def on_agent_shown(self, segment: str, text: str) -> None:
-        """The agent has said so much of this."""
+        """The agent has said this text of the segment so far."""
 
     def on_agent_done(self, segment: str) -> None:
-        """The agent says no more of this."""
+        """The agent says no more in this segment."""
 
     def on_room_lost(self) -> None:
-        """Nothing can be shown until the room is back."""
+        """The room is disconnected; nothing can be shown until it is back."""
 
 
 class RoomWatch:
-    """Tells what this process shows in a room, from when it is connected until `stop`."""
+    """Reports what this process shows in a room, from when it is connected until `stop`."""
 
     def __init__(self, room: Any, watcher: Watcher) -> None:
         self._room = room
@@ -48,11 +48,11 @@ class RoomWatch:
 
     @property
     def is_connected(self) -> bool:
-        """Whether what is said can be shown now."""
+        """Whether the room can show words now."""
         return self._participant is not None and bool(self._room.isconnected())
 
     def stop(self) -> None:
-        """Let everything be as it was."""
+        """Remove the hooks from the room."""
         self._room.off("connection_state_changed", self._on_connection)
         if self._participant is not None:
             vars(self._participant).pop("stream_text", None)
@@ -65,7 +65,7 @@ class RoomWatch:
             return
         participant = self._room.local_participant
         if participant is not self._participant:
-            # A room that was connected anew has a participant of its own.
+            # A reconnected room has a new participant.
             self._participant = participant
             participant.stream_text = self._watched(participant, participant.stream_text)
 
@@ -77,11 +77,11 @@ class RoomWatch:
                 return await stream_text(*args, **options)
             sender = options.get("sender_identity") or participant.identity
             if sender != participant.identity:
-                # Before it is sent: how long that takes is the network's business.
+                # Reported before sending, which may be slow.
                 _safely(self._watcher.on_person_shown, segment)
                 return await stream_text(*args, **options)
-            # Announced before it is sent, as that may wait for a room that is lost just now: what
-            # the history settles meanwhile is the same.
+            # Announced before sending, which may wait for a lost room: the history may settle the
+            # same segment meanwhile.
             _safely(self._watcher.on_agent_shown, segment, "")
             writer = await stream_text(*args, **options)
             _Spoken(writer, segment, self._watcher)
@@ -91,7 +91,7 @@ class RoomWatch:
 
 
 class _Spoken:
-    """Follows one stream of the agent's words."""
+    """Follows one text stream of the agent's words."""
 
     def __init__(self, writer: Any, segment: str, watcher: Watcher) -> None:
         self._segment = segment
@@ -124,7 +124,7 @@ def _words(piece: str) -> str:
 
 
 def _safely(tell: Callable[..., None], *what: str) -> None:
-    """Tell, whatever comes of it: a fault of ours must not keep the agent from being shown."""
+    """Call the watcher and log its errors: they must not keep the agent's words from the room."""
     try:
         tell(*what)
     except Exception:

@@ -1,1 +1,1 @@
-"""The agent's side of the bridge; a part of the wheel `voxql-bridge`."""
+"""The agent's side of the bridge; part of the wheel `voxql-bridge`."""

@@ -1,4 +1,4 @@
-"""What an agent made with livekit-agents does, and the typed lines that it has answered."""
+"""Maps the states of a livekit-agents agent, and tracks which typed lines it has answered."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,22 +12,22 @@ STATES: Final[dict[str, State]] = {
     "thinking": "THINKING",
     "speaking": "SPEAKING",
 }
-"""What the bridge calls the states of an agent of livekit-agents."""
+"""The bridge's states, by the states of livekit-agents."""
 GOES_ON = frozenset({"thinking", "speaking"})
-"""States of an agent whose conversation goes on."""
+"""States that show that the agent's conversation goes on."""
 
 
 class Answers:
-    """Keeps typed lines open while they are answered, so that another agent can take them over.
+    """Keeps typed lines open until they are answered, so that another agent can take them over.
 
-    An answer that somebody interrupts counts as given. One that ends because the agent does is cut
-    off in the same way, and closing a session may even bring a last final of the person's; so what
-    was cut off waits for the agent's next answer, which is the sign that it is still there. An
-    answer that failed counts as given too: the next agent would only fail at it in its turn.
+    An interrupted answer counts as given. But an answer also looks interrupted if the agent itself
+    ends, and closing a session may even produce a last final of the person. So a line whose answer
+    was interrupted stays open until the agent's next answer, which shows that it is still there. A
+    failed answer counts as given too: the next agent would only fail again.
 
     Args:
-        acknowledge: is called with the key of each line that has been answered.
-        cuts: how often until now a reply was cut off that livekit-agents took for complete.
+        acknowledge: Called with the key of each answered line.
+        cuts: Returns how many replies were cut off so far that livekit-agents took for complete.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class Answers:
         self._given: set[str] = set()
 
     def expect(self, key: str, speech: Any) -> None:
-        """Note that this `SpeechHandle` is the answer to the line with this key."""
+        """Note that this `SpeechHandle` answers the line with this key."""
         self._go_on()
         before = self._cuts()
         speech.add_done_callback(lambda done: self._on_done(key, done, before))
 
     def given(self, key: str) -> None:
-        """Acknowledge a line before its `SpeechHandle` is done: the answer can be read already."""
+        """Acknowledge a line before its `SpeechHandle` is done: its answer can already be read."""
         self._given.add(key)
         self._acknowledge(key)
 
     def on_state(self, state: str) -> None:
-        """Note what the agent does now, in the words of livekit-agents."""
+        """Note the agent's state, as livekit-agents names it."""
         if state in GOES_ON:
             self._go_on()
 

@@ -1,4 +1,4 @@
-"""The agent's side of one conversation: says what it hears, and loses no final on the way."""
+"""The agent's side of one conversation: reports utterances, and loses no final on the way."""
 
 import asyncio
 import logging
@@ -40,24 +40,24 @@ __all__ = ["BridgeClient", "Command", "InputCommand", "StopCommand", "new_segmen
 log = logging.getLogger(__name__)
 
 RESEND_SECONDS: Final = 1.0
-"""Pause before an utterance is sent again that the server could not take just now."""
+"""Pause before resending an utterance that the server could not take."""
 BYE_SECONDS: Final = 2.0
-"""How long the server may take to answer a bye when every final is settled."""
+"""How long the server may take to answer a bye once every final is settled."""
 LONG_TEXT: Final = 8_000
-"""Characters; only above could a frame be over its limit, whatever JSON makes of the text."""
+"""Characters; only a longer text can exceed the frame limit, however JSON escapes it."""
 
 
 def new_segment() -> str:
-    """Make the id of a stretch of speech: random, never a counter (see the protocol)."""
+    """Make a segment id: random, never a counter (see the protocol)."""
     return f"seg_{secrets.token_hex(16)}"
 
 
 class BridgeClient:
-    """One agent in one conversation; to be used from one event loop, inside `async with`.
+    """One agent in one conversation; use it from one event loop, inside `async with`.
 
-    `on_dropped(utterance, code)` is called for each utterance that the server refused for good, and
-    for each final that was not settled when the server closed for good or `bye` gave up.
-    Leaving the `async with` says `bye`, unless an exception is on its way out.
+    `on_dropped(utterance, code)` is called for each utterance that the server rejected for good,
+    and for each final still unsettled when the server closed for good or `bye` gave up. Leaving the
+    `async with` block says `bye`, unless it raises.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class BridgeClient:
         self._running: asyncio.Task[None] | None = None
         self._is_leaving = False
         self.closed: BridgeClosed | None = None
-        """Why the server does not want this client any more, if so."""
+        """Why the server rejects this client for good, if it does."""
         self.welcome: Welcome | None = None
         """Session and attempt, once connected."""
 
     async def __aenter__(self) -> Self:
-        """Begin to connect; see `ready` for waiting until it has worked."""
+        """Start connecting without waiting; `ready` waits until it has worked."""
         self._running = asyncio.create_task(self._run())
         return self
 
@@ -106,14 +106,14 @@ class BridgeClient:
 
     @property
     def unsettled(self) -> int:
-        """How many finals the server has not acknowledged."""
+        """How many finals are not settled."""
         return self._outbox.finals
 
     async def ready(self) -> None:
-        """Say that the agent can hear and answer; waits until that has been sent.
+        """Say that the agent can hear and answer; wait until that has been sent.
 
         Raises:
-            BridgeClosed: the server does not want this client.
+            BridgeClosed: The server rejects this client for good.
         """
         self._wants_ready = self._ready_due = True
         self._wake.set()
@@ -122,17 +122,17 @@ class BridgeClient:
             raise self.closed
 
     def state(self, state: State) -> None:
-        """Say what the agent is doing; never waits."""
+        """Report what the agent is doing; never waits."""
         self._state, self._state_due = state, True
         self._wake.set()
 
     def utter(self, utterance: Utterance) -> None:
-        """Say what was said, so far or finally; never waits.
+        """Report an interim or final utterance; never waits.
 
-        Blank text is dropped, and so is an interim that comes after a newer one or after the final.
+        Drops blank text, and an interim that comes after a newer one or after its final.
 
         Raises:
-            ValueError: the server would refuse it: see the limits of the protocol.
+            ValueError: The server would reject it; see the limits of the protocol.
         """
         if self.closed is not None or self._is_leaving:
             log.warning("an utterance came after the end of the conversation")
@@ -145,21 +145,21 @@ class BridgeClient:
             self._wake.set()
 
     async def commands(self, *, auto_ack: bool = True) -> AsyncIterator[Command]:
-        """Yield what the server wants, until it has closed for good or this side has left.
+        """Yield the server's commands until it has closed for good or this side has left.
 
-        Until a typed line is acknowledged, an agent that comes after this one gets it again. That
-        is done when the next command is asked for, or on `bye`; with `auto_ack=False` only by
-        `acknowledge`, for an agent that takes more commands while it answers.
+        Until a typed line is acknowledged, the next agent gets it again. Asking for the next
+        command acknowledges it, and so does `bye`. With `auto_ack=False` only `acknowledge` does,
+        for an agent that takes more commands while it answers.
         """
         while (command := await self._inbox.get(auto_ack=auto_ack)) is not None:
             yield command
 
     def acknowledge(self, key: str) -> None:
-        """Say that the typed line with this key has been taken care of; never waits."""
+        """Say that the typed line with this key has been handled; never waits."""
         self._inbox.acknowledge(key)
 
     async def bye(self, reason: str, timeout: float = 10.0) -> bool:
-        """Wait until every final is settled, say bye, and close; False if some were left."""
+        """Wait until every final is settled, say bye and close; return False if some were left."""
         self._is_leaving = True
         self._inbox.acknowledge_taken()
         try:
@@ -212,7 +212,7 @@ class BridgeClient:
         try:
             await line.converse(self._read(line), self._write(line))
         except ConnectionClosedOK:
-            # The answer to a bye. Unasked, it is a connection that broke.
+            # This answers our bye. Without a bye, it is a broken connection.
             if not self._said_bye:
                 raise
 
@@ -229,7 +229,7 @@ class BridgeClient:
                 self._changed.set()
             elif isinstance(frame, Bye):
                 self._said_bye = True
-                # The server closes, once it has answered everything: reading sees that.
+                # The server closes after its last answer, which `_read` notices.
                 await asyncio.Event().wait()
 
     def _next(self) -> Frame | None:

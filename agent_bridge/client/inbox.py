@@ -1,4 +1,4 @@
-"""What the server wants of an agent, each thing once, and which typed lines are taken care of."""
+"""Queues the server's commands, each once, and tracks which typed lines have been handled."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class InputCommand:
-    """The person typed this; a new agent gets it again unless it is acknowledged."""
+    """A line that the person typed; the next agent gets it again unless it is acknowledged."""
 
     key: str
     text: str = field(repr=False)
@@ -19,28 +19,28 @@ class StopCommand:
 
     reason: str
     is_terminal: bool = False
-    """The server has closed for good: nothing can be sent any more, and no command follows."""
+    """Whether the server has closed for good: nothing can be sent, and no command follows."""
 
 
 Command = InputCommand | StopCommand
 
 
 class Inbox:
-    """The server hands a typed line over on each welcome until it has the acknowledgement."""
+    """Delivers each typed line once; the server resends it on each welcome until it is acked."""
 
     def __init__(self, ack_due: Callable[[], None]) -> None:
         self._ack_due = ack_due
         self._commands: asyncio.Queue[Command | None] = asyncio.Queue()
         self._taken: list[str] = []
-        # Keys of the typed lines that have come, and whether they have been taken care of.
+        # By key of a received line: whether it has been handled.
         self._inputs: dict[str, bool] = {}
         self._stops: set[str] = set()
         self._acks: dict[str, None] = {}
 
     async def get(self, *, auto_ack: bool) -> Command | None:
-        """Wait for the next command; None, again and again, when there will be no more.
+        """Wait for the next command; None, every time, once there are no more.
 
-        With `auto_ack`, a line is acknowledged as soon as more is asked for.
+        With `auto_ack`, a line is acknowledged when the next command is asked for.
         """
         self.acknowledge_taken()
         command = await self._commands.get()
@@ -51,20 +51,20 @@ class Inbox:
         return command
 
     def acknowledge(self, key: str) -> None:
-        """Count this line as taken care of."""
+        """Mark this line as handled."""
         if self._inputs.get(key) is False:
             self._inputs[key] = True
             self._acks[key] = None
             self._ack_due()
 
     def acknowledge_taken(self) -> None:
-        """Count the lines that were handed out with `auto_ack` as taken care of."""
+        """Mark the lines that were handed out with `auto_ack` as handled."""
         for key in self._taken:
             self.acknowledge(key)
         self._taken.clear()
 
     def next_ack(self) -> str | None:
-        """Return the key of a line whose acknowledgement is to be sent."""
+        """Return the key of a line to acknowledge, if there is one."""
         if not self._acks:
             return None
         key = next(iter(self._acks))
@@ -72,7 +72,7 @@ class Inbox:
         return key
 
     def typed(self, key: str, text: str) -> None:
-        """Note what the server handed over, perhaps again."""
+        """Take a line from the server, which may have sent it before."""
         if key not in self._inputs:
             self._inputs[key] = False
             self._commands.put_nowait(InputCommand(key, text))
@@ -82,11 +82,11 @@ class Inbox:
             self._ack_due()
 
     def stopped(self, reason: str, *, is_terminal: bool = False) -> None:
-        """Note that the server wants an end; the same reason is told once."""
+        """Take a stop from the server; a repeated reason is ignored unless it is terminal."""
         if is_terminal or reason not in self._stops:
             self._stops.add(reason)
             self._commands.put_nowait(StopCommand(reason, is_terminal))
 
     def close(self) -> None:
-        """Let nobody wait for another command."""
+        """End every wait for another command."""
         self._commands.put_nowait(None)

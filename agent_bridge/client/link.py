@@ -1,4 +1,4 @@
-"""A WebSocket to `/bridge` that comes back: shared by the two clients."""
+"""A reconnecting WebSocket to `/bridge`, shared by the two clients."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ _SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
 class BridgeClosed(Exception):
-    """The server does not want this client again; see the terminal close codes of the protocol."""
+    """The server rejects this client for good; see the terminal close codes of the protocol."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason or code.name)
@@ -53,29 +53,29 @@ def socket_url(base: str, path: str) -> str:
 
 @dataclass
 class Backoff:
-    """Pauses between tries: exponential, with full jitter so that clients don't come in step."""
+    """Pauses between attempts: exponential, with full jitter to keep clients out of step."""
 
     first: float = 0.1
     longest: float = 10.0
     steady: float = 5.0
-    """A connection that held for so many seconds starts the count again."""
+    """A connection that lasts this many seconds resets the count."""
     tries: int = field(default=0, init=False)
 
     def held(self, seconds: float) -> None:
-        """Note how long a connection was good."""
+        """Note how long a connection lasted."""
         if seconds >= self.steady:
             self.tries = 0
 
     def pause(self) -> float:
-        """Return the seconds to wait before the next try."""
-        # The exponent is bounded, as a float overflows after a thousand tries.
+        """Return the seconds to wait before the next attempt."""
+        # The exponent is bounded, because a float overflows after a thousand attempts.
         window = min(self.longest, self.first * 2 ** min(self.tries, 30))
         self.tries += 1
         return random.uniform(0, window)  # noqa: S311 - jitter is no secret
 
 
 class Line:
-    """One connection that stands."""
+    """One open connection."""
 
     def __init__(self, socket: ClientConnection, dialect: Dialect) -> None:
         self._socket = socket
@@ -102,7 +102,7 @@ class Line:
         return welcome
 
     async def converse(self, *parts: Awaitable[None]) -> None:
-        """Run the parts of a conversation at once, until the first ends; its error is raised."""
+        """Run the parts of a conversation concurrently until the first ends; raise its error."""
         tasks = [asyncio.ensure_future(part) for part in parts]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -115,7 +115,7 @@ class Line:
 
 
 class Link:
-    """Connects, hands the line to `converse`, and does so again until there is a reason not to."""
+    """Connects and runs `converse`, and reconnects until there is a reason to stop."""
 
     def __init__(self, url: str, dialect: Dialect, backoff: Backoff | None = None) -> None:
         self._url = socket_url(url, "bridge")
@@ -127,7 +127,7 @@ class Link:
         """Run until a conversation returns.
 
         Raises:
-            BridgeClosed: the server closed with a terminal code, or refused the handshake.
+            BridgeClosed: The server closed with a terminal code, or refused the handshake.
         """
         while True:
             try:
@@ -174,14 +174,14 @@ class Link:
             return True
 
     def _lost(self, error: Exception) -> None:
-        # Once at a level that shows, then quietly: a server may be away for long.
+        # Warn once, then log at debug level: the server may be away for long.
         level = logging.DEBUG if self._is_loss_told else logging.WARNING
         self._is_loss_told = True
         log.log(level, "no connection to the server, trying again: %r", error)
 
 
 def _raise_if_terminal(error: ConnectionClosed) -> None:
-    # A reason that holds the token or what was said is never sent by the server.
+    # The server never puts a token or what was said into a close reason.
     if error.rcvd is not None:
         try:
             code = CloseCode(error.rcvd.code)
@@ -192,7 +192,7 @@ def _raise_if_terminal(error: ConnectionClosed) -> None:
 
 
 def _direct(url: str) -> dict[str, Any]:
-    """Keep connections to this machine off any proxy; websockets looks for one since 15.0."""
+    """Keep connections to this machine off any proxy; websockets uses one since 15.0."""
     host = urlsplit(url).hostname or ""
     try:
         is_local = ip_address(host).is_loopback

@@ -1,4 +1,4 @@
-"""What an agent has said and the server has not settled yet, and what of it is to be sent next."""
+"""Holds what the server has not settled yet, and chooses what to send next."""
 
 from collections import OrderedDict
 from typing import Final
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from ..protocol import Utterance
 
 MOST_INTERIMS: Final = 256
-"""Segments whose newest interim is kept; an older one without a final has been given up."""
+"""Segments whose newest interim is kept; an older one without a final counts as abandoned."""
 MOST_SEGMENTS: Final = 10_000
 """Segments whose last revision is remembered, so that a final latches."""
 
@@ -19,7 +19,7 @@ class Outbox:
     def __init__(self) -> None:
         self._finals: dict[str, Utterance] = {}
         self._interims: OrderedDict[str, Utterance] = OrderedDict()
-        # Segments in the order in which they are to be sent; the values mean nothing.
+        # Segments in the order in which to send them; the values mean nothing.
         self._due: dict[str, None] = {}
         self._order: dict[str, None] = {}
         self._last: OrderedDict[str, tuple[int, bool]] = OrderedDict()
@@ -30,10 +30,10 @@ class Outbox:
         return len(self._finals)
 
     def put(self, utterance: Utterance) -> bool:
-        """Take what was said; False when it is older than, or latched by, what was said before.
+        """Take an utterance; return False for an outdated one, or an interim after its final.
 
         Raises:
-            ValueError: a final with a revision that is not above the ones before it.
+            ValueError: A final's revision is not above the earlier ones.
         """
         segment = utterance.segment
         revision, is_final = self._last.get(segment, (0, False))
@@ -59,7 +59,7 @@ class Outbox:
         return True
 
     def take(self) -> Utterance | None:
-        """Return the newest of the next segment that is to be sent, if there is one."""
+        """Return the newest utterance of the next segment to send, if there is one."""
         while self._due:
             segment = next(iter(self._due))
             del self._due[segment]
@@ -68,18 +68,18 @@ class Outbox:
         return None
 
     def resend(self) -> None:
-        """Make everything due that is not settled, in the order in which the segments began."""
+        """Make everything unsettled due, in the order in which the segments began."""
         self._due = dict.fromkeys(self._order)
 
     def again(self, segment: str) -> None:
-        """Make one segment due again, if it is not settled."""
+        """Make one segment due again, unless it is settled."""
         if self._held(segment):
             self._due.setdefault(segment)
 
     def settle(self, segment: str, revision: int) -> Utterance | None:
-        """Forget what an answer settles, and return it; None when that is older or unknown.
+        """Forget and return what an answer settles; None if the answer is outdated or unknown.
 
-        A final is settled by an answer to itself, an interim also by one to a later revision.
+        Only an answer to itself settles a final; an answer to a later revision settles an interim.
         """
         held = self._held(segment)
         if held is None or revision < held.revision or (held.final and revision != held.revision):
@@ -88,7 +88,7 @@ class Outbox:
         return held
 
     def drop(self) -> list[Utterance]:
-        """Forget everything; returns the finals that were not settled."""
+        """Forget everything; return the unsettled finals."""
         left = list(self._finals.values())
         for held in (self._finals, self._interims, self._due, self._order):
             held.clear()

@@ -1,4 +1,4 @@
-"""The worker's side of its control connection: runs a conversation for each start it gets."""
+"""The worker's side of its control connection: runs a conversation for each start."""
 
 import asyncio
 import logging
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StartJob:
-    """A conversation that wants an agent."""
+    """A conversation that needs an agent."""
 
     url: str
-    """The server's address, as the worker was given it."""
+    """The server's address, as given to the worker."""
     session: str
     attempt: int
     agent_name: str
@@ -35,7 +35,7 @@ class StartJob:
 
 
 class Worker:
-    """Connects to the server, and runs `on_start(job)` in a task for each conversation."""
+    """Connects to the server and runs `on_start(job)` in a task for each conversation."""
 
     def __init__(
         self,
@@ -61,12 +61,12 @@ class Worker:
 
     @property
     def free(self) -> int:
-        """How many more conversations it can take."""
+        """How many more conversations the worker can take."""
         return 0 if self._is_stopping else max(0, self._places - len(self._jobs))
 
     @property
     def running(self) -> int:
-        """How many conversations it runs."""
+        """How many conversations the worker runs."""
         return len(self._jobs)
 
     async def connected(self) -> None:
@@ -74,10 +74,10 @@ class Worker:
         await self._connected.wait()
 
     async def run(self) -> None:
-        """Serve until `stop`; cancelling it cancels the conversations, too.
+        """Serve until `stop`; cancelling it also cancels the conversations.
 
         Raises:
-            BridgeClosed: the server does not want this worker: its key is wrong, for example.
+            BridgeClosed: The server rejects this worker, for example because its key is wrong.
         """
         serving = asyncio.create_task(self._link.run(self._converse))
         stopping = asyncio.create_task(self._stopped.wait())
@@ -89,7 +89,7 @@ class Worker:
             await _cancel(serving, stopping, *self._jobs.values())
 
     async def stop(self, timeout: float = 10.0) -> None:
-        """Take no new conversation, wait for the ones that run, cancel the rest; `run` returns."""
+        """Take no new conversations, wait for the running ones, cancel the rest; `run` returns."""
         self._is_stopping = True
         self._report()
         if self._jobs:
@@ -101,7 +101,7 @@ class Worker:
         welcome = await line.greet(WorkerHello(self._key, self._names, self.free))
         assert isinstance(welcome, WorkerWelcome)
         self._outgoing = asyncio.Queue()
-        # A conversation may have ended, or `stop` been called, while the hello was under way.
+        # During the hello, a conversation may have ended or `stop` been called.
         self._report()
         self._connected.set()
         try:
@@ -115,7 +115,7 @@ class Worker:
             frame = await line.receive()
             if isinstance(frame, Start):
                 self._say(self._answer(frame))
-                # After the answer: the server counts on this order.
+                # After the answer: the server relies on this order.
                 self._report()
 
     async def _write(self, line: Line, outgoing: asyncio.Queue[Frame]) -> None:
@@ -142,7 +142,7 @@ class Worker:
     async def _work(self, job: StartJob) -> None:
         try:
             await self._on_start(job)
-        # The boundary of a conversation: its fault must not end the others.
+        # A conversation's fault must not end the others.
         except Exception:
             log.exception("the agent of %s failed", job.session)
 
@@ -154,7 +154,7 @@ class Worker:
         self._say(Places(self.free))
 
     def _say(self, frame: Frame) -> None:
-        # Nothing is kept for later: the hello of the next connection has the places.
+        # Nothing is kept for later: the hello of the next connection reports the places.
         if self._outgoing is not None:
             self._outgoing.put_nowait(frame)
 

@@ -1,1 +1,1 @@
-"""Conversations in LiveKit rooms: docs/livekit.md."""
+"""Holds conversations in LiveKit rooms: docs/livekit.md."""

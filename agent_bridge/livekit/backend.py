@@ -1,4 +1,4 @@
-"""Conversations in LiveKit rooms: one room each, made with its agent, deleted after it."""
+"""The LiveKit backend: one room per conversation, created with its agent, deleted afterwards."""
 
 import asyncio
 import json
@@ -28,22 +28,22 @@ log = structlog.get_logger(__name__)
 TRANSPORT: Final = "LIVEKIT"
 WEBHOOK_PATH: Final = "/livekit/webhook"
 CONDITION_S: Final = 5.0
-"""Seconds for which an answer about LiveKit's condition stands."""
+"""Seconds for which a check of LiveKit is reused."""
 PROBE_S: Final = 1.5
 PROBED: Final = "voxql-is-livekit-there"
-"""A room that nobody makes: asking for it shows that LiveKit answers, and takes our key."""
+"""A room that never exists: asking for it shows that LiveKit answers and accepts our key."""
 
 
 class LiveKitMedia:
-    """See `agent_bridge.media.backend.MediaBackend`.
+    """Implements `agent_bridge.media.backend.MediaBackend` with LiveKit.
 
     Args:
         url: LiveKit's address, for this server, agents and people alike.
         key: LiveKit's API key.
         secret: LiveKit's API secret.
-        public_url: Where agents reach this server.
-        call_s: Seconds that a call to LiveKit may take; asking for an agent takes no longer.
-        every_s: Seconds between two looks into the rooms.
+        public_url: The address at which agents reach this server.
+        call_s: Seconds that a call to LiveKit may take, and `start` in total.
+        every_s: Seconds between two polls of the rooms.
     """
 
     def __init__(
@@ -67,17 +67,17 @@ class LiveKitMedia:
 
     @property
     def rooms(self) -> Rooms:
-        """Who looks into the rooms, once it is known who attends."""
+        """The watcher of the rooms; exists after `listen`."""
         assert self._rooms is not None, "attend() comes first"
         return self._rooms
 
     def listen(self, listener: MediaListener) -> None:
-        """Let somebody know who comes and goes."""
+        """Set the listener for join and leave events."""
         self._rooms = Rooms(self._control, listener, every_s=self._every_s)
         self._unanswered = Unanswered(self._control, listener)
 
     def routes(self) -> Sequence[BaseRoute]:
-        """Return where LiveKit's webhooks are taken."""
+        """Return the route for LiveKit's webhooks."""
         calls = self._control.calls
 
         def count(outcome: str) -> None:
@@ -87,7 +87,7 @@ class LiveKitMedia:
         return [Route(WEBHOOK_PATH, webhooks.endpoint, methods=["POST"])]
 
     async def run(self) -> None:
-        """Look into the rooms, delete those that are over, and ask again where nobody came."""
+        """Watch the rooms, delete those that are over, and dispatch again where no agent came."""
         assert self._unanswered is not None, "attend() comes first"
         try:
             async with asyncio.TaskGroup() as group:
@@ -97,26 +97,26 @@ class LiveKitMedia:
             await self._control.close()
 
     def shut_down(self) -> None:
-        """Do nothing: nobody's media is connected here."""
+        """Do nothing: no media connects to this server."""
 
     def traffic(self) -> Traffic:
-        """Return the calls to LiveKit."""
+        """Return the counts of calls to LiveKit."""
         return Traffic(calls=self._control.calls)
 
     # ------------------------------------------------------------------ agents
 
     def knows(self, agent_name: str) -> bool:
-        """Say yes: LiveKit does not tell which agents there are before one is asked for."""
+        """Return True: LiveKit does not say which agents exist before one is dispatched."""
         return True
 
     def free(self, agent_name: str) -> None:
-        """Say nothing: LiveKit does not tell."""
+        """Return None: LiveKit does not say."""
 
     async def start(self, request: StartRequest) -> None:
-        """Ask for an agent, so that there is one of this attempt and none of an older one.
+        """Dispatch an agent of this attempt, and leave none of an older attempt.
 
         Raises:
-            LiveKitTrouble: LiveKit can't be asked.
+            LiveKitTrouble: LiveKit can't be reached, refuses, or is too slow.
         """
         try:
             async with asyncio.timeout(self._call_s):
@@ -130,14 +130,14 @@ class LiveKitMedia:
             raise trouble from None
 
     async def _create(self, request: StartRequest) -> None:
-        # Everybody in the room sees the room's metadata; the job's reach its agent alone.
+        # Everybody in the room sees its metadata; only the agent sees the job's.
         room_metadata = json.dumps({"voxql": {"session": request.session}})
         await self._control.create(
             request.room, room_metadata, request.agent_name, self._job_metadata(request)
         )
 
     async def _start_again(self, request: StartRequest) -> None:
-        """Ask in a room in which an agent was asked for before, if it is still there."""
+        """Dispatch again in the same room, or create it anew if it is gone."""
         try:
             if not await self._control.rooms([request.room]):
                 raise RoomGone
@@ -156,7 +156,7 @@ class LiveKitMedia:
     async def _withdraw(self, room: str, dispatch: api.AgentDispatch) -> None:
         with suppress(RoomGone):
             await self._control.withdraw(room, dispatch.id)
-        # A worker that was killed says nothing: for a while its agent would still seem to be there.
+        # A killed worker does not say so: for a while, its agent would still seem to be there.
         for job in dispatch.state.jobs:
             if job.state.participant_identity:
                 with suppress(RoomGone):
@@ -177,7 +177,7 @@ class LiveKitMedia:
     # ------------------------------------------------------------------ people
 
     def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
-        """Let the person into the room."""
+        """Make a token with which the person joins the room."""
         token, expires_at = self._control.token(room, person_identity(session), access)
         return MediaConnection(
             transport=TRANSPORT,
@@ -194,7 +194,7 @@ class LiveKitMedia:
     # ------------------------------------------------------------------ condition
 
     async def condition(self) -> Condition:
-        """Ready is whose LiveKit answers; it is asked now and then, however many want to know."""
+        """Report ready if LiveKit answers; it is asked once per `CONDITION_S`, however many ask."""
         now = asyncio.get_running_loop().time()
         if self._condition is None or now - self._condition[0] > CONDITION_S:
             self._condition = now, asyncio.create_task(self._probe())

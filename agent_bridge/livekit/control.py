@@ -1,4 +1,4 @@
-"""What is asked of a LiveKit server; every call is bounded in time and counted."""
+"""Calls a LiveKit server; every call is limited in time and counted."""
 
 import json
 from collections import Counter
@@ -15,39 +15,38 @@ from agent_bridge.server.workers import NoAgent
 T = TypeVar("T")
 
 CALL_S: Final = 3.0
-"""Seconds that one call may take: less than the shortest start time-out anybody would want."""
+"""Seconds that one call may take: less than any sensible start time-out."""
 TOKEN_LIFETIME: Final = timedelta(minutes=15)
-"""How long a person has to connect; LiveKit renews the token of a connection that stands."""
+"""How long a person has to connect; LiveKit renews the token of an open connection."""
 ACCESS: Final = "voxql.access"
-"""The attribute of a person in a room: the login or API token that their token was made from."""
+"""The participant attribute that names the login or API token behind a person's token."""
 UNATTENDED_S: Final = 6 * 3600
 """Seconds that LiveKit keeps a room without a person.
 
-Long, because a conversation may go on by typing alone, and because it is ended by the server, by
-its own rules, while LiveKit would close the room under it. Short enough for a server that never
-comes back.
+Long, because a conversation may go on by typing alone, and because the server ends it by its own
+rules; LiveKit must not close the room before that. Short enough for a server that never comes back.
 """
 
 
 class LiveKitTrouble(NoAgent):
-    """LiveKit can't be reached, or refuses; the message is for the person."""
+    """LiveKit can't be reached, or refuses. The message is shown to the person."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("The voice service can't be reached just now. Please try again soon.")
         self.reason = reason
-        """For the log; holds no secret."""
+        """For the log; contains no secret."""
 
 
 class LiveKitRefused(LiveKitTrouble):
-    """LiveKit answers, but can't do this: another room may fare better."""
+    """LiveKit answers but can't do this; a call for another room may succeed."""
 
 
 class RoomGone(Exception):
-    """There is no such room, or not any more."""
+    """The room does not exist, or no longer does."""
 
 
 class LiveKitControl:
-    """The calls that VoxQL makes; belongs to one event loop, and is to be closed.
+    """Makes VoxQL's calls to LiveKit. Use it from one event loop, and close it.
 
     Args:
         url: LiveKit's address, with ws, wss, http or https.
@@ -64,10 +63,10 @@ class LiveKitControl:
         self._call_s = call_s
         self._api: api.LiveKitAPI | None = None
         self.calls: Counter[tuple[str, str]] = Counter()
-        """How many calls of each name came to which outcome: `ok`, `gone` or `failed`."""
+        """Calls by name and outcome: `ok`, `gone` or `failed`."""
 
     async def close(self) -> None:
-        """Close its connections; another call opens them again."""
+        """Close its connections; the next call opens them again."""
         if self._api is not None:
             opened, self._api = self._api, None
             await opened.aclose()
@@ -75,9 +74,9 @@ class LiveKitControl:
     # ------------------------------------------------------------------ rooms
 
     async def create(self, room: str, metadata: str, agent_name: str, job_metadata: str) -> None:
-        """Make a room and ask for its agent, in one call.
+        """Create a room and dispatch its agent, in one call.
 
-        In a room that is there already LiveKit asks for no agent: see `dispatch`.
+        In a room that already exists LiveKit dispatches no agent: see `dispatch`.
         """
         request = api.CreateRoomRequest(
             name=room,
@@ -89,16 +88,16 @@ class LiveKitControl:
         await self._call("create_room", self._opened().room.create_room(request))
 
     async def rooms(self, names: Iterable[str] = ()) -> list[api.Room]:
-        """Return the rooms of these names that are there; every room, without names."""
+        """Return those of the named rooms that exist; every room if there are no names."""
         request = api.ListRoomsRequest(names=list(names))
         answer = await self._call("list_rooms", self._opened().room.list_rooms(request))
         return list(answer.rooms)
 
     async def delete(self, room: str) -> None:
-        """Close a room and send everybody out of it.
+        """Close a room and disconnect everybody in it.
 
         Raises:
-            RoomGone: it was gone already.
+            RoomGone: The room was already gone.
         """
         request = api.DeleteRoomRequest(room=room)
         await self._call("delete_room", self._opened().room.delete_room(request))
@@ -106,7 +105,7 @@ class LiveKitControl:
     # ------------------------------------------------------------------ who is in a room
 
     async def participants(self, room: str) -> list[api.ParticipantInfo]:
-        """Return who is in a room; nobody is in one that is not there."""
+        """Return who is in a room; an empty list if it does not exist."""
         request = api.ListParticipantsRequest(room=room)
         service = self._opened().room
         try:
@@ -116,20 +115,20 @@ class LiveKitControl:
         return list(answer.participants)
 
     async def remove(self, room: str, identity: str) -> None:
-        """Send somebody out of a room.
+        """Remove a participant from a room.
 
         Raises:
-            RoomGone: they, or the room, were gone already.
+            RoomGone: The participant, or the room, was already gone.
         """
         request = api.RoomParticipantIdentity(room=room, identity=identity)
         await self._call("remove_participant", self._opened().room.remove_participant(request))
 
     def token(self, room: str, identity: str, access: str) -> tuple[str, datetime]:
-        """Make a person's token: one room, one identity, the microphone, and no data at all.
+        """Make a person's token: one room, one identity, the microphone, and no data.
 
-        Somebody who may publish data could send what other clients take for the agent's transcript.
-        LiveKit can't revoke a token: the access that it was made from is an attribute of the
-        participant, who can't change it, and is looked at in the room.
+        Somebody who may publish data could fake what other clients take for the agent's transcript.
+        LiveKit can't revoke a token. So the access that it was made from is an attribute of the
+        participant, who can't change it, and VoxQL checks that attribute in the room.
         """
         expires_at = (datetime.now(UTC) + TOKEN_LIFETIME).replace(microsecond=0)
         grants = api.VideoGrants(
@@ -148,19 +147,19 @@ class LiveKitControl:
     # ------------------------------------------------------------------ agents
 
     async def dispatches(self, room: str) -> list[api.AgentDispatch]:
-        """Return which agents were asked for in a room.
+        """Return the dispatches of a room.
 
         Raises:
-            RoomGone: see there.
+            RoomGone: The room does not exist.
         """
         service = self._opened().agent_dispatch
         return await self._call("list_dispatch", service.list_dispatch(room))
 
     async def dispatch(self, room: str, agent_name: str, job_metadata: str) -> None:
-        """Ask for an agent in a room that is there.
+        """Dispatch an agent into an existing room.
 
         Raises:
-            RoomGone: see there.
+            RoomGone: The room does not exist.
         """
         request = api.CreateAgentDispatchRequest(
             room=room, agent_name=agent_name, metadata=job_metadata
@@ -169,10 +168,10 @@ class LiveKitControl:
         await self._call("create_dispatch", service.create_dispatch(request))
 
     async def withdraw(self, room: str, dispatch_id: str) -> None:
-        """Ask for this agent no more; one that has come is told to leave.
+        """Withdraw a dispatch; LiveKit tells an agent that has come to leave.
 
         Raises:
-            RoomGone: the room, or the wish, was gone already.
+            RoomGone: The room, or the dispatch, was already gone.
         """
         service = self._opened().agent_dispatch
         await self._call("delete_dispatch", service.delete_dispatch(dispatch_id, room))
@@ -205,7 +204,7 @@ class LiveKitControl:
 
 
 def job_of(dispatch: api.AgentDispatch) -> tuple[str, int] | None:
-    """Return the session and attempt that a dispatch is for, None when it is not one of ours."""
+    """Return the session and attempt of a dispatch; None if it is not one of ours."""
     try:
         told = json.loads(dispatch.metadata)["voxql"]
         return str(told["session"]), int(told["attempt"])

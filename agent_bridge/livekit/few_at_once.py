@@ -1,4 +1,4 @@
-"""Calls to LiveKit for many rooms, a few at the same time."""
+"""Calls LiveKit for many rooms, a few at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def for_each(items: Iterable[T], act: Callable[[T], Awaitable[None]]) -> None:
-    """Do something for each of these; what `act` raises ends it for all that are left."""
+    """Call `act` for each item, a few at once; its first error ends this for all that are left."""
     waiting = iter(items)
 
     async def worker() -> None:

@@ -1,6 +1,6 @@
-"""Looks into the rooms again and again: who is there, and which rooms are over.
+"""Polls the rooms: who is there, and which rooms are over.
 
-LiveKit's webhooks only say where to look sooner. So it does not matter whether they come twice, in
+LiveKit's webhooks only make this look sooner. So it does not matter whether they come twice, in
 another order, from somebody else, or not at all.
 """
 
@@ -26,15 +26,15 @@ from agent_bridge.media.backend import AccessEnded, MediaListener, NotNow, Sessi
 log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 5.0
-"""Seconds between two looks into every room in which a conversation goes on."""
+"""Seconds between two polls of every room with a running conversation."""
 SWEEP_S: Final = 60.0
-"""Seconds between two searches for rooms that nobody has deleted: after a crash, mostly."""
+"""Seconds between two searches for rooms that were not deleted, mostly because of a crash."""
 PAUSE_S: Final = 0.1
-"""Seconds in which further hints are gathered before all of them are followed."""
+"""Seconds in which hints are collected before they are followed."""
 LEAVES_S: Final = 3.0
-"""Seconds that an agent has to leave a room whose conversation is over."""
+"""Seconds that an agent has to leave a room after the conversation is over."""
 PREFIX: Final = "voxql-"
-"""What the names of our rooms begin with (resolvers/sessions/chats.py)."""
+"""The prefix of our rooms' names (resolvers/sessions/chats.py)."""
 
 _AGENT: Final = api.ParticipantInfo.Kind.AGENT
 _THERE: Final = (api.ParticipantInfo.State.JOINED, api.ParticipantInfo.State.ACTIVE)
@@ -42,10 +42,10 @@ _THERE: Final = (api.ParticipantInfo.State.JOINED, api.ParticipantInfo.State.ACT
 
 @dataclass(slots=True)
 class _Admission:
-    """A person who takes part."""
+    """A person who was admitted to the conversation."""
 
     access: str
-    """The login or API token that they came by."""
+    """The login or API token behind their LiveKit token."""
     watch: AsyncExitStack = field(default_factory=AsyncExitStack)
     is_over: bool = False
     """Whether that access has ended."""
@@ -55,10 +55,10 @@ class Rooms:
     """The rooms of this server's conversations; belongs to one event loop.
 
     Args:
-        control: The way to LiveKit.
-        listener: Who is told of people, and knows the conversations.
-        every_s: Seconds between two looks.
-        sweep_s: Seconds between two searches for rooms that were forgotten.
+        control: Calls LiveKit.
+        listener: Is told about people, and knows the conversations.
+        every_s: Seconds between two polls.
+        sweep_s: Seconds between two searches for leftover rooms.
     """
 
     def __init__(
@@ -74,31 +74,31 @@ class Rooms:
         self._every_s = every_s
         self._sweep_s = sweep_s
         self._present: dict[str, _Admission] = {}
-        """Sessions whose person was there at the last look, and may be."""
+        """By session: the person who was there at the last poll, and was admitted."""
         self._over: dict[str, float] = {}
-        """Rooms that are to be deleted, and until when an agent may still leave by itself."""
+        """Rooms to delete, and until when their agent may still leave by itself."""
         self._hints: set[str] = set()
-        """Rooms to be looked into before it is their turn."""
+        """Rooms to check before the next poll."""
         self._refused: set[str] = set()
-        """Rooms of which it has been said that LiveKit refuses something there."""
+        """Rooms for which a refusal of LiveKit has been logged."""
         self._wake = asyncio.Event()
         self._is_reached = True
 
     def end(self, room: str) -> None:
-        """Delete this room soon; again and again, until it is gone.
+        """Delete this room soon, and retry until it is gone.
 
-        Its agent may leave first: a job whose room is taken away stands as failed in LiveKit.
+        Its agent may leave first: LiveKit marks a job as failed if its room is deleted under it.
         """
         self._over.setdefault(room, asyncio.get_running_loop().time() + LEAVES_S)
         self._wake.set()
 
     def look_soon(self, room: str) -> None:
-        """Look into this room now, if a conversation goes on there."""
+        """Check this room now, if it has a running conversation."""
         self._hints.add(room)
         self._wake.set()
 
     async def run(self) -> None:
-        """Go on for as long as the server lives."""
+        """Run until cancelled."""
         try:
             await self._look_on()
         finally:
@@ -119,28 +119,28 @@ class Rooms:
                 sweep_at = now + self._sweep_s
             try:
                 async with asyncio.timeout_at(look_at):
-                    # After a failure nothing is gained by trying at once.
+                    # After a failure, an immediate retry would gain nothing.
                     await (self._wake.wait() if self._is_reached else asyncio.Event().wait())
                     await asyncio.sleep(PAUSE_S)
             except TimeoutError:
                 continue
 
     async def _round(self, *, is_whole: bool, with_sweep: bool) -> bool:
-        """Do what is to be done now; return whether forgotten rooms were searched for."""
+        """Do what is due; return whether this included the search for leftover rooms."""
         try:
             await self._look(is_whole=is_whole)
             await self._for_each(list(self._over), self._delete_when_left)
             if with_sweep:
                 await self._sweep()
         except LiveKitTrouble as trouble:
-            # Not knowing who is there is no reason to take them for gone.
+            # While it is not known who is there, nobody counts as gone.
             if self._is_reached:
                 log.warning("livekit_not_reached", reason=trouble.reason)
             self._is_reached = False
             return False
         except NotNow:
             return False
-        except Exception:  # a task boundary: a full disk now must not mean that nobody looks later
+        except Exception:  # a task boundary: a full disk now must not end all later polls
             log.exception("rooms_not_looked_into")
             return False
         if not self._is_reached:
@@ -192,7 +192,7 @@ class Rooms:
             await self._listener.person_left(session)
 
     async def _admit(self, room: str, session: str, access: str) -> bool:
-        """Let a person take part, unless the access that they came by has ended."""
+        """Admit a person, unless the access behind their token has ended."""
         if session in self._present:
             return True
         admission = _Admission(access)
@@ -220,9 +220,9 @@ class Rooms:
         await self._present.pop(session).watch.aclose()
 
     async def _sweep(self) -> None:
-        """Delete what was left over, among the rooms of conversations that we know.
+        """Delete leftover rooms of the conversations that we know.
 
-        Rooms that we don't know may be those of another server which shares this LiveKit.
+        An unknown room may belong to another server that shares this LiveKit.
         """
         names = [room.name for room in await self._control.rooms() if room.name.startswith(PREFIX)]
         over = await self._listener.ended_among(names)
@@ -231,7 +231,7 @@ class Rooms:
         await self._for_each(over, self._delete)
 
     async def _for_each(self, rooms: Iterable[str], act: Callable[[str], Awaitable[None]]) -> None:
-        """Do something for each room, a few at once; when LiveKit is not reached, for no more."""
+        """Call `act` for each room, a few at once; stop if LiveKit can't be reached."""
 
         async def tried(room: str) -> None:
             try:
@@ -245,5 +245,5 @@ class Rooms:
 
 
 def person_identity(session: str) -> str:
-    """Return the identity that the person of a session has in its room."""
+    """Return the identity of a session's person in its room."""
     return f"person-{session}"

@@ -1,9 +1,10 @@
-"""Asks anew for agents that nobody has taken on; never while somebody may have.
+"""Dispatches again if no worker has taken a dispatch, and never if one may have.
 
-LiveKit (1.13.5) keeps no job for later: what was asked for while no worker had a place is lost, and
-LiveKit does not say so. It lists the job of what was taken, but up to five seconds late: after a
-worker has registered, or a minute without jobs, it gathers for so long which workers there are, and
-notes no job before that is over (pkg/agent/client.go: CheckEnabledTimeout; docs/decisions/0020).
+LiveKit (1.13.5) does not queue jobs: a dispatch made while no worker has a place is lost, and
+LiveKit does not say so. It lists the job of a dispatch that was taken, but up to five seconds late.
+After a worker has registered, or after a minute without jobs, it takes that long to gather which
+workers there are, and lists no job before then (pkg/agent/client.go: CheckEnabledTimeout;
+docs/decisions/0020).
 """
 
 import asyncio
@@ -30,41 +31,41 @@ from agent_bridge.media.backend import Awaited, MediaListener, NotNow
 log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 1.0
-"""Seconds between two looks at who waits."""
+"""Seconds between two checks of the waiting conversations."""
 LISTED_S: Final = 6.0
-"""Seconds after which LiveKit has listed every job that was taken: five, and one to be sure."""
+"""Seconds after which LiveKit has listed every job that was taken: five, and one to spare."""
 SPREAD_S: Final = 1.0
-"""Up to so many seconds later: who began to wait together does not ask together."""
+"""The longest random delay in seconds, so that those who wait together don't ask together."""
 BEFORE_S: Final = 0.3
-"""Seconds from LiveKit's taking of a worker until its notice stands. What was asked for so shortly
-before the notice may have been given to that worker."""
+"""Seconds from a worker's registration with LiveKit until its notice exists. A dispatch made this
+shortly before the notice may have gone to that worker."""
 A_ROUND: Final = 50
-"""Conversations that are looked after in one look at the most; the others come next."""
+"""The most conversations handled in one check; the others come next."""
 
 _AGENT: Final = api.ParticipantInfo.Kind.AGENT
 
 
 @dataclass(slots=True)
 class _Wait:
-    """One attempt to get an agent, as long as none has come."""
+    """One attempt to get an agent, while none has come."""
 
     awaited: Awaited
     listed_by: float
-    """When LiveKit lists its job, if it has one."""
+    """When LiveKit lists the attempt's job, if it has one."""
     may_hurry: bool
-    """Whether a worker that comes is a reason to ask anew. Not when that was the reason to ask: the
-    job may be with the first of two workers that came together."""
+    """Whether a new worker is a reason to dispatch again. Not if one was the reason last time: the
+    first of two workers that came together may have the job."""
     heeded: str = ""
-    """The notice that was compared with what was asked for."""
+    """The last notice that was compared with the dispatches."""
 
 
 class Unanswered:
-    """Who waits for an agent, and since when; belongs to one event loop.
+    """Tracks conversations that wait for an agent, and since when; belongs to one event loop.
 
     Args:
-        control: The way to LiveKit.
-        listener: Who knows who waits, and asks anew.
-        every_s: Seconds between two looks.
+        control: Calls LiveKit.
+        listener: Knows which conversations wait, and asks for a new attempt.
+        every_s: Seconds between two checks.
         listed_s: See `LISTED_S`.
     """
 
@@ -83,21 +84,22 @@ class Unanswered:
         self._waits: dict[str, _Wait] = {}
 
     async def run(self) -> None:
-        """Go on for as long as the server lives."""
+        """Run until cancelled."""
         while True:
             try:
                 await self.look()
             except (LiveKitTrouble, NotNow):
-                pass  # who looks into the rooms says so; what was not answered is not known
-            except Exception:  # a task boundary: one fault must not end the looking
+                pass  # `Rooms` logs it; without an answer, nothing is known
+            except Exception:  # a task boundary: one fault must not end the checks
                 log.exception("unanswered_not_looked_at")
             await asyncio.sleep(self._every_s)
 
     async def look(self) -> None:
-        """Ask anew where it is known that nobody has taken on what was asked for.
+        """Dispatch again where it is certain that no worker has taken the dispatch.
 
         Raises:
-            LiveKitTrouble, NotNow: see there.
+            LiveKitTrouble: LiveKit can't be reached, or refuses.
+            NotNow: The database can't be written now.
         """
         await self._note_who_waits()
         notices = await self._notices()
@@ -106,7 +108,7 @@ class Unanswered:
         due.sort(key=lambda wait: wait.listed_by)
 
         async def tried(wait: _Wait) -> None:
-            with suppress(LiveKitRefused):  # another room may fare better
+            with suppress(LiveKitRefused):  # a call for another room may succeed
                 await self._attend(wait, notices.get(notice_of(wait.awaited.agent_name)))
 
         await for_each(due[:A_ROUND], tried)
@@ -125,10 +127,10 @@ class Unanswered:
         self._waits = waits
 
     def _patience(self) -> float:
-        return self._listed_s + random.uniform(0.0, SPREAD_S)  # noqa: S311 - nobody guesses it
+        return self._listed_s + random.uniform(0.0, SPREAD_S)  # noqa: S311 - jitter is no secret
 
     async def _notices(self) -> dict[str, api.Room]:
-        """Return the rooms in which workers say that they have come, by agent: one call for all."""
+        """Return the rooms that announce the awaited agents, by name; one call for all."""
         names = {notice_of(wait.awaited.agent_name) for wait in self._waits.values()}
         if not names:
             return {}
@@ -163,7 +165,7 @@ class Unanswered:
     async def _asked(
         self, awaited: Awaited
     ) -> tuple[list[api.AgentDispatch], Sequence[api.ParticipantInfo]]:
-        """Return what was asked for by this attempt, and who is in its room."""
+        """Return the dispatches of this attempt, and who is in its room."""
         key = awaited.session, awaited.attempt
         try:
             asked = [o for o in await self._control.dispatches(awaited.room) if job_of(o) == key]
@@ -173,13 +175,13 @@ class Unanswered:
 
 
 def _is_taken(dispatch: api.AgentDispatch, people: Sequence[api.ParticipantInfo]) -> bool:
-    """Whether it has a job, or an agent has come into the room since: that is sooner seen."""
-    # Seconds are all that older servers tell of when somebody came.
+    """Whether a dispatch has a job, or an agent has joined since, which is seen sooner."""
+    # Older servers report only the second in which somebody joined.
     since = dispatch.state.created_at // 1_000_000_000
     came = any(one.kind == _AGENT and one.joined_at >= since for one in people)
     return came or len(dispatch.state.jobs) > 0
 
 
 def _was_before(dispatch: api.AgentDispatch, notice: api.Room) -> bool:
-    """Whether it was asked for before that worker had come; both times are of LiveKit's clock."""
+    """Whether a dispatch was made before that worker came; both times are by LiveKit's clock."""
     return dispatch.state.created_at / 1e9 + BEFORE_S < notice.creation_time_ms / 1e3

@@ -1,4 +1,4 @@
-"""Takes LiveKit's webhooks; refuses those that are not signed, or were signed long ago."""
+"""Receives LiveKit's webhooks; refuses those that are unsigned or old."""
 
 import base64
 import binascii
@@ -19,12 +19,12 @@ from starlette.responses import PlainTextResponse, Response
 log = structlog.get_logger(__name__)
 
 BODY_LIMIT: Final = 512 * 1024
-"""Bytes: a room's metadata and a participant's may have 64 KiB each, in JSON more."""
+"""Bytes. A room's and a participant's metadata may have 64 KiB each, more as JSON."""
 FRESH_S: Final = 300.0
-"""Seconds that a webhook may be on its way, LiveKit's own attempts to deliver it included; clocks
-may differ by as much."""
+"""How old a webhook may be, in seconds, LiveKit's own delivery attempts included; clocks may differ
+by as much."""
 REMEMBERED: Final = 10_000
-"""Ids that are kept to know a repeated webhook."""
+"""Ids that are kept to recognise a repeated webhook."""
 OF_PEOPLE: Final = frozenset(
     {
         "participant_joined",
@@ -34,7 +34,7 @@ OF_PEOPLE: Final = frozenset(
         "room_finished",
     }
 )
-"""Events after which it is worth while to look into the room."""
+"""Events that make it worthwhile to check the room."""
 
 
 class _Refused(Exception):
@@ -44,14 +44,14 @@ class _Refused(Exception):
 
 
 class Webhooks:
-    """One endpoint.
+    """The webhook endpoint.
 
     Args:
-        key: The API key that LiveKit signs webhooks with.
+        key: The API key with which LiveKit signs webhooks.
         secret: The secret of that key.
-        look_soon: Is called with the room in which something has happened.
-        count: Is called with each outcome: `taken`, `repeated` or `refused`.
-        clock: The time, in seconds since 1970.
+        look_soon: Called with the room of an event.
+        count: Called with each outcome: `taken`, `repeated` or `refused`.
+        clock: Returns the time in seconds since 1970.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Webhooks:
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     async def endpoint(self, request: Request) -> Response:
-        """Answer one POST: 200 when it was taken, or had been before."""
+        """Answer one POST: 200 if it is accepted, or was before."""
         try:
             event = self._read(await _body(request), request.headers.get("authorization", ""))
         except _Refused as refused:
@@ -99,9 +99,9 @@ class Webhooks:
         return event
 
     def _check_signature(self, body: bytes, token: str) -> None:
-        """Check who signed it, and that this is the body which they signed.
+        """Check the signature, and that it is for this body.
 
-        As `livekit.api.WebhookReceiver` does, whose errors can't be told from faults.
+        `livekit.api.WebhookReceiver` does the same, but its errors can't be told from faults.
         """
         if not token:
             raise _Refused(401, "The Authorization header with LiveKit's signature is missing.")

@@ -1,1 +1,1 @@
-"""How the person's sound travels: the interface of a media backend, and the local one."""
+"""Carries the person's sound: the interface of a media backend, and the local backend."""

@@ -1,6 +1,6 @@
-"""The `/audio` endpoint relays sound between the person and the agent of a session, and keeps none.
+"""The `/audio` endpoint: relays sound between the person and the agent of a session, stores none.
 
-It neither decodes nor mixes: whatever is slow about speech happens in the agent's process.
+It neither decodes nor mixes: the slow work of speech happens in the agent's process.
 """
 
 import asyncio
@@ -53,32 +53,32 @@ _ALLOWED: Final = {Role.PERSON: (Played,), Role.AGENT: (Begin, End, Clear)}
 
 
 class MediaHandler(Protocol):
-    """Receives join and leave events of the person; see `media.backend.MediaListener`."""
+    """Receives the person's join and leave events; see `media.backend.MediaListener`."""
 
     def admitted(
         self, session_id: str, access: str, on_end: Callable[[], None]
     ) -> AbstractAsyncContextManager[None]:
-        """Watch over a person's access; `AccessEnded` closes with UNAUTHENTICATED."""
+        """Watch a person's access; `AccessEnded` closes the connection with UNAUTHENTICATED."""
 
     async def person_came(self, session_id: str) -> None:
-        """The person of this session is connected; said again when a connection replaces one.
+        """The person of this session is connected; called again when a connection replaces one.
 
         Raises:
-            SessionGone: see there; the connection is then closed with GONE.
-            NotNow: see there; with INTERNAL, then.
+            SessionGone: The conversation is over; the connection is closed with GONE.
+            NotNow: The database can't be written now; the connection is closed with INTERNAL.
         """
 
     async def person_left(self, session_id: str) -> None:
-        """No connection of the person is left."""
+        """The person's last connection has ended."""
 
 
 class AudioRelay:
     """All audio connections of this process.
 
     Args:
-        tokens: reads the media tokens.
-        handler: hears of persons who come and go.
-        hello_timeout: seconds a connection may take to say who it is.
+        tokens: Reads the media tokens.
+        handler: Receives join and leave events.
+        hello_timeout: Seconds that a connection may take to say who it is.
     """
 
     def __init__(
@@ -96,12 +96,12 @@ class AudioRelay:
 
     @property
     def connections(self) -> int:
-        """How many connections are open and welcomed."""
+        """How many welcomed connections are open."""
         return sum(len(room.sides) for room in self._rooms.values())
 
     @property
     def dropped_seconds(self) -> float:
-        """Sound of persons that was thrown away because no agent took it, since the start."""
+        """Seconds of people's sound dropped since the start because no agent took it."""
         dropped = sum(room.to_agent.dropped for room in self._rooms.values())
         return (dropped + self._dropped_before) / (INPUT_SAMPLE_RATE * SAMPLE_WIDTH)
 
@@ -115,7 +115,7 @@ class AudioRelay:
         self._close_room(session_id, code, "the conversation has ended")
 
     def shut_down(self) -> None:
-        """Close everything; clients may come back."""
+        """Close everything; clients may reconnect."""
         for session_id in list(self._rooms):
             self._close_room(session_id, Close.RESTARTING, "the server stops or restarts")
 
@@ -134,7 +134,7 @@ class AudioRelay:
             pass
         except Closed as closed:
             await close_socket(socket, closed.code, closed.sentence)
-        except Exception:  # the boundary of a connection: its client is owed a close all the same
+        except Exception:  # a connection's boundary: its client must still get a close frame
             log.exception("audio_failed")
             await close_socket(socket, Close.INTERNAL, "a fault of the server; it has been logged")
 
@@ -145,7 +145,7 @@ class AudioRelay:
             return
         grant = side.grant
         try:
-            # Before it takes the place of another connection.
+            # Before it replaces another connection.
             async with self._handler.admitted(grant.session, grant.access, side.lose_access):
                 await self._take_part(side)
         except AccessEnded:
@@ -201,7 +201,7 @@ class AudioRelay:
         room.sides[role] = side
         if role is Role.AGENT:
             room.attempt = side.grant.attempt
-            # It hears what was said before it came; frames were meant for the agent before it.
+            # It gets the sound from before it came; frames were meant for the previous agent.
             room.to_agent = side.outgoing = room.to_agent.only_sound()
         peer = room.peer(role)
         if peer is not None:
@@ -212,7 +212,7 @@ class AudioRelay:
         side.greeting += encode(Welcome(side.grant.session, role)), encode(answer)
 
     async def _run(self, room: Room, side: Side) -> None:
-        """Read and write until one of the two ends or somebody asks for the end."""
+        """Read and write until either ends or somebody asks for the end."""
         loop = asyncio.get_running_loop()
         reader = loop.create_task(self._read(room, side))
         writer = loop.create_task(write(side))
@@ -265,7 +265,7 @@ class AudioRelay:
             await self._handler.person_left(session_id)
 
     def _forget(self, session_id: str, room: Room) -> None:
-        """Free what nobody came back for: said before the agent was there, and then hung up."""
+        """Free a room to which nobody returned: its person spoke and left before an agent came."""
         if not room.sides and self._rooms.get(session_id) is room:
             del self._rooms[session_id]
             self._dropped_before += room.to_agent.dropped

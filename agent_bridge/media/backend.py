@@ -1,4 +1,4 @@
-"""Where conversations are held: how an agent is asked for, and how a person's sound travels."""
+"""The interface of media backends: they start agents, and carry the person's sound."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class MediaConnection:
-    """Where and with which token the person's media connects."""
+    """The address and token with which the person's media connects."""
 
     transport: str
     url: str
@@ -38,19 +38,19 @@ class MediaConnection:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Whether agents can be asked for now, for those who watch the server."""
+    """Whether agents can be asked for now, for monitoring."""
 
     is_ready: bool
     parts: Mapping[str, str] = field(default_factory=dict)
-    """What this depends on beside the server itself, each in a word or two."""
+    """The state of each other thing that this depends on, in a word or two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What has passed since the start, for those who count."""
+    """Counts since the start, for metrics."""
 
     audio_connections: int = 0
-    """Open now, on this server itself."""
+    """Connections open now, on this server itself."""
     audio_dropped_seconds: float = 0.0
     calls: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Calls to another server, by name and outcome."""
@@ -58,104 +58,106 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """An agent that was asked for, and has not come to the server yet."""
+    """An agent that was asked for and has not connected to the server yet."""
 
     session: str
     attempt: int
     agent_name: str
     room: str
     is_being_asked: bool = False
-    """Whether the asking itself is still under way."""
+    """Whether the request for it is still under way."""
 
 
 class MediaListener(Protocol):
-    """Who wants to know which people can be heard, and knows which conversations there are."""
+    """Receives the person's join and leave events, and knows the conversations."""
 
     def admitted(
         self, session_id: str, access: str, on_end: Callable[[], None]
     ) -> AbstractAsyncContextManager[None]:
-        """Watch over the access of a person whose media is connected, until the context is left.
+        """Watch the access of a person whose media is connected, until the context is left.
 
         Args:
-            session_id: the session that they take part in.
-            access: the login or API token that their media token was made from.
-            on_end: called once when that is revoked or expires, or the session is another's.
+            session_id: The session in which they take part.
+            access: The login or API token behind their media token.
+            on_end: Called once if the access is revoked or expires, or the session changes hands.
 
         Raises:
-            AccessEnded: it had ended already; on entering the context.
+            AccessEnded: On entering the context, if the access had already ended.
         """
 
     async def person_came(self, session_id: str) -> None:
-        """The person of this session is connected; said again when a connection replaces one.
+        """The person of this session is connected; called again when a connection replaces one.
 
         Raises:
-            SessionGone, NotNow: see there.
+            SessionGone: The conversation is over.
+            NotNow: The database can't be written now.
         """
 
     async def person_left(self, session_id: str) -> None:
-        """No connection of the person is left."""
+        """The person's last connection has ended."""
 
     async def rooms(self) -> Mapping[str, str]:
-        """Return the session of every room in which a conversation goes on."""
+        """Return the session of every room with a running conversation."""
 
     async def ended_among(self, rooms: Iterable[str]) -> set[str]:
-        """Return which of these rooms were those of conversations that are over."""
+        """Return those of these rooms whose conversations are over."""
 
     async def awaited(self) -> Sequence[Awaited]:
-        """Return the agents that are waited for."""
+        """Return the agents that somebody waits for."""
 
     async def ask_anew(self, session_id: str, attempt: int) -> int | None:
-        """Ask for the agent once more, by a new attempt: nobody has taken this one on.
+        """Ask for the agent again, as a new attempt, because nobody took this one.
 
-        Who comes with the older attempt after all is fenced off. Returns once it is asked for.
+        An agent that still comes for the older attempt is fenced off. Returns once the new one is
+        asked for.
 
         Returns:
-            The new attempt; None when there is nothing to ask for any more, or it has come.
+            The new attempt; None if no agent is needed any more, or the agent has come.
 
         Raises:
-            NotNow: see there.
+            NotNow: The database can't be written now.
         """
 
 
 class MediaBackend(Protocol):
-    """One of the ways to hold conversations; `asgi.py` chooses it, and nobody else asks which."""
+    """One way to hold conversations; `asgi.py` chooses it, and no other code asks which it is."""
 
     def listen(self, listener: MediaListener) -> None:
-        """Name who is told of people; called once, before everything else."""
+        """Set the listener; called once, before everything else."""
 
     def routes(self) -> Sequence[BaseRoute]:
-        """Return what is to be mounted for it."""
+        """Return the routes to mount for it."""
 
     async def run(self) -> None:
-        """Do what has to be done all the time, for as long as the server lives."""
+        """Do the backend's background work until cancelled."""
 
     def shut_down(self) -> None:
-        """Send away who is connected; they may come back."""
+        """Disconnect everybody; they may reconnect."""
 
     async def condition(self) -> Condition:
-        """Say whether agents can be asked for; answers within two seconds."""
+        """Return whether agents can be asked for; answers within two seconds."""
 
     def traffic(self) -> Traffic:
-        """Return the figures of now."""
+        """Return the current counts."""
 
     def knows(self, agent_name: str) -> bool:
         """Whether it makes sense to ask for this agent."""
 
     def free(self, agent_name: str) -> int | None:
-        """Return how many more conversations this agent can take; None where nobody can tell."""
+        """Return how many more conversations this agent can take; None if that is unknown."""
 
     async def start(self, request: StartRequest) -> None:
         """Ask for an agent; returns before it has come, and within a few seconds.
 
         Raises:
-            NoAgent: it can't be asked for.
+            NoAgent: No agent can be asked for now.
         """
 
     def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
-        """Make a fresh connection for the person, good for this session alone.
+        """Make a new connection for the person, valid for this session only.
 
-        It ends with `access`, the login or API token that the person asks with.
+        It ends with `access`, the login or API token that the person used.
         """
 
     def end(self, session: str, room: str) -> None:
-        """Close what belongs to a conversation that is over; never waits."""
+        """Close the media of a conversation that is over; never waits."""

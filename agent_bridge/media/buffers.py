@@ -1,4 +1,4 @@
-"""What waits for one audio connection: bounded, whatever comes and however slowly it is read."""
+"""Bounds what waits for an audio connection, and how fast sound may come from one."""
 
 import asyncio
 from collections import deque
@@ -6,22 +6,22 @@ from collections.abc import Callable
 from typing import Final
 
 BURST_SECONDS: Final = 30.0
-"""How far ahead of real time sound may come: a buffer that is caught up with."""
+"""How far ahead of real time sound may come, for example from a buffer that catches up."""
 SPEED: Final = 1.5
-"""How much faster than real time it may come for ever: clocks of sound cards differ a little."""
+"""How fast sound may keep coming, as a multiple of real time: clocks differ a little."""
 _MAX_FRAMES: Final = 1_000
 
 
 class Overflow(Exception):
-    """More waits than may, and none of it may be thrown away."""
+    """Too much is waiting, and none of it may be dropped."""
 
 
 class Flow:
-    """Messages on their way to one side, in order.
+    """A queue of messages to one side.
 
     Args:
-        bound: bytes of sound that may wait.
-        drops_oldest: what is over the bound costs the oldest sound; otherwise it is an `Overflow`.
+        bound: Bytes of sound that may wait.
+        drops_oldest: Drop the oldest sound beyond the bound, instead of raising `Overflow`.
     """
 
     def __init__(self, bound: int, *, drops_oldest: bool = False) -> None:
@@ -31,13 +31,13 @@ class Flow:
         self._size = 0
         self._arrived = asyncio.Event()
         self.dropped = 0
-        """Bytes of sound that were thrown away."""
+        """Bytes of sound that were dropped."""
 
     def put(self, message: str | bytes) -> None:
         """Queue a message.
 
         Raises:
-            Overflow: too much waits already.
+            Overflow: Too much is waiting.
         """
         if isinstance(message, bytes):
             self._size += len(message)
@@ -50,7 +50,7 @@ class Flow:
             raise Overflow
 
     async def get(self) -> str | bytes:
-        """Return the next message, when there is one."""
+        """Wait for the next message and return it."""
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -60,7 +60,7 @@ class Flow:
         return message
 
     def only_sound(self) -> "Flow":
-        """Return a flow of the same kind that holds the sound which waits in this one."""
+        """Return a flow of the same kind with only the sound that waits in this one."""
         flow = Flow(self._bound, drops_oldest=self._drops_oldest)
         for message in self._waiting:
             if isinstance(message, bytes):
@@ -79,11 +79,11 @@ class Flow:
 
 
 class Pace:
-    """Whether sound comes about as fast as it is spoken.
+    """Checks that sound comes about as fast as it is spoken.
 
     Args:
-        rate: bytes a second of real time.
-        clock: seconds, monotonic.
+        rate: Bytes per second of real time.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(self, rate: int, clock: Callable[[], float]) -> None:
@@ -93,7 +93,7 @@ class Pace:
         self._since = clock()
 
     def allows(self, size: int) -> bool:
-        """Take a message of so many bytes into account."""
+        """Count a message of this size; return whether it was not too fast."""
         now = self._clock()
         most = BURST_SECONDS * self._rate
         earned = (now - self._since) * self._rate * SPEED

@@ -1,4 +1,4 @@
-"""Conversations without other servers: workers that connect to us, sound over `/audio`."""
+"""The local backend, without other servers: workers connect to this one, sound uses `/audio`."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,16 +13,16 @@ from agent_bridge.server.workers import StartRequest, Workers
 
 TRANSPORT: Final = "LOCAL"
 MICROPHONE_RATE: Final = 16_000
-"""Samples a second that a local connection expects of the person (docs/audio-protocol.md)."""
+"""Samples per second that a local connection expects from the person (docs/audio-protocol.md)."""
 
 
 class LocalMedia:
-    """See `agent_bridge.media.backend.MediaBackend`.
+    """Implements `agent_bridge.media.backend.MediaBackend` without other servers.
 
     Args:
-        workers: Who runs agents.
-        tokens: Makes and reads the tokens of media.
-        public_url: Where people reach this server.
+        workers: The workers that run agents.
+        tokens: Makes and reads media tokens.
+        public_url: The address at which people reach this server.
     """
 
     def __init__(self, workers: Workers, tokens: Tokens, public_url: str) -> None:
@@ -33,27 +33,27 @@ class LocalMedia:
 
     @property
     def relay(self) -> AudioRelay:
-        """Where sound passes, once it is known who attends."""
+        """The audio relay; exists after `listen`."""
         assert self._relay is not None, "attend() comes first"
         return self._relay
 
     def listen(self, listener: MediaListener) -> None:
-        """Let sound pass from now on."""
+        """Create the audio relay."""
         self._relay = AudioRelay(self._tokens, listener)
 
     def routes(self) -> Sequence[BaseRoute]:
-        """Return `/audio`."""
+        """Return the route of `/audio`."""
         return [WebSocketRoute("/audio", self.relay.endpoint)]
 
     async def run(self) -> None:
-        """Do nothing: people and workers come and go by themselves."""
+        """Do nothing: people and workers connect by themselves."""
 
     def shut_down(self) -> None:
-        """Close every connection of media."""
+        """Close every media connection."""
         self.relay.shut_down()
 
     async def condition(self) -> Condition:
-        """Ready is who has a worker, full or not."""
+        """Report ready if any worker is connected, full or not."""
         return Condition(self._workers.is_ready)
 
     def traffic(self) -> Traffic:
@@ -61,23 +61,23 @@ class LocalMedia:
         return Traffic(self.relay.connections, self.relay.dropped_seconds)
 
     def knows(self, agent_name: str) -> bool:
-        """Whether a worker that is connected runs it."""
+        """Whether a connected worker runs this agent."""
         return agent_name in self._workers.names()
 
     def free(self, agent_name: str) -> int:
-        """Count the places of the workers."""
+        """Return the workers' free places for this agent."""
         return self._workers.free(agent_name)
 
     async def start(self, request: StartRequest) -> None:
-        """Ask a worker.
+        """Ask a worker for an agent.
 
         Raises:
-            NoAgent: none is connected, or all are busy.
+            NoAgent: No worker that runs it is connected, or all of them are busy.
         """
         self._workers.start(request)
 
     def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
-        """Point to `/audio`."""
+        """Make a connection to `/audio`."""
         token, expires_at = self._tokens.media(session, "person", attempt, access=access)
         return MediaConnection(
             transport=TRANSPORT,
@@ -88,12 +88,12 @@ class LocalMedia:
         )
 
     def end(self, session: str, room: str) -> None:
-        """Close both sides of its sound."""
+        """Close both sides of the session's sound."""
         self.relay.end(session)
 
 
 def audio_url(public_url: str) -> str:
-    """Return the address of `/audio` beside the public one."""
+    """Return the address of `/audio` under the public URL."""
     parts = urlsplit(public_url)
     scheme = "wss" if parts.scheme == "https" else "ws"
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/audio", "", ""))

@@ -25,14 +25,14 @@ from agent_bridge.server.tokens import MediaGrant
 log = structlog.get_logger(__name__)
 
 BUFFERED_SECONDS: Final = 30.0
-"""How much of what a person said is kept until an agent is there to hear it."""
+"""How many seconds of a person's sound are kept until an agent is there to hear it."""
 
 ACCESS_ENDED: Final = "the login or API token behind this token has ended"
 
 
 @dataclass(eq=False, slots=True)
 class Side:
-    """One connection that said hello and was welcomed."""
+    """One connection that has said hello with a valid token."""
 
     grant: MediaGrant
     socket: WebSocket
@@ -45,16 +45,16 @@ class Side:
 
     @property
     def role(self) -> Role:
-        """Which side it is."""
+        """Which side this is."""
         return Role.PERSON if self.grant.role == "person" else Role.AGENT
 
     def close(self, code: Close, sentence: str) -> None:
-        """Ask the connection's own task to close it, with the first reason that was given."""
+        """Ask the connection's own task to close it; the first reason counts."""
         if not self.closing.done():
             self.closing.set_result((code, sentence))
 
     def lose_access(self) -> None:
-        """Close it because the login or API token that it came by has ended."""
+        """Close it because the login or API token behind its media token has ended."""
         self.close(Close.UNAUTHENTICATED, ACCESS_ENDED)
 
     def tell(self, frame: Peer) -> None:
@@ -62,7 +62,7 @@ class Side:
         self.put(encode(frame))
 
     def put(self, message: str | bytes) -> None:
-        """Queue a message; a side that leaves too many waiting is closed."""
+        """Queue a message; close the side if too many wait."""
         try:
             self.outgoing.put(message)
         except Overflow:
@@ -70,7 +70,7 @@ class Side:
 
 
 class Room:
-    """The two sides of one session, and what waits for an agent."""
+    """The two sides of one session, and the sound that waits for an agent."""
 
     def __init__(self) -> None:
         self.sides: dict[Role, Side] = {}
@@ -83,7 +83,7 @@ class Room:
         return self.sides.get(Role.AGENT if role is Role.PERSON else Role.PERSON)
 
     def relay(self, role: Role, message: str | bytes) -> None:
-        """Hand a message on; what only makes sense at once is dropped when nobody is there."""
+        """Pass a message to the other side; if nobody is there, keep only a person's sound."""
         peer = self.peer(role)
         if role is Role.PERSON and isinstance(message, bytes):
             self.to_agent.put(message)
@@ -92,7 +92,7 @@ class Room:
 
 
 class Closed(Exception):
-    """This connection is to be closed by us."""
+    """Raised to close this connection."""
 
     def __init__(self, code: Close, sentence: str) -> None:
         super().__init__(code.says(sentence))
@@ -104,8 +104,8 @@ async def receive(socket: WebSocket) -> str | bytes:
     """Return the next message.
 
     Raises:
-        Closed: it was too long.
-        WebSocketDisconnect: there will be none.
+        Closed: The message is too long.
+        WebSocketDisconnect: The connection has ended.
     """
     message = await socket.receive()
     if message["type"] == "websocket.disconnect":
@@ -118,7 +118,7 @@ async def receive(socket: WebSocket) -> str | bytes:
 
 
 async def write(side: Side) -> None:
-    """Send what a side is to get, until cancelled."""
+    """Send a side's messages until cancelled."""
     socket = side.socket
     for greeting in side.greeting:
         await socket.send_text(greeting)
@@ -131,7 +131,7 @@ async def write(side: Side) -> None:
 
 
 def decoded(message: str) -> Frame | None:
-    """Return the frame of a text message; a bad one is to be closed for."""
+    """Return the frame of a text message; raise `Closed` for a bad one."""
     try:
         return decode(message)
     except BadFrame as error:
@@ -139,9 +139,9 @@ def decoded(message: str) -> Frame | None:
 
 
 async def close_socket(socket: WebSocket, code: Close, sentence: str) -> None:
-    """Close a connection in words, if it still can be."""
+    """Close a connection, with a code and a sentence, if it is still open."""
     if socket.application_state is WebSocketState.CONNECTED:
-        # A side that doesn't read can't be told either; uvicorn drops it by its own time-out.
+        # A side that doesn't read can't be told either; uvicorn's own time-out drops it.
         try:
             async with asyncio.timeout(5):
                 await socket.close(code, code.says(sentence))

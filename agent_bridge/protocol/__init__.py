@@ -1,4 +1,4 @@
-"""docs/bridge-protocol.md without input or output: frames, JSON, limits, what may follow what."""
+"""Implements docs/bridge-protocol.md without input or output: frames, JSON, limits, order."""
 
 from .codec import FrameError, decode, encode
 from .codes import (

@@ -1,4 +1,4 @@
-"""What passes over `/audio`, as data: frames, limits and close codes of docs/audio-protocol.md."""
+"""Implements docs/audio-protocol.md without input or output: frames, limits, close codes."""
 
 import json
 from enum import Enum, IntEnum
@@ -11,15 +11,15 @@ from .records import SECRET, MemberFault, Record, by_type, length, members_of, r
 
 SUBPROTOCOL: Final = "voxql.audio.v1"
 INPUT_SAMPLE_RATE: Final = 16_000
-"""Samples a second from the person to the agent."""
+"""Samples per second from the person to the agent."""
 OUTPUT_SAMPLE_RATE: Final = 24_000
-"""Samples a second from the agent to the person."""
+"""Samples per second from the agent to the person."""
 SAMPLE_WIDTH: Final = 2
-"""Bytes a sample: signed, little-endian, one channel."""
+"""Bytes per sample: signed, little-endian, one channel."""
 MAX_FRAME: Final = 65_536
-"""Bytes a message, of either kind."""
+"""Bytes per message, text or binary."""
 HELLO_TIMEOUT: Final = 10.0
-"""Seconds a connection may take to say who it is."""
+"""Seconds that a connection may take to say who it is."""
 PING_INTERVAL: Final = 20.0
 _MAX_TOKEN: Final = 4_096
 _MAX_ID: Final = 128
@@ -27,14 +27,14 @@ _MAX_SAMPLES: Final = 2**53 - 1
 
 
 class Role(Enum):
-    """The side of a conversation that a connection is."""
+    """Which side of a conversation a connection is."""
 
     PERSON = "PERSON"
     AGENT = "AGENT"
 
 
 class Close(IntEnum):
-    """Why a connection was closed; the numbers mean the same as in the bridge protocol."""
+    """Why a connection was closed; the codes mean the same as in the bridge protocol."""
 
     ENDED = 1000
     TOO_BIG = 1009
@@ -50,11 +50,11 @@ class Close(IntEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether connecting again with the same token would be pointless."""
+        """Whether reconnecting with the same token is pointless."""
         return self not in _PASSING
 
     def says(self, sentence: str) -> str:
-        """Return the close reason: the name, then a sentence (123 bytes at most, by RFC 6455)."""
+        """Return the close reason: the name, then a sentence (at most 123 bytes, by RFC 6455)."""
         return close_reason(f"{self.name}: {sentence}")
 
 
@@ -64,7 +64,7 @@ _PASSING: Final = frozenset(
 
 
 class BadFrame(Exception):
-    """A message that the protocol doesn't allow; the text says what was expected and what came."""
+    """A message breaks the protocol; the text says what was expected and what came."""
 
 
 Token = Annotated[str, length(_MAX_TOKEN), SECRET]
@@ -80,7 +80,7 @@ class Hello(Record, frozen=True, tag="hello"):
 
 
 class Welcome(Record, frozen=True, tag="welcome"):
-    """The token was good."""
+    """The token is valid."""
 
     session: Annotated[str, length(_MAX_ID)]
     role: Role
@@ -89,7 +89,7 @@ class Welcome(Record, frozen=True, tag="welcome"):
 
 
 class Peer(Record, frozen=True, tag="peer"):
-    """The other side came or went."""
+    """The other side joined or left."""
 
     connected: bool
     reports_played: bool = False
@@ -102,20 +102,20 @@ class Begin(Record, frozen=True, tag="begin"):
 
 
 class End(Record, frozen=True, tag="end"):
-    """A spoken reply is complete; it had this many samples."""
+    """A spoken reply is complete; it has this many samples."""
 
     playout: Playout
     samples: Samples
 
 
 class Clear(Record, frozen=True, tag="clear"):
-    """Nothing more of this reply is to be heard."""
+    """Stop playing this reply, and discard the rest of it."""
 
     playout: Playout
 
 
 class Played(Record, frozen=True, tag="played"):
-    """So many samples of this reply have been heard, from its beginning."""
+    """This many samples of the reply have been heard, from its beginning."""
 
     playout: Playout
     samples: Samples
@@ -126,12 +126,12 @@ KINDS: Final = by_type(Hello, Welcome, Peer, Begin, End, Clear, Played)
 
 
 def encode(frame: Frame) -> str:
-    """Return the text message of a frame."""
+    """Encode a frame as a text message."""
     return json.dumps(members_of(frame), ensure_ascii=False, separators=(",", ":"))
 
 
 def decode(message: str) -> Frame | None:
-    """Return the frame of a text message, or None when its type is not one of ours.
+    """Decode a text message; None if its type is not one of ours.
 
     Raises:
         BadFrame: It is not a JSON object, or a member is missing or of the wrong type.
@@ -158,7 +158,7 @@ def check_sound(data: bytes) -> None:
     """Check a binary message.
 
     Raises:
-        BadFrame: empty, or not a whole number of samples.
+        BadFrame: It is empty, or not a whole number of samples.
     """
     if not data or len(data) % SAMPLE_WIDTH:
         raise BadFrame(f"sound comes in whole 16-bit samples, and this had {len(data)} bytes")

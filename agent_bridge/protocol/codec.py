@@ -1,4 +1,4 @@
-"""Frames to and from JSON, strictly: what is not in docs/bridge-protocol.md does not pass."""
+"""Encodes and decodes frames as JSON, strictly as docs/bridge-protocol.md says."""
 
 import json
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from .limits import RFC_3339, Unacceptable, fault_of_utterance, read_time, write
 from .records import MemberFault, Record, by_type, fault_of, members_of, read, type_of
 
 Kinds = Mapping[str, type[Record]]
-"""The kinds of frames that one side reads, by their `type`."""
+"""The kinds of frames that one side reads, by `type`."""
 
 FROM_AGENT: Final = by_type(Hello, Ready, Utterance, AgentState, InputAck, Bye)
 TO_AGENT: Final = by_type(Welcome, Ack, Nack, Input, Stop)
@@ -43,13 +43,13 @@ TO_WORKER: Final = by_type(WorkerWelcome, Start)
 _TIMES: Final = {"startedAt": "started_at", "endedAt": "ended_at"}
 _ANY_TIME: Final = "2026-01-01T00:00:00Z"
 _MICROSECONDS: Final = len("2026-01-01T00:00:00.000000Z")
-"""Characters of the longest time in UTC that msgspec reads as we do; it rounds nanoseconds."""
+"""Characters of the longest UTC time that msgspec reads as we do; it rounds nanoseconds."""
 
 
 class FrameError(ValueError):
-    """The peer broke the protocol; the connection is to be closed with `close_code`.
+    """The peer broke the protocol; close the connection with `close_code`.
 
-    The message says what was expected, never what a member held: it ends up in logs.
+    The message says what was expected, never what a member held, because it is logged.
     """
 
     def __init__(self, message: str, close_code: CloseCode = CloseCode.BAD_FRAME) -> None:
@@ -66,22 +66,22 @@ _dumps: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators
 
 
 def decode(kinds: Kinds, data: str | bytes, longest: int = FRAME_BYTES) -> Frame | None:
-    """Decode one WebSocket message; None for a type that is not among these kinds.
+    """Decode one WebSocket message; None if its type is not among these kinds.
 
     Raises:
         FrameError: It is not a frame.
-        Unacceptable: It is an utterance whose contents can't be taken.
+        Unacceptable: It is an utterance whose contents can't be accepted.
     """
     if not isinstance(data, str):
         raise FrameError("a frame is a text message, not a binary one")
-    # Most frames are surely not too long, and need not be encoded to tell.
+    # Most frames are certainly short enough, and need not be encoded to find out.
     if len(data) * 4 > longest and (
         len(data) > longest or len(data.encode(errors="surrogatepass")) > longest
     ):
         raise FrameError(f"a frame is at most {longest} bytes", CloseCode.TOO_BIG)
     try:
         members = _loads(data)
-    # A number of 5,000 digits is a ValueError, 30,000 brackets are a RecursionError.
+    # A number of 5,000 digits raises ValueError, 30,000 brackets raise RecursionError.
     except (ValueError, RecursionError) as error:
         raise FrameError("a frame is a JSON object (RFC 8259)") from error
     if type(members) is not dict:
@@ -106,7 +106,7 @@ def _utterance(members: dict[str, Any]) -> Utterance:
         bad = {name for name in _TIMES if _is_no_time(members.get(name))}
         if malformed.name not in bad:
             raise
-        # What is malformed closes the connection; a time alone can be answered.
+        # A malformed member closes the connection, but a bad time alone gets a nack.
         utterance = read(Utterance, members | dict.fromkeys(bad, _ANY_TIME))
     if utterance.confidence is not None and not isfinite(utterance.confidence):
         raise fault_of(Utterance, "confidence", members)
@@ -125,7 +125,7 @@ def _utterance(members: dict[str, Any]) -> Utterance:
 
 
 def _is_no_time(value: object) -> bool:
-    """Whether this is a string, and none that says a time."""
+    """Whether this is a string that is not a time."""
     return isinstance(value, str) and read_time(value) is None
 
 
@@ -137,7 +137,7 @@ def encode(frame: Frame) -> str:
     """Encode a frame; members that are None are left out.
 
     Raises:
-        FrameError: It holds half of a surrogate pair, or is over the limit of a frame.
+        FrameError: It contains half of a surrogate pair, or exceeds the frame limit.
     """
     longest = FRAME_BYTES_TO_AGENT if isinstance(frame, Input) else FRAME_BYTES
     data = _dumps(members_of(frame, write_time))

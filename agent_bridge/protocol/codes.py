@@ -11,7 +11,7 @@ WORKER: Final = "voxql.worker.v1"
 FRAME_BYTES: Final = 64 * 1024
 """The largest frame to the server, in bytes of UTF-8."""
 FRAME_BYTES_TO_AGENT: Final = 256 * 1024
-"""The largest frame to an agent: any line that a person may type fits, escaped as JSON."""
+"""The largest frame to an agent, in bytes; fits any line that a person may type, JSON-escaped."""
 TEXT_BYTES: Final = 32 * 1024
 """The longest text of an utterance or a typed line, in bytes of UTF-8."""
 KEY_LENGTH: Final = 128
@@ -19,9 +19,9 @@ KEY_LENGTH: Final = 128
 SECRET_LENGTH: Final = 4096
 """The longest token or worker key, in characters."""
 LANGUAGE_LENGTH: Final = 35
-"""RFC 5646 section 4.4.1 asks for room for this many characters."""
+"""Characters of a language tag that RFC 5646 section 4.4.1 asks implementations to support."""
 LARGEST_REVISION: Final = 2**53 - 1
-"""What every JSON implementation can hold exactly (RFC 8259 section 6)."""
+"""The largest integer that every JSON implementation holds exactly (RFC 8259 section 6)."""
 MOST_CAPABILITIES: Final = 32
 MOST_AGENT_NAMES: Final = 32
 MOST_PLACES: Final = 10_000
@@ -33,7 +33,7 @@ START_SECONDS: Final = 2.0
 FENCE_SECONDS: Final = 10.0
 """How long a fenced attempt may drain its finals."""
 BYE_SECONDS: Final = 10.0
-"""How long the server goes on answering after a bye."""
+"""How long the server keeps answering after a bye."""
 
 Role = Literal["USER", "AGENT"]
 Source = Literal["SPEECH", "TYPED"]
@@ -41,11 +41,11 @@ State = Literal["INITIALIZING", "LISTENING", "THINKING", "SPEAKING"]
 
 
 CLOSE_REASON_BYTES: Final = 123
-"""What a close frame holds beside its code (RFC 6455, section 5.5)."""
+"""What a close frame holds besides its code (RFC 6455, section 5.5)."""
 
 
 def close_reason(text: str) -> str:
-    """Return as much of a text as a close frame holds, whatever a client has put into it."""
+    """Cut a text to what a close frame holds, whatever a client has put into it."""
     return text.encode(errors="replace")[:CLOSE_REASON_BYTES].decode(errors="ignore")
 
 
@@ -65,7 +65,7 @@ class CloseCode(IntEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether connecting again in the same way is pointless."""
+        """Whether reconnecting in the same way is pointless."""
         return self in _TERMINAL
 
 
@@ -81,7 +81,7 @@ _TERMINAL: Final = frozenset(
 
 
 class NackCode(StrEnum):
-    """Why an utterance was not taken; clients decide by `terminal` alone, so the list may grow."""
+    """Why an utterance was rejected. Clients decide by `terminal` alone, so codes may be added."""
 
     EMPTY_TEXT = "EMPTY_TEXT"
     TEXT_TOO_LONG = "TEXT_TOO_LONG"

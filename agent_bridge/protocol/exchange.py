@@ -1,4 +1,4 @@
-"""Which frame may pass when: one state machine, held by both sides of a connection."""
+"""Decides which frame may pass when, by one state machine for both sides of a connection."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Side(Enum):
 
 
 class Phase(Enum):
-    """How far a connection has come."""
+    """How far a connection has progressed."""
 
     HELLO = "HELLO"
     GREETING = "GREETING"
@@ -51,7 +51,7 @@ Transitions = Mapping[tuple[Phase, type[Frame]], Phase]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One subprotocol: who reads what, and what may follow what."""
+    """One subprotocol: the frames that each side reads, and which may follow which."""
 
     subprotocol: str
     from_agent: Kinds
@@ -89,7 +89,7 @@ DIALECTS: Final = {dialect.subprotocol: dialect for dialect in (BRIDGE_DIALECT, 
 
 
 class Exchange:
-    """One side's view of one connection: messages in, frames out, and the other way round."""
+    """One side's view of one connection: decodes and encodes messages, and checks their order."""
 
     __slots__ = ("_longest", "_readers", "_side", "_transitions", "phase")
 
@@ -102,11 +102,11 @@ class Exchange:
         self.phase = Phase.HELLO
 
     def receive(self, data: str | bytes) -> Frame | None:
-        """Read a message of the peer; None for a frame that this agent is too old to know.
+        """Decode a message of the peer; None for a frame that this agent is too old to know.
 
         Raises:
-            FrameError: the connection is to be closed with its `close_code`.
-            Unacceptable: its `nack` is to be sent; the connection goes on.
+            FrameError: The connection must be closed with its `close_code`.
+            Unacceptable: Its `nack` must be sent; the connection goes on.
         """
         frame = decode(self._readers, data, self._longest)
         if frame is not None:
@@ -116,10 +116,10 @@ class Exchange:
         return frame
 
     def send(self, frame: Frame) -> str:
-        """Return the message to send to the peer.
+        """Encode a frame for the peer.
 
         Raises:
-            FrameError: this side must not send this, or not now.
+            FrameError: This side must not send this, or not now.
         """
         data = encode(frame)
         self._advance(frame)

@@ -1,4 +1,4 @@
-"""The frames of docs/bridge-protocol.md: the one place that says what they hold."""
+"""Defines the frames of docs/bridge-protocol.md; no other code says what they contain."""
 
 from datetime import datetime
 from typing import Annotated
@@ -28,22 +28,22 @@ Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class Hello(Record, frozen=True, tag="hello"):
-    """Agent to server, first: who I am."""
+    """Agent to server, the first frame: who the agent is."""
 
     token: Secret
     capabilities: Annotated[tuple[Key, ...], texts(0, MOST_CAPABILITIES)] = ()
 
 
 class Ready(Record, frozen=True, tag="ready"):
-    """Agent to server: I can hear and answer."""
+    """Agent to server: the agent can hear and answer."""
 
 
 class Utterance(Record, frozen=True, kw_only=True, tag="utterance"):
-    """Agent to server: what was said, so far or finally. Times are aware datetimes."""
+    """Agent to server: an interim or final utterance. Times are aware datetimes."""
 
     segment: Key
     revision: Annotated[Count, SENT] = 0
-    """Grows within the segment, from 1. The client counts by itself where this is left at 0."""
+    """Grows within the segment, from 1. If it is 0, the client counts by itself."""
     role: Role
     text: Annotated[Words, schema(minLength=1)]
     """The whole text so far, never a delta."""
@@ -59,25 +59,25 @@ class Utterance(Record, frozen=True, kw_only=True, tag="utterance"):
 
 
 class AgentState(Record, frozen=True, tag="agentState"):
-    """Agent to server: what I am doing."""
+    """Agent to server: what the agent is doing."""
 
     state: State
 
 
 class InputAck(Record, frozen=True, tag="inputAck"):
-    """Agent to server: this typed line has been taken care of."""
+    """Agent to server: this typed line has been handled."""
 
     key: Key
 
 
 class Bye(Record, frozen=True, tag="bye"):
-    """Agent to server, last: I leave."""
+    """Agent to server, the last frame: the agent leaves."""
 
     reason: Key
 
 
 class Welcome(Record, frozen=True, tag="welcome"):
-    """Server to agent: the token was good."""
+    """Server to agent: the token is valid."""
 
     session: Key
     attempt: Count
@@ -85,14 +85,14 @@ class Welcome(Record, frozen=True, tag="welcome"):
 
 
 class Ack(Record, frozen=True, tag="ack"):
-    """Server to agent: settled. Of a final: committed and synced to disk."""
+    """Server to agent: this utterance is settled. A final is committed and synced to disk."""
 
     segment: Key
     revision: Count
 
 
 class Nack(Record, frozen=True, tag="nack"):
-    """Server to agent: not taken; send it again later unless `terminal`."""
+    """Server to agent: the utterance was rejected; send it again later unless `terminal`."""
 
     segment: Key
     revision: Count
@@ -109,13 +109,13 @@ class Input(Record, frozen=True, tag="input"):
 
 
 class Stop(Record, frozen=True, tag="stop"):
-    """Server to agent: finish, drain, say bye."""
+    """Server to agent: finish, send what is pending, say bye."""
 
     reason: str
 
 
 class WorkerHello(Record, frozen=True, tag="hello"):
-    """Worker to server, first: who I am and what I can run."""
+    """Worker to server, the first frame: who the worker is and what it can run."""
 
     key: Secret
     agent_names: Annotated[tuple[Key, ...], texts(1, MOST_AGENT_NAMES)]
@@ -123,20 +123,20 @@ class WorkerHello(Record, frozen=True, tag="hello"):
 
 
 class Places(Record, frozen=True, tag="places"):
-    """Worker to server: how many more conversations I can take now."""
+    """Worker to server: how many more conversations it can take now."""
 
     free: PlaceCount
 
 
 class Started(Record, frozen=True, tag="started"):
-    """Worker to server: the agent is on its way."""
+    """Worker to server: the start is accepted, and the agent is connecting."""
 
     session: Key
     attempt: Count
 
 
 class Refused(Record, frozen=True, tag="refused"):
-    """Worker to server: not here."""
+    """Worker to server: the start is declined."""
 
     session: Key
     attempt: Count
@@ -144,7 +144,7 @@ class Refused(Record, frozen=True, tag="refused"):
 
 
 class WorkerWelcome(Record, frozen=True, tag="welcome"):
-    """Server to worker: the key was good."""
+    """Server to worker: the key is valid."""
 
 
 class Start(Record, frozen=True, tag="start"):

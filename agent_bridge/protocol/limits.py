@@ -1,4 +1,4 @@
-"""What an utterance may contain; both sides check it, so a client learns of it before it sends."""
+"""Limits what an utterance may contain; both sides check it, a client before it sends."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ RFC_3339: Final = re.compile(
 
 
 class Unacceptable(ValueError):
-    """The frame is well-formed, what it says can't be taken; `nack` is the answer."""
+    """The frame is well-formed, but its contents can't be accepted; `nack` is the answer."""
 
     def __init__(self, segment: str, revision: int, code: NackCode, message: str) -> None:
         super().__init__(message)
@@ -26,12 +26,12 @@ class Unacceptable(ValueError):
 
 
 def is_key(value: str, longest: int = KEY_LENGTH) -> bool:
-    """Tell whether this is 1 to `longest` printable characters; half a surrogate pair is not."""
+    """Whether this is 1 to `longest` printable characters; half a surrogate pair is not."""
     return 1 <= len(value) <= longest and value.isprintable()
 
 
 def fault_of_text(text: str) -> tuple[NackCode, str] | None:
-    """Say what keeps this text from being taken, or None."""
+    """Say why this text can't be accepted; None if it can."""
     if not text.strip():
         return NackCode.EMPTY_TEXT, "text must not be blank"
     if "\0" in text:
@@ -46,7 +46,7 @@ def fault_of_text(text: str) -> tuple[NackCode, str] | None:
 
 
 def fault_of_utterance(utterance: Utterance, now: datetime) -> tuple[NackCode, str] | None:
-    """Say what keeps the contents of this utterance from being taken, or None."""
+    """Say why the contents of this utterance can't be accepted; None if they can."""
     if fault := fault_of_text(utterance.text):
         return fault
     for name, moment in (("startedAt", utterance.started_at), ("endedAt", utterance.ended_at)):
@@ -67,7 +67,7 @@ def read_time(value: str) -> datetime | None:
     if RFC_3339.fullmatch(value) is None:
         return None
     try:
-        # `fromisoformat` takes capital letters only.
+        # `fromisoformat` accepts capital letters only.
         return datetime.fromisoformat(value.upper())
     except ValueError:
         return None

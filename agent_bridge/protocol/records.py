@@ -1,7 +1,7 @@
-"""Frames as records: one definition of a frame makes its reading, its limits and its schema.
+"""Defines frames as records: one definition gives a frame's decoding, its limits and its schema.
 
-A frame is a `msgspec.Struct` whose `type` is the tag of the struct. Members are named in camel case
-on the wire. Their types say what they may hold, with a description for those who get it wrong.
+A frame is a `msgspec.Struct` whose `type` is the struct's tag. Members have camel-case names on the
+wire. Their types say what they may hold, with a description for error messages.
 """
 
 import re
@@ -43,33 +43,33 @@ _EXPECTED: Final[dict[Any, str]] = {
     datetime: "a string",
 }
 _NAMED: Final = re.compile(r"required field `(\w+)`|`\$\.(\w+)")
-"""Where a message of msgspec names the member at fault."""
+"""Finds the member at fault in an error message of msgspec."""
 
 
 def text(longest: int) -> Meta:
-    """Say of a string that it has 1 to `longest` printable characters."""
+    """Limit a string to 1 to `longest` printable characters."""
     description = f"a string of 1 to {longest} printable characters"
     return Meta(min_length=1, max_length=longest, description=description, extra={PRINTABLE: True})
 
 
 def schema(**keywords: int) -> Meta:
-    """Add what is checked elsewhere to the JSON Schema: it is answered, and closes nothing."""
+    """Add a limit to the JSON Schema only: other code checks it, and answers without closing."""
     return Meta(extra_json_schema=keywords)
 
 
 def length(longest: int) -> Meta:
-    """Say of a string that it has 1 to `longest` characters."""
+    """Limit a string to 1 to `longest` characters."""
     description = f"a string of 1 to {longest} characters"
     return Meta(min_length=1, max_length=longest, description=description)
 
 
 def number(least: int, most: int) -> Meta:
-    """Say of an integer which it may be; `true` and `1.0` are none."""
+    """Limit an integer; `true` and `1.0` are not integers."""
     return Meta(ge=least, le=most, description=f"an integer from {least} to {most}")
 
 
 def texts(least: int, most: int) -> Meta:
-    """Say of an array of printable strings how many it may have."""
+    """Limit how many printable strings an array has."""
     description = f"an array of {least} to {most} keys"
     return Meta(min_length=least, max_length=most, description=description, extra={PRINTABLE: True})
 
@@ -78,13 +78,13 @@ UNSHOWN: Final = "unshown"
 PRINTABLE: Final = "printable"
 OWED: Final = "owed"
 SENT: Final = Meta(extra={OWED: True})
-"""Marks a member that must be in the frame, although whoever makes a record may leave it out."""
+"""Marks a member that must be in the frame, although code may leave it out of a record."""
 SECRET: Final = Meta(extra={UNSHOWN: True})
-"""Marks a member that must not get into a log: a token, a key, or words."""
+"""Marks a member that must not be logged: a token, a key, or words."""
 
 
 class Record(Struct, frozen=True, rename="camel", tag_field="type"):
-    """A frame. Its representation leaves out what is secret."""
+    """A frame. Its `repr` leaves out secrets."""
 
     def __repr__(self) -> str:
         shown = (
@@ -98,7 +98,7 @@ class Record(Struct, frozen=True, rename="camel", tag_field="type"):
 class MemberFault(ValueError):
     """A member of a frame is missing, or not what it must be.
 
-    The message says what was expected, never what the member held: it may end up in logs.
+    The message says what was expected, never what the member held, because it may be logged.
     """
 
     def __init__(self, frame_type: str, name: str, message: str) -> None:
@@ -107,7 +107,7 @@ class MemberFault(ValueError):
 
 
 class _Members:
-    """What the definition of a frame says of its members."""
+    """What the definition of a frame says about its members."""
 
     def __init__(self, kind: type[Record]) -> None:
         hints = get_type_hints(kind, include_extras=True)
@@ -178,7 +178,7 @@ def schema_of(kind: type[Record]) -> dict[str, Any]:
 
 
 def _resolved(schema: Any, components: Mapping[str, Any]) -> Any:
-    """Return a schema with what it refers to in the place of the references."""
+    """Return a schema with its references replaced by what they refer to."""
     if isinstance(schema, list):
         return [_resolved(one, components) for one in schema]
     if not isinstance(schema, dict):
@@ -189,12 +189,12 @@ def _resolved(schema: Any, components: Mapping[str, Any]) -> Any:
 
 
 def by_type(*kinds: type[Record]) -> Mapping[str, type[Record]]:
-    """Return these kinds of frames by their `type`, in their order."""
+    """Return these kinds of frames by `type`, in this order."""
     return {str(kind.__struct_config__.tag): kind for kind in kinds}
 
 
 def read(kind: type[F], given: dict[str, Any]) -> F:
-    """Make a frame of a decoded JSON object. An optional member that is null is left out.
+    """Make a frame from a decoded JSON object; an optional member that is null is left out.
 
     Raises:
         MemberFault: A member is missing, or not what it must be.
@@ -214,7 +214,7 @@ def read(kind: type[F], given: dict[str, Any]) -> F:
     for name in members.owed:
         if name not in given:
             raise members.fault(name, given)
-    # What msgspec does not check, without calls of our own.
+    # msgspec does not check this; inlined, because calls of our own would cost time.
     for name, value_of in members.printable:
         value = value_of(frame)
         if not (value.isprintable() if type(value) is str else all(map(str.isprintable, value))):
@@ -223,7 +223,7 @@ def read(kind: type[F], given: dict[str, Any]) -> F:
 
 
 def _named(error: ValidationError) -> str:
-    """Return the member that a message of msgspec names."""
+    """Return the member that an error message of msgspec names."""
     found = _NAMED.search(str(error))
     return (found[1] or found[2]) if found is not None else ""
 
@@ -231,11 +231,11 @@ def _named(error: ValidationError) -> str:
 def members_of(
     frame: Record, write: Callable[[datetime], str] = datetime.isoformat
 ) -> dict[str, Any]:
-    """Return a frame as a JSON object; members that are None are left out.
+    """Convert a frame to a JSON object; members that are None are left out.
 
     Args:
         frame: The frame.
-        write: Writes a time.
+        write: Formats a time.
     """
     members = _members(type(frame))
     found: dict[str, Any] = {"type": members.type}

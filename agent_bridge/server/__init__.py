@@ -1,1 +1,1 @@
-"""The server's side of the bridge: where agents and workers connect."""
+"""The server's side of the bridge, to which agents and workers connect."""

@@ -38,14 +38,14 @@ from hub.subscription import Subscription
 log = structlog.get_logger(__name__)
 
 MOST_OWED: Final = 1_000
-"""Finals that may wait for their answer before nothing more is read."""
+"""Unanswered finals at which reading stops until one is answered."""
 MOST_CHORES: Final = 100
 FRAMES_IN_A_ROW: Final = 32
-"""What has arrived is received without waiting: after so many frames everybody else has a turn, the
-task that writes this agent's answers included, which otherwise would look like a slow reader."""
+"""Frames to take before yielding. Receiving a frame that has arrived never yields, so without this
+the task that writes this agent's answers would not run, and it would look like a slow reader."""
 INTERIMS_PER_SECOND: Final = 3_000
-"""What one agent may take of this process's time, hundreds of times what speech needs; past it the
-connection is read more slowly, so that nobody else waits for it."""
+"""The most interims per second of one agent, hundreds of times what speech needs. Beyond it, the
+connection is read more slowly, so that one agent does not delay the others."""
 NOT_NOW: Final = "this can't be stored just now; please connect again"
 
 Chore = Callable[[], Awaitable[None]]
@@ -61,7 +61,7 @@ class Deadlines:
 
 
 class BridgeConnection:
-    """Between a peer and the handler; `converse` is its whole life."""
+    """Connects a peer with the handler; `converse` runs the whole connection."""
 
     def __init__(
         self,
@@ -82,14 +82,15 @@ class BridgeConnection:
         self._has_left = False
         self._owed: set[tuple[str, int]] = set()
         self._answered = asyncio.Event()
-        # What waits for the database has a queue of its own: speech does not wait behind it.
+        # Calls that wait for the database have their own queue, so that speech does not wait.
         self._chores: asyncio.Queue[Chore | None] = asyncio.Queue(MOST_CHORES)
 
     async def converse(self) -> None:
         """Run the connection to its end.
 
         Raises:
-            Hangup, PeerGone: how it ended.
+            Hangup: The server ended the connection.
+            PeerGone: The peer closed the connection, or it broke.
         """
         hello = await self._peer.first(self._deadlines.hello)
         assert isinstance(hello, Hello)
@@ -111,7 +112,7 @@ class BridgeConnection:
         except NotNow as error:
             raise Hangup(CloseCode.INTERNAL, NOT_NOW) from error
         except asyncio.CancelledError:
-            # The handler may have counted this agent in already, so it hears that it is gone.
+            # The handler may have registered this agent already, so tell it that the agent is gone.
             await asyncio.wait({arriving})
             if arriving.exception() is None:
                 await self._handler.disconnected(binding, self._id)
@@ -134,7 +135,7 @@ class BridgeConnection:
                 await self._handler.disconnected(binding, self._id)
 
     async def _listen(self) -> None:
-        """Take some frames, then give everybody else a turn; a longer one if this agent floods."""
+        """Take some frames, then yield to other tasks; for longer if this agent floods."""
         loop = asyncio.get_running_loop()
         began, interims = loop.time(), 0
         for _ in range(FRAMES_IN_A_ROW):
@@ -205,7 +206,7 @@ class BridgeConnection:
                 await chore()
             except NotNow:
                 self._peer.end(CloseCode.INTERNAL, NOT_NOW)
-            # The boundary of the handler: one fault ends this connection, not the queue.
+            # A fault of the handler ends this connection, not the queue.
             except Exception:
                 log.exception("handler failed", session=self._binding.session)
                 self._peer.end(CloseCode.INTERNAL, "a fault of the server; it has been logged")
@@ -230,8 +231,8 @@ class BridgeConnection:
             case Fence(connection=connection) if connection == self._id:
                 self._is_registered = True
             case Fence(attempt, connection) if attempt == self._binding.attempt and connection:
-                # A connection that comes after our own fence on the topic is newer. What came
-                # before it is older, although it may reach us now: the order on the topic decides.
+                # The order on the topic decides: a fence after our own comes from a newer
+                # connection; one before it is older, although it may reach us only now.
                 if self._is_registered:
                     self._peer.end(CloseCode.FENCED, "another connection has taken this place")
             case Gone():

@@ -1,7 +1,7 @@
-"""The protocols as documents that programs read: `python -m agent_bridge.server.documents`.
+"""Generates machine-readable protocol documents: `python -m agent_bridge.server.documents`.
 
 Writes a JSON Schema of every frame and an AsyncAPI description of the connections into `docs/`,
-from the definitions of the frames. A test keeps the files equal to what this makes.
+from the definitions of the frames. A test checks that the files are up to date.
 """
 
 import json
@@ -32,7 +32,7 @@ _SPOKEN: Final[Mapping[str, tuple[str, str, Kinds, Kinds]]] = {
     ),
     "audio": ("/audio", audio.SUBPROTOCOL, audio.KINDS, audio.KINDS),
 }
-"""By name: path, subprotocol, frames to the server, frames to the client."""
+"""By protocol: path, subprotocol, frames to the server, frames to the client."""
 
 
 def _name(protocol: str, kind: type[Record]) -> str:
@@ -103,7 +103,7 @@ def async_api() -> dict[str, Any]:
 
 
 def documents() -> dict[str, str]:
-    """Return the text of each file in `docs/`, by its name."""
+    """Return the text of each generated file, by its name in `docs/`."""
     made = {
         "bridge-protocol.schema.json": json_schema(),
         "bridge-protocol.asyncapi.json": async_api(),

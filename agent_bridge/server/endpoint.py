@@ -1,4 +1,4 @@
-"""`/bridge`: where agents and workers connect (docs/bridge-protocol.md)."""
+"""The `/bridge` endpoint, to which agents and workers connect (docs/bridge-protocol.md)."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -43,7 +43,7 @@ class BridgeEndpoint:
         self._is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one handshake and, if it is good, the connection."""
+        """Serve one handshake and, if it is accepted, the connection."""
         websocket = WebSocket(scope, receive, send)
         offered = [name for name in websocket.scope["subprotocols"] if name in DIALECTS]
         if not offered:
@@ -64,11 +64,11 @@ class BridgeEndpoint:
 
     @property
     def connections(self) -> int:
-        """How many connections there are, workers' included."""
+        """How many connections are open, workers included."""
         return len(self._connections)
 
     async def drain(self) -> None:
-        """Close every connection with RESTARTING, so that it comes again, and take no new one."""
+        """Close every connection with RESTARTING, so that it comes again, and accept no new one."""
         self._is_draining = True
         ends = list(self._connections.values())
         for peer in list(self._connections):
@@ -99,7 +99,7 @@ def bridge_endpoint(
     fence_seconds: float = FENCE_SECONDS,
     bye_seconds: float = BYE_SECONDS,
 ) -> BridgeEndpoint:
-    """Make the application for `WebSocketRoute("/bridge", …)`; `drain()` it before shutdown."""
+    """Make the app for `WebSocketRoute("/bridge", …)`; call its `drain()` before shutdown."""
     deadlines = Deadlines(hello_seconds, fence_seconds, bye_seconds)
     return BridgeEndpoint(handler, tokens, hub, workers, worker_key, deadlines)
 

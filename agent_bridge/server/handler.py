@@ -1,4 +1,4 @@
-"""What the endpoint asks of those who keep what agents say; `asgi.py` passes it in."""
+"""The interface through which the bridge stores what agents say; `asgi.py` passes it in."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ __all__ = [
 ]
 
 Reply = Callable[[Ack | Nack], None]
-"""Answers one utterance; may be called at once or later, from the event loop's thread."""
+"""Answers one utterance; may be called at once or later, in the event loop's thread."""
 
 
 class SessionGone(Exception):
-    """There is no such session, or it has been deleted."""
+    """The session does not exist, or has been deleted."""
 
 
 class AccessEnded(Exception):
@@ -31,30 +31,31 @@ class AccessEnded(Exception):
 
 
 class NotNow(Exception):
-    """It can't be taken in at the moment, which is no fault and has been said already.
+    """Nothing can be stored at the moment; this is no fault, and has been logged.
 
-    The connection is closed with INTERNAL, so that it comes again.
+    The connection is closed with INTERNAL, so that the client reconnects.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """What an agent finds when it connects."""
+    """What the handler tells an agent that connects."""
 
     is_current: bool
-    """Whether no newer attempt has been made."""
+    """Whether there is no newer attempt."""
     stop_reason: str | None = None
-    """Why it is to stop again at once, if it is."""
+    """Why the agent must stop at once, if it must."""
     inputs: tuple[Input, ...] = ()
     """Typed lines that no agent has acknowledged."""
 
 
 class BridgeHandler(Protocol):
-    """Calls concern one connection, whose id tells it from earlier ones of the same attempt.
+    """Handles the events of agents' connections.
 
-    The endpoint itself publishes the `Fence` of a new connection, before it calls `hello`. The
-    calls that wait are made one after the other; `utterance` and `agent_state` are made as they
-    come, and so may overtake a `ready` or `input_ack` that waits for the database. `disconnected`
+    Each call concerns one connection, whose id distinguishes it from earlier ones of the same
+    attempt. The endpoint itself publishes the `Fence` of a new connection, before it calls `hello`.
+    Calls that wait are made one after the other. `utterance` and `agent_state` are called as frames
+    come, so they may overtake a `ready` or `input_ack` that waits for the database. `disconnected`
     of an old connection may come after `hello` of the new one. Every `hello` that returned is
     followed by one `bye` or one `disconnected`.
     """
@@ -62,32 +63,33 @@ class BridgeHandler(Protocol):
     async def hello(
         self, binding: Binding, connection: str, capabilities: frozenset[str]
     ) -> Welcome:
-        """An agent has come with a good token.
+        """An agent has connected with a valid token.
 
         Raises:
-            SessionGone, NotNow: see there.
+            SessionGone: The session does not exist, or has been deleted.
+            NotNow: Nothing can be stored at the moment.
         """
 
     async def ready(self, binding: Binding, connection: str) -> None:
-        """It can hear and answer. Comes again after each reconnect.
+        """The agent can hear and answer. Called again after each reconnect.
 
         Raises:
-            NotNow: see there.
+            NotNow: Nothing can be stored at the moment.
         """
 
     def utterance(
         self, binding: Binding, connection: str, utterance: Utterance, reply: Reply
     ) -> None:
-        """Take what was said, without waiting; `reply` once it is taken or, if final, synced."""
+        """Take an utterance without waiting; `reply` once it is accepted or, if final, synced."""
 
     def agent_state(self, binding: Binding, connection: str, state: State) -> None:
-        """What it is doing, for show."""
+        """The agent's state has changed; it is only displayed."""
 
     async def input_ack(self, binding: Binding, key: str) -> None:
-        """It has taken care of a typed line."""
+        """The agent has handled a typed line."""
 
     async def bye(self, binding: Binding, connection: str, reason: str) -> None:
-        """It leaves; every utterance of it that was answered was answered before."""
+        """The agent leaves. Its finals have been answered, or the time for that has run out."""
 
     async def disconnected(self, binding: Binding, connection: str) -> None:
-        """The connection has ended without a bye: broken, fenced, or the server stops."""
+        """The connection ended without a bye: it broke or was fenced, or the server stops."""

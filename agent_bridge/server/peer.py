@@ -1,4 +1,4 @@
-"""One accepted WebSocket of `/bridge`: frames in and out, bounded, and one orderly end."""
+"""One accepted WebSocket of `/bridge`: frames in and out, bounded queues, one orderly end."""
 
 import asyncio
 from collections import deque
@@ -25,11 +25,11 @@ log = structlog.get_logger(__name__)
 WAITING_FRAMES: Final = 1_000
 WAITING_CHARACTERS: Final = 1024 * 1024
 CLOSE_SECONDS: Final = 1.0
-"""How long the last frames and the close may take, for a peer that does not read."""
+"""How long the last frames and the close may take if the peer does not read."""
 
 
 class Hangup(Exception):
-    """Ends the connection with this code, from within its own task."""
+    """Ends the connection with this code; raised in its own task."""
 
     def __init__(self, code: CloseCode, sentence: str) -> None:
         super().__init__(sentence)
@@ -41,7 +41,7 @@ class PeerGone(Exception):
 
 
 class Peer:
-    """Writes in a task of its own, so that `send` never waits; belongs to one event loop."""
+    """Writes in its own task, so that `send` never waits; belongs to one event loop."""
 
     def __init__(self, websocket: WebSocket, dialect: Dialect) -> None:
         self._websocket = websocket
@@ -52,7 +52,7 @@ class Peer:
         self._ended: asyncio.Future[Hangup | None] = asyncio.get_running_loop().create_future()
 
     def send(self, frame: Frame) -> None:
-        """Queue a frame. A peer that lets too many wait is closed rather than waited for."""
+        """Queue a frame; a peer that leaves too many unread is closed, not waited for."""
         if self._ended.done():
             return
         data = self._exchange.send(frame)
@@ -64,11 +64,11 @@ class Peer:
             self.end(CloseCode.SLOW_READER, "too much waits for you to read it")
 
     async def receive(self) -> Frame:
-        """Wait for the next frame; what can't be taken is answered here.
+        """Wait for the next frame; utterances that can't be accepted are answered here.
 
         Raises:
-            PeerGone: see there.
-            Hangup: the peer broke the protocol.
+            PeerGone: The peer closed the connection, or it broke.
+            Hangup: The peer broke the protocol.
         """
         while True:
             message = await self._websocket.receive()
@@ -95,7 +95,8 @@ class Peer:
         """Wait for the first frame.
 
         Raises:
-            PeerGone, Hangup: see `receive`.
+            PeerGone: See `receive`.
+            Hangup: See `receive`, or the frame did not come in time.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -105,25 +106,25 @@ class Peer:
             raise Hangup(CloseCode.HELLO_TIMEOUT, message) from None
 
     def end(self, code: CloseCode, sentence: str) -> None:
-        """End the connection from outside of its task; the first call counts."""
+        """End the connection from outside its task; the first call counts."""
         if not self._ended.done():
             self._ended.set_result(Hangup(code, sentence))
 
     async def serve(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work`, which reads, until it is done, or `end` is called, or the peer is gone."""
+        """Run `work`, which reads, until it is done, `end` is called, or the peer is gone."""
         working = asyncio.create_task(work)
         writing = asyncio.create_task(self._write())
         try:
             ends: set[asyncio.Future[Any]] = {working, writing, self._ended}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not self._ended.done() and not working.done():
-                # Writing failed: reading tells why.
+                # Writing failed; reading shows why.
                 await asyncio.wait({working}, timeout=CLOSE_SECONDS)
         finally:
             working.cancel()
             writing.cancel()
             await asyncio.wait({working, writing})
-            # Asked for, so that asyncio does not report it as overlooked: the peer was gone.
+            # Retrieved, so that asyncio does not report it as never retrieved: the peer was gone.
             _ = writing.cancelled() or writing.exception()
         hangup = self._ended.result() if self._ended.done() else _outcome(working)
         if not self._ended.done():
@@ -141,7 +142,7 @@ class Peer:
         while self._outgoing:
             data = self._outgoing[0]
             await self._websocket.send_text(data)
-            # Only now: when this task is cancelled while it waits, `_close` sends the rest.
+            # Removed only now: if this task is cancelled while it waits, `_close` sends the rest.
             if self._outgoing:
                 self._outgoing.popleft()
                 self._outgoing_characters -= len(data)
@@ -152,13 +153,13 @@ class Peer:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._flush()
                 await self._websocket.close(hangup.code, reason)
-        # It does not read, or is gone already: nothing is owed to it.
+        # The peer does not read, or is already gone.
         except (TimeoutError, WebSocketDisconnect, RuntimeError):
             pass
 
 
 def _outcome(working: asyncio.Task[None]) -> Hangup | None:
-    """Say how a connection ends whose own task came to an end, or whose writing failed."""
+    """Return how to close a connection whose own task has ended, or whose writing failed."""
     if not working.done() or working.cancelled():
         return None
     error = working.exception()

@@ -1,6 +1,7 @@
-"""The tokens of the bridge and of local media: each opens one thing, for a time.
+"""Makes and reads the tokens of the bridge, of local media and of browsers.
 
-That of a browser opens nothing: it only tells a browser that is known from others.
+Each opens one thing, for a limited time. A browser's token opens nothing: it only identifies a
+known browser.
 """
 
 from collections.abc import Mapping
@@ -14,13 +15,13 @@ import jwt
 BRIDGE_LIFETIME: Final = timedelta(hours=24)
 """How long an agent may still deliver what it holds."""
 PERSON_LIFETIME: Final = timedelta(minutes=15)
-"""How long a person has to connect; a connection that stands is not cut."""
+"""How long a person has to connect; an open connection is not cut."""
 BROWSER_LIFETIME: Final = timedelta(days=365)
-"""How long a browser is known in which somebody has signed in."""
+"""How long a browser is known after somebody has signed in with it."""
 AGENT_MEDIA_LIFETIME: Final = timedelta(hours=24)
 
 SHORTEST_SECRET: Final = 32
-"""Bytes; RFC 7518 section 3.2 asks for as many as the hash has."""
+"""Bytes; RFC 7518 section 3.2 requires as many as the hash has."""
 
 _ALGORITHM: Final = "HS256"
 _BRIDGE_AUDIENCE: Final = "voxql.bridge"
@@ -31,7 +32,7 @@ MediaRole = Literal["person", "agent"]
 
 
 class TokenRefused(Exception):
-    """The token is not ours, not for this, or too old; the message never holds the token."""
+    """The token is not ours, not for this, or too old; the message never contains the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class MediaGrant:
     attempt: int
     expires_at: datetime
     access: str = ""
-    """The login or API token that a person's grant was made from, and ends with."""
+    """The login or API token that a person's grant was made from; the grant ends with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class KnownBrowser:
 
 
 class Tokens:
-    """Makes and reads tokens; every process of an installation holds the same secret."""
+    """Makes and reads tokens; every process of an installation has the same secret."""
 
     def __init__(self, secret: bytes | str) -> None:
         self._secret = secret.encode() if isinstance(secret, str) else secret
@@ -83,28 +84,28 @@ class Tokens:
         access: str = "",
         lifetime: timedelta | None = None,
     ) -> tuple[str, datetime]:
-        """Make the token with which one side opens its audio, and say when it ends.
+        """Make the token with which one side opens its audio; return it and when it expires.
 
         Args:
-            session: whose audio.
-            role: which side.
-            attempt: the agent's.
-            access: the id of the login or API token that a person asks with; agents have none.
-            lifetime: unless the usual one is meant.
+            session: The session of the audio.
+            role: The side.
+            attempt: The agent's attempt.
+            access: The id of the person's login or API token; agents have none.
+            lifetime: Replaces the usual lifetime.
         """
         usual = PERSON_LIFETIME if role == "person" else AGENT_MEDIA_LIFETIME
         more = {"access": access} if access else {}
         return self._make(_MEDIA_AUDIENCE, session, attempt, lifetime or usual, role=role, **more)
 
     def browser(self, user_id: str) -> tuple[str, timedelta]:
-        """Make the token by which a browser is known again, and say for how long."""
+        """Make the token that identifies a known browser; return it and its lifetime."""
         now = datetime.now(UTC)
         claims = {"aud": _BROWSER_AUDIENCE, "sub": user_id, "jti": uuid4().hex, "iat": now}
         claims["exp"] = now + BROWSER_LIFETIME
         return jwt.encode(claims, self._secret, algorithm=_ALGORITHM), BROWSER_LIFETIME
 
     def read_browser(self, token: str) -> KnownBrowser | None:
-        """Read a browser's token; None for one that is not ours, or too old."""
+        """Read a browser's token; None if it is not ours, or too old."""
         try:
             claims = self._read(token, _BROWSER_AUDIENCE)
         except TokenRefused:
@@ -115,7 +116,7 @@ class Tokens:
         """Read a bridge token.
 
         Raises:
-            TokenRefused: see there.
+            TokenRefused: The token is not ours, not for the bridge, or too old.
         """
         claims = self._read(token, _BRIDGE_AUDIENCE)
         return Binding(claims["sub"], _attempt(claims))
@@ -124,7 +125,7 @@ class Tokens:
         """Read a media token.
 
         Raises:
-            TokenRefused: see there.
+            TokenRefused: The token is not ours, not for media, or too old.
         """
         claims = self._read(token, _MEDIA_AUDIENCE)
         role = claims.get("role")
@@ -147,7 +148,7 @@ class Tokens:
             "attempt": attempt,
             "iat": now,
             "exp": expires_at,
-            # Two tokens of the same second differ, so that each can be told apart.
+            # Distinguishes two tokens made in the same second.
             "jti": uuid4().hex,
             **more,
         }
@@ -158,10 +159,10 @@ class Tokens:
             return jwt.decode(
                 token,
                 self._secret,
-                # Pinned: the token's own header must not choose (RFC 8725 section 3.1).
+                # Pinned: the token's own header must not choose it (RFC 8725 section 3.1).
                 algorithms=[_ALGORITHM],
                 audience=audience,
-                # `iat` only informs: a process whose clock is a little behind must not refuse it.
+                # `iat` is not checked: a process whose clock is a little behind must not refuse it.
                 options={"require": ["aud", "exp", "iat", "sub"], "verify_iat": False},
             )
         except jwt.ExpiredSignatureError as error:

@@ -22,7 +22,8 @@ async def attend_worker(peer: Peer, workers: Workers, key: str, hello_seconds: f
     """Run a worker's connection to its end.
 
     Raises:
-        Hangup, PeerGone: how it ended.
+        Hangup: The server ended the connection.
+        PeerGone: The worker closed the connection, or it broke.
     """
     hello = await peer.first(hello_seconds)
     assert isinstance(hello, WorkerHello)

@@ -1,4 +1,4 @@
-"""The workers connected to this process, and which of them is asked to run an agent."""
+"""Tracks the workers connected to this process, and chooses which one runs an agent."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -19,11 +19,11 @@ log = structlog.get_logger(__name__)
 
 
 class NoAgent(Exception):
-    """Nobody can be asked for an agent now; the message is for the person."""
+    """No agent can be asked for now; the message is shown to the person."""
 
 
 class NoWorker(NoAgent):
-    """No worker that runs this agent is connected."""
+    """No connected worker runs this agent."""
 
 
 class NoFreePlace(NoAgent):
@@ -32,7 +32,7 @@ class NoFreePlace(NoAgent):
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """An agent is wanted in this session."""
+    """A request for an agent in this session."""
 
     session: str
     attempt: int
@@ -40,15 +40,15 @@ class StartRequest:
     bridge_token: str = field(repr=False)
     audio_token: str = field(repr=False)
     room: str = ""
-    """Where media meets, if not on this server."""
+    """The room of the media, if media does not meet on this server."""
 
     @property
     def key(self) -> tuple[str, int]:
-        """What a worker's answer names."""
+        """What identifies the request in a worker's answer."""
         return self.session, self.attempt
 
     def frame(self) -> Start:
-        """Return it as a worker gets it."""
+        """Return the frame that a worker gets."""
         return Start(
             self.session, self.attempt, self.agent_name, self.bridge_token, self.audio_token
         )
@@ -61,12 +61,12 @@ class _Asked:
     request: StartRequest
     timer: asyncio.TimerHandle
     tried: "frozenset[ConnectedWorker]"
-    """Who has been asked, this worker included: a start never goes round in circles."""
+    """The workers asked so far, this one included: a start never goes round in circles."""
 
 
 @dataclass(eq=False, slots=True)
 class ConnectedWorker:
-    """One worker: what it said, and the starts that it has not answered."""
+    """One worker: what it reported, and the starts that it has not answered."""
 
     names: frozenset[str]
     reported: int
@@ -89,10 +89,10 @@ class StartUnplaced(Event, frozen=True):
 
 
 class Workers:
-    """A registry that belongs to one event loop.
+    """The registry of connected workers; belongs to one event loop.
 
     Args:
-        hub: Where `StartUnplaced` is emitted.
+        hub: Emits `StartUnplaced`.
         start_seconds: How long a worker may take to answer a start.
     """
 
@@ -107,19 +107,19 @@ class Workers:
         return bool(self._workers)
 
     def names(self) -> set[str]:
-        """Name every agent that a connected worker runs."""
+        """Return every agent that a connected worker runs."""
         return {name for worker in self._workers for name in worker.names}
 
     def free(self, agent_name: str) -> int:
-        """Count the free places for this agent."""
+        """Return the number of free places for this agent."""
         return sum(worker.free for worker in self._with(agent_name))
 
     def start(self, request: StartRequest) -> None:
         """Ask the worker with the most free places; returns before it has answered.
 
         Raises:
-            NoWorker: see there.
-            NoFreePlace: see there.
+            NoWorker: No connected worker runs this agent.
+            NoFreePlace: Every worker that runs this agent is full.
         """
         if not any(self._with(request.agent_name)):
             raise NoWorker(f"No worker that runs the agent “{request.agent_name}” is connected.")
@@ -131,28 +131,28 @@ class Workers:
             )
 
     def add(self, worker: ConnectedWorker) -> None:
-        """Take in a worker that has just been welcomed."""
+        """Add a worker that has just been welcomed."""
         self._workers[worker] = None
 
     def remove(self, worker: ConnectedWorker) -> None:
-        """Forget a worker whose connection ended; what it has not answered goes to others."""
+        """Remove a worker whose connection ended; its unanswered starts go to others."""
         self._workers.pop(worker, None)
         for key in list(worker.waiting):
             self._move(worker, key, "DISCONNECTED")
 
     def places(self, worker: ConnectedWorker, free: int) -> None:
-        """Note a worker's report."""
+        """Note a worker's report of its free places."""
         worker.reported = free
 
     def started(self, worker: ConnectedWorker, key: tuple[str, int]) -> None:
-        """Note that a worker runs what it was asked to run."""
+        """Note that a worker has accepted a start."""
         asked = worker.waiting.pop(key, None)
         if asked is not None:
             asked.timer.cancel()
             worker.reported -= 1
 
     def refused(self, worker: ConnectedWorker, answer: Refused) -> None:
-        """Note that a worker does not run it, and ask another."""
+        """Note that a worker has refused a start, and ask another."""
         if answer.reason in (REFUSED_FULL, REFUSED_DRAINING):
             worker.reported = 0
         self._move(worker, (answer.session, answer.attempt), answer.reason)
@@ -173,7 +173,7 @@ class Workers:
         return True
 
     def _unanswered(self, worker: ConnectedWorker, key: tuple[str, int]) -> None:
-        # A worker that does not answer is not asked again before it reports by itself.
+        # A worker that does not answer is not asked again before its next report.
         worker.reported = 0
         self._move(worker, key, "NO_ANSWER")
 
