@@ -68,7 +68,7 @@ class LiveKitMedia:
     @property
     def rooms(self) -> Rooms:
         """The watcher of the rooms; exists after `listen`."""
-        assert self._rooms is not None, "attend() comes first"
+        assert self._rooms is not None, "listen() comes first"
         return self._rooms
 
     def listen(self, listener: MediaListener) -> None:
@@ -88,7 +88,7 @@ class LiveKitMedia:
 
     async def run(self) -> None:
         """Watch the rooms, delete those that are over, and dispatch again where no agent came."""
-        assert self._unanswered is not None, "attend() comes first"
+        assert self._unanswered is not None, "listen() comes first"
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.rooms.run())

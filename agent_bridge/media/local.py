@@ -34,7 +34,7 @@ class LocalMedia:
     @property
     def relay(self) -> AudioRelay:
         """The audio relay; exists after `listen`."""
-        assert self._relay is not None, "attend() comes first"
+        assert self._relay is not None, "listen() comes first"
         return self._relay
 
     def listen(self, listener: MediaListener) -> None:
