@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from starlette.types import Lifespan
 
-from agent_bridge.media.backend import MediaBackend
+from agent_bridge.media.backend import MediaBackend, MediaServer
 from agent_bridge.media.local import LocalMedia
 from agent_bridge.server.endpoint import bridge_endpoint
 from agent_bridge.server.tokens import Tokens
@@ -61,8 +61,8 @@ def build_app(settings: Settings) -> Starlette:
     )
     agent_events = AgentEvents(backend)
     bridge = bridge_endpoint(agent_events, tokens, hub, workers, settings.worker_secret())
-    media.listen(MediaEvents(backend))
-    hub.on(SessionOver, lambda over: media.end(over.session_id, over.room_name))
+    media_server = media.serve(MediaEvents(backend))
+    hub.on(SessionOver, lambda over: media_server.end(over.session_id, over.room_name))
     base_path = urlsplit(settings.public_url).path
     folder = settings.sqlite_file.parent if settings.sqlite_file else None
     stopping = asyncio.Event()
@@ -74,7 +74,7 @@ def build_app(settings: Settings) -> Starlette:
         stopping.set()
         hub.emit(ServerStopping())
         await bridge.drain()
-        media.shut_down()
+        media_server.shut_down()
         await backend.writer.drain()
 
     app = Starlette(
@@ -86,14 +86,14 @@ def build_app(settings: Settings) -> Starlette:
                 has_playground=settings.playground,
             ),
             WebSocketRoute("/bridge", bridge),
-            *media.routes(),
+            *media_server.routes(),
             *probes(
                 backend,
                 needs_agent=settings.agent != "none",
                 media=media,
                 is_stopping=stopping.is_set,
                 folder=folder,
-                measures=Measures(backend, media, bridge, folder),
+                measures=Measures(backend, media_server, bridge, folder),
                 metrics_token=settings.metrics_token.get_secret_value()
                 if settings.metrics_token
                 else "",
@@ -113,7 +113,7 @@ def build_app(settings: Settings) -> Starlette:
                 names=our_names(settings.public_url, settings.host, settings.other_hosts),
             ),
         ],
-        lifespan=_lifespan(settings, backend, media),
+        lifespan=_lifespan(settings, backend, media_server),
     )
     app.state.backend = backend
     app.state.on_stop = on_stop
@@ -150,7 +150,7 @@ def _config(settings: Settings) -> Config:
     )
 
 
-def _lifespan(settings: Settings, backend: Backend, media: MediaBackend) -> Lifespan[Starlette]:
+def _lifespan(settings: Settings, backend: Backend, media: MediaServer) -> Lifespan[Starlette]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with database.opened(settings.database_url):

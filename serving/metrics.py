@@ -14,7 +14,7 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from agent_bridge.media.backend import MediaBackend
+from agent_bridge.media.backend import MediaServer
 from agent_bridge.server.endpoint import BridgeEndpoint
 from models.sqlite.storage import writes
 from resolvers.backend import Backend
@@ -26,13 +26,13 @@ class Measures(Collector):
 
     Args:
         backend: The use cases' backend.
-        media: The media backend.
+        media: The running part of the media backend.
         bridge: The endpoint of agents and workers.
         folder: The database's folder; None for a database server.
     """
 
     def __init__(
-        self, backend: Backend, media: MediaBackend, bridge: BridgeEndpoint, folder: Path | None
+        self, backend: Backend, media: MediaServer, bridge: BridgeEndpoint, folder: Path | None
     ) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)

@@ -61,47 +61,11 @@ class LiveKitMedia:
         self._public_url = public_url
         self._call_s = call_s
         self._every_s = every_s
-        self._rooms: Rooms | None = None
-        self._unanswered: Unanswered | None = None
         self._condition: tuple[float, asyncio.Task[Condition]] | None = None
 
-    @property
-    def rooms(self) -> Rooms:
-        """The watcher of the rooms; exists after `listen`."""
-        assert self._rooms is not None, "listen() comes first"
-        return self._rooms
-
-    def listen(self, listener: MediaListener) -> None:
-        """Set the listener for join and leave events."""
-        self._rooms = Rooms(self._control, listener, every_s=self._every_s)
-        self._unanswered = Unanswered(self._control, listener)
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the route for LiveKit's webhooks."""
-        calls = self._control.calls
-
-        def count(outcome: str) -> None:
-            calls["webhook", outcome] += 1
-
-        webhooks = Webhooks(*self._secrets, self.rooms.look_soon, count)
-        return [Route(WEBHOOK_PATH, webhooks.endpoint, methods=["POST"])]
-
-    async def run(self) -> None:
-        """Watch the rooms, delete those that are over, and dispatch again where no agent came."""
-        assert self._unanswered is not None, "listen() comes first"
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self.rooms.run())
-                group.create_task(self._unanswered.run())
-        finally:
-            await self._control.close()
-
-    def shut_down(self) -> None:
-        """Do nothing: no media connects to this server."""
-
-    def traffic(self) -> Traffic:
-        """Return the counts of calls to LiveKit."""
-        return Traffic(calls=self._control.calls)
+    def serve(self, listener: MediaListener) -> "LiveKitMediaServer":
+        """Return what watches the rooms."""
+        return LiveKitMediaServer(self._control, self._secrets, listener, every_s=self._every_s)
 
     # ------------------------------------------------------------------ agents
 
@@ -187,10 +151,6 @@ class LiveKitMedia:
             room_name=room,
         )
 
-    def end(self, session: str, room: str) -> None:
-        """Delete the room soon."""
-        self.rooms.end(room)
-
     # ------------------------------------------------------------------ condition
 
     async def condition(self) -> Condition:
@@ -207,3 +167,57 @@ class LiveKitMedia:
         except (LiveKitTrouble, TimeoutError):
             return Condition(False, {"livekit": "not ready"})
         return Condition(True, {"livekit": "ready"})
+
+
+class LiveKitMediaServer:
+    """Watches LiveKit's rooms; see `agent_bridge.media.backend.MediaServer`.
+
+    Args:
+        control: The way to LiveKit; closed when `run` ends.
+        secrets: LiveKit's API key and secret, with which it signs webhooks.
+        listener: Hears of people, and knows the conversations.
+        every_s: Seconds between two polls of the rooms.
+    """
+
+    def __init__(
+        self,
+        control: LiveKitControl,
+        secrets: tuple[str, str],
+        listener: MediaListener,
+        *,
+        every_s: float,
+    ) -> None:
+        self._control = control
+        self._secrets = secrets
+        self._rooms = Rooms(control, listener, every_s=every_s)
+        self._unanswered = Unanswered(control, listener)
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the route for LiveKit's webhooks."""
+        calls = self._control.calls
+
+        def count(outcome: str) -> None:
+            calls["webhook", outcome] += 1
+
+        webhooks = Webhooks(*self._secrets, self._rooms.look_soon, count)
+        return [Route(WEBHOOK_PATH, webhooks.endpoint, methods=["POST"])]
+
+    async def run(self) -> None:
+        """Watch the rooms, delete those that are over, and dispatch again where no agent came."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._rooms.run())
+                group.create_task(self._unanswered.run())
+        finally:
+            await self._control.close()
+
+    def shut_down(self) -> None:
+        """Do nothing: no media connects to this server."""
+
+    def traffic(self) -> Traffic:
+        """Return the counts of calls to LiveKit."""
+        return Traffic(calls=self._control.calls)
+
+    def end(self, session: str, room: str) -> None:
+        """Delete the room soon."""
+        self._rooms.end(room)

@@ -18,6 +18,7 @@ __all__ = [
     "MediaBackend",
     "MediaConnection",
     "MediaListener",
+    "MediaServer",
     "NotNow",
     "SessionGone",
     "Traffic",
@@ -119,11 +120,8 @@ class MediaListener(Protocol):
         """
 
 
-class MediaBackend(Protocol):
-    """One way to hold conversations; `asgi.py` chooses it, and no other code asks which it is."""
-
-    def listen(self, listener: MediaListener) -> None:
-        """Set the listener; called once, before everything else."""
+class MediaServer(Protocol):
+    """The running part of a media backend: it serves people and reports who comes and leaves."""
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes to mount for it."""
@@ -134,11 +132,21 @@ class MediaBackend(Protocol):
     def shut_down(self) -> None:
         """Disconnect everybody; they may reconnect."""
 
-    async def condition(self) -> Condition:
-        """Return whether agents can be asked for; answers within two seconds."""
-
     def traffic(self) -> Traffic:
         """Return the current counts."""
+
+    def end(self, session: str, room: str) -> None:
+        """Close the media of a conversation that is over; never waits."""
+
+
+class MediaBackend(Protocol):
+    """One way to hold conversations; `asgi.py` chooses it, and no other code asks which it is."""
+
+    def serve(self, listener: MediaListener) -> MediaServer:
+        """Return its running part, which tells this listener of people; called once."""
+
+    async def condition(self) -> Condition:
+        """Return whether agents can be asked for; answers within two seconds."""
 
     def knows(self, agent_name: str) -> bool:
         """Whether it makes sense to ask for this agent."""
@@ -158,6 +166,3 @@ class MediaBackend(Protocol):
 
         It ends with `access`, the login or API token that the person used.
         """
-
-    def end(self, session: str, room: str) -> None:
-        """Close the media of a conversation that is over; never waits."""

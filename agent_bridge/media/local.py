@@ -29,36 +29,14 @@ class LocalMedia:
         self._workers = workers
         self._tokens = tokens
         self._url = audio_url(public_url)
-        self._relay: AudioRelay | None = None
 
-    @property
-    def relay(self) -> AudioRelay:
-        """The audio relay; exists after `listen`."""
-        assert self._relay is not None, "listen() comes first"
-        return self._relay
-
-    def listen(self, listener: MediaListener) -> None:
-        """Create the audio relay."""
-        self._relay = AudioRelay(self._tokens, listener)
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the route of `/audio`."""
-        return [WebSocketRoute("/audio", self.relay.endpoint)]
-
-    async def run(self) -> None:
-        """Do nothing: people and workers connect by themselves."""
-
-    def shut_down(self) -> None:
-        """Close every media connection."""
-        self.relay.shut_down()
+    def serve(self, listener: MediaListener) -> "LocalMediaServer":
+        """Return what carries audio over `/audio`."""
+        return LocalMediaServer(self._tokens, listener)
 
     async def condition(self) -> Condition:
         """Report ready if any worker is connected, full or not."""
         return Condition(self._workers.is_ready)
-
-    def traffic(self) -> Traffic:
-        """Return what the relay counts."""
-        return Traffic(self.relay.connections, self.relay.dropped_seconds)
 
     def knows(self, agent_name: str) -> bool:
         """Whether a connected worker runs this agent."""
@@ -87,9 +65,36 @@ class LocalMedia:
             sample_rate=MICROPHONE_RATE,
         )
 
+
+class LocalMediaServer:
+    """Carries audio over `/audio`; see `agent_bridge.media.backend.MediaServer`.
+
+    Args:
+        tokens: Reads media tokens.
+        listener: Hears of people.
+    """
+
+    def __init__(self, tokens: Tokens, listener: MediaListener) -> None:
+        self._relay = AudioRelay(tokens, listener)
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the route of `/audio`."""
+        return [WebSocketRoute("/audio", self._relay.endpoint)]
+
+    async def run(self) -> None:
+        """Do nothing: people and workers connect by themselves."""
+
+    def shut_down(self) -> None:
+        """Close every media connection."""
+        self._relay.shut_down()
+
+    def traffic(self) -> Traffic:
+        """Return what the relay counts."""
+        return Traffic(self._relay.connections, self._relay.dropped_seconds)
+
     def end(self, session: str, room: str) -> None:
-        """Close both sides of the session's sound."""
-        self.relay.end(session)
+        """Close both sides of the session's audio."""
+        self._relay.end(session)
 
 
 def audio_url(public_url: str) -> str:

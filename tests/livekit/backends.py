@@ -19,7 +19,13 @@ from websockets.typing import Subprotocol
 
 from agent_bridge.livekit.backend import LiveKitMedia
 from agent_bridge.livekit.control import LiveKitControl, LiveKitTrouble, RoomGone
-from agent_bridge.media.backend import Awaited, MediaBackend, MediaConnection, SessionGone
+from agent_bridge.media.backend import (
+    Awaited,
+    MediaBackend,
+    MediaConnection,
+    MediaServer,
+    SessionGone,
+)
 from agent_bridge.media.local import LocalMedia
 from agent_bridge.protocol import Start
 from agent_bridge.server.tokens import Tokens
@@ -103,6 +109,8 @@ class Stage(ABC):
     """A media backend and its environment."""
 
     media: MediaBackend
+    serving: MediaServer
+    """Set once it is opened."""
 
     def __init__(self) -> None:
         self.notes = Notes()
@@ -165,9 +173,9 @@ class Local(Stage):
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["Local"]:
-        self.media.listen(self.notes)
+        self.serving = self.media.serve(self.notes)
         options: dict[str, Any] = {"lifespan": "off", "ws": "websockets-sansio"}
-        app = Starlette(routes=self.media.routes())
+        app = Starlette(routes=self.serving.routes())
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **options))
         serving = asyncio.create_task(server.serve([self._socket]))
         while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
@@ -175,7 +183,7 @@ class Local(Stage):
         try:
             yield self
         finally:
-            self.media.shut_down()
+            self.serving.shut_down()
             server.should_exit = True
             await serving
 
@@ -203,9 +211,9 @@ class InRooms(Stage):
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["InRooms"]:
-        self.media.listen(self.notes)
+        self.serving = self.media.serve(self.notes)
         control = self.control
-        running = asyncio.create_task(self.media.run())
+        running = asyncio.create_task(self.serving.run())
         try:
             yield self
             assert not running.done(), running

@@ -113,7 +113,7 @@ async def test_the_end_of_a_conversation_sends_its_person_out(stage: Stage) -> N
     await stage.notes.are(("came", "ses_a"), ("came", "ses_b"))
 
     del stage.notes.running[stage.room("ses_a")]
-    stage.media.end("ses_a", stage._rooms["ses_a"])
+    stage.serving.end("ses_a", stage._rooms["ses_a"])
 
     await over.is_sent_out()
     await other.leave()
@@ -168,13 +168,13 @@ async def test_a_login_that_has_ended_lets_nobody_in(stage: Stage) -> None:
 @ANY
 async def test_what_passes_is_counted(stage: Stage) -> None:
     """Local connections or calls to LiveKit are counted."""
-    before = stage.media.traffic()
+    before = stage.serving.traffic()
     counted = before.audio_connections, sum(before.calls.values())
     await stage.media.start(stage.request("ses_a"))
     someone = await stage.enter(stage.connection("ses_a"))
     await stage.notes.are(("came", "ses_a"))
 
-    after = stage.media.traffic()
+    after = stage.serving.traffic()
 
     assert (after.audio_connections, sum(after.calls.values())) > counted
     await someone.leave()

@@ -121,7 +121,7 @@ async def test_livekits_condition_is_asked_for_once_in_a_while(livekit: LiveKitS
     answers = [await media.condition() for _ in range(20)]
 
     assert all(answer.is_ready for answer in answers)
-    assert media.traffic().calls == {("list_rooms", "ok"): 1}
+    assert media._control.calls == {("list_rooms", "ok"): 1}
     await media._control.close()
 
 
