@@ -65,8 +65,8 @@ def serve(
     # So far the process has only used the CPU, so its CPU time tells when it began.
     began = time.perf_counter() - time.process_time()
     settings = _settings(host=host, port=port)
-    from serving.run import run
-    from serving.steps import Steps
+    from serving.process.run import run
+    from serving.process.steps import Steps
 
     print(f"VoxQL {_version()}, data in {settings.data_dir}")
     steps = Steps(began)
@@ -86,7 +86,7 @@ def agent(
 ) -> None:
     """Run the voice agent alone, for a server elsewhere."""
     if end_with_parent:
-        from serving.agent_process import end_with_parent as end_with_the_parent
+        from serving.process.agent_process import end_with_parent as end_with_the_parent
 
         end_with_the_parent()
     settings = _settings()
@@ -168,7 +168,7 @@ def migrate() -> None:
     """
     settings = _settings()
     from models.database import migrate as apply
-    from serving.integrity_check import check_files
+    from serving.data.integrity_check import check_files
 
     check_files(settings.sqlite_file)
     applied = asyncio.run(apply(settings.database_url))
@@ -185,7 +185,7 @@ def backup(
     settings = _settings()
     if settings.sqlite_file is None:
         _fail("This database runs on a server. Use its own tool, such as pg_dump.")
-    from serving.backup import copy_database
+    from serving.data.backup import copy_database
 
     size = copy_database(settings.sqlite_file, file)
     print(f"{file}: {size:,} bytes, checked.")
@@ -322,7 +322,7 @@ def _settings(**given: object) -> "Settings":
     for sentence in settings.misspelt():
         _say(sentence)
     values = settings.load(**given)
-    from serving.logs import log_to_stderr
+    from serving.process.logs import log_to_stderr
 
     log_to_stderr(values.log_level, values.log_format)
     return values
@@ -341,7 +341,7 @@ def _with_accounts(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
     from asgi import build_app
     from models.database import migrate, opened
     from resolvers.accounts import authentication
-    from serving.integrity_check import check_files
+    from serving.data.integrity_check import check_files
 
     check_files(settings.sqlite_file)
 

@@ -17,9 +17,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from bench.watched import Pauses
-from serving.address import listening_socket, local_address
-from serving.logs import log_to_stderr
-from serving.server import Hook, Server, configured
+from serving.process.address import listening_socket, local_address
+from serving.process.logs import log_to_stderr
+from serving.process.server import Hook, Server, configured
 
 # No media is connected, but nobody may count as gone during a measurement.
 _PATIENT_S: Final = 3_600.0

@@ -18,7 +18,7 @@ from agent_bridge.media.backend import MediaBackend
 from models.database import reader, write_trouble
 from models.repositories.running import running_by_status
 from resolvers.backend import Backend
-from serving.integrity_check import is_full
+from serving.data.integrity_check import is_full
 from serving.metrics import Measures
 
 log = structlog.get_logger(__name__)

@@ -5,11 +5,11 @@ import secrets
 from collections.abc import Callable
 from typing import Final, Protocol, Self
 
-from terminal.audio_transport import AudioTransport
-from terminal.chat import Chat
+from terminal.audio.source import Playback
+from terminal.audio.speaker import Speaker
+from terminal.audio.transport import AudioTransport
+from terminal.client.chat import Chat
 from terminal.refusal import RefusedByServer
-from terminal.source import Playback
-from terminal.speaker import Speaker
 
 GREETING_S: Final = 1.5
 """Seconds to wait for a greeting, which the agent may then finish."""

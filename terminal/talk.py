@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from terminal import wav
-from terminal.audio_transport import AudioTransport
-from terminal.chat import LOADING_S, Chat, with_agent
+from terminal.audio import wav
+from terminal.audio.source import Nothing, Playback, Source, open_microphone
+from terminal.audio.speaker import open_speaker
+from terminal.audio.transport import AudioTransport
+from terminal.client.chat import LOADING_S, Chat, with_agent
+from terminal.client.server import Server
 from terminal.completion import answered, typed_out
-from terminal.keyboard import Keyboard
 from terminal.refusal import CannotTalk, RefusedByServer
-from terminal.screen import Screen, print_line, screen_for
-from terminal.server import Server
-from terminal.source import Nothing, Playback, Source, open_microphone
-from terminal.speaker import open_speaker
+from terminal.screens.keyboard import Keyboard
+from terminal.screens.screen import Screen, print_line, screen_for
 
 if TYPE_CHECKING:
-    from terminal.prompt import Prompt
+    from terminal.screens.prompt import Prompt
 
 OK: Final = 0
 FAILED: Final = 1
@@ -93,7 +93,7 @@ class _Conversation:
         """Return a prompt if the person types on a terminal that supports one."""
         if not self.types or not _types_on(console) or console.is_dumb_terminal:
             return None
-        from terminal.prompt import Prompt
+        from terminal.screens.prompt import Prompt
 
         return Prompt(console, self._stop)
 

@@ -32,13 +32,13 @@ from typing import Any, Final, NoReturn, TextIO
 import uvicorn
 
 import cli
-import serving.run  # noqa: F401 - loaded here so that forked processes need not load it
+import serving.process.run  # noqa: F401 - loaded here so that forked processes need not load it
 from asgi import build_app
 from models.database import migrate
-from serving.address import listening_socket, local_address
-from serving.logs import log_to_stderr
-from serving.process_lock import sole_process
-from serving.server import Server, configured
+from serving.data.process_lock import sole_process
+from serving.process.address import listening_socket, local_address
+from serving.process.logs import log_to_stderr
+from serving.process.server import Server, configured
 from settings import load
 from tests.faults import broken
 

@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 import cli
-from serving.address import listening_socket, local_address
+from serving.process.address import listening_socket, local_address
 from tests.conftest import StartServer
 from tests.server_process import ROOT, ServerProcess
 

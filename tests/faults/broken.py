@@ -22,7 +22,7 @@ from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.transaction import Transaction
 from resolvers.transcripts.transactions import Transactions
 from resolvers.transcripts.writer import TranscriptWriter
-from serving import address, server
+from serving.process import address, server
 from settings import Settings
 
 T = TypeVar("T")

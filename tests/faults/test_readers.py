@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from starlette.applications import Starlette
 
-from serving.address import STUCK_CLIENT_MS
-from serving.server import configured
+from serving.process.address import STUCK_CLIENT_MS
+from serving.process.server import configured
 from tests.faults.readers import Reader, narrow_socket, pull_cable
 from tests.faults.stage import Agent, Stage, stage
 from tests.faults.watchers import Watcher

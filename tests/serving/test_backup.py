@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.backup import copy_database
+from serving.data.backup import copy_database
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serving.agent_process import CANNOT_RUN, AgentChild
+from serving.process.agent_process import CANNOT_RUN, AgentChild
 from tests.server_process import ROOT
 
 PATIENCE = 20.0
@@ -127,11 +127,11 @@ async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
 
 async def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     """Even SIGKILL of the server leaves no agent running unseen."""
-    agent = "import serving.agent_process as c, signal; c.end_with_parent(); signal.pause()"
+    agent = "import serving.process.agent_process as c, signal; c.end_with_parent(); signal.pause()"
     server = textwrap.dedent(
         f"""
         import asyncio, pathlib, sys
-        from serving.agent_process import AgentChild
+        from serving.process.agent_process import AgentChild
         async def main():
             child = AgentChild([sys.executable, "-c", {agent!r}], {{}})
             await child.start()

@@ -16,9 +16,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from serving import connections
-from serving.address import listening_socket, local_address
 from serving.connections import ConnectionLimits
-from serving.server import Config, Server, configured
+from serving.process.address import listening_socket, local_address
+from serving.process.server import Config, Server, configured
 
 WITHIN_S = 20.0
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -12,7 +12,7 @@ MARK = "Rumpelstiltskin"
 
 PROGRAM = """
 import asyncio, logging, sqlite3, structlog
-from serving.logs import log_to_stderr
+from serving.process.logs import log_to_stderr
 log_to_stderr("debug", {form!r})
 
 async def fails():

@@ -18,10 +18,10 @@ from websockets.protocol import OPEN
 
 from hub.subscription import ReaderTooSlow
 from schema.websocket import WAITING, WHILE_READING
-from serving import server as server_module
-from serving.address import listening_socket, local_address
+from serving.process import server as server_module
+from serving.process.address import listening_socket, local_address
+from serving.process.server import Hook, Server, Socket, configured
 from serving.refusal import CannotServe
-from serving.server import Hook, Server, Socket, configured
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent

@@ -5,7 +5,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from serving.server import configured
+from serving.process.server import configured
 from settings import SettingsError, load
 from tests.conftest import StartServer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.integrity_check import check_database
+from serving.data.integrity_check import check_database
 from serving.refusal import CannotServe
 from tests.server_process import ROOT
 

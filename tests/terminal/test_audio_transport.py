@@ -11,12 +11,12 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from terminal.audio_transport import AudioTransport, Media
+from terminal.audio.source import Nothing, Playback
+from terminal.audio.speaker import ClockSpeaker
+from terminal.audio.transport import AudioTransport, Media
+from terminal.audio.wav import read
+from terminal.client.server import Server
 from terminal.refusal import CannotTalk
-from terminal.server import Server
-from terminal.source import Nothing, Playback
-from terminal.speaker import ClockSpeaker
-from terminal.wav import read
 from tests.e2e.sound import silence, write_wav
 
 Json = dict[str, Any]

@@ -4,9 +4,9 @@ from typing import Any, cast
 
 import pytest
 
-from terminal.chat import Chat, with_agent
+from terminal.client.chat import Chat, with_agent
+from terminal.client.server import Server
 from terminal.refusal import CannotTalk, RefusedByServer
-from terminal.server import Server
 
 FAILED = {
     "id": "ses_1",

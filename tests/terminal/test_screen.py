@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from terminal.screen import LiveScreen, PlainScreen, screen_for
-from terminal.transcript import Transcript
+from terminal.client.transcript import Transcript
+from terminal.screens.screen import LiveScreen, PlainScreen, screen_for
 from tests.terminal.test_transcript import utterance
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from terminal import source, speaker
-from terminal.source import PIECE, Microphone, open_microphone
-from terminal.speaker import ClockSpeaker, SoundCard, open_speaker
+from terminal.audio import source, speaker
+from terminal.audio.source import PIECE, Microphone, open_microphone
+from terminal.audio.speaker import ClockSpeaker, SoundCard, open_speaker
 
 
 class _PortAudioError(Exception):

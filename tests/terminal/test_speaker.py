@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
-from terminal.playouts import SAMPLE_RATE, Playouts, Taken
-from terminal.speaker import ClockSpeaker, SoundCard
+from terminal.audio.playouts import SAMPLE_RATE, Playouts, Taken
+from terminal.audio.speaker import ClockSpeaker, SoundCard
 
 
 def _sound(samples: int) -> bytes:

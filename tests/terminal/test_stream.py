@@ -10,9 +10,9 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from terminal import stream
+from terminal.client import stream
+from terminal.client.server import Server
 from terminal.refusal import CannotTalk, RefusedByServer
-from terminal.server import Server
 
 Json = dict[str, Any]
 Script = Callable[[ServerConnection, Json], Awaitable[None]]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from terminal.transcript import Transcript
+from terminal.client.transcript import Transcript
 
 
 def utterance(key: str, revision: int = 1, **given: Any) -> dict[str, Any]:

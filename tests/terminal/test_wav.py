@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from terminal.audio.resample import Resampler
+from terminal.audio.wav import SAMPLE_RATE, read
 from terminal.refusal import CannotTalk
-from terminal.resample import Resampler
-from terminal.wav import SAMPLE_RATE, read
 
 TONE_HZ = 440
 SECONDS = 0.5

@@ -97,7 +97,7 @@ def test_without_livekits_settings_it_says_what_is_missing(
     }
     del given[missing]
     # Don't let it configure the logging of the test process.
-    monkeypatch.setattr("serving.logs.log_to_stderr", lambda *_: None)
+    monkeypatch.setattr("serving.process.logs.log_to_stderr", lambda *_: None)
 
     done = CliRunner().invoke(cli.app, ["agent", "--livekit"], env=given)
 

@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from serving.address import listening_socket, local_address
-from serving.agent_process import AgentChild
-from serving.integrity_check import check_database, check_files, check_room
-from serving.process_lock import sole_process
+from serving.data.integrity_check import check_database, check_files, check_room
+from serving.data.process_lock import sole_process
+from serving.process.address import listening_socket, local_address
+from serving.process.agent_process import AgentChild
+from serving.process.server import Server, configured
+from serving.process.steps import Steps
 from serving.refusal import CannotServe
-from serving.server import Server, configured
-from serving.steps import Steps
 from settings import Settings
 
-COMMAND: Final = Path(__file__).resolve().parent.parent / "cli.py"
+COMMAND: Final = Path(__file__).resolve().parents[2] / "cli.py"
 
 Address = tuple[str, int]
 

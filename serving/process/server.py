@@ -16,8 +16,8 @@ from websockets.protocol import OPEN
 
 from hub.subscription import ReaderTooSlow
 from schema.websocket import NEVER, WAITING, WHILE_READING
-from serving import address
 from serving.connections import ConnectionLimits, Http, limits_for
+from serving.process import address
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent

@@ -6,11 +6,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
-from terminal import stream
-from terminal.audio_transport import Media
+from terminal.audio.transport import Media
+from terminal.client import stream
+from terminal.client.server import Json, Server
+from terminal.client.transcript import Line, Transcript, read
 from terminal.refusal import CannotTalk, RefusedByServer
-from terminal.server import Json, Server
-from terminal.transcript import Line, Transcript, read
 
 START_S: Final = 30.0
 """Longest wait for an agent to join; the server itself gives up earlier."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from terminal.audio.resample import Resampler
 from terminal.refusal import CannotTalk
-from terminal.resample import Resampler
 
 SAMPLE_RATE: Final = 16_000
 """Samples per second of a person's audio on `/audio`."""

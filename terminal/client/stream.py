@@ -13,8 +13,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
 from websockets.typing import Subprotocol
 
+from terminal.client.server import Json, Server
 from terminal.refusal import CannotTalk, RefusedByServer
-from terminal.server import Json, Server
 
 SUBPROTOCOL: Final = Subprotocol("graphql-transport-ws")
 _TRIES: Final = 8

@@ -12,8 +12,8 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console
 
-from terminal.screen import STATES, PlainScreen
-from terminal.transcript import SPEAKERS, Line, Transcript
+from terminal.client.transcript import SPEAKERS, Line, Transcript
+from terminal.screens.screen import STATES, PlainScreen
 
 _STYLES: Final = {"USER": "bold ansicyan", "AGENT": "bold ansigreen"}
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from terminal.playouts import SAMPLE_RATE, WIDTH, Playouts, Taken
+from terminal.audio.playouts import SAMPLE_RATE, WIDTH, Playouts, Taken
 
 _BLOCK: Final = 480
 """Samples that the sound card requests at once: 20 ms."""

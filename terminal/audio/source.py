@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
-from terminal.resample import Resampler
-from terminal.speaker import load_sounddevice
-from terminal.wav import SAMPLE_RATE, Recording, to_pcm
+from terminal.audio.resample import Resampler
+from terminal.audio.speaker import load_sounddevice
+from terminal.audio.wav import SAMPLE_RATE, Recording, to_pcm
 
 PIECE_S: Final = 0.04
 PIECE: Final = int(SAMPLE_RATE * PIECE_S)

@@ -11,10 +11,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
+from terminal.audio.source import Source
+from terminal.audio.speaker import Speaker
+from terminal.client.server import Server
 from terminal.refusal import CannotTalk
-from terminal.server import Server
-from terminal.source import Source
-from terminal.speaker import Speaker
 
 SUBPROTOCOL: Final = Subprotocol("voxql.audio.v1")
 _REPORT_S: Final = 0.1

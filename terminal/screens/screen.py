@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from terminal.transcript import Line, Transcript
+from terminal.client.transcript import Line, Transcript
 
 _COLOURS = {"USER": "bold cyan", "AGENT": "bold green"}
 STATES = {

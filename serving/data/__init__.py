@@ -1,0 +1,1 @@
+"""The data folder: its lock, backups, and integrity checks."""

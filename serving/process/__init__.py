@@ -1,0 +1,1 @@
+"""The process: settings become an open server, which stops in order."""

@@ -1,0 +1,1 @@
+"""The audio of `voxql talk`: recordings, microphone, speaker, and the connection to the server."""

@@ -1,0 +1,1 @@
+"""The GraphQL client of `voxql talk`."""

@@ -1,0 +1,1 @@
+"""What `voxql talk` shows and reads."""
