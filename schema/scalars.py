@@ -1,15 +1,12 @@
 """The DateTime scalar: instants that all clients write and read alike."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import strawberry
 from graphql import GraphQLError
 
-_RFC_3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
+from agent_bridge.protocol.limits import RFC_3339
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_BELOW = 10**11
 """In milliseconds this is March 1973, in seconds the year 5138."""
@@ -34,7 +31,7 @@ def read_datetime(value: object) -> datetime:
     # bool is an int in Python, but `true` doesn't mean one millisecond after the epoch.
     if isinstance(value, int) and not isinstance(value, bool):
         return _from_milliseconds(value)
-    if isinstance(value, str) and _RFC_3339.fullmatch(value):
+    if isinstance(value, str) and RFC_3339.fullmatch(value):
         return _from_text(value)
     raise GraphQLError(f"Not a DateTime: {_EXPECTED}.")
 
