@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
 from voxql_bridge import BridgeClient, InputCommand, StartJob, Utterance, Worker, new_segment
 
 from tests.server_process import START_TIMEOUT_S, ServerProcess
