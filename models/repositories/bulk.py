@@ -98,7 +98,7 @@ def unwritten(session_id: str, key: str, sort_key: str, **values: Any) -> Uttera
 async def with_keys(
     conn: Connection, wanted: Mapping[str, Iterable[str]]
 ) -> dict[str, list[Utterance]]:
-    """Read the utterances with these keys; both are grouped by session."""
+    """Read the utterances with these keys; keys and results are grouped by session."""
     return await _utterances(await queried(conn, _by_key(wanted)))
 
 

@@ -20,7 +20,7 @@ AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id)"""
 
 
 async def moved_among(owned: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return which of these sessions, each with its owner as far as is known, are another's now."""
+    """Return the (session, last known owner) pairs whose session has another owner now."""
     moved: list[tuple[str, str]] = []
     for start in range(0, len(owned), AT_ONCE):
         some = owned[start : start + AT_ONCE]

@@ -19,7 +19,7 @@ MARK: Final = ("<mark>", "</mark>")
 
 The rest of the snippet is HTML-escaped (`&amp;`, `&lt;`, `&gt;`). So it can be shown as HTML
 unchanged, as most clients do, and a transcript can't inject anything. The marks can't be confused
-with what was said, because no `<` is left in that.
+with the text, which has no `<` left in it.
 """
 WORDS: Final = 32
 """Words of a search that are used; enough to find a pasted essay."""
@@ -272,7 +272,7 @@ def _spans(found: Sequence[Token], words: Sequence[tuple[str, ...]]) -> Iterator
 def _end(
     found: Sequence[Token], texts: Sequence[str], index: int, word: Sequence[str]
 ) -> int | None:
-    """Return where a word that begins at this token ends; None if it is not there."""
+    """Return where a word that begins at this token ends; None if it does not match there."""
     *firsts, last = word
     at = index + len(firsts)
     if at >= len(found) or not texts[at].startswith(last) or texts[index:at] != firsts:

@@ -53,7 +53,7 @@ class Client(SqliteClient):
     """One connection to the database file, which only its owner can read."""
 
     async def create_connection(self, with_db: bool) -> None:
-        """Open the file, making it and its folder first: SQLite would make it world-readable."""
+        """Open the file, creating it and its folder first: SQLite would make it world-readable."""
         path = Path(self.filename)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite gives the write-ahead log and its index the mode of the database. An existing file
