@@ -11,8 +11,8 @@ from models.repositories.bulk import hydrated
 from models.search.matching import MATCHING_SESSIONS, TITLED_SESSIONS, Search
 from models.tables.session import Session, SessionStatus
 
-# Newest first, along the index sessions_history. SQLite can seek to the first half of `a <= x AND
-# (a < x OR b < y)`; it would scan for `a < x OR (…)`.
+# Newest first, along the index sessions_history. SQLite can seek to the first half of
+# `a <= x AND (a < x OR b < y)`; it would scan for `a < x OR (…)`.
 _PAGE: Final = "SELECT * FROM sessions WHERE {where} ORDER BY created_at {way}, id {way} LIMIT ?"
 _COUNT: Final = "SELECT count(*) AS number FROM sessions WHERE {where}"
 _AFTER: Final = "created_at <= ? AND (created_at < ? OR id < ?)"

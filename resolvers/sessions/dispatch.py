@@ -89,7 +89,7 @@ class Dispatcher:
         return session_id in self._asking.values()
 
     async def asked(self, session: Session) -> Session:
-        """Wait until this session's agent is asked for; return the session, FAILED if none is."""
+        """Wait for this session's agent to be requested; return it, FAILED if none can be."""
         for task, session_id in list(self._asking.items()):
             if session_id == session.id:
                 failed = await asyncio.shield(task)
