@@ -1,1 +1,1 @@
-"""Carries events from a commit to their readers."""
+"""Delivers events to their readers."""

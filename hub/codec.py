@@ -1,4 +1,4 @@
-"""Events as bytes, for a hub that reaches other processes."""
+"""Encodes events for a hub that reaches other processes."""
 
 from functools import cache
 
@@ -11,18 +11,18 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def encode(event: Event) -> bytes:
-    """Return an event as bytes."""
+    """Encode an event."""
     if isinstance(event, events.InterimHeard | events.TranscriptCommitted):
-        # By the clock of this process, which tells another one nothing.
+        # This process's clock readings mean nothing in another process.
         event = msgspec.structs.replace(event, heard_at=None)
     return _encode(event)
 
 
 def decode(data: bytes) -> Event:
-    """Read an event.
+    """Decode an event.
 
     Raises:
-        msgspec.MsgspecError: These bytes are no event.
+        msgspec.MsgspecError: The bytes are not an event.
     """
     event: Event = _decoder().decode(data)
     return event

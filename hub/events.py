@@ -1,7 +1,7 @@
-"""What the hub carries: immutable events that hold values alone, so that each can be sent.
+"""The events that the hub carries: immutable plain values, so that they can be serialised.
 
-Members of enumerations are text here, as they are in what another process sent. An event knows its
-topics, so those who emit it need not.
+Enum members are strings here, as they are in events from another process. Each event knows its
+topics, so that emitters don't have to.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class Event(msgspec.Struct, frozen=True, tag=True):
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics on which it travels; none for what concerns this process alone."""
+        """The topics to publish on; empty if the event concerns this process alone."""
         return ()
 
 
@@ -25,7 +25,7 @@ class Event(msgspec.Struct, frozen=True, tag=True):
 
 
 class UtteranceContent(msgspec.Struct, frozen=True):
-    """What was said or typed. The names are also those of the columns of `models.Utterance`."""
+    """What was said or typed. The field names match the columns of `models.Utterance`."""
 
     role: str
     source: str
@@ -42,11 +42,11 @@ class UtteranceContent(msgspec.Struct, frozen=True):
 CONTENT: Final = UtteranceContent.__struct_fields__
 
 content_of: Final[Callable[[Any], tuple[Any, ...]]] = attrgetter(*CONTENT)
-"""Returns the content of a row, a change or a state, in the order of `CONTENT`."""
+"""Returns the `CONTENT` values of a row, change or state, in order."""
 
 
 class UtteranceState(UtteranceContent, frozen=True, kw_only=True):
-    """One utterance as clients see it."""
+    """An utterance as clients see it."""
 
     id: str
     session_id: str
@@ -57,11 +57,11 @@ class UtteranceState(UtteranceContent, frozen=True, kw_only=True):
 
 
 class InterimHeard(Event, frozen=True):
-    """Published without being written: the newest state of an utterance that may still change."""
+    """The newest state of an unfinished utterance, published before it is stored."""
 
     utterance: UtteranceState
     heard_at: float | None = None
-    """`time.perf_counter()` of when its frame came in; None where it is told again."""
+    """`time.perf_counter()` when its frame arrived; None when it is published again."""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ class InterimHeard(Event, frozen=True):
 
     @property
     def coalesce_key(self) -> str:
-        """Only the newest interim of one utterance is worth waiting for."""
+        """The utterance's id: a reader only needs its newest interim."""
         return self.utterance.id
 
     @property
@@ -80,9 +80,9 @@ class InterimHeard(Event, frozen=True):
 
 
 class TranscriptCommitted(Event, frozen=True):
-    """One transaction's changes of one session's utterances, seqs `first_seq` to `last_seq`.
+    """One transaction's changes to one session's utterances, seqs `first_seq` to `last_seq`.
 
-    `utterances` is None where there were too many to carry about: readers take them from the
+    `utterances` is None if there are too many for one event; readers then fetch them from the
     database, page by page.
     """
 
@@ -91,7 +91,7 @@ class TranscriptCommitted(Event, frozen=True):
     last_seq: int
     utterances: tuple[tuple[int, UtteranceState], ...] | None
     heard_at: float | None = None
-    """`time.perf_counter()` of the first frame in it; None where no agent said it."""
+    """`time.perf_counter()` when its first frame arrived; None if no agent reported it."""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class TranscriptCommitted(Event, frozen=True):
 
 
 class TranscriptEnded(Event, frozen=True):
-    """Nothing follows on a session's transcript stream, for this reason (a StreamEndReason)."""
+    """A session's transcript stream has ended; `reason` is a StreamEndReason."""
 
     session_id: str
     reason: str
@@ -117,7 +117,7 @@ class TranscriptEnded(Event, frozen=True):
 
     @property
     def is_urgent(self) -> bool:
-        """What was deleted is not delivered any more, whatever of it waits."""
+        """Whether the session was deleted: queued events must then not be delivered."""
         return self.reason == "SESSION_DELETED"
 
 
@@ -145,11 +145,11 @@ class SessionState(msgspec.Struct, frozen=True):
 
 
 class SessionChanged(Event, frozen=True):
-    """A session as it was committed; None where only its volatile agent state changed."""
+    """A session's committed state; None if only its volatile agent state changed."""
 
     session_id: str
     user_id: str | None
-    """Whose it is; None where nobody here knows yet."""
+    """The owner; None if this process doesn't know it yet."""
     session: SessionState | None
 
     @property
@@ -159,12 +159,12 @@ class SessionChanged(Event, frozen=True):
 
     @property
     def coalesce_key(self) -> str:
-        """Only the newest state of a session is worth waiting for."""
+        """The session's id: a reader only needs its newest state."""
         return self.session_id
 
 
 class SessionDeleted(Event, frozen=True):
-    """A session that is gone."""
+    """A session was deleted."""
 
     session_id: str
     user_id: str
@@ -176,7 +176,7 @@ class SessionDeleted(Event, frozen=True):
 
 
 class SessionMoved(Event, frozen=True):
-    """A session has become another user's: its former owner sees it no more."""
+    """A session was moved to another user; its former owner no longer sees it."""
 
     session_id: str
     from_user_id: str
@@ -189,7 +189,7 @@ class SessionMoved(Event, frozen=True):
 
 
 class SessionOver(Event, frozen=True):
-    """A session is ENDED or was deleted: its media ends, and nobody here needs to know of it."""
+    """A session is ENDED or was deleted: its media ends, and this process forgets it."""
 
     session_id: str
     room_name: str
@@ -204,18 +204,18 @@ class AgentWanted(Event, frozen=True):
     agent_name: str
     room_name: str
     is_repeated: bool = False
-    """Whether it is asked for once more, by itself: then nothing fails, for as long as there is
-    time somebody asks again."""
+    """Whether this is an automatic retry. A refusal then fails nothing: while there is time, the
+    agent is requested again."""
 
 
 # ---------------------------------------------------------------------- to a session's agent
 
 
 class Fence(msgspec.Struct, frozen=True, tag=True):
-    """A connection has come, or an attempt has begun: what is older is not current any more.
+    """A connection arrived or an attempt began; older connections are no longer current.
 
-    Connections of an older attempt drain and go; so do, at once, those of the same attempt but for
-    `connection`. An empty `connection` fences the older attempts only.
+    Connections of older attempts drain, then close. Other connections of the same attempt close at
+    once. An empty `connection` fences older attempts only.
     """
 
     attempt: int
@@ -223,27 +223,27 @@ class Fence(msgspec.Struct, frozen=True, tag=True):
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
-    """The agent is to finish, for this reason (an EndReason)."""
+    """The agent must finish; `reason` is an EndReason."""
 
     reason: str
 
 
 class Input(msgspec.Struct, frozen=True, tag=True):
-    """The person typed a line that the agent is to answer."""
+    """The person typed a line for the agent to answer."""
 
     key: str
     text: str
 
 
 class Gone(msgspec.Struct, frozen=True, tag=True):
-    """The session has been deleted: its agent's connection is closed."""
+    """The session was deleted; its agent's connection closes."""
 
 
 Command = Fence | Stop | Input | Gone
 
 
 class AgentCommanded(Event, frozen=True):
-    """Something for the agent of a session, in whichever process it is connected."""
+    """A command for a session's agent, in whichever process it is connected."""
 
     session_id: str
     command: Command
@@ -267,12 +267,12 @@ class ServerStopping(Event, frozen=True):
 
     @property
     def is_urgent(self) -> bool:
-        """There is no time to deliver what waits; it is replayed by the next process."""
+        """True: there is no time to deliver queued events; the next process replays them."""
         return True
 
 
 class AccessRevoked(Event, frozen=True):
-    """A login or token was revoked or has expired: the streams that it opened end."""
+    """A login or token was revoked or has expired; the streams it opened end."""
 
     access_id: str
 
@@ -283,12 +283,12 @@ class AccessRevoked(Event, frozen=True):
 
     @property
     def is_urgent(self) -> bool:
-        """What waits must not be delivered: the reader may not see it any more."""
+        """True: the reader has lost access, so queued events must not be delivered."""
         return True
 
 
 class OwnershipLost(Event, frozen=True):
-    """A session has become another user's: the streams end that its former owner watches it by."""
+    """A session was moved to another user; its former owner's streams of it end."""
 
     session_id: str
     user_id: str
@@ -301,7 +301,7 @@ class OwnershipLost(Event, frozen=True):
 
     @property
     def is_urgent(self) -> bool:
-        """What waits may already be the new owner's."""
+        """True: queued events may already belong to the new owner."""
         return True
 
 
@@ -313,17 +313,17 @@ OWNERSHIP_PREFIX: Final = "ownership:"
 
 
 def transcripts_topic(session_id: str) -> str:
-    """Name the topic of one session's words, and of their end."""
+    """Return the topic of a session's utterances and of the end of its transcript."""
     return f"transcripts:{session_id}"
 
 
 def session_topic(session_id: str) -> str:
-    """Name the topic of one session's changes."""
+    """Return the topic of changes to a session."""
     return f"session:{session_id}"
 
 
 def user_topic(user_id: str) -> str:
-    """Name the topic of the changes of all of a user's sessions."""
+    """Return the topic of changes to any of a user's sessions."""
     return f"user:{user_id}"
 
 
@@ -333,26 +333,26 @@ def _topics_of_session(session_id: str, user_id: str | None) -> tuple[str, ...]:
 
 
 def access_topic(credential_id: str) -> str:
-    """Name the topic of a login's or an API token's end."""
+    """Return the topic that announces the end of a login or API token."""
     return ACCESS_PREFIX + credential_id
 
 
 def watched_access(topic: str) -> str:
-    """Return whose access a topic made by `access_topic` is about."""
+    """Return the credential id in a topic made by `access_topic`."""
     return topic.removeprefix(ACCESS_PREFIX)
 
 
 def ownership_topic(session_id: str, user_id: str) -> str:
-    """Name the topic on which this user hears that a session is no longer theirs."""
+    """Return the topic that tells a user that a session is no longer theirs."""
     return f"{OWNERSHIP_PREFIX}{session_id}:{user_id}"
 
 
 def watched_ownership(topic: str) -> tuple[str, str]:
-    """Return whose session, by both ids, a topic made by `ownership_topic` is about."""
+    """Return the session id and user id in a topic made by `ownership_topic`."""
     session_id, _, user_id = topic.removeprefix(OWNERSHIP_PREFIX).partition(":")
     return session_id, user_id
 
 
 def agent_topic(session_id: str) -> str:
-    """Name the topic of what a session's agent is to do."""
+    """Return the topic of commands to a session's agent."""
     return f"agent:{session_id}"

@@ -1,4 +1,4 @@
-"""The hub carries events from a commit to their readers, and waits for none of them."""
+"""The hub publishes events to their readers without waiting for them."""
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -13,22 +13,22 @@ E = TypeVar("E", bound=Event)
 
 
 class Hub(ABC):
-    """Topics by name. In one process by default; other implementations reach other processes."""
+    """Publish and subscribe by topic name, in one process or across several."""
 
     def __init__(self) -> None:
         self._actions: dict[type[Event], list[Callable[[Any], object]]] = defaultdict(list)
 
     def on(self, kind: type[E], act: Callable[[E], object]) -> None:
-        """Call `act` with each event of this kind that this process emits, right when it does.
+        """Call `act` with each event of this kind that this process emits, when it is emitted.
 
-        `act` must neither wait nor raise.
+        `act` must neither block nor raise.
         """
         self._actions[kind].append(act)
 
     def emit(self, event: Event) -> None:
-        """Publish the event on its topics, then let those act who asked for its kind.
+        """Publish the event on its topics, then call the callbacks for its kind.
 
-        What follows from a commit is not emitted here but in its transaction
+        Events that follow from a commit are emitted in its transaction instead
         (`resolvers.transcripts.transaction.Transaction.emit`).
         """
         for topic in event.topics:
@@ -38,13 +38,13 @@ class Hub(ABC):
 
     @abstractmethod
     def publish(self, topic: str, event: object) -> None:
-        """Hand the event to everybody who is subscribed now; never waits."""
+        """Deliver the event to all current subscribers; never waits."""
 
     @abstractmethod
     @contextmanager
     def subscribe(self, *topics: str, bound: int = BOUND) -> Iterator[Subscription]:
-        """Register at once, so that nothing published from here on is missed."""
+        """Subscribe immediately: nothing published from now on is missed."""
 
     @abstractmethod
     def watched(self, prefix: str) -> list[str]:
-        """Return the topics with this prefix that somebody in this process is subscribed to."""
+        """Return the topics with this prefix that have a subscriber in this process."""

@@ -1,4 +1,4 @@
-"""The hub of a single process."""
+"""The in-process hub."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from hub.subscription import BOUND, Subscription
 
 
 class LocalHub(Hub):
-    """Topics in a dictionary. Belongs to one event loop."""
+    """Keeps topics in a dictionary. Belongs to one event loop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,5 +40,5 @@ class LocalHub(Hub):
         return [topic for topic in self._topics if topic.startswith(prefix)]
 
     def readers(self, topic: str) -> int:
-        """How many are subscribed to this topic."""
+        """Return the number of subscribers to this topic."""
         return len(self._topics.get(topic, ()))

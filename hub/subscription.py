@@ -1,20 +1,20 @@
-"""What waits for one reader of the hub."""
+"""The queue of one reader of the hub."""
 
 import asyncio
 from typing import Final
 
 BOUND: Final = 1_000
-"""Events that may wait for one reader, after coalescing."""
+"""Events that may be queued for one reader, after coalescing."""
 WEIGHT_BOUND: Final = 4 * 1024 * 1024
-"""Sum of the events' `weight` (bytes of text, roughly) that may wait for one reader."""
+"""Total `weight` (roughly, bytes of text) of the events that may be queued for one reader."""
 
 
 class ReaderTooSlow(Exception):
-    """More was published than this reader may leave waiting; what waited is gone."""
+    """The reader's queue overflowed, and the queued events were dropped."""
 
 
 class Subscription:
-    """What waits for one reader: in order, bounded, the newest of each coalescing key."""
+    """A bounded FIFO queue for one reader that keeps only the newest event per coalescing key."""
 
     def __init__(self, bound: int = BOUND, weight_bound: int = WEIGHT_BOUND) -> None:
         self._bound = bound
@@ -26,13 +26,13 @@ class Subscription:
         self._arrived = asyncio.Event()
 
     def put(self, event: object) -> None:
-        """Queue an event; one with a `coalesce_key` takes the place of the queued one of that key.
+        """Queue an event; it replaces a queued event with the same `coalesce_key`.
 
-        Taking the older one's place, not a new one, is what bounds the queue under a flood: readers
-        order states of one thing by their revision, not by their arrival.
+        The new event takes the old one's place, which bounds the queue under a flood: readers order
+        the states of an object by revision, not by arrival.
 
-        An event with a true `is_urgent` overtakes all others and survives an overflow: it ends what
-        the reader does, so the first one counts.
+        An event with a true `is_urgent` overtakes all others and survives an overflow. It ends what
+        the reader is doing, so the first one counts.
         """
         if getattr(event, "is_urgent", False):
             self._urgent = self._urgent or event
@@ -53,22 +53,22 @@ class Subscription:
 
     @property
     def urgent(self) -> object | None:
-        """The urgent event that waits, for a reader that is busy with something else."""
+        """The pending urgent event, for a reader that is busy with something else."""
         return self._urgent
 
     def begin_again(self) -> bool:
-        """Forget that too much was waiting, for a reader that can catch up by another way.
+        """Clear an overflow, for a reader that can catch up another way.
 
-        Returns whether it was; then everything published before this call is lost to the reader.
+        Returns whether there was one; if so, the reader lost everything published before this call.
         """
         was_too_slow, self._overflowed = self._overflowed, False
         return was_too_slow
 
     def take(self) -> object | None:
-        """Return the next event if there is one.
+        """Return the next event, if there is one.
 
         Raises:
-            ReaderTooSlow: too much was waiting; the subscription delivers nothing any more.
+            ReaderTooSlow: The queue overflowed; the subscription delivers nothing more.
         """
         if self._urgent is not None:
             urgent, self._urgent = self._urgent, None
@@ -86,7 +86,7 @@ class Subscription:
         """Wait for the next event.
 
         Raises:
-            ReaderTooSlow: see `take`.
+            ReaderTooSlow: See `take`.
         """
         while (event := self.take()) is None:
             self._arrived.clear()

@@ -1,4 +1,4 @@
-"""What VoxQL keeps: the tables, how they are migrated, and how a transaction is made."""
+"""The stored data: tables, migrations and transactions."""
 
 from models.tables.api_token import ApiToken
 from models.tables.idempotency import IdempotencyRecord

@@ -1,4 +1,4 @@
-"""The database: how it is opened and migrated, and the one way to write to it."""
+"""Opens and migrates the database, and provides the only way to write to it."""
 
 import asyncio
 import time
@@ -43,8 +43,8 @@ _WRITER: Final = "default"
 _READER: Final = "reader"
 _APP: Final = "models"
 
-# In the order in which they are set: the time-out first, because already the change to WAL
-# may have to wait for another process.
+# Set in this order. The time-out comes first: even switching to WAL may have to wait for another
+# process.
 _PRAGMAS: Final = {
     "busy_timeout": "5000",
     "journal_mode": "WAL",
@@ -57,28 +57,28 @@ _PRAGMAS: Final = {
 }
 _MIGRATION_WAIT_MS: Final = "60000"
 _KNOWN_FOR_S: Final = 5.0
-"""So long a transaction that was stored speaks for those to come."""
+"""A transaction stored within this time shows that the database is writable."""
 
 _running: set[asyncio.Task[Any]] = set()
 _tries: list[asyncio.Task[None]] = []
 
 
 def database_url(data_dir: Path) -> str:
-    """Return the URL of the SQLite database that lives in this folder."""
+    """Return the URL of the SQLite database in this folder."""
     return f"sqlite://{quote(str(data_dir.absolute() / 'voxql.db'))}"
 
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[None]:
-    """Open the writer and the reader; on leaving, let running transactions end, then close.
+    """Open the writer and the reader; on exit, wait for running transactions, then close.
 
     Raises:
-        ValueError: The URL is not one of a SQLite file; the message says what is wrong.
+        ValueError: The URL does not name a SQLite file; the message says what is wrong.
     """
     context = TortoiseContext()
     writes.begin()
     with context:
-        # Requests run in tasks that never saw this one's context variables: hence the fallback.
+        # Request tasks don't inherit this task's context variables, hence the fallback.
         await context.init(_config(url), _enable_global_fallback=True)
     try:
         for alias in (_WRITER, _READER):
@@ -90,15 +90,15 @@ async def opened(url: str) -> AsyncIterator[None]:
 
 
 async def migrate(url: str) -> list[str]:
-    """Bring the tables up to date and return the names of the migrations that were applied.
+    """Migrate the tables and return the names of the migrations that were applied.
 
-    All of it is one transaction that begins by taking the database's write lock. So of several
-    processes that start at once one migrates and the others wait, and one that is killed leaves
-    the tables as they were, never a migration that was applied and not recorded.
+    Everything runs in one transaction that first takes the database's write lock. If several
+    processes start at once, one migrates and the others wait. A killed process leaves the tables
+    unchanged, never a migration that was applied but not recorded.
 
     Raises:
-        ValueError: The URL is not one of a SQLite file.
-        RuntimeError: The database belongs to a newer version; it is left as it is.
+        ValueError: The URL does not name a SQLite file.
+        RuntimeError: The database belongs to a newer version; it is left unchanged.
     """
     # Foreign keys are off because a rebuilt table's DROP would delete its children.
     config = _config(url, busy_timeout=_MIGRATION_WAIT_MS, foreign_keys="OFF")
@@ -123,7 +123,7 @@ async def migrate(url: str) -> list[str]:
 
 
 def reader() -> Connection:
-    """Return the connection for `.using_db(reader())`: it can't write and waits for no writer."""
+    """Return the read-only connection for `.using_db(reader())`; it never waits for a writer."""
     return get_connection(_READER)
 
 
@@ -132,18 +132,18 @@ async def transact(
     *,
     asked_at: float | None = None,
 ) -> T:
-    """Run `work(conn)` as one transaction and return what it returns once that is on disk.
+    """Run `work(conn)` in one transaction and return its result once it is on disk.
 
-    It runs in a task of its own: a caller that is cancelled (a browser that went away) neither
-    leaves half a transaction nor a locked connection; the work is then done or fails without it.
+    It runs in its own task: if the caller is cancelled (a browser went away), no half transaction
+    or locked connection is left behind, and the work still succeeds or fails on its own.
 
     Args:
-        work: What to do; every statement in it must use the connection that it is given.
-            What it raises rolls the transaction back and reaches the caller unchanged.
-        asked_at: `time.monotonic()` of when the caller began to wait, if that was before.
+        work: The work. Every statement must use the connection that is passed in. An exception
+            rolls the transaction back and reaches the caller unchanged.
+        asked_at: `time.monotonic()` when the caller began to wait, if before this call.
 
     Raises:
-        NotStored: The disk is full, the file locked, or the like; nothing was changed.
+        NotStored: The disk is full, the file is locked, or the like; nothing was changed.
     """
     if isinstance(get_connection(_WRITER), TransactionalDBClient):
         raise RuntimeError("transact() inside transact(): hand the connection on instead.")
@@ -152,18 +152,18 @@ async def transact(
 
 
 def transact_later(work: Callable[[Connection], Awaitable[object]]) -> None:
-    """Start a transaction that nobody waits for; that it failed is only seen in the log."""
+    """Start a transaction in the background; a failure only shows in the log."""
     _started(_transaction(work, time.monotonic())).add_done_callback(_log_failure)
 
 
 async def write_trouble(patience: float) -> str | None:
-    """Return what keeps the database from being written to, None when nothing does.
+    """Return what keeps the database from being written to, or None.
 
-    What transactions met lately is the answer; only when there were none, or the newest failed, is
-    one made to find out. It stores nothing, but it takes the lock, room in the log, and a sync.
+    Recent transactions give the answer. If there were none, or the newest failed, a test
+    transaction is run. It stores nothing, but takes the lock, space in the log, and a sync.
 
     Args:
-        patience: Seconds that this may take; a lock that is held longer is trouble.
+        patience: Seconds to wait; a lock that is held longer counts as trouble.
     """
     if not writes.is_known(_KNOWN_FOR_S):
         if not _tries or _tries[0].done():
@@ -178,17 +178,17 @@ async def write_trouble(patience: float) -> str | None:
 
 
 async def _try_to_write(conn: Connection) -> None:
-    # A number that SQLite keeps for applications, and that nobody uses here.
+    # SQLite reserves this number for applications; VoxQL does not use it.
     await conn.execute_script("PRAGMA user_version = 0")
 
 
 async def settled() -> None:
-    """Wait until the transactions that run now have ended, one way or the other."""
+    """Wait until all running transactions have committed or failed."""
     await asyncio.gather(*_running, return_exceptions=True)
 
 
 def _started(transaction: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    # The event loop itself holds only weak references to its tasks.
+    # The event loop holds only weak references to tasks.
     task = asyncio.create_task(transaction)
     _running.add(task)
     task.add_done_callback(_running.discard)
@@ -218,7 +218,8 @@ async def _transaction(
         if not_stored is None:
             raise
         raise not_stored from error
-    # What only looked and locked says nothing of the disk; a try counts in no number of rows.
+    # A transaction without changed rows proves nothing about the disk; a test write changes no rows
+    # but still counts.
     if is_try or has_changed(conn):
         writes.stored()
     return result
@@ -244,7 +245,7 @@ async def _check_foreign_keys(conn: Connection) -> None:
 def _config(url: str, **overrides: str) -> dict[str, Any]:
     path, query = _parsed(url)
     writer = _PRAGMAS | overrides | query
-    # query_only comes last: the pragmas before it must still be able to take effect.
+    # query_only comes last: the pragmas before it must still take effect.
     readonly = writer | {"query_only": "ON"}
     return {
         "connections": {
@@ -295,4 +296,4 @@ def _parsed(url: str) -> tuple[str, dict[str, str]]:
 
 
 TORTOISE_ORM: Final = _config(database_url(Path("var")))
-"""What Tortoise's own command needs to write a migration; see models/migrations."""
+"""Configuration for Tortoise's own command, which writes migrations; see models/migrations."""

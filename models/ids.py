@@ -1,4 +1,4 @@
-"""TypeIDs: identifiers that say what they name and sort by the time they were made."""
+"""TypeIDs: identifiers that name their kind and sort by creation time."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ API_TOKEN: Final = "tok"  # noqa: S105 - a prefix, not a secret
 LOGIN: Final = "log"
 
 LENGTH: Final = 30
-"""Characters of every identifier: a prefix of three letters, an underscore, 26 of base 32."""
+"""Length of every identifier: a three-letter prefix, an underscore, 26 base 32 characters."""
 
 
 def new(kind: str) -> str:
@@ -21,18 +21,19 @@ def new(kind: str) -> str:
 
 
 def kind_of(value: str) -> str | None:
-    """Return the kind that an identifier names, or None if it is not a well-formed identifier."""
+    """Return the kind that an identifier names, or None if it is malformed."""
     if len(value) != LENGTH:
         return None
     try:
         parsed = TypeID.from_string(value)
     except TypeIDException:
         return None
-    # Decoding forgives what encoding never makes (upper case, for one); an id has one spelling.
+    # Decoding also accepts spellings that encoding never produces (upper case, for one); each id
+    # has only one spelling.
     return parsed.prefix if str(parsed) == value else None
 
 
-# Named functions, because a migration can't be written down with a lambda in it.
+# Named functions, because migrations can't contain lambdas.
 
 
 def new_user() -> str:

@@ -1,13 +1,13 @@
-"""Finds the first words of the person in conversations from before these were kept."""
+"""Backfills the person's first words in conversations from before these were stored."""
 
 from typing import Any, Final
 
 from models.titles import LOOKED_AT, title_of
 
 AT_ONCE: Final = 1_000
-"""Sessions that are read together."""
+"""Sessions per query."""
 TRIED: Final = 100
-"""Utterances of the person in which a word is looked for."""
+"""The person's utterances in a session that are searched for a word."""
 
 _SESSIONS: Final = """
 SELECT id FROM sessions WHERE id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?"""
@@ -18,7 +18,7 @@ _WRITE: Final = "UPDATE sessions SET opening = ?, opening_sort_key = ? WHERE id 
 
 
 async def fill(_apps: object, editor: Any) -> None:
-    """Note the first words of the person in every session."""
+    """Store the person's first words in every session."""
     conn, last = editor.client, ""
     while sessions := await conn.execute_query_dict(_SESSIONS, [last, AT_ONCE]):
         last = sessions[-1]["id"]

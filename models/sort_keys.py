@@ -1,9 +1,9 @@
-"""Sort keys: where an utterance stands in its session, as text that is compared by code units.
+"""Sort keys: an utterance's place in its session, as text that sorts by code unit.
 
-A key is a number in hexadecimal digits: ten before the point (with an offset, so that none is
-negative), then as many after it as are needed, without a zero at the end. The point is left out.
-So there is always a key between two others, whatever was put there before, and one number has one
-key. It is a fractional index, as editors use them for lists that several people reorder.
+A key is a hexadecimal number: ten digits before the point (with an offset, so that none is
+negative), then as many as needed, without trailing zeros. The point is omitted. So there is always
+a key between two others, and each number has exactly one key. This is a fractional index, as
+editors use for lists that several people reorder.
 """
 
 from fractions import Fraction
@@ -16,19 +16,19 @@ _OFFSET: Final = _BASE**_WHOLE // 2
 
 
 def after(left: str | None) -> str:
-    """Return the next whole number's key; of an empty list, the key of 1."""
+    """Return the key of the next whole number; for an empty list, the key of 1."""
     return _key(1 if left is None else int(left[:_WHOLE], _BASE) - _OFFSET + 1)
 
 
 def between(left: str | None, right: str | None, count: int = 1) -> list[str]:
-    """Return keys for `count` new rows that go between two neighbours, in order.
+    """Return keys for `count` new rows between two neighbours, in order.
 
-    Into the same gap each insertion costs one bit: a key grows by a digit with every fourth.
+    Each insertion into the same gap costs one bit: a key grows by a digit every fourth time.
 
     Args:
-        left: the left neighbour's key; None where there is none.
-        right: the right neighbour's, which is higher; None where there is none.
-        count: how many rows go there.
+        left: The left neighbour's key; None if there is none.
+        right: The right neighbour's key, which is higher; None if there is none.
+        count: The number of new rows.
     """
     if right is None:
         first = int(after(left)[:_WHOLE], _BASE) - _OFFSET
@@ -42,7 +42,7 @@ def between(left: str | None, right: str | None, count: int = 1) -> list[str]:
     width = int(right.ljust(digits, "0"), _BASE) - low
     if width <= 0:
         raise ValueError("The right neighbour's key is not higher than the left one's.")
-    # Above `count` there is a number for each, and none of them is a neighbour's.
+    # If the width exceeds `count`, each row gets its own number, and none equals a neighbour's.
     while width <= count:
         low, width, digits = low * _BASE, width * _BASE, digits + 1
     return [
@@ -52,24 +52,24 @@ def between(left: str | None, right: str | None, count: int = 1) -> list[str]:
 
 
 def number_of(key: str) -> float:
-    """Return the number that a key stands for, rounded to a float: never out of order."""
+    """Return a key's number, rounded to a float; rounding never reverses the order."""
     if len(key) == _WHOLE:
         return float(int(key, _BASE) - _OFFSET)
     scale = _BASE ** (len(key) - _WHOLE)
-    # Python divides integers with one correct rounding, however long they are.
+    # Python rounds an integer division once and correctly, however long the operands are.
     return float((int(key, _BASE) - _OFFSET * scale) / scale)
 
 
 def key_of(number: float) -> str:
-    """Return the key of a number, exactly: `number_of` gives it back.
+    """Return the exact key of a number: `number_of` returns the same number.
 
     Raises:
-        ValueError: It is not between -2**39 and 2**39.
+        ValueError: The number is not between -2**39 and 2**39.
     """
     if not -_OFFSET <= number < _OFFSET:
         raise ValueError(f"{number} is outside the range of sort keys.")
     exact = Fraction(number)
-    # The denominator is a power of two: so many digits hold it.
+    # The denominator is a power of two; this many hex digits represent it exactly.
     digits = -(-(exact.denominator.bit_length() - 1) // 4)
     scaled = exact * _BASE**digits
     assert scaled.denominator == 1

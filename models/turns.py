@@ -1,6 +1,6 @@
-"""Long work in the event loop, cut into turns between which others have theirs.
+"""Splits long work in the event loop into turns, between which other tasks run.
 
-It stands here because every room but the bridge's has such work.
+It is in `models` because every package except the bridge has such work.
 """
 
 import asyncio
@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Final, TypeVar
 
 AFTER_S: Final = 0.003
-"""Seconds after which the event loop goes on with others."""
+"""Seconds after which a turn ends and other tasks run."""
 FREE: Final = 5
-"""Turns of one request that follow each other at once."""
+"""Turns of one request that follow each other without a rest."""
 REST_S: Final = 0.001
-"""Seconds between those that come then. A request of others takes many steps of the loop, and steps
-of SQLite's thread, which gets Python's lock when this one has nothing to do."""
+"""Seconds of rest between later turns. Other requests need many steps of the loop, and steps of
+SQLite's thread, which gets the GIL while this thread is idle."""
 
 T = TypeVar("T")
 
 
 class Turns:
-    """The turns of one request, which all of its loops share."""
+    """The turns of one request, shared by all of its loops."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
@@ -28,11 +28,11 @@ class Turns:
         self._waiting: asyncio.Future[None] | None = None
 
     def is_over(self) -> bool:
-        """Whether this turn has taken long enough; then `next` is to be awaited."""
+        """Whether this turn has taken long enough; then await `next`."""
         return time.perf_counter() - self._began > AFTER_S
 
     async def next(self) -> None:
-        """Wait until others have had theirs, together with the request's other loops."""
+        """Wait until other tasks have run, together with the request's other loops."""
         if self._waiting is None:
             loop = asyncio.get_running_loop()
             self._waiting = loop.create_future()
@@ -44,12 +44,12 @@ class Turns:
         waiting = self._waiting
         await asyncio.shield(waiting)
         if self._waiting is waiting:
-            # The first loop to go on: others may have had long turns since the result was set.
+            # The first loop to resume: other tasks may have run for long since the result was set.
             self._waiting = None
             self._began = time.perf_counter()
 
     async def of(self, items: Iterable[T]) -> AsyncIterator[T]:
-        """Yield these items, with a look at the time after each."""
+        """Yield these items; after each, end the turn if it is over."""
         for item in items:
             yield item
             if self.is_over():

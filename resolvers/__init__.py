@@ -1,1 +1,1 @@
-"""What VoxQL does: the use cases, which know nothing of GraphQL."""
+"""VoxQL's use cases, independent of GraphQL."""

@@ -1,4 +1,4 @@
-"""Who may do what: the one way from an identifier to a session."""
+"""Authorisation: the only way from an identifier to a session."""
 
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ S = TypeVar("S", bound=Session | SessionState)
 
 
 def signed_in(viewer: Viewer | None) -> Viewer:
-    """Return the viewer, or refuse somebody who is not signed in."""
+    """Return the viewer; refuse if nobody is signed in."""
     if viewer is None:
         raise Unauthenticated("Sign in first: signIn, signUp or signInAsGuest, or an API token.")
     return viewer
@@ -29,7 +29,7 @@ def require(viewer: Viewer | None, scope: TokenScope) -> Viewer:
 
 
 def person(viewer: Viewer | None) -> Viewer:
-    """Return the viewer if it is a person in a browser, not a program with a token."""
+    """Return the viewer if they are a person in a browser, not a program with a token."""
     viewer = signed_in(viewer)
     if viewer.login_id is None:
         raise Forbidden("An API token can't do this. Sign in in a browser instead.")
@@ -37,7 +37,7 @@ def person(viewer: Viewer | None) -> Viewer:
 
 
 def check_id(value: str, kind: str, what: str, field: Field) -> str:
-    """Return an identifier of this kind, or refuse anything else before the database sees it."""
+    """Return an identifier of this kind; refuse anything else before it reaches the database."""
     if ids.kind_of(value) != kind:
         raise BadUserInput(
             f"That is not the id of {what}: those begin with {kind}_ and have "
@@ -55,10 +55,10 @@ async def owned_session(
     scope: TokenScope,
     field: Field = ("sessionId",),
 ) -> Session:
-    """Read one of the viewer's own sessions; every path to a session leads through here.
+    """Read one of the viewer's own sessions; every access to a session goes through here.
 
-    With the connection of a transaction the row is locked until that ends. The scope is what is to
-    be done with the session: there is none that would do for all.
+    With a transaction's connection, the row is locked until the transaction ends. `scope` has no
+    default: it depends on what the caller does with the session.
     """
     viewer = require(viewer, scope)
     check_id(session_id, ids.SESSION, "a session", field)

@@ -1,4 +1,4 @@
-"""What every use case needs at hand, made once by `asgi.build_app`."""
+"""The dependencies of every use case, built once by `asgi.build_app`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,20 +22,20 @@ __all__ = ["Backend", "Config", "Media", "now"]
 
 
 class Media(Protocol):
-    """How the person's sound travels; see `agent_bridge.media.backend.MediaBackend`."""
+    """The person's media connections; see `agent_bridge.media.backend.MediaBackend`."""
 
     def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
-        """Make a fresh connection, good for this session alone, and as long as this access."""
+        """Create a connection that is valid for this session only, and as long as this access."""
 
 
 def now() -> datetime:
-    """Return the time as it is kept everywhere: aware, in UTC."""
+    """Return the current time, aware and in UTC, as all times are."""
     return datetime.now(UTC)
 
 
 @dataclass(slots=True, kw_only=True)
 class Backend:
-    """What every use case is handed first; its own parts are made of those that it is given."""
+    """The first argument of every use case; it builds its own parts from those it is given."""
 
     config: Config
     hub: Hub
@@ -44,7 +44,7 @@ class Backend:
     tokens: Tokens
     limiter: RateLimits
     budgets: Budgets | None = None
-    """How much work each viewer may ask for; None: any."""
+    """Limits the work of each viewer; None means no limit."""
     clock: Callable[[], datetime] = now
     pace: float = COMMIT_EVERY_S
     """See `TranscriptWriter`."""
@@ -56,7 +56,7 @@ class Backend:
     dispatcher: Dispatcher = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the parts of one process; a hub is one process's too."""
+        """Build the parts of this process; the hub belongs to it too."""
         hub = self.hub
         self.metrics = Metrics()
         self.connections = Connections(hub)

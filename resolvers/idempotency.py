@@ -1,4 +1,4 @@
-"""One key, one effect: what was done under an idempotency key, told again instead of done again."""
+"""Idempotency keys: a repeated request gets the first outcome again, and has no second effect."""
 
 import hashlib
 import json
@@ -16,11 +16,11 @@ KEPT_FOR: Final = timedelta(hours=24)
 
 
 async def fingerprint(request: Sequence[object], items: Sequence[Any] = ()) -> str:
-    """Return the SHA-256 of a request and of all that came with it, however much.
+    """Return the SHA-256 of a request and of all its items, however many.
 
     Args:
         request: What was asked for, in JSON's types.
-        items: Objects of a data class; its values are of those types, enums or times.
+        items: Objects of a data class; their values are JSON types, enums or times.
     """
     found = hashlib.sha256(_line(request))
     async for item in Turns().of(items):
@@ -29,17 +29,17 @@ async def fingerprint(request: Sequence[object], items: Sequence[Any] = ()) -> s
 
 
 def _line(values: Sequence[object]) -> bytes:
-    # JSON has no line break in it, so two requests never come to the same lines.
+    # JSON has no line breaks in it, so different requests never give the same lines.
     return json.dumps(values, default=str).encode() + b"\n"
 
 
 async def recall(
     conn: Connection, user_id: str, key: str, request_hash: str, now: datetime
 ) -> dict[str, object] | None:
-    """Return what was done under this key, None if nothing was.
+    """Return what was done under this key, or None.
 
     Raises:
-        Conflict: another input came under the same key.
+        Conflict: The key came with other input before.
     """
     record = await idempotency.get(conn, user_id, key)
     if record is None:
@@ -63,7 +63,7 @@ async def record(
     outcome: dict[str, object],
     now: datetime,
 ) -> None:
-    """Note what was done, in the transaction that does it; refusals are never noted."""
+    """Record the outcome in the transaction that does the work; refusals are never recorded."""
     await idempotency.add(
         conn,
         user_id=user_id,

@@ -1,4 +1,4 @@
-"""What people and programs may send, and the sentence each gets who sends something else."""
+"""Limits on what people and programs may send, with an error message for each."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ AHEAD: Final = timedelta(days=1)
 
 # Unicode's general categories: https://www.unicode.org/reports/tr44/#General_Category_Values
 _UNSHOWN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Control characters, halves of surrogate pairs, and what ends a line or a paragraph."""
+"""Control characters, halves of surrogate pairs, and ends of lines and paragraphs."""
 _UNSEEN: Final = frozenset({"Cf", "Zs"})
-"""Formats and spaces: a name of nothing else is blank."""
+"""Format characters and spaces: a name of nothing else is blank."""
 
 Field = Sequence[str | int]
 
 
 def fault_of_text(text: str) -> str | None:
-    """Say what keeps this text from being kept, or None; the bridge and GraphQL share the rules."""
+    """Return why this text can't be stored, or None; the bridge and GraphQL share the rules."""
     if not text.strip():
         return "must not be blank"
     if "\0" in text:
@@ -44,33 +44,33 @@ def fault_of_text(text: str) -> str | None:
 
 
 def fault_of_key(key: str) -> str | None:
-    """Say what is wrong with an utterance's key, or None."""
+    """Return what is wrong with an utterance's key, or None."""
     if not 1 <= len(key) <= KEY_LENGTH or not key.isprintable():
         return f"must be 1 to {KEY_LENGTH} printable characters"
     return None
 
 
 def check_text(value: str, field: Field) -> str:
-    """Return the text as it came, or refuse it."""
+    """Return the text unchanged, or refuse it."""
     if fault := fault_of_text(value):
         raise BadUserInput(f"The text {fault}.", field=field)
     return value
 
 
 def check_key(value: str, field: Field) -> str:
-    """Return the key as it came, or refuse it."""
+    """Return the key unchanged, or refuse it."""
     if fault := fault_of_key(value):
         raise BadUserInput(f"The key {fault}.", field=field)
     return value
 
 
 def fault_of_name(name: str, length: int) -> str | None:
-    """Say what keeps this from standing on one line where people read it, or None.
+    """Return why this can't be a name on one line, or None.
 
-    Not `str.isprintable`: that is false for what many languages are written with (joiners, marks of
-    direction, wide spaces), and for every emoji that is newer than this Python.
+    `str.isprintable` won't do: it is false for characters that many languages need (joiners,
+    direction marks, wide spaces), and for every emoji that is newer than this Python.
     """
-    # Check a bounded prefix: input may be megabytes, and everybody waits meanwhile.
+    # Check a bounded prefix; input may be megabytes, and everybody waits meanwhile.
     kinds = {unicodedata.category(character) for character in name[: length + 1]}
     is_blank = not name.strip() or kinds <= _UNSEEN
     if is_blank or len(name) > length or kinds & _UNSHOWN:
@@ -87,7 +87,7 @@ def check_title(value: str, field: Field) -> str:
 
 
 def check_agent_name(value: str, field: Field) -> str:
-    """Return the agent's name as it came, or refuse it."""
+    """Return the agent's name unchanged, or refuse it."""
     if not 1 <= len(value) <= AGENT_NAME_LENGTH or not value.isprintable():
         raise BadUserInput(
             f"An agent's name is 1 to {AGENT_NAME_LENGTH} printable characters.", field=field
@@ -96,7 +96,7 @@ def check_agent_name(value: str, field: Field) -> str:
 
 
 def check_timestamp(value: datetime, now: datetime, field: Field) -> datetime:
-    """Return the moment as it came, or refuse one outside of 1970 to a day ahead."""
+    """Return the time unchanged, or refuse one outside of 1970 to a day ahead."""
     if not EARLIEST <= value <= now + AHEAD:
         raise BadUserInput("A timestamp lies between 1970 and a day from now.", field=field)
     return value
@@ -105,7 +105,7 @@ def check_timestamp(value: datetime, now: datetime, field: Field) -> datetime:
 def check_email(value: str, field: Field) -> str:
     """Return the address as it is compared, or refuse it.
 
-    Only the form `something@something` is checked, so that every account there is can sign in.
+    Only the form `something@something` is checked, so that every existing account can sign in.
     """
     email = value.strip().casefold()
     name, at, host = email.rpartition("@")
@@ -121,18 +121,18 @@ def check_email(value: str, field: Field) -> str:
     return email
 
 
-# Companies have mail under .local, and trials have accounts under .test.
+# Companies use .local for mail, and trial accounts use .test.
 for _allowed in ("local", "test"):
     email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_allowed)
 
 
 def check_new_email(value: str, field: Field) -> list[str]:
-    """Return under which addresses a new account would be known, or refuse it. No server is asked.
+    """Return the addresses that a new account would be known by, or refuse it. No server is asked.
 
-    The first is the one to keep: however its host is written (capitals, `xn--…`), it is the same.
+    The first is the one to store: it is the same however its host is written (capitals, `xn--…`).
     The second, if there is one, is what was typed: an account from before addresses were checked
-    may have that. International addresses are allowed. Whether somebody reads what is sent there,
-    only a mail tells.
+    may have it. International addresses are allowed. Only sending mail would show whether anybody
+    reads it.
     """
     as_typed = check_email(value, field)
     try:
@@ -141,15 +141,15 @@ def check_new_email(value: str, field: Field) -> list[str]:
         raise BadUserInput(
             "Enter a valid e-mail address. Check this one for typos.", field=field
         ) from None
-    # Case folding may leave what NFC writes otherwise.
+    # Case folding may undo NFC.
     kept = check_email(unicodedata.normalize("NFC", found.normalized.casefold()), field)
     return list(dict.fromkeys((kept, as_typed)))
 
 
 def check_known_email(value: str, field: Field) -> list[str]:
-    """Return under which addresses the account that somebody means may be known, or refuse it.
+    """Return the addresses that an existing account may be known by, or refuse it.
 
-    What would be no address for a new account may be that of one from before they were checked.
+    An address that is invalid for a new account may belong to one from before they were checked.
     """
     try:
         return check_new_email(value, field)
@@ -158,7 +158,7 @@ def check_known_email(value: str, field: Field) -> list[str]:
 
 
 def check_password(value: str, field: Field) -> str:
-    """Return the password as it came, or refuse it."""
+    """Return the password unchanged, or refuse it."""
     low, high = PASSWORD_LENGTHS
     if not low <= len(value) <= high or fault_of_text(value):
         raise BadUserInput(f"Use a password of {low} to {high} characters.", field=field)

@@ -1,6 +1,6 @@
-"""What is counted while the server works; counting never waits and costs well under a microsecond.
+"""Metrics of the running server; counting never waits and costs well under a microsecond.
 
-`serving/metrics.py` shows it at `/metrics`.
+`serving/metrics.py` shows them at `/metrics`.
 """
 
 from bisect import bisect_left
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 BOUNDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Upper bounds of the buckets, in seconds; one more takes what is above."""
+"""Upper bounds of the buckets, in seconds; one more bucket takes what is above."""
 
 
 class Latencies:
-    """How long something took, in buckets."""
+    """How long something took, as a histogram."""
 
     __slots__ = ("counts", "total")
 
@@ -24,7 +24,7 @@ class Latencies:
         self.total = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count one."""
+        """Count one duration."""
         self.counts[bisect_left(BOUNDS, seconds)] += 1
         self.total += seconds
 
@@ -34,9 +34,9 @@ class Metrics:
     """The metrics of one process, since its start."""
 
     committed: Latencies = field(default_factory=Latencies)
-    """From an agent's frame to "committed and synced", for all that waits for a commit."""
+    """From an agent's frame to "committed and synced", for everything that waits for a commit."""
     delivered: Latencies = field(default_factory=Latencies)
-    """From an agent's frame to the event in the hands of the transport, for each subscriber."""
+    """From an agent's frame to handing the event to the transport, for each subscriber."""
     transactions: Latencies = field(default_factory=Latencies)
     """From taking the turn to "committed and synced"."""
     utterances: int = 0
@@ -47,7 +47,7 @@ class Metrics:
 
     @contextmanager
     def watching(self, kind: str) -> Iterator[None]:
-        """Count a subscriber for as long as it is there."""
+        """Count a subscriber while it is there."""
         self.subscribers[kind] += 1
         try:
             yield

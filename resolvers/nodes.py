@@ -1,4 +1,4 @@
-"""Finding anything of the viewer's by its identifier alone."""
+"""Finds any of the viewer's objects by its identifier."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,14 +17,14 @@ _KINDS: Final = frozenset({ids.USER, ids.SESSION, ids.UTTERANCE, ids.API_TOKEN})
 
 
 async def node(viewer: Viewer | None, node_id: str) -> Node | None:
-    """Return what has this identifier; None if it is not the viewer's, or is nothing."""
+    """Return the object with this identifier; None if there is none, or it is not the viewer's."""
     viewer = signed_in(viewer)
     _check(node_id, ["id"])
     return (await _found(viewer, [node_id])).get(node_id)
 
 
 async def nodes(viewer: Viewer | None, node_ids: Sequence[str]) -> list[Node | None]:
-    """Return what has these identifiers, in their order, with one query for each kind."""
+    """Return the objects with these identifiers, in order, with one query for each kind."""
     viewer = signed_in(viewer)
     if len(node_ids) > NODES:
         raise BadUserInput(f"At most {NODES} ids at once, not {len(node_ids)}.", field=["ids"])
@@ -62,7 +62,7 @@ async def _of_kind(viewer: Viewer, kind: str, wanted: list[str]) -> Sequence[Nod
         return await sessions.of_user(conn, owner_id, wanted)
     if kind == ids.UTTERANCE and may_read:
         return await utterances.of_user(conn, owner_id, wanted)
-    # As in list_api_tokens: what tokens there are is the person's to know, not a token's.
+    # As in list_api_tokens: the person may see the tokens, but a token may not.
     if kind == ids.API_TOKEN and viewer.login_id is not None:
         return await api_tokens.of_user(conn, owner_id, wanted)
     return []

@@ -1,4 +1,4 @@
-"""Pages of lists: what is asked for, what comes back, and the cursors in between."""
+"""Pagination: requested pages, returned pages, and cursors."""
 
 import asyncio
 import hashlib
@@ -20,12 +20,12 @@ _VERSION: Final = 1
 _SORT_KEY: Final = re.compile("[0-9a-f]{10,}")
 
 Key = tuple[datetime | str, str]
-"""Where a row stands in its list: what the list is ordered by, then the row's id."""
+"""A row's place in its list: the value that the list is ordered by, then the row's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a client asks for, in the words of the Relay cursor specification."""
+    """The page that a client requests, in the terms of the Relay cursor specification."""
 
     first: int | None = None
     after: str | None = None
@@ -40,7 +40,7 @@ class Page:
     def size(self, limit: int, default: int) -> int:
         """Return how many rows are wanted.
 
-        An empty page is refused too: nobody wants one, and a bug that asks for it should show.
+        An empty page is refused too: nobody wants one, and a bug that asks for one should show.
         """
         if self.first is not None and self.last is not None:
             raise BadUserInput("Give `first` or `last`, not both.", field=["last"])
@@ -54,14 +54,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Slice(Generic[T]):
-    """One page of a list; `cursors` stand beside `items`, one each."""
+    """One page of a list, with one of `cursors` for each of `items`."""
 
     items: list[T]
     cursors: list[str]
     has_next: bool
     has_previous: bool
     count: Callable[[], Awaitable[int]]
-    """Counts the whole list, once; costs a query when it is called first, and none until then."""
+    """Counts the whole list; it is queried once, on the first call."""
 
 
 def sliced(
@@ -71,14 +71,14 @@ def sliced(
     cursor: Callable[[T], str],
     count: Callable[[], Awaitable[int]],
 ) -> Slice[T]:
-    """Return the page that these rows are.
+    """Return these rows as a page.
 
     Args:
-        rows: in the order of the list; one more than wanted where there is one, to know that.
-        size: how many are wanted.
-        page: what was asked for.
-        cursor: makes the cursor of a row.
-        count: counts the whole list.
+        rows: The rows in the order of the list, with one more than wanted if there are more.
+        size: The number of rows wanted.
+        page: The requested page.
+        cursor: Makes the cursor of a row.
+        count: Counts the whole list.
     """
     has_more = len(rows) > size
     shown = rows[-size:] if page.is_backward else rows[:size]
@@ -92,7 +92,7 @@ def sliced(
 
 
 class Once(Generic[T]):
-    """The result of a call that is made once, when it is first asked for."""
+    """The result of a call that is made once, on first use."""
 
     def __init__(self, call: Callable[[], Awaitable[T]]) -> None:
         self._call = call
@@ -100,7 +100,7 @@ class Once(Generic[T]):
         self._turn = asyncio.Lock()
 
     async def value(self) -> T:
-        """Return it; the call is made again after one that failed."""
+        """Return the result; a call that failed is made again."""
         async with self._turn:
             if self._result is None:
                 self._result = await self._call()
@@ -110,8 +110,8 @@ class Once(Generic[T]):
 class Cursors:
     """Makes and reads the cursors of one list.
 
-    A cursor carries the place itself, so it stays good while rows come and go, and a mark of the
-    list it was made for, so that one from elsewhere is refused instead of giving a random page.
+    A cursor holds the place itself, so it stays valid while rows come and go. It also holds a mark
+    of its list, so that a cursor from another list is refused instead of giving a random page.
     """
 
     def __init__(self, *binding: object) -> None:
@@ -126,13 +126,13 @@ class Cursors:
         return urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
     def moment(self, cursor: str | None, field: str) -> tuple[datetime, str] | None:
-        """Read a cursor of a list that is ordered by time."""
+        """Read a cursor of a list ordered by time."""
         if cursor is None:
             return None
         shown, row_id = self._decode(cursor, field)
         try:
             place = datetime.fromisoformat(str(shown))
-            # One spelling only: what reads back otherwise was not made here.
+            # Only one spelling is valid: a cursor that encodes differently was not made here.
             if place.tzinfo is not None and self.encode((place, row_id)) == cursor:
                 return place, row_id
         except (ValueError, OverflowError):
@@ -140,7 +140,7 @@ class Cursors:
         raise _refusal(field)
 
     def sort_key(self, cursor: str | None, field: str) -> str | None:
-        """Read a cursor of a list that is ordered by a sort key."""
+        """Read a cursor of a list ordered by a sort key."""
         if cursor is None:
             return None
         place, _ = self._decode(cursor, field)

@@ -1,4 +1,4 @@
-"""Everything a use case may refuse, each with its stable code and the facts a person needs."""
+"""Errors with which use cases refuse, each with a stable code and what a person needs to know."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -13,11 +13,11 @@ class Refusal(Exception):
         super().__init__(message)
         self.message = message
         self.field = list(field) if field is not None else None
-        """Path to the input at fault, as in `["messages", 3, "text"]`."""
+        """Path to the invalid input, as in `["messages", 3, "text"]`."""
 
 
 class BadUserInput(Refusal):
-    """What REST calls 400."""
+    """The input is invalid (400)."""
 
     code = "BAD_USER_INPUT"
 
@@ -29,25 +29,25 @@ class Unauthenticated(Refusal):
 
 
 class Forbidden(Refusal):
-    """It is somebody else's, or the token's scopes do not reach it (403)."""
+    """It belongs to somebody else, or the token's scopes don't cover it (403)."""
 
     code = "FORBIDDEN"
 
 
 class NotFound(Refusal):
-    """There is no such thing (404)."""
+    """It does not exist (404)."""
 
     code = "NOT_FOUND"
 
 
 class Conflict(Refusal):
-    """It contradicts what is already there."""
+    """It contradicts the present state."""
 
     code = "CONFLICT"
 
 
 class RateLimited(Refusal):
-    """Too many tries, or too much work; the message says when the next may come."""
+    """Too many attempts, or too much work; the message says when to try again."""
 
     code = "RATE_LIMITED"
 
@@ -60,7 +60,7 @@ class RateLimited(Refusal):
 
 
 class QuotaExceeded(Refusal):
-    """The account has as much of this as it may have."""
+    """The account has reached its limit for this."""
 
     code = "QUOTA_EXCEEDED"
 

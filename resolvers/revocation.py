@@ -1,4 +1,4 @@
-"""Logins and tokens that were revoked or have expired, and the streams that end by that."""
+"""Finds logins and tokens that were revoked or have expired."""
 
 from collections.abc import Collection
 
@@ -11,8 +11,8 @@ from resolvers.backend import Backend
 async def revoked_among(backend: Backend, access_ids: Collection[str]) -> set[str]:
     """Return which of these logins and tokens were revoked or have expired, in two queries.
 
-    Long-lived connections ask this now and then: a commit of another process (`voxql
-    user reset-password`) reaches no hub of this one.
+    Long-lived connections are checked from time to time: a commit in another process (`voxql user
+    reset-password`) does not reach this one's hub.
     """
     now = backend.clock()
     ids = set(access_ids)
@@ -31,6 +31,6 @@ async def user_by_access(backend: Backend, access_id: str) -> str | None:
 
 
 async def delete_expired_logins(backend: Backend) -> int:
-    """Delete the logins that have expired; return how many there were."""
+    """Delete expired logins; return how many there were."""
     now = backend.clock()
     return await transact(lambda conn: accounts.delete_expired_logins(conn, now))

@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do."""
+"""The user or program that makes a request, and what it may do."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class TokenScope(StrEnum):
-    """What an API token may do with its owner's conversations; a login may do all of it."""
+    """What an API token may do with its owner's conversations; a login may do everything."""
 
     SESSIONS_READ = "SESSIONS_READ"
     SESSIONS_WRITE = "SESSIONS_WRITE"
@@ -26,11 +26,11 @@ class Viewer:
     token_id: str | None
     scopes: frozenset[TokenScope]
     expires_at: datetime | None
-    """When this access ends by itself; None for a token that does not."""
+    """When this access expires; None for a token that does not."""
 
     @property
     def access_id(self) -> str:
-        """The id of the login or token, by which the access can be revoked."""
+        """The id of the login or token, for revoking the access."""
         access_id = self.login_id or self.token_id
         if access_id is None:
             raise ValueError("A viewer has a login or a token.")

@@ -1,10 +1,10 @@
-"""The search index over final texts, kept by triggers, so that no writer can forget it."""
+"""The search index over final texts, kept current by triggers so that no writer can forget it."""
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
-# `owner` is the user's id without its prefix: one token. Every search names one, so its cost
-# grows with the searcher's own conversations and not with everybody's.
+# `owner` is the user's id without its prefix: one token. Every search names an owner, so its cost
+# grows with the searcher's own conversations, not with everybody's.
 VIEW = """
 CREATE VIEW utterance_search_content AS
 SELECT u.number AS number, u.text AS text, substr(s.user_id, 5) AS owner
@@ -50,7 +50,7 @@ CREATE TRIGGER utterance_search_deleted AFTER DELETE ON utterances WHEN old.is_f
 END
 """
 
-# A cascade deletes the children after the parent, whose user DELETED could then not tell.
+# A cascade deletes children after their parent; the DELETED trigger could then not find the user.
 SESSION_DELETED = """
 CREATE TRIGGER utterance_search_session_deleted BEFORE DELETE ON sessions BEGIN
     DELETE FROM utterances WHERE session_id = old.id;
@@ -85,7 +85,7 @@ DROP VIEW utterance_search_content;
 
 class Migration(migrations.Migration):
     dependencies = [("models", "0001_initial")]
-    # Tortoise's own transaction would cut the triggers in two; the run as a whole is one.
+    # Tortoise's own transaction would split the triggers; the whole run is one transaction.
     atomic = False
 
     operations = [

@@ -6,7 +6,7 @@ from models.search.index import DROP_OLD, MAKE, UNDO, fill
 
 class Migration(migrations.Migration):
     dependencies = [("models", "0003_places_by_time")]
-    # Tortoise's own transaction would cut the triggers in two; the run as a whole is one.
+    # Tortoise's own transaction would split the triggers; the whole run is one transaction.
     atomic = False
 
     operations = [

@@ -12,10 +12,10 @@ from models import sort_keys
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 10_000
-"""Utterances that get their key between two looks at the time."""
+"""Utterances per batch, between two checks of the time."""
 TOLD_EVERY_S = 2.0
 
-# Along the old index: so they are ordered until now.
+# Follows the old index, which has the order so far.
 _NEXT = """
 SELECT number, session_id, position, id FROM utterances
 WHERE (session_id, position, id) > (?, ?, ?) ORDER BY session_id, position, id LIMIT ?"""
@@ -27,7 +27,7 @@ UPDATE sessions SET preview_sort_key = (
 
 
 class DropColumn(ops.RemoveField):
-    """Removes a field by SQL: Tortoise would rebuild the table, and forget its indexes."""
+    """Removes a field by SQL; Tortoise would rebuild the table and lose its indexes."""
 
     async def database_forward(
         self, app_label: str, old_state: Any, new_state: Any, state_editor: Any = None
@@ -39,13 +39,13 @@ class DropColumn(ops.RemoveField):
 
 
 def _bound(position: float) -> str:
-    """Return a key above the position's, near enough to be rounded to it."""
+    """Return a key above the position's that still rounds to it."""
     key, above = sort_keys.key_of(position), sort_keys.key_of(math.nextafter(position, math.inf))
     return sort_keys.between(key, above, 3)[0]
 
 
 async def fill(_apps: object, editor: Any) -> None:
-    """Give every utterance the key of its position; those at one position are ordered by id."""
+    """Give every utterance the key of its position; order equal positions by id."""
     conn = editor.client
     [found] = await conn.execute_query_dict("SELECT count(*) AS number FROM utterances")
     count, done, told_at = found["number"], 0, time.monotonic()

@@ -1,1 +1,1 @@
-"""The queries, by what they are about. Every function takes the connection that it uses."""
+"""Queries, grouped by subject. Functions take the connection to use, or use `reader()`."""

@@ -16,24 +16,24 @@ async def user(conn: Connection, user_id: str) -> User | None:
 
 
 async def by_email(conn: Connection, emails: Sequence[str]) -> User | None:
-    """Return the account that is kept under the first of these addresses that has one."""
+    """Return the account of the first of these addresses that has one."""
     users = await User.filter(email__in=emails).using_db(conn)
     return min(users, key=lambda one: emails.index(str(one.email)), default=None)
 
 
 async def with_password(conn: Connection, user_id: str, password_hash: str | None) -> User | None:
-    """Read a user if their password is still the one with this hash."""
+    """Read a user if their password hash is still this one."""
     query = User.filter(id=user_id, password_hash=password_hash)
     return await query.using_db(conn).get_or_none()
 
 
 async def with_email(conn: Connection) -> list[User]:
-    """Read all accounts that have an e-mail, the oldest first."""
+    """Read all accounts with an e-mail, oldest first."""
     return await User.filter(email__isnull=False).using_db(conn).order_by("created_at", "id")
 
 
 async def add(conn: Connection, now: datetime) -> User:
-    """Make a user without a name: a guest."""
+    """Create a guest."""
     return await User.create(created_at=now, using_db=conn)
 
 
@@ -47,7 +47,7 @@ async def save(conn: Connection, one: User) -> None:
 
 
 async def delete(conn: Connection, user_id: str) -> None:
-    """Delete a user, with everything of theirs that is left."""
+    """Delete a user and everything they still have."""
     await User.filter(id=user_id).using_db(conn).delete()
 
 
@@ -88,7 +88,7 @@ async def valid_logins(conn: Connection, ids: Collection[str], now: datetime) ->
 async def add_login(
     conn: Connection, user_id: str, secret_hash: str, now: datetime, expires_at: datetime
 ) -> None:
-    """Sign a user in; their logins that have expired are deleted."""
+    """Add a login for a user, and delete their expired ones."""
     await Login.filter(user_id=user_id, expires_at__lte=now).using_db(conn).delete()
     await Login.create(
         user_id=user_id,
@@ -105,7 +105,7 @@ async def delete_login(conn: Connection, login_id: str | None) -> bool:
 
 
 async def delete_logins(conn: Connection, user_id: str) -> list[str]:
-    """Delete all logins of a user; return their ids."""
+    """Delete all of a user's logins; return their ids."""
     logins = Login.filter(user_id=user_id).using_db(conn)
     ids = [str(id_) for id_ in await logins.values_list("id", flat=True)]
     await logins.delete()
@@ -113,5 +113,5 @@ async def delete_logins(conn: Connection, user_id: str) -> list[str]:
 
 
 async def delete_expired_logins(conn: Connection, now: datetime) -> int:
-    """Delete all logins that have expired; return how many there were."""
+    """Delete all expired logins; return how many there were."""
     return await Login.filter(expires_at__lte=now).using_db(conn).delete()

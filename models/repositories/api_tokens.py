@@ -11,7 +11,7 @@ from models.database import Connection
 from models.tables.api_token import ApiToken
 
 Position = tuple[datetime, str]
-"""(created_at, id) of a token beside which a page begins or ends."""
+"""(created_at, id) of the token next to which a page begins or ends."""
 
 
 async def get(conn: Connection, token_id: str) -> ApiToken | None:
@@ -28,7 +28,7 @@ async def by_secret(conn: Connection, secret_hash: str) -> ApiToken | None:
 async def of_user(
     conn: Connection, user_id: str, ids: Collection[str] | None = None
 ) -> Sequence[ApiToken]:
-    """Read a user's tokens, newest first; with ids, only these."""
+    """Read a user's tokens, newest first; if ids are given, only these."""
     tokens = ApiToken.filter(user_id=user_id).using_db(conn)
     if ids is not None:
         tokens = tokens.filter(id__in=ids)
@@ -51,12 +51,12 @@ async def count(conn: Connection, user_id: str) -> int:
 
 
 async def add(conn: Connection, **values: Any) -> ApiToken:
-    """Make a token with these values, by column."""
+    """Create a token from these column values."""
     return await ApiToken.create(using_db=conn, **values)
 
 
 async def note_use(conn: Connection, token_id: str, now: datetime) -> None:
-    """Note when a token was used last."""
+    """Record when a token was last used."""
     await ApiToken.filter(id=token_id).using_db(conn).update(last_used_at=now)
 
 
@@ -66,7 +66,7 @@ async def delete(conn: Connection, token_id: str) -> bool:
 
 
 async def delete_of_user(conn: Connection, user_id: str) -> list[str]:
-    """Delete all tokens of a user; return their ids."""
+    """Delete all of a user's tokens; return their ids."""
     tokens = ApiToken.filter(user_id=user_id).using_db(conn)
     ids = [str(id_) for id_ in await tokens.values_list("id", flat=True)]
     await tokens.delete()
@@ -75,7 +75,7 @@ async def delete_of_user(conn: Connection, user_id: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class TokenQuery:
-    """The tokens of one user, newest first."""
+    """One user's tokens, newest first."""
 
     user_id: str
 
@@ -88,7 +88,7 @@ class TokenQuery:
         *,
         backward: bool = False,
     ) -> list[ApiToken]:
-        """Read the first `limit` between the two positions, or the last ones, in order."""
+        """Read the first (or last) `limit` tokens between the two positions, in order."""
         query = ApiToken.filter(user_id=self.user_id).using_db(conn)
         if after is not None:
             moment, row_id = after

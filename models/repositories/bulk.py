@@ -1,8 +1,8 @@
-"""Sessions and utterances read and written many at a time, without what the ORM does for each.
+"""Reads and writes sessions and utterances in bulk, without the ORM's work for each row.
 
-The ORM builds its statement anew for every call, and looks at every field of every row to find out
-what it may default to: for a thousand rows that takes twice as long as SQLite takes to store them,
-and a commit of one short sentence takes ten times as long as its disk.
+The ORM rebuilds its statement for every call, and checks every field of every row for a default.
+For a thousand rows that takes twice as long as SQLite takes to store them, and a commit of one
+short sentence takes ten times as long as its disk.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 AT_ONCE: Final = 500
-"""Rows of one statement."""
+"""Rows per statement."""
 
 _UPDATED: Final = (
     "agent_revision",
@@ -53,34 +53,35 @@ _UPSERT: Final = (
     f"VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (session_id, key) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _UPDATED)
 )
-# Joined, for SQLite would search no index for `(session_id, key) IN (VALUES …)`.
+# A join, because SQLite would use no index for `(session_id, key) IN (VALUES …)`.
 _BY_KEY: Final = """
 WITH wanted(session_id, key) AS (VALUES {marks})
 SELECT u.* FROM wanted w JOIN utterances u ON u.session_id = w.session_id AND u.key = w.key"""
 _BY_ID: Final = "SELECT * FROM utterances WHERE id IN ({marks})"
-# The last sort key is found at the end of the index utterances_order, however long a session is.
+# The last sort key is read from the end of the index utterances_order, however long the session is.
 _LOCKED: Final = """
 SELECT *, (
     SELECT sort_key FROM utterances WHERE session_id = sessions.id ORDER BY sort_key DESC LIMIT 1
 ) AS last_sort_key
 FROM sessions WHERE id IN ({marks})"""
 
-# The enums by their value: sqlite3 would first ask every adapter about their own type.
+# Enums by their value; sqlite3 would first ask every adapter about the enum types.
 _ENUMS: Final = {"role": "role.value", "source": "source.value"}
 _values: Final = attrgetter(*(_ENUMS.get(name, name) for name in _COLUMNS))
 
 
 def hydrated(model: type[M], row: dict[str, Any]) -> M:
-    """Make an object of a row that holds all columns of its table."""
+    """Build an object from a row that has all columns of its table."""
     for name in _moments(model):
         if row[name] is not None:
-            # As `sqlite_engine` writes them; the ORM's own parser takes any ISO 8601, slowly.
+            # In the format written by models.sqlite.engine; the ORM's parser takes any ISO 8601,
+            # but slowly.
             row[name] = datetime.fromisoformat(row[name])
     return model._init_from_db(**row)
 
 
 def unwritten(session_id: str, key: str, sort_key: str, **values: Any) -> Utterance:
-    """Make an utterance that is in no database yet; `values` are all its other columns."""
+    """Build an utterance that is not stored yet; `values` are all its other columns."""
     row = Utterance._init_from_db(
         number=None,
         id=ids.new_utterance(),
@@ -97,12 +98,12 @@ def unwritten(session_id: str, key: str, sort_key: str, **values: Any) -> Uttera
 async def with_keys(
     conn: Connection, wanted: Mapping[str, Iterable[str]]
 ) -> dict[str, list[Utterance]]:
-    """Read the utterances with these keys, by the session that they are wanted of."""
+    """Read the utterances with these keys; keys and results are grouped by session."""
     return await _utterances(await queried(conn, _by_key(wanted)))
 
 
 async def with_ids(conn: Connection, wanted: Sequence[str]) -> dict[str, Utterance]:
-    """Read the utterances with these ids, as far as they are there."""
+    """Read those of the utterances with these ids that exist."""
     queries = [(_BY_ID.format(marks=", ".join("?" * len(some))), some) for some in _chunks(wanted)]
     by_session = await _utterances(await queried(conn, queries))
     return {row.id: row for rows in by_session.values() for row in rows}
@@ -111,10 +112,10 @@ async def with_ids(conn: Connection, wanted: Sequence[str]) -> dict[str, Utteran
 async def locked_with_keys(
     conn: Connection, wanted: Mapping[str, Iterable[str]]
 ) -> tuple[list[tuple[Session, str | None]], dict[str, list[Utterance]]]:
-    """Read sessions that nobody else changes before `conn` commits, and utterances of theirs.
+    """Lock sessions until `conn` commits, and read them and some of their utterances.
 
-    Returns the sessions, tombstones included, each with the sort key of its last utterance, and the
-    utterances with these keys as `with_keys` does. SQLite has no row locks and needs none: its
+    Returns the sessions, including tombstones, each with the sort key of its last utterance, and
+    the utterances with these keys, as `with_keys` does. SQLite has no row locks and needs none: its
     transactions take the write lock as they begin.
     """
     locks = [
@@ -151,7 +152,7 @@ async def _utterances(found: Iterable[list[dict[str, Any]]]) -> dict[str, list[U
 
 
 async def write(conn: Connection, rows: Sequence[Utterance]) -> None:
-    """Insert these rows, or update those whose session and key are there."""
+    """Insert these rows, or update them if their session and key exist."""
     async for some in Turns().of(_chunks(rows)):
         await conn.execute_many(_UPSERT, [list(_values(row)) for row in some])
 

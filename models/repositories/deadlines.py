@@ -1,4 +1,4 @@
-"""Which sessions have a deadline that has passed."""
+"""Finds sessions with a passed deadline."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -21,9 +21,9 @@ COLUMNS: Final = (
 
 
 async def past_deadline(conn: Connection, now: datetime, most: int) -> list[str]:
-    """Return up to `most` sessions with a deadline at or before `now`, and which are not over.
+    """Return up to `most` sessions that have not ended and have a deadline at or before `now`.
 
-    A tombstone has one where those who take part in the session are still to be told.
+    Tombstones are included while participants of the session still have to be told.
     """
     due: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS}
     is_alive_or_untold = Q(deleted_at=None) | Q(drain_by__lte=now)
@@ -32,7 +32,7 @@ async def past_deadline(conn: Connection, now: datetime, most: int) -> list[str]
 
 
 async def buried_with_words(conn: Connection, now: datetime, most: int) -> list[str]:
-    """Return up to `most` tombstones whose words are still to be deleted."""
+    """Return up to `most` tombstones that still have utterances to delete."""
     graves = Session.filter(deleted_at__lte=now, retry_by__lte=now, status__in=RUNNING)
     return await _ids(graves.filter(drain_by=None).limit(most).using_db(conn))
 

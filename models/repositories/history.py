@@ -1,4 +1,4 @@
-"""The conversations of one user, newest first, a page at a time."""
+"""Reads one user's conversations, newest first, page by page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from models.repositories.bulk import hydrated
 from models.search.matching import MATCHING_SESSIONS, TITLED_SESSIONS, Search
 from models.tables.session import Session, SessionStatus
 
-# Newest first, walked along the index sessions_history. The position is written `a <= x AND
-# (a < x OR b < y)` because SQLite seeks to the first half, and scans for `a < x OR (…)`.
+# Newest first, along the index sessions_history. SQLite can seek to the first half of
+# `a <= x AND (a < x OR b < y)`; it would scan for `a < x OR (…)`.
 _PAGE: Final = "SELECT * FROM sessions WHERE {where} ORDER BY created_at {way}, id {way} LIMIT ?"
 _COUNT: Final = "SELECT count(*) AS number FROM sessions WHERE {where}"
 _AFTER: Final = "created_at <= ? AND (created_at < ? OR id < ?)"
 _BEFORE: Final = "created_at >= ? AND (created_at > ? OR id > ?)"
 
 Position = tuple[datetime, str]
-"""(created_at, id) of a session beside which a page begins or ends."""
+"""(created_at, id) of the session next to which a page begins or ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Which of a user's conversations are wanted; None means: whichever."""
+    """A filter on a user's conversations; None means any."""
 
     user_id: str
     search: Search | None = None
@@ -42,9 +42,9 @@ class HistoryQuery:
         *,
         backward: bool = False,
     ) -> list[Session]:
-        """Read the first `limit` between the two positions, or the last ones, in order.
+        """Read the first (or last) `limit` sessions between the two positions, in order.
 
-        It costs the same on every page.
+        Every page costs the same.
         """
         where, values = self._where(after, before)
         page = _PAGE.format(where=where, way="ASC" if backward else "DESC")

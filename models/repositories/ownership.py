@@ -1,4 +1,4 @@
-"""Who sessions belong to, and who has none and never will."""
+"""Finds sessions that changed owner, and deletes guests that nobody can reach."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from models.database import Connection, reader
 
 AT_ONCE: Final = 500
-"""Pairs of one statement: databases limit how many values one may have."""
+"""Pairs per statement; databases limit how many values one may have."""
 
 _MOVED: Final = """
 WITH held(session_id, user_id) AS (VALUES {marks})
@@ -20,7 +20,7 @@ AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id)"""
 
 
 async def moved_among(owned: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return which of these sessions, each with its owner as far as is known, are another's now."""
+    """Return the (session, last known owner) pairs whose session has another owner now."""
     moved: list[tuple[str, str]] = []
     for start in range(0, len(owned), AT_ONCE):
         some = owned[start : start + AT_ONCE]
@@ -33,5 +33,5 @@ async def moved_among(owned: Sequence[tuple[str, str]]) -> list[tuple[str, str]]
 
 
 async def delete_unreachable(conn: Connection) -> None:
-    """Delete the rows of guests that nobody can be signed in as, and that have nothing."""
+    """Delete guests that have no login, no API token and no session."""
     await conn.execute_query(_UNREACHABLE)

@@ -1,4 +1,4 @@
-"""How many conversations there are that have not ended."""
+"""Counts the conversations that have not ended."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ RUNNING: Final = [status for status in SessionStatus if status is not SessionSta
 
 
 async def running_by_status() -> dict[str, int]:
-    """Return their number by status, zeros included; what was deleted does not run any more."""
+    """Return their number by status, including zeros; deleted sessions are not counted."""
     rows = (
         await Session.filter(status__in=RUNNING, deleted_at=None)
         .using_db(reader())

@@ -1,4 +1,4 @@
-"""Sessions: read, locked, counted, moved and deleted."""
+"""Reads, locks, counts, moves and deletes sessions."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from models.repositories.running import RUNNING
 from models.tables.session import Session, SessionStatus
 
 AT_ONCE: Final = 500
-"""Names in one query; databases limit how many values a query may have."""
+"""Names per query; databases limit how many values a query may have."""
 _WITHOUT_AGENT: Final = (SessionStatus.STARTING, SessionStatus.FAILED)
 _WANTED: Final = ("id", "attempt", "agent_name", "room_name", "status", "failure_code")
 
@@ -20,7 +20,7 @@ async def get(conn: Connection, session_id: str) -> Session | None:
 
 
 async def living(conn: Connection, session_id: str, user_id: str | None = None) -> Session | None:
-    """Read a session that was not deleted; with a user, only if it is theirs."""
+    """Read a session that was not deleted; if a user is given, only if it is theirs."""
     query = Session.filter(id=session_id, deleted_at=None)
     if user_id is not None:
         query = query.filter(user_id=user_id)
@@ -28,13 +28,13 @@ async def living(conn: Connection, session_id: str, user_id: str | None = None) 
 
 
 async def of_user(conn: Connection, user_id: str, ids: Collection[str]) -> Sequence[Session]:
-    """Read those of these sessions that are this user's and were not deleted."""
+    """Read those of these sessions that belong to this user and were not deleted."""
     query = Session.filter(id__in=ids, user_id=user_id, deleted_at__isnull=True)
     return await query.using_db(conn)
 
 
 async def locked(conn: Connection, session_id: str) -> Session | None:
-    """Read a session or its tombstone; nobody else changes it before `conn` commits.
+    """Lock and read a session or its tombstone; nobody else changes it before `conn` commits.
 
     SQLite has no row locks and needs none: its transactions take the write lock as they begin.
     """
@@ -54,7 +54,7 @@ async def count_active(
     statuses: Collection[SessionStatus],
     ignored: Collection[str] = (),
 ) -> int:
-    """Count a user's sessions with one of these statuses, without the ignored ones."""
+    """Count a user's sessions with one of these statuses, except the ignored ones."""
     sessions = Session.filter(user_id=user_id, status__in=statuses, deleted_at=None)
     return await sessions.exclude(id__in=list(ignored)).using_db(conn).count()
 
@@ -66,13 +66,13 @@ async def unfinished(conn: Connection) -> list[str]:
 
 
 async def rooms(conn: Connection) -> dict[str, str]:
-    """Return the session of every room whose conversation goes on."""
+    """Return the session id of every running conversation, by room name."""
     running = Session.filter(status__in=RUNNING, deleted_at=None).using_db(conn)
     return {str(room): str(id_) for room, id_ in await running.values_list("room_name", "id")}
 
 
 async def ended_rooms(conn: Connection, names: Sequence[str]) -> set[str]:
-    """Return which of these rooms were those of conversations that have ended."""
+    """Return which of these rooms belong to conversations that have ended."""
     ended: set[str] = set()
     for start in range(0, len(names), AT_ONCE):
         some = Session.filter(room_name__in=names[start : start + AT_ONCE]).using_db(conn)
@@ -86,7 +86,7 @@ async def ended_rooms(conn: Connection, names: Sequence[str]) -> set[str]:
 
 
 async def without_agent(conn: Connection) -> list[Session]:
-    """Return what is STARTING or FAILED, with the columns that an agent is asked for by."""
+    """Return STARTING and FAILED sessions, with the columns needed to request an agent."""
     waiting = Session.filter(status__in=_WITHOUT_AGENT, deleted_at=None).using_db(conn)
     return await waiting.only(*_WANTED)
 
@@ -97,7 +97,7 @@ async def save_columns(conn: Connection, session: Session, columns: Sequence[str
 
 
 async def save(conn: Connection, session: Session) -> None:
-    """Write all columns of a session that is there."""
+    """Write all columns of an existing session."""
     await session.save(using_db=conn)
 
 
@@ -107,7 +107,7 @@ async def add(conn: Connection, session: Session) -> None:
 
 
 async def move(conn: Connection, from_user_id: str, to_user_id: str) -> list[Session]:
-    """Give all of a user's sessions to another; return those that were not deleted."""
+    """Move all of a user's sessions to another user; return those that were not deleted."""
     visible = Session.filter(user_id=from_user_id, deleted_at__isnull=True).using_db(conn)
     sessions = await visible.order_by("created_at", "id")
     await Session.filter(user_id=from_user_id).using_db(conn).update(user_id=to_user_id)
@@ -119,13 +119,13 @@ async def move(conn: Connection, from_user_id: str, to_user_id: str) -> list[Ses
 async def bury_all(
     conn: Connection, user_id: str, tombstone: Mapping[str, Any], now: datetime
 ) -> None:
-    """Make tombstones of all of a user's sessions, ENDING until their words are deleted.
+    """Turn all of a user's sessions into tombstones, ENDING until their utterances are deleted.
 
     Args:
         conn: The transaction.
-        user_id: Whose sessions.
-        tombstone: What each of them holds from now on, by column.
-        now: When the participants of running sessions are to be told.
+        user_id: The sessions' owner.
+        tombstone: The values that each session gets, by column.
+        now: When to tell the participants of running sessions.
     """
     alive = Session.filter(user_id=user_id, deleted_at=None).using_db(conn)
     await alive.filter(status__in=RUNNING).update(**{**tombstone, "drain_by": now})
@@ -140,5 +140,5 @@ async def delete_told_tombstones(conn: Connection, user_id: str) -> bool:
 
 
 async def delete_old_tombstones(conn: Connection, before: datetime) -> None:
-    """Delete the tombstones of sessions that were deleted before this time."""
+    """Delete the tombstones of sessions deleted before this time."""
     await Session.filter(deleted_at__lt=before).using_db(conn).delete()

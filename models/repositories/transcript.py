@@ -1,4 +1,4 @@
-"""The utterances of one conversation, in their order, a page at a time."""
+"""Reads a conversation's utterances in order, page by page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from models.tables.utterance import Utterance
 
 _PAGE: Final = """
 SELECT * FROM utterances WHERE {where} {finality} ORDER BY sort_key {way} LIMIT ?"""
-# The plus keeps SQLite from reading the rows of all matches, instead of the session's along its
-# index, until the page is full.
+# The plus makes SQLite follow the session's index until the page is full, instead of reading the
+# rows of all matches.
 _MATCHING: Final = """+number IN (
     SELECT rowid FROM utterance_search WHERE utterance_search MATCH ?)"""
 _COUNT_MATCHING: Final = "SELECT count(*) AS number FROM utterances WHERE {where} {finality}"
 _BY_NUMBER: Final = "SELECT * FROM utterances WHERE number IN ({marks})"
 
-# One of these for each session, joined by UNION ALL: each stops at its limit along the index
-# utterances_order, where a window function would number every row of every session.
+# One per session, joined by UNION ALL. Each stops at its limit along the index utterances_order; a
+# window function would number every row of every session.
 _ONE: Final = """
 SELECT number FROM (
     SELECT number FROM utterances WHERE session_id = ? {finality}
@@ -38,19 +38,19 @@ DELETE FROM utterances WHERE number IN (
     WHERE s.user_id = ? LIMIT ?)"""
 
 SESSIONS_AT_ONCE: Final = 100
-"""SQLite joins at most 500 SELECTs."""
+"""Sessions per query; SQLite allows at most 500 SELECTs in a UNION."""
 _ROWS_AT_ONCE: Final = 500
-"""After these others have their turn."""
+"""Rows per query; other tasks run between two queries."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptQuery:
-    """Which utterances of a session are wanted; `is_final=None` means: whichever."""
+    """A filter on a session's utterances; `is_final=None` means any."""
 
     session_id: str
     is_final: bool | None = None
     search: Search | None = None
-    """Only those with at least one of its words."""
+    """Only utterances with at least one of its words."""
 
     async def page(
         self,
@@ -61,7 +61,7 @@ class TranscriptQuery:
         *,
         backward: bool = False,
     ) -> list[Utterance]:
-        """Read the first `limit` between two sort keys, or the last ones, in order."""
+        """Read the first (or last) `limit` utterances between two sort keys, in order."""
         terms, values = self._terms()
         if after is not None:
             terms.append("sort_key > ?")
@@ -91,7 +91,7 @@ class TranscriptQuery:
         return counts[self.session_id]
 
     def _terms(self) -> tuple[list[str], list[object]]:
-        """Return what has to hold, and its values."""
+        """Return the conditions and their values."""
         terms, values = ["session_id = ?"], list[object]([self.session_id])
         if self.search is not None:
             found = self.search.words
@@ -108,7 +108,7 @@ async def pages_of_many(
     is_final: bool | None = None,
     backward: bool = False,
 ) -> dict[str, list[Utterance]]:
-    """Read the first `limit` utterances of each of these sessions, or the last, each in order."""
+    """Read the first (or last) `limit` utterances of each of these sessions, in order."""
     one = _ONE.format(finality=_finality(is_final), way="DESC" if backward else "ASC")
     values = [value for session_id in session_ids for value in (session_id, limit)]
     rows = await conn.execute_query_dict(" UNION ALL ".join([one] * len(session_ids)), values)
@@ -140,12 +140,12 @@ def _finality(is_final: bool | None) -> str:
 
 
 async def delete_some(conn: Connection, session_id: str, most: int) -> bool:
-    """Delete up to so many utterances of a session; return whether any are left."""
+    """Delete up to `most` utterances of a session; return whether any are left."""
     await conn.execute_query(_DELETE, [session_id, most])
     return await Utterance.filter(session_id=session_id).using_db(conn).exists()
 
 
 async def delete_some_of_user(conn: Connection, user_id: str, most: int) -> bool:
-    """Delete up to so many utterances of all sessions of a user; return whether any are left."""
+    """Delete up to `most` utterances of a user's sessions; return whether any are left."""
     await conn.execute_query(_DELETE_OF_USER, [user_id, most])
     return await Utterance.filter(session__user_id=user_id).using_db(conn).exists()

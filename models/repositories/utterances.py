@@ -1,4 +1,4 @@
-"""Utterances: read in their orders, and typed lines that wait for an agent."""
+"""Reads utterances, and tracks typed lines that wait for an agent."""
 
 from collections.abc import Collection, Sequence
 from typing import Literal
@@ -8,7 +8,7 @@ from models.tables.utterance import Role, Utterance, UtteranceSource
 
 
 async def of_user(conn: Connection, user_id: str, ids: Collection[str]) -> Sequence[Utterance]:
-    """Read those of these utterances that are in sessions of this user."""
+    """Read those of these utterances that are in this user's sessions."""
     query = Utterance.filter(id__in=ids, session__user_id=user_id, session__deleted_at__isnull=True)
     return await query.using_db(conn)
 
@@ -16,7 +16,7 @@ async def of_user(conn: Connection, user_id: str, ids: Collection[str]) -> Seque
 async def committed_after(
     conn: Connection, session_id: str, seq: int, limit: int
 ) -> list[Utterance]:
-    """Read what was committed in a session after this seq, in the order of the seqs."""
+    """Read the utterances of a session committed after this seq, in the order of their seqs."""
     rows = Utterance.filter(session_id=session_id, seq__gt=seq).using_db(conn)
     return await rows.order_by("seq").limit(limit)
 
@@ -30,29 +30,29 @@ async def sort_keys(conn: Connection, session_id: str) -> set[str]:
 async def outermost(
     conn: Connection, session_id: str, sign: Literal["", "-"], **filters: object
 ) -> Utterance | None:
-    """Return a session's first utterance with these values, or with "-" its last."""
+    """Return a session's first utterance with these values; with "-", its last."""
     rows = Utterance.filter(session_id=session_id, **filters).using_db(conn)
     return await rows.order_by(f"{sign}sort_key").first()
 
 
 async def interims(conn: Connection, session_id: str) -> list[Utterance]:
-    """Read what may still change in a session."""
+    """Read the utterances of a session that may still change."""
     return await Utterance.filter(session_id=session_id, is_final=False).using_db(conn)
 
 
 async def finals_of_person(conn: Connection, session_id: str, limit: int) -> list[Utterance]:
-    """Read the first finals of the person in a session."""
+    """Read the person's first final utterances in a session."""
     rows = Utterance.filter(session_id=session_id, role=Role.USER, is_final=True).using_db(conn)
     return await rows.order_by("sort_key").limit(limit)
 
 
 async def unacknowledged(conn: Connection, session_id: str) -> list[Utterance]:
-    """Read the typed lines of a session that no agent has acknowledged, in their order."""
+    """Read a session's typed lines that no agent has acknowledged, in order."""
     rows = Utterance.filter(session_id=session_id, awaits_agent=True).using_db(conn)
     return await rows.order_by("sort_key")
 
 
 async def acknowledge(conn: Connection, session_id: str, keys: Collection[str]) -> None:
-    """Note that these typed lines are not handed to an agent any more."""
+    """Stop handing these typed lines to an agent."""
     rows = Utterance.filter(session_id=session_id, key__in=keys, source=UtteranceSource.TYPED)
     await rows.using_db(conn).update(awaits_agent=False)

@@ -1,1 +1,1 @@
-"""Full-text search: tokens, the index, and what matches."""
+"""Full-text search: tokens, the index, and matching."""

@@ -1,7 +1,7 @@
-"""The search index in SQLite: tables of tokens, kept by triggers, so that no writer can forget it.
+"""The search index in SQLite: tables of tokens, kept current by triggers, whoever writes.
 
-The triggers call the functions of `models.search.tokens`, which every connection of this program
-has. SQLite refuses what another program writes without them ("no such function").
+The triggers call functions from `models.search.tokens`, which every connection of this program
+registers. Without them, SQLite refuses another program's writes ("no such function").
 """
 
 import time
@@ -16,7 +16,7 @@ from models.tables.session import NEW_CONVERSATION
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 20_000
-"""Utterances that are indexed between two looks at the time."""
+"""Utterances indexed per batch, between two checks of the time."""
 TOLD_EVERY_S: Final = 2.0
 
 DROP_OLD: Final = (
@@ -29,9 +29,9 @@ DROP_OLD: Final = (
     "DROP VIEW utterance_search_content",
 )
 
-# `owner` is the user's id without its prefix: one token. Every search names one, so its cost grows
-# with the searcher's own conversations and not with everybody's. FTS5's `ascii` takes whatever is
-# not ASCII for part of a token: what a token is has been decided in models.search.tokens.
+# `owner` is the user's id without its prefix: one token. Every search names an owner, so its cost
+# grows with the searcher's own conversations, not with everybody's. FTS5's `ascii` treats every
+# non-ASCII character as part of a token; models.search.tokens has split the text already.
 _INDEX: Final = """
 CREATE VIRTUAL TABLE utterance_search USING fts5(
     tokens, last, owner, tokenize='ascii', prefix='2 3'
@@ -67,7 +67,7 @@ BEGIN
 END
 """
 
-# A title is short, and there is one a session: a plain table will do, which is walked by its key.
+# Titles are short, with one per session: a plain table searched by its key will do.
 _TITLES: Final = """
 CREATE TABLE title_search (
     user_id TEXT NOT NULL, token TEXT NOT NULL, session_id TEXT NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE title_search (
 ) WITHOUT ROWID
 """
 _TITLES_OF: Final = "CREATE INDEX title_search_session ON title_search (session_id)"
-# No token has a quote or a backslash in it, so they make a list in JSON as they stand.
+# Tokens contain no quotes or backslashes, so they form a JSON list without escaping.
 _TITLE: Final = f"""
     INSERT OR IGNORE INTO title_search(user_id, token, session_id)
     SELECT new.user_id, value, new.id FROM json_each(
@@ -128,18 +128,18 @@ INSERT INTO utterance_search(rowid, tokens, last, owner)
 SELECT u.number, voxql_tokens(u.text), voxql_last(u.text), substr(s.user_id, 5)
 FROM utterances u JOIN sessions s ON s.id = u.session_id
 WHERE u.number > ? AND u.number <= ? AND u.is_final"""
-"""Indexes the utterances with these numbers, after the first and up to the second."""
+"""Indexes the utterances whose number is above the first value and up to the second."""
 _FILL_TITLES: Final = _TITLE.replace("new.", "s.").replace("FROM json", "FROM sessions s, json")
 
 
 def with_tokens(connection: SqliteConnection) -> None:
-    """Give a connection the functions that the triggers call."""
+    """Register the functions that the triggers call."""
     connection.create_function("voxql_tokens", 1, indexed, deterministic=True)
     connection.create_function("voxql_last", 1, last_of_runs, deterministic=True)
 
 
 async def fill(_apps: object, editor: Any) -> None:
-    """Index everything that was said before there was this index; tell how far it is."""
+    """Index everything from before this index existed, and log the progress."""
     conn = editor.client
     [found] = await conn.execute_query_dict("SELECT max(number) AS last FROM utterances")
     last, told_at = found["last"] or 0, time.monotonic()

@@ -1,4 +1,4 @@
-"""Searching what was said: any string that a person can type is a valid search."""
+"""Searches conversations; any string that a person can type is a valid search."""
 
 import asyncio
 import html
@@ -15,45 +15,45 @@ from models.search.tokens import Token, ends_run, is_unspaced, tokens
 from models.tables.utterance import Utterance
 
 MARK: Final = ("<mark>", "</mark>")
-"""What surrounds the found words in a snippet.
+"""Surrounds the matching words in a snippet.
 
-The rest of the snippet is HTML-escaped (`&amp;`, `&lt;`, `&gt;`), so that it can be shown as HTML
-as it comes, which is what most do with it, without letting a transcript inject anything; and the
-marks can't be confused with what was said, because what was said has no `<` left in it.
+The rest of the snippet is HTML-escaped (`&amp;`, `&lt;`, `&gt;`). So it can be shown as HTML
+unchanged, as most clients do, and a transcript can't inject anything. The marks can't be confused
+with the text, which has no `<` left in it.
 """
 WORDS: Final = 32
-"""So many words of a search are looked for; a pasted essay needs no more to be found."""
+"""Words of a search that are used; enough to find a pasted essay."""
 LOOKED_AT: Final = 10_000
-"""Characters of a search in which words are looked for."""
+"""Characters of a search that are scanned for words."""
 WORD_LENGTH: Final = 100
-"""Characters of a word that are looked for: every word is a prefix anyway."""
+"""Characters of a word that are used; every word is a prefix anyway."""
 WORD_TOKENS: Final = 100
-"""Tokens of a word that are looked for: a character such as ㌖ has six (SQLite takes 500)."""
+"""Tokens of a word that are used: a character such as ㌖ has six (SQLite takes 500)."""
 TOKENS: Final = 500
-"""Tokens of a search that are looked for."""
+"""Tokens of a search that are used."""
 SNIPPET_WORDS: Final = 24
 SNIPPET_BEFORE: Final = 6
-"""Words before the first that was found, where a text is cut."""
+"""Words before the first match, where a text is cut."""
 SNIPPET_LENGTH: Final = 400
-"""Characters of a text that a snippet shows, before they are escaped: words may be far apart."""
+"""Characters of a text that a snippet shows, before escaping: words may be far apart."""
 SNIPPET_LEAD: Final = 100
-"""Characters before the first that was found, where a snippet is cut to that length."""
+"""Characters before the first match, where a snippet is cut to that length."""
 SNIPPET_TEXT: Final = 100_000
-"""Characters of texts in which the snippets of a page are looked for, some 50 ms of a processor. Of
-texts beyond them, snippets show the beginning."""
+"""Characters of text that are searched for the snippets of a page, some 50 ms of CPU. Snippets of
+texts beyond that show the beginning."""
 PLACES: Final = 1_000
-"""Places in a text, from its beginning, around which a snippet may be cut."""
+"""Matches in a text, from its beginning, that a snippet may be cut around."""
 
 MATCHING_SESSIONS: Final = """
 SELECT u.session_id FROM utterance_search JOIN utterances u ON u.number = utterance_search.rowid
 WHERE utterance_search MATCH ?"""
-"""The ids of the sessions in which one word was said; its parameter is one of `Search.each`."""
+"""The ids of the sessions in which a word was said; the parameter is one of `Search.each`."""
 TITLED_SESSIONS: Final = """
 SELECT session_id FROM title_search WHERE user_id = ? AND token >= ? AND token < ?"""
-"""The ids of the sessions whose title has a token; its parameters are of `Search.in_titles`."""
+"""The ids of the sessions whose title has a token; the parameters are from `Search.in_titles`."""
 
-# The best utterance of each session: the one with the most and rarest of the words, then the
-# earliest. The weight of the last column is 0: its only token, the owner, is in every row.
+# Each session's best utterance: the one with the most and rarest words of the search, then the
+# earliest. The last column's weight is 0: its only token, the owner, is in every row.
 _BEST: Final = """
 SELECT session_id, number FROM (
     SELECT u.session_id, u.number, row_number() OVER (
@@ -65,12 +65,12 @@ SELECT session_id, number FROM (
 ) WHERE place = 1"""
 _FOUND: Final = "SELECT * FROM utterances WHERE number IN ({marks})"
 _END: Final = "\U0010ffff"
-"""Sorts after every character that a token has."""
+"""Sorts after every character in a token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The utterance of a session that answers a search best, and the place in it."""
+    """A session's best match for a search, and the snippet around it."""
 
     utterance: Utterance
     snippet: str
@@ -78,18 +78,18 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Words to find: a session must have all of them, in any of its utterances or in its title.
+    """Words to find: a session must contain all of them, in its utterances or its title.
 
-    Each word is a sequence of tokens, of which the last may go on.
+    Each word is a sequence of tokens; the last token is a prefix.
     """
 
     owner_id: str
     words: tuple[tuple[str, ...], ...]
-    """Without any, nothing is found: somebody looked for "?!"."""
+    """If empty, nothing is found: the search was "?!", for example."""
 
     @property
     def each(self) -> list[str]:
-        """One FTS5 query a word, to be intersected by session."""
+        """One FTS5 query per word; intersect the results by session."""
         return [f"{self._owner} AND {_query(word)}" for word in self.words]
 
     @property
@@ -109,13 +109,13 @@ class Search:
 
 
 def parse(text: str, owner_id: str) -> Search | None:
-    """Cut what a person typed into words; None if it is blank, which is no search at all.
+    """Split a search into words; return None if it is blank, which means no search.
 
-    What is beyond the limits above is not looked for. A word may have several tokens ("o'clock",
-    "3.5", or a word in a script without spaces): they must then stand side by side. Every word also
-    finds longer ones that begin with it.
+    Anything beyond the limits above is ignored. A word may have several tokens ("o'clock", "3.5",
+    or a word in a script without spaces): they must then be adjacent. Every word also finds longer
+    words that begin with it.
     """
-    # What UTF-8 or SQLite can't hold was never said.
+    # No stored text has characters that UTF-8 or SQLite can't hold.
     seen = text[:LOOKED_AT]
     text = "".join(" " if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in seen)
     if not text.strip():
@@ -128,7 +128,7 @@ def parse(text: str, owner_id: str) -> Search | None:
 
 
 def _within(limit: int, words: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-    """Yield words of so many tokens in all; the last is cut, and so finds what begins with it."""
+    """Yield words up to this many tokens in all; the last may be cut, and is then a prefix."""
     for word in words:
         if limit <= 0:
             return
@@ -141,7 +141,7 @@ async def best_matches(
 ) -> dict[str, Found]:
     """Find the best utterance of each of these sessions, by session id, in two queries.
 
-    One that is found by its title alone has none.
+    Sessions that only match by their title have none.
     """
     if not search.words or not session_ids:
         return {}
@@ -152,13 +152,13 @@ async def best_matches(
     found = await conn.execute_query_dict(_FOUND.format(marks=_marks(best)), best)
     utterances = {row["session_id"]: hydrated(Utterance, row) for row in found}
     ordered = [utterances[id_] for id_ in session_ids if id_ in utterances]
-    # A long text takes milliseconds, and there may be several: meanwhile others are served.
+    # A long text takes milliseconds, and there may be several; a thread keeps the event loop free.
     return await asyncio.to_thread(_with_snippets, ordered, search.words)
 
 
 async def marked(texts: Sequence[str], words: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return whole texts as HTML, with each of the words marked."""
-    # Beside the event loop, as above.
+    """Return whole texts as HTML, with the words marked."""
+    # In a thread, as above.
     return await asyncio.to_thread(lambda: [marked_text(text, words) for text in texts])
 
 
@@ -176,13 +176,13 @@ def _with_snippets(
 
 
 def snippet_of(text: str, words: Sequence[tuple[str, ...]]) -> str:
-    """Return the part of a text where most of the words are, as HTML, with each of them marked.
+    """Return the part of a text with the most matches, as HTML with the words marked.
 
     It has at most `SNIPPET_WORDS` tokens and `SNIPPET_LENGTH` characters of the text, with an
     ellipsis where something is left out.
     """
     found = tokens(text)
-    # Twice as many as are tried, so that all of them are marked around the last that is.
+    # Twice as many as are tried, so that all matches around the last one are marked.
     spans = _places(found, words, 2 * PLACES)
     begin, end = _window(found, spans)
     start = 0 if begin == 0 else found[begin].start
@@ -197,12 +197,12 @@ def snippet_of(text: str, words: Sequence[tuple[str, ...]]) -> str:
 
 
 def marked_text(text: str, words: Sequence[tuple[str, ...]]) -> str:
-    """Return a whole text as HTML, with each of the words marked."""
+    """Return a whole text as HTML, with the words marked."""
     return _html(text, 0, len(text), _joined(_places(tokens(text), words)))
 
 
 def _html(text: str, start: int, stop: int, shown: Iterable[tuple[int, int]]) -> str:
-    """Return a part of a text, escaped, with marks around these places in it."""
+    """Return a part of a text, escaped, with these places marked."""
     parts, at = list[str](), start
     for a, b in shown:
         parts += [html.escape(text[at:a], quote=False), MARK[0]]
@@ -215,26 +215,26 @@ def _html(text: str, start: int, stop: int, shown: Iterable[tuple[int, int]]) ->
 def _places(
     found: Sequence[Token], words: Sequence[tuple[str, ...]], most: int | None = None
 ) -> list[tuple[int, int]]:
-    """Return the first places in a text where the words are, in order."""
+    """Return the first matches in a text, in order."""
     spans = sorted(islice(_spans(found, words), most))
     if spans:
         return spans
-    # The index has found the two parts of such a word apart: see `_query`.
+    # The index found the two parts of such a word separately: see `_query`.
     rests = [word[1:] for word in words if _is_one(word[0]) and word[1:]]
     return sorted(islice(_spans(found, rests), most))
 
 
 def _window(found: Sequence[Token], spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Return the tokens to show: all, or so many around as much as can be of what was found."""
+    """Return the range of tokens to show: all, or those with the most matches."""
     if len(found) <= SNIPPET_WORDS:
         return 0, len(found)
     starts = [token.start for token in found]
-    # Of the spans with one beginning, the first is the shortest.
+    # Of spans with the same beginning, the first is the shortest.
     ends = dict(reversed(spans))
     begins = sorted(ends)
     best, most = 0, -1
     for begin in dict.fromkeys(begin for begin, _ in spans[:PLACES]):
-        # What ends a run begins no token: it is in the one before.
+        # The last character of a run begins no token; it is in the token before.
         first = max(0, bisect_left(starts, begin) - SNIPPET_BEFORE)
         first = min(first, len(found) - SNIPPET_WORDS)
         last = found[first + SNIPPET_WORDS - 1].end
@@ -246,9 +246,9 @@ def _window(found: Sequence[Token], spans: Sequence[tuple[int, int]]) -> tuple[i
 
 
 def _spans(found: Sequence[Token], words: Sequence[tuple[str, ...]]) -> Iterator[tuple[int, int]]:
-    """Yield where in the text the words are."""
+    """Yield the matches in the text, by their start and end."""
     texts = [token.text for token in found]
-    # Few tokens begin or end like one of the words; the others cost one look.
+    # Few tokens begin or end like a word; the others cost one check.
     heads = tuple(word[0] for word in words)
     tails = tuple(word[0] for word in words if _is_one(word[0]))
     for index, token in enumerate(found):
@@ -257,7 +257,7 @@ def _spans(found: Sequence[Token], words: Sequence[tuple[str, ...]]) -> Iterator
                 end = _end(found, texts, index, word)
                 if end is not None:
                     yield token.start, end
-        # The last character of a run begins no token, and a word may begin with it.
+        # The last character of a run begins no token, but a word may begin with it.
         if token.split is None or not token.text.endswith(tails):
             continue
         if not ends_run(token, found[index + 1] if index + 1 < len(found) else None):
@@ -272,7 +272,7 @@ def _spans(found: Sequence[Token], words: Sequence[tuple[str, ...]]) -> Iterator
 def _end(
     found: Sequence[Token], texts: Sequence[str], index: int, word: Sequence[str]
 ) -> int | None:
-    """Return where a word ends that begins with this token; None if it does not stand there."""
+    """Return where a word that begins at this token ends; None if it does not match there."""
     *firsts, last = word
     at = index + len(firsts)
     if at >= len(found) or not texts[at].startswith(last) or texts[index:at] != firsts:
@@ -283,7 +283,7 @@ def _end(
 
 
 def _joined(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Make one of those that touch."""
+    """Merge spans that touch."""
     begin, end = -1, -1
     for a, b in spans:
         if a > end:
@@ -296,12 +296,12 @@ def _joined(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def _query(word: tuple[str, ...]) -> str:
-    # A token has no quote in it; inside of quotes FTS5 knows no operators.
+    # A token has no quotes, and FTS5 knows no operators inside quotes.
     query = _phrase(word)
     if not _is_one(word[0]):
         return f"({query})"
-    # It may end a run, where no token begins with it. What follows it in the word is then asked for
-    # in the same utterance: FTS5 can't ask for the end of a token beside another.
+    # The character may end a run, where no token begins with it. The rest of the word is then only
+    # required in the same utterance: FTS5 can't match the end of a token next to another token.
     last = f'last : "{word[0]}"'
     return f"({query} OR ({last} AND {_phrase(word[1:])}))" if word[1:] else f"({query} OR {last})"
 

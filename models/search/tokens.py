@@ -1,10 +1,8 @@
-"""The tokens of a text: what it is found by, in any script.
+"""Splits a text in any script into the tokens it is found by.
 
-Made here, once, for indexing and for asking: the database only stores and compares them, so another
-one gives the same answers. Texts are compared as people do: compatible forms are the same (NFKC),
-case does not matter, and accents and vowel points do not where people leave them out.
-
-https://www.unicode.org/reports/tr15/ (normal forms), https://www.unicode.org/reports/tr29/ (words)
+Indexing and searching share this code; the database only stores and compares tokens, so another one
+gives the same results. Texts are compared as people do: compatible forms are the same (NFKC), case
+does not matter, nor do accents and vowel points where people leave them out.
 """
 
 import re
@@ -15,15 +13,14 @@ from itertools import pairwise, zip_longest
 from typing import Final, NamedTuple
 
 _ASCII_WORD: Final = re.compile("[a-z0-9]+")
-# No token reaches over a space, nor over a stop of Chinese or Japanese, where spaces are rare.
+# No token spans a space, or a Chinese or Japanese punctuation mark, as spaces are rare there.
 _CHUNK: Final = re.compile(r"[^\s\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]+")
 _SHORT: Final = 32
 _FEW: Final = 4
 _CACHED: Final = 16_384
-# What is normalised together: a Korean syllable in letters, or a character with the marks after it,
-# half-width kana with their voicing mark among them. Of more than 30 marks the rest is left out:
-# Python sorts marks in quadratic time. A Korean syllable has three letters; a longer row of them is
-# cut where nothing is composed.
+# What is normalised together: a Korean syllable in letters, or a character with its marks, such as
+# half-width kana with a voicing mark. Marks beyond 30 are dropped: Python sorts marks in quadratic
+# time. A Korean syllable has three letters; a longer row is cut where nothing is composed.
 _MARKS: Final = (
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
     "\u093c\u3099\u309a\uff9e\uff9f\ufe00-\ufe0f\ufe20-\ufe2f\u200d\U0001f3fb-\U0001f3ff]"
@@ -35,24 +32,24 @@ _CLUSTER: Final = re.compile(
     re.DOTALL,
 )
 _PLAIN: Final = re.compile("[\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff]+")
-"""Most Han and kana: folding changes none of them, if no mark follows."""
+"""Most Han and kana: folding does not change them unless a mark follows."""
 _UNSPACED: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\ua9e0-\ua9ff\uaa60-\uaa7f"
     "\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
 )
-"""Thai, Lao, Myanmar, Khmer, Han and kana: words of which no space tells the end."""
+"""Thai, Lao, Myanmar, Khmer, Han and kana: scripts without spaces between words."""
 _POINTED: Final = re.compile("[\u0370-\u03ff\u0590-\u06ff\u0750-\u077f\u1f00-\u1fff]")
-"""Greek, Hebrew and Arabic, beside Latin: accents and vowel points are left out."""
+"""Greek, Hebrew and Arabic: accents and vowel points are left out, as in Latin."""
 _LETTERS: Final = str.maketrans(
     {
-        # Letters that no normal form takes apart.
+        # Letters that no normal form decomposes.
         "\u0142": "l",  # ł
         "\u00f8": "o",  # ø
         "\u0111": "d",  # đ
         "\u0127": "h",  # ħ
         "\u00f0": "d",  # ð
-        "\u0131": "i",  # without its dot
+        "\u0131": "i",  # dotless i
         "\u00e6": "ae",  # æ
         "\u0153": "oe",  # œ
         "\u0451": "\u0435",  # Cyrillic yo is often written as ye
@@ -60,25 +57,25 @@ _LETTERS: Final = str.maketrans(
         "\u06cc": "\u064a",  # Persian yeh,
         "\u06a9": "\u0643",  # Persian kaf,
         "\u0629": "\u0647",  # teh marbuta,
-        "\u0640": None,  # and the stroke that only makes a word longer
+        "\u0640": None,  # and the stroke that only lengthens a word
     }
 )
 _STRESS: Final = str.maketrans(dict.fromkeys("\u0300\u0301"))
-"""Marks of stress over Cyrillic letters, which dictionaries print."""
+"""Stress marks over Cyrillic letters, as dictionaries print them."""
 _MODIFIERS: Final = re.compile("[\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
-"""What joins and colours emoji."""
+"""Joiners, variation selectors and skin tones of emoji."""
 _FLAG: Final = re.compile("[\U0001f1e6-\U0001f1ff]")
 
 
 class Token(NamedTuple):
-    """A token, and where it stands in the original text."""
+    """A token, and its place in the original text."""
 
     text: str
     start: int
     end: int
     split: int | None = None
-    """Of two characters of a script without spaces: where the second begins. At `start` where both
-    are folded from one character of the text."""
+    """For two characters of a script without spaces: where the second begins. Equal to `start` if
+    one character of the text was folded into both."""
 
 
 class _Piece(NamedTuple):
@@ -90,10 +87,11 @@ class _Piece(NamedTuple):
 
 
 def tokens(text: str) -> list[Token]:
-    """Return the tokens of a text in their order.
+    """Return the tokens of a text, in order.
 
-    A word is one token, and so is an emoji. Of words in a script without spaces, any two characters
-    in a row are one, so that whatever is looked for there is found; a single one stands alone.
+    A word is one token, and so is an emoji. In scripts without spaces, any two adjacent characters
+    are a token, so that any part of the text can be found; a single character is a token of its
+    own.
     """
     if text.isascii():
         return [Token(m[0], m.start(), m.end()) for m in _ASCII_WORD.finditer(text.lower())]
@@ -126,10 +124,10 @@ _known: dict[str, list[Token]] = {}
 
 
 def _of_short(chunk: str) -> list[Token]:
-    """Look up what most words are: said again and again, and of few tokens.
+    """Return the tokens of a short chunk, from a cache if there are few.
 
-    A row of Chinese or of emoji has many tokens, and is hardly ever said again; so no more than
-    16,384 chunks of 4 tokens are held, in some 10 MB.
+    Most words recur, and have few tokens. A row of Chinese or of emoji has many tokens and hardly
+    ever recurs. So at most 16,384 chunks of up to 4 tokens are cached, in some 10 MB.
     """
     found = _known.get(chunk)
     if found is None:
@@ -142,15 +140,15 @@ def _of_short(chunk: str) -> list[Token]:
 
 
 def indexed(text: str) -> str:
-    """Return the tokens as they are indexed, with a space between them."""
+    """Return the tokens as they are indexed, separated by spaces."""
     return _columns(text)[0]
 
 
 def last_of_runs(text: str) -> str:
-    """Return the characters that end a run of a script without spaces, with a space between them.
+    """Return the last characters of runs in scripts without spaces, separated by spaces.
 
-    Of a run of two or more no token begins with its last character: who asks for that alone finds
-    it here.
+    In a run of two or more characters, no token begins with the last one; a search for it alone
+    finds it here.
     """
     return _columns(text)[1]
 
@@ -158,7 +156,7 @@ def last_of_runs(text: str) -> str:
 # The triggers ask for one column of a text, then for the other.
 @lru_cache(maxsize=1)
 def _columns(text: str) -> tuple[str, str]:
-    """Return the tokens of a text and what ends its runs, as they are indexed."""
+    """Return a text's tokens and the last characters of its runs, as they are indexed."""
     found = tokens(text)
     lasts = {token.text[-1]: None for token, then in _beside(found) if ends_run(token, then)}
     return " ".join(token.text for token in found), " ".join(lasts)
@@ -170,16 +168,16 @@ def _beside(found: list[Token]) -> Iterator[tuple[Token, Token | None]]:
 
 
 def ends_run(token: Token, then: Token | None) -> bool:
-    """Whether a token is the last of two or more characters of a script without spaces.
+    """Whether a token ends a run of two or more characters in a script without spaces.
 
-    `then` is the next token of the text; in the same run it begins where this one is split.
+    `then` is the next token of the text; in the same run, it begins where this one is split.
     """
     is_pair = token.split is not None
     return is_pair and (then is None or then.split is None or then.start != token.split)
 
 
 def is_unspaced(character: str) -> bool:
-    """Whether a folded character is of a script without spaces."""
+    """Whether a folded character belongs to a script without spaces."""
     return _UNSPACED.match(character) is not None
 
 
@@ -191,7 +189,7 @@ def _pairs(run: list[_Piece]) -> Iterator[Token]:
 
 
 def _runs(text: str) -> Iterator[tuple[str, list[_Piece]]]:
-    """Yield stretches of one kind: words, scripts without spaces, emoji."""
+    """Yield runs of one kind: words, scripts without spaces, emoji."""
     kind, run = "", list[_Piece]()
     for piece in _pieces(text):
         this = _kind(piece.char)
@@ -226,7 +224,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
         start, end = match.span()
         cluster = match[1] or match[0]
         if _FLAG.match(cluster):
-            # Two of them are the flag of a country.
+            # Two of them form a country's flag.
             if flag is not None:
                 yield _Piece(flag.char + cluster, flag.start, end)
             flag = None if flag is not None else _Piece(cluster, start, end)
@@ -238,14 +236,14 @@ def _pieces(text: str) -> Iterator[_Piece]:
 
 @lru_cache(maxsize=4096)
 def _folded(cluster: str) -> str:
-    """Return a character with its marks as it is compared."""
+    """Fold a character and its marks for comparison."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cluster).casefold())
     apart = unicodedata.normalize("NFKD", folded)
     base = apart[:1]
     if _is_latin(base) or _POINTED.match(base):
         folded = "".join(c for c in apart if unicodedata.category(c) != "Mn")
     elif "\u0400" <= base <= "\u04ff":
-        # Not the marks that make letters of their own: й, ї, ў.
+        # Keep the marks that make letters of their own: й, ї, ў.
         folded = unicodedata.normalize("NFC", apart.translate(_STRESS))
     return _MODIFIERS.sub("", folded.translate(_LETTERS))
 

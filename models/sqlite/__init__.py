@@ -1,1 +1,1 @@
-"""What only SQLite needs: its connection, its pragmas, and what its errors mean."""
+"""The code specific to SQLite: its connection, and what its errors mean."""

@@ -36,11 +36,11 @@ Query = tuple[str, Sequence[Any]]
 """A statement and its values."""
 
 FEW: Final = 500
-"""Rows of one bulk write that may wait for the next statement; more have a trip of their own."""
+"""A bulk write of up to this many rows waits for the next statement; a larger one runs at once."""
 
 
 def _adapt(moment: datetime) -> str:
-    # SQLite compares times as text, so all of them must be in one zone and of one length.
+    # SQLite compares times as text, so all must have the same time zone and length.
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone.")
     return moment.astimezone(UTC).isoformat(" ", "microseconds")
@@ -53,17 +53,17 @@ class Client(SqliteClient):
     """One connection to the database file, which only its owner can read."""
 
     async def create_connection(self, with_db: bool) -> None:
-        """Open the file, making it and its folder first: SQLite would make it world-readable."""
+        """Open the file, creating it and its folder first: SQLite would make it world-readable."""
         path = Path(self.filename)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite gives the write-ahead log and its index the mode of the database itself.
-        # A file that exists is not opened: closing it would drop the locks that this process's
-        # other connections hold on it (POSIX), and the next process to leave would then take
-        # itself for the last one and delete the log, with every word that is written after.
+        # SQLite gives the write-ahead log and its index the mode of the database. An existing file
+        # is not opened here: closing it would drop the locks of this process's other connections
+        # (POSIX). The next process to exit would then believe it is the last one and delete the
+        # log, with every later write.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         await super().create_connection(with_db)
-        # On the connection's own thread, like everything else that is done with it.
+        # On the connection's own thread, like everything else.
         raw: Any = self._connection
         await raw._execute(with_tokens, raw._conn)
 
@@ -71,16 +71,16 @@ class Client(SqliteClient):
         return _Context(_Transaction(self), self._lock)
 
     async def execute_many(self, query: str, values: list[list[Any]]) -> None:
-        """Refuse: cancelled half-way, Tortoise's own version leaves a transaction open."""
+        """Refuse: if cancelled, Tortoise's own version leaves a transaction open."""
         raise RuntimeError("Rows are written in bulk inside models.database.transact() only.")
 
 
 class _Transaction(SqliteTransactionWrapper):
-    """What a transaction's statements run on.
+    """Runs a transaction's statements.
 
-    Each trip to SQLite's thread and back waits for its turn, and where much goes on that takes
-    longer than the statement. So BEGIN goes along with the first statement, and rows that are
-    written in bulk go along with the statement that comes next, or with COMMIT.
+    Each round trip to SQLite's thread waits for its turn, and under load that takes longer than the
+    statement. So BEGIN goes along with the first statement, and bulk-written rows go along with the
+    next statement or with COMMIT.
     """
 
     def __init__(self, connection: SqliteClient) -> None:
@@ -88,10 +88,10 @@ class _Transaction(SqliteTransactionWrapper):
         self._due: deque[_Step] = (
             connection._due if isinstance(connection, _Transaction) else deque()
         )
-        """What is to be done before the next statement; each is gone once it has been done."""
+        """Steps to run before the next statement; each is removed once it has run."""
         self._changes_before = 0
         self.has_changed = False
-        """Whether it changed a row, once it is committed."""
+        """Whether the transaction changed a row; set when it is committed."""
 
     def _in_transaction(self) -> NestedTransactionContext:
         return NestedTransactionContext(_Transaction(self))
@@ -104,8 +104,8 @@ class _Transaction(SqliteTransactionWrapper):
 
     def _begin(self, raw: sqlite3.Connection) -> None:
         self._changes_before = raw.total_changes
-        # A deferred transaction that reads first and writes later fails with "database is
-        # locked" when another process wrote in between, and no time-out helps it.
+        # A deferred transaction that reads first and writes later fails with "database is locked"
+        # if another process wrote in between, and no time-out helps.
         raw.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
@@ -116,7 +116,8 @@ class _Transaction(SqliteTransactionWrapper):
         self._finalized = True
 
     async def rollback(self) -> None:
-        # Not emptied: SQLite's thread may still be at what was cancelled, and takes from the old.
+        # Replaced, not cleared: SQLite's thread may still work on a cancelled step, and takes from
+        # the old queue.
         self._due = deque()
         await super().rollback()
 
@@ -168,13 +169,13 @@ class _Transaction(SqliteTransactionWrapper):
             await self.run(step)
 
     async def execute_script(self, query: str) -> None:
-        # sqlite3's executescript() would first commit the transaction that it is part of.
+        # sqlite3's executescript() would first commit the current transaction.
         for statement in statements(query):
             await self.execute_query(statement)
 
 
 class _Context(SqliteTransactionContext):
-    """Tortoise's context, which keeps its lock for ever when BEGIN or COMMIT fails, mended."""
+    """Tortoise's context, fixed to release its lock when BEGIN or COMMIT fails."""
 
     __slots__ = ()
 
@@ -213,14 +214,14 @@ class _Context(SqliteTransactionContext):
 
 
 def has_changed(conn: BaseDBAsyncClient) -> bool:
-    """Whether a transaction that is committed has changed a row."""
+    """Whether a committed transaction changed a row."""
     return isinstance(conn, _Transaction) and conn.has_changed
 
 
 async def queried(conn: BaseDBAsyncClient, queries: Sequence[Query]) -> list[list[dict[str, Any]]]:
-    """Run queries that need nothing of each other; return the rows of each.
+    """Run independent queries; return the rows of each.
 
-    In a transaction they share one trip to SQLite's thread.
+    In a transaction they share one round trip to SQLite's thread.
     """
     if isinstance(conn, _Transaction):
         together: list[list[dict[str, Any]]] = await conn.execute_together(queries)
@@ -229,7 +230,7 @@ async def queried(conn: BaseDBAsyncClient, queries: Sequence[Query]) -> list[lis
 
 
 class _CaughtUp(ConnectionWrapper[Any]):
-    """The connection, once what was due in its transaction has been done."""
+    """Acquires the connection after running the transaction's pending steps."""
 
     __slots__ = ()
 
@@ -244,14 +245,15 @@ class _CaughtUp(ConnectionWrapper[Any]):
         return connection
 
 
-# What runs in SQLite's thread.
+# Functions that run in SQLite's thread.
 
 
 def _in_turn(connection: Any, due: deque[_Step], step: Callable[[sqlite3.Connection], T]) -> T:
     raw: sqlite3.Connection = connection._conn
     while due:
         due[0](raw)
-        # Only what has worked: a BEGIN that failed must not leave the rest without a transaction.
+        # Removed only once it has worked: after a failed BEGIN, the rest must not run without a
+        # transaction.
         due.popleft()
     return step(raw)
 
@@ -282,7 +284,7 @@ def _nothing(_: sqlite3.Connection) -> None:
 
 
 def statements(script: str) -> list[str]:
-    """Cut a script into its statements; a trigger's body is part of its statement."""
+    """Split a script into its statements; a trigger's body is part of its statement."""
     found: list[str] = []
     pending = ""
     for piece in script.split(";"):

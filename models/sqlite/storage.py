@@ -1,4 +1,4 @@
-"""Whether the database takes what is written to it, and what is said when it does not."""
+"""Tracks whether the database can be written to, and describes why not."""
 
 import sqlite3
 import time
@@ -8,7 +8,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# https://www.sqlite.org/rescode.html: what is no fault of a statement, but of what is below it.
+# https://www.sqlite.org/rescode.html: faults of the storage, not of a statement.
 _TROUBLES: Final = {
     sqlite3.SQLITE_BUSY: "locked",
     sqlite3.SQLITE_LOCKED: "locked",
@@ -29,7 +29,7 @@ _SENTENCES: Final = {
 
 
 class NotStored(Exception):
-    """The database could not be written to, whatever was to be written; nothing was changed."""
+    """The database is not writable, whatever the statement; nothing was changed."""
 
     def __init__(self, trouble: str) -> None:
         super().__init__(f"The database can't be written to: {_SENTENCES[trouble]}.")
@@ -38,17 +38,17 @@ class NotStored(Exception):
 
 
 class Writes:
-    """How the newest transactions of this process ended."""
+    """How this process's newest transactions ended."""
 
     def __init__(self) -> None:
         self.begin()
 
     def begin(self) -> None:
-        """Forget everything: another database is opened."""
+        """Reset everything: another database is opened."""
         self.trouble: str | None = None
-        """What kept the newest transaction from being stored; None when it was."""
+        """What kept the newest transaction from being stored; None if it was stored."""
         self.failures = 0
-        """Transactions that were not stored, since the start."""
+        """Transactions not stored since the start."""
         self._ended_at = float("-inf")
         self._troubled_at = 0.0
         self._locked_out_at = float("-inf")
@@ -62,13 +62,13 @@ class Writes:
             self.trouble = None
 
     def failed(self, error: BaseException) -> NotStored | None:
-        """Note that a transaction failed; return what to raise if that was the storage's fault."""
+        """Note that a transaction failed; return the error to raise if the storage is at fault."""
         trouble = trouble_of(error)
         if trouble is None:
             return None
         self.failures += 1
         self._ended_at = time.monotonic()
-        # Once for each trouble: callers try again all the time.
+        # Log each trouble once: callers try again all the time.
         if trouble != self.trouble:
             log.error("database_not_written", trouble=trouble)
             if self.trouble is None:
@@ -79,21 +79,21 @@ class Writes:
         return NotStored(trouble)
 
     def give_up(self, asked_at: float) -> None:
-        """Refuse who has waited while somebody else's attempt ran into a lock's time-out.
+        """Refuse callers that were already waiting when another attempt hit the lock time-out.
 
-        Each of them would try for as long again, one after the other.
+        Otherwise each would wait just as long again, one after the other.
 
         Args:
-            asked_at: `time.monotonic()` of when they began to wait.
+            asked_at: `time.monotonic()` when the caller began to wait.
 
         Raises:
-            NotStored: That was so.
+            NotStored: An attempt hit the lock time-out since then.
         """
         if asked_at < self._locked_out_at:
             raise NotStored("locked")
 
     def is_known(self, within: float) -> bool:
-        """Whether a transaction was stored within so many seconds, and none has failed since."""
+        """Whether a transaction was stored within this many seconds, and none has failed since."""
         return self.trouble is None and time.monotonic() - self._ended_at < within
 
 
@@ -101,12 +101,12 @@ writes: Final = Writes()
 
 
 def trouble_of(error: BaseException) -> str | None:
-    """Return what is the matter with the storage; None when an error has another reason."""
+    """Return what is wrong with the storage; None if the error has another cause."""
     seen: BaseException | None = error
     while seen is not None:
         code = getattr(seen, "sqlite_errorcode", None)
         if isinstance(seen, sqlite3.Error) and code is not None:
             return _TROUBLES.get(code & 0xFF)
-        # Tortoise raises its own error while it handles SQLite's, without `from`.
+        # Tortoise raises its own error while handling SQLite's, without `from`.
         seen = seen.__cause__ or seen.__context__
     return None

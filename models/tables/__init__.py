@@ -1,1 +1,1 @@
-"""The tables, as the ORM maps them."""
+"""The tables as ORM models."""

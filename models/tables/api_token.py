@@ -1,4 +1,4 @@
-"""A key with which an integrator's program acts for a user."""
+"""API tokens, with which an integrator's program acts for a user."""
 
 from tortoise import fields
 from tortoise.indexes import Index
@@ -17,7 +17,7 @@ class ApiToken(Model):
     name = fields.CharField(max_length=200)
     secret_hash = fields.CharField(max_length=64, unique=True)
     prefix = fields.CharField(max_length=16)
-    """The first characters of the secret, by which a person tells tokens apart."""
+    """The secret's first characters, so that people can tell tokens apart."""
     scopes: fields.Field[list[str]] = fields.JSONField()
     """Names of TokenScope members."""
     created_at = fields.DatetimeField(auto_now_add=True)
@@ -25,7 +25,7 @@ class ApiToken(Model):
     expires_at = fields.DatetimeField(null=True)
 
     class Meta:
-        """Where the rows are kept, and how they are found."""
+        """The table's name and index."""
 
         table = "api_tokens"
         indexes = (Index(fields=("user_id", "created_at", "id"), name="api_tokens_list"),)

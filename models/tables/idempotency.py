@@ -1,4 +1,4 @@
-"""What a request with an idempotency key has already done."""
+"""What requests with an idempotency key have already done."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -16,13 +16,13 @@ class IdempotencyRecord(Model):
     user_id: str
     key = fields.CharField(max_length=128)
     request_hash = fields.CharField(max_length=64)
-    """SHA-256 of the operation and its input: the same key with another input is a conflict."""
+    """SHA-256 of the operation and its input; the same key with different input is a conflict."""
     outcome: fields.Field[dict[str, object]] = fields.JSONField()
-    """What the first answer can be told again from: ids and counts, never texts or secrets."""
+    """Data to rebuild the first response from: ids and counts, never texts or secrets."""
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
-        """Where the rows are kept, and how they are found."""
+        """The table's name and unique constraint."""
 
         table = "idempotency_records"
         unique_together = (("user", "key"),)

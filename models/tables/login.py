@@ -1,4 +1,4 @@
-"""A browser that is signed in."""
+"""Browsers that are signed in."""
 
 from tortoise import fields
 from tortoise.indexes import Index
@@ -19,7 +19,7 @@ class Login(Model):
     expires_at = fields.DatetimeField()
 
     class Meta:
-        """Where the rows are kept, and how they are found."""
+        """The table's name and index."""
 
         table = "logins"
         indexes = (Index(fields=("user_id",), name="logins_user"),)

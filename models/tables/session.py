@@ -1,4 +1,4 @@
-"""One conversation."""
+"""Conversations."""
 
 from enum import StrEnum
 from operator import attrgetter
@@ -17,7 +17,7 @@ _state = attrgetter(*SessionState.__struct_fields__)
 
 
 class SessionStatus(StrEnum):
-    """Where a conversation is in its life; ENDED is the only state it never leaves."""
+    """The stage of a conversation; only ENDED is final."""
 
     STARTING = "STARTING"
     ACTIVE = "ACTIVE"
@@ -42,7 +42,7 @@ class Session(Model):
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", "sessions")
     user_id: str
     title = fields.CharField(max_length=200, default=NEW_CONVERSATION)
-    """The name that somebody gave it; the default stands for none."""
+    """The name a user gave it; the default means it has none."""
     status = fields.CharEnumField(SessionStatus, max_length=16, default=SessionStatus.STARTING)
     agent_name = fields.CharField(max_length=128)
     failure_code = fields.CharField(max_length=32, null=True)
@@ -54,52 +54,53 @@ class Session(Model):
     utterance_count = fields.IntField(default=0)
     preview = fields.CharField(max_length=200, null=True)
     preview_sort_key: str | None = fields.TextField(null=True)
-    """Sort key of the utterance that the preview is of: one that sorts before it replaces it."""
+    """Sort key of the utterance in the preview; an utterance that sorts before it replaces it."""
     opening = fields.CharField(max_length=200, null=True)
-    """The first words of the person that are settled; a session without a name is called so."""
+    """The person's first final words: the title of a session without a name."""
     opening_sort_key: str | None = fields.TextField(null=True)
-    """Sort key of the utterance that the opening is of: one that sorts before it replaces it."""
+    """Sort key of the utterance in the opening; an utterance that sorts before it replaces it."""
     version = fields.IntField(default=1)
-    """Counts the committed changes of what a client sees of this row."""
+    """Counts the committed changes to what clients see of this row."""
     last_seq = fields.BigIntField(default=0)
     """The newest transcript seq; the next is allocated under this row's lock."""
     room_name = fields.CharField(max_length=64, unique=True)
     attempt = fields.IntField(default=0)
-    """Counts how often an agent was asked for; an agent of an older attempt is fenced off."""
+    """Counts the requests for an agent; an agent of an older attempt is fenced off."""
 
     heard_attempt = fields.IntField(null=True)
-    """The newest attempt of which there are words."""
+    """The newest attempt that reported utterances."""
     heard_until = fields.DatetimeField(null=True)
-    """The latest `began_at` of its utterances: one that began earlier goes between them."""
+    """The latest `began_at` of that attempt's utterances; one that began earlier sorts between
+    them."""
 
-    # Deadlines: the moment at which the reaper acts, null while there is nothing to wait for.
+    # Deadlines: when the reaper acts; null while there is nothing to wait for.
     start_by = fields.DatetimeField(null=True)
     """STARTING becomes FAILED."""
     retry_by = fields.DatetimeField(null=True)
-    """FAILED becomes ENDED; of a tombstone: more of its words are deleted."""
+    """FAILED becomes ENDED; for a tombstone, more of its utterances are deleted."""
     drain_by = fields.DatetimeField(null=True)
-    """ENDING becomes ENDED; of a tombstone: the participants are told that it is deleted."""
+    """ENDING becomes ENDED; for a tombstone, the participants are told of the deletion."""
     agent_retry_by = fields.DatetimeField(null=True)
-    """A lost agent gets its one new attempt that needs no person's word."""
+    """A lost agent gets its one automatic new attempt."""
     agent_back_by = fields.DatetimeField(null=True)
-    """Without an agent until then, the session is ABANDONED."""
+    """The session ends as ABANDONED if it has no agent by then."""
     person_back_by = fields.DatetimeField(null=True)
-    """Without the person's media or a typed line until then, the session is ABANDONED."""
+    """The session ends as ABANDONED without the person's media or a typed line by then."""
 
     deleted_at = fields.DatetimeField(null=True)
-    """Set for a tombstone: nobody can read it, what its agent still sends is refused."""
+    """Set for a tombstone: nobody can read it, and what its agent still sends is refused."""
 
     @property
     def shown_title(self) -> str:
-        """What people see as its name: the one that somebody gave it, else its first words."""
+        """The title shown to people: the given name, else the first words."""
         return (self.title == NEW_CONVERSATION and self.opening) or self.title
 
     def state(self) -> SessionState:
-        """Return it as clients see it."""
+        """Return the session as clients see it."""
         return SessionState(*_state(self))
 
     class Meta:
-        """Where the rows are kept, and how they are found."""
+        """The table's name and indexes."""
 
         table = "sessions"
         indexes = (

@@ -1,4 +1,4 @@
-"""A person, or a guest who may become one by signing up."""
+"""Users: people with an account, and guests who may sign up later."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -11,16 +11,16 @@ class User(Model):
 
     id = fields.CharField(max_length=ids.LENGTH, primary_key=True, default=ids.new_user)
     email = fields.CharField(max_length=254, null=True, unique=True)
-    """Case-folded for comparison and kept that way; null for a guest."""
+    """Stored case-folded, for comparison; null for a guest."""
     password_hash = fields.CharField(max_length=255, null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
-        """Where the rows are kept, and how they are found."""
+        """The table's name."""
 
         table = "users"
 
     @property
     def is_guest(self) -> bool:
-        """Whether nobody has claimed this account with an e-mail yet."""
+        """Whether this account has no e-mail yet."""
         return self.email is None

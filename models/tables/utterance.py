@@ -1,4 +1,4 @@
-"""One stretch of speech or one typed line, as the server holds it."""
+"""Utterances: stretches of speech and typed lines, as the server stores them."""
 
 from enum import StrEnum
 
@@ -19,7 +19,7 @@ class Role(StrEnum):
 
 
 class UtteranceSource(StrEnum):
-    """How the server came to know of it."""
+    """How the server learned of it."""
 
     SPEECH = "SPEECH"
     TYPED = "TYPED"
@@ -30,7 +30,7 @@ class Utterance(Model):
     """One row a (session, key); interim until `is_final`, which never goes back."""
 
     number = fields.BigIntField(primary_key=True)
-    """Only for the search index, which needs an integer that survives VACUUM."""
+    """Used only by the search index, which needs an integer that survives VACUUM."""
     id = fields.CharField(max_length=ids.LENGTH, unique=True, default=ids.new_utterance)
     session: fields.ForeignKeyRelation[Session] = fields.ForeignKeyField(
         "models.Session", "utterances"
@@ -39,17 +39,18 @@ class Utterance(Model):
     key = fields.CharField(max_length=128)
     """The agent's segment, or the client's own key."""
     attempt = fields.IntField(null=True)
-    """Which of the session's attempts told it first; null where no agent did."""
+    """The session's attempt that first reported it; null if no agent did."""
     began_at = fields.DatetimeField(null=True)
-    """When it began, as that attempt first reported it, at most 5 s in the future. It placed it."""
+    """When it began, as that attempt first reported it, at most 5 s in the future; decides its
+    place."""
     agent_revision = fields.BigIntField(null=True)
-    """The agent's own count inside the segment; null where no agent wrote this row."""
+    """The agent's own revision within the segment; null if no agent wrote this row."""
     revision = fields.BigIntField()
-    """The server's count, as clients see it."""
+    """The server's revision, as clients see it."""
     ceiling = fields.BigIntField()
-    """Interims may be published up to this revision without being written; commits go above it."""
+    """Interims may be published up to this revision without being stored; commits go above it."""
     seq = fields.BigIntField()
-    """The place of this row's newest committed change in its session."""
+    """The number of this row's newest committed change within its session."""
     role = fields.CharEnumField(Role, max_length=8)
     speaker = fields.CharField(max_length=128, null=True)
     source = fields.CharEnumField(UtteranceSource, max_length=16)
@@ -57,18 +58,18 @@ class Utterance(Model):
     is_final = fields.BooleanField()
     is_interrupted = fields.BooleanField(default=False)
     sort_key = fields.TextField(db_default="")
-    """Order inside the session, where it is unique; never changes (models.sort_keys)."""
+    """Order within the session, where it is unique; never changes (models.sort_keys)."""
     position = fields.FloatField()
-    """The same as a number, as far as a float can tell two apart."""
+    """The sort key as a number, within float precision."""
     language = fields.CharField(max_length=35, null=True)
     confidence = fields.FloatField(null=True)
     started_at = fields.DatetimeField()
     ended_at = fields.DatetimeField(null=True)
     awaits_agent = fields.BooleanField(default=False)
-    """A typed line that no agent has acknowledged yet; handed over again on every welcome."""
+    """Whether this is a typed line that no agent acknowledged yet; every welcome sends it again."""
 
     def state(self) -> UtteranceState:
-        """Return it as clients see it."""
+        """Return the utterance as clients see it."""
         return UtteranceState(
             *content_of(self),
             id=self.id,
@@ -80,7 +81,7 @@ class Utterance(Model):
         )
 
     class Meta:
-        """Where the rows are kept, and how they are found."""
+        """The table's name, unique constraint and indexes."""
 
         table = "utterances"
         unique_together = (("session", "key"),)

@@ -1,1 +1,1 @@
-"""Who somebody is: accounts, logins, API tokens, rate limits."""
+"""Accounts, logins, API tokens and rate limits."""

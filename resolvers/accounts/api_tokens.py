@@ -1,4 +1,4 @@
-"""The keys with which programs act for a person; only the person makes, sees and revokes them."""
+"""API tokens, with which programs act for a person; the person or an operator manages them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
 
 TOKENS: Final = 100
-"""So many may one account have."""
+"""Maximum tokens per account."""
 PAGE: Final = 100
 DEFAULT: Final = 20
 NAME_LENGTH: Final = 200
@@ -29,7 +29,7 @@ NAME_LENGTH: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class CreatedToken:
-    """A token and its secret, which is shown this once and kept nowhere."""
+    """A token and its secret, which is shown only now and not stored."""
 
     api_token: ApiToken
     secret: str
@@ -43,7 +43,7 @@ async def create_api_token(
     scopes: Sequence[TokenScope],
     expires_at: datetime | None = None,
 ) -> CreatedToken:
-    """Make a token for the viewer's own account."""
+    """Create a token for the viewer's own account."""
     owner = person(viewer)
     return await _create(backend, lambda conn: _id_of(owner), name, scopes, expires_at)
 
@@ -56,7 +56,7 @@ async def create_token_of(
     scopes: Sequence[TokenScope],
     expires_at: datetime | None = None,
 ) -> CreatedToken:
-    """Make a token for an account, as the operator of the server."""
+    """Create a token for an account, as the operator of the server."""
 
     async def owner(conn: Connection) -> str:
         return (await user_by_email(conn, email)).id
@@ -71,7 +71,7 @@ async def tokens_of(email: str) -> list[ApiToken]:
 
 
 async def revoke_token(backend: Backend, token_id: str) -> None:
-    """Make anybody's token worthless, as the operator of the server."""
+    """Revoke anybody's token, as the operator of the server."""
     check_id(token_id, ids.API_TOKEN, "an API token", ["id"])
 
     async def work(transaction: Transaction) -> None:
@@ -142,7 +142,7 @@ async def list_api_tokens(viewer: Viewer | None, page: Page) -> Slice[ApiToken]:
 
 
 async def revoke_api_token(backend: Backend, viewer: Viewer | None, token_id: str) -> str:
-    """Make a token worthless at once, and end the streams that it opened."""
+    """Revoke one of the viewer's tokens at once, and end the streams it opened."""
     owner = person(viewer)
     check_id(token_id, ids.API_TOKEN, "an API token", ["id"])
 

@@ -1,4 +1,4 @@
-"""Signing up, in and out, who a cookie or a token belongs to, and what an operator may do."""
+"""Signs people up, in and out, identifies them by cookie or token, and serves the operator."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -38,11 +38,11 @@ __all__ = [
 ]
 
 TOUCH_AFTER: Final = timedelta(minutes=1)
-"""`last_used_at` of a token is this coarse, so that reading seldom costs a write."""
+"""The resolution of a token's `last_used_at`, so that reads seldom cost a write."""
 LET_OTHERS_S: Final = 0.05
-"""Seconds between two pieces of words: who waits for SQLite's lock in another process gets it."""
+"""Seconds between two batches of deleted utterances, so that other processes get SQLite's lock."""
 WORDS_LEFT_AFTER: Final = timedelta(minutes=1)
-"""How long after a deletion of an account the reaper takes its words for left behind."""
+"""How long after an account's deletion the reaper takes over deleting its utterances."""
 
 _touching: set[str] = set()
 
@@ -55,7 +55,7 @@ async def sign_up(
     password: str,
     address: str | None = None,
 ) -> NewLogin:
-    """Make an account; a guest's own row becomes it, with everything that it has."""
+    """Create an account; a guest's own row becomes the account, with everything it has."""
     _refuse_token(viewer)
     emails = check_new_email(email, ["email"])
     password = check_password(password, ["password"])
@@ -80,14 +80,14 @@ async def sign_in(
     address: str | None = None,
     browser: KnownBrowser | None = None,
 ) -> NewLogin:
-    """Sign in; on demand the conversations of the guest that the browser was come along.
+    """Sign in; on request, the conversations of the browser's guest move to the account.
 
-    Tries are counted by e-mail and address, and by e-mail alone. A browser in which the account was
-    signed in to before is counted apart: wrong passwords from elsewhere lock nobody out of it.
+    Attempts are counted by e-mail and address, and by e-mail alone. A browser that has signed in to
+    the account before is counted separately: wrong passwords from elsewhere don't lock it out.
     """
     _refuse_token(viewer)
     emails = check_known_email(email, ["email"])
-    # However an address is written, its tries are counted together.
+    # Count attempts together however the address is written.
     email = emails[0]
     password = check_password(password, ["password"])
     credentials.check_line()
@@ -125,7 +125,7 @@ async def sign_in(
 async def sign_in_as_guest(
     backend: Backend, viewer: Viewer | None, *, address: str | None = None
 ) -> NewLogin:
-    """Sign in without an account; who is signed in already stays who they are."""
+    """Sign in as a guest; a viewer who is signed in already stays who they are."""
     _refuse_token(viewer)
     if viewer is None:
         backend.limiter.take_from(backend.limiter.rates.guest_per_address, address)
@@ -138,7 +138,7 @@ async def sign_in_as_guest(
 
 
 async def sign_out(backend: Backend, viewer: Viewer | None) -> bool:
-    """Make the browser's login worthless; False if it had none."""
+    """End the browser's login; False if it had none."""
     _refuse_token(viewer)
     if viewer is None or viewer.login_id is None:
         return False
@@ -152,7 +152,7 @@ async def sign_out(backend: Backend, viewer: Viewer | None) -> bool:
 
 
 async def viewer_of_login(backend: Backend, secret: str) -> Viewer | None:
-    """Return whom a cookie belongs to; None if it is unknown or has expired."""
+    """Return the viewer a cookie belongs to; None if it is unknown or has expired."""
     login = await accounts.login_by_secret(reader(), credentials.digest(secret), backend.clock())
     if login is None:
         return None
@@ -161,7 +161,7 @@ async def viewer_of_login(backend: Backend, secret: str) -> Viewer | None:
 
 
 async def viewer_of_token(backend: Backend, secret: str) -> Viewer:
-    """Return whom an API token belongs to, and note that it was used."""
+    """Return the viewer an API token belongs to, and note that it was used."""
     token = await api_tokens.by_secret(reader(), credentials.digest(secret))
     now = backend.clock()
     if token is None:
@@ -175,7 +175,7 @@ async def viewer_of_token(backend: Backend, secret: str) -> Viewer:
 
 
 async def viewer_user(viewer: Viewer | None) -> User:
-    """Return the row of who is signed in."""
+    """Return the row of the user who is signed in."""
     viewer = signed_in(viewer)
     user = await accounts.user(reader(), viewer.user_id)
     if user is None:
@@ -184,7 +184,7 @@ async def viewer_user(viewer: Viewer | None) -> User:
 
 
 async def create_user(backend: Backend, email: str, password: str) -> User:
-    """Make an account on an operator's word, without signing anybody in."""
+    """Create an account as the operator, without signing anybody in."""
     emails = check_new_email(email, ["email"])
     password_hash = await hash_of_new(check_password(password, ["password"]), emails[0])
     user = User(created_at=backend.clock())
@@ -192,12 +192,12 @@ async def create_user(backend: Backend, email: str, password: str) -> User:
 
 
 async def list_users() -> list[User]:
-    """Return all accounts that have an e-mail, the oldest first."""
+    """Return all accounts with an e-mail, oldest first."""
     return await accounts.with_email(reader())
 
 
 async def reset_password(backend: Backend, email: str, password: str) -> None:
-    """Give an account another password and end all of its logins; API tokens stay good."""
+    """Change an account's password and end all of its logins; API tokens stay valid."""
     password_hash = await hash_of_new(check_password(password, ["password"]), email)
 
     async def work(transaction: Transaction) -> None:
@@ -212,11 +212,12 @@ async def reset_password(backend: Backend, email: str, password: str) -> None:
 
 
 async def delete_user(backend: Backend, email: str) -> None:
-    """Delete an account with every conversation, login and token of it.
+    """Delete an account with all of its conversations, logins and tokens.
 
-    At once nobody can sign in or read anything; the words go piece by piece, so that nobody waits
-    for them. Who takes part in what still goes on is told by the reaper: this may run in a process
-    that none of them is connected to. It goes on with the words, too, if this one is killed.
+    From the start, nobody can sign in or read anything. The utterances are deleted in batches, so
+    that nobody waits for them. The reaper tells the participants of running conversations, since
+    this may run in a process that none of them is connected to. It also deletes the remaining
+    utterances if this process is killed.
     """
 
     async def close(transaction: Transaction) -> str:
@@ -236,10 +237,10 @@ async def delete_user(backend: Backend, email: str) -> None:
         return await delete_some_of_user(conn, user_id, WORDS_AT_ONCE)
 
     async def remove(conn: Connection) -> None:
-        # Again, for what a request has begun that came before the account was closed.
+        # Again, for sessions created by requests from before the account was closed.
         await _bury_all(conn, user_id, backend.clock())
         if await sessions.delete_told_tombstones(conn, user_id):
-            # Tombstones of what still goes on need an owner, who has no name.
+            # Tombstones of running sessions need an owner: an anonymous user.
             nobody = await accounts.add(conn, backend.clock())
             await sessions.move(conn, user_id, nobody.id)
         await accounts.delete(conn, user_id)
@@ -252,14 +253,14 @@ async def delete_user(backend: Backend, email: str) -> None:
 
 
 async def _bury_all(conn: Connection, user_id: str, now: datetime) -> None:
-    """Leave tombstones: they tell the server's process what to end, and that there are words."""
-    # Late enough that the reaper sees to the words only of who was killed over them.
+    """Leave tombstones: they tell the server's process what to end and what is left to delete."""
+    # Late enough that the reaper only takes over if this process was killed.
     grave = {**lifecycle.tombstone(now), "retry_by": now + WORDS_LEFT_AFTER}
     await sessions.bury_all(conn, user_id, grave, now)
 
 
 def _touch(token_id: str, now: datetime) -> None:
-    # Of the requests that come before the first one's write is done, none writes again.
+    # Requests that arrive before the first one's write is done do not write again.
     if token_id in _touching:
         return
     _touching.add(token_id)
@@ -274,11 +275,11 @@ def _touch(token_id: str, now: datetime) -> None:
 
 
 def _wrong() -> Unauthenticated:
-    # The same for an unknown e-mail as for a wrong password: who has an account is not said.
+    # The same for an unknown e-mail as for a wrong password: don't reveal who has an account.
     return Unauthenticated("Wrong e-mail or password.")
 
 
 def _refuse_token(viewer: Viewer | None) -> None:
-    # Else a token that may only read could set a guest's password and take the account over.
+    # Otherwise a read-only token could set a guest's password and take over the account.
     if viewer is not None and viewer.token_id is not None:
         raise Forbidden("An API token can't sign up, in or out. Send this without it.")

@@ -1,4 +1,4 @@
-"""Passwords and secrets: judged, kept as hashes, and checked without telling how far one got."""
+"""Rates, hashes and checks passwords and secrets; how long a check takes reveals nothing."""
 
 import asyncio
 import functools
@@ -17,24 +17,24 @@ T = TypeVar("T")
 
 TOKEN_PREFIX: Final = "vox_"  # noqa: S105 - a prefix, not a secret
 SHOWN: Final = len(TOKEN_PREFIX) + 8
-"""So much of a token's secret is kept in the clear: 48 of its 256 bits."""
+"""Characters of a token's secret that are stored in the clear: 48 of its 256 bits."""
 
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TOKEN_DIGITS: Final = 43
 """Digits of base 62 that hold 256 bits."""
 
 GUESSED_SCORE: Final = 2
-"""The least score that zxcvbn gives what takes more than a million guesses. Fewer are too few:
-wrong passwords are slowed down, but an attacker may have many addresses, and many accounts."""
+"""Minimum zxcvbn score: more than a million guesses. Fewer are too few: wrong passwords are slowed
+down, but an attacker may have many addresses, and target many accounts."""
 GUESSED_LENGTH: Final = 24
-"""Characters of a password that are judged, since the time grows faster than the length: 0.2 s at
-the very most for so many, 1.4 s for twice as many. If they are hard to guess, the whole is, too."""
+"""Characters of a password that are rated, because the time grows faster than the length: at most
+0.2 s for this many, 1.4 s for twice as many. If they are hard to guess, so is the whole."""
 
 _argon2 = PasswordHash((Argon2Hasher(),))
 IN_LINE: Final = 50
-"""Passwords that may be waiting or worked on: the last of them is done after a few seconds."""
-# A hash takes about 0.1 s and 64 MiB, so two at a time: a flood of sign-ins waits in line
-# instead of filling the memory, and never takes the threads that others work in.
+"""Maximum passwords queued or in progress: the last one is done after a few seconds."""
+# A hash takes about 0.1 s and 64 MiB, so only two run at a time: a flood of sign-ins queues instead
+# of filling the memory, and never takes the threads of other work.
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
 
 
@@ -42,41 +42,41 @@ _in_line: set[asyncio.Future[Any]] = set()
 
 
 async def hash_of(password: str) -> str:
-    """Return the argon2 hash under which a password is kept.
+    """Return a password's argon2 hash, which is what is stored.
 
     Raises:
-        RateLimited: see `check_line`.
+        RateLimited: See `check_line`.
     """
     return await _in_turn(_argon2.hash, password)
 
 
 async def is_guessable(password: str, known: Sequence[str] = ()) -> bool:
-    """Whether others would find this password soon.
+    """Whether this password is easy to guess.
 
     Args:
-        password: what somebody wants to take.
-        known: what anybody may know of its owner, such as the e-mail address.
+        password: The password that somebody chose.
+        known: What anybody may know of its owner, such as the e-mail address.
 
     Raises:
-        RateLimited: see `check_line`.
+        RateLimited: See `check_line`.
     """
     return await _in_turn(_is_guessable, password, known)
 
 
 async def is_password(password: str, password_hash: str | None) -> bool:
-    """Check a password; without a hash it takes as long, so that time tells nobody who exists.
+    """Check a password; without a hash it takes as long, so the time reveals no accounts.
 
     Raises:
-        RateLimited: see `check_line`.
+        RateLimited: See `check_line`.
     """
     return await _in_turn(_verify, password, password_hash)
 
 
 def check_line() -> None:
-    """Raise RateLimited if the hashing queue is full; call it before a try is counted.
+    """Raise RateLimited if the hashing queue is full; call this before counting an attempt.
 
     Raises:
-        RateLimited: too many wait already to have a password made or checked.
+        RateLimited: Too many passwords are waiting to be hashed or checked.
     """
     if len(_in_line) >= IN_LINE:
         raise RateLimited(
@@ -93,12 +93,12 @@ async def _in_turn(work: Callable[..., T], *given: object) -> T:
 
 
 def new_login_secret() -> str:
-    """Make the secret of a cookie: 256 random bits."""
+    """Make a cookie's secret: 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
 def new_token_secret() -> str:
-    """Make the secret of an API token: `vox_` and 256 random bits in base 62."""
+    """Make an API token's secret: `vox_` and 256 random bits in base 62."""
     number = secrets.randbits(256)
     digits = []
     for _ in range(_TOKEN_DIGITS):
@@ -108,12 +108,12 @@ def new_token_secret() -> str:
 
 
 def digest(secret: str) -> str:
-    """Return the SHA-256 under which a secret is kept and found; it is too random to be guessed."""
+    """Return the SHA-256 by which a secret is stored and found; secrets are too random to guess."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 def _is_guessable(password: str, known: Sequence[str]) -> bool:
-    # Its word lists take a tenth of a second to load, and 15 MB: only where somebody signs up.
+    # Imported only for new passwords: its word lists take 0.1 s to load, and 15 MB.
     from zxcvbn import zxcvbn
 
     judged = zxcvbn(password[:GUESSED_LENGTH], user_inputs=list(known))

@@ -1,4 +1,4 @@
-"""What all ways of signing in share: a new login takes the place of the browser's old one."""
+"""The common part of every sign-in: a new login replaces the browser's old one."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -19,29 +19,29 @@ LOGIN_LIFE: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class NewLogin:
-    """Somebody has signed in; the secret goes into the cookie and is kept nowhere."""
+    """A successful sign-in; the secret goes into the cookie and is not stored."""
 
     user: User
     secret: str
     expires_at: datetime
     browser: tuple[str, timedelta] | None = None
-    """The token by which the browser is known again, and for how long; none of a guest's."""
+    """The token that identifies the browser later, and its lifetime; None for a guest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Who is to be signed in, and which sessions became theirs by it."""
+    """The user to sign in, and the sessions that became theirs."""
 
     user: User
     moved: Sequence[Session] = ()
     moved_from: str | None = None
-    """Whose they were."""
+    """The sessions' former owner."""
 
 
 async def enter(
     backend: Backend, viewer: Viewer | None, work: Callable[[Connection], Awaitable[Arrival]]
 ) -> NewLogin:
-    """Run the work and sign in whom it returns, in one transaction."""
+    """Run the work and sign in the user it returns, in one transaction."""
     old_login_id = viewer.login_id if viewer is not None else None
     secret = credentials.new_login_secret()
     now = backend.clock()
@@ -50,7 +50,7 @@ async def enter(
         conn = transaction.conn
         guest = await guest_of(conn, viewer)
         arrival = await work(conn)
-        # A new secret at every sign-in: one that somebody planted before is worth nothing after.
+        # Each sign-in makes a new secret, so one that somebody planted before is worthless.
         await accounts.delete_login(conn, old_login_id)
         secret_hash = credentials.digest(secret)
         await accounts.add_login(conn, arrival.user.id, secret_hash, now, now + LOGIN_LIFE)
@@ -70,7 +70,7 @@ async def enter(
 
 
 async def user_of(conn: Connection, viewer: Viewer | None) -> User | None:
-    """Read who is signed in inside of a transaction: it may have been revoked since the request."""
+    """Read the signed-in user inside a transaction: the login may just have been revoked."""
     if viewer is None:
         return None
     login = await accounts.login_of(conn, viewer.login_id, viewer.user_id)
@@ -78,7 +78,7 @@ async def user_of(conn: Connection, viewer: Viewer | None) -> User | None:
 
 
 async def guest_of(conn: Connection, viewer: Viewer | None) -> User | None:
-    """Return the guest who is signed in; None if it is nobody, or somebody with an account."""
+    """Return the signed-in guest; None if nobody is signed in, or somebody with an account."""
     user = await user_of(conn, viewer)
     return user if user is not None and user.is_guest else None
 
@@ -90,6 +90,6 @@ def _tell_moved(transaction: Transaction, session: Session, from_user_id: str) -
 
 
 async def _delete_if_nothing_left(conn: Connection, guest: User) -> None:
-    # Another browser may be signed in as the same guest, or a program may have a token of it.
+    # Another browser may be signed in as the same guest, or a program may hold a token of theirs.
     if not await accounts.has_anything(conn, guest.id):
         await accounts.delete(conn, guest.id)

@@ -1,4 +1,4 @@
-"""What an account is known by: an address that nobody else has, a password that nobody guesses."""
+"""Registers accounts: a unique e-mail address, and a password that is hard to guess."""
 
 import re
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from resolvers.refusals import BadUserInput, Conflict, NotFound
 
 
 async def hash_of_new(password: str, email: str) -> str:
-    """Return the hash of a password that somebody wants to take.
+    """Return the hash of a new password.
 
     Raises:
-        BadUserInput: others would guess it.
-        RateLimited: see `credentials.check_line`.
+        BadUserInput: The password is easy to guess.
+        RateLimited: See `credentials.check_line`.
     """
     known = [email, *email.split("@"), *re.split(r"\W+", email), "voxql"]
     if await credentials.is_guessable(password, known):
@@ -30,10 +30,10 @@ async def hash_of_new(password: str, email: str) -> str:
 async def claim_email(
     conn: Connection, user: User, emails: Sequence[str], password_hash: str
 ) -> User:
-    """Give a user this address, and the password with it.
+    """Give a user this address and this password.
 
     Raises:
-        Conflict: another account has it.
+        Conflict: Another account has the address.
     """
     taken = Conflict(
         "An account with this e-mail already exists. Sign in, or use another e-mail.",
@@ -53,7 +53,7 @@ async def user_by_email(conn: Connection, email: str) -> User:
     """Return the user with this e-mail.
 
     Raises:
-        NotFound: there is none.
+        NotFound: No account has it.
     """
     user = await accounts.by_email(conn, check_known_email(email, ["email"]))
     if user is None:

@@ -1,1 +1,1 @@
-"""Conversations: how they begin, go on, are saved, listed and deleted."""
+"""Starts, continues, saves, lists and deletes conversations."""

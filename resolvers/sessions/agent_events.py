@@ -1,4 +1,4 @@
-"""What happens in a running conversation: agents come, speak and leave."""
+"""Handles the agents of running conversations: they connect, speak and leave."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +21,7 @@ from resolvers.transcripts.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 RESTARTS = frozenset({"DRAINING", "RESTARTING"})
-"""Reasons of a `bye` after which another agent takes the conversation over."""
+"""`bye` reasons after which another agent takes over the conversation."""
 
 
 class AgentEvents:
@@ -33,7 +33,7 @@ class AgentEvents:
     async def hello(
         self, binding: Binding, connection: str, capabilities: frozenset[str]
     ) -> Welcome:
-        """Take in an agent's connection; hand over what it has missed."""
+        """Accept an agent's connection; hand over what it missed."""
         backend = self._backend
         connections = backend.connections
         agent = AgentConnection(binding.session, binding.attempt, connection)
@@ -47,21 +47,21 @@ class AgentEvents:
             if binding.attempt < edit.session.attempt:
                 return edit.session, ()
             lifecycle.agent_back(edit.session)
-            # What ended is written already; nobody is told of another revision of it.
+            # An ended session is fully stored; no other revision is published.
             is_over = edit.session.status is SessionStatus.ENDED
             if not is_over and not backend.live.remembers(binding.session):
                 await edit.recommit_unfinished()
             return edit.session, await _unacknowledged(binding, connections, transaction)
 
-        # Before the transaction: the connection that this one replaces ends meanwhile, and must not
-        # leave the conversation without its agent.
+        # Before the transaction: the connection that this one replaces may end meanwhile, and must
+        # not leave the conversation without its agent.
         connections.come(agent)
         try:
             session, inputs = await backend.transactions.run(work)
         except BaseException as error:
             connections.leave(binding.session, binding.attempt, connection)
             connections.lost(binding.session, binding.attempt, connection, backend.clock())
-            # The connection that it replaced saw it there, so nobody may have noted an absence.
+            # The replaced connection still saw this one, so possibly nobody noted an absence.
             connections.leave_unnoted(binding.session)
             if isinstance(error, NotStored):
                 raise NotNow from error
@@ -74,7 +74,7 @@ class AgentEvents:
         return Welcome(is_current, reason.value if reason else None, inputs)
 
     async def ready(self, binding: Binding, connection: str) -> None:
-        """The agent can hear and answer: the session is ACTIVE."""
+        """Make the session ACTIVE: the agent can hear and answer."""
         backend = self._backend
 
         async def work(transaction: Transaction) -> None:
@@ -99,7 +99,7 @@ class AgentEvents:
         utterance: Heard,
         reply: Callable[[Ack | Nack], None],
     ) -> None:
-        """Hand what was said to the transcript writer, without waiting."""
+        """Pass an utterance to the transcript writer, without waiting."""
         connections = self._backend.connections
         segment, revision = utterance.segment, utterance.revision
         if not utterance.final and connections.is_outdated(binding.session, binding.attempt):
@@ -122,23 +122,23 @@ class AgentEvents:
         connections.show_state(binding.session, binding.attempt, connection, state)
 
     async def input_ack(self, binding: Binding, key: str) -> None:
-        """The agent has taken care of a typed line: it is not handed over again."""
+        """Note that the agent handled a typed line; it is not handed over again."""
 
         async def work(transaction: Transaction) -> None:
             await utterances.acknowledge(transaction.conn, binding.session, [key])
 
-        # If it isn't stored, the line is handed over once more, which an agent has to bear anyway.
+        # If this isn't stored, the line is handed over once more, which agents must handle anyway.
         with suppress(NotStored):
             await self._backend.transactions.run(work)
 
     async def bye(self, binding: Binding, connection: str, reason: str) -> None:
-        """The agent left, all it had is stored."""
+        """Handle an agent that left; everything it reported is stored."""
         self._backend.connections.said_bye(binding.session, binding.attempt, connection)
         restarts = reason in RESTARTS
         await self._left(binding, connection, self._after_loss if restarts else self._after_bye)
 
     async def disconnected(self, binding: Binding, connection: str) -> None:
-        """The connection broke; the agent, or another, may come back."""
+        """Handle a broken connection; this agent or another may come back."""
         now = self._backend.clock()
         self._backend.connections.lost(binding.session, binding.attempt, connection, now)
         await self._left(binding, connection, self._after_loss)
@@ -158,8 +158,8 @@ class AgentEvents:
             if edit is None:
                 return None
             session = edit.session
-            # Looked at under the lock: another connection may have come since, and may have been
-            # taken in by a transaction before this one.
+            # Checked under the lock: another connection may have arrived since, and an earlier
+            # transaction may have accepted it.
             is_replaced = connections.has_agent(binding.session)
             if was_current and session.attempt == binding.attempt and not is_replaced:
                 change(session, transaction)
@@ -204,7 +204,7 @@ class AgentEvents:
 async def _unacknowledged(
     binding: Binding, connections: Connections, transaction: Transaction
 ) -> tuple[Input, ...]:
-    """Return the typed lines that this agent has to answer yet."""
+    """Return the typed lines that this agent still has to answer."""
     rows = await utterances.unacknowledged(transaction.conn, binding.session)
     given_up = {
         row.key

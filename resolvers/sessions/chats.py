@@ -1,4 +1,4 @@
-"""Beginning conversations, joining them, and typing into them."""
+"""Starts conversations, joins them, and sends typed lines to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
 
 RUNNING = (SessionStatus.STARTING, SessionStatus.ACTIVE, SessionStatus.FAILED)
-"""What counts as going: of an ENDING session only the last words are still on their way."""
+"""Statuses that count as running; an ENDING session only waits for its last utterances."""
 
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """The conversation to save before the next begins."""
+    """The conversation to save before the next one starts."""
 
     session_id: str
     messages: Sequence[Message]
@@ -37,7 +37,7 @@ class Previous:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new conversation, and how saving the previous one went."""
+    """A new conversation, and the result of saving the previous one."""
 
     saved: Saved | None
     session: Session
@@ -54,7 +54,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """A session whose agent was asked for again; no connection where that wasn't possible."""
+    """A session whose agent was requested again; no connection if that failed."""
 
     session: Session
     connection: MediaConnection | None
@@ -62,7 +62,7 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What the person asked for, checked."""
+    """The request, checked."""
 
     previous: Previous | None
     title: str
@@ -80,13 +80,13 @@ async def start_new_chat(
     agent_name: str | None = None,
     idempotency_key: str | None = None,
 ) -> Started:
-    """Save the previous conversation and begin the next, all of it or nothing.
+    """Save the previous conversation and start the next, all of it or nothing.
 
-    The agent is asked for without waiting until it comes. If it can't even be asked, the new
-    session comes back FAILED, and what was saved stays saved.
+    The agent is requested without waiting for it to join. If the request fails, the new session is
+    returned as FAILED, and what was saved stays saved.
 
     Raises:
-        Refusal: see `save_session`; the same key with another input is a Conflict.
+        Refusal: See `save_session`; the same key with other input is a Conflict.
     """
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
     wish = await _checked(backend, previous, title, agent_name, idempotency_key)
@@ -152,7 +152,7 @@ async def _save_previous(
         return None
     field = ("previous", "sessionId")
     check_id(previous.session_id, ids.SESSION, "a session", field)
-    # They wanted it gone, so that is no error.
+    # The viewer deleted it, so this is no error.
     if await sessions.was_deleted(transaction.conn, viewer.user_id, previous.session_id):
         return None
     return await save(backend, viewer, transaction, previous.session_id, previous.messages, field)
@@ -168,7 +168,7 @@ async def _create(
             "usual one.",
             field=("agentName",),
         )
-    # What this transaction has just ended is not written yet.
+    # Sessions that this transaction has just ended are not written yet.
     running = await sessions.count_active(
         transaction.conn, viewer.user_id, RUNNING, ignored=transaction.edits
     )
@@ -189,7 +189,7 @@ async def _create(
 
 
 def connection_for(backend: Backend, viewer: Viewer, session: Session) -> MediaConnection:
-    """Make a fresh media connection for the person; it ends with the access of who asks."""
+    """Create a media connection for the person; it ends with the viewer's access."""
     return backend.media.connection(
         session.id, session.room_name, session.attempt, viewer.access_id
     )
@@ -210,7 +210,7 @@ def _outcome(saved: Saved | None, session: Session) -> dict[str, object]:
 async def _tell_again(
     viewer: Viewer, transaction: Transaction, wish: _Wish
 ) -> tuple[Saved | None, Session] | None:
-    """Tell the first answer to this key again, with the sessions as they are now."""
+    """Return the first response to this key again, with the sessions as they are now."""
     if wish.key is None:
         return None
     told = await idempotency.recall(
@@ -251,7 +251,7 @@ async def _saved_again(
 
 
 async def join_session(backend: Backend, viewer: Viewer | None, session_id: str) -> Joined:
-    """Give the viewer a fresh media connection to a session that runs."""
+    """Give the viewer a new media connection to a running session."""
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
     session = await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_WRITE)
     if session.status is SessionStatus.FAILED:
@@ -267,7 +267,7 @@ async def join_session(backend: Backend, viewer: Viewer | None, session_id: str)
 
 
 async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) -> Retried:
-    """Ask for an agent again where there is none: after a failure, or when it was lost."""
+    """Request an agent again if there is none: after a failure, or when it was lost."""
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
 
     async def work(transaction: Transaction) -> Session:
@@ -296,7 +296,7 @@ async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) 
 async def send_message(
     backend: Backend, viewer: Viewer | None, session_id: str, key: str, text: str
 ) -> Utterance:
-    """Keep a line that the person typed, then hand it to the agent; the same key, the same line."""
+    """Store a line the person typed, then send it to the agent; one key means one line."""
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
     limits.check_key(key, ("key",))
     limits.check_text(text, ("text",))
@@ -325,7 +325,7 @@ async def send_message(
 
 
 def _hand_over(transaction: Transaction, line: Utterance) -> None:
-    # A line that is sent again may have missed its agent: agents know lines by their keys.
+    # A resent line may not have reached its agent before; agents recognise lines by their keys.
     if line.awaits_agent:
         transaction.emit(AgentCommanded(line.session_id, Input(line.key, line.text)))
 

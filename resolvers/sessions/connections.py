@@ -1,4 +1,4 @@
-"""Who is connected to this process right now: agents and people's media. Nothing here is stored."""
+"""Tracks the agents and people's media connected to this process. Nothing here is stored."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -9,25 +9,25 @@ from hub.events import SessionChanged, SessionMoved, SessionOver
 from hub.hub import Hub
 
 MOST_AGENTS: Final = 3
-"""Agents that a typed line awaits when they come; if none of them acknowledges it, it is let be."""
+"""Agents to which a typed line is handed; if none of them acknowledges it, it is given up."""
 
 
 @dataclass(slots=True)
 class AgentConnection:
-    """The connection over which a session's current agent is heard."""
+    """The connection of a session's current agent."""
 
     session_id: str
     attempt: int
     connection: str
     user_id: str | None = None
-    """Whose session it is; not known until the database was asked."""
+    """The session's owner; unknown until the database was read."""
     state: str = "INITIALIZING"
-    """What it last told; until then it is on its way."""
+    """The last reported state; until the first report, the agent is joining."""
 
 
 @dataclass(slots=True)
 class _Reporter:
-    """The newest connection of one attempt, which has not said `bye`."""
+    """The newest connection of an attempt that has not said `bye`."""
 
     connection: str
     left_at: datetime | None = None
@@ -36,25 +36,25 @@ class _Reporter:
 
 @dataclass(slots=True)
 class _Session:
-    """What is known of one session."""
+    """What is known about one session."""
 
     agent: AgentConnection | None = None
     newest_attempt: int | None = None
-    """Older ones are fenced off; None where this process knows of none."""
+    """Older attempts are fenced off; None if this process knows of no attempt."""
     reporters: dict[int, _Reporter] = field(default_factory=dict)
     """The attempts whose agents may still report something."""
     has_person: bool = False
     heard_at: datetime | None = None
-    """When the person was last heard: somebody who is heard is not away."""
+    """When the person was last heard; a person who is heard is not away."""
     handed_over: dict[str, set[int]] = field(default_factory=dict)
-    """Which attempts' agents were met by each typed line, by the line's key."""
+    """The attempts to whose agents each typed line was handed, by the line's key."""
 
 
 class Connections:
-    """Agents and people by session. What an agent is doing is told to those who watch its session.
+    """Agents and people by session. Publishes what an agent is doing to its session's watchers.
 
     Args:
-        hub: Where that is told, and where it is learned that a session is over.
+        hub: Publishes agents' states, and reports sessions that are over or were moved.
     """
 
     def __init__(self, hub: Hub) -> None:
@@ -83,12 +83,12 @@ class Connections:
         return agent.state if agent is not None else None
 
     def is_current(self, session_id: str, attempt: int, connection: str) -> bool:
-        """Whether this connection is the one that the session's agent speaks over."""
+        """Whether this is the connection of the session's current agent."""
         agent = self._agent(session_id)
         return agent is not None and agent.attempt == attempt and agent.connection == connection
 
     def come(self, agent: AgentConnection) -> None:
-        """Let a connection take its session's place, unless a newer attempt's has it."""
+        """Make a connection its session's current one, unless a newer attempt has that place."""
         session = self._known(agent.session_id)
         held = session.agent
         if held is None or held.attempt <= agent.attempt:
@@ -98,14 +98,14 @@ class Connections:
         session.reporters[agent.attempt] = _Reporter(agent.connection)
 
     def leave(self, session_id: str, attempt: int, connection: str) -> bool:
-        """Take a connection's place away, unless another has it; return whether it had it."""
+        """Remove a connection if it is its session's current one; return whether it was."""
         if not self.is_current(session_id, attempt, connection):
             return False
         self._vacate(session_id)
         return True
 
     def show_state(self, session_id: str, attempt: int, connection: str, state: str) -> None:
-        """Note what the session's agent is doing."""
+        """Note and publish what the session's agent is doing."""
         agent = self._agent(session_id)
         if agent is None or not self.is_current(session_id, attempt, connection):
             return
@@ -114,7 +114,7 @@ class Connections:
             self._hub.emit(SessionChanged(session_id, agent.user_id, None))
 
     def belongs_to(self, session_id: str, user_id: str) -> None:
-        """Note whose the session is."""
+        """Note the session's owner."""
         if (agent := self._agent(session_id)) is not None:
             agent.user_id = user_id
 
@@ -131,7 +131,7 @@ class Connections:
     # ------------------------------------------------------------------ attempts
 
     def attempt_made(self, session_id: str, user_id: str, attempt: int) -> None:
-        """Note a new attempt: nobody waits any more for the agent of an older one."""
+        """Note a new attempt; nobody waits any more for an older one's agent."""
         self._known(session_id).newest_attempt = attempt
         self.belongs_to(session_id, user_id)
         self._vacate(session_id)
@@ -141,27 +141,27 @@ class Connections:
         self._known(session_id).newest_attempt = attempt
 
     def is_outdated(self, session_id: str, attempt: int) -> bool:
-        """Whether a newer attempt is known of."""
+        """Whether a newer attempt is known."""
         session = self._sessions.get(session_id)
         return session is not None and (session.newest_attempt or 0) > attempt
 
     def came_before(self, session_id: str, attempt: int, connection: str) -> None:
-        """Note a connection that this process only knows of from the one before it."""
+        """Note a connection that was made to the process before this one."""
         self._known(session_id).reporters[attempt] = _Reporter(connection)
 
     def lost(self, session_id: str, attempt: int, connection: str, now: datetime) -> None:
-        """Note that a connection broke: its agent may come back with what it still has."""
+        """Note that a connection broke; its agent may come back with unreported utterances."""
         reporter = self._reporter(session_id, attempt, connection)
         if reporter is not None:
             reporter.left_at = now
 
     def said_bye(self, session_id: str, attempt: int, connection: str) -> None:
-        """Note that an attempt's agent has reported all it had."""
+        """Note that an attempt's agent has reported everything."""
         if self._reporter(session_id, attempt, connection) is not None:
             del self._sessions[session_id].reporters[attempt]
 
     def may_write(self, session_id: str, now: datetime, grace: timedelta) -> bool:
-        """Whether an agent is connected, or was until a moment ago and has not said `bye`."""
+        """Whether an agent is connected, or was within `grace` and has not said `bye`."""
         session = self._sessions.get(session_id)
         return session is not None and any(
             reporter.left_at is None or reporter.left_at + grace > now
@@ -174,9 +174,9 @@ class Connections:
         return reporter if reporter is not None and reporter.connection == connection else None
 
     def may_take(self, session_id: str, key: str, attempt: int) -> bool:
-        """Whether the agent of this attempt is to get a typed line that was not acknowledged.
+        """Whether this attempt's agent gets a typed line that was not acknowledged.
 
-        A line over which one agent after the other dies would end every one that comes.
+        A line that crashes one agent after another would otherwise crash every agent that joins.
         """
         met = self._known(session_id).handed_over.setdefault(key, set())
         if attempt not in met and len(met) >= MOST_AGENTS:
@@ -203,7 +203,7 @@ class Connections:
                 del self._sessions[session_id]
 
     def heard(self, session_id: str, now: datetime) -> None:
-        """Note that the person was heard; late words bring nobody back who is forgotten."""
+        """Note that the person was heard; late words don't bring a forgotten session back."""
         session = self._sessions.get(session_id)
         if session is not None and session.newest_attempt is not None:
             session.heard_at = now
@@ -216,19 +216,19 @@ class Connections:
     # ------------------------------------------------------------------ absences, and the end
 
     def leave_unnoted(self, session_id: str) -> None:
-        """Note that somebody left while the database took nothing: no deadline runs yet."""
+        """Note that somebody left while the database was not writable: no deadline is set yet."""
         self._unnoted.add(session_id)
 
     def unnoted(self) -> Collection[str]:
-        """Return the sessions that somebody left while the database took nothing."""
+        """Return the sessions that somebody left while the database was not writable."""
         return list(self._unnoted)
 
     def noted(self, session_id: str) -> None:
-        """Note that the deadlines of a session run."""
+        """Note that a session's deadlines are set."""
         self._unnoted.discard(session_id)
 
     def forget(self, session_id: str) -> None:
-        """Drop what is known of a session that is over, unless its agent is still there."""
+        """Drop what is known about a session that is over, unless its agent is still there."""
         session = self._sessions.get(session_id)
         if session is None or session.agent is not None:
             return

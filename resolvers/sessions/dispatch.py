@@ -1,4 +1,4 @@
-"""Asking for agents: what an attempt that was committed sets going, and what it comes to."""
+"""Requests agents for committed attempts, and handles the outcome."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,24 +22,24 @@ log = structlog.get_logger(__name__)
 
 
 class Agents(Protocol):
-    """Who conversations are handed to; see `agent_bridge.media.backend.MediaBackend`."""
+    """The agents that take conversations; see `agent_bridge.media.backend.MediaBackend`."""
 
     def knows(self, agent_name: str) -> bool:
-        """Whether it makes sense to ask for this agent."""
+        """Whether it makes sense to request this agent."""
 
     def free(self, agent_name: str) -> int | None:
-        """Return how many more conversations can be taken now; None where nobody can tell."""
+        """Return how many more conversations can be taken now; None if that is unknown."""
 
     async def start(self, request: StartRequest) -> None:
-        """Ask for an agent, without waiting until it has come.
+        """Request an agent, without waiting for it to join.
 
         Raises:
-            NoAgent: nobody can be asked.
+            NoAgent: No agent can be requested.
         """
 
 
 def wanted(session: Session, *, is_repeated: bool = False) -> AgentWanted:
-    """Return what a transaction emits that has made an attempt to get this session an agent."""
+    """Return the event of a transaction that made a new attempt for this session."""
     return AgentWanted(
         session.id,
         session.user_id,
@@ -51,9 +51,9 @@ def wanted(session: Session, *, is_repeated: bool = False) -> AgentWanted:
 
 
 class Dispatcher:
-    """Asks for an agent whenever `AgentWanted` is emitted. Belongs to one event loop.
+    """Requests an agent whenever `AgentWanted` is emitted. Belongs to one event loop.
 
-    Asking may take seconds, and goes on whether or not anybody waits for it.
+    A request may take seconds, and continues whether or not anybody waits for it.
     """
 
     def __init__(
@@ -81,15 +81,15 @@ class Dispatcher:
         hub.on(StartUnplaced, self._unplaced)
 
     def expect_workers(self) -> None:
-        """Note that this server has just started: a worker that is missing may be reconnecting."""
+        """Note that this server has just started: a missing worker may be reconnecting."""
         self._workers_back_by = self._clock() + self._config.reconnect_within
 
     def is_asking(self, session_id: str) -> bool:
-        """Whether this session's agent is being asked for just now."""
+        """Whether this session's agent is being requested right now."""
         return session_id in self._asking.values()
 
     async def asked(self, session: Session) -> Session:
-        """Wait until this session's agent is asked for; return the session, FAILED if none is."""
+        """Wait for this session's agent to be requested; return it, FAILED if none can be."""
         for task, session_id in list(self._asking.items()):
             if session_id == session.id:
                 failed = await asyncio.shield(task)
@@ -97,13 +97,13 @@ class Dispatcher:
         return session
 
     async def settled(self) -> None:
-        """Wait until every agent has been asked for."""
+        """Wait until all requests for agents are done."""
         while self._asking:
             await asyncio.wait(set(self._asking))
 
     def _begin(self, wish: AgentWanted) -> None:
-        # Right after the commit, so that nobody takes an older agent for the session's. An agent of
-        # an older attempt may drain what it has, but nobody waits for it any more.
+        # Right after the commit, so that no older agent passes for the session's. An older
+        # attempt's agent may still drain, but nobody waits for it any more.
         self._connections.attempt_made(wish.session_id, wish.user_id, wish.attempt)
         self._hub.emit(AgentCommanded(wish.session_id, Fence(wish.attempt)))
         task = asyncio.create_task(self._ask(wish))
@@ -113,7 +113,7 @@ class Dispatcher:
     def _after(self, task: asyncio.Task[Session | None]) -> None:
         self._asking.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Its start time-out runs: the session will be FAILED, and can be tried again.
+            # The start time-out is running: the session will become FAILED, and can be retried.
             log.error("agent_not_asked", exc_info=error)
 
     async def _ask(self, wish: AgentWanted) -> Session | None:
@@ -140,11 +140,11 @@ class Dispatcher:
         return None
 
     def _may_get_workers(self) -> bool:
-        """Whether a worker that is missing may only be reconnecting."""
+        """Whether a missing worker may only be reconnecting."""
         return self._workers_back_by is not None and self._clock() < self._workers_back_by
 
     async def _ask_again_later(self, wish: AgentWanted) -> Session | None:
-        """Leave it STARTING: the reaper asks again, until there is a worker or the time is up."""
+        """Leave it STARTING: the reaper requests it again until there is a worker or time is up."""
 
         async def work(transaction: Transaction) -> Session | None:
             edit = await transaction.edit(wish.session_id)
@@ -158,15 +158,15 @@ class Dispatcher:
         return await self._transactions.run(work)
 
     async def ask_anew(self, session_id: str, attempt: int) -> int | None:
-        """Ask by a new attempt, unless this one's agent has come or another one was made.
+        """Request an agent by a new attempt, unless this one's agent joined or a newer one exists.
 
         Returns:
-            The new attempt, once it is asked for; None when none was made.
+            The new attempt, once the agent is requested; None if no attempt was made.
         """
 
         async def work(transaction: Transaction) -> Session | None:
             edit = await transaction.edit(session_id)
-            # Under the row's lock: an agent that comes after this finds itself fenced off.
+            # Under the row's lock: an agent that joins after this is fenced off.
             if edit is None or self._connections.has_agent(session_id):
                 return None
             session = edit.session
@@ -183,7 +183,7 @@ class Dispatcher:
         return session.attempt
 
     async def fail(self, session_id: str, attempt: int, code: str, message: str) -> Session | None:
-        """Note that this attempt gets no agent, unless it has one or another attempt was made."""
+        """Note that this attempt failed, unless its agent joined or there is a newer attempt."""
         log.warning("agent_failed", session=session_id, attempt=attempt, code=code)
 
         async def work(transaction: Transaction) -> Session | None:

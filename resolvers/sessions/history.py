@@ -1,4 +1,4 @@
-"""What was said: the viewer's conversations, and the utterances of one."""
+"""Lists the viewer's conversations, and the utterances of one."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -27,19 +27,19 @@ SESSIONS_PAGE: Final = 100
 SESSIONS_DEFAULT: Final = 20
 UTTERANCES_PAGE: Final = 500
 PAGE_TEXT: Final = 2 * 1024 * 1024
-"""Characters of the texts in a page, which is shorter than asked for where they are longer."""
+"""Characters of text in a page; with longer texts, the page is shorter than requested."""
 MARKED_TEXT: Final = matching.SNIPPET_TEXT
-"""The same for a page that is searched: its texts are looked through again for what to mark."""
+"""The same for a page of search results, whose texts are searched again for words to mark."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """Which conversations are wanted; what is None does not matter."""
+    """A filter on conversations; None means any."""
 
     search: str | None = None
-    """Blank is no search. What has neither letters nor digits finds nothing."""
+    """Blank means no search. A text without any token, such as "?!", finds nothing."""
     status: Sequence[SessionStatus] | None = None
-    """Any of these; an empty list, as from a form in which nothing is ticked, does not matter."""
+    """Any of these; an empty list, as from a form with nothing ticked, means any."""
     agent_name: str | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
@@ -48,22 +48,22 @@ class SessionFilter:
 
 @dataclass(frozen=True, slots=True)
 class MatchingUtterances(Slice[Utterance]):
-    """A page of the utterances that a search found in one conversation."""
+    """A page of one conversation's utterances that match a search."""
 
     marked: Callable[[], Awaitable[list[str]]]
-    """Returns their texts as HTML, in the order of `items`, with what was found marked."""
+    """Returns their texts as HTML with the matches marked, in the order of `items`."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One conversation, and what a search found in it."""
+    """A conversation, and its match of a search."""
 
     session: Session
     _matches: Once[dict[str, Found]] | None
-    """Of all sessions of the page, by session."""
+    """The matches of all sessions on the page, by session."""
 
     async def match(self) -> Found | None:
-        """Return the utterance that answers the search best; None where only the title does."""
+        """Return the utterance that matches best; None if only the title matches."""
         return (await self._matches.value()).get(self.session.id) if self._matches else None
 
 
@@ -72,7 +72,7 @@ async def session_history(
     page: Page,
     filter: SessionFilter | None = None,
 ) -> Slice[HistoryEntry]:
-    """Return a page of the viewer's conversations in which something was said, newest first."""
+    """Return a page of the viewer's conversations that have utterances, newest first."""
     viewer = require(viewer, TokenScope.SESSIONS_READ)
     wanted = filter or SessionFilter()
     query = HistoryQuery(
@@ -114,10 +114,10 @@ async def session_utterances(
     is_final: bool | None = None,
     words: str | None = None,
 ) -> Slice[Utterance]:
-    """Return a page of one conversation, in its order; from its end with `last`.
+    """Return a page of one conversation's utterances, in order; from the end with `last`.
 
-    With `words`, only the utterances in which a search for any of them finds something; blank is no
-    search. The cursors are the same with and without, so that the lines around a match can be read.
+    With `words`, only utterances that match at least one of them; blank means no search. The
+    cursors are the same with and without `words`, so that the lines around a match can be read.
     """
     viewer = require(viewer, TokenScope.SESSIONS_READ)
     own(viewer, session)
@@ -145,7 +145,7 @@ async def session_utterances(
 
 
 def utterance_cursor(utterance: Utterance | UtteranceState) -> str:
-    """Return the place of an utterance in its session's `utterances`, final and other."""
+    """Return an utterance's cursor in its session's unfiltered `utterances`."""
     return _cursor(_utterance_cursors(utterance.session_id, None), utterance)
 
 
@@ -157,9 +157,9 @@ async def session_utterances_of_many(
 ) -> list[Slice[Utterance]]:
     """Return the first (or last) page of each of these sessions, in their order.
 
-    A list of sessions that shows some utterances of each takes them here: it costs two queries for
-    every hundred sessions, and counting one slice counts them all. A page with a cursor belongs to
-    one session, hence to `session_utterances`.
+    For a list of sessions that shows some utterances of each: it costs two queries per hundred
+    sessions, and counting one page counts them all. A page with a cursor belongs to one session;
+    use `session_utterances` for it.
     """
     viewer = require(viewer, TokenScope.SESSIONS_READ)
     if page.after is not None or page.before is not None:
@@ -195,7 +195,7 @@ def _utterance_cursors(session_id: str, is_final: bool | None) -> Cursors:
 
 
 def _fitting(rows: Sequence[Utterance], size: int, text: int, *, backward: bool) -> int:
-    """Return how many of these one page may hold with so much text; one at least."""
+    """Return how many of these rows fit into a page with this much text; at least one."""
     length = 0
     for count, row in enumerate(reversed(rows) if backward else rows):
         length += len(row.text)

@@ -1,6 +1,6 @@
-"""How a conversation moves from one status to the next, and which deadlines that sets.
+"""Moves a conversation from one status to the next, and sets its deadlines.
 
-These functions only change the row that they are handed; the caller holds its lock.
+These functions only change the row that they are given; the caller holds its lock.
 """
 
 from datetime import datetime
@@ -11,11 +11,11 @@ from models.repositories.deadlines import COLUMNS
 from resolvers.config import Config
 
 TOO_LATE: Final = "AGENT_TIMEOUT"
-"""The failure of who was asked for and has not come in time."""
+"""The failure code if an agent was requested and did not join in time."""
 
 
 def ask(session: Session, now: datetime, config: Config) -> None:
-    """A new attempt to get an agent: STARTING until it is ready, or the time is up."""
+    """Start a new attempt to get an agent: STARTING until it is ready, or time is up."""
     session.attempt += 1
     session.status = SessionStatus.STARTING
     session.failure_code = session.failure_message = None
@@ -24,32 +24,32 @@ def ask(session: Session, now: datetime, config: Config) -> None:
 
 
 def ask_again(session: Session, at: datetime) -> None:
-    """The same attempt is asked for once more then, unless its agent comes before."""
+    """Let the same attempt be requested again at this time, unless its agent joins before."""
     if session.status is SessionStatus.STARTING:
         session.agent_retry_by = at
 
 
 def awaits_agent(session: Session) -> bool:
-    """Whether an agent that comes is still wanted, although its time may be up."""
+    """Whether an agent that joins is still wanted, although its time may be up."""
     is_too_late = session.status is SessionStatus.FAILED and session.failure_code == TOO_LATE
     return session.status is SessionStatus.STARTING or is_too_late
 
 
 def ask_anew(session: Session) -> None:
-    """A new attempt in the same time: nobody has taken on the one before."""
+    """Start a new attempt within the same time: nobody took the one before."""
     session.attempt += 1
     session.agent_retry_by = None
 
 
 def go_on_starting(session: Session, now: datetime, config: Config) -> None:
-    """The server was away: the agent has its whole time again, and is asked for once more."""
+    """Give a starting agent its whole time again after a restart, and request it once more."""
     if session.status is SessionStatus.STARTING:
         session.start_by = now + config.start_timeout
         session.agent_retry_by = now + config.ask_again_after
 
 
 def fail(session: Session, code: str, message: str, now: datetime, config: Config) -> None:
-    """There is no agent; somebody may ask again within a while."""
+    """Note that there is no agent; it can be requested again for a while."""
     session.status = SessionStatus.FAILED
     session.failure_code, session.failure_message = code, message
     _clear_deadlines(session)
@@ -57,7 +57,7 @@ def fail(session: Session, code: str, message: str, now: datetime, config: Confi
 
 
 def begin(session: Session, now: datetime, config: Config, *, person_is_here: bool) -> None:
-    """The agent is ready. Harmless when it has been already."""
+    """Make the session ACTIVE: the agent is ready. Harmless if it was already."""
     if session.status not in (SessionStatus.STARTING, SessionStatus.FAILED):
         return
     session.status = SessionStatus.ACTIVE
@@ -69,19 +69,19 @@ def begin(session: Session, now: datetime, config: Config, *, person_is_here: bo
 
 
 def agent_lost(session: Session, now: datetime, config: Config) -> None:
-    """The connection to the agent broke: it, or another one, may come back."""
+    """Note that the agent's connection broke; this agent or another may come back."""
     if session.status is SessionStatus.ACTIVE:
         session.agent_retry_by = now + config.agent_retry_after
         session.agent_back_by = now + config.abandon_after
 
 
 def agent_back(session: Session) -> None:
-    """The agent is connected again."""
+    """Note that the agent is connected again."""
     session.agent_retry_by = session.agent_back_by = None
 
 
 def person_left(session: Session, now: datetime, config: Config) -> None:
-    """The person's media is gone; a line typed now and then keeps the conversation going."""
+    """Note that the person's media is gone; typed lines keep the conversation going."""
     if session.status is SessionStatus.ACTIVE:
         session.person_back_by = now + config.abandon_after
 
@@ -89,10 +89,10 @@ def person_left(session: Session, now: datetime, config: Config) -> None:
 def end(
     session: Session, reason: EndReason, now: datetime, config: Config, *, may_write: bool
 ) -> bool:
-    """The conversation is over; return whether that is news.
+    """End the conversation; return whether it had not ended before.
 
-    Where an agent may still report something it is ENDING until every agent has said `bye`, or the
-    grace period is over. What ended already keeps its end and its reason.
+    If an agent may still report something, the session is ENDING until every agent has said `bye`,
+    or the grace period is over. A conversation that ended before keeps its end and its reason.
     """
     if session.ended_at is not None:
         return False
@@ -108,14 +108,14 @@ def end(
 
 
 def finish(session: Session) -> None:
-    """The agent has said all it had, or had its time: ENDING becomes ENDED."""
+    """Turn ENDING into ENDED: the agent has reported everything, or its time is up."""
     if session.status is SessionStatus.ENDING:
         session.status = SessionStatus.ENDED
         _clear_deadlines(session)
 
 
 def tombstone(now: datetime) -> dict[str, Any]:
-    """What the row of every deleted session has, by column."""
+    """Return the columns of a deleted session's row."""
     nothing_due = dict.fromkeys(COLUMNS)
     return {
         "deleted_at": now,
@@ -128,7 +128,7 @@ def tombstone(now: datetime) -> dict[str, Any]:
 
 
 def bury(session: Session, now: datetime, *, has_words: bool) -> None:
-    """Only a tombstone is left; it is ENDING while there are words of it to delete."""
+    """Turn the session into a tombstone, ENDING while it has utterances to delete."""
     for name, value in tombstone(now).items():
         setattr(session, name, value)
     if has_words:

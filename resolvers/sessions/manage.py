@@ -1,4 +1,4 @@
-"""Reading, naming and deleting one conversation."""
+"""Reads, renames and deletes one conversation."""
 
 from datetime import datetime
 from typing import Final
@@ -23,7 +23,7 @@ from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
 
 WORDS_AT_ONCE: Final = 5_000
-"""Utterances that one transaction deletes: with the search index, a tenth of a second's work."""
+"""Utterances deleted per transaction: a tenth of a second's work, with the search index."""
 
 
 async def get_session(viewer: Viewer | None, session_id: str) -> Session:
@@ -34,7 +34,7 @@ async def get_session(viewer: Viewer | None, session_id: str) -> Session:
 async def rename_session(
     backend: Backend, viewer: Viewer | None, session_id: str, title: str
 ) -> Session:
-    """Give a session another title."""
+    """Change a session's title."""
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
     title = limits.check_title(title, ("title",))
 
@@ -49,10 +49,10 @@ async def rename_session(
 
 
 async def delete_session(backend: Backend, viewer: Viewer | None, session_id: str) -> str:
-    """Delete a session and every word of it; what its agent still sends is refused.
+    """Delete a session and all its utterances; what its agent still sends is refused.
 
-    A tombstone stays until no token for it can be good any more. Where there are very many words,
-    nobody can read them from now on, and the reaper deletes the rest.
+    A tombstone stays until every token for the session has expired. If there are very many
+    utterances, they become unreadable now, and the reaper deletes the rest.
     """
     allowed = require(viewer, TokenScope.SESSIONS_DELETE)
 
@@ -70,19 +70,19 @@ async def delete_session(backend: Backend, viewer: Viewer | None, session_id: st
 
 
 async def bury(conn: Connection, session: Session, now: datetime) -> None:
-    """Leave a tombstone, for the caller to save, and delete as many words as nobody waits for."""
+    """Make the session a tombstone, for the caller to save, and delete a batch of utterances."""
     has_words = await delete_some(conn, session.id, WORDS_AT_ONCE)
     lifecycle.bury(session, now, has_words=has_words)
 
 
 async def delete_more(conn: Connection, tombstone: Session) -> None:
-    """Delete more of the words that a tombstone has; it is for the caller to save."""
+    """Delete another batch of a tombstone's utterances; the caller saves the tombstone."""
     if tombstone.retry_by is not None and not await delete_some(conn, tombstone.id, WORDS_AT_ONCE):
         tombstone.retry_by = None
 
 
 def tell_deleted(transaction: Transaction, session: Session) -> None:
-    """Send its agent and its person away, and end what watches it."""
+    """Disconnect its agent and its person, and end the streams of it."""
     transaction.emit(SessionOver(session.id, session.room_name))
     transaction.emit(AgentCommanded(session.id, Gone()))
     transaction.emit(SessionDeleted(session.id, session.user_id))
@@ -90,5 +90,5 @@ def tell_deleted(transaction: Transaction, session: Session) -> None:
 
 
 def agent_state(backend: Backend, session: Session | SessionState) -> str | None:
-    """Return what the session's agent is doing, None unless it is connected."""
+    """Return what the session's agent is doing; None if it is not connected."""
     return backend.connections.agent_state(session.id)

@@ -1,4 +1,4 @@
-"""Who can be heard: people come and leave, and a conversation without them waits for a while."""
+"""Handles people who join or leave a conversation; without them, it waits for a while."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -26,10 +26,10 @@ class MediaEvents:
     async def admitted(
         self, session_id: str, access: str, on_end: Callable[[], None]
     ) -> AsyncIterator[None]:
-        """Watch over a person's access; see `agent_bridge.media.backend.MediaListener`.
+        """Watch a person's access; see `agent_bridge.media.backend.MediaListener`.
 
         Raises:
-            AccessEnded: see there.
+            AccessEnded: The access had ended already.
         """
         backend = self._backend
         user_id = await user_by_access(backend, access)
@@ -37,7 +37,7 @@ class MediaEvents:
             raise AccessEnded
         topics = (access_topic(access), ownership_topic(session_id, user_id))
         with backend.hub.subscribe(*topics) as subscription:
-            # Once more: it may have ended before anybody listened for that.
+            # Check again: the access may have ended before the subscription.
             if await user_by_access(backend, access) != user_id:
                 raise AccessEnded
             if await moved_among([(session_id, user_id)]):
@@ -49,11 +49,11 @@ class MediaEvents:
                 watching.cancel()
 
     async def person_came(self, session_id: str) -> None:
-        """The person can be heard.
+        """Note that the person can be heard.
 
         Raises:
-            SessionGone: the conversation is over.
-            NotNow: the database takes nothing.
+            SessionGone: The conversation is over.
+            NotNow: The database is not writable.
         """
 
         async def work(transaction: Transaction) -> None:
@@ -63,7 +63,7 @@ class MediaEvents:
             edit.session.person_back_by = None
 
         connections = self._backend.connections
-        # Before the transaction: an agent that gets ready right after it must find the person.
+        # Before the transaction: an agent that becomes ready right after it must find the person.
         connections.person_came(session_id)
         try:
             await self._backend.transactions.run(work)
@@ -75,7 +75,7 @@ class MediaEvents:
             raise NotNow from error
 
     async def person_left(self, session_id: str) -> None:
-        """Nobody is there to be heard; the conversation waits for a while."""
+        """Note that the person can't be heard; the conversation waits for a while."""
         self._backend.connections.person_left(session_id)
 
         async def work(transaction: Transaction) -> None:
@@ -89,15 +89,15 @@ class MediaEvents:
             self._backend.connections.leave_unnoted(session_id)
 
     async def rooms(self) -> dict[str, str]:
-        """Return the session of every room in which a conversation goes on."""
+        """Return the session id of every running conversation, by room name."""
         return await sessions.rooms(reader())
 
     async def ended_among(self, rooms: Iterable[str]) -> set[str]:
-        """Return which of these rooms were those of conversations that are over."""
+        """Return which of these rooms belong to conversations that are over."""
         return await sessions.ended_rooms(reader(), list(rooms))
 
     async def awaited(self) -> list[Awaited]:
-        """Return the agents that are waited for, those whose time is up included."""
+        """Return the agents that are awaited, including those whose time is up."""
         backend = self._backend
         is_asking = backend.dispatcher.is_asking
         return [
@@ -107,10 +107,10 @@ class MediaEvents:
         ]
 
     async def ask_anew(self, session_id: str, attempt: int) -> int | None:
-        """Ask by a new attempt; see `agent_bridge.media.backend.MediaListener`.
+        """Request an agent by a new attempt; see `agent_bridge.media.backend.MediaListener`.
 
         Raises:
-            NotNow: the database takes nothing.
+            NotNow: The database is not writable.
         """
         try:
             return await self._backend.dispatcher.ask_anew(session_id, attempt)
@@ -119,6 +119,6 @@ class MediaEvents:
 
 
 async def _first_of(subscription: Subscription, then: Callable[[], None]) -> None:
-    """Wait for an event; these topics carry nothing but the end of an access."""
+    """Call `then` on the first event; these topics only announce the end of an access."""
     await subscription.get()
     then()

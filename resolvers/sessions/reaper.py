@@ -1,4 +1,4 @@
-"""The reaper acts when a deadline has passed, whichever process noticed, also after a restart."""
+"""The reaper acts on passed deadlines, whichever process set them, also after a restart."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -36,11 +36,11 @@ log = structlog.get_logger(__name__)
 EVERY_S: Final = 0.25
 TIDY_EVERY: Final = timedelta(minutes=10)
 TOMBSTONE_FOR: Final = timedelta(hours=25)
-"""Longer than a bridge token is good: a late agent still learns that the session is gone."""
+"""Longer than a bridge token is valid: a late agent still learns that the session is gone."""
 BEFORE_THE_RESTART: Final = "before the restart"
-"""In the place of a connection's id."""
+"""Stands for the id of a connection to the process before the restart."""
 BATCH: Final = 200
-"""Sessions that one round takes on."""
+"""Sessions handled per round."""
 
 
 class Reaper:
@@ -51,37 +51,37 @@ class Reaper:
         self._tidy_at = backend.clock()
 
     async def run(self) -> None:
-        """Look again and again, for as long as the server lives."""
+        """Check for passed deadlines repeatedly, while the server lives."""
         while True:
             try:
                 await self.look()
             except NotStored:
-                pass  # the database has said so once, and this comes four times a second
-            except Exception:  # a full disk now must not mean that nobody looks later
+                pass  # already logged, and this runs four times a second
+            except Exception:  # a full disk now must not stop later rounds
                 log.exception("reaper_failed")
             await asyncio.sleep(EVERY_S)
 
     async def asked(self) -> None:
-        """Wait until every agent has been asked for that was found missing."""
+        """Wait until every agent that was found missing has been requested."""
         await self._backend.dispatcher.settled()
 
     async def look(self) -> None:
         """Act on everything that is due now."""
         now = self._backend.clock()
-        # One piece of deleted words in each round, after all that somebody waits for.
+        # Delete one batch of utterances per round, after everything that somebody waits for.
         due = [
             *await past_deadline(reader(), now, BATCH),
             *await buried_with_words(reader(), now, 1),
         ]
-        # Before anything is written: a full disk keeps nobody watching who may see no more. After
-        # the reading: who was deleted with an account is told that their access ended.
+        # Before any write: a full disk must not keep a stream open whose viewer lost access. After
+        # the query: viewers whose account was deleted learn that their access ended.
         await self._end_revoked_access()
         for session_id in due:
             try:
                 await self._act(session_id)
             except NotStored:
                 raise
-            except Exception:  # one session at fault must not keep the others waiting
+            except Exception:  # one faulty session must not hold up the others
                 log.exception("reaper_failed", session=session_id)
         await self._note_absences()
         if now >= self._tidy_at:
@@ -89,10 +89,10 @@ class Reaper:
             await self._tidy(now)
 
     async def _end_revoked_access(self) -> None:
-        """Tell the streams of logins and tokens that another process has revoked.
+        """End the streams of logins and tokens that another process has revoked.
 
-        `voxql user reset-password` commits in a process of its own, whose hub reaches nobody here.
-        The same goes for sessions that another process has given to another user.
+        `voxql user reset-password` commits in its own process, whose hub reaches nobody here. The
+        same goes for sessions that another process has moved to another user.
         """
         backend = self._backend
         watched = {watched_access(topic) for topic in backend.hub.watched(ACCESS_PREFIX)}
@@ -104,7 +104,7 @@ class Reaper:
             backend.hub.emit(OwnershipLost(session_id, user_id))
 
     async def _note_absences(self) -> None:
-        """Let the clocks run of who left while the database took nothing, and is still away."""
+        """Set deadlines for whoever left while the database was not writable and is still away."""
         backend, connections = self._backend, self._backend.connections
         for session_id in connections.unnoted():
             connections.noted(session_id)
@@ -120,7 +120,7 @@ class Reaper:
         if edit is None or edit.session.status is SessionStatus.ENDED:
             connections.forget(session_id)
             return
-        # A clock that runs already is not set back by every try to return.
+        # A running deadline is not moved by every attempt to return.
         session = edit.session
         if not connections.has_agent(session_id) and session.agent_back_by is None:
             lifecycle.agent_lost(session, now, config)
@@ -139,7 +139,7 @@ class Reaper:
             if action == "start_timeout":
                 log.warning("agent_timeout", session=session.id, attempt=session.attempt)
             if action in ("agent_asked", "agent_asked_again"):
-                # Nobody waits for it here: it may take seconds, and deadlines don't wait.
+                # Not awaited here: it may take seconds, and deadlines don't wait.
                 transaction.emit(wanted(session))
             return action
 
@@ -150,7 +150,7 @@ class Reaper:
     def _expire(self, session: Session, now: datetime) -> str | None:
         """Change the session as its passed deadlines demand; return what was done, if anything.
 
-        Every deadline is looked at again here, under the row's lock: it may just have been moved.
+        Every deadline is checked again here, under the row's lock: it may just have been moved.
         """
         backend, config = self._backend, self._backend.config
         may_write = backend.may_write(session.id, now)
@@ -177,7 +177,7 @@ class Reaper:
             return "agent_asked_again"
         if _is_past(session.agent_retry_by, now):
             if backend.agents.free(session.agent_name) == 0:
-                # Nobody can be asked yet; the person is told that the agent is gone, and waits.
+                # No agent is free yet; the person sees that the agent is gone, and waits.
                 session.agent_retry_by = now + config.agent_retry_after
                 return None
             lifecycle.ask(session, now, config)
@@ -188,11 +188,11 @@ class Reaper:
         backend = self._backend
         heard = backend.connections.heard_at(session.id)
         if heard is not None and heard + backend.config.abandon_after > now:
-            # Somebody whose words arrive is there, by whatever way their voice travels.
+            # A person whose words arrive is there, however their voice travels.
             session.person_back_by = heard + backend.config.abandon_after
             return None
         if backend.hub.watched(transcripts_topic(session.id)):
-            # Who reads along may type at any moment.
+            # A person who reads along may type at any moment.
             session.person_back_by = now + backend.config.abandon_after
             return None
         may_write = backend.may_write(session.id, now)
@@ -200,7 +200,7 @@ class Reaper:
         return "person_gone"
 
     async def _tidy(self, now: datetime) -> None:
-        """Remove what nobody can ask for any more."""
+        """Delete expired records, and guests that nobody can reach."""
 
         async def work(transaction: Transaction) -> None:
             conn = transaction.conn
@@ -213,7 +213,7 @@ class Reaper:
 
 
 async def _finish_tombstone(transaction: Transaction, session_id: str) -> str | None:
-    """Take on one that another process has left for those who are connected here, or its words."""
+    """Tell those connected here of a deletion by another process, or delete more utterances."""
     tombstone = await sessions.locked(transaction.conn, session_id)
     if tombstone is None:
         return None
@@ -234,8 +234,8 @@ def _is_past(deadline: datetime | None, now: datetime) -> bool:
 async def recover(backend: Backend) -> int:
     """Take over every session that was running when the last process ended; return how many.
 
-    Whatever may still change is committed again, above every revision that anybody may hold, and
-    the clocks of who is gone begin to run. A session that was STARTING goes on starting.
+    Unfinished utterances are committed again, above every revision that anybody may hold, and the
+    deadlines for absent agents and people are set. A session that was STARTING goes on starting.
     """
     backend.dispatcher.expect_workers()
     running = await sessions.unfinished(reader())

@@ -1,4 +1,4 @@
-"""Saving a conversation: what the client shows is merged with what the server has, and it ends."""
+"""Saves a conversation: merges the client's messages with the server's, and ends it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
 
 BESIDE: Final = 500
-"""Messages whose places are looked for beside the event loop: that can't be cut into turns."""
+"""Beyond this many messages, their places are found in a thread: that can't be cut into turns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a client shows as one message."""
+    """A message as the client shows it."""
 
     key: str
     role: Role
@@ -37,7 +37,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A message whose text lost against what the server keeps under its key."""
+    """A message whose text lost to the text that the server keeps under its key."""
 
     index: int
     submitted_text: str
@@ -46,7 +46,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """How saving went."""
+    """The result of saving."""
 
     session: Session
     is_saved: bool
@@ -58,11 +58,11 @@ class Saved:
 async def save_session(
     backend: Backend, viewer: Viewer | None, session_id: str, messages: Sequence[Message]
 ) -> Saved:
-    """Merge the messages, end the conversation, and keep all of it; harmless when repeated.
+    """Merge the messages, end the conversation, and store everything; harmless when repeated.
 
     Raises:
-        Refusal: signed out, unknown, somebody else's, or a message is not acceptable; nothing is
-            written then.
+        Refusal: The viewer is signed out, the session is unknown or somebody else's, or a message
+            is invalid; nothing is written then.
     """
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
     await check_messages(messages, backend.clock(), ("messages",))
@@ -76,7 +76,7 @@ async def save_session(
 async def check_messages(
     messages: Sequence[Message], now: datetime, field: tuple[str | int, ...]
 ) -> None:
-    """Refuse messages that can't be kept, naming the index and field at fault."""
+    """Refuse messages that can't be stored, naming the index and field at fault."""
     if len(messages) > limits.MESSAGES:
         raise BadUserInput(
             f"At most {limits.MESSAGES:,} messages can be saved at once, not {len(messages):,}. "
@@ -105,7 +105,7 @@ async def save(
     messages: Sequence[Message],
     field: limits.Field = ("sessionId",),
 ) -> Saved:
-    """Do what `save_session` does, inside a transaction; the messages have been checked.
+    """Do what `save_session` does, inside a transaction; the messages must have been checked.
 
     `field` is the path to the session's id in the input, for refusals.
     """
@@ -117,7 +117,7 @@ async def save(
         field=field,
     )
     edit = transaction.adopt(session)
-    # What the bridge holds comes first: it has more authority, and it is older.
+    # The bridge's pending changes come first: they have more authority, and are older.
     await transaction.flush(edit)
     created_before = edit.created_count
     await _merge(edit, messages)
@@ -170,6 +170,6 @@ def _change(message: Message) -> UtteranceChange:
 
 
 def stop_agent(transaction: Transaction, session: Session) -> None:
-    """Tell the agent of a session that has ended to finish, wherever it is connected."""
+    """Tell an ended session's agent to finish, wherever it is connected."""
     if session.end_reason is not None:
         transaction.emit(AgentCommanded(session.id, Stop(session.end_reason.value)))

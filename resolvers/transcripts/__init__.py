@@ -1,1 +1,1 @@
-"""What is said in a conversation: how it is written, ordered, and streamed."""
+"""Writes, orders and streams what is said in a conversation."""

@@ -1,4 +1,4 @@
-"""Changes that wait for a commit, and what those who made them are told."""
+"""Queues changes for the next commit, and tells their senders the outcome."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -12,12 +12,12 @@ from resolvers.transcripts.merge import UtteranceChange, supersedes
 log = structlog.get_logger(__name__)
 
 WAITING: Final = 4_096
-"""Utterances of one session that may wait for a commit; what floods beyond that is sent again."""
+"""Utterances of one session that may wait for a commit; agents resend what exceeds that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why an agent's change was not taken."""
+    """Why an agent's change was rejected."""
 
     code: str
     message: str
@@ -34,19 +34,19 @@ Reply = Callable[[Fault | None], None]
 
 @dataclass(slots=True)
 class Queued:
-    """A change that waits for a commit, and who wants to know when it is safe."""
+    """A change that waits for a commit, and the replies to send after it."""
 
     change: UtteranceChange
     heard_at: float
     replies: list[Reply] = field(default_factory=list)
     newest_interim: tuple[int, Reply] | None = None
-    """The only interim that is answered, with its revision: that settles the ones before it."""
+    """The newest interim's revision and reply; its answer settles the earlier interims."""
 
     def listen(self, change: UtteranceChange, reply: Reply) -> None:
-        """Note who waits for an answer.
+        """Note a reply to send; of the interims, only the newest is answered.
 
-        A flood of interims would else be answered all at once after the commit, which for an agent
-        is more than it can read in one turn.
+        Answering a flood of interims all at once after the commit would be more than an agent can
+        read in one turn.
         """
         revision = change.agent_revision or 0
         if change.is_final:
@@ -55,29 +55,29 @@ class Queued:
             self.newest_interim = (revision, reply)
 
     def listeners(self) -> list[Reply]:
-        """Return all whom the outcome is told."""
+        """Return all replies to send."""
         return ([self.newest_interim[1]] if self.newest_interim else []) + self.replies
 
 
 Batch = dict[str, dict[str, Queued]]
-"""What waits, by session and key."""
+"""Waiting changes, by session and key."""
 
 
 class CommitQueue:
-    """What waits for the next commit, and what the one that runs now writes."""
+    """The changes that wait for the next commit, and those in the running commit."""
 
     def __init__(self) -> None:
         self.has_work = asyncio.Event()
-        """Set when something has come, here or in `LiveTranscripts`; the writer clears it."""
+        """Set when a change arrives, here or in `LiveTranscripts`; the writer clears it."""
         self._waiting: Batch = {}
         self._in_flight: Batch = {}
 
     def __bool__(self) -> bool:
-        """Whether something waits."""
+        """Whether any change waits."""
         return bool(self._waiting)
 
     def add(self, session_id: str, change: UtteranceChange, heard_at: float, reply: Reply) -> None:
-        """Let a change wait for the next commit; `reply` is called as `TranscriptWriter` says."""
+        """Queue a change for the next commit; `reply` is called as `TranscriptWriter` says."""
         waiting = self._waiting.setdefault(session_id, {})
         entry = waiting.get(change.key)
         if entry is None and len(waiting) >= WAITING:
@@ -87,13 +87,13 @@ class CommitQueue:
             entry = waiting[change.key] = Queued(change, heard_at)
         elif supersedes(change, entry.change):
             entry.change = change
-        # First sights of interims are answered when they are committed too: an ack for something
-        # that a full disk then swallows would be a lie.
+        # An utterance's first interim is also answered only when committed: an ack for something
+        # that a full disk then loses would be a lie.
         entry.listen(change, reply)
         self.has_work.set()
 
     def take(self) -> Batch:
-        """Begin a commit: what waits is in flight from now on, until `landed`."""
+        """Begin a commit: the waiting changes are in flight until `landed`."""
         self._in_flight, self._waiting = self._waiting, {}
         return self._in_flight
 
@@ -110,27 +110,27 @@ class CommitQueue:
         return session_id in self._waiting
 
     def is_final_in_flight(self, session_id: str, key: str) -> bool:
-        """Whether the commit that runs now makes this key final."""
+        """Whether the running commit makes this key final."""
         entry = self._in_flight.get(session_id, {}).get(key)
         return entry is not None and entry.change.is_final
 
     def changes(self, session_id: str) -> Iterator[UtteranceChange]:
-        """Yield what is in flight and what waits, in this order."""
+        """Yield the changes in flight, then those that wait."""
         for batch in (self._in_flight, self._waiting):
             for entry in batch.get(session_id, {}).values():
                 yield entry.change
 
     def heard_at(self, session_id: str) -> float | None:
-        """Return when the first frame came of what is in flight; None without any."""
+        """Return when the first frame in flight arrived; None if nothing is in flight."""
         changes = self._in_flight.get(session_id)
         return min(entry.heard_at for entry in changes.values()) if changes else None
 
 
 def answer(changes: dict[str, Queued], faults: Mapping[str, Fault]) -> None:
-    """Tell everybody who waits what became of it: the key's fault, or that it is safe."""
+    """Send each reply its outcome: the key's fault, or None for a stored change."""
     for key, entry in changes.items():
         for reply in entry.listeners():
             try:
                 reply(faults.get(key))
-            except Exception:  # one connection's fault must not end the commits of all
+            except Exception:  # one faulty connection must not end everybody's commits
                 log.exception("reply_failed")

@@ -1,4 +1,4 @@
-"""Places in a transcript's stream: everything up to a seq was received."""
+"""Cursors of a transcript's stream: everything up to a seq was received."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
@@ -8,17 +8,17 @@ from resolvers.refusals import BadUserInput
 
 
 def transcript_cursor(session: Session | SessionState) -> str:
-    """Return the cursor after everything that was committed when this session was read."""
+    """Return the cursor after everything committed when this session was read."""
     return encode_cursor(session.id, session.last_seq)
 
 
 def encode_cursor(session_id: str, seq: int) -> str:
-    """Make a cursor that says "everything up to here" of one session's transcript."""
+    """Make a cursor that means "everything up to here" in a session's transcript."""
     return urlsafe_b64encode(f"t1:{session_id}:{seq}".encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, session: Session) -> int:
-    """Return the seq that a cursor names, or refuse one that is not of this session."""
+    """Return the seq that a cursor names; refuse another session's cursor."""
     refusal = BadUserInput(
         "That cursor was not made for this session's transcript. "
         "Leave `after` out to receive everything.",

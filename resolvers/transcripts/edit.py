@@ -1,4 +1,4 @@
-"""One transaction's changes of a session and its utterances, with the numbers clients rely on."""
+"""One transaction's changes to a session and its utterances, with the numbers clients rely on."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -13,19 +13,19 @@ from resolvers.transcripts import openings
 from resolvers.transcripts.merge import CHANGED, UtteranceChange, prevails
 
 RESERVE: Final = 64
-"""Revisions that interims may use up before their row has to be written again."""
+"""Revisions that interims may use before their row has to be written again."""
 PREVIEW_LENGTH: Final = 160
-"""Characters of the first utterance that lists show."""
+"""Characters of the first utterance that lists of sessions show."""
 CARRIED: Final = 250
-"""Changes of one session in one commit that its event carries; readers fetch more themselves."""
+"""Changes of one session in one commit that its event carries; readers fetch larger ones."""
 CARRIED_WEIGHT: Final = 64 * 1024
-"""Characters of text in one event. JSON may make twelve bytes of each, and many WebSocket clients
-take frames of up to 1 MiB: with a larger one they break off, come back, and get it again."""
+"""Characters of text in one event. JSON may need twelve bytes for each, and many WebSocket clients
+accept frames of up to 1 MiB: on a larger one they disconnect, reconnect, and get it again."""
 AHEAD: Final = timedelta(seconds=5)
-"""How far an agent's clock may be before ours. One wrong time in the future would otherwise have
-all that is said until then placed before it."""
+"""How far an agent's clock may be ahead of ours. Otherwise, one wrong time in the future would
+place everything said until then before it."""
 
-# What a client sees of a session's row; a commit that changes one of them counts in `version`.
+# Columns that clients see; a commit that changes one of them increments `version`.
 _VISIBLE: Final = (
     "title",
     "status",
@@ -59,7 +59,7 @@ _INTERNAL: Final = (
 
 
 class SessionEdit:
-    """One session inside a transaction: its row is locked, its changes are collected."""
+    """One session in a transaction: its row is locked, and its changes are collected."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class SessionEdit:
         return [getattr(self.session, name) for name in names]
 
     async def load(self, keys: Iterable[str]) -> Mapping[str, Utterance]:
-        """Read the rows of these keys, those not yet read, and return all that are known."""
+        """Read those rows of these keys that were not read yet, and return all known rows."""
         missing = [key for key in dict.fromkeys(keys) if key not in self._loaded]
         if missing and not self.is_new:
             found = await bulk.with_keys(self._conn, {self.session.id: missing})
@@ -100,21 +100,21 @@ class SessionEdit:
         return self._rows
 
     def take_in(self, rows: Iterable[Utterance], keys: Iterable[str] = ()) -> None:
-        """Note rows that were read for this session, and that there are no others of these keys."""
+        """Add rows read for this session, and note that these keys have no other rows."""
         for row in rows:
             self._rows.setdefault(row.key, row)
             self._loaded.add(row.key)
         self._loaded.update(keys)
 
     async def sort_keys(self) -> list[str]:
-        """Return the sort keys of all rows in order, those of this transaction included."""
+        """Return the sort keys of all rows in order, including those of this transaction."""
         stored = await utterances.sort_keys(self._conn, self.session.id)
         return sorted(stored | {row.sort_key for row in self.changed.values()})
 
     async def merge(self, change: UtteranceChange, sort_key: str | None = None) -> bool:
-        """Let the change take its key if the rules give it to it; return whether they do.
+        """Apply the change if it prevails over its key's row; return whether it does.
 
-        A new key gets the given sort key, or the one that its time gives it.
+        A new key gets the given sort key, or one by its time.
         """
         key = change.key
         if key not in self._loaded:
@@ -133,7 +133,7 @@ class SessionEdit:
         return True
 
     def _note_heard(self, attempt: int, began: datetime) -> None:
-        """Keep the latest time at which a segment of the newest attempt began."""
+        """Note the latest time at which a segment of the newest attempt began."""
         session = self.session
         if attempt < (session.heard_attempt or 0):
             return
@@ -167,21 +167,21 @@ class SessionEdit:
         )
 
     def _is_early(self, attempt: int, began: datetime) -> bool:
-        """Whether something of the same attempt may have begun after it."""
+        """Whether an utterance of the same attempt may have begun after it."""
         newest, until = self.session.heard_attempt, self.session.heard_until
         if newest is None or until is None:
             return False
         return attempt < newest or (attempt == newest and began < until)
 
     async def _sort_key_by_time(self, attempt: int, began: datetime) -> str | None:
-        """Return a key between what the same attempt began before it and after it.
+        """Return a sort key by time among the utterances of the same attempt.
 
-        It goes after the last one that did not begin later. Where all of them did, it goes before
-        the first. So speech that is recognised late stands before its answer. None: nothing of the
-        attempt comes after it, and it belongs at the end.
+        It comes after the last utterance that did not begin later, or before the first if all began
+        later. So speech that is recognised late stands before its answer. None means that no
+        utterance of the attempt comes after it, so it belongs at the end.
         """
-        # Each of these gets one row, from an end of the order: the session may be long, and
-        # everybody's words wait in this transaction.
+        # Each query reads one row, from an end of the order: the session may be long, and
+        # everybody's utterances wait for this transaction.
         last = await self._outermost("-", lambda row: row.attempt == attempt, attempt=attempt)
         if last is None or _did_begin(last, began):
             return None
@@ -204,9 +204,9 @@ class SessionEdit:
     async def _outermost(
         self, sign: Literal["", "-"], is_one: Callable[[Utterance], bool], **filters: object
     ) -> Utterance | None:
-        """Return the first row of these, or with "-" the last; those of this transaction count.
+        """Return the first of these rows, or the last with "-", including this transaction's.
 
-        `is_one` says of a row that is not written yet what `filters` say to the database.
+        `is_one` is the condition of `filters`, for rows that are not written yet.
         """
         found = [row for row in self.changed.values() if is_one(row)]
         if not self.is_new:
@@ -223,10 +223,10 @@ class SessionEdit:
         return self._end
 
     async def recommit_unfinished(self) -> None:
-        """Commit again what may still change, above every revision that anybody may hold of it.
+        """Commit unfinished utterances again, above every revision that anybody may hold.
 
         After a restart, or when another process takes the session over, nobody knows which interims
-        were published beyond what is written; this ends at what is written.
+        were published beyond what is written; readers then get what is written.
         """
         for row in await utterances.interims(self._conn, self.session.id):
             self._rows.setdefault(row.key, row)
@@ -234,7 +234,7 @@ class SessionEdit:
             self.changed.setdefault(row.key, self._rows[row.key])
 
     async def number(self) -> list[Utterance]:
-        """Give every changed row its seq and revision, bring the counters up to date."""
+        """Give every changed row its seq and revision, and update the counters."""
         session = self.session
         async for row in Turns().of(self.changed.values()):
             session.last_seq += 1
@@ -253,9 +253,9 @@ class SessionEdit:
         return self.session.shown_title != self._title_before
 
     def _is_late(self) -> bool:
-        """Whether words are written after the end, when no stream brings them any more.
+        """Whether utterances are written after the end, when no stream delivers them any more.
 
-        Who shows an ended session watches its version.
+        A client that shows an ended session watches its version.
         """
         return self.session.status is SessionStatus.ENDED and bool(self.changed)
 
@@ -270,14 +270,14 @@ class SessionEdit:
             session.preview = preview_of(first.text)
 
     async def note_opening(self) -> None:
-        """Keep what a session without a name is called."""
+        """Update the opening, the title of a session without a name."""
         await openings.note(self._conn, self.session, self.changed)
 
     def committed(self, heard_at: float | None) -> TranscriptCommitted | None:
-        """Return what those who watch are told of its utterances, once they are committed.
+        """Return the event about its utterances, to publish after the commit.
 
         Args:
-            heard_at: When the first frame of it came in; None where no agent said it.
+            heard_at: When its first frame arrived; None if no agent reported it.
         """
         if not self.changed:
             return None
@@ -289,7 +289,7 @@ class SessionEdit:
         )
 
     def announced(self) -> list[Event]:
-        """Return what those who watch are told of the session itself, once it is committed."""
+        """Return the events about the session itself, to publish after the commit."""
         session = self.session
         if not self.is_visibly_changed:
             return []
@@ -300,13 +300,13 @@ class SessionEdit:
         return [changed, ended, SessionOver(session.id, session.room_name)]
 
     def changed_columns(self) -> tuple[str, ...]:
-        """Return the columns of the session's row that are to be written."""
+        """Return the columns of the session's row to write."""
         before = zip(_VISIBLE + _INTERNAL, self._before + self._before_internal, strict=True)
         return tuple(name for name, held in before if getattr(self.session, name) != held)
 
 
 def _did_begin(row: Utterance, by: datetime) -> bool:
-    """Whether what an agent told had begun at this time."""
+    """Whether an agent's utterance had begun by this time."""
     return row.began_at is not None and row.began_at <= by
 
 

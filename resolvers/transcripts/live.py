@@ -1,4 +1,4 @@
-"""What a process knows of transcripts while they are spoken: what it published of them last."""
+"""Tracks transcripts while they are spoken: what this process last published of them."""
 
 import asyncio
 from collections import OrderedDict
@@ -19,14 +19,14 @@ from resolvers.transcripts.merge import (
 )
 
 WRITE_WITHIN_S: Final = 1.0
-"""An interim that was published is written at most this much later."""
+"""Seconds within which a published interim is written."""
 SETTLED: Final = 256
-"""Final utterances of a session whose late interims are dropped without asking the database."""
+"""Final utterances of a session whose late interims are dropped without a query."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """An agent's utterance that may still change: what was published of it last."""
+    """An agent's utterance that may still change, as it was last published."""
 
     id: str
     sort_key: str
@@ -35,10 +35,10 @@ class _Open:
     revision: int
     ceiling: int
     is_dirty: bool = False
-    """Whether it was published and is not yet written."""
+    """Whether it was published and not written yet."""
 
     def published(self, session_id: str) -> UtteranceState:
-        """Return it as those who watch have it."""
+        """Return it as it was published."""
         return UtteranceState(
             *content_of(self.change),
             id=self.id,
@@ -59,7 +59,7 @@ class _LiveTranscript:
     dirty_since: float | None = None
 
     def settle(self, key: str) -> None:
-        """Note that this key is final, or that its agent may not change it any more."""
+        """Note that this key is final, or that its agent may no longer change it."""
         self.open.pop(key, None)
         self.settled[key] = None
         if len(self.settled) > SETTLED:
@@ -67,7 +67,7 @@ class _LiveTranscript:
 
 
 class LiveTranscripts:
-    """Publishes interims at once where that is safe, and knows what of them is not written yet."""
+    """Publishes interims at once where that is safe, and tracks which are not written yet."""
 
     def __init__(self, hub: Hub, queue: CommitQueue, metrics: Metrics) -> None:
         self._hub = hub
@@ -77,7 +77,7 @@ class LiveTranscripts:
         hub.on(SessionDeleted, lambda deleted: self.drop(deleted.session_id))
 
     def take(self, session_id: str, change: UtteranceChange, heard_at: float) -> bool:
-        """Publish an interim, or drop it where it is outdated; False where it needs a commit."""
+        """Publish an interim, or drop it if it is outdated; return False if it needs a commit."""
         live = self._sessions.setdefault(session_id, _LiveTranscript())
         key = change.key
         if key in live.settled or self._queue.is_final_in_flight(session_id, key):
@@ -102,7 +102,7 @@ class LiveTranscripts:
         return True
 
     def interims(self, session_id: str) -> list[UtteranceState]:
-        """Return the newest published state of everything in this session that may still change."""
+        """Return the newest published state of each of this session's unfinished utterances."""
         live = self._sessions.get(session_id)
         if live is None:
             return []
@@ -115,25 +115,25 @@ class LiveTranscripts:
     # ------------------------------------------------------------------ what is to be written
 
     def dirty(self, session_id: str) -> dict[str, UtteranceChange]:
-        """Return what was published of this session and is not yet written, by key."""
+        """Return this session's published changes that are not written yet, by key."""
         live = self._sessions.get(session_id)
         if live is None:
             return {}
         return {key: each.change for key, each in live.open.items() if each.is_dirty}
 
     def pending(self, session_id: str) -> Iterator[UtteranceChange]:
-        """Yield everything that is known of this session but not yet written."""
+        """Yield all changes of this session that are not written yet."""
         yield from self.dirty(session_id).values()
         yield from self._queue.changes(session_id)
 
     def due_at(self) -> float | None:
-        """Return when the oldest of what was published has to be written; None without any."""
+        """Return when the oldest published change must be written; None if there is none."""
         since = (live.dirty_since for live in self._sessions.values())
         oldest = min((moment for moment in since if moment is not None), default=None)
         return None if oldest is None else oldest + WRITE_WITHIN_S
 
     def due(self, now: float) -> list[str]:
-        """Return the sessions in which something published has to be written now."""
+        """Return the sessions with a published change that must be written now."""
         return [
             session_id
             for session_id, live in self._sessions.items()
@@ -141,13 +141,13 @@ class LiveTranscripts:
         ]
 
     def make_due(self) -> None:
-        """Let everything that was published be written with the next commit."""
+        """Make every published change due for the next commit."""
         for live in self._sessions.values():
             if live.dirty_since is not None:
                 live.dirty_since = 0.0
 
     def written(self, session_id: str, rows: Iterable[Utterance]) -> None:
-        """Note that these rows of a session were committed, and published as they are."""
+        """Note that these rows of a session were committed and published."""
         live = self._sessions.setdefault(session_id, _LiveTranscript())
         for row in rows:
             if is_from_agent(row):
@@ -167,24 +167,24 @@ class LiveTranscripts:
             )
         known.revision, known.ceiling = row.revision, row.ceiling
         if (known.change.agent_revision or 0) > (row.agent_revision or 0):
-            # It changed while the commit ran. What was published then is under the revision
-            # just committed, so it is published again, above it.
+            # It changed while the commit ran. Its published revision is below the committed one
+            # now, so it is published again, above it.
             known.revision += 1
             self._hub.emit(InterimHeard(known.published(row.session_id)))
         else:
-            # The commit may have stored more than was published: past the ceiling interims
-            # wait for it. Older ones that come late must not pass for news after it.
+            # The commit may have stored more than was published: past the ceiling, interims wait
+            # for it. Late older ones must then not count as news.
             known.change, known.is_dirty = change_of(row), False
 
     # ------------------------------------------------------------------ the end
 
     def forget(self, session_id: str) -> None:
-        """Drop what is known of a session that is over, once the database has all of it."""
+        """Drop what is known about a session that is over, once everything is stored."""
         live = self._sessions.get(session_id)
         is_written = live is None or live.dirty_since is None
         if is_written and not self._queue.has_waiting(session_id):
             self._sessions.pop(session_id, None)
 
     def drop(self, session_id: str) -> None:
-        """Drop what is known of a session that was deleted, with all that is not yet written."""
+        """Drop what is known about a deleted session, including what is not written yet."""
         self._sessions.pop(session_id, None)

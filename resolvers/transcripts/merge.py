@@ -1,7 +1,7 @@
-"""Who wins a key: the rules by which what agents and clients say becomes one state.
+"""Rules that merge the changes of agents and clients into one state per key.
 
-The rules are a total order apart from ties, so the outcome does not depend on the order in which
-changes arrive, except that among equals the first stays.
+Except for ties, the rules are a total order, so the outcome does not depend on the order in which
+changes arrive; among equals, the first stays.
 """
 
 from enum import IntEnum
@@ -12,32 +12,32 @@ from models import Utterance, UtteranceSource
 
 
 class Rank(IntEnum):
-    """How much authority a change has; the higher one wins."""
+    """The authority of a change; the higher one wins."""
 
     CLIENT_INTERIM = 0
     BRIDGE_INTERIM = 1
     CLIENT_FINAL = 2
     BRIDGE_FINAL = 3
-    """Typed lines too: the server itself took them from the person."""
+    """Includes typed lines: the server itself took them from the person."""
 
 
 class UtteranceChange(UtteranceContent, frozen=True, kw_only=True):
-    """What somebody says that the utterance with this key is."""
+    """A reported state of the utterance with this key."""
 
     key: str
     attempt: int | None = None
-    """Which attempt says it; None for what no agent says."""
+    """The attempt that reports it; None if no agent does."""
     agent_revision: int | None = None
-    """The agent's own count inside the segment; None for what no agent says."""
+    """The agent's own revision within the segment; None if no agent reports it."""
     awaits_agent: bool = False
 
 
 CHANGED: Final = (*CONTENT, "agent_revision", "awaits_agent")
-"""What a change says of a row, by the names that both have for it."""
+"""The attributes that a change sets in a row, under the same names."""
 
 
 def change_of(row: Utterance) -> UtteranceChange:
-    """Return what the row says as a change."""
+    """Return the row's content as a change."""
     return UtteranceChange(
         *content_of(row), key=row.key, attempt=row.attempt, agent_revision=row.agent_revision
     )
@@ -49,12 +49,12 @@ def is_from_agent(row: Utterance) -> bool:
 
 
 def is_typed_by_person(row: Utterance) -> bool:
-    """Whether the person typed it; what an agent only writes is TYPED too, with its revision."""
+    """Whether the person typed it; text that an agent writes is TYPED too, but has a revision."""
     return row.source == UtteranceSource.TYPED and row.agent_revision is None
 
 
 def rank(source: str, is_final: bool) -> Rank:
-    """Return the authority of what came from this source."""
+    """Return the authority of a change from this source."""
     if source == UtteranceSource.CLIENT_REPORTED:
         return Rank.CLIENT_FINAL if is_final else Rank.CLIENT_INTERIM
     return Rank.BRIDGE_FINAL if is_final else Rank.BRIDGE_INTERIM
@@ -66,10 +66,10 @@ def prevails(
     held_is_final: bool,
     held_revision: int | None,
 ) -> bool:
-    """Whether the change replaces what is held under its key.
+    """Whether the change replaces what is stored under its key.
 
-    `held_revision` is the agent's revision of what is held; among bridge changes of one rank the
-    higher wins, and a line that the person typed (it has none) is never rewritten by an agent.
+    `held_revision` is the agent's revision of what is stored. Among bridge changes of one rank the
+    higher revision wins. A line that the person typed has none, so an agent never rewrites it.
     """
     claimed, held = rank(change.source, change.is_final), rank(held_source, held_is_final)
     if claimed is not held:
@@ -80,5 +80,5 @@ def prevails(
 
 
 def supersedes(change: UtteranceChange, held: UtteranceChange) -> bool:
-    """Whether an agent's newer change takes the place of one that it made before."""
+    """Whether an agent's newer change replaces an earlier one of its own."""
     return prevails(change, held.source, held.is_final, held.agent_revision)

@@ -1,4 +1,4 @@
-"""What a session without a name is called: the first settled words of the person."""
+"""The titles of sessions without a name: the person's first final words."""
 
 from collections.abc import Mapping
 
@@ -10,18 +10,18 @@ from models.titles import title_of
 
 
 async def note(conn: Connection, session: Session, changed: Mapping[str, Utterance]) -> None:
-    """Keep the opening of a session as it is after a commit.
+    """Update a session's opening for this commit.
 
     Args:
-        conn: the transaction.
-        session: takes the opening; it is for the caller to write.
-        changed: the rows of the session that the transaction writes, by their key.
+        conn: The transaction.
+        session: The session; the caller writes it.
+        changed: The session's rows that the transaction writes, by their key.
     """
     held = session.opening_sort_key
     said = [row for row in changed.values() if _is_settled_of_person(row)]
     again = [row for row in said if row.sort_key == held]
     if again and title_of(again[0].text) is None:
-        # Corrected, it has no word any more: the opening is that of another, or of none.
+        # The correction has no word in it: use another utterance, or none.
         session.opening = session.opening_sort_key = held = None
         stored = await utterances.finals_of_person(conn, session.id, TRIED)
         said.extend(row for row in stored if row.key not in changed)

@@ -1,4 +1,4 @@
-"""Where messages that the server missed belong among the utterances that are there."""
+"""Places messages that the server missed among the existing utterances."""
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ def place_missing(
 ) -> dict[str, str]:
     """Give a sort key to every key of a client's array that the server does not know.
 
-    A missing message goes right after its nearest neighbour to the left (in the client's array)
-    that the server knows, else right before the nearest to the right, else to the end. Rows that
-    are there never move. Several missing ones in a row keep the client's order.
+    A missing message goes right after its nearest known neighbour to the left in the client's
+    array, else right before the nearest one to the right, else to the end. Existing rows never
+    move. Consecutive missing messages keep the client's order.
 
     Args:
-        known: the sort keys of those keys of the array that the server has.
-        rows: the sort keys of all rows of the session, in order.
-        keys: the client's array, without doubles.
+        known: The sort keys of the array's keys that the server has.
+        rows: The sort keys of all rows of the session, in order.
+        keys: The client's array, without duplicates.
     """
     order = list(rows)
     placed: dict[str, str] = {}
@@ -49,7 +49,7 @@ def place_missing(
 
 
 def _spread(order: list[str], at: int, keys: Sequence[str]) -> dict[str, str]:
-    """Put the keys between `order[at - 1]` and `order[at]`, evenly, and note them in `order`."""
+    """Insert the keys evenly between `order[at - 1]` and `order[at]`, and update `order`."""
     before = order[at - 1] if at > 0 else None
     after = order[at] if at < len(order) else None
     made = sort_keys.between(before, after, len(keys))

@@ -1,6 +1,6 @@
-"""What a person watches: a transcript while it is spoken, and sessions as they change.
+"""Live streams: a transcript while it is spoken, and sessions as they change.
 
-A stream registers with the hub before it reads the database, so nothing falls between the two.
+A stream subscribes to the hub before it reads the database, so nothing is missed in between.
 """
 
 import asyncio
@@ -43,14 +43,14 @@ from resolvers.transcripts.edit import CARRIED_WEIGHT
 from resolvers.viewer import TokenScope, Viewer
 
 PAGE: Final = 250
-"""Utterances in one event while catching up."""
+"""Utterances per event while catching up."""
 REMEMBERED: Final = 1_024
-"""Delivered utterances whose revisions a stream remembers, to send nothing that is older."""
+"""Delivered utterances whose revisions a stream remembers, so that it sends nothing older."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """Why a stream ends, and whether coming back with the newest cursor makes sense."""
+    """Why a stream ends, and whether it makes sense to resume with the newest cursor."""
 
     reason: str
     may_resume: bool
@@ -61,7 +61,7 @@ TOO_SLOW: Final = StreamEnd("READER_TOO_SLOW", may_resume=True)
 
 @dataclass(frozen=True, slots=True)
 class TranscriptEvent:
-    """What one event of a transcript stream carries."""
+    """One event of a transcript stream."""
 
     cursor: str
     utterances: tuple[UtteranceState, ...]
@@ -71,7 +71,7 @@ class TranscriptEvent:
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """A session as it is now, or the id of one that is gone; neither on a mere marker."""
+    """A session's current state, or the id of one that is gone; a mere marker has neither."""
 
     session: SessionState | None = None
     deleted_session_id: str | None = None
@@ -88,11 +88,11 @@ class _Ended(Exception):
 async def _events(
     backend: Backend, viewer: Viewer, subscription: Subscription
 ) -> AsyncIterator[object]:
-    """Yield what the hub brings.
+    """Yield the hub's events.
 
     Raises:
-        _Ended: the viewer's access or the server ends.
-        ReaderTooSlow: more was published than may wait for this reader.
+        _Ended: The viewer's access or the server ended.
+        ReaderTooSlow: The reader's queue overflowed.
     """
     expires_at = viewer.expires_at
     while True:
@@ -132,10 +132,10 @@ def _check_still(backend: Backend, viewer: Viewer, subscription: Subscription) -
 
 
 async def _check_access(viewer: Viewer, session_id: str | None) -> None:
-    """End the stream of a viewer who lost access before it began to listen for that.
+    """End the stream of a viewer who lost access before the stream subscribed.
 
     Raises:
-        _Ended: it was.
+        _Ended: The viewer lost access.
     """
     if viewer.login_id is not None:
         is_good = await accounts.login(reader(), viewer.login_id) is not None
@@ -152,7 +152,7 @@ def _noted(metrics: Metrics, end: StreamEnd) -> StreamEnd:
 
 
 def _ends(viewer: Viewer, session_id: str | None) -> list[str]:
-    """Name the topics on which a stream hears that it has to end."""
+    """Return the topics that tell a stream to end."""
     topics = [access_topic(viewer.access_id), SERVER_TOPIC]
     if session_id is not None:
         topics.append(ownership_topic(session_id, viewer.user_id))
@@ -167,11 +167,11 @@ async def open_transcripts(
 ) -> AsyncGenerator[TranscriptEvent, None]:
     """Authorise, then return the stream: what was missed, a marker, then what is said.
 
-    A transport that can't deliver an event throws `ReaderTooSlow` into the stream, which then gives
-    its last event: it says after which cursor to come back.
+    A transport that can't deliver an event throws `ReaderTooSlow` into the stream. The stream then
+    yields its last event, with the cursor to resume from.
 
     Raises:
-        Refusal: before the first event, and only then.
+        Refusal: Before the first event only.
     """
     allowed = require(viewer, TokenScope.SESSIONS_READ)
     session = await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
@@ -204,7 +204,7 @@ async def _transcripts(
                             _check_still(backend, viewer, subscription)
                 elif (live := stream.follow(published)) is not None:
                     yield live
-                    # Asked for the next one: the transport has this one.
+                    # The next event was requested, so the transport has this one.
                     stream.note_delivered()
                     heard_at = getattr(published, "heard_at", None)
                     if heard_at is not None:
@@ -221,7 +221,7 @@ class _Worded(Protocol):
 
 
 def _fitting(words: Sequence[_Worded]) -> int:
-    """Return how many of these one event can carry; one at least, whatever it weighs."""
+    """Return how many of these fit into one event; at least one, whatever its size."""
     weight = 0
     for index, one in enumerate(words):
         weight += len(one.text)
@@ -231,7 +231,7 @@ def _fitting(words: Sequence[_Worded]) -> int:
 
 
 class _Transcript:
-    """One reader's place in one session's transcript."""
+    """One reader's place in a session's transcript."""
 
     def __init__(self, backend: Backend, session_id: str, seq: int) -> None:
         self._backend = backend
@@ -241,18 +241,18 @@ class _Transcript:
         self._revisions: OrderedDict[str, int] = OrderedDict()
         self._is_caught_up = False
         self._fate: str | None = None
-        """How the session had ended before this stream caught up with it."""
+        """How the session had ended before this stream caught up."""
 
     def marker(self) -> TranscriptEvent:
-        """An event without utterances, to tell where this stream is."""
+        """Return an event without utterances, which tells where this stream is."""
         return self._event(())
 
     def note_delivered(self) -> None:
-        """Everything up to this place has been handed to the transport."""
+        """Note that everything up to this place was handed to the transport."""
         self._delivered = self._cursor
 
     def resumable(self) -> TranscriptEvent:
-        """A marker after whose cursor everything comes that was not delivered."""
+        """Return a marker whose cursor comes before everything undelivered."""
         return replace(self.marker(), cursor=self._delivered)
 
     def _event(self, utterances: tuple[UtteranceState, ...]) -> TranscriptEvent:
@@ -263,15 +263,15 @@ class _Transcript:
         self._cursor = encode_cursor(self._session_id, seq)
 
     async def replay(self, subscription: Subscription) -> AsyncGenerator[TranscriptEvent, None]:
-        """Yield what was committed after this place, then what may still change, as it is now.
+        """Yield what was committed after this place, then the current unfinished utterances.
 
-        Replaying takes as long as the reader wants; when more happens meanwhile than may wait for
-        it, that is in the database too by then, and is taken from there.
+        Replaying takes as long as the reader wants. If its queue overflows meanwhile, the lost
+        events are in the database by then, and are read from there.
         """
         is_behind = True
         while is_behind:
-            # Looked at before the words are read: then all that was said before the end is read.
-            # An end after this look is published to the subscription, which is older.
+            # Checked before the utterances are read, so that everything said before the end is
+            # read. An end after this check is published to the subscription, which exists already.
             self._fate = await self._fate_now()
             if self._fate == "SESSION_DELETED":
                 raise _Ended(self._fate)
@@ -291,8 +291,8 @@ class _Transcript:
     async def stored(self) -> AsyncGenerator[TranscriptEvent, None]:
         """Yield everything after this place from the database, page by page.
 
-        A seq that is missing there belongs to a change that a later one of the same utterance has
-        replaced; so the seq of a page's last row is a place without a hole before it.
+        A seq that is missing there belongs to a change that a later change of the same utterance
+        replaced. So there is no gap before the seq of a page's last row.
         """
         limit = PAGE
         while True:
@@ -301,7 +301,7 @@ class _Transcript:
             del rows[_fitting(rows) :]
             is_whole = len(rows) == count
             has_more = count == limit or not is_whole
-            # A reader may take its time over an event: no more than it carries is held meanwhile.
+            # A reader may take its time over an event; hold no more rows meanwhile than it carries.
             limit = min(PAGE, 2 * limit) if is_whole else len(rows)
             if rows:
                 self._advance(rows[-1].seq)
@@ -313,7 +313,7 @@ class _Transcript:
                 return
 
     def _is_news(self, state: UtteranceState) -> bool:
-        """Whether the reader can use this; note that it was delivered."""
+        """Whether this is newer than what the reader has; note that it was delivered."""
         held = self._revisions.pop(state.id, 0)
         self._revisions[state.id] = max(held, state.revision)
         if len(self._revisions) > REMEMBERED:
@@ -321,7 +321,7 @@ class _Transcript:
         return state.revision > held
 
     def has_missed(self, published: object) -> bool:
-        """Whether the database must be asked first: for a hole, or for more than an event holds."""
+        """Whether to read the database first: there is a gap, or more than an event holds."""
         return (
             isinstance(published, TranscriptCommitted)
             and published.last_seq > self._seq
@@ -329,10 +329,10 @@ class _Transcript:
         )
 
     def follow(self, published: object) -> TranscriptEvent | None:
-        """Return what one published event means for this reader, None if nothing.
+        """Return the reader's event for a published one, or None.
 
         Raises:
-            _Ended: the session has ended or was deleted.
+            _Ended: The session ended or was deleted.
         """
         if isinstance(published, InterimHeard):
             state = published.utterance
@@ -346,10 +346,10 @@ class _Transcript:
         return self._event(tuple(state for state in new if self._is_news(state)))
 
     def check_alive(self) -> None:
-        """End the stream of a session that had ended before the replay did.
+        """End the stream if the session had ended before the replay did.
 
         Raises:
-            _Ended: it had.
+            _Ended: The session had ended.
         """
         if self._fate is not None:
             raise _Ended(self._fate)
@@ -367,10 +367,10 @@ class _Transcript:
 async def open_session_updates(
     backend: Backend, viewer: Viewer | None, session_id: str | None = None
 ) -> AsyncGenerator[SessionUpdate, None]:
-    """Authorise, then return the stream of one session, or of all that the viewer has.
+    """Authorise, then return the stream of one session, or of all the viewer's sessions.
 
     Raises:
-        Refusal: before the first event, and only then.
+        Refusal: Before the first event only.
     """
     allowed = require(viewer, TokenScope.SESSIONS_READ)
     if session_id is not None:
@@ -417,7 +417,7 @@ async def _update_of(published: object, viewer: Viewer) -> SessionUpdate | None:
         return None
     if published.session is not None:
         return SessionUpdate(published.session)
-    # What waited may be about a session that is another's by now.
+    # A queued event may be about a session that has another owner by now.
     session = await sessions.living(reader(), published.session_id, viewer.user_id)
     return None if session is None else SessionUpdate(session.state())
 

@@ -1,4 +1,4 @@
-"""A unit of work: all that one transaction changes, and the events that leave after its commit."""
+"""A unit of work: one transaction's changes, and the events published after its commit."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -12,13 +12,13 @@ from resolvers.transcripts.merge import UtteranceChange
 
 
 class Transaction:
-    """One unit of work: what it changes, and what others are told once that is committed.
+    """One transaction's changes, and the events published once it is committed.
 
     Attributes:
-        conn: The connection that every statement in it has to use.
+        conn: The connection that all of its statements must use.
         now: The time that is written.
         edits: The sessions that it may change, by id.
-        emitted: What was emitted so far.
+        emitted: The events emitted so far.
     """
 
     def __init__(
@@ -34,18 +34,18 @@ class Transaction:
         self._pending = pending
 
     def emit(self, event: Event) -> None:
-        """Let the event leave right after the commit, even if the caller is gone by then.
+        """Publish the event right after the commit, even if the caller is gone by then.
 
-        Events leave in the order in which they were emitted, after those of the sessions that this
-        transaction changed, and before those of any later transaction.
+        Events are published in the order in which they were emitted, after those of the sessions
+        that this transaction changed, and before those of any later transaction.
         """
         self.emitted.append(event)
 
     async def flush(self, edit: SessionEdit) -> None:
-        """Bring everything that is known of this session but not yet written into the transaction.
+        """Merge all changes of this session that are not written yet into the transaction.
 
-        That is what was published already, and what waits for a commit of its own: merging a change
-        twice is harmless, so the commit that it waits for still answers it.
+        These are published interims, and changes that wait for their own commit. Merging a change
+        twice is harmless, so its own commit still answers it.
         """
         changes = list(self._pending(edit.session.id))
         if changes:
@@ -54,13 +54,13 @@ class Transaction:
                 await edit.merge(change)
 
     async def edit(self, session_id: str) -> SessionEdit | None:
-        """Lock a session's row; None where there is none, or only its tombstone."""
+        """Lock a session's row; None if there is none, or only its tombstone."""
         if session_id not in self.edits:
             await self.lock({session_id: ()})
         return self.edits.get(session_id)
 
     async def lock(self, wanted: Mapping[str, Sequence[str]]) -> None:
-        """Lock the rows of these sessions, as far as they are there, and read those of the keys."""
+        """Lock the existing rows of these sessions, and read the utterances with these keys."""
         locked, found = await bulk.locked_with_keys(self.conn, wanted)
         for session, last_sort_key in locked:
             if session.deleted_at is None:
@@ -70,7 +70,7 @@ class Transaction:
                 edit.take_in(found.get(session.id, ()), wanted[session.id])
 
     def adopt(self, session: Session) -> SessionEdit:
-        """Collect the changes of a session whose row is locked already."""
+        """Collect the changes of a session whose row is already locked."""
         return self.edits.setdefault(session.id, SessionEdit(self.conn, session, self.now))
 
     def create(self, session: Session) -> SessionEdit:
@@ -79,7 +79,7 @@ class Transaction:
         return edit
 
     async def write(self) -> None:
-        """Number and write everything that was collected, the rows of all sessions at once."""
+        """Number and write all collected changes, the rows of all sessions at once."""
         for edit in list(self.edits.values()):
             await self.flush(edit)
         rows: list[Utterance] = []

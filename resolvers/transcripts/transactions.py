@@ -1,4 +1,4 @@
-"""Runs transactions one after the other; their events leave in the order of the commits."""
+"""Runs transactions one at a time, and publishes their events in the order of the commits."""
 
 import asyncio
 import time
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 class Transactions:
-    """Every transaction of this process that others are told of. Belongs to one event loop.
+    """Runs this process's transactions and publishes their events. Belongs to one event loop.
 
     Args:
-        hub: Where the events leave.
-        clock: The time that is written.
-        queue: What waits for a commit; each transaction writes what waits for its sessions.
-        live: What is published and not yet written; likewise.
-        metrics: Where transactions are counted.
+        hub: Publishes the events.
+        clock: Returns the time that is written.
+        queue: Changes that wait for a commit; each transaction also writes those of its sessions.
+        live: Changes that are published but not written; likewise.
+        metrics: Counts transactions.
     """
 
     def __init__(
@@ -42,22 +42,23 @@ class Transactions:
         self._queue = queue
         self._live = live
         self._metrics = metrics
-        # Held from the first statement until the events have left, so that they leave in the order
+        # Held from the first statement until the events are published, so that they keep the order
         # of their commits.
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[object]] = set()
 
     async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run the work in one transaction, then let everything leave that it emitted.
+        """Run the work in one transaction, then publish everything it emitted.
 
-        A caller that is cancelled leaves it running to its end: what was committed is published.
+        If the caller is cancelled, the transaction still runs to its end: what is committed is
+        published.
 
         Args:
-            work: What to do, and to return. What it raises rolls everything back, its events
-                included, and reaches the caller.
+            work: The work; its result is returned. An exception rolls everything back, including
+                the events, and reaches the caller.
 
         Raises:
-            NotStored: The disk is full, the file locked, or the like; nothing was changed.
+            NotStored: The disk is full, the file is locked, or the like; nothing was changed.
         """
         task = asyncio.create_task(self._run(work))
         self._tasks.add(task)
@@ -65,7 +66,7 @@ class Transactions:
         return await asyncio.shield(task)
 
     async def settled(self) -> None:
-        """Wait for every transaction that is under way."""
+        """Wait for all running transactions."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 

@@ -1,7 +1,7 @@
 """Takes what agents say, and commits it in groups.
 
-An interim of an utterance that is already known is published at once and written at most a second
-later. Everything else waits for a commit; all that arrives while one commit runs shares the next.
+An interim of a known utterance is published at once and written at most a second later. Everything
+else waits for a commit; everything that arrives during one commit shares the next.
 """
 
 import asyncio
@@ -32,19 +32,19 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S: Final = 0.5
 COMMIT_EVERY_S: Final = 0.01
-"""From a commit that several shared to the next, so that under load each takes more: that saves
-a third of the server's CPU at 200 sessions (docs/figures.md)."""
+"""Seconds from a commit that several shared to the next, so that each takes more under load: that
+saves a third of the server's CPU at 200 sessions (docs/figures.md)."""
 
 
 class TranscriptWriter:
-    """What agents say in this process goes through here. Belongs to one event loop.
+    """Takes everything that agents say in this process. Belongs to one event loop.
 
     Args:
-        queue: What waits for the next commit.
-        live: What was published and is not yet written.
+        queue: Changes that wait for the next commit.
+        live: Changes that are published but not written yet.
         transactions: Runs the commits.
-        metrics: Where commits are counted.
-        pace: Seconds from a commit of what several said to the next, at least.
+        metrics: Counts the commits.
+        pace: Minimum seconds from a commit of several changes to the next.
     """
 
     def __init__(
@@ -62,15 +62,15 @@ class TranscriptWriter:
         self._metrics = metrics
         self._pace = pace
         self._is_shared = False
-        """Whether the newest group had several changes in it."""
-        # One group at a time: what is in flight is looked at while it commits.
+        """Whether the newest group had several changes."""
+        # One group at a time: the changes in flight are read while they are committed.
         self._committing = asyncio.Lock()
 
     def report(self, session_id: str, change: UtteranceChange, reply: Reply) -> None:
         """Take what an agent says; never waits.
 
-        `reply` is called with None once a final is committed and synced, or an interim is taken;
-        with a Fault where it is not. An interim that a newer one overtakes gets no answer.
+        `reply` gets None once a final is committed and synced or an interim is taken, or a Fault if
+        not. An interim that a newer one overtakes gets no answer.
         """
         heard_at = time.perf_counter()
         if not change.is_final and self._live.take(session_id, change, heard_at):
@@ -79,12 +79,12 @@ class TranscriptWriter:
             self._queue.add(session_id, change, heard_at, reply)
 
     async def run(self) -> None:
-        """Commit what waits, for as long as the server lives."""
+        """Commit what waits, while the server lives."""
         loop, began = asyncio.get_running_loop(), 0.0
         while True:
             await self._until_due()
             if self._is_shared:
-                # Where several speak at once, each commit takes more with it.
+                # When several agents speak at once, each commit takes more with it.
                 await asyncio.sleep(max(0.0, began + self._pace - loop.time()))
             began = loop.time()
             if not await self.commit_waiting():
@@ -105,7 +105,7 @@ class TranscriptWriter:
                 return
 
     async def commit_waiting(self) -> bool:
-        """Commit everything that waits now; return whether all of it could be stored."""
+        """Commit everything that waits now; return whether all of it was stored."""
         async with self._committing:
             return await self._commit_waiting()
 
@@ -117,7 +117,7 @@ class TranscriptWriter:
         try:
             return not batch or await self._commit(batch) or await self._commit_each(batch)
         except NotStored:
-            # No session is at fault: to try each alone would only keep the others waiting.
+            # No session is at fault; trying each alone would only keep the others waiting.
             for changes in batch.values():
                 answer(changes, dict.fromkeys(changes, NOT_STORED))
             return False
@@ -125,7 +125,7 @@ class TranscriptWriter:
             self._queue.landed()
 
     async def _commit_each(self, batch: Batch) -> bool:
-        """Commit session by session: one at fault must not keep the others from being stored."""
+        """Commit session by session: a faulty one must not keep the others from being stored."""
         is_stored = True
         for session_id, changes in batch.items():
             try:
@@ -138,10 +138,10 @@ class TranscriptWriter:
         return is_stored
 
     async def _commit(self, batch: Batch) -> bool:
-        """Commit these together and answer them; False when one of them is at fault.
+        """Commit these together and answer them; False if one of them is at fault.
 
         Raises:
-            NotStored: None of them is.
+            NotStored: The database is not writable; no change is at fault.
         """
         faults: dict[str, dict[str, Fault]] = {}
 
@@ -181,7 +181,7 @@ class TranscriptWriter:
         return faults
 
     async def drain(self) -> None:
-        """Write everything that is known and wait for every transaction under way."""
+        """Write everything that is not written yet, and wait for all running transactions."""
         self._live.make_due()
         await self.commit_waiting()
         await self._transactions.settled()
