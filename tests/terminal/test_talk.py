@@ -11,12 +11,12 @@ import sys
 import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyte
 import pytest
+from msgspec.structs import replace
 
 from agent_bridge.client.bridge import BridgeClient, InputCommand, new_segment
 from agent_bridge.client.worker import StartJob, Worker
@@ -385,7 +385,7 @@ class _Terminal:
 
     async def until(self, *patterns: str) -> None:
         """Wait until the last lines match these patterns."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(START_S):
             while not self._shows(patterns):
                 self._drawn.clear()
                 await self._drawn.wait()
