@@ -221,6 +221,8 @@ class InRooms(Stage):
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await control.close()
+            # Another one, if the agents were lost.
+            await self.control.close()
 
     async def asked(self, session: str) -> Asked:
         wanted = await self.control.dispatches(self.room(session))
