@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from resolvers.sessions import updates
 from resolvers.transcripts import streams
 from schema.context import Info
 from schema.enums import StreamEndReason
@@ -85,7 +86,7 @@ class Subscription:
     )
     async def session_updates(
         self, info: Info, session_id: PerhapsOne = strawberry.UNSET
-    ) -> AsyncGenerator[streams.SessionUpdate, None]:
-        return await streams.open_session_updates(
+    ) -> AsyncGenerator[updates.SessionUpdate, None]:
+        return await updates.open_session_updates(
             info.context.backend, info.context.viewer, given(session_id)
         )

@@ -1,4 +1,4 @@
-"""Live streams: a transcript while it is spoken, and sessions as they change.
+"""The stream of a transcript while it is spoken, and what every stream ends by.
 
 A stream subscribes to the hub before it reads the database, so nothing is missed in between.
 """
@@ -17,18 +17,12 @@ from hub.events import (
     InterimHeard,
     OwnershipLost,
     ServerStopping,
-    SessionChanged,
-    SessionDeleted,
-    SessionMoved,
-    SessionState,
     TranscriptCommitted,
     TranscriptEnded,
     UtteranceState,
     access_topic,
     ownership_topic,
-    session_topic,
     transcripts_topic,
-    user_topic,
 )
 from hub.subscription import ReaderTooSlow, Subscription
 from models import SessionStatus
@@ -69,29 +63,20 @@ class TranscriptEvent:
     end: StreamEnd | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionUpdate:
-    """A session's current state, or the id of one that is gone; a mere marker has neither."""
-
-    session: SessionState | None = None
-    deleted_session_id: str | None = None
-    end: StreamEnd | None = None
-
-
-class _Ended(Exception):
+class Ended(Exception):
     """The stream is over, for this reason."""
 
     def __init__(self, reason: str) -> None:
         self.end = StreamEnd(reason, may_resume=reason == "SERVER_SHUTDOWN")
 
 
-async def _events(
+async def events_of(
     backend: Backend, viewer: Viewer, subscription: Subscription
 ) -> AsyncIterator[object]:
     """Yield the hub's events.
 
     Raises:
-        _Ended: The viewer's access or the server ended.
+        Ended: The viewer's access or the server ended.
         ReaderTooSlow: The reader's queue overflowed.
     """
     expires_at = viewer.expires_at
@@ -105,7 +90,7 @@ async def _events(
                 async with asyncio.timeout(max(0.0, left)):
                     event = await subscription.get()
             except TimeoutError:
-                raise _Ended("ACCESS_REVOKED") from None
+                raise Ended("ACCESS_REVOKED") from None
         if getattr(event, "is_urgent", False):
             _check_urgent(event)
         yield event
@@ -113,16 +98,16 @@ async def _events(
 
 def _check_urgent(event: object) -> None:
     if isinstance(event, AccessRevoked | OwnershipLost):
-        raise _Ended("ACCESS_REVOKED")
+        raise Ended("ACCESS_REVOKED")
     if isinstance(event, ServerStopping):
-        raise _Ended("SERVER_SHUTDOWN")
+        raise Ended("SERVER_SHUTDOWN")
     if isinstance(event, TranscriptEnded) and event.is_urgent:
-        raise _Ended(event.reason)
+        raise Ended(event.reason)
 
 
 def _check_expiry(backend: Backend, viewer: Viewer) -> None:
     if viewer.expires_at is not None and viewer.expires_at <= backend.clock():
-        raise _Ended("ACCESS_REVOKED")
+        raise Ended("ACCESS_REVOKED")
 
 
 def _check_still(backend: Backend, viewer: Viewer, subscription: Subscription) -> None:
@@ -131,27 +116,27 @@ def _check_still(backend: Backend, viewer: Viewer, subscription: Subscription) -
     _check_expiry(backend, viewer)
 
 
-async def _check_access(viewer: Viewer, session_id: str | None) -> None:
+async def check_access(viewer: Viewer, session_id: str | None) -> None:
     """End the stream of a viewer who lost access before the stream subscribed.
 
     Raises:
-        _Ended: The viewer lost access.
+        Ended: The viewer lost access.
     """
     if viewer.login_id is not None:
         is_good = await accounts.login(reader(), viewer.login_id) is not None
     else:
         is_good = await api_tokens.get(reader(), viewer.access_id) is not None
     if not is_good or (session_id and await moved_among([(session_id, viewer.user_id)])):
-        raise _Ended("ACCESS_REVOKED")
+        raise Ended("ACCESS_REVOKED")
 
 
-def _noted(metrics: Metrics, end: StreamEnd) -> StreamEnd:
+def noted(metrics: Metrics, end: StreamEnd) -> StreamEnd:
     """Count the end of a stream."""
     metrics.streams_ended[end.reason] += 1
     return end
 
 
-def _ends(viewer: Viewer, session_id: str | None) -> list[str]:
+def ends_of(viewer: Viewer, session_id: str | None) -> list[str]:
     """Return the topics that tell a stream to end."""
     topics = [access_topic(viewer.access_id), SERVER_TOPIC]
     if session_id is not None:
@@ -183,11 +168,11 @@ async def _transcripts(
     backend: Backend, viewer: Viewer, session_id: str, seq: int
 ) -> AsyncGenerator[TranscriptEvent, None]:
     stream = _Transcript(backend, session_id, seq)
-    topics = (transcripts_topic(session_id), *_ends(viewer, session_id))
+    topics = (transcripts_topic(session_id), *ends_of(viewer, session_id))
     metrics = backend.metrics
     with metrics.watching("transcripts"), backend.hub.subscribe(*topics) as subscription:
         try:
-            await _check_access(viewer, session_id)
+            await check_access(viewer, session_id)
             async with aclosing(stream.replay(subscription)) as replay:
                 async for event in replay:
                     yield event
@@ -195,7 +180,7 @@ async def _transcripts(
                     _check_still(backend, viewer, subscription)
             yield stream.marker()
             stream.check_alive()
-            async for published in _events(backend, viewer, subscription):
+            async for published in events_of(backend, viewer, subscription):
                 if stream.has_missed(published):
                     async with aclosing(stream.stored()) as batches:
                         async for event in batches:
@@ -209,10 +194,10 @@ async def _transcripts(
                     heard_at = getattr(published, "heard_at", None)
                     if heard_at is not None:
                         metrics.delivered.add(time.perf_counter() - heard_at)
-        except _Ended as ended:
-            yield replace(stream.marker(), end=_noted(metrics, ended.end))
+        except Ended as ended:
+            yield replace(stream.marker(), end=noted(metrics, ended.end))
         except ReaderTooSlow:
-            yield replace(stream.resumable(), end=_noted(metrics, TOO_SLOW))
+            yield replace(stream.resumable(), end=noted(metrics, TOO_SLOW))
 
 
 class _Worded(Protocol):
@@ -274,7 +259,7 @@ class _Transcript:
             # read. An end after this check is published to the subscription, which exists already.
             self._fate = await self._fate_now()
             if self._fate == "SESSION_DELETED":
-                raise _Ended(self._fate)
+                raise Ended(self._fate)
             async with aclosing(self.stored()) as batches:
                 async for event in batches:
                     yield event
@@ -332,13 +317,13 @@ class _Transcript:
         """Return the reader's event for a published one, or None.
 
         Raises:
-            _Ended: The session ended or was deleted.
+            Ended: The session ended or was deleted.
         """
         if isinstance(published, InterimHeard):
             state = published.utterance
             return self._event((state,)) if self._is_news(state) else None
         if isinstance(published, TranscriptEnded):
-            raise _Ended(published.reason)
+            raise Ended(published.reason)
         if not isinstance(published, TranscriptCommitted) or published.last_seq <= self._seq:
             return None
         new = [state for seq, state in published.utterances or () if seq > self._seq]
@@ -349,79 +334,13 @@ class _Transcript:
         """End the stream if the session had ended before the replay did.
 
         Raises:
-            _Ended: The session had ended.
+            Ended: The session had ended.
         """
         if self._fate is not None:
-            raise _Ended(self._fate)
+            raise Ended(self._fate)
 
     async def _fate_now(self) -> str | None:
         session = await sessions.get(reader(), self._session_id)
         if session is None or session.deleted_at is not None:
             return "SESSION_DELETED"
         return "SESSION_ENDED" if session.status is SessionStatus.ENDED else None
-
-
-# ---------------------------------------------------------------------- sessions
-
-
-async def open_session_updates(
-    backend: Backend, viewer: Viewer | None, session_id: str | None = None
-) -> AsyncGenerator[SessionUpdate, None]:
-    """Authorise, then return the stream of one session, or of all the viewer's sessions.
-
-    Raises:
-        Refusal: Before the first event only.
-    """
-    allowed = require(viewer, TokenScope.SESSIONS_READ)
-    if session_id is not None:
-        await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
-        return _session_updates(backend, allowed, session_topic(session_id), session_id)
-    return _session_updates(backend, allowed, user_topic(allowed.user_id), None)
-
-
-async def _session_updates(
-    backend: Backend, viewer: Viewer, topic: str, session_id: str | None
-) -> AsyncGenerator[SessionUpdate, None]:
-    topics = (topic, *_ends(viewer, session_id))
-    metrics = backend.metrics
-    with metrics.watching("sessionUpdates"), backend.hub.subscribe(*topics) as subscription:
-        try:
-            await _check_access(viewer, session_id)
-            if session_id is None:
-                yield SessionUpdate()
-            else:
-                yield SessionUpdate(await _living(session_id))
-            async for published in _events(backend, viewer, subscription):
-                update = await _update_of(published, viewer)
-                if update is not None:
-                    yield update
-                if session_id is not None and update is not None:
-                    _check_over(update)
-        except _Ended as ended:
-            yield SessionUpdate(end=_noted(metrics, ended.end))
-        except ReaderTooSlow:
-            yield SessionUpdate(end=_noted(metrics, TOO_SLOW))
-
-
-async def _living(session_id: str) -> SessionState:
-    session = await sessions.living(reader(), session_id)
-    if session is None:
-        raise _Ended("SESSION_DELETED")
-    return session.state()
-
-
-async def _update_of(published: object, viewer: Viewer) -> SessionUpdate | None:
-    if isinstance(published, SessionDeleted | SessionMoved):
-        return SessionUpdate(deleted_session_id=published.session_id)
-    if not isinstance(published, SessionChanged):
-        return None
-    if published.session is not None:
-        return SessionUpdate(published.session)
-    # A queued event may be about a session that has another owner by now.
-    session = await sessions.living(reader(), published.session_id, viewer.user_id)
-    return None if session is None else SessionUpdate(session.state())
-
-
-def _check_over(update: SessionUpdate) -> None:
-    if update.deleted_session_id is not None:
-        raise _Ended("SESSION_DELETED")

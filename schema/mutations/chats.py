@@ -5,7 +5,7 @@ from datetime import datetime
 import strawberry
 
 import models
-from resolvers.sessions import chats
+from resolvers.sessions import joining, sending, starting
 from schema.context import Info
 from schema.enums import MediaTransport
 from schema.mutations.saving import SaveSessionInput, SaveSessionPayload, messages_from
@@ -92,11 +92,11 @@ class SendMessagePayload:
     )
 
 
-def previous_from(given_previous: SaveSessionInput | None) -> chats.Previous | None:
+def previous_from(given_previous: SaveSessionInput | None) -> starting.Previous | None:
     """Convert the conversation to save first to the use case's type."""
     if given_previous is None:
         return None
-    return chats.Previous(given_previous.session_id, messages_from(given_previous.messages))
+    return starting.Previous(given_previous.session_id, messages_from(given_previous.messages))
 
 
 @strawberry.type
@@ -110,8 +110,8 @@ class ChatMutations:
         self,
         info: Info,
         input: Given[StartNewChatInput] = StartNewChatInput(),  # noqa: B008  (prints as `= {}`)
-    ) -> chats.Started:
-        return await chats.start_new_chat(
+    ) -> starting.Started:
+        return await starting.start_new_chat(
             info.context.backend,
             info.context.viewer,
             previous=previous_from(given(input.previous)),
@@ -125,21 +125,25 @@ class ChatMutations:
         description="A media connection for a session that runs: after a reload, on a second "
         "device, when the token has expired.",
     )
-    async def join_session(self, info: Info, input: Given[JoinSessionInput]) -> chats.Joined:
-        return await chats.join_session(info.context.backend, info.context.viewer, input.session_id)
+    async def join_session(self, info: Info, input: Given[JoinSessionInput]) -> joining.Joined:
+        return await joining.join_session(
+            info.context.backend, info.context.viewer, input.session_id
+        )
 
     @strawberry.mutation(
         graphql_type=RetryAgentPayload | None,
         description="Ask for the agent again: of a FAILED session, or of one whose agent is gone.",
     )
-    async def retry_agent(self, info: Info, input: Given[RetryAgentInput]) -> chats.Retried:
-        return await chats.retry_agent(info.context.backend, info.context.viewer, input.session_id)
+    async def retry_agent(self, info: Info, input: Given[RetryAgentInput]) -> joining.Retried:
+        return await joining.retry_agent(
+            info.context.backend, info.context.viewer, input.session_id
+        )
 
     @strawberry.mutation(
         graphql_type=SendMessagePayload | None,
         description="Type a line to the agent of an ACTIVE session.",
     )
     async def send_message(self, info: Info, input: Given[SendMessageInput]) -> models.Utterance:
-        return await chats.send_message(
+        return await sending.send_message(
             info.context.backend, info.context.viewer, input.session_id, input.key, input.text
         )

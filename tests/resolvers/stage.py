@@ -17,7 +17,7 @@ from models import Role, Session, User, Utterance
 from models.database import NotStored, reader
 from resolvers.backend import Backend
 from resolvers.config import Config
-from resolvers.sessions import chats
+from resolvers.sessions import sending, starting, updates
 from resolvers.sessions.agent_events import AgentEvents
 from resolvers.sessions.media_events import MediaEvents
 from resolvers.sessions.reaper import Reaper
@@ -208,7 +208,7 @@ class Stage:
         return await viewer_for(self.backend, await add_user())
 
     async def start(self, **wish: Any) -> Session:
-        return (await chats.start_new_chat(self.backend, self.viewer, **wish)).session
+        return (await starting.start_new_chat(self.backend, self.viewer, **wish)).session
 
     def talker(self, session: Session, attempt: int = 1, connection: str = "con-1") -> Talker:
         return Talker(self.backend, self.events, session.id, attempt, connection)
@@ -223,7 +223,7 @@ class Stage:
         return await self.read(session), agent
 
     async def type(self, session: Session, text: str, key: str | None = None) -> Utterance:
-        return await chats.send_message(self.backend, self.viewer, session.id, key or text, text)
+        return await sending.send_message(self.backend, self.viewer, session.id, key or text, text)
 
     async def pass_by(self, seconds: float) -> None:
         """Let time pass and run the reaper."""
@@ -247,7 +247,7 @@ class Stage:
 
     async def watch_sessions(self, session: Session | None = None) -> Watcher[Any]:
         session_id = None if session is None else session.id
-        return Watcher(await streams.open_session_updates(self.backend, self.viewer, session_id))
+        return Watcher(await updates.open_session_updates(self.backend, self.viewer, session_id))
 
     @asynccontextmanager
     async def commands(self, session: Session) -> AsyncIterator[Subscription]:

@@ -10,7 +10,7 @@ from agent_bridge.server.workers import NoAgent, StartRequest
 from hub.events import Fence
 from models import SessionStatus
 from resolvers.backend import Backend
-from resolvers.sessions import chats
+from resolvers.sessions import joining
 from resolvers.sessions.saving import save_session
 from tests.dump import dump
 from tests.resolvers.people import Clock
@@ -65,7 +65,7 @@ async def test_only_what_is_still_wanted_is_asked_for_anew(stage: Stage) -> None
     """A retried, ended, unknown or active session is not asked for again."""
     retried, over, active = await stage.start(), await stage.start(), (await stage.talk())[0]
     await stage.pass_by(5)
-    await chats.retry_agent(stage.backend, stage.viewer, retried.id)
+    await joining.retry_agent(stage.backend, stage.viewer, retried.id)
     await save_session(stage.backend, stage.viewer, over.id, [])
     asked = len(stage.agents.asked)
 

@@ -7,7 +7,7 @@ from agent_bridge.server.handler import SessionGone, Welcome
 from agent_bridge.server.workers import NoFreePlace, StartUnplaced
 from hub.events import Stop
 from models import EndReason, Role, SessionStatus, UtteranceSource
-from resolvers.sessions import chats, manage
+from resolvers.sessions import joining, manage
 from resolvers.sessions.saving import save_session
 from resolvers.transcripts import transactions
 from tests.resolvers.stage import Stage, message, not_stored, taken
@@ -65,7 +65,7 @@ async def test_a_late_ready_of_an_older_attempt_does_not_count(stage: Stage) -> 
     old = stage.talker(session, attempt=1)
     await old.hello()
     await stage.pass_by(5)
-    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+    await joining.retry_agent(stage.backend, stage.viewer, session.id)
 
     await old.ready()
     assert (await stage.talker(session, 1, "con-2").hello()).is_current is False
@@ -130,7 +130,7 @@ async def test_a_late_agent_that_leaves_before_it_is_ready_ends_nothing(stage: S
 
     row = await stage.read(session)
     assert (row.status, row.retry_by) == (SessionStatus.FAILED, failed.retry_by)
-    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+    await joining.retry_agent(stage.backend, stage.viewer, session.id)
 
 
 async def test_an_agent_finds_no_session_where_there_is_none(stage: Stage) -> None:
@@ -468,7 +468,7 @@ async def test_nothing_is_remembered_of_who_was_there(
     elif end == "FENCED":
         session = await stage.start()
         await stage.pass_by(5)
-        await chats.retry_agent(backend, viewer, session.id)
+        await joining.retry_agent(backend, viewer, session.id)
         await save_session(backend, viewer, session.id, [])
         late = stage.talker(session, 1)
         await late.hello()

@@ -8,7 +8,7 @@ from agent_bridge.protocol import Ack, Nack
 from agent_bridge.server.handler import NotNow
 from hub.events import Fence
 from models import SessionStatus
-from resolvers.sessions import chats, manage
+from resolvers.sessions import joining, manage
 from resolvers.transcripts import transactions
 from tests.resolvers.stage import Stage, not_stored, taken
 
@@ -22,7 +22,7 @@ async def test_a_fenced_attempt_drains_its_finals_only(stage: Stage) -> None:
     old.state("THINKING")
     await stage.pass_by(5)
     async with stage.commands(session) as commands:
-        await chats.retry_agent(stage.backend, stage.viewer, session.id)
+        await joining.retry_agent(stage.backend, stage.viewer, session.id)
         assert taken(commands) == [Fence(2)]
 
     interim = await old.say("so far", "SG_1", final=False)
@@ -40,7 +40,7 @@ async def test_an_older_attempt_is_fenced_off_by_another_process_too(stage: Stag
     """After a restart the database says which attempt is current."""
     session = await stage.start()
     await stage.pass_by(5)
-    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+    await joining.retry_agent(stage.backend, stage.viewer, session.id)
     stage.backend.connections._sessions.clear()
     old = stage.talker(session)
     assert not (await old.hello()).is_current
@@ -55,7 +55,7 @@ async def test_the_end_of_a_fenced_connection_ends_nothing(stage: Stage) -> None
     old = stage.talker(session)
     await old.hello()
     await stage.pass_by(5)
-    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+    await joining.retry_agent(stage.backend, stage.viewer, session.id)
     new = stage.talker(session, 2, "con-2")
     await new.come()
 
@@ -136,7 +136,7 @@ async def test_an_older_attempt_that_comes_back_takes_nobodys_place(stage: Stage
     """Not even while the database is being asked about it, nor after a restart."""
     session = await stage.start()
     await stage.pass_by(5)
-    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+    await joining.retry_agent(stage.backend, stage.viewer, session.id)
     new = stage.talker(session, 2, "con-2")
     await new.come()
     new.state("LISTENING")

@@ -9,7 +9,7 @@ import pytest
 
 from agent_bridge.protocol import Ack
 from models import EndReason, Session, SessionStatus
-from resolvers.sessions import chats
+from resolvers.sessions import starting
 from resolvers.sessions.reaper import recover
 from resolvers.sessions.saving import save_session
 from resolvers.transcripts.streams import StreamEnd
@@ -25,7 +25,9 @@ async def saved(stage: Stage, session: Session) -> None:
 
 
 async def replaced(stage: Stage, session: Session) -> None:
-    await chats.start_new_chat(stage.backend, stage.viewer, previous=chats.Previous(session.id, []))
+    await starting.start_new_chat(
+        stage.backend, stage.viewer, previous=starting.Previous(session.id, [])
+    )
 
 
 async def abandoned(stage: Stage, session: Session) -> None:

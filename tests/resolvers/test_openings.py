@@ -1,6 +1,6 @@
 """A conversation that nobody has named takes its title from the user's first words."""
 
-from resolvers.sessions import chats, manage
+from resolvers.sessions import manage, starting
 from resolvers.sessions.saving import save_session
 from tests.resolvers.stage import Stage, message
 
@@ -101,6 +101,6 @@ async def test_what_was_typed_offline_gives_the_title_when_it_is_saved(stage: St
     """Of several saved messages the first gives the title, also when the next chat saves them."""
     session, _ = await stage.talk()
     lines = [message("one", "first line"), message("two", "second line")]
-    previous = chats.Previous(session.id, lines)
-    await chats.start_new_chat(stage.backend, stage.viewer, previous=previous)
+    previous = starting.Previous(session.id, lines)
+    await starting.start_new_chat(stage.backend, stage.viewer, previous=previous)
     assert (await stage.read(session)).shown_title == "First line"

@@ -11,7 +11,7 @@ from models import EndReason, IdempotencyRecord, Session, SessionStatus
 from models.database import OperationalError, reader
 from models.repositories.deadlines import COLUMNS
 from resolvers.backend import Backend
-from resolvers.sessions import chats, manage
+from resolvers.sessions import joining, manage
 from resolvers.sessions.reaper import Reaper, recover
 from resolvers.sessions.saving import save_session
 from tests.dump import dump
@@ -292,7 +292,7 @@ async def test_an_attempt_that_was_asked_for_goes_on_after_a_restart(stage: Stag
     assert (await stage.read(session)).status is SessionStatus.ACTIVE
 
     await restart(stage)
-    assert (await chats.retry_agent(stage.backend, stage.viewer, session.id)).session.attempt == 2
+    assert (await joining.retry_agent(stage.backend, stage.viewer, session.id)).session.attempt == 2
 
 
 async def test_asking_for_an_agent_keeps_no_deadline_waiting(

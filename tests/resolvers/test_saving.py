@@ -12,7 +12,7 @@ from models import EndReason, Role, Session, SessionStatus, UtteranceSource
 from resolvers.limits import AHEAD, EARLIEST, MESSAGES, TEXT_BYTES
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
-from resolvers.sessions import chats, history, manage
+from resolvers.sessions import history, joining, manage
 from resolvers.sessions.saving import Message, Saved, save_session
 from resolvers.viewer import TokenScope
 from tests.dump import dump
@@ -458,7 +458,7 @@ async def test_an_agent_that_was_fenced_off_is_waited_for_until_its_bye(stage: S
     slow = stage.talker(session)
     await slow.hello()
     await stage.pass_by(5)
-    await chats.retry_agent(stage.backend, stage.viewer, session.id)
+    await joining.retry_agent(stage.backend, stage.viewer, session.id)
 
     saved = await save(stage, session)
 

@@ -14,7 +14,7 @@ from hub.events import TranscriptCommitted, transcripts_topic
 from models import Utterance, database
 from models.database import OperationalError
 from resolvers.backend import Backend
-from resolvers.sessions import chats, manage
+from resolvers.sessions import manage, starting
 from resolvers.sessions.saving import save_session
 from resolvers.transcripts import cursors, edit, live, transactions
 from resolvers.transcripts.edit import SessionEdit, preview_of
@@ -493,7 +493,7 @@ async def test_a_cancelled_caller_does_not_cancel_the_transaction(stage: Stage) 
     """What is committed is also published, although the caller is gone."""
     watcher = await stage.watch_sessions()
     await watcher.next()
-    started = asyncio.ensure_future(chats.start_new_chat(stage.backend, stage.viewer))
+    started = asyncio.ensure_future(starting.start_new_chat(stage.backend, stage.viewer))
     loop = asyncio.get_running_loop()
     loop.call_soon(lambda: loop.call_soon(started.cancel))
     with pytest.raises(asyncio.CancelledError):

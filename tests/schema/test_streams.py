@@ -8,7 +8,7 @@ import pytest
 
 from resolvers import nodes
 from resolvers.backend import Backend
-from resolvers.transcripts import streams
+from resolvers.sessions import updates
 from tests.schema.clients import Http, Socket
 from tests.schema.fakes import Agent
 
@@ -94,7 +94,7 @@ class Watched:
 
     async def events(self, *_: object) -> Any:
         try:
-            yield streams.SessionUpdate()
+            yield updates.SessionUpdate()
             await self.fails.wait()
             raise LookupError("what somebody said")
         finally:
@@ -108,7 +108,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     async def opened(*_: object) -> Any:
         return watched.events()
 
-    monkeypatch.setattr(streams, "open_session_updates", opened)
+    monkeypatch.setattr(updates, "open_session_updates", opened)
     return watched
 
 

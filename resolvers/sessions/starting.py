@@ -1,25 +1,22 @@
-"""Starts conversations, joins them, and sends typed lines to them."""
+"""Starts conversations: the previous one is saved and the next begins, in one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
 
 from agent_bridge.media.backend import MediaConnection
-from hub.events import AgentCommanded, Input
-from models import Role, Session, SessionStatus, Utterance, UtteranceSource, ids
+from models import Session, SessionStatus, ids
 from models.repositories import bulk, sessions
 from models.tables.session import NEW_CONVERSATION
 from resolvers import idempotency, limits
 from resolvers.access import check_id, owned_session, require
 from resolvers.backend import Backend
-from resolvers.refusals import AgentUnavailable, BadUserInput, NotFound, QuotaExceeded
-from resolvers.refusals import Conflict as ConflictRefusal
+from resolvers.refusals import BadUserInput, NotFound, QuotaExceeded
 from resolvers.sessions import lifecycle
 from resolvers.sessions.dispatch import wanted
+from resolvers.sessions.joining import connection_for
 from resolvers.sessions.saving import Conflict, Message, Saved, check_messages, save
-from resolvers.transcripts.merge import UtteranceChange, is_typed_by_person
 from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
 
@@ -40,22 +37,6 @@ class Started:
     """A new conversation, and the result of saving the previous one."""
 
     saved: Saved | None
-    session: Session
-    connection: MediaConnection | None
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """A running session and a fresh media connection for it."""
-
-    session: Session
-    connection: MediaConnection
-
-
-@dataclass(frozen=True, slots=True)
-class Retried:
-    """A session whose agent was requested again; no connection if that failed."""
-
     session: Session
     connection: MediaConnection | None
 
@@ -188,13 +169,6 @@ async def _create(
     return session
 
 
-def connection_for(backend: Backend, viewer: Viewer, session: Session) -> MediaConnection:
-    """Create a media connection for the person; it ends with the viewer's access."""
-    return backend.media.connection(
-        session.id, session.room_name, session.attempt, viewer.access_id
-    )
-
-
 def _outcome(saved: Saved | None, session: Session) -> dict[str, object]:
     told: dict[str, object] = {"session": session.id}
     if saved is not None:
@@ -248,111 +222,3 @@ async def _saved_again(
         if id_ in kept
     ]
     return Saved(session, told["is_saved"], told["created_count"], conflicts)
-
-
-async def join_session(backend: Backend, viewer: Viewer | None, session_id: str) -> Joined:
-    """Give the viewer a new media connection to a running session."""
-    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
-    session = await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_WRITE)
-    if session.status is SessionStatus.FAILED:
-        raise AgentUnavailable(
-            "The agent isn't available. Ask for it again with retryAgent.", field=("sessionId",)
-        )
-    if session.ended_at is not None:
-        raise ConflictRefusal(
-            "This conversation has ended. Start another with startNewChat.",
-            field=("sessionId",),
-        )
-    return Joined(session, connection_for(backend, allowed, session))
-
-
-async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) -> Retried:
-    """Request an agent again if there is none: after a failure, or when it was lost."""
-    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
-
-    async def work(transaction: Transaction) -> Session:
-        session = await owned_session(
-            allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
-        )
-        transaction.adopt(session)
-        has_agent = backend.connections.has_agent(session.id)
-        is_lost = session.status is SessionStatus.ACTIVE and not has_agent
-        if session.status is not SessionStatus.FAILED and not is_lost:
-            raise ConflictRefusal(
-                "This conversation has ended. Start another with startNewChat."
-                if session.ended_at is not None
-                else "The agent is already here, or about to join.",
-                field=("sessionId",),
-            )
-        lifecycle.ask(session, transaction.now, backend.config)
-        transaction.emit(wanted(session))
-        return session
-
-    session = await backend.dispatcher.asked(await backend.transactions.run(work))
-    is_asked = session.status is not SessionStatus.FAILED
-    return Retried(session, connection_for(backend, allowed, session) if is_asked else None)
-
-
-async def send_message(
-    backend: Backend, viewer: Viewer | None, session_id: str, key: str, text: str
-) -> Utterance:
-    """Store a line the person typed, then send it to the agent; one key means one line."""
-    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
-    limits.check_key(key, ("key",))
-    limits.check_text(text, ("text",))
-
-    async def work(transaction: Transaction) -> Utterance:
-        session = await owned_session(
-            allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
-        )
-        edit = transaction.adopt(session)
-        await transaction.flush(edit)
-        held = (await edit.load([key])).get(key)
-        if held is not None:
-            _check_same_line(held, text)
-            _hand_over(transaction, held)
-            return held
-        if session.status is not SessionStatus.ACTIVE:
-            raise ConflictRefusal(_not_active(session.status), field=("sessionId",))
-        await edit.merge(_typed(key, text, transaction.now))
-        if session.person_back_by is not None:
-            session.person_back_by = transaction.now + backend.config.abandon_after
-        line = (await edit.load([key]))[key]
-        _hand_over(transaction, line)
-        return line
-
-    return await backend.transactions.run(work)
-
-
-def _hand_over(transaction: Transaction, line: Utterance) -> None:
-    # A resent line may not have reached its agent before; agents recognise lines by their keys.
-    if line.awaits_agent:
-        transaction.emit(AgentCommanded(line.session_id, Input(line.key, line.text)))
-
-
-def _check_same_line(held: Utterance, text: str) -> None:
-    if not is_typed_by_person(held) or held.text != text:
-        raise ConflictRefusal(
-            "Another line was sent under this key. Make a new key for a new line.", field=("key",)
-        )
-
-
-def _not_active(status: SessionStatus) -> str:
-    if status is SessionStatus.STARTING:
-        return "The agent isn't ready yet. Send this when it is."
-    if status is SessionStatus.FAILED:
-        return "The agent isn't available. Ask for it again with retryAgent, then send this."
-    return "This conversation has ended. Start another with startNewChat."
-
-
-def _typed(key: str, text: str, now: datetime) -> UtteranceChange:
-    return UtteranceChange(
-        role=Role.USER,
-        source=UtteranceSource.TYPED,
-        text=text,
-        is_final=True,
-        started_at=now,
-        ended_at=now,
-        key=key,
-        awaits_agent=True,
-    )

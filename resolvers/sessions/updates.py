@@ -1,0 +1,103 @@
+"""The stream of session updates: one session, or all of a viewer's.
+
+A stream subscribes to the hub before it reads the database, so nothing is missed in between.
+"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from hub.events import (
+    SessionChanged,
+    SessionDeleted,
+    SessionMoved,
+    SessionState,
+    session_topic,
+    user_topic,
+)
+from hub.subscription import ReaderTooSlow
+from models.database import reader
+from models.repositories import sessions
+from resolvers.access import owned_session, require
+from resolvers.backend import Backend
+from resolvers.transcripts.streams import (
+    TOO_SLOW,
+    Ended,
+    StreamEnd,
+    check_access,
+    ends_of,
+    events_of,
+    noted,
+)
+from resolvers.viewer import TokenScope, Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUpdate:
+    """A session's current state, or the id of one that is gone; a mere marker has neither."""
+
+    session: SessionState | None = None
+    deleted_session_id: str | None = None
+    end: StreamEnd | None = None
+
+
+async def open_session_updates(
+    backend: Backend, viewer: Viewer | None, session_id: str | None = None
+) -> AsyncGenerator[SessionUpdate, None]:
+    """Authorise, then return the stream of one session, or of all the viewer's sessions.
+
+    Raises:
+        Refusal: Before the first event only.
+    """
+    allowed = require(viewer, TokenScope.SESSIONS_READ)
+    if session_id is not None:
+        await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
+        return _session_updates(backend, allowed, session_topic(session_id), session_id)
+    return _session_updates(backend, allowed, user_topic(allowed.user_id), None)
+
+
+async def _session_updates(
+    backend: Backend, viewer: Viewer, topic: str, session_id: str | None
+) -> AsyncGenerator[SessionUpdate, None]:
+    topics = (topic, *ends_of(viewer, session_id))
+    metrics = backend.metrics
+    with metrics.watching("sessionUpdates"), backend.hub.subscribe(*topics) as subscription:
+        try:
+            await check_access(viewer, session_id)
+            if session_id is None:
+                yield SessionUpdate()
+            else:
+                yield SessionUpdate(await _living(session_id))
+            async for published in events_of(backend, viewer, subscription):
+                update = await _update_of(published, viewer)
+                if update is not None:
+                    yield update
+                if session_id is not None and update is not None:
+                    _check_over(update)
+        except Ended as ended:
+            yield SessionUpdate(end=noted(metrics, ended.end))
+        except ReaderTooSlow:
+            yield SessionUpdate(end=noted(metrics, TOO_SLOW))
+
+
+async def _living(session_id: str) -> SessionState:
+    session = await sessions.living(reader(), session_id)
+    if session is None:
+        raise Ended("SESSION_DELETED")
+    return session.state()
+
+
+async def _update_of(published: object, viewer: Viewer) -> SessionUpdate | None:
+    if isinstance(published, SessionDeleted | SessionMoved):
+        return SessionUpdate(deleted_session_id=published.session_id)
+    if not isinstance(published, SessionChanged):
+        return None
+    if published.session is not None:
+        return SessionUpdate(published.session)
+    # A queued event may be about a session that has another owner by now.
+    session = await sessions.living(reader(), published.session_id, viewer.user_id)
+    return None if session is None else SessionUpdate(session.state())
+
+
+def _check_over(update: SessionUpdate) -> None:
+    if update.deleted_session_id is not None:
+        raise Ended("SESSION_DELETED")
