@@ -217,6 +217,8 @@ def read(kind: type[F], given: dict[str, Any]) -> F:
     # msgspec does not check this; inlined, because calls of our own would cost time.
     for name, value_of in members.printable:
         value = value_of(frame)
+        if value is None:
+            continue
         if not (value.isprintable() if type(value) is str else all(map(str.isprintable, value))):
             raise members.fault(name, given)
     return frame
