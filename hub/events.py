@@ -151,10 +151,14 @@ class SessionChanged(Event, frozen=True):
     user_id: str | None
     """The owner; None if this process doesn't know it yet."""
     session: SessionState | None
+    is_new_to_user: bool = False
+    """Whether it has just become this user's: its former owner may still watch the session."""
 
     @property
     def topics(self) -> tuple[str, ...]:
         """See `Event.topics`."""
+        if self.is_new_to_user and self.user_id is not None:
+            return (user_topic(self.user_id),)
         return _topics_of_session(self.session_id, self.user_id)
 
     @property
@@ -229,10 +233,13 @@ class Stop(msgspec.Struct, frozen=True, tag=True):
 
 
 class Input(msgspec.Struct, frozen=True, tag=True):
-    """The person typed a line for the agent to answer."""
+    """The person typed a line for the agent to answer. Its representation hides the text."""
 
     key: str
     text: str
+
+    def __repr__(self) -> str:
+        return f"Input(key={self.key!r})"
 
 
 class Gone(msgspec.Struct, frozen=True, tag=True):

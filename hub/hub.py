@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import structlog
+
 from hub.events import Event
 from hub.subscription import BOUND, Subscription
 
 E = TypeVar("E", bound=Event)
+log = structlog.get_logger(__name__)
 
 
 class Hub(ABC):
@@ -21,7 +24,7 @@ class Hub(ABC):
     def on(self, kind: type[E], act: Callable[[E], object]) -> None:
         """Call `act` with each event of this kind that this process emits, when it is emitted.
 
-        `act` must neither block nor raise.
+        `act` must not block. What it raises is logged.
         """
         self._actions[kind].append(act)
 
@@ -34,7 +37,10 @@ class Hub(ABC):
         for topic in event.topics:
             self.publish(topic, event)
         for act in self._actions.get(type(event), ()):
-            act(event)
+            try:
+                act(event)
+            except Exception:  # one part's fault must not keep others from what was committed
+                log.exception("event_not_handled", kind=type(event).__name__)
 
     @abstractmethod
     def publish(self, topic: str, event: object) -> None:

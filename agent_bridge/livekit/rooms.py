@@ -34,7 +34,7 @@ PAUSE_S: Final = 0.1
 LEAVES_S: Final = 3.0
 """Seconds that an agent has to leave a room after the conversation is over."""
 PREFIX: Final = "voxql-"
-"""The prefix of our rooms' names (resolvers/sessions/chats.py)."""
+"""The prefix of our rooms' names (resolvers/sessions/starting.py)."""
 
 _AGENT: Final = api.ParticipantInfo.Kind.AGENT
 _THERE: Final = (api.ParticipantInfo.State.JOINED, api.ParticipantInfo.State.ACTIVE)

@@ -121,6 +121,7 @@ class _Members:
             for wire, field in zip(names.values(), msgspec.structs.fields(kind), strict=True)
             if not field.required
         }
+        self.texts = {wire for name, wire in names.items() if _is_text(hints[name])}
         self.owed = [wire for name, wire in names.items() if _has(hints[name], OWED)]
         self.printable = [
             (wire, attrgetter(name)) for name, wire in names.items() if _has(hints[name], PRINTABLE)
@@ -147,6 +148,11 @@ def _has(hint: Any, mark: str) -> bool:
 def _notes(hint: Any) -> tuple[Any, ...]:
     notes: tuple[Any, ...] = getattr(hint, "__metadata__", ())
     return notes
+
+
+def _is_text(hint: Any) -> bool:
+    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return bare is str or str in get_args(bare)
 
 
 def _expected(hint: Any) -> str:
@@ -211,6 +217,15 @@ def read(kind: type[F], given: dict[str, Any]) -> F:
         if len(found) < len(given):
             return read(kind, found)
         raise members.fault(_named(error), given) from None
+    except UnicodeEncodeError:
+        # msgspec can't look at half of a surrogate pair, where it expects anything but text.
+        known = {name: value for name, value in given.items() if name in members.expected}
+        if len(known) < len(given) - 1:
+            return read(kind, {"type": members.type, **known})
+        bad = (name for name, value in known.items() if _is_half(value))
+        raise members.fault(
+            next(name for name in bad if name not in members.texts), given
+        ) from None
     for name in members.owed:
         if name not in given:
             raise members.fault(name, given)
@@ -222,6 +237,10 @@ def read(kind: type[F], given: dict[str, Any]) -> F:
         if not (value.isprintable() if type(value) is str else all(map(str.isprintable, value))):
             raise members.fault(name, given)
     return frame
+
+
+def _is_half(value: object) -> bool:
+    return isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _named(error: ValidationError) -> str:

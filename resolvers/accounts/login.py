@@ -86,7 +86,9 @@ async def guest_of(conn: Connection, viewer: Viewer | None) -> User | None:
 def _tell_moved(transaction: Transaction, session: Session, from_user_id: str) -> None:
     transaction.emit(OwnershipLost(session.id, from_user_id))
     transaction.emit(SessionMoved(session.id, from_user_id, session.user_id))
-    transaction.emit(SessionChanged(session.id, session.user_id, session.state()))
+    transaction.emit(
+        SessionChanged(session.id, session.user_id, session.state(), is_new_to_user=True)
+    )
 
 
 async def _delete_if_nothing_left(conn: Connection, guest: User) -> None:

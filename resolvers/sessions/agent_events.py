@@ -1,5 +1,6 @@
 """Handles the agents of running conversations: they connect, speak and leave."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -172,6 +173,10 @@ class AgentEvents:
         except NotStored:
             if was_current:
                 connections.leave_unnoted(binding.session)
+        except asyncio.CancelledError:
+            # The transaction goes on; the reaper forgets the session if it is over.
+            connections.leave_unnoted(binding.session)
+            raise
         else:
             self._forget_if_over(binding.session, session)
 

@@ -74,7 +74,8 @@ class Dispatcher:
         self._transactions = transactions
         self._config = config
         self._clock = clock
-        self._asking: dict[asyncio.Task[Session | None], str] = {}
+        self._asking: dict[asyncio.Task[Session | None], tuple[str, int]] = {}
+        """The session and the attempt of each request."""
         self._failing: set[asyncio.Task[object]] = set()
         self._workers_back_by: datetime | None = None
         hub.on(AgentWanted, self._begin)
@@ -84,17 +85,24 @@ class Dispatcher:
         """Note that this server has just started: a missing worker may be reconnecting."""
         self._workers_back_by = self._clock() + self._config.reconnect_within
 
-    def is_asking(self, session_id: str) -> bool:
-        """Whether this session's agent is being requested right now."""
-        return session_id in self._asking.values()
+    def asking(self) -> set[str]:
+        """Return the sessions whose agents are being requested right now."""
+        return {session_id for session_id, _ in self._asking.values()}
 
     async def asked(self, session: Session) -> Session:
-        """Wait for this session's agent to be requested; return it, FAILED if none can be."""
-        for task, session_id in list(self._asking.items()):
-            if session_id == session.id:
-                failed = await asyncio.shield(task)
-                session = session if failed is None else failed
+        """Wait until this attempt's agent is requested; return the session, FAILED if none can be.
+
+        Raises:
+            NotStored: The failure could not be stored.
+        """
+        for task in self._requests(session):
+            failed = await asyncio.shield(task)
+            session = session if failed is None else failed
         return session
+
+    def _requests(self, session: Session) -> list[asyncio.Task[Session | None]]:
+        own = session.id, session.attempt
+        return [task for task, attempt in self._asking.items() if attempt == own]
 
     async def settled(self) -> None:
         """Wait until all requests for agents are done."""
@@ -107,7 +115,7 @@ class Dispatcher:
         self._connections.attempt_made(wish.session_id, wish.user_id, wish.attempt)
         self._hub.emit(AgentCommanded(wish.session_id, Fence(wish.attempt)))
         task = asyncio.create_task(self._ask(wish))
-        self._asking[task] = wish.session_id
+        self._asking[task] = wish.session_id, wish.attempt
         task.add_done_callback(self._after)
 
     def _after(self, task: asyncio.Task[Session | None]) -> None:
@@ -179,7 +187,9 @@ class Dispatcher:
         session = await self._transactions.run(work)
         if session is None:
             return None
-        await self.asked(session)
+        # What becomes of it is logged, and must not end the round that asks for others.
+        if requests := self._requests(session):
+            await asyncio.wait(requests)
         return session.attempt
 
     async def fail(self, session_id: str, attempt: int, code: str, message: str) -> Session | None:

@@ -99,9 +99,9 @@ class MediaEvents:
     async def awaited(self) -> list[Awaited]:
         """Return the agents that are awaited, including those whose time is up."""
         backend = self._backend
-        is_asking = backend.dispatcher.is_asking
+        asking = backend.dispatcher.asking()
         return [
-            Awaited(row.id, row.attempt, row.agent_name, row.room_name, is_asking(row.id))
+            Awaited(row.id, row.attempt, row.agent_name, row.room_name, row.id in asking)
             for row in await sessions.without_agent(reader())
             if lifecycle.awaits_agent(row) and not backend.connections.has_agent(row.id)
         ]

@@ -128,24 +128,24 @@ class Reaper:
             lifecycle.person_left(session, now, config)
 
     async def _act(self, session_id: str) -> None:
-        async def work(transaction: Transaction) -> str | None:
+        async def work(transaction: Transaction) -> tuple[str | None, int]:
             edit = await transaction.edit(session_id)
             if edit is None:
-                return await _finish_tombstone(transaction, session_id)
+                return await _finish_tombstone(transaction, session_id), 0
             session = edit.session
             action = self._expire(session, transaction.now)
             if action is not None:
                 stop_agent(transaction, session)
-            if action == "start_timeout":
-                log.warning("agent_timeout", session=session.id, attempt=session.attempt)
             if action in ("agent_asked", "agent_asked_again"):
                 # Not awaited here: it may take seconds, and deadlines don't wait.
                 transaction.emit(wanted(session))
-            return action
+            return action, session.attempt
 
-        action = await self._backend.transactions.run(work)
+        action, attempt = await self._backend.transactions.run(work)
         if action is not None:
             self._backend.metrics.reaped[action] += 1
+        if action == "start_timeout":
+            log.warning("agent_timeout", session=session_id, attempt=attempt)
 
     def _expire(self, session: Session, now: datetime) -> str | None:
         """Change the session as its passed deadlines demand; return what was done, if anything.

@@ -72,7 +72,7 @@ async def start_new_chat(
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
     wish = await _checked(backend, previous, title, agent_name, idempotency_key)
 
-    async def work(transaction: Transaction) -> tuple[Saved | None, Session]:
+    async def work(transaction: Transaction) -> tuple[Saved | None, Session, bool]:
         told = await _tell_again(allowed, transaction, wish)
         if told is not None:
             return told
@@ -88,10 +88,11 @@ async def start_new_chat(
                 transaction.now,
             )
         transaction.emit(wanted(session))
-        return saved, session
+        return saved, session, True
 
-    saved, session = await backend.transactions.run(work)
-    session = await backend.dispatcher.asked(session)
+    saved, session, is_new = await backend.transactions.run(work)
+    if is_new:
+        session = await backend.dispatcher.asked(session)
     is_reachable = session.status in (SessionStatus.STARTING, SessionStatus.ACTIVE)
     connection = connection_for(backend, allowed, session) if is_reachable else None
     return Started(saved, session, connection)
@@ -183,7 +184,7 @@ def _outcome(saved: Saved | None, session: Session) -> dict[str, object]:
 
 async def _tell_again(
     viewer: Viewer, transaction: Transaction, wish: _Wish
-) -> tuple[Saved | None, Session] | None:
+) -> tuple[Saved | None, Session, bool] | None:
     """Return the first response to this key again, with the sessions as they are now."""
     if wish.key is None:
         return None
@@ -200,7 +201,7 @@ async def _tell_again(
         field=("idempotencyKey",),
     )
     saved = cast("dict[str, Any] | None", told.get("saved"))
-    return await _saved_again(viewer, transaction, wish, saved), session
+    return await _saved_again(viewer, transaction, wish, saved), session, False
 
 
 async def _saved_again(

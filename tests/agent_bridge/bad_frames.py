@@ -73,6 +73,11 @@ BAD_FROM_AGENT: list[dict[str, Any]] = [
     {"type": "inputAck"},
     {"type": "bye"},
     {"type": "bye", "reason": "\u2028"},
+    {"type": "utterance", **words(), "role": "\ud800"},
+    {"type": "utterance", **words(), "text": "\ud800", "role": "\ud800"},
+    {"type": "utterance", **words(), "final": "\ud800"},
+    {"type": "utterance", **words(), "confidence": "\ud800"},
+    {"type": "agentState", "state": "\ud800"},
     *_utterances(),
 ]
 
@@ -86,6 +91,9 @@ BAD_CONTENTS: list[tuple[dict[str, Any], NackCode]] = [
     ({"text": "a" * (32 * 1024 + 1)}, NackCode.TEXT_TOO_LONG),
     ({"startedAt": "yesterday"}, NackCode.BAD_TIMESTAMP),
     ({"startedAt": ""}, NackCode.BAD_TIMESTAMP),
+    ({"startedAt": "\ud800"}, NackCode.BAD_TIMESTAMP),
+    ({"startedAt": "2026-11-22T17:30:00+00:60"}, NackCode.BAD_TIMESTAMP),
+    ({"endedAt": "2026-11-22T17:30:00+24:00"}, NackCode.BAD_TIMESTAMP),
     ({"startedAt": "2026-11-22"}, NackCode.BAD_TIMESTAMP),
     ({"startedAt": "20261122T173000Z"}, NackCode.BAD_TIMESTAMP),
     ({"startedAt": "2026-W47-7T17:30:00Z"}, NackCode.BAD_TIMESTAMP),

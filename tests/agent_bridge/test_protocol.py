@@ -122,6 +122,9 @@ def test_any_line_a_person_may_type_reaches_an_agent() -> None:
 def test_members_that_nobody_knows_are_ignored() -> None:
     """A newer agent may send members that this server doesn't know."""
     assert decode(FROM_AGENT, '{"type": "ready", "mood": "good"}') == Ready()
+    assert decode(FROM_AGENT, r'{"type": "ready", "\ud800": "\ud800"}') == Ready()
+    named = decode(FROM_AGENT, r'{"type": "hello", "token": "t", "\ud800": 1}')
+    assert named == Hello("t")
 
 
 def test_an_agent_ignores_frames_it_does_not_know_and_the_server_refuses_them() -> None:

@@ -5,6 +5,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from hub.events import (
+    AccessRevoked,
+    OwnershipLost,
+    SessionChanged,
+    access_topic,
+    session_topic,
+    user_topic,
+)
 from hub.local import LocalHub
 from hub.subscription import ReaderTooSlow, Subscription
 
@@ -171,3 +179,34 @@ async def test_publishing_never_waits_for_a_reader() -> None:
         assert len(taken(quick)) == 5_000
         with pytest.raises(ReaderTooSlow):
             slow.take()
+
+
+def test_an_event_reaches_its_topics_and_the_callbacks_for_its_kind() -> None:
+    """A callback that raises keeps the event from nobody else."""
+    hub = LocalHub()
+    acted: list[object] = []
+
+    def fails(event: AccessRevoked) -> None:
+        raise LookupError
+
+    hub.on(AccessRevoked, fails)
+    hub.on(AccessRevoked, acted.append)
+    event, other = AccessRevoked("log_1"), OwnershipLost("ses_1", "usr_1")
+    with hub.subscribe(access_topic("log_1")) as subscription:
+        hub.emit(event)
+        hub.emit(other)
+
+        assert subscription.take() == event
+        assert subscription.take() is None
+    assert acted == [event]
+
+
+def test_a_session_that_changes_owners_is_told_to_the_new_one_alone() -> None:
+    """Its former owner may still watch the session."""
+    changed = SessionChanged("ses_1", "usr_2", None, is_new_to_user=True)
+
+    assert changed.topics == (user_topic("usr_2"),)
+    assert SessionChanged("ses_1", "usr_2", None).topics == (
+        session_topic("ses_1"),
+        user_topic("usr_2"),
+    )
