@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models.sort_keys import after, between, key_of, number_of
@@ -59,14 +59,28 @@ def test_keys_between_neighbours(
 @given(numbers, numbers, st.integers(1, 40), st.data())
 def test_there_is_always_room(one: float, other: float, count: int, data: st.DataObject) -> None:
     """Any gap takes any number of keys, and so does any gap left after that."""
-    # Two at least: the numbers may be equal, and the highest has no next one.
-    keys = sorted({key_of(one), key_of(other), key_of(0), key_of(1)})
+    keys = sorted({key_of(one), key_of(other)})
+    if len(keys) < 2:
+        # The highest whole number has no next one.
+        assume(one < 2**39 - 1)
+        keys.append(after(keys[0]))
     for _ in range(3):
         at = data.draw(st.integers(1, len(keys) - 1))
         keys[at:at] = between(keys[at - 1], keys[at], count)
         assert keys == sorted(set(keys))
         assert all(len(key) == 10 or not key.endswith("0") for key in keys)
         assert [number_of(key) for key in keys] == sorted(map(number_of, keys))
+
+
+@pytest.mark.parametrize("is_left", [True, False], ids=["left", "right"])
+def test_one_gap_takes_hundreds_of_keys(is_left: bool) -> None:
+    """Each key goes beside the one before it, and costs one bit."""
+    left, right = key_of(1), key_of(2)
+    for _ in range(500):
+        [made] = between(left, right)
+        assert left < made < right
+        left, right = (made, right) if is_left else (left, made)
+    assert len(right if not is_left else left) <= 10 + 500 // 4 + 1
 
 
 def test_neighbours_in_the_wrong_order_are_refused() -> None:
