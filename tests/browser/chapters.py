@@ -136,11 +136,13 @@ async def a_reload_in_mid_sentence_loses_nothing(person: Person) -> None:
     before = await person.finals.all_text_contents()
     await person.says(DASHWOOD)
     key = await person.is_saying("leisure")
+    # A busy machine can damage the sound; what was understood so far has to stay.
+    begun = (await person.line(key).inner_text()).lower()
 
     await person.page.reload()
 
     assert await person.is_listened_to() == session
-    await person.hears_himself_say("Dashwood.*leisure")
+    await person.hears_himself_say("Dashwood.*leisure" if "dashwood" in begun else "leisure")
     await expect(person.line(key)).to_have_attribute("data-final", "true")
     await expect(person.line(key)).to_contain_text("leisure")
     await expect(person.finals.filter(has_text="leisure")).to_have_count(1)

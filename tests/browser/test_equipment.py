@@ -103,6 +103,9 @@ async def test_a_browser_that_wants_a_click_first_gets_one(
     await person.comes_as_guest()
     await person.starts_talking()
     await person.types("Hello")
+    await expect(person.answers).to_have_count(1)
+    # An answer that the reloaded page can't play would keep the agent speaking.
+    await person.is_listened_to()
     await person.page.reload()
     await person.is_listened_to()
 

@@ -94,7 +94,7 @@ async def test_a_talk_from_the_first_word_to_the_history(
     await chapters.a_microphone_that_is_unplugged_can_be_plugged_in_again(person)
     await chapters.the_second_window_takes_over(person, other)
 
-    said = {"selfish": first, "Dashwood": second, "young man": third}
+    said = {"selfish": first, "leisure": second, "young man": third}
     previews = [opening, "Thank you", "Repeat after me: one"]
     await chapters.each_is_found_with_its_own_words(person, other, said, previews)
 
