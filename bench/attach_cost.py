@@ -2,10 +2,11 @@
 
 A fake session and a fake room pass on events; the real endpoint runs in its own process. For each
 call of a handler this measures the time until it returns, the processor time of its thread, and the
-garbage collector's share of that. The collector runs where the heap happens to be full, whoever
-filled it. The rest of the time, other threads or programs had the processor. `whole_us` is the
-processor time of the loop's thread per event, from the first event until the server has settled the
-last one: handlers, frames, the socket, its answers, the collector, and the fakes themselves.
+garbage collector's share of that. The collector runs in the call that fills the heap, although
+other code may have filled most of it. The rest of the time, other threads or programs had the
+processor. `whole_us` is the processor time of the loop's thread per event, from the first event
+until the server has settled the last one: handlers, frames, the socket, its answers, the collector,
+and the fakes themselves.
 """
 
 import asyncio

@@ -43,7 +43,7 @@ def probes(
         backend: The use cases' backend.
         needs_agent: Whether conversations need a worker.
         media: The media backend, which knows whether agents can be requested.
-        is_stopping: Returns whether the server has been told to stop.
+        is_stopping: Returns whether the server is stopping.
         folder: The database's folder; None for a database server.
         measures: What `/metrics` shows.
         metrics_token: The token that `/metrics` requires; if empty, it answers this machine only.

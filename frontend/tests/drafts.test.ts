@@ -92,7 +92,7 @@ describe("a draft", () => {
     expect(drafts.of("ses_1")).toBe("half a li");
   });
 
-  it("is in the page alone while nobody is signed in, for whoever comes back", () => {
+  it("is kept only in the page while nobody is signed in", () => {
     const drafts = written();
 
     drafts.hide();

@@ -84,7 +84,7 @@ describe("what was said between the click and its answer", () => {
   });
 
   it.each(["network", "timeout"] as const)(
-    "is tried for four times, and told to whoever looks into it when all were in vain: %s",
+    "is tried four times, and reported when all attempts failed: %s",
     async (kind) => {
       const { saves, log, handedOver } = await lateWord(kind);
 

@@ -337,7 +337,7 @@ describe("a login that ends elsewhere", () => {
     expect(signedOut).toHaveBeenCalledOnce();
   });
 
-  it("leaves the list alive for whoever is still here", async () => {
+  it("keeps the list working for the person who is still here", async () => {
     const { api, ids } = await listed(page([said("a", 1)]));
 
     await lost(api, "signed-out");

@@ -1,4 +1,4 @@
-"""The search index in SQLite: tables of tokens, kept current by triggers, whoever writes.
+"""The search index in SQLite: tables of tokens, which triggers update at every write.
 
 The triggers call functions from `models.search.tokens`, which every connection of this program
 registers. Without them, SQLite refuses another program's writes ("no such function").

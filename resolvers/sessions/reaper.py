@@ -104,7 +104,7 @@ class Reaper:
             backend.hub.emit(OwnershipLost(session_id, user_id))
 
     async def _note_absences(self) -> None:
-        """Set deadlines for whoever left while the database was not writable and is still away."""
+        """Set deadlines for people who left while the database was read-only and are still away."""
         backend, connections = self._backend, self._backend.connections
         for session_id in connections.unnoted():
             connections.noted(session_id)

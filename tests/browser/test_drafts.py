@@ -64,7 +64,7 @@ async def test_a_draft_goes_along_to_the_next_conversation(
     await expect(person.field).to_have_value(HALF)
 
 
-async def test_a_draft_is_not_found_by_whoever_comes_next(
+async def test_the_next_person_does_not_find_a_draft(
     answering: ServerProcess, visit: Visit
 ) -> None:
     """Signing out removes the draft from the page and from the browser's storage."""

@@ -123,7 +123,7 @@ async def test_the_end_of_a_conversation_sends_its_person_out(stage: Stage) -> N
 
 
 @ANY
-async def test_whoever_comes_to_a_conversation_that_is_over_hurts_nobody(stage: Stage) -> None:
+async def test_a_person_who_joins_an_ended_conversation_disturbs_no_other(stage: Stage) -> None:
     """Other people are still reported."""
     stage.notes.gone.add("ses_a")
     for session in ("ses_a", "ses_b"):

@@ -68,7 +68,7 @@ async def test_a_room_that_is_not_there_is_told_from_trouble(control: LiveKitCon
     assert control.calls["delete_room", "ok"] == 1
 
 
-async def test_a_livekit_that_is_not_there_is_trouble_for_whoever_wants_an_agent() -> None:
+async def test_a_request_for_an_agent_fails_when_livekit_is_unreachable() -> None:
     """The person is told to try again; the reason names the failed call, without secrets."""
     control = LiveKitControl(f"ws://127.0.0.1:{free_port()}", KEY, SECRET)
 

@@ -35,7 +35,7 @@ def test_no_file_names_a_path_of_one_machine() -> None:
 
 
 def test_no_file_names_the_host_of_a_package_registry() -> None:
-    """Whoever installs the packages chooses their source."""
+    """The person who installs the packages chooses their source."""
     assert found(REGISTRY) == []
     assert found(RESOLVED, among="*.json") == []
     assert found(INDEX_OPTION, among="requirements/*") == []

@@ -28,8 +28,8 @@ function filledIn(variables) {
   return filled;
 }
 
-// GraphiQL reads a tab a moment after it is opened. Whoever is quicker than that would run the
-// operation under the name and the kind that the tab before has.
+// GraphiQL reads a tab a moment after it is opened. A click before that would run the
+// operation under the name and the kind of the tab before.
 function upToDate(request, options) {
   const found = [...request.query.matchAll(/^\s*(query|mutation|subscription)\s+(\w+)/gm)];
   const names = found.map(([, , name]) => name);
