@@ -51,14 +51,18 @@ async def nothing_said_is_skipped(person: Person, first: str) -> str:
     return second
 
 
-async def a_sentence_is_settled_where_it_grew(person: Person) -> str:
+async def a_sentence_is_settled_where_it_grew(person: Person, *, attempts: int = 1) -> str:
     """Speak: interims become one final line; finals are announced once, interims never.
+
+    Args:
+        person: speaks.
+        attempts: more than one in a room, which can lose sound on a busy machine.
 
     Returns:
         The first words of the conversation, as they were heard.
     """
     await person.page.evaluate(HEARD)
-    key = await person.is_understood(SELFISH, "selfish", interim="rather")
+    key = await person.is_understood(SELFISH, "selfish", interim="rather", attempts=attempts)
     await expect(person.line(key)).to_have_attribute("data-final", "true")
     await expect(person.line(key)).to_contain_text(re.compile("selfish", re.IGNORECASE))
     await expect(person.answers).not_to_have_count(0)
@@ -114,7 +118,7 @@ async def three_clicks_save_once(person: Person, first: str, preview: str) -> st
     assert person.session_id == second
     await expect(person.page.get_by_text("Started ")).to_be_visible()
     await expect(person.rows).to_have_count(1)
-    await expect(person.rows.first).to_contain_text(preview)
+    await expect(person.rows.first).to_contain_text(preview, ignore_case=True)
     return second
 
 
@@ -128,26 +132,33 @@ async def nobody_hears_the_muted(person: Person) -> None:
     await expect(person.state).to_have_text("Listening")
 
 
-async def a_reload_in_mid_sentence_loses_nothing(person: Person) -> None:
-    """Reload: the page rejoins the same session, and the sentence is finalized in its own line."""
+async def a_reload_in_mid_sentence_loses_nothing(person: Person, *, attempts: int = 1) -> None:
+    """Reload: the page rejoins the same session, and the sentence is finalized in its own line.
+
+    Args:
+        person: speaks.
+        attempts: more than one in a room, which can lose sound on a busy machine: only what was
+            understood before the reload has to stay there.
+    """
     session = person.session_id
     await person.types("Thank you.")
     await expect(person.answers).to_have_count(1)
     before = await person.finals.all_text_contents()
     await person.says(DASHWOOD)
     key = await person.is_saying("leisure")
-    # A busy machine can damage the sound; what was understood so far has to stay.
     begun = (await person.line(key).inner_text()).lower()
 
     await person.page.reload()
 
     assert await person.is_listened_to() == session
-    await person.hears_himself_say("Dashwood.*leisure" if "dashwood" in begun else "leisure")
+    await person.hears_himself_say(
+        "leisure" if attempts > 1 and "dashwood" not in begun else "Dashwood.*leisure"
+    )
     await expect(person.line(key)).to_have_attribute("data-final", "true")
     await expect(person.line(key)).to_contain_text("leisure")
     await expect(person.finals.filter(has_text="leisure")).to_have_count(1)
     assert (await person.finals.all_text_contents())[: len(before)] == before
-    await person.is_understood(AMIABLE, "amiable")
+    await person.is_understood(AMIABLE, "amiable", attempts=attempts)
     await person.sees_what_is_stored(session)
 
 

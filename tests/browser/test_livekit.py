@@ -95,7 +95,7 @@ async def test_a_talk_in_a_room_from_the_first_word_to_the_history(
     empty = await chapters.double_click_begins_one(person)
     first = await chapters.nothing_said_is_skipped(person, empty)
     await watches(person)
-    opening = await chapters.a_sentence_is_settled_where_it_grew(person)
+    opening = await chapters.a_sentence_is_settled_where_it_grew(person, attempts=3)
     await has_shown_a_voice(person, ".own-voice", 1.0)
     assert await person.page.evaluate("window.hasSeenInterim") is True
     await watches(person)
@@ -105,7 +105,7 @@ async def test_a_talk_in_a_room_from_the_first_word_to_the_history(
 
     second = await chapters.three_clicks_save_once(person, first, opening)
     await chapters.nobody_hears_the_muted(person)
-    await chapters.a_reload_in_mid_sentence_loses_nothing(person)
+    await chapters.a_reload_in_mid_sentence_loses_nothing(person, attempts=3)
     await expect(person.lines.filter(has_text="young man")).to_have_count(0)
 
     third = await chapters.a_blocked_save_is_repeated(person, "leisure")
