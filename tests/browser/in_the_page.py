@@ -4,10 +4,15 @@ from typing import Final
 
 # A microphone that plays sound when a test asks for it, however slow the machine is. Chromium's
 # fake microphone plays its file as soon as the page opens it.
+# Between sentences it sends silence, as real microphones do. WebRTC takes a pause in the stream for
+# a slow network: it delays what comes next by up to 0.8 s, and replaces parts of it.
 MOUTH: Final = """
 if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => {
   const context = new AudioContext({sampleRate: 16000})
   const mouth = context.createMediaStreamDestination()
+  const silence = new ConstantSourceNode(context, {offset: 0})
+  silence.connect(mouth)
+  silence.start()
   window.say = encoded => {
     const bytes = Uint8Array.from(atob(encoded), char => char.charCodeAt(0))
     const pcm = new Int16Array(bytes.buffer)

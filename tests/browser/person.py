@@ -22,7 +22,6 @@ from playwright.async_api import (
     Route,
     expect,
 )
-from playwright.async_api import TimeoutError as Timeout
 
 from tests.browser.chromium import ALLOWED, CHROMIUM, FLAGS, SOUNDS_AT_ONCE, hearing
 from tests.browser.in_the_page import MOUTH, STATES
@@ -220,27 +219,6 @@ class Person:
         """Wait until exactly one final line contains these words."""
         found = self.finals.filter(has_text=re.compile(words, re.IGNORECASE))
         await expect(found).to_have_count(1)
-
-    async def is_understood(
-        self, clip: Clip, words: str, *, interim: str = "", attempts: int = 3
-    ) -> str:
-        """Speak until exactly one final line contains these words; only with `speaks_on_demand`.
-
-        A busy machine can damage the sound on its way through a room. A person repeats a sentence
-        that was misheard, and so does this.
-
-        Returns:
-            The key of the line that contained `interim` before it was final; empty without one.
-        """
-        await self.says(clip)
-        try:
-            key = await self.is_saying(interim) if interim else ""
-            await self.hears_himself_say(words)
-        except (AssertionError, Timeout):
-            if attempts == 1:
-                raise
-            return await self.is_understood(clip, words, interim=interim, attempts=attempts - 1)
-        return key
 
     @property
     def focused(self) -> Locator:

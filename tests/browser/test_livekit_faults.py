@@ -58,7 +58,8 @@ async def test_whatever_happens_to_the_way_into_a_room_it_is_entered_again(
     person = await visit(in_rooms.url, speaks_on_demand=True)
     await person.comes_as_guest()
     session = await begins_with_an_expired_token(person)
-    await person.is_understood(YOUNG_MAN, "young man")
+    await person.says(YOUNG_MAN)
+    await person.hears_himself_say("young man")
 
     room = await room_of(livekit, session)
     async with (
@@ -67,7 +68,8 @@ async def test_whatever_happens_to_the_way_into_a_room_it_is_entered_again(
     ):
         await control.room.delete_room(api.DeleteRoomRequest(room=room))
     await is_listened_to_again(livekit, room, person)
-    await person.is_understood(AMIABLE, "amiable")
+    await person.says(AMIABLE)
+    await person.hears_himself_say("amiable")
     await expect(person.finals.filter(has_text="young man")).to_have_count(1)
 
     await person.context.set_offline(True)
@@ -75,7 +77,8 @@ async def test_whatever_happens_to_the_way_into_a_room_it_is_entered_again(
     await expect(person.state).to_have_text("Offline, reconnecting…")
     await person.context.set_offline(False)
     await is_listened_to_again(livekit, room, person)
-    await person.is_understood(SELFISH, "selfish")
+    await person.says(SELFISH)
+    await person.hears_himself_say("selfish")
     for words in ("young man", "amiable"):
         await expect(person.finals.filter(has_text=words)).to_have_count(1)
     assert person.session_id == session

@@ -82,7 +82,7 @@ async def test_a_talk_from_the_first_word_to_the_history(
     await chapters.the_agent_is_spoken_over(person)
     was_silent_at_once(frames)
 
-    second = await chapters.three_clicks_save_once(person, first, "selfish")
+    second = await chapters.three_clicks_save_once(person, first)
     await chapters.nobody_hears_the_muted(person)
     await chapters.a_reload_in_mid_sentence_loses_nothing(person)
     await expect(person.lines.filter(has_text="young man")).to_have_count(0)
