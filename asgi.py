@@ -28,6 +28,7 @@ from resolvers.sessions.agent_events import AgentEvents
 from resolvers.sessions.media_events import MediaEvents
 from resolvers.sessions.reaper import Reaper, recover
 from schema.app import graphql_app
+from serving.access import Access
 from serving.base_path import BasePath
 from serving.headers import SecurityHeaders
 from serving.hosts import TrustedHosts, our_names
@@ -81,7 +82,7 @@ def build_app(settings: Settings) -> Starlette:
         routes=[
             *graphql_app(
                 backend,
-                settings.public_url,
+                Access(backend, settings.public_url),
                 may_introspect=settings.introspection,
                 has_playground=settings.playground,
             ),

@@ -25,7 +25,7 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 MIN_POINTS: Final = 12_000
-"""The cost of the largest operation (`schema.cost.MAX_COST`); a budget must cover one."""
+"""`schema.operations.cost.MAX_COST`: a budget must cover the largest operation."""
 _PUBLIC_PATH: Final = re.compile(r"([\w.~-]+(/[\w.~-]+)*)?", re.ASCII)
 """The path allowed in VOXQL_PUBLIC_URL, without its leading slash."""
 

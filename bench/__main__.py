@@ -15,8 +15,8 @@ from typing import Final
 from rich.console import Console
 
 from bench import history, report, saving, streams
+from bench.equipment.processes import ROOT
 from bench.figures import Figure
-from bench.processes import ROOT
 from bench.sizes import FULL, QUICK, Sizes
 
 WIDTH: Final = 132

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from bench.asking import Client
-from bench.dataset import COMMON, RARE, large_history
+from bench.equipment.asking import Client
+from bench.equipment.dataset import COMMON, RARE, large_history
+from bench.equipment.processes import served
+from bench.equipment.stage import Stage
 from bench.figures import Aim, Figure
-from bench.processes import served
 from bench.saving import connected
 from bench.sizes import Sizes
-from bench.stage import Stage
 from models.database import opened
 from models.repositories.history import HistoryQuery
 from models.search import matching as searching

@@ -24,7 +24,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from asgi import build_app
-from bench.stage import Stage, set_up
+from bench.equipment.stage import Stage, set_up
 from settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[1]

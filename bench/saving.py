@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from asgi import build_app
-from bench.asking import Client
+from bench.equipment.asking import Client
+from bench.equipment.processes import served
+from bench.equipment.stage import Stage, set_up
 from bench.figures import Aim, Figure
-from bench.processes import served
 from bench.sizes import Sizes
-from bench.stage import Stage, set_up
 from models import Role, ids, sort_keys
 from models.database import opened
 from resolvers.backend import Backend

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import uvicorn
 
-from bench import load
+from bench.equipment import load
+from bench.equipment.load import Speaker, Tally, Viewer
+from bench.equipment.processes import Served, served
+from bench.equipment.stage import set_up
+from bench.equipment.wire import close_all
 from bench.figures import Aim, Figure, percentile
-from bench.load import Speaker, Tally, Viewer
-from bench.processes import Served, served
 from bench.sizes import Sizes
-from bench.stage import set_up
-from bench.wire import close_all
 
 SENTENCE: Final = 10
 """Events of a sentence in (a); the last is final."""

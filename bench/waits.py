@@ -29,8 +29,8 @@ from typing import Any, Final, Self
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from bench.processes import ROOT, Served, served
-from bench.stage import Stage, set_up
+from bench.equipment.processes import ROOT, Served, served
+from bench.equipment.stage import Stage, set_up
 
 SAVE: Final = """
 mutation SaveSession($input: SaveSessionInput!) {

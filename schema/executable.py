@@ -9,11 +9,11 @@ from strawberry.schema.config import StrawberryConfig
 from schema.mutations import Mutation
 from schema.mutations.saving import message_from
 from schema.queries import Query
-from schema.scalars import DATETIME
-from schema.session import Session
 from schema.subscriptions import Subscription
-from schema.user import ApiToken, User
-from schema.utterance import Utterance
+from schema.types.scalars import DATETIME
+from schema.types.session import Session
+from schema.types.user import ApiToken, User
+from schema.types.utterance import Utterance
 
 EXECUTABLE = strawberry.Schema(
     query=Query,
@@ -22,7 +22,7 @@ EXECUTABLE = strawberry.Schema(
     types=[User, Session, Utterance, ApiToken],
     config=StrawberryConfig(scalar_map={datetime: DATETIME}),
 )
-"""Transports only use its types; `schema.execution` runs the operations that they prepare."""
+"""Transports only use its types; `schema.operations.execution` runs the operations."""
 
 _messages = EXECUTABLE._schema.type_map["MessageInput"]
 assert isinstance(_messages, GraphQLInputObjectType)

@@ -11,10 +11,10 @@ from resolvers.pages import Page, Slice
 from resolvers.sessions import history, manage
 from resolvers.sessions.history import HistoryEntry
 from schema.context import Info
-from schema.node import After, Before, First, Last, Node, given
-from schema.session import Session
-from schema.session_history import SessionConnection, SessionFilter, filter_from
-from schema.user import User
+from schema.types.node import After, Before, First, Last, Node, given
+from schema.types.session import Session
+from schema.types.session_history import SessionConnection, SessionFilter, filter_from
+from schema.types.user import User
 
 AnyId = Annotated[strawberry.ID, strawberry.argument(description="The id of anything.")]
 AnyIds = Annotated[

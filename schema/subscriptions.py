@@ -8,11 +8,11 @@ import strawberry
 from resolvers.sessions import updates
 from resolvers.transcripts import streams
 from schema.context import Info
-from schema.enums import StreamEndReason
-from schema.node import given
 from schema.scopes import words
-from schema.session import Session
-from schema.utterance import Utterance
+from schema.types.enums import StreamEndReason
+from schema.types.node import given
+from schema.types.session import Session
+from schema.types.utterance import Utterance
 
 Watched = Annotated[strawberry.ID, strawberry.argument(description="The session's id, `ses_…`.")]
 PerhapsOne = Annotated[

@@ -5,8 +5,8 @@ import strawberry
 from resolvers.accounts import authentication
 from resolvers.accounts.login import NewLogin
 from schema.context import Info
-from schema.node import Given
-from schema.user import User
+from schema.types.node import Given
+from schema.types.user import User
 
 
 @strawberry.input(description="The account to make; a guest who signs up keeps everything.")

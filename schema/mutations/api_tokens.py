@@ -7,9 +7,9 @@ import strawberry
 from resolvers import viewer
 from resolvers.accounts import api_tokens
 from schema.context import Info
-from schema.enums import TokenScope
-from schema.node import Given, given, the_result
-from schema.user import ApiToken
+from schema.types.enums import TokenScope
+from schema.types.node import Given, given, the_result
+from schema.types.user import ApiToken
 
 
 @strawberry.input(description="The token to make.")

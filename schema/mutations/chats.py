@@ -7,11 +7,11 @@ import strawberry
 import models
 from resolvers.sessions import joining, sending, starting
 from schema.context import Info
-from schema.enums import MediaTransport
 from schema.mutations.saving import SaveSessionInput, SaveSessionPayload, messages_from
-from schema.node import Given, given, the_result
-from schema.session import Session
-from schema.utterance import Utterance
+from schema.types.enums import MediaTransport
+from schema.types.node import Given, given, the_result
+from schema.types.session import Session
+from schema.types.utterance import Utterance
 
 
 @strawberry.input(description="What the next conversation should be like; nothing is required.")

@@ -10,10 +10,10 @@ from strawberry.types import get_object_definition
 import models
 from resolvers.sessions import saving
 from schema.context import Info
-from schema.enums import Role
-from schema.node import Given
-from schema.session import Session
-from schema.utterance import Utterance
+from schema.types.enums import Role
+from schema.types.node import Given
+from schema.types.session import Session
+from schema.types.utterance import Utterance
 
 CONFLICT_TEXT: Final = 2 * 1024 * 1024
 """Characters of text in the conflicts of one save."""

@@ -5,8 +5,8 @@ import strawberry
 import models
 from resolvers.sessions import manage
 from schema.context import Info
-from schema.node import Given, the_result
-from schema.session import Session
+from schema.types.node import Given, the_result
+from schema.types.session import Session
 
 
 @strawberry.input(description="A session's new name.")

@@ -13,14 +13,15 @@ from tests.server_process import ROOT
 FORBIDDEN: Final = {
     "hub/local.py": "import models",
     "resolvers/transcripts/live.py": "import resolvers.sessions.manage",
+    "schema/loaders.py": "import schema.transport.http",
     "agent_bridge/server/endpoint.py": "import agent.process",
     "agent/places.py": "import agent_bridge.server.tokens",
     "terminal/screens/screen.py": "import models",
     "models/ids.py": "import terminal.screens.screen",
     "resolvers/limits.py": "import settings",
     "resolvers/refusals.py": "import graphql",
-    "schema/scalars.py": "import tortoise",
-    "schema/node.py": "import livekit.api",
+    "schema/types/scalars.py": "import tortoise",
+    "schema/types/node.py": "import livekit.api",
     "resolvers/pages.py": "import websockets",
     "agent_bridge/protocol/codes.py": "import structlog",
 }

@@ -12,7 +12,7 @@ from resolvers.accounts.rate_limits import Rate
 from resolvers.backend import Backend
 from resolvers.refusals import RateLimited
 from resolvers.transcripts import cursors
-from schema.limits import MAX_BODY, MAX_FRAME
+from schema.operations.limits import MAX_BODY, MAX_FRAME
 from tests.dump import dump
 from tests.refusals.conftest import Scene
 from tests.refusals.table import ENTRANCES, NOBODY, OPERATIONS, OWNER, PROGRAM, ROWS, STREAMS, Row

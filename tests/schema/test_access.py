@@ -10,7 +10,7 @@ from starlette.responses import Response
 import models
 from resolvers.accounts.login import NewLogin
 from resolvers.backend import Backend
-from schema.access import Access
+from serving.access import Access
 from tests.schema.clients import Http
 
 VIEWER = "{ viewer { id isGuest email } }"

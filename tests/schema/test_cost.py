@@ -14,9 +14,9 @@ from graphql import (
 )
 
 from resolvers.accounts.rate_limits import SMALL
-from schema import cost
-from schema.documents import DocumentRefused, Documents
 from schema.executable import EXECUTABLE
+from schema.operations import cost
+from schema.operations.documents import DocumentRefused, Documents
 from settings import MIN_POINTS
 
 UTTERANCE = (

@@ -8,7 +8,7 @@ import pytest
 import models
 from agent_bridge.protocol import Role, Source, State
 from resolvers.viewer import TokenScope
-from schema import enums
+from schema.types import enums
 
 
 @pytest.mark.parametrize(

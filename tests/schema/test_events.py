@@ -12,10 +12,10 @@ from hub.events import UtteranceState
 from models import Role, UtteranceSource
 from resolvers.transcripts.streams import StreamEnd, TranscriptEvent
 from schema.context import Context
-from schema.documents import Documents
-from schema.events import EventFailed, Selection, Selections, SharedSelection
 from schema.executable import EXECUTABLE
-from schema.long_json import encode
+from schema.operations.documents import Documents
+from schema.operations.events import EventFailed, Selection, Selections, SharedSelection
+from schema.operations.long_json import encode
 
 SCHEMA: GraphQLSchema = EXECUTABLE._schema
 PLAIN = """

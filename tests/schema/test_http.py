@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from schema import limits
+from schema.operations import limits
 from tests.schema.clients import Http
 
 JSON = "application/json"

@@ -14,8 +14,8 @@ from models.turns import Turns
 from resolvers import limits
 from resolvers.accounts.rate_limits import Budgets
 from resolvers.backend import Backend
-from schema import cost
-from schema.variables import LONG
+from schema.operations import cost
+from schema.operations.variables import LONG
 from settings import Settings
 from tests.rows import add_session
 from tests.schema.clients import LOGIN, Http

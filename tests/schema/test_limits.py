@@ -5,8 +5,8 @@ import time
 import pytest
 from graphql import get_introspection_query
 
-from schema.documents import DocumentRefused, Documents
 from schema.executable import EXECUTABLE
+from schema.operations.documents import DocumentRefused, Documents
 from tests.schema.clients import Http
 
 QUICKLY_S = 0.5

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.turns import Turns
-from schema import long_json
+from schema.operations import long_json
 
 VALUES: Any = st.recursive(
     st.none()

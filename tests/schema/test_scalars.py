@@ -7,7 +7,7 @@ from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.scalars import read_datetime, write_datetime
+from schema.types.scalars import read_datetime, write_datetime
 from tests.schema.clients import Http
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)

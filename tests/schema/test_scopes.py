@@ -5,8 +5,8 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType
 
 from models import Session
 from resolvers.viewer import TokenScope
-from schema.documents import Documents
 from schema.executable import EXECUTABLE
+from schema.operations.documents import Documents
 from schema.scopes import scope_of
 from tests.schema.clients import Http
 

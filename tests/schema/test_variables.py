@@ -6,9 +6,9 @@ import pytest
 from graphql import GraphQLEnumType, GraphQLInputObjectType, get_named_type
 
 from resolvers.refusals import BadUserInput
-from schema import variables
-from schema.documents import Documents
 from schema.executable import EXECUTABLE
+from schema.operations import variables
+from schema.operations.documents import Documents
 from tests.schema.clients import Http, Socket
 
 SCHEMA = EXECUTABLE._schema

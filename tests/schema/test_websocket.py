@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from resolvers.transcripts.transactions import Transactions
-from schema import limits
+from schema.operations import limits
 from tests.dump import dump
 from tests.schema.clients import Http, Socket
 from tests.schema.operations import MUTATIONS, STREAMS, start

@@ -13,9 +13,9 @@ from graphql import GraphQLObjectType, GraphQLOutputType, get_named_type, is_lea
 
 from models import User
 from resolvers.backend import Backend
-from schema import cost
-from schema.documents import DocumentRefused, Documents
 from schema.executable import EXECUTABLE
+from schema.operations import cost
+from schema.operations.documents import DocumentRefused, Documents
 from tests.rows import add_sessions
 from tests.schema.clients import Http
 

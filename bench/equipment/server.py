@@ -1,4 +1,4 @@
-"""The server process: `python -m bench.server KIND FOLDER`, until its input closes.
+"""The server process: `python -m bench.equipment.server KIND FOLDER`, until its input closes.
 
 The kinds are `voxql`, `bare` (Starlette alone) and `watched`: VoxQL with another path, /pauses,
 which tells how long its loop kept others waiting.
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from bench.watched import Pauses
+from bench.equipment.watched import Pauses
 from serving.process.address import listening_socket, local_address
 from serving.process.logs import log_to_stderr
 from serving.process.server import Hook, Server, configured
@@ -70,7 +70,7 @@ def _watch(app: Starlette) -> asyncio.Task[None]:
 
 
 def _bare() -> tuple[Starlette, list[Hook]]:
-    from bench.bare import bare_app
+    from bench.equipment.bare import bare_app
 
     return bare_app(), []
 

@@ -11,12 +11,12 @@ from models.search.matching import Found
 from resolvers.pages import Slice
 from resolvers.sessions import history
 from resolvers.sessions.history import HistoryEntry
-from schema import pages
-from schema.enums import SessionStatus
-from schema.node import CURSOR, EDGES, NODES, PAGE_INFO, PageInfo, given
 from schema.scopes import words
-from schema.session import Session
-from schema.utterance import Utterance
+from schema.types import pages
+from schema.types.enums import SessionStatus
+from schema.types.node import CURSOR, EDGES, NODES, PAGE_INFO, PageInfo, given
+from schema.types.session import Session
+from schema.types.utterance import Utterance
 
 
 @strawberry.input(description="Half-open: from <= t < before.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resolvers.refusals import BadUserInput
-from schema import long_json
+from schema.operations import long_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,12 @@ from graphql.execution.collect_fields import collect_fields
 
 from resolvers.transcripts.streams import TranscriptEvent
 from schema import errors
-from schema.compiled import compiled
 from schema.context import Context
-from schema.documents import DocumentRefused, Operation
 from schema.executable import EXECUTABLE
-from schema.execution import execution_of
-from schema.long_json import encode
+from schema.operations.compiled import compiled
+from schema.operations.documents import DocumentRefused, Operation
+from schema.operations.execution import execution_of
+from schema.operations.long_json import encode
 
 _SELECTIONS: Final = 64
 """Selections that are remembered for the next who subscribes with the same document."""

@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 from agent_bridge.client.bridge import new_segment
 from agent_bridge.protocol import BRIDGE
 from agent_bridge.server.tokens import Tokens
-from bench.stage import Stage
-from bench.wire import Wire
+from bench.equipment.stage import Stage
+from bench.equipment.wire import Wire
 
 T = TypeVar("T")
 C = TypeVar("C")

@@ -17,7 +17,8 @@ from graphql import (
 from graphql.validation import NoSchemaIntrospectionCustomRule, specified_rules
 from strawberry.schema.schema import validate_document
 
-from schema import cost, limits, scopes
+from schema import scopes
+from schema.operations import cost, limits
 
 _SHOWN = 64
 """Characters of an operation's name that an error shows."""

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import psutil
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 ENDS_WITHIN_S: Final = 30.0
 
 
@@ -44,7 +44,7 @@ def served(kind: Literal["voxql", "bare", "watched"], folder: Path) -> Iterator[
     """Start a server and end it afterwards, whatever happens in between."""
     ours = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.server", kind, str(folder)],
+        [sys.executable, "-m", "bench.equipment.server", kind, str(folder)],
         cwd=ROOT,
         env=ours,
         stdin=subprocess.PIPE,

@@ -35,7 +35,12 @@ def origin_of(url: str) -> Origin | None:
 
 
 class Access:
-    """Checks the credentials of requests and manages their cookies."""
+    """Checks the credentials of requests and manages their cookies.
+
+    Cookies are accepted only from pages of the origins of `public_url` and `other_origins` (for
+    example, a development server). With an https URL they are Secure, and their names begin with
+    `__Host-`, or with `__Secure-` if the URL has a path.
+    """
 
     def __init__(
         self, backend: Backend, public_url: str, other_origins: tuple[str, ...] = ()

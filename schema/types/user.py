@@ -8,10 +8,10 @@ import strawberry
 import models
 from resolvers.accounts import api_tokens
 from resolvers.pages import Page, Slice
-from schema import pages
 from schema.context import Info
-from schema.enums import TokenScope
-from schema.node import (
+from schema.types import pages
+from schema.types.enums import TokenScope
+from schema.types.node import (
     CURSOR,
     EDGES,
     NODES,

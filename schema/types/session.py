@@ -10,11 +10,11 @@ from resolvers.pages import Page, Slice
 from resolvers.sessions import manage
 from resolvers.transcripts import cursors
 from schema.context import Info
-from schema.enums import AgentState, EndReason, SessionStatus
 from schema.loaders import AnySession
-from schema.node import After, Before, First, Last, Node, given
 from schema.scopes import words
-from schema.utterance import UtteranceConnection
+from schema.types.enums import AgentState, EndReason, SessionStatus
+from schema.types.node import After, Before, First, Last, Node, given
+from schema.types.utterance import UtteranceConnection
 
 _MAX_INT = 2**31 - 1
 """GraphQL's largest Int; in milliseconds, 24 days."""

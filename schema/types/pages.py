@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 
 from resolvers.pages import Slice
-from schema.node import PageInfo
+from schema.types.node import PageInfo
 
 TOTAL_COUNT = "How many there are in all, with this filter; costs only when asked for."
 

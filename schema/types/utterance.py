@@ -10,11 +10,11 @@ import models
 from hub.events import UtteranceState
 from resolvers.pages import Slice
 from resolvers.sessions import history
-from schema import pages
 from schema.context import Info
-from schema.enums import Role, UtteranceSource
-from schema.node import CURSOR, EDGES, NODES, PAGE_INFO, Node, PageInfo
 from schema.scopes import words
+from schema.types import pages
+from schema.types.enums import Role, UtteranceSource
+from schema.types.node import CURSOR, EDGES, NODES, PAGE_INFO, Node, PageInfo
 
 _SOURCES = (UtteranceState, models.Utterance)
 
@@ -71,7 +71,7 @@ class Utterance(Node):
 
     # Lazy, because the two types refer to each other.
     @strawberry.field(
-        graphql_type=Annotated["Session", strawberry.lazy("schema.session")],  # noqa: F821
+        graphql_type=Annotated["Session", strawberry.lazy("schema.types.session")],  # noqa: F821
         description="The conversation that it is part of.",
     )
     @staticmethod

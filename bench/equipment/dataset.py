@@ -19,10 +19,10 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import track
 
-from bench.processes import ROOT
+from bench.equipment.processes import ROOT
+from bench.equipment.stage import AGENT, Stage, set_up
 from bench.saving import connected
 from bench.sizes import Sizes
-from bench.stage import AGENT, Stage, set_up
 from models import ids, sort_keys
 from models.search.index import FILL, with_tokens
 from resolvers.viewer import TokenScope, Viewer

@@ -28,14 +28,15 @@ from hub.subscription import ReaderTooSlow
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, QuotaExceeded, Refusal
 from resolvers.viewer import Viewer
-from schema import errors, limits, long_json, scopes
-from schema.access import Access
+from schema import errors, scopes
 from schema.context import Context, Request, spend
-from schema.documents import DocumentRefused, Documents, Operation
-from schema.events import EventFailed, Selections, watch
 from schema.executable import EXECUTABLE
-from schema.execution import execute, is_request_error
-from schema.requests import read_json
+from schema.operations import limits, long_json
+from schema.operations.documents import DocumentRefused, Documents, Operation
+from schema.operations.events import EventFailed, Selections, watch
+from schema.operations.execution import execute, is_request_error
+from schema.transport.authenticator import Authenticator
+from schema.transport.requests import read_json
 
 BAD_REQUEST = 4400
 ID_IN_USE = 4409
@@ -65,7 +66,7 @@ class Connection:
     def __init__(
         self,
         backend: Backend,
-        access: Access,
+        access: Authenticator,
         documents: Documents,
         selections: Selections,
         socket: WebSocket,

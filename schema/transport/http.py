@@ -16,15 +16,17 @@ from strawberry.types.unset import UNSET
 
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, RateLimited, Refusal
-from schema import errors, limits, long_json, negotiation, playground, scopes
-from schema.access import Access
+from schema import errors, playground, scopes
 from schema.context import Context, Request, spend
-from schema.documents import DocumentRefused, Documents
-from schema.events import Selections
 from schema.executable import EXECUTABLE
-from schema.execution import execute, is_request_error
-from schema.requests import GraphQLRequest, from_mapping, from_query_string, read_json
-from schema.websocket import Connection, SocketAdapter, TransportHandler
+from schema.operations import limits, long_json
+from schema.operations.documents import DocumentRefused, Documents
+from schema.operations.events import Selections
+from schema.operations.execution import execute, is_request_error
+from schema.transport import negotiation
+from schema.transport.authenticator import Authenticator
+from schema.transport.requests import GraphQLRequest, from_mapping, from_query_string, read_json
+from schema.transport.websocket import Connection, SocketAdapter, TransportHandler
 
 _STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
 """HTTP status of refusals before execution; later ones are errors in the response."""
@@ -68,7 +70,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
     def __init__(
         self,
         backend: Backend,
-        access: Access,
+        access: Authenticator,
         *,
         may_introspect: bool = True,
         has_playground: bool = True,
@@ -79,7 +81,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
             connection_init_wait_timeout=timedelta(seconds=10),
             max_subscriptions_per_connection=limits.MAX_OPERATIONS,
-            # Every origin may connect: `Access` accepts only bearer tokens from foreign ones.
+            # Every origin may connect: only bearer tokens are accepted from foreign ones.
             allowed_origins=["*"],
         )
         self.backend = backend

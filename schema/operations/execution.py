@@ -19,9 +19,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from models.turns import Turns
 from schema.context import Context
-from schema.documents import Operation
+from schema.operations.documents import Operation
+from schema.operations.variables import look, read_in_turns
 from schema.texts import TEXTS, TextBudget
-from schema.variables import look, read_in_turns
 
 YIELD_ABOVE: Final = 20
 """Longer lists check whether to yield after each item."""

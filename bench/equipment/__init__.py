@@ -1,0 +1,1 @@
+"""What the measurements use: servers, loads, clients and data."""

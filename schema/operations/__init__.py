@@ -1,0 +1,1 @@
+"""Reads, checks and runs operations: documents, cost, limits, variables, events."""

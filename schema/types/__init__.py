@@ -1,0 +1,1 @@
+"""The object types, enums and scalars of the schema, and their connections."""
