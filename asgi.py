@@ -65,7 +65,6 @@ def build_app(settings: Settings) -> Starlette:
     media_server = media.serve(MediaEvents(backend))
     hub.on(SessionOver, lambda over: media_server.end(over.session_id, over.room_name))
     base_path = urlsplit(settings.public_url).path
-    folder = settings.sqlite_file.parent if settings.sqlite_file else None
     stopping = asyncio.Event()
 
     async def on_stop() -> None:
@@ -93,8 +92,7 @@ def build_app(settings: Settings) -> Starlette:
                 needs_agent=settings.agent != "none",
                 media=media,
                 is_stopping=stopping.is_set,
-                folder=folder,
-                measures=Measures(backend, media_server, bridge, folder),
+                measures=Measures(backend, media_server, bridge),
                 metrics_token=settings.metrics_token.get_secret_value()
                 if settings.metrics_token
                 else "",

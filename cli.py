@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from models.engine import Engine
     from settings import Settings
 
 FAILED: Final = 1
@@ -168,9 +169,8 @@ def migrate() -> None:
     """
     settings = _settings()
     from models.database import migrate as apply
-    from serving.data.integrity_check import check_files
 
-    check_files(settings.sqlite_file)
+    _engine(settings).check_files()
     applied = asyncio.run(apply(settings.database_url))
     for name in applied:
         print(f"applied {name}")
@@ -183,11 +183,7 @@ def backup(
 ) -> None:
     """Copy the database into a file, while the server runs."""
     settings = _settings()
-    if settings.sqlite_file is None:
-        _fail("This database runs on a server. Use its own tool, such as pg_dump.")
-    from serving.data.backup import copy_database
-
-    size = copy_database(settings.sqlite_file, file)
+    size = _engine(settings).copy(file)
     print(f"{file}: {size:,} bytes, checked.")
 
 
@@ -301,6 +297,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
+    from models.engine import CannotUse
     from resolvers.refusals import Refusal
     from serving.refusal import CannotServe
     from settings import SettingsError
@@ -308,11 +305,22 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     return (
         SettingsError,
         CannotServe,
+        CannotUse,
         Refusal,
         FileExistsError,
         FileNotFoundError,
         PermissionError,
     )
+
+
+def _engine(settings: "Settings") -> "Engine":
+    """Return the database's engine; an unusable URL ends the program."""
+    from models.engines import engine_of
+
+    try:
+        return engine_of(settings.database_url)
+    except ValueError as error:
+        _fail(str(error))
 
 
 def _settings(**given: object) -> "Settings":
@@ -341,9 +349,8 @@ def _with_accounts(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
     from asgi import build_app
     from models.database import migrate, opened
     from resolvers.accounts import authentication
-    from serving.data.integrity_check import check_files
 
-    check_files(settings.sqlite_file)
+    _engine(settings).check_files()
 
     async def work() -> Any:
         await migrate(settings.database_url)

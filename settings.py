@@ -9,7 +9,7 @@ from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -252,12 +252,6 @@ class Settings(BaseSettings):
     def other_hosts(self) -> list[str]:
         """The names of `allowed_hosts`."""
         return _listed(self.allowed_hosts)
-
-    @property
-    def sqlite_file(self) -> Path | None:
-        """The database file, or None for a database server."""
-        scheme, _, rest = self.database_url.partition("://")
-        return Path(unquote(rest.partition("?")[0])) if scheme == "sqlite" else None
 
     def mind(self) -> str:
         """Describe what answers for the shipped agent, without a secret that its URL may hold."""

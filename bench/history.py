@@ -19,7 +19,8 @@ from bench.saving import connected
 from bench.sizes import Sizes
 from models.database import opened
 from models.repositories.history import HistoryQuery
-from models.search import matching as searching
+from models.search import parsing
+from models.sqlite.search import matching
 from resolvers.pages import Cursors, Page
 from resolvers.sessions.history import SessionFilter, session_history
 
@@ -149,10 +150,11 @@ def _raw(conn: Any, stage: Stage, case: Case) -> list[tuple[Any, ...]]:
     if case.word is None:
         rows: list[tuple[Any, ...]] = conn.execute(statement + _ORDER, values).fetchall()
         return rows
-    found = searching.parse(case.word, stage.viewer.user_id)
+    found = parsing.parse(case.word, stage.viewer.user_id)
     assert found is not None
-    rows = conn.execute(statement + _MATCH + _ORDER, [*values, *found.each]).fetchall()
+    values += [matching(found, [word]) for word in found.words]
+    rows = conn.execute(statement + _MATCH + _ORDER, values).fetchall()
     shown = [row[0] for row in rows[:PAGE]]
     marks = ", ".join("?" * len(shown))
-    conn.execute(_SNIPPET.format(marks=marks), [found.any, *shown]).fetchall()
+    conn.execute(_SNIPPET.format(marks=marks), [matching(found, found.words), *shown]).fetchall()
     return rows

@@ -15,8 +15,9 @@ from bench.equipment.processes import served
 from bench.equipment.stage import Stage, set_up
 from bench.figures import Aim, Figure
 from bench.sizes import Sizes
-from models import Role, ids, sort_keys
+from models import ids, sort_keys
 from models.database import opened
+from models.tables import Role
 from resolvers.backend import Backend
 from resolvers.sessions.saving import Message, save_session
 from settings import load

@@ -25,7 +25,7 @@ class Event(msgspec.Struct, frozen=True, tag=True):
 
 
 class UtteranceContent(msgspec.Struct, frozen=True):
-    """What was said or typed. The field names match the columns of `models.Utterance`."""
+    """What was said or typed. The field names match the columns of `models.tables.Utterance`."""
 
     role: str
     source: str
@@ -125,7 +125,7 @@ class TranscriptEnded(Event, frozen=True):
 
 
 class SessionState(msgspec.Struct, frozen=True):
-    """A session as clients see it; the attributes are those of `models.Session`."""
+    """A session as clients see it; the attributes are those of `models.tables.Session`."""
 
     id: str
     user_id: str

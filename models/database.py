@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qsl, quote, unquote
 
 import structlog
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
@@ -16,8 +15,9 @@ from tortoise.exceptions import IntegrityError, OperationalError
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
-from models.sqlite.engine import has_changed
-from models.sqlite.storage import NotStored, writes
+from models.engine import Engine, NotStored, writes
+from models.engines import engine_of
+from models.sqlite.engine import database_url
 
 __all__ = [
     "Connection",
@@ -25,6 +25,7 @@ __all__ = [
     "NotStored",
     "OperationalError",
     "database_url",
+    "engine",
     "migrate",
     "opened",
     "reader",
@@ -43,29 +44,13 @@ _WRITER: Final = "default"
 _READER: Final = "reader"
 _APP: Final = "models"
 
-# Set in this order. The time-out comes first: even switching to WAL may have to wait for another
-# process.
-_PRAGMAS: Final = {
-    "busy_timeout": "5000",
-    "journal_mode": "WAL",
-    # An acknowledgement means "synced to disk"; NORMAL syncs only at checkpoints.
-    "synchronous": "FULL",
-    "foreign_keys": "ON",
-    "temp_store": "MEMORY",
-    # Truncating the log to less than one checkpoint's worth makes every commit grow it again.
-    "journal_size_limit": "16777216",
-}
-_MIGRATION_WAIT_MS: Final = "60000"
 _KNOWN_FOR_S: Final = 5.0
 """A transaction stored within this time shows that the database is writable."""
 
+_opened: list[Engine] = []
+"""The engine of the database that was opened last."""
 _running: set[asyncio.Task[Any]] = set()
 _tries: list[asyncio.Task[None]] = []
-
-
-def database_url(data_dir: Path) -> str:
-    """Return the URL of the SQLite database in this folder."""
-    return f"sqlite://{quote(str(data_dir.absolute() / 'voxql.db'))}"
 
 
 @asynccontextmanager
@@ -73,13 +58,14 @@ async def opened(url: str) -> AsyncIterator[None]:
     """Open the writer and the reader; on exit, wait for running transactions, then close.
 
     Raises:
-        ValueError: The URL does not name a SQLite file; the message says what is wrong.
+        ValueError: The URL names no database that VoxQL can use; the message says what is wrong.
     """
     context = TortoiseContext()
+    _opened[:] = [engine_of(url)]
     writes.begin()
     with context:
         # Request tasks don't inherit this task's context variables, hence the fallback.
-        await context.init(_config(url), _enable_global_fallback=True)
+        await context.init(_config(engine()), _enable_global_fallback=True)
     try:
         for alias in (_WRITER, _READER):
             await context.connections.get(alias).create_connection(with_db=True)
@@ -87,6 +73,11 @@ async def opened(url: str) -> AsyncIterator[None]:
     finally:
         await settled()
         await context.close_connections()
+
+
+def engine() -> Engine:
+    """Return the engine of the open database."""
+    return _opened[0]
 
 
 async def migrate(url: str) -> list[str]:
@@ -97,11 +88,11 @@ async def migrate(url: str) -> list[str]:
     unchanged, never a migration that was applied but not recorded.
 
     Raises:
-        ValueError: The URL does not name a SQLite file.
+        ValueError: The URL names no database that VoxQL can use.
         RuntimeError: The database belongs to a newer version; it is left unchanged.
     """
-    # Foreign keys are off because a rebuilt table's DROP would delete its children.
-    config = _config(url, busy_timeout=_MIGRATION_WAIT_MS, foreign_keys="OFF")
+    database = engine_of(url)
+    config = _config(database, is_migrating=True)
     applied: list[str] = []
 
     def progress(event: str, _app: str, name: str) -> None:
@@ -116,7 +107,7 @@ async def migrate(url: str) -> list[str]:
                 executor = MigrationExecutor(conn, config["apps"])
                 await executor.migrate(progress=progress)
                 await _check_age(executor)
-                await _check_foreign_keys(conn)
+                await database.check_references(conn)
         finally:
             await context.close_connections()
     return applied
@@ -167,7 +158,8 @@ async def write_trouble(patience: float) -> str | None:
     """
     if not writes.is_known(_KNOWN_FOR_S):
         if not _tries or _tries[0].done():
-            _tries[:] = [_started(_transaction(_try_to_write, time.monotonic(), is_try=True))]
+            test = _transaction(engine().try_to_write, time.monotonic(), is_try=True)
+            _tries[:] = [_started(test)]
         done, _ = await asyncio.wait(_tries, timeout=patience)
         if not done:
             return "locked"
@@ -175,11 +167,6 @@ async def write_trouble(patience: float) -> str | None:
         if error is not None:
             return error.trouble if isinstance(error, NotStored) else "failing"
     return writes.trouble
-
-
-async def _try_to_write(conn: Connection) -> None:
-    # SQLite reserves this number for applications; VoxQL does not use it.
-    await conn.execute_script("PRAGMA user_version = 0")
 
 
 async def settled() -> None:
@@ -214,13 +201,13 @@ async def _transaction(
     except NotStored:
         raise
     except Exception as error:
-        not_stored = writes.failed(error)
-        if not_stored is None:
+        trouble = engine().trouble_of(error)
+        if trouble is None:
             raise
-        raise not_stored from error
+        raise writes.failed(trouble) from error
     # A transaction without changed rows proves nothing about the disk; a test write changes no rows
     # but still counts.
-    if is_try or has_changed(conn):
+    if is_try or engine().has_changed(conn):
         writes.stored()
     return result
 
@@ -235,26 +222,12 @@ async def _check_age(executor: MigrationExecutor) -> None:
         )
 
 
-async def _check_foreign_keys(conn: Connection) -> None:
-    broken = await conn.execute_query_dict("PRAGMA foreign_key_check")
-    if broken:
-        tables = sorted({row["table"] for row in broken})
-        raise RuntimeError(f"A migration left rows without their parents in {', '.join(tables)}.")
-
-
-def _config(url: str, **overrides: str) -> dict[str, Any]:
-    path, query = _parsed(url)
-    writer = _PRAGMAS | overrides | query
-    # query_only comes last: the pragmas before it must still take effect.
-    readonly = writer | {"query_only": "ON"}
+def _config(database: Engine, *, is_migrating: bool = False) -> dict[str, Any]:
     return {
-        "connections": {
-            _WRITER: _engine(path, writer),
-            _READER: _engine(path, readonly),
-        },
+        "connections": database.connections(is_migrating=is_migrating),
         "apps": {
             _APP: {
-                "models": ["models"],
+                "models": ["models.tables"],
                 "migrations": "models.migrations",
                 "default_connection": _WRITER,
             }
@@ -262,38 +235,5 @@ def _config(url: str, **overrides: str) -> dict[str, Any]:
     }
 
 
-def _engine(path: str, pragmas: dict[str, str]) -> dict[str, Any]:
-    return {"engine": "models.sqlite.engine", "credentials": {"file_path": path, **pragmas}}
-
-
-def _parsed(url: str) -> tuple[str, dict[str, str]]:
-    scheme, separator, rest = url.partition("://")
-    if scheme in ("postgres", "postgresql", "asyncpg", "psycopg"):
-        raise ValueError(
-            "VOXQL_DATABASE_URL names a PostgreSQL database, which this version cannot use yet: "
-            "give a SQLite file, as in sqlite:///var/lib/voxql/voxql.db."
-        )
-    if scheme != "sqlite" or not separator:
-        raise ValueError(
-            "VOXQL_DATABASE_URL must look like sqlite:///path/to/voxql.db, "
-            f"and this one begins with {scheme[:20]!r}."
-        )
-    path, _, query = rest.partition("?")
-    path = unquote(path)
-    if not path or ":memory:" in path:
-        raise ValueError(
-            "VOXQL_DATABASE_URL must name a file: reader and writer are two connections, "
-            "and a database in memory belongs to one."
-        )
-    pragmas = dict(parse_qsl(query))
-    unknown = sorted(pragmas.keys() - _PRAGMAS.keys())
-    if unknown:
-        raise ValueError(
-            f"VOXQL_DATABASE_URL has the unknown option {unknown[0]!r}; "
-            f"known are {', '.join(_PRAGMAS)}."
-        )
-    return path, pragmas
-
-
-TORTOISE_ORM: Final = _config(database_url(Path("var")))
+TORTOISE_ORM: Final = _config(engine_of(database_url(Path("var"))))
 """Configuration for Tortoise's own command, which writes migrations; see models/migrations."""

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from typing import Final
 
+NEW_CONVERSATION: Final = "New Conversation"
+"""The title of a conversation that nobody has named."""
 TITLE_LENGTH: Final = 60
 """Maximum characters of a generated title, including the ellipsis."""
 SHORTEST: Final = 40

@@ -3,9 +3,10 @@
 from typing import TypeVar
 
 from hub.events import SessionState
-from models import Session, ids
+from models import ids
 from models.database import Connection, reader
 from models.repositories import sessions
+from models.tables import Session
 from resolvers.limits import Field
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.viewer import TokenScope, Viewer

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from models import ApiToken, Session, User, Utterance, ids
+from models import ids
 from models.database import reader
 from models.repositories import accounts, api_tokens, sessions, utterances
+from models.tables import ApiToken, Session, User, Utterance
 from resolvers.access import signed_in
 from resolvers.refusals import BadUserInput
 from resolvers.viewer import TokenScope, Viewer

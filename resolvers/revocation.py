@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from models import ApiToken, Login
 from models.database import reader, transact
 from models.repositories import accounts, api_tokens
+from models.tables import ApiToken, Login
 from resolvers.backend import Backend
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import structlog
 from graphql import GraphQLError
 
-from models.sqlite.storage import NotStored
+from models.engine import NotStored
 from resolvers.refusals import BadUserInput, RateLimited, Refusal
 
 logger = structlog.get_logger(__name__)

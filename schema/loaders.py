@@ -5,15 +5,15 @@ from functools import cached_property, partial
 
 from strawberry.dataloader import DataLoader
 
-import models
 from hub.events import SessionState
+from models import tables
 from resolvers import nodes
 from resolvers.pages import Page, Slice
 from resolvers.refusals import NotFound
 from resolvers.sessions import history
 from resolvers.viewer import Viewer
 
-AnySession = models.Session | SessionState
+AnySession = tables.Session | SessionState
 
 
 class Loaders:
@@ -24,21 +24,21 @@ class Loaders:
         self._remember = remember
         self._pages: dict[
             tuple[Page, bool | None],
-            DataLoader[AnySession, Slice[models.Utterance]],
+            DataLoader[AnySession, Slice[tables.Utterance]],
         ] = {}
 
     @cached_property
-    def session(self) -> DataLoader[str, models.Session]:
+    def session(self) -> DataLoader[str, tables.Session]:
         """Sessions by id; a deleted one, or another user's, is an error."""
         return DataLoader(load_fn=self._sessions, max_batch_size=nodes.NODES, cache=self._remember)
 
-    async def _sessions(self, ids: Sequence[str]) -> list[models.Session | BaseException]:
+    async def _sessions(self, ids: Sequence[str]) -> list[tables.Session | BaseException]:
         # Without its cache, the loader passes on duplicate ids.
         unique = list(dict.fromkeys(ids))
         found = {
             node.id: node
             for node in await nodes.nodes(self._viewer, unique)
-            if isinstance(node, models.Session)
+            if isinstance(node, tables.Session)
         }
         return [found.get(id_) or NotFound("This session has been deleted.") for id_ in ids]
 
@@ -48,7 +48,7 @@ class Loaders:
         page: Page,
         is_final: bool | None,
         search: str | None,
-    ) -> Slice[models.Utterance]:
+    ) -> Slice[tables.Utterance]:
         """Return a page of a session's utterances, read in a batch with those of other sessions."""
         if page.after is not None or page.before is not None or search is not None:
             return await history.session_utterances(self._viewer, session, page, is_final, search)
@@ -61,7 +61,7 @@ class Loaders:
 
     async def _utterances(
         self, page: Page, is_final: bool | None, sessions: list[AnySession]
-    ) -> list[Slice[models.Utterance]]:
+    ) -> list[Slice[tables.Utterance]]:
         if len(sessions) == 1:
             [session] = sessions
             return [await history.session_utterances(self._viewer, session, page, is_final)]

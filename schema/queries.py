@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-import models
+from models import tables
 from resolvers import nodes
 from resolvers.accounts import authentication
 from resolvers.pages import Page, Slice
@@ -32,7 +32,7 @@ class Query:
         graphql_type=User | None,
         description="Who is signed in; null when nobody is. Never an error.",
     )
-    async def viewer(self, info: Info) -> models.User | None:
+    async def viewer(self, info: Info) -> tables.User | None:
         viewer = info.context.viewer
         return await authentication.viewer_user(viewer) if viewer else None
 
@@ -55,7 +55,7 @@ class Query:
         description="One conversation. NOT_FOUND, FORBIDDEN or UNAUTHENTICATED say why it isn't "
         "shown.",
     )
-    async def session(self, info: Info, id: SessionId) -> models.Session:
+    async def session(self, info: Info, id: SessionId) -> tables.Session:
         return await manage.get_session(info.context.viewer, id)
 
     @strawberry.field(

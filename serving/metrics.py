@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -16,7 +15,8 @@ from prometheus_client.registry import Collector
 
 from agent_bridge.media.backend import MediaServer
 from agent_bridge.server.endpoint import BridgeEndpoint
-from models.sqlite.storage import writes
+from models.database import engine
+from models.engine import writes
 from resolvers.backend import Backend
 from resolvers.metrics import BOUNDS, Latencies
 
@@ -28,18 +28,14 @@ class Measures(Collector):
         backend: The use cases' backend.
         media: The running part of the media backend.
         bridge: The endpoint of agents and workers.
-        folder: The database's folder; None for a database server.
     """
 
-    def __init__(
-        self, backend: Backend, media: MediaServer, bridge: BridgeEndpoint, folder: Path | None
-    ) -> None:
+    def __init__(self, backend: Backend, media: MediaServer, bridge: BridgeEndpoint) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._backend = backend
         self._media = media
         self._bridge = bridge
-        self._folder = folder
         self.sessions: Mapping[str, int] = {}
         """Running sessions by status, read from the database before each collection."""
         self.registry.register(self)
@@ -146,11 +142,12 @@ class Measures(Collector):
             "Transactions that the database did not take.",
             value=writes.failures,
         )
-        if self._folder is not None:
+        folder = engine().folder
+        if folder is not None:
             yield GaugeMetricFamily(
                 "voxql_disk_free_bytes",
                 "Room where the database is kept.",
-                value=shutil.disk_usage(self._folder).free,
+                value=shutil.disk_usage(folder).free,
             )
 
 

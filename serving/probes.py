@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,10 +14,9 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from agent_bridge.media.backend import MediaBackend
-from models.database import reader, write_trouble
+from models.database import engine, reader, write_trouble
 from models.repositories.running import running_by_status
 from resolvers.backend import Backend
-from serving.data.integrity_check import is_full
 from serving.metrics import Measures
 
 log = structlog.get_logger(__name__)
@@ -33,7 +31,6 @@ def probes(
     needs_agent: bool,
     media: MediaBackend,
     is_stopping: Callable[[], bool],
-    folder: Path | None,
     measures: Measures,
     metrics_token: str = "",
 ) -> list[Route]:
@@ -44,7 +41,6 @@ def probes(
         needs_agent: Whether conversations need a worker.
         media: The media backend, which knows whether agents can be requested.
         is_stopping: Returns whether the server is stopping.
-        folder: The database's folder; None for a database server.
         measures: What `/metrics` shows.
         metrics_token: The token that `/metrics` requires; if empty, it answers this machine only.
     """
@@ -53,7 +49,7 @@ def probes(
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        database = await _database(folder)
+        database = await _database()
         condition = await media.condition()
         has_agent = condition.is_ready
         agent = "ready" if has_agent else ("starting" if needs_agent else "none")
@@ -103,7 +99,7 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-async def _database(folder: Path | None) -> str:
+async def _database() -> str:
     try:
         async with asyncio.timeout(PATIENCE_S):
             await reader().execute_query("SELECT 1")
@@ -111,7 +107,7 @@ async def _database(folder: Path | None) -> str:
         log.exception("database_not_ready")
         return "not ready"
     # On a disk that counts as full, one more write may still succeed.
-    if is_full(folder):
+    if engine().is_full():
         return "full"
     return await write_trouble(PATIENCE_S) or "ready"
 

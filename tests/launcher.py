@@ -35,7 +35,7 @@ import cli
 import serving.process.run  # noqa: F401 - loaded here so that forked processes need not load it
 from asgi import build_app
 from models.database import migrate
-from serving.data.process_lock import sole_process
+from models.engines import engine_of
 from serving.process.address import listening_socket, local_address
 from serving.process.logs import log_to_stderr
 from serving.process.server import Server, configured
@@ -173,7 +173,8 @@ def _serve(folder: Path, port: int, fault: str, told: int) -> NoReturn:
 async def _run(folder: Path, port: int, fault: str, told: int) -> None:
     settings = load(data_dir=folder, port=port, agent="external")
     settings = broken.apply(fault, settings)
-    with sole_process(settings.sqlite_file), listening_socket(settings.host, port) as sock:
+    database = engine_of(settings.database_url)
+    with database.sole_process(), listening_socket(settings.host, port) as sock:
         settings = settings.bound_to(local_address(sock)[1])
         await migrate(settings.database_url)
         app = build_app(settings)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from models import Role, Session, SessionStatus, User, Utterance, UtteranceSource, sort_keys
+from models import sort_keys
 from models.database import Connection, database_url, migrate, opened, transact
+from models.tables import Role, Session, SessionStatus, User, Utterance, UtteranceSource
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 FILE = "voxql.db"

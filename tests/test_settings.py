@@ -17,7 +17,7 @@ def test_without_any_variable_everything_stays_on_this_machine() -> None:
     assert (values.host, values.port, values.agent) == ("127.0.0.1", 8000, "local")
     assert values.public_url == "http://127.0.0.1:8000"
     assert values.data_dir == Path.cwd() / "var"
-    assert values.sqlite_file == Path.cwd() / "var" / "voxql.db"
+    assert values.database_url == f"sqlite://{Path.cwd()}/var/voxql.db"
 
 
 def test_a_variable_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

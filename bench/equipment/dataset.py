@@ -24,7 +24,7 @@ from bench.equipment.stage import AGENT, Stage, set_up
 from bench.saving import connected
 from bench.sizes import Sizes
 from models import ids, sort_keys
-from models.search.index import FILL, with_tokens
+from models.sqlite.search import FILL, with_tokens
 from resolvers.viewer import TokenScope, Viewer
 
 RARE: Final = "marmalade"

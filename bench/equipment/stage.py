@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from models import ApiToken, Session, SessionStatus, User
 from models.database import Connection, database_url, migrate, opened, transact
+from models.tables import ApiToken, Session, SessionStatus, User
 from resolvers.accounts import credentials
 from resolvers.viewer import TokenScope, Viewer
 

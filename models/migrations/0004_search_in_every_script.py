@@ -1,7 +1,7 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
-from models.search.index import DROP_OLD, MAKE, UNDO, fill
+from models.sqlite.search import DROP_OLD, MAKE, UNDO, fill
 
 
 class Migration(migrations.Migration):

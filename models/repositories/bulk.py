@@ -7,7 +7,6 @@ short sentence takes ten times as long as its disk.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from functools import cache
 from itertools import chain
 from operator import attrgetter
@@ -18,8 +17,8 @@ from tortoise.models import Model
 
 from hub.events import CONTENT
 from models import ids, sort_keys
-from models.database import Connection
-from models.sqlite.engine import Query, queried
+from models.database import Connection, engine
+from models.engine import Query
 from models.tables.session import Session
 from models.tables.utterance import Utterance
 from models.turns import Turns
@@ -72,11 +71,10 @@ _values: Final = attrgetter(*(_ENUMS.get(name, name) for name in _COLUMNS))
 
 def hydrated(model: type[M], row: dict[str, Any]) -> M:
     """Build an object from a row that has all columns of its table."""
+    moment = engine().moment
     for name in _moments(model):
         if row[name] is not None:
-            # In the format written by models.sqlite.engine; the ORM's parser takes any ISO 8601,
-            # but slowly.
-            row[name] = datetime.fromisoformat(row[name])
+            row[name] = moment(row[name])
     return model._init_from_db(**row)
 
 
@@ -99,13 +97,13 @@ async def with_keys(
     conn: Connection, wanted: Mapping[str, Iterable[str]]
 ) -> dict[str, list[Utterance]]:
     """Read the utterances with these keys; keys and results are grouped by session."""
-    return await _utterances(await queried(conn, _by_key(wanted)))
+    return await _utterances(await engine().queried(conn, _by_key(wanted)))
 
 
 async def with_ids(conn: Connection, wanted: Sequence[str]) -> dict[str, Utterance]:
     """Read those of the utterances with these ids that exist."""
     queries = [(_BY_ID.format(marks=", ".join("?" * len(some))), some) for some in _chunks(wanted)]
-    by_session = await _utterances(await queried(conn, queries))
+    by_session = await _utterances(await engine().queried(conn, queries))
     return {row.id: row for rows in by_session.values() for row in rows}
 
 
@@ -121,7 +119,7 @@ async def locked_with_keys(
     locks = [
         (_LOCKED.format(marks=", ".join("?" * len(some))), some) for some in _chunks(list(wanted))
     ]
-    found = await queried(conn, [*locks, *_by_key(wanted)])
+    found = await engine().queried(conn, [*locks, *_by_key(wanted)])
     return _sessions(found[: len(locks)]), await _utterances(found[len(locks) :])
 
 

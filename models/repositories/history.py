@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from typing import Final
 
-from models.database import Connection
+from models.database import Connection, engine
 from models.repositories.bulk import hydrated
-from models.search.matching import MATCHING_SESSIONS, TITLED_SESSIONS, Search
+from models.search.parsing import Search
 from models.tables.session import Session, SessionStatus
 
 # Newest first, along the index sessions_history. SQLite can seek to the first half of
@@ -81,14 +80,9 @@ class HistoryQuery:
         if self.agent_name is not None:
             add("agent_name = ?", self.agent_name)
         if self.search is not None:
-            for query, word in zip(self.search.each, self.search.words, strict=True):
-                titled = self.search.in_titles(word)
-                in_title = " INTERSECT ".join([TITLED_SESSIONS] * len(titled))
-                add(
-                    f"id IN ({MATCHING_SESSIONS} UNION ALL SELECT * FROM ({in_title}))",  # noqa: S608
-                    query,
-                    *chain.from_iterable(titled),
-                )
+            for word in self.search.words:
+                query, found = engine().search.sessions(self.search, word)
+                add(f"id IN ({query})", *found)
             if not self.search.words:
-                add("0")
+                add("false")
         return " AND ".join(terms), values

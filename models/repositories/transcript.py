@@ -4,17 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.database import Connection
+from models.database import Connection, engine
 from models.repositories.bulk import hydrated
-from models.search.matching import Search
+from models.search.parsing import Search
 from models.tables.utterance import Utterance
 
 _PAGE: Final = """
 SELECT * FROM utterances WHERE {where} {finality} ORDER BY sort_key {way} LIMIT ?"""
-# The plus makes SQLite follow the session's index until the page is full, instead of reading the
-# rows of all matches.
-_MATCHING: Final = """+number IN (
-    SELECT rowid FROM utterance_search WHERE utterance_search MATCH ?)"""
 _COUNT_MATCHING: Final = "SELECT count(*) AS number FROM utterances WHERE {where} {finality}"
 _BY_NUMBER: Final = "SELECT * FROM utterances WHERE number IN ({marks})"
 
@@ -94,9 +90,9 @@ class TranscriptQuery:
         """Return the conditions and their values."""
         terms, values = ["session_id = ?"], list[object]([self.session_id])
         if self.search is not None:
-            found = self.search.words
-            terms.append(_MATCHING if found else "false")
-            values += [self.search.any] if found else []
+            term, found = engine().search.has_any_word(self.search)
+            terms.append(term if self.search.words else "false")
+            values += found if self.search.words else []
         return terms, values
 
 

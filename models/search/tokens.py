@@ -176,6 +176,11 @@ def ends_run(token: Token, then: Token | None) -> bool:
     return is_pair and (then is None or then.split is None or then.start != token.split)
 
 
+def is_single(token: str) -> bool:
+    """Whether a token is a single character of a script without spaces."""
+    return len(token) == 1 and is_unspaced(token)
+
+
 def is_unspaced(character: str) -> bool:
     """Whether a folded character belongs to a script without spaces."""
     return _UNSPACED.match(character) is not None

@@ -1,298 +1,139 @@
-"""Tortoise's SQLite client, with transactions that neither deadlock nor leave a lock behind."""
+"""SQLite's own way of doing what every database does."""
 
-import os
 import sqlite3
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote
 
-from tortoise.backends.base.client import (
-    BaseDBAsyncClient,
-    ConnectionWrapper,
-    NestedTransactionContext,
-    TransactionalDBClient,
-)
-from tortoise.backends.sqlite.client import (
-    SqliteClient,
-    SqliteTransactionContext,
-    SqliteTransactionWrapper,
-    translate_exceptions,
-)
-from tortoise.connection import get_connections
-from tortoise.exceptions import IntegrityError, OperationalError, TransactionManagementError
+from models.engine import Query
+from models.sqlite import backup, checks, process_lock
+from models.sqlite.search import Fts5
 
-from models.search.index import with_tokens
-from models.sqlite.storage import writes
-from models.turns import Turns
+# Set in this order. The time-out comes first: even switching to WAL may have to wait for another
+# process.
+_PRAGMAS: Final = {
+    "busy_timeout": "5000",
+    "journal_mode": "WAL",
+    # An acknowledgement means "synced to disk"; NORMAL syncs only at checkpoints.
+    "synchronous": "FULL",
+    "foreign_keys": "ON",
+    "temp_store": "MEMORY",
+    # Truncating the log to less than one checkpoint's worth makes every commit grow it again.
+    "journal_size_limit": "16777216",
+}
+# Foreign keys are off because a rebuilt table's DROP would delete its children.
+_MIGRATING: Final = {"busy_timeout": "60000", "foreign_keys": "OFF"}
 
-T = TypeVar("T")
-_Step = Callable[[sqlite3.Connection], object]
-Query = tuple[str, Sequence[Any]]
-"""A statement and its values."""
-
-FEW: Final = 500
-"""A bulk write of up to this many rows waits for the next statement; a larger one runs at once."""
-
-
-def _adapt(moment: datetime) -> str:
-    # SQLite compares times as text, so all must have the same time zone and length.
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment!r} has no time zone.")
-    return moment.astimezone(UTC).isoformat(" ", "microseconds")
+# https://www.sqlite.org/rescode.html: faults of the storage, not of a statement.
+_TROUBLES: Final = {
+    sqlite3.SQLITE_BUSY: "locked",
+    sqlite3.SQLITE_LOCKED: "locked",
+    sqlite3.SQLITE_FULL: "full",
+    sqlite3.SQLITE_IOERR: "failing",
+    sqlite3.SQLITE_CANTOPEN: "failing",
+    sqlite3.SQLITE_READONLY: "read-only",
+    sqlite3.SQLITE_CORRUPT: "damaged",
+    sqlite3.SQLITE_NOTADB: "damaged",
+}
 
 
-sqlite3.register_adapter(datetime, _adapt)
+def database_url(data_dir: Path) -> str:
+    """Return the URL of the SQLite database in this folder."""
+    return f"sqlite://{quote(str(data_dir.absolute() / 'voxql.db'))}"
 
 
-class Client(SqliteClient):
-    """One connection to the database file, which only its owner can read."""
+class SqliteEngine:
+    """A SQLite file; see `models.engine.Engine`.
 
-    async def create_connection(self, with_db: bool) -> None:
-        """Open the file, creating it and its folder first: SQLite would make it world-readable."""
-        path = Path(self.filename)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite gives the write-ahead log and its index the mode of the database. An existing file
-        # is not opened here: closing it would drop the locks of this process's other connections
-        # (POSIX). The next process to exit would then believe it is the last one and delete the
-        # log, with every later write.
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        await super().create_connection(with_db)
-        # On the connection's own thread, like everything else.
-        raw: Any = self._connection
-        await raw._execute(with_tokens, raw._conn)
+    Args:
+        rest: What follows `sqlite://` in the URL: a path, and pragmas as its query.
 
-    def _in_transaction(self) -> SqliteTransactionContext:
-        return _Context(_Transaction(self), self._lock)
-
-    async def execute_many(self, query: str, values: list[list[Any]]) -> None:
-        """Refuse: if cancelled, Tortoise's own version leaves a transaction open."""
-        raise RuntimeError("Rows are written in bulk inside models.database.transact() only.")
-
-
-class _Transaction(SqliteTransactionWrapper):
-    """Runs a transaction's statements.
-
-    Each round trip to SQLite's thread waits for its turn, and under load that takes longer than the
-    statement. So BEGIN goes along with the first statement, and bulk-written rows go along with the
-    next statement or with COMMIT.
+    Raises:
+        ValueError: The URL does not name a file; the message says what is wrong.
     """
 
-    def __init__(self, connection: SqliteClient) -> None:
-        super().__init__(connection)
-        self._due: deque[_Step] = (
-            connection._due if isinstance(connection, _Transaction) else deque()
-        )
-        """Steps to run before the next statement; each is removed once it has run."""
-        self._changes_before = 0
-        self.has_changed = False
-        """Whether the transaction changed a row; set when it is committed."""
+    def __init__(self, rest: str) -> None:
+        path, _, query = rest.partition("?")
+        path = unquote(path)
+        if not path or ":memory:" in path:
+            raise ValueError(
+                "VOXQL_DATABASE_URL must name a file: reader and writer are two connections, "
+                "and a database in memory belongs to one."
+            )
+        pragmas = dict(parse_qsl(query))
+        unknown = sorted(pragmas.keys() - _PRAGMAS.keys())
+        if unknown:
+            raise ValueError(
+                f"VOXQL_DATABASE_URL has the unknown option {unknown[0]!r}; "
+                f"known are {', '.join(_PRAGMAS)}."
+            )
+        self.file = Path(path)
+        self.search = Fts5()
+        self._pragmas = pragmas
 
-    def _in_transaction(self) -> NestedTransactionContext:
-        return NestedTransactionContext(_Transaction(self))
+    @property
+    def folder(self) -> Path:
+        return self.file.parent
 
-    def acquire_connection(self) -> "_CaughtUp":
-        return _CaughtUp(self._lock, self)
+    def check_files(self) -> None:
+        checks.check_files(self.file)
 
-    async def begin(self) -> None:
-        self._due.append(self._begin)
+    def is_full(self) -> bool:
+        return checks.is_full(self.folder)
 
-    def _begin(self, raw: sqlite3.Connection) -> None:
-        self._changes_before = raw.total_changes
-        # A deferred transaction that reads first and writes later fails with "database is locked"
-        # if another process wrote in between, and no time-out helps.
-        raw.execute("BEGIN IMMEDIATE")
+    def check_room(self) -> None:
+        checks.check_room(self.file)
 
-    async def commit(self) -> None:
-        if self._finalized:
-            raise TransactionManagementError("The transaction has ended already.")
-        changes = await self.run(_committed)
-        self.has_changed = changes > self._changes_before
-        self._finalized = True
+    def check_data(self) -> bool:
+        return checks.check_database(self.file)
 
-    async def rollback(self) -> None:
-        # Replaced, not cleared: SQLite's thread may still work on a cancelled step, and takes from
-        # the old queue.
-        self._due = deque()
-        await super().rollback()
+    def sole_process(self) -> AbstractContextManager[None]:
+        return process_lock.sole_process(self.file)
 
-    async def savepoint(self) -> None:
-        await self.run(_nothing)
-        await super().savepoint()
+    def copy(self, target: Path) -> int:
+        return backup.copy_database(self.file, target)
 
-    async def savepoint_rollback(self) -> None:
-        await self.run(_nothing)
-        await super().savepoint_rollback()
+    def connections(self, *, is_migrating: bool = False) -> dict[str, dict[str, Any]]:
+        writer = _PRAGMAS | (_MIGRATING if is_migrating else {}) | self._pragmas
+        # query_only comes last: the pragmas before it must still take effect.
+        reader = writer | {"query_only": "ON"}
+        return {"default": self._connection(writer), "reader": self._connection(reader)}
 
-    async def release_savepoint(self) -> None:
-        await self.run(_nothing)
-        await super().release_savepoint()
+    def _connection(self, pragmas: dict[str, str]) -> dict[str, Any]:
+        credentials = {"file_path": str(self.file), **pragmas}
+        return {"engine": "models.sqlite.client", "credentials": credentials}
 
-    async def run(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        execute: Any = self._connection._execute
-        result: T = await execute(_in_turn, self._connection, self._due, step)
-        return result
+    async def check_references(self, conn: Any) -> None:
+        broken = await conn.execute_query_dict("PRAGMA foreign_key_check")
+        if broken:
+            tables = ", ".join(sorted({row["table"] for row in broken}))
+            raise RuntimeError(f"A migration left rows without their parents in {tables}.")
 
-    @translate_exceptions
-    async def execute_query(
-        self, query: str, values: list[Any] | None = None
-    ) -> tuple[int, Sequence[Any]]:
-        async with self._lock:
-            return await self.run(partial(_counted, query, values or ()))
+    async def try_to_write(self, conn: Any) -> None:
+        # SQLite reserves this number for applications; VoxQL does not use it.
+        await conn.execute_script("PRAGMA user_version = 0")
 
-    @translate_exceptions
-    async def execute_query_dict(
-        self, query: str, values: list[Any] | None = None
-    ) -> list[dict[str, Any]]:
-        async with self._lock:
-            _, rows = await self.run(partial(_counted, query, values or ()))
-        return list(map(dict, rows))
+    def has_changed(self, conn: Any) -> bool:
+        return bool(conn.has_changed)
 
-    @translate_exceptions
-    async def execute_together(self, queries: Sequence[Query]) -> list[list[dict[str, Any]]]:
-        async with self._lock:
-            found = await self.run(partial(_fetched, queries))
-        return [list(map(dict, rows)) async for rows in Turns().of(found)]
+    def trouble_of(self, error: BaseException) -> str | None:
+        seen: BaseException | None = error
+        while seen is not None:
+            code = getattr(seen, "sqlite_errorcode", None)
+            if isinstance(seen, sqlite3.Error) and code is not None:
+                return _TROUBLES.get(code & 0xFF)
+            # Tortoise raises its own error while handling SQLite's, without `from`.
+            seen = seen.__cause__ or seen.__context__
+        return None
 
-    @translate_exceptions
-    async def execute_many(self, query: str, values: list[list[Any]]) -> None:
-        step = partial(_write, query, values)
-        if len(values) <= FEW:
-            self._due.append(step)
-            return
-        async with self._lock:
-            await self.run(step)
+    async def queried(self, conn: Any, queries: Sequence[Query]) -> list[list[dict[str, Any]]]:
+        rows: list[list[dict[str, Any]]] = await conn.execute_together(queries)
+        return rows
 
-    async def execute_script(self, query: str) -> None:
-        # sqlite3's executescript() would first commit the current transaction.
-        for statement in statements(query):
-            await self.execute_query(statement)
-
-
-class _Context(SqliteTransactionContext):
-    """Tortoise's context, fixed to release its lock when BEGIN or COMMIT fails."""
-
-    __slots__ = ()
-
-    async def __aenter__(self) -> TransactionalDBClient:
-        asked_at = time.monotonic()
-        await self._trxlock.acquire()
-        try:
-            writes.give_up(asked_at)
-            await self.ensure_connection()
-            await self.connection.begin()
-        except BaseException:
-            self._trxlock.release()
-            raise
-        self.token = get_connections().set(self.connection_name, self.connection)
-        transaction: TransactionalDBClient = self.connection
-        return transaction
-
-    async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
-        try:
-            if exc_type is None:
-                await self._commit()
-            else:
-                await self.connection.rollback()
-        finally:
-            get_connections().reset(self.token)
-            self._trxlock.release()
-
-    async def _commit(self) -> None:
-        try:
-            await self.connection.commit()
-        except sqlite3.Error as error:
-            # A failed COMMIT (a full disk, say) leaves the transaction open.
-            await self.connection.rollback()
-            is_refused = isinstance(error, sqlite3.IntegrityError)
-            raise (IntegrityError if is_refused else OperationalError)(error) from error
-
-
-def has_changed(conn: BaseDBAsyncClient) -> bool:
-    """Whether a committed transaction changed a row."""
-    return isinstance(conn, _Transaction) and conn.has_changed
-
-
-async def queried(conn: BaseDBAsyncClient, queries: Sequence[Query]) -> list[list[dict[str, Any]]]:
-    """Run independent queries; return the rows of each.
-
-    In a transaction they share one round trip to SQLite's thread.
-    """
-    if isinstance(conn, _Transaction):
-        together: list[list[dict[str, Any]]] = await conn.execute_together(queries)
-        return together
-    return [await conn.execute_query_dict(query, list(values)) for query, values in queries]
-
-
-class _CaughtUp(ConnectionWrapper[Any]):
-    """Acquires the connection after running the transaction's pending steps."""
-
-    __slots__ = ()
-
-    async def __aenter__(self) -> Any:
-        connection = await super().__aenter__()
-        try:
-            assert isinstance(self.client, _Transaction)
-            await self.client.run(_nothing)
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
-        return connection
-
-
-# Functions that run in SQLite's thread.
-
-
-def _in_turn(connection: Any, due: deque[_Step], step: Callable[[sqlite3.Connection], T]) -> T:
-    raw: sqlite3.Connection = connection._conn
-    while due:
-        due[0](raw)
-        # Removed only once it has worked: after a failed BEGIN, the rest must not run without a
-        # transaction.
-        due.popleft()
-    return step(raw)
-
-
-def _committed(raw: sqlite3.Connection) -> int:
-    raw.commit()
-    return raw.total_changes
-
-
-def _counted(
-    query: str, values: Sequence[Any], raw: sqlite3.Connection
-) -> tuple[int, Sequence[Any]]:
-    before = raw.total_changes
-    rows = raw.execute(query, values).fetchall()
-    return (raw.total_changes - before) or len(rows), rows
-
-
-def _fetched(queries: Sequence[Query], raw: sqlite3.Connection) -> list[list[Any]]:
-    return [raw.execute(query, values).fetchall() for query, values in queries]
-
-
-def _write(query: str, values: list[list[Any]], raw: sqlite3.Connection) -> None:
-    raw.executemany(query, values)
-
-
-def _nothing(_: sqlite3.Connection) -> None:
-    pass
-
-
-def statements(script: str) -> list[str]:
-    """Split a script into its statements; a trigger's body is part of its statement."""
-    found: list[str] = []
-    pending = ""
-    for piece in script.split(";"):
-        pending += piece + ";"
-        if sqlite3.complete_statement(pending):
-            found.append(pending.strip())
-            pending = ""
-    return [statement for statement in found if statement.strip("; \n")]
-
-
-client_class = Client
+    def moment(self, stored: Any) -> datetime:
+        # In the format that `models.sqlite.client` writes; the ORM's parser takes any ISO 8601, but
+        # slowly.
+        return datetime.fromisoformat(stored)

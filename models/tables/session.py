@@ -10,8 +10,7 @@ from tortoise.models import Model
 from hub.events import SessionState
 from models import ids
 from models.tables.user import User
-
-NEW_CONVERSATION = "New Conversation"
+from models.titles import NEW_CONVERSATION
 
 _state = attrgetter(*SessionState.__struct_fields__)
 

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Final
 
 from hub.events import AccessRevoked
-from models import ApiToken, ids
+from models import ids
 from models.database import Connection, reader, transact
 from models.repositories import api_tokens
 from models.repositories.api_tokens import TokenQuery
+from models.tables import ApiToken
 from resolvers.access import check_id, person
 from resolvers.accounts import credentials
 from resolvers.accounts.registration import user_by_email

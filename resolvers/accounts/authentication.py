@@ -6,10 +6,10 @@ from typing import Final
 
 from agent_bridge.server.tokens import KnownBrowser
 from hub.events import AccessRevoked
-from models import User
 from models.database import Connection, reader, transact, transact_later
 from models.repositories import accounts, api_tokens, sessions
 from models.repositories.transcript import delete_some_of_user
+from models.tables import User
 from resolvers.access import signed_in
 from resolvers.accounts import credentials
 from resolvers.accounts.login import Arrival, NewLogin, enter, guest_of, user_of

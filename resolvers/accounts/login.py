@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hub.events import AccessRevoked, OwnershipLost, SessionChanged, SessionMoved
-from models import Session, User
 from models.database import Connection
 from models.repositories import accounts
+from models.tables import Session, User
 from resolvers.accounts import credentials
 from resolvers.backend import Backend
 from resolvers.transcripts.transaction import Transaction

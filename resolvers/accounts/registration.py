@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from models import User
 from models.database import Connection, IntegrityError
 from models.repositories import accounts
+from models.tables import User
 from resolvers.accounts import credentials
 from resolvers.limits import check_known_email
 from resolvers.refusals import BadUserInput, Conflict, NotFound

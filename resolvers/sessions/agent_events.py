@@ -9,9 +9,9 @@ import structlog
 from agent_bridge.protocol import Ack, Nack, State
 from agent_bridge.protocol import Utterance as Heard
 from agent_bridge.server.handler import Binding, Input, NotNow, SessionGone, Welcome
-from models import EndReason, Role, Session, SessionStatus, UtteranceSource
 from models.database import NotStored
 from models.repositories import utterances
+from models.tables import EndReason, Role, Session, SessionStatus, UtteranceSource
 from resolvers.backend import Backend
 from resolvers.sessions import lifecycle
 from resolvers.sessions.connections import AgentConnection, Connections

@@ -11,7 +11,7 @@ from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import NoAgent, NoWorker, StartRequest, StartUnplaced
 from hub.events import AgentCommanded, AgentWanted, Fence
 from hub.hub import Hub
-from models import Session, SessionStatus
+from models.tables import Session, SessionStatus
 from resolvers.config import Config
 from resolvers.sessions import lifecycle
 from resolvers.sessions.connections import Connections

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Final
 
 from hub.events import SessionState, UtteranceState
-from models import Session, SessionStatus, Utterance
 from models.database import reader
 from models.repositories.history import HistoryQuery
 from models.repositories.transcript import (
@@ -16,8 +15,9 @@ from models.repositories.transcript import (
     counts_of_many,
     pages_of_many,
 )
-from models.search import matching
+from models.search import matching, parsing, snippets
 from models.search.matching import Found
+from models.tables import Session, SessionStatus, Utterance
 from resolvers import limits
 from resolvers.access import own, require
 from resolvers.pages import Cursors, Once, Page, Slice, sliced
@@ -77,7 +77,7 @@ async def session_history(
     wanted = filter or SessionFilter()
     query = HistoryQuery(
         user_id=viewer.user_id,
-        search=matching.parse(wanted.search or "", viewer.user_id),
+        search=parsing.parse(wanted.search or "", viewer.user_id),
         statuses=sorted(set(wanted.status or ())) or None,
         agent_name=_agent_name(wanted.agent_name),
         created_from=wanted.created_from,
@@ -123,7 +123,7 @@ async def session_utterances(
     own(viewer, session)
     size = page.size(UTTERANCES_PAGE, UTTERANCES_PAGE)
     cursors = _utterance_cursors(session.id, is_final)
-    wanted = matching.parse(words or "", viewer.user_id)
+    wanted = parsing.parse(words or "", viewer.user_id)
     query = TranscriptQuery(session.id, is_final, wanted)
     after = cursors.sort_key(page.after, "after")
     before = cursors.sort_key(page.before, "before")
@@ -140,7 +140,7 @@ async def session_utterances(
         found.has_next,
         found.has_previous,
         found.count,
-        partial(matching.marked, texts, wanted.words),
+        partial(snippets.marked, texts, wanted.words),
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from agent_bridge.media.backend import MediaConnection
-from models import Session, SessionStatus
+from models.tables import Session, SessionStatus
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
 from resolvers.refusals import AgentUnavailable

@@ -6,8 +6,8 @@ These functions only change the row that they are given; the caller holds its lo
 from datetime import datetime
 from typing import Any, Final
 
-from models import EndReason, Session, SessionStatus
 from models.repositories.deadlines import COLUMNS
+from models.tables import EndReason, Session, SessionStatus
 from resolvers.config import Config
 
 TOO_LATE: Final = "AGENT_TIMEOUT"

@@ -11,10 +11,10 @@ from hub.events import (
     SessionState,
     TranscriptEnded,
 )
-from models import Session
 from models.database import Connection
 from models.repositories import sessions
 from models.repositories.transcript import delete_some
+from models.tables import Session
 from resolvers import limits
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend

@@ -17,11 +17,11 @@ from hub.events import (
     watched_access,
     watched_ownership,
 )
-from models import EndReason, Session, SessionStatus
 from models.database import NotStored, reader
 from models.repositories import idempotency, sessions
 from models.repositories.deadlines import buried_with_words, past_deadline
 from models.repositories.ownership import delete_unreachable, moved_among
+from models.tables import EndReason, Session, SessionStatus
 from resolvers.backend import Backend
 from resolvers.idempotency import KEPT_FOR
 from resolvers.revocation import delete_expired_logins, revoked_among

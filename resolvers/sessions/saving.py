@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from hub.events import AgentCommanded, Stop
-from models import EndReason, Role, Session, Utterance, UtteranceSource
+from models.tables import EndReason, Role, Session, Utterance, UtteranceSource
 from models.turns import Turns
 from resolvers import limits
 from resolvers.access import owned_session, require

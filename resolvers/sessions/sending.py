@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from hub.events import AgentCommanded, Input
-from models import Role, SessionStatus, Utterance, UtteranceSource
+from models.tables import Role, SessionStatus, Utterance, UtteranceSource
 from resolvers import limits
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend

@@ -6,9 +6,10 @@ from typing import Any, cast
 from uuid import uuid4
 
 from agent_bridge.media.backend import MediaConnection
-from models import Session, SessionStatus, ids
+from models import ids
 from models.repositories import bulk, sessions
-from models.tables.session import NEW_CONVERSATION
+from models.tables import Session, SessionStatus
+from models.titles import NEW_CONVERSATION
 from resolvers import idempotency, limits
 from resolvers.access import check_id, owned_session, require
 from resolvers.backend import Backend

@@ -3,7 +3,7 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from hub.events import SessionState
-from models import Session
+from models.tables import Session
 from resolvers.refusals import BadUserInput
 
 

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from hub.events import Event, SessionChanged, SessionOver, TranscriptCommitted, TranscriptEnded
-from models import Session, SessionStatus, Utterance, sort_keys
+from models import sort_keys
 from models.database import Connection
 from models.repositories import bulk, utterances
+from models.tables import Session, SessionStatus, Utterance
 from models.turns import Turns
 from resolvers.transcripts import openings
 from resolvers.transcripts.merge import CHANGED, UtteranceChange, prevails

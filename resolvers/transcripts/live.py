@@ -8,7 +8,7 @@ from typing import Final
 
 from hub.events import InterimHeard, SessionDeleted, UtteranceState, content_of
 from hub.hub import Hub
-from models import Utterance
+from models.tables import Utterance
 from resolvers.metrics import Metrics
 from resolvers.transcripts.commit_queue import CommitQueue
 from resolvers.transcripts.merge import (

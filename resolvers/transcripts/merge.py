@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Final
 
 from hub.events import CONTENT, UtteranceContent, content_of
-from models import Utterance, UtteranceSource
+from models.tables import Utterance, UtteranceSource
 
 
 class Rank(IntEnum):

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from models import Role, Session, Utterance
 from models.database import Connection
 from models.openings import TRIED
 from models.repositories import utterances
+from models.tables import Role, Session, Utterance
 from models.titles import title_of
 
 

@@ -25,10 +25,10 @@ from hub.events import (
     transcripts_topic,
 )
 from hub.subscription import ReaderTooSlow, Subscription
-from models import SessionStatus
 from models.database import reader
 from models.repositories import accounts, api_tokens, sessions, utterances
 from models.repositories.ownership import moved_among
+from models.tables import SessionStatus
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
 from resolvers.metrics import Metrics

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from hub.events import Event
-from models import Session, Utterance
 from models.database import Connection
 from models.repositories import bulk, sessions
+from models.tables import Session, Utterance
 from resolvers.transcripts.edit import SessionEdit
 from resolvers.transcripts.merge import UtteranceChange
 

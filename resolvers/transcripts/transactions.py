@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from hub.hub import Hub
-from models import SessionStatus
 from models.database import Connection, transact
+from models.tables import SessionStatus
 from resolvers.metrics import Metrics
 from resolvers.transcripts.commit_queue import CommitQueue
 from resolvers.transcripts.edit import SessionEdit

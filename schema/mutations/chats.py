@@ -4,7 +4,7 @@ from datetime import datetime
 
 import strawberry
 
-import models
+from models import tables
 from resolvers.sessions import joining, sending, starting
 from schema.context import Info
 from schema.mutations.saving import SaveSessionInput, SaveSessionPayload, messages_from
@@ -143,7 +143,7 @@ class ChatMutations:
         graphql_type=SendMessagePayload | None,
         description="Type a line to the agent of an ACTIVE session.",
     )
-    async def send_message(self, info: Info, input: Given[SendMessageInput]) -> models.Utterance:
+    async def send_message(self, info: Info, input: Given[SendMessageInput]) -> tables.Utterance:
         return await sending.send_message(
             info.context.backend, info.context.viewer, input.session_id, input.key, input.text
         )

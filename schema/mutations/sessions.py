@@ -2,7 +2,7 @@
 
 import strawberry
 
-import models
+from models import tables
 from resolvers.sessions import manage
 from schema.context import Info
 from schema.types.node import Given, the_result
@@ -41,7 +41,7 @@ class SessionMutations:
     @strawberry.mutation(
         graphql_type=RenameSessionPayload | None, description="Give a conversation a name."
     )
-    async def rename_session(self, info: Info, input: Given[RenameSessionInput]) -> models.Session:
+    async def rename_session(self, info: Info, input: Given[RenameSessionInput]) -> tables.Session:
         return await manage.rename_session(
             info.context.backend, info.context.viewer, input.session_id, input.title
         )

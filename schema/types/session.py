@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-import models
+from models import tables
 from resolvers.pages import Page, Slice
 from resolvers.sessions import manage
 from resolvers.transcripts import cursors
@@ -61,7 +61,7 @@ class Session(Node):
     )
     @staticmethod
     def failure(root: strawberry.Parent[AnySession]) -> AgentFailure | None:
-        if root.status != models.SessionStatus.FAILED:
+        if root.status != tables.SessionStatus.FAILED:
             return None
         return AgentFailure(
             code=root.failure_code or "AGENT_UNAVAILABLE",
@@ -115,7 +115,7 @@ class Session(Node):
         before: Before = strawberry.UNSET,
         is_final: IsFinal = strawberry.UNSET,
         search: Search = strawberry.UNSET,
-    ) -> Slice[models.Utterance]:
+    ) -> Slice[tables.Utterance]:
         page = Page(given(first), given(after), given(last), given(before))
         return await info.context.loaders.utterances(root, page, given(is_final), given(search))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import strawberry
 
-import models
+from models import tables
 from models.search.matching import Found
 from resolvers.pages import Slice
 from resolvers.sessions import history
@@ -55,7 +55,7 @@ def filter_from(given_filter: SessionFilter | None) -> history.SessionFilter:
     status = given(given_filter.status)
     return history.SessionFilter(
         search=given(given_filter.search),
-        status=None if status is None else [models.SessionStatus[each.name] for each in status],
+        status=None if status is None else [tables.SessionStatus[each.name] for each in status],
         agent_name=given(given_filter.agent_name),
         created_from=given(created.from_) if created else None,
         created_before=given(created.before) if created else None,
@@ -95,7 +95,7 @@ class SessionConnection:
 
     @strawberry.field(graphql_type=list[Session], description=NODES)
     @staticmethod
-    def nodes(root: strawberry.Parent[Slice[HistoryEntry]]) -> list[models.Session]:
+    def nodes(root: strawberry.Parent[Slice[HistoryEntry]]) -> list[tables.Session]:
         return [entry.session for entry in root.items]
 
     page_info: PageInfo = strawberry.field(resolver=pages.page_info, description=PAGE_INFO)
@@ -107,5 +107,5 @@ class MatchingEdge:
     """A session in the history, and its cursor."""
 
     cursor: str
-    node: models.Session
+    node: tables.Session
     entry: HistoryEntry

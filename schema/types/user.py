@@ -5,7 +5,7 @@ from typing import Any
 
 import strawberry
 
-import models
+from models import tables
 from resolvers.accounts import api_tokens
 from resolvers.pages import Page, Slice
 from schema.context import Info
@@ -39,7 +39,7 @@ class ApiToken(Node):
 
     @classmethod
     def is_type_of(cls, obj: object, info: Any) -> bool:
-        return isinstance(obj, models.ApiToken)
+        return isinstance(obj, tables.ApiToken)
 
 
 @strawberry.type(description="An API token in a list.")
@@ -74,10 +74,10 @@ class User(Node):
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-    ) -> Slice[models.ApiToken]:
+    ) -> Slice[tables.ApiToken]:
         page = Page(given(first), given(after), given(last), given(before))
         return await api_tokens.list_api_tokens(info.context.viewer, page)
 
     @classmethod
     def is_type_of(cls, obj: object, info: Any) -> bool:
-        return isinstance(obj, models.User)
+        return isinstance(obj, tables.User)

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import strawberry
 
-import models
 from hub.events import UtteranceState
+from models import tables
 from resolvers.pages import Slice
 from resolvers.sessions import history
 from schema.context import Info
@@ -16,7 +16,7 @@ from schema.types import pages
 from schema.types.enums import Role, UtteranceSource
 from schema.types.node import CURSOR, EDGES, NODES, PAGE_INFO, Node, PageInfo
 
-_SOURCES = (UtteranceState, models.Utterance)
+_SOURCES = (UtteranceState, tables.Utterance)
 
 
 @strawberry.type(
@@ -66,7 +66,7 @@ class Utterance(Node):
         "`after` or `before` to read what was said around it."
     )
     @staticmethod
-    def cursor(root: strawberry.Parent[models.Utterance | UtteranceState]) -> str:
+    def cursor(root: strawberry.Parent[tables.Utterance | UtteranceState]) -> str:
         return history.utterance_cursor(root)
 
     # Lazy, because the two types refer to each other.
@@ -76,8 +76,8 @@ class Utterance(Node):
     )
     @staticmethod
     async def session(
-        info: Info, root: strawberry.Parent[models.Utterance | UtteranceState]
-    ) -> models.Session:
+        info: Info, root: strawberry.Parent[tables.Utterance | UtteranceState]
+    ) -> tables.Session:
         return await info.context.loaders.session.load(root.session_id)
 
     @classmethod
@@ -95,7 +95,7 @@ class UtteranceEdge:
     )
 
 
-async def _edges(root: strawberry.Parent[Slice[models.Utterance]]) -> Any:
+async def _edges(root: strawberry.Parent[Slice[tables.Utterance]]) -> Any:
     """Return the items with their cursors and, after a search, with the matches marked."""
     marked: list[str] | list[None] = [None] * len(root.items)
     if isinstance(root, history.MatchingUtterances):
@@ -117,5 +117,5 @@ class MarkedEdge:
     """An utterance, its cursor and, after a search, its text as HTML."""
 
     cursor: str
-    node: models.Utterance
+    node: tables.Utterance
     marked: str | None

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from serving.data.integrity_check import check_database, check_files, check_room
-from serving.data.process_lock import sole_process
+from models.engines import engine_of
 from serving.process.address import listening_socket, local_address
 from serving.process.agent_process import AgentChild
 from serving.process.server import Server, configured
@@ -28,7 +27,8 @@ def run(settings: Settings, steps: Steps) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        CannotServe: when the port or the database can't be used.
+        CannotServe: when the port can't be used, or the URL names no database.
+        CannotUse: when the database can't be used.
     """
     factory = uvicorn.Config(app="", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=factory) as runner:
@@ -36,10 +36,14 @@ def run(settings: Settings, steps: Steps) -> None:
 
 
 async def _serve(settings: Settings, steps: Steps) -> None:
-    check_files(settings.sqlite_file)
-    check_room(settings.sqlite_file)
+    try:
+        database = engine_of(settings.database_url)
+    except ValueError as error:
+        raise CannotServe(str(error)) from error
+    database.check_files()
+    database.check_room()
     with (
-        sole_process(settings.sqlite_file),
+        database.sole_process(),
         listening_socket(settings.host, settings.port) as sock,
     ):
         address = local_address(sock)
@@ -48,7 +52,7 @@ async def _serve(settings: Settings, steps: Steps) -> None:
         async with _agent(settings, address, steps) as child:
             # The check waits for the disk, so it runs while the processor loads the app.
             loop = asyncio.get_running_loop()
-            checking = loop.run_in_executor(None, check_database, settings.sqlite_file)
+            checking = loop.run_in_executor(None, database.check_data)
             from asgi import build_app  # imported here: loading the app is a timed step
 
             steps.done("app", "loaded")

@@ -12,8 +12,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from hub.events import Event
-from models import Session
 from models.database import Connection, transact
+from models.sqlite.engine import SqliteEngine
+from models.tables import Session
 from resolvers.sessions import saving
 from resolvers.transcripts import streams
 from resolvers.transcripts.commit_queue import Reply
@@ -217,8 +218,7 @@ def _patch(owner: object, **methods: object) -> None:
 
 
 def _before_start(settings: Settings, statement: str) -> None:
-    file = settings.sqlite_file
-    assert file is not None
+    file = SqliteEngine(settings.database_url.partition("://")[2]).file
     if file.exists():
         with sqlite3.connect(file) as database:
             database.execute(statement)

@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import WebSocketException
 
 from models import sort_keys
-from models.search.index import with_tokens
+from models.sqlite.search import with_tokens
 from tests.faults.account import DELETE
 from tests.faults.server import CrashingServer
 from tests.faults.stage import Agent, Stage, stage

@@ -11,7 +11,7 @@ import pytest
 from agent_bridge.server.workers import StartUnplaced
 from hub import codec, events
 from hub.events import Event, Fence, Gone, Input, SessionState, Stop, UtteranceState
-from models import Role, UtteranceSource
+from models.tables import Role, UtteranceSource
 
 RANDOM = random.Random(13)
 MOMENT = datetime(2026, 11, 30, 12, tzinfo=UTC)

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from models import Role, Session, SessionStatus, Utterance, UtteranceSource, ids
+from models import ids
 from models.database import Connection, reader, transact
 from models.repositories import bulk
 from models.sort_keys import key_of
+from models.tables import Role, Session, SessionStatus, Utterance, UtteranceSource
 from tests.rows import add_session, add_user
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from models import Session, User
 from models.database import (
     Connection,
     NotStored,
@@ -23,6 +22,7 @@ from models.database import (
     transact_later,
 )
 from models.repositories import sessions
+from models.tables import Session, User
 from tests.dump import dump
 from tests.rows import START, add_session, add_user, utterance
 

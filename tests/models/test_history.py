@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from models import Session, SessionStatus, User
 from models.database import Connection, reader, transact
 from models.repositories.history import HistoryQuery, Position
 from models.repositories.transcript import TranscriptQuery
-from models.search import matching
+from models.search import parsing
 from models.sort_keys import between, key_of, number_of
+from models.tables import Session, SessionStatus, User
 from tests.rows import START, add_session, add_sessions, add_user, utterance
 
 
@@ -102,7 +102,7 @@ async def test_somebody_elses_conversations_do_not_slow_a_search(user: User) -> 
     """A search skips 3,000 matching conversations of another user without visiting each."""
     await add_sessions(user, [["hello world"]] * 20)
     other = await add_user()
-    query = HistoryQuery(user.id, search=matching.parse("hello world", user.id))
+    query = HistoryQuery(user.id, search=parsing.parse("hello world", user.id))
     before = await _steps(reader(), lambda: query.page(reader(), None, None, 20))
     await add_sessions(other, [["hello world"]] * 3000)
     after = await _steps(reader(), lambda: query.page(reader(), None, None, 20))
@@ -133,7 +133,7 @@ async def test_filters(user: User) -> None:
     assert await found(created_before=new.created_at) == [old.id]
     assert await found(created_from=START, created_before=START) == []
     everything = {
-        "search": matching.parse("two", user.id),
+        "search": parsing.parse("two", user.id),
         "statuses": [SessionStatus.ACTIVE],
         "agent_name": "b",
         "created_from": START,

@@ -11,10 +11,13 @@ from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from tortoise.transactions import in_transaction
 from tortoise.utils import generate_schema_for_client
 
-from models import Session, Utterance, database
+from models import database
 from models.database import database_url, migrate, opened
-from models.search.index import with_tokens
+from models.engines import engine_of
 from models.sort_keys import number_of
+from models.sqlite.engine import SqliteEngine
+from models.sqlite.search import with_tokens
+from models.tables import Session, Utterance
 from tests.dump import dump
 from tests.rows import add_session, add_sessions, add_user
 
@@ -74,7 +77,7 @@ def _copy_rows(newest: Path, old: Path) -> None:
 async def migrated_to(url: str, name: str) -> None:
     """Create a database at an older migration."""
     with TortoiseContext() as context:
-        config = database._config(url)
+        config = database._config(engine_of(url))
         await context.init(config)
         async with in_transaction("default") as conn:
             await MigrationExecutor(conn, config["apps"]).migrate([MigrationTarget("models", name)])
@@ -89,7 +92,7 @@ async def test_a_migrated_database_has_the_declared_tables(tmp_path: Path) -> No
     """A model change without a migration fails here."""
     await migrate(database_url(tmp_path / "migrated"))
     with TortoiseContext() as context:
-        await context.init(database._config(database_url(tmp_path / "declared")))
+        await context.init(database._config(engine_of(database_url(tmp_path / "declared"))))
         await generate_schema_for_client(context.connections.get("default"), safe=False)
         await context.close_connections()
     migrated = _schema(tmp_path / "migrated" / "voxql.db")
@@ -225,12 +228,12 @@ async def test_a_migration_that_fails_leaves_the_tables_as_they_were(
 ) -> None:
     """A failed migration leaves neither a partial schema nor a record of having been applied."""
 
-    async def fail(conn: database.Connection) -> None:
+    async def fail(self: SqliteEngine, conn: database.Connection) -> None:
         raise RuntimeError("orphans")
 
     url = database_url(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(database, "_check_foreign_keys", fail)
+        patch.setattr(SqliteEngine, "check_references", fail)
         with pytest.raises(RuntimeError, match="orphans"):
             await migrate(url)
     assert _schema(tmp_path / "voxql.db") == {}

@@ -9,25 +9,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models import Session, User, Utterance
-from models.database import Connection, reader, transact
+from models.database import Connection, engine, reader, transact
 from models.repositories.history import HistoryQuery
-from models.search import matching
+from models.search import matching, parsing, snippets
 from models.search.tokens import indexed, last_of_runs
-from models.tables.session import NEW_CONVERSATION
+from models.tables import Session, User, Utterance
+from models.titles import NEW_CONVERSATION
 from tests.rows import START, add_session, add_user, utterance
 
-MARK, UNMARK = matching.MARK
+MARK, UNMARK = snippets.MARK
 _numbers = count(1)
 
 
 async def _found(user: User, text: str) -> list[str]:
-    query = HistoryQuery(user.id, search=matching.parse(text, user.id))
+    query = HistoryQuery(user.id, search=parsing.parse(text, user.id))
     return [session.id for session in await query.page(reader(), None, None, 100)]
 
 
 async def _snippet(user: User, text: str, session: Session) -> str:
-    wanted = matching.parse(text, user.id)
+    wanted = parsing.parse(text, user.id)
     assert wanted is not None
     return (await matching.best_matches(reader(), wanted, [session.id]))[session.id].snippet
 
@@ -102,7 +102,7 @@ async def test_what_was_not_said_is_not_found(user: User, text: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\0", "\ud800"])
 def test_blank_is_no_search(text: str) -> None:
     """Clearing the search field shows every conversation again."""
-    assert matching.parse(text, "usr_x") is None
+    assert parsing.parse(text, "usr_x") is None
 
 
 @pytest.mark.parametrize("text", ["near", "NOT", "or", "text:hello", "owner:x", "hello)", "{hello"])
@@ -124,7 +124,7 @@ async def test_what_means_something_to_the_index_is_a_word_like_any_other(
 async def test_any_text_is_a_valid_search(user: User, text: str) -> None:
     """Lone surrogates, NULs, quotes and any script return an answer, never an error."""
     await _found(user, text)
-    if wanted := matching.parse(text, user.id):
+    if wanted := parsing.parse(text, user.id):
         await matching.best_matches(reader(), wanted, ["ses_x"])
 
 
@@ -160,11 +160,11 @@ async def test_a_search_of_very_many_tokens_is_valid(user: User, text: str) -> N
     session = await add_session(user, text)
     await _rename(session, text[:200])
     assert await _found(user, text) == [session.id]
-    assert matching.MARK[0] in await _snippet(user, text, session)
-    wanted = matching.parse(text, user.id)
+    assert snippets.MARK[0] in await _snippet(user, text, session)
+    wanted = parsing.parse(text, user.id)
     assert wanted is not None
-    assert max(map(len, wanted.words)) <= matching.WORD_TOKENS
-    assert sum(map(len, wanted.words)) <= matching.TOKENS
+    assert max(map(len, wanted.words)) <= parsing.WORD_TOKENS
+    assert sum(map(len, wanted.words)) <= parsing.TOKENS
 
 
 @settings(
@@ -198,7 +198,7 @@ async def test_the_best_utterance_is_shown_with_its_words_marked(user: User) -> 
         "The weather in <b>Paris</b> & Rome is fine.",
         "Fine weather.",
     )
-    wanted = matching.parse("paris weather", user.id)
+    wanted = parsing.parse("paris weather", user.id)
     assert wanted is not None
     found = await matching.best_matches(reader(), wanted, [session.id])
     assert found[session.id].utterance.key == "key-1"
@@ -215,13 +215,13 @@ async def test_a_long_text_is_cut_around_the_place(user: User) -> None:
     assert "<mark>needle</mark>" in snippet
     assert snippet.startswith("…")
     assert snippet.endswith("…")
-    assert len(snippet.split()) <= matching.SNIPPET_WORDS
+    assert len(snippet.split()) <= snippets.SNIPPET_WORDS
 
 
 def test_a_long_text_with_many_hits_is_cut_in_no_time() -> None:
     """Such a text took 8 s, in which no other request was served."""
     began = time.thread_time()
-    snippet = matching.snippet_of("a " * 16_384, [("a",)])
+    snippet = snippets.snippet_of("a " * 16_384, [("a",)])
     assert time.thread_time() - began < 1
     assert snippet == " ".join([f"{MARK}a{UNMARK}"] * 24) + "…"
 
@@ -229,15 +229,15 @@ def test_a_long_text_with_many_hits_is_cut_in_no_time() -> None:
 def test_what_ends_a_run_is_shown_late_in_a_long_text() -> None:
     """The last character of a run begins no token, but its place is still found."""
     said = "今天 " * 100 + "我们去公园。" + "今天 " * 100
-    snippet = matching.snippet_of(said, [("园",)])
+    snippet = snippets.snippet_of(said, [("园",)])
     assert "我们去公<mark>园</mark>。" in snippet
     assert len(snippet) < 200
 
 
 def test_all_is_marked_around_the_last_place_that_is_tried() -> None:
     """Matches beyond the last place tried are still marked where they are shown."""
-    said = "a " * (matching.PLACES - 1) + "x " * 40 + "a " + "b " * 30
-    assert matching.snippet_of(said, [("a",), ("b",)]).count(MARK) == matching.SNIPPET_WORDS
+    said = "a " * (snippets.PLACES - 1) + "x " * 40 + "a " + "b " * 30
+    assert snippets.snippet_of(said, [("a",), ("b",)]).count(MARK) == snippets.SNIPPET_WORDS
 
 
 @pytest.mark.parametrize(
@@ -253,11 +253,11 @@ def test_all_is_marked_around_the_last_place_that_is_tried() -> None:
 )
 def test_a_snippet_is_short_whatever_is_between_the_words(said: str) -> None:
     """A snippet shows the word within a fixed number of characters, with ellipses for the rest."""
-    snippet = matching.snippet_of(said, [("hi",)])
+    snippet = snippets.snippet_of(said, [("hi",)])
     shown = html.unescape(snippet.replace(MARK, "").replace(UNMARK, ""))
     assert MARK + "hi" in snippet
     assert shown.strip("…") in said
-    assert len(shown.strip("…")) == min(matching.SNIPPET_LENGTH, len(said))
+    assert len(shown.strip("…")) == min(snippets.SNIPPET_LENGTH, len(said))
     assert shown.startswith("…") is not said.startswith("hi")
     assert shown.endswith("…") is (said not in ("hi", "&" * 32_000 + " hi"))
 
@@ -268,7 +268,7 @@ async def test_others_are_served_while_snippets_are_cut(
     """Snippets are cut in a thread, because a page of long texts takes a while."""
     session = await add_session(user, "hello")
     threads = []
-    snippet_of = matching.snippet_of
+    snippet_of = snippets.snippet_of
 
     def watched(text: str, words: list[tuple[str, ...]]) -> str:
         threads.append(threading.get_ident())
@@ -287,7 +287,7 @@ async def test_snippets_of_a_page_look_through_so_much_text(
     monkeypatch.setattr(matching, "SNIPPET_TEXT", 1_100)
     late = "word " * 200 + "hello"
     sessions = [await add_session(user, late) for _ in range(2)]
-    wanted = matching.parse("hello", user.id)
+    wanted = parsing.parse("hello", user.id)
     assert wanted is not None
     found = await matching.best_matches(reader(), wanted, [one.id for one in sessions[::-1]])
     assert f"{MARK}hello{UNMARK}" in found[sessions[1].id].snippet
@@ -388,7 +388,7 @@ async def test_a_title_is_found_like_words_that_were_said(user: User) -> None:
         assert await _found(user, text) == [session.id], text
     for text in ("conversation", "lans", "天今", "hello nothing"):
         assert await _found(user, text) == [], text
-    wanted = matching.parse("plans", user.id)
+    wanted = parsing.parse("plans", user.id)
     assert wanted is not None
     assert await matching.best_matches(reader(), wanted, [session.id]) == {}
     await _assert_index_is_whole()
@@ -426,10 +426,14 @@ async def test_everybody_finds_only_their_own(user: User) -> None:
     assert await _found(other, "hello") == [theirs.id]
     assert await _found(user, other.id) == []
     # Query the index directly too: the list above filters out other users' sessions anyway.
-    query = matching.parse("hello", user.id)
+    query = parsing.parse("hello", user.id)
     assert query is not None
-    for term in (*query.each, query.any):
-        rows = await reader().execute_query_dict(matching.MATCHING_SESSIONS, [term])
+    index = engine().search
+    for found, values in (
+        index.sessions(query, ("hello",)),
+        index.best(query, [mine.id, theirs.id]),
+    ):
+        rows = await reader().execute_query_dict(found, list(values))
         assert [row["session_id"] for row in rows] == [mine.id]
 
 
@@ -445,9 +449,9 @@ def test_a_whole_text_is_marked_at_every_place() -> None:
         ("tea", "coffee"): "coffee",
     }
     for (words, text), marked in cases.items():
-        wanted = matching.parse(words, "usr_x")
+        wanted = parsing.parse(words, "usr_x")
         assert wanted is not None
-        assert matching.marked_text(text, wanted.words) == marked
-    wanted = matching.parse("a", "usr_x")
+        assert snippets.marked_text(text, wanted.words) == marked
+    wanted = parsing.parse("a", "usr_x")
     assert wanted is not None
-    assert matching.marked_text("a " * 3_000, wanted.words).count("<mark>") == 3_000
+    assert snippets.marked_text("a " * 3_000, wanted.words).count("<mark>") == 3_000

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models.database import reader
 from models.repositories.history import HistoryQuery
-from models.search import matching
+from models.search import matching, parsing, snippets
 from models.search import tokens as rules
 from models.search.tokens import indexed, last_of_runs, tokens
 from tests.rows import add_session, add_user
@@ -38,7 +38,7 @@ async def test_it_is_found_as_people_type_it(url: str, language: str, said: str)
     session = await add_session(user, said)
     await add_session(user, "nothing of the kind")
     for case in SAID[language, said]:
-        wanted = matching.parse(case["asked"], user.id)
+        wanted = parsing.parse(case["asked"], user.id)
         assert wanted is not None
         page = await HistoryQuery(user.id, search=wanted).page(reader(), None, None, 10)
         assert [one.id for one in page] == [session.id] * case["found"], case["asked"]
@@ -46,7 +46,7 @@ async def test_it_is_found_as_people_type_it(url: str, language: str, said: str)
         if not case["found"]:
             continue
         snippet = best[session.id].snippet
-        begin, end = matching.MARK
+        begin, end = snippets.MARK
         assert begin in snippet, case["asked"]
         assert html.unescape(snippet.replace(begin, "").replace(end, "")) == said
 
@@ -69,9 +69,9 @@ async def test_it_is_found_as_people_type_it(url: str, language: str, said: str)
 )
 def test_a_snippet_marks_the_right_place(said: str, asked: str, snippet: str) -> None:
     """Marks are placed in the original text, even where folding changed its length."""
-    wanted = matching.parse(asked, "usr_x")
+    wanted = parsing.parse(asked, "usr_x")
     assert wanted is not None
-    assert matching.snippet_of(said, wanted.words) == snippet
+    assert snippets.snippet_of(said, wanted.words) == snippet
 
 
 @given(st.text(max_size=80))

@@ -11,7 +11,7 @@ from typing import Any
 import aiosqlite
 import pytest
 
-from models import User, ids
+from models import ids
 from models.database import (
     Connection,
     IntegrityError,
@@ -24,7 +24,8 @@ from models.database import (
     transact,
 )
 from models.repositories import bulk
-from models.sqlite.engine import FEW
+from models.sqlite.client import FEW
+from models.tables import User
 from tests.dump import dump
 from tests.models.test_bulk import made
 from tests.rows import add_session, add_user

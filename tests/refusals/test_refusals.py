@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from models import ApiToken, Login
 from models.database import Connection, reader, transact
+from models.tables import ApiToken, Login
 from resolvers.accounts.api_tokens import TOKENS
 from resolvers.accounts.rate_limits import Rate
 from resolvers.backend import Backend

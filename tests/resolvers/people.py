@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent_bridge.server.workers import NoWorker, StartRequest
-from models import User
+from models.tables import User
 from resolvers.accounts import authentication
 from resolvers.accounts.login import Arrival, enter
 from resolvers.backend import Backend

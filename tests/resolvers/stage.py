@@ -13,8 +13,8 @@ from agent_bridge.server.handler import Binding, Welcome
 from agent_bridge.server.workers import NoWorker, StartRequest
 from hub.events import AgentCommanded, agent_topic
 from hub.subscription import Subscription
-from models import Role, Session, User, Utterance
 from models.database import NotStored, reader
+from models.tables import Role, Session, User, Utterance
 from resolvers.backend import Backend
 from resolvers.config import Config
 from resolvers.sessions import sending, starting, updates

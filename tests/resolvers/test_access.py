@@ -2,8 +2,9 @@
 
 import pytest
 
-from models import Session, User, Utterance, ids
+from models import ids
 from models.database import reader, transact
+from models.tables import Session, User, Utterance
 from resolvers.access import owned_session, person, require, signed_in
 from resolvers.accounts import api_tokens, authentication
 from resolvers.backend import Backend

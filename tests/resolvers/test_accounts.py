@@ -7,8 +7,8 @@ import pytest
 
 from hub.events import AccessRevoked, SessionChanged, access_topic, user_topic
 from hub.subscription import Subscription
-from models import Login, Session, User
 from models.database import reader, transact
+from models.tables import Login, Session, User
 from resolvers import revocation
 from resolvers.accounts import authentication, credentials
 from resolvers.accounts.login import LOGIN_LIFE, NewLogin

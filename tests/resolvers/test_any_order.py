@@ -29,8 +29,9 @@ from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import Workers
 from hub.events import TranscriptCommitted, UtteranceState
 from hub.local import LocalHub
-from models import Role, Session, UtteranceSource, database
+from models import database
 from models.database import Connection, NotStored
+from models.tables import Role, Session, UtteranceSource
 from models.titles import title_of
 from resolvers.accounts.rate_limits import RateLimits
 from resolvers.backend import Backend

@@ -8,7 +8,7 @@ import pytest
 from agent_bridge.media.backend import Awaited, NotNow
 from agent_bridge.server.workers import NoAgent, StartRequest
 from hub.events import Fence
-from models import SessionStatus
+from models.tables import SessionStatus
 from resolvers.backend import Backend
 from resolvers.sessions import joining
 from resolvers.sessions.saving import save_session

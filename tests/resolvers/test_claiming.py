@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from models import Session, SessionStatus
 from models.database import transact
+from models.tables import Session, SessionStatus
 from resolvers.accounts import api_tokens, authentication
 from resolvers.backend import Backend
 from resolvers.refusals import Forbidden

@@ -6,7 +6,7 @@ from agent_bridge.protocol import Ack, Nack
 from agent_bridge.server.handler import SessionGone, Welcome
 from agent_bridge.server.workers import NoFreePlace, StartUnplaced
 from hub.events import Stop
-from models import EndReason, Role, SessionStatus, UtteranceSource
+from models.tables import EndReason, Role, SessionStatus, UtteranceSource
 from resolvers.sessions import joining, manage
 from resolvers.sessions.saving import save_session
 from resolvers.transcripts import transactions

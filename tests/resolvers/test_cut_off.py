@@ -8,8 +8,9 @@ import pytest
 
 from agent_bridge.server.workers import NoWorker, StartRequest
 from hub.events import Fence, Gone, Input, SessionOver, Stop
-from models import SessionStatus, database
+from models import database
 from models.database import Connection
+from models.tables import SessionStatus
 from resolvers.sessions import joining, manage, starting
 from resolvers.sessions.saving import save_session
 from resolvers.sessions.starting import Previous

@@ -9,10 +9,10 @@ from agent_bridge.protocol import Nack
 from agent_bridge.server.handler import SessionGone
 from hub.events import Gone, SessionOver
 from hub.local import LocalHub
-from models import IdempotencyRecord, Session, SessionStatus, User, Utterance
 from models.database import Connection, reader, transact
 from models.repositories.running import running_by_status
 from models.repositories.transcript import delete_some_of_user
+from models.tables import IdempotencyRecord, Session, SessionStatus, User, Utterance
 from resolvers.accounts import authentication
 from resolvers.backend import Backend
 from resolvers.transcripts.streams import StreamEnd

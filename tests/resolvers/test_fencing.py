@@ -7,7 +7,7 @@ import pytest
 from agent_bridge.protocol import Ack, Nack
 from agent_bridge.server.handler import NotNow
 from hub.events import Fence
-from models import SessionStatus
+from models.tables import SessionStatus
 from resolvers.sessions import joining, manage
 from resolvers.transcripts import transactions
 from tests.resolvers.stage import Stage, not_stored, taken

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from models import Session, SessionStatus, User, Utterance, ids
+from models import ids
 from models.database import reader, transact
+from models.tables import Session, SessionStatus, User, Utterance
 from resolvers.backend import Backend
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, Unauthenticated

@@ -7,7 +7,7 @@ import pytest
 
 from agent_bridge.server.workers import NoFreePlace, NoWorker
 from hub.events import Fence
-from models import SessionStatus
+from models.tables import SessionStatus
 from resolvers.refusals import (
     AgentUnavailable,
     Conflict,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from agent_bridge.protocol import Ack
-from models import EndReason, Session, SessionStatus
+from models.tables import EndReason, Session, SessionStatus
 from resolvers.sessions import starting
 from resolvers.sessions.reaper import recover
 from resolvers.sessions.saving import save_session

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import EndReason, Session, SessionStatus
 from models.repositories.deadlines import COLUMNS
+from models.tables import EndReason, Session, SessionStatus
 from resolvers.config import Config
 from resolvers.sessions import lifecycle
 from tests.rows import START

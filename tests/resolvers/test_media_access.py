@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from agent_bridge.media.backend import AccessEnded
-from models import ApiToken, Session
+from models.tables import ApiToken, Session
 from resolvers.accounts import api_tokens, authentication
 from resolvers.sessions import joining, starting
 from resolvers.viewer import TokenScope

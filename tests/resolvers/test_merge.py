@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from models import Role, UtteranceSource
+from models.tables import Role, UtteranceSource
 from resolvers.transcripts.merge import Rank, UtteranceChange, prevails, rank
 from tests.rows import START
 

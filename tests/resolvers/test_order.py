@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from models import Role, Session, UtteranceSource
 from models.database import Connection, transact
 from models.sort_keys import key_of
-from models.sqlite import engine
+from models.sqlite import client
+from models.tables import Role, Session, UtteranceSource
 from resolvers.transcripts.edit import AHEAD
 from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.transaction import Transaction
@@ -271,7 +271,7 @@ async def test_a_late_segment_reads_few_rows(
     session = await stage.start()
     await tell(session, [float(index) for index in range(1, 200)])
     read = 0
-    original = engine._Transaction.execute_query
+    original = client._Transaction.execute_query
 
     async def counted(self: Any, query: str, values: Any = None) -> Any:
         nonlocal read
@@ -282,8 +282,8 @@ async def test_a_late_segment_reads_few_rows(
     async def counted_dicts(self: Any, query: str, values: Any = None) -> Any:
         return list(map(dict, (await counted(self, query, values))[1]))
 
-    monkeypatch.setattr(engine._Transaction, "execute_query", counted)
-    monkeypatch.setattr(engine._Transaction, "execute_query_dict", counted_dicts)
+    monkeypatch.setattr(client._Transaction, "execute_query", counted)
+    monkeypatch.setattr(client._Transaction, "execute_query_dict", counted_dicts)
     await tell(session, [began], places=False)
 
     assert 0 < read < 10

@@ -7,9 +7,9 @@ import pytest
 
 from agent_bridge.server.workers import NoWorker, StartRequest
 from hub.local import LocalHub
-from models import EndReason, IdempotencyRecord, Session, SessionStatus
 from models.database import OperationalError, reader
 from models.repositories.deadlines import COLUMNS
+from models.tables import EndReason, IdempotencyRecord, Session, SessionStatus
 from resolvers.backend import Backend
 from resolvers.sessions import joining, manage
 from resolvers.sessions.reaper import Reaper, recover

@@ -8,7 +8,7 @@ import pytest
 
 from agent_bridge.protocol import Ack
 from hub.events import Stop
-from models import EndReason, Role, Session, SessionStatus, UtteranceSource
+from models.tables import EndReason, Role, Session, SessionStatus, UtteranceSource
 from resolvers.limits import AHEAD, EARLIEST, MESSAGES, TEXT_BYTES
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated

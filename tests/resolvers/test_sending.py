@@ -6,7 +6,7 @@ import pytest
 
 from agent_bridge.protocol import Input as Line
 from hub.events import Input
-from models import EndReason, SessionStatus, UtteranceSource
+from models.tables import EndReason, SessionStatus, UtteranceSource
 from resolvers.refusals import (
     Conflict,
 )

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from models import SessionStatus
+from models.tables import SessionStatus
 from resolvers.sessions import joining, manage, starting
 from resolvers.sessions.saving import save_session
 from tests.resolvers.stage import Stage

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.events import Gone
-from models import Session, SessionStatus, ids
+from models import ids
 from models.repositories.running import running_by_status
+from models.tables import Session, SessionStatus
 from resolvers.nodes import node
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated

@@ -7,7 +7,7 @@ import pytest
 
 from agent_bridge.server.workers import NoFreePlace, NoWorker
 from hub.events import Stop
-from models import EndReason, SessionStatus
+from models.tables import EndReason, SessionStatus
 from resolvers.backend import Backend
 from resolvers.idempotency import KEPT_FOR
 from resolvers.refusals import (

@@ -411,7 +411,7 @@ async def test_signing_out_ends_every_stream(stage: Stage, before_the_first_even
 
 async def test_a_login_that_another_process_revoked_ends_its_streams(stage: Stage) -> None:
     """The reaper checks for this, because another process's commit reaches no local hub."""
-    from models import Login
+    from models.tables import Login
 
     session, _ = await stage.talk()
     watcher = await stage.watch(session)

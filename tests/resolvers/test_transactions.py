@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from hub.events import AccessRevoked, Event
-from models import User
 from models.database import Connection, NotStored, reader
+from models.tables import User
 from resolvers.backend import Backend
 from resolvers.transcripts import transactions
 from resolvers.transcripts.transaction import Transaction

@@ -11,8 +11,9 @@ import pytest
 
 from agent_bridge.protocol import Ack, Nack
 from hub.events import TranscriptCommitted, transcripts_topic
-from models import Utterance, database
+from models import database
 from models.database import OperationalError
+from models.tables import Utterance
 from resolvers.backend import Backend
 from resolvers.sessions import manage, starting
 from resolvers.sessions.saving import save_session

@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-import models
+from models import tables
 from resolvers.accounts.login import NewLogin
 from resolvers.backend import Backend
 from serving.access import Access
@@ -83,7 +83,7 @@ async def test_after_signing_in_the_rest_of_the_operation_is_the_new_viewers(
     )
 
     assert data["signIn"]["viewer"]["apiTokens"] == {"totalCount": 1}
-    session = await models.Session.get()
+    session = await tables.Session.get()
     assert session.user_id == data["signIn"]["viewer"]["id"]
     assert data["signOut"] == {"isSignedOut": True}
     assert client.cookie is None
@@ -117,7 +117,7 @@ async def test_pages_of_other_origins_can_not_use_the_cookie(
     """They are anonymous: they can neither read nor change anything."""
     assert await guest.data(VIEWER, None, **headers) == {"viewer": None}
     assert await guest.code(START, None, **headers) == "UNAUTHENTICATED"
-    assert await models.Session.all().count() == 0
+    assert await tables.Session.all().count() == 0
 
 
 async def test_pages_of_other_origins_can_not_sign_anybody_in(client: Http) -> None:
@@ -126,7 +126,7 @@ async def test_pages_of_other_origins_can_not_sign_anybody_in(client: Http) -> N
 
     assert response.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     assert "set-cookie" not in response.headers
-    assert await models.User.all().count() == 0
+    assert await tables.User.all().count() == 0
 
 
 async def test_our_own_pages_use_the_cookie(guest: Http) -> None:
@@ -149,7 +149,7 @@ async def test_a_program_may_use_the_cookie(guest: Http) -> None:
 
     assert await guest.data(START)
 
-    assert await models.Session.all().count() == 1
+    assert await tables.Session.all().count() == 1
 
 
 async def test_a_token_works_from_anywhere(guest: Http, client: Http) -> None:
@@ -196,7 +196,7 @@ def test_behind_https_the_cookie_is_bound_to_this_host(backend: Backend) -> None
     access = Access(backend, "https://vox.example", ("http://localhost:5173",))
     response = Response()
 
-    access.set_cookie(response, NewLogin(models.User(), "secret", datetime.now(UTC)))
+    access.set_cookie(response, NewLogin(tables.User(), "secret", datetime.now(UTC)))
 
     assert response.headers["set-cookie"].startswith("__Host-voxql_login=secret; ")
     assert "; Secure" in response.headers["set-cookie"]

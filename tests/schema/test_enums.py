@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-import models
 from agent_bridge.protocol import Role, Source, State
+from models import tables
 from resolvers.viewer import TokenScope
 from schema.types import enums
 
@@ -14,10 +14,10 @@ from schema.types import enums
 @pytest.mark.parametrize(
     ("described", "used"),
     [
-        (enums.SessionStatus, models.SessionStatus),
-        (enums.EndReason, models.EndReason),
-        (enums.Role, models.Role),
-        (enums.UtteranceSource, models.UtteranceSource),
+        (enums.SessionStatus, tables.SessionStatus),
+        (enums.EndReason, tables.EndReason),
+        (enums.Role, tables.Role),
+        (enums.UtteranceSource, tables.UtteranceSource),
         (enums.TokenScope, TokenScope),
     ],
 )
@@ -29,6 +29,6 @@ def test_graphql_has_the_members_that_are_used(described: type[Enum], used: type
 
 def test_agents_send_values_that_are_kept() -> None:
     """Each value in a frame is one of the database and of GraphQL."""
-    assert set(get_args(Role)) == {role.value for role in models.Role}
-    assert set(get_args(Source)) < {source.value for source in models.UtteranceSource}
+    assert set(get_args(Role)) == {role.value for role in tables.Role}
+    assert set(get_args(Source)) < {source.value for source in tables.UtteranceSource}
     assert set(get_args(State)) == {state.name for state in enums.AgentState}

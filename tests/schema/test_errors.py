@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-import models
+from models import tables
 from resolvers.accounts import authentication
 from resolvers.refusals import RateLimited, Refusal
 from resolvers.sessions import manage
@@ -135,7 +135,7 @@ async def test_a_null_where_an_argument_needs_a_value_is_bad_user_input(guest: H
     query = "mutation($i: StartNewChatInput = {}) { startNewChat(input: $i) { session { id } } }"
 
     assert await guest.code(query, {"i": None}) == "BAD_USER_INPUT"
-    assert await models.Session.all().count() == 0
+    assert await tables.Session.all().count() == 0
 
 
 async def test_a_refusal_does_not_erase_what_its_siblings_did(guest: Http) -> None:

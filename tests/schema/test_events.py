@@ -9,7 +9,7 @@ from graphql import GraphQLSchema
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Executor
 
 from hub.events import UtteranceState
-from models import Role, UtteranceSource
+from models.tables import Role, UtteranceSource
 from resolvers.transcripts.streams import StreamEnd, TranscriptEvent
 from schema.context import Context
 from schema.executable import EXECUTABLE

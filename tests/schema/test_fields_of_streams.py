@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-import models
+from models import tables
 from resolvers import nodes
 from tests.schema.clients import Http, Socket
 from tests.schema.fakes import Agent
@@ -17,7 +17,7 @@ async def test_nodes_are_what_their_ids_say(
     """All four kinds resolve; foreign and unknown ids are null."""
     session_id, _ = spoken
     user = (await guest.data(QUERIES["viewer"]))["viewer"]["id"]
-    utterance = await models.Utterance.filter(session_id=session_id).first()
+    utterance = await tables.Utterance.filter(session_id=session_id).first()
     assert utterance is not None
     data = await guest.data(
         MUTATIONS["create token"], {"i": {"name": "t", "scopes": ["SESSIONS_READ"]}}

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from models import Session, SessionStatus, User, Utterance
+from models.tables import Session, SessionStatus, User, Utterance
 from models.turns import Turns
 from resolvers import limits
 from resolvers.accounts.rate_limits import Budgets

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import models
+from models import tables
 from resolvers.backend import Backend
 from schema import playground
 from tests.schema.clients import Http
@@ -32,7 +32,7 @@ async def test_its_examples_run_in_a_browser_which_asks_nobody_else(
     async with asyncio.timeout(90):
         outcome = json.loads(await process.stdout.readline())
         if "watching" in outcome:
-            session = await models.Session.get()
+            session = await tables.Session.get()
             agent = Agent(backend, session.id)
             await agent.come()
             await agent.say("spoken while you watch")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-import models
+from models import tables
 from resolvers.backend import Backend
 from resolvers.sessions.reaper import Reaper
 from tests.queries import read_statements
@@ -38,9 +38,9 @@ async def test_a_page_of_the_history_costs_the_same_however_long_it_is(
 ) -> None:
     """It takes one statement for the login and one for the page."""
     session_id, _ = spoken
-    one = await models.Session.get(id=session_id)
+    one = await tables.Session.get(id=session_id)
     for index in range(count - 1):
-        await models.Session.create(
+        await tables.Session.create(
             user_id=one.user_id,
             agent_name="voxql",
             created_at=one.created_at,
@@ -62,7 +62,7 @@ async def test_what_a_search_found_is_looked_for_when_it_is_shown(
     """Finding conversations takes one statement; locating matches takes two per page."""
     edges = f"edges {{ {what} }}"
     query = f"query($f: SessionFilter) {{ sessionHistory(filter: $f) {{ {edges} }} }}"
-    text = (await models.Utterance.filter(session_id=spoken[0]).first().values("text"))["text"]
+    text = (await tables.Utterance.filter(session_id=spoken[0]).first().values("text"))["text"]
 
     async with read_statements() as statements:
         data = await guest.data(query, {"f": {"search": text}})

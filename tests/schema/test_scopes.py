@@ -3,7 +3,7 @@
 import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType
 
-from models import Session
+from models.tables import Session
 from resolvers.viewer import TokenScope
 from schema.executable import EXECUTABLE
 from schema.operations.documents import Documents

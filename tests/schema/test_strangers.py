@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLNamedType, get_named_type
 
-import models
+from models import tables
 from resolvers.backend import Backend
 from schema.executable import EXECUTABLE
 from tests.dump import dump
@@ -88,7 +88,7 @@ async def victim(guest: Http, backend: Backend) -> Victim:
         'mutation { createApiToken(input: {name: "t", scopes: [SESSIONS_READ]}) '
         "{ apiToken { id } } }"
     )
-    utterance = await models.Utterance.get()
+    utterance = await tables.Utterance.get()
     user = (await guest.data("{ viewer { id } }"))["viewer"]["id"]
     token = data["createApiToken"]["apiToken"]["id"]
     return Victim({"session": session, "token": token, "utterance": utterance.id, "user": user})

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from models import User, Utterance, turns
+from models import turns
+from models.tables import User, Utterance
 from models.turns import Turns
 from resolvers.accounts.rate_limits import Budgets
 from resolvers.backend import Backend

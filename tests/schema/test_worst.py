@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from graphql import GraphQLObjectType, GraphQLOutputType, get_named_type, is_leaf_type
 
-from models import User
+from models.tables import User
 from resolvers.backend import Backend
 from schema.executable import EXECUTABLE
 from schema.operations import cost

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.data.backup import copy_database
+from models.sqlite.backup import copy_database
 
 
 @pytest.fixture

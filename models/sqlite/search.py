@@ -1,17 +1,21 @@
-"""The search index in SQLite: tables of tokens, which triggers update at every write.
+"""The search index in SQLite: FTS5 tables of tokens, which triggers update at every write.
 
 The triggers call functions from `models.search.tokens`, which every connection of this program
 registers. Without them, SQLite refuses another program's writes ("no such function").
 """
 
 import time
+from collections.abc import Sequence
 from sqlite3 import Connection as SqliteConnection
 from typing import Any, Final
 
 import structlog
 
-from models.search.tokens import indexed, last_of_runs
-from models.tables.session import NEW_CONVERSATION
+from models import ids
+from models.engine import Query
+from models.search.parsing import Search
+from models.search.tokens import indexed, is_single, last_of_runs
+from models.titles import NEW_CONVERSATION
 
 log = structlog.get_logger(__name__)
 
@@ -149,3 +153,73 @@ async def fill(_apps: object, editor: Any) -> None:
             told_at = time.monotonic()
             log.info("search_is_indexed_anew", done=min(begin + AT_ONCE, last), of=last)
     await conn.execute_query(_FILL_TITLES)
+
+
+# ------------------------------------------------------------------------- queries
+
+_SAID: Final = """
+SELECT u.session_id FROM utterance_search JOIN utterances u ON u.number = utterance_search.rowid
+WHERE utterance_search MATCH ?"""
+_IN_TITLE: Final = """
+SELECT session_id FROM title_search WHERE user_id = ? AND token >= ? AND token < ?"""
+_END: Final = "\U0010ffff"
+"""Sorts after every character in a token."""
+# The plus makes SQLite follow the session's index until the page is full, instead of reading the
+# rows of all matches.
+_MATCHING: Final = """+number IN (
+    SELECT rowid FROM utterance_search WHERE utterance_search MATCH ?)"""
+# The last column's weight is 0: its only token, the owner, is in every row.
+_BEST: Final = """
+SELECT session_id, number FROM (
+    SELECT u.session_id, u.number, row_number() OVER (
+        PARTITION BY u.session_id
+        ORDER BY bm25(utterance_search, 1.0, 0.5, 0.0), u.sort_key
+    ) AS place
+    FROM utterance_search JOIN utterances u ON u.number = utterance_search.rowid
+    WHERE utterance_search MATCH ? AND u.session_id IN ({marks})
+) WHERE place = 1"""
+
+
+class Fts5:
+    """Searches by FTS5; see `models.engine.SearchIndex`."""
+
+    def sessions(self, search: Search, word: tuple[str, ...]) -> Query:
+        titled = _titled(search, word)
+        in_title = " INTERSECT ".join([_IN_TITLE] * len(titled))
+        values = [matching(search, [word]), *(value for each in titled for value in each)]
+        return f"{_SAID} UNION ALL SELECT * FROM ({in_title})", values
+
+    def has_any_word(self, search: Search) -> Query:
+        return _MATCHING, [matching(search, search.words)]
+
+    def best(self, search: Search, session_ids: Sequence[str]) -> Query:
+        query = _BEST.format(marks=", ".join("?" * len(session_ids)))
+        return query, [matching(search, search.words), *session_ids]
+
+
+def matching(search: Search, words: Sequence[tuple[str, ...]]) -> str:
+    """Return the FTS5 query for utterances of the search's owner with at least one of the words."""
+    # The index holds the identifier without its prefix, as one token.
+    owner = f'owner : "{search.owner_id.removeprefix(ids.USER + "_")}"'
+    return f"{owner} AND ({' OR '.join(map(_query, words))})"
+
+
+def _titled(search: Search, word: tuple[str, ...]) -> list[list[str]]:
+    """Return the values of `_IN_TITLE` for each token of a word."""
+    ends = [*(f"{token} " for token in word[:-1]), word[-1] + _END]
+    return [[search.owner_id, token, end] for token, end in zip(word, ends, strict=True)]
+
+
+def _query(word: tuple[str, ...]) -> str:
+    # A token has no quotes, and FTS5 knows no operators inside quotes.
+    query = _phrase(word)
+    if not is_single(word[0]):
+        return f"({query})"
+    # The character may end a run, where no token begins with it. The rest of the word is then only
+    # required in the same utterance: FTS5 can't match the end of a token next to another token.
+    last = f'last : "{word[0]}"'
+    return f"({query} OR ({last} AND {_phrase(word[1:])}))" if word[1:] else f"({query} OR {last})"
+
+
+def _phrase(word: tuple[str, ...]) -> str:
+    return f'tokens : "{" ".join(word)}" *'

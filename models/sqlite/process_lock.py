@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from serving.refusal import CannotServe
+from models.engine import CannotUse
 
 
 def _readable_by_owner(path: str, flags: int) -> int:
@@ -14,21 +14,15 @@ def _readable_by_owner(path: str, flags: int) -> int:
 
 
 @contextlib.contextmanager
-def sole_process(database: Path | None) -> Iterator[None]:
+def sole_process(database: Path) -> Iterator[None]:
     """Hold the lock that keeps other servers from using the same SQLite file.
 
     Several processes that write to one file run into "database is locked", and each would know
     only its own conversations. The kernel frees the lock however the process ends.
 
-    Args:
-        database: The file; None, for a database server, locks nothing.
-
     Raises:
-        CannotServe: when another server holds the lock.
+        CannotUse: when another server holds the lock.
     """
-    if database is None:
-        yield
-        return
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = database.with_name(f"{database.name}.lock")
     with open(lock, "a+", opener=_readable_by_owner) as file:
@@ -36,7 +30,7 @@ def sole_process(database: Path | None) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
-            raise CannotServe(
+            raise CannotUse(
                 f"Another server (process {file.read().strip() or 'unknown'}) uses {database}, "
                 "and SQLite serves one process only. Stop the other one, or give this one a "
                 "folder of its own: VOXQL_DATA_DIR=..."

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from serving.refusal import CannotServe
+from models.engine import CannotUse
 
 PATIENCE_S: Final = 2.0
 """Seconds that the check may take; enough for about 2,000,000 utterances (docs/operations.md)."""
@@ -21,31 +21,26 @@ LEAST_ROOM: Final = 4 * 1024 * 1024
 """Free bytes below which a disk counts as full: SQLite's WAL grows to this before a checkpoint."""
 
 
-def is_full(folder: Path | None) -> bool:
-    """Return whether the disk of this folder is full; None means a database server's disk."""
-    return folder is not None and shutil.disk_usage(folder).free < LEAST_ROOM
+def is_full(folder: Path) -> bool:
+    """Return whether the disk of this folder is full."""
+    return shutil.disk_usage(folder).free < LEAST_ROOM
 
 
-def check_files(database: Path | None) -> None:
+def check_files(database: Path) -> None:
     """Check that the database's folder and files can be read and written, or created.
 
-    Args:
-        database: The file; None, for a database server, checks nothing.
-
     Raises:
-        CannotServe: when one of them can't; the message names it and says what to do.
+        CannotUse: when one of them can't; the message names it and says what to do.
     """
-    if database is None:
-        return
     folder = next(each for each in database.parents if os.path.lexists(each))
     if not folder.is_dir():
-        raise CannotServe(
+        raise CannotUse(
             f"{folder} is a file, and the data can't be kept in it. Name a folder: VOXQL_DATA_DIR=…"
         )
     _check_access(folder, os.R_OK | os.W_OK | os.X_OK)
     for path in (database, *(database.with_name(database.name + end) for end in _BESIDE)):
         if os.path.lexists(path) and not path.is_file():
-            raise CannotServe(
+            raise CannotUse(
                 f"{path} is no file. Move it away, or give the server a folder of its own: "
                 "VOXQL_DATA_DIR=…"
             )
@@ -57,12 +52,12 @@ def _check_access(path: Path, wanted: int) -> None:
     if os.access(path, wanted):
         return
     if os.statvfs(path).f_flag & os.ST_RDONLY:
-        raise CannotServe(
+        raise CannotUse(
             f"{path} is on a disk that is mounted read-only. Mount it for writing, or name another "
             "folder: VOXQL_DATA_DIR=…"
         )
     mode = stat.filemode(path.stat().st_mode)
-    raise CannotServe(
+    raise CannotUse(
         f"{path} can't be read and written by this user (its mode is {mode}, its owner "
         f"{_owner(path)}). Give it to the user that runs the server (chown), or name another "
         "folder: VOXQL_DATA_DIR=…"
@@ -76,34 +71,33 @@ def _owner(path: Path) -> str:
         return f"user {path.stat().st_uid}"
 
 
-def check_room(path: Path | None) -> None:
+def check_room(path: Path) -> None:
     """Check that the disk of this file, which need not exist yet, has room.
 
     Raises:
-        CannotServe: when the disk is full.
+        CannotUse: when the disk is full.
     """
-    folder = next((each for each in path.parents if each.exists()), None) if path else None
-    if is_full(folder):
-        raise CannotServe(
+    if is_full(next(each for each in path.parents if each.exists())):
+        raise CannotUse(
             f"The disk is full: less than 4 MiB are left for {path}. Make room there, then start "
             "the server again; what is stored is safe."
         )
 
 
-def check_database(path: Path | None, patience: float = PATIENCE_S) -> bool:
+def check_database(path: Path, patience: float = PATIENCE_S) -> bool:
     """Check a SQLite file for damage; return whether there was time to check all of it.
 
     `PRAGMA quick_check` reads each page and compares it with its neighbours. It does not compare
     indexes with their tables, which takes ten times as long; `voxql backup` does that.
 
     Args:
-        path: The file; None, for a database server, checks nothing.
+        path: The file, which need not exist yet.
         patience: Seconds after which the check stops.
 
     Raises:
-        CannotServe: when it is damaged, unreadable or no database; the message says what to do.
+        CannotUse: when it is damaged, unreadable or no database; the message says what to do.
     """
-    if path is None or not path.exists():
+    if not path.exists():
         return True
     with contextlib.closing(sqlite3.connect(path, check_same_thread=False)) as connection:
         is_over = threading.Event()
@@ -122,7 +116,7 @@ def check_database(path: Path | None, patience: float = PATIENCE_S) -> bool:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 return False
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                raise CannotServe(f"{path} can't be read: {error}.") from error
+                raise CannotUse(f"{path} can't be read: {error}.") from error
             verdict = str(error)
         except sqlite3.DatabaseError as error:
             verdict = str(error)
@@ -130,7 +124,7 @@ def check_database(path: Path | None, patience: float = PATIENCE_S) -> bool:
             is_over.set()
             alarm.join()  # it must not interrupt a closed connection
     if verdict != "ok":
-        raise CannotServe(_advice(path, verdict))
+        raise CannotUse(_advice(path, verdict))
     return True
 
 

@@ -1,1 +1,0 @@
-"""The data folder: its lock, backups, and integrity checks."""
