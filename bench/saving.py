@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from asgi import build_app
-from bench.asking import Client
+from bench.asking import BenchClient
 from bench.figures import Aim, Figure
 from bench.processes import served
 from bench.sizes import Sizes
@@ -58,8 +58,8 @@ async def _measured(sizes: Sizes, folder: Path) -> list[Figure]:
     async with opened(case_.url):
         with (
             served("voxql", server_.folder) as server,
-            Client(server.port, server_.secret) as client,
-            Client(server.port, server_.secret) as other,
+            BenchClient(server.port, server_.secret) as client,
+            BenchClient(server.port, server_.secret) as other,
         ):
             for number in range(sizes.saves + 1):
                 raw.append(_insert(conn, raw_.session_ids[number], sizes.messages))
@@ -132,7 +132,7 @@ async def _call(backend: Backend, stage: Stage, number: int, count: int) -> floa
     return took
 
 
-def _longest_wait(client: Client, other: Client, session_id: str, count: int) -> float:
+def _longest_wait(client: BenchClient, other: BenchClient, session_id: str, count: int) -> float:
     """Ping the server repeatedly while a long conversation is saved; return the longest wait."""
     saving = threading.Thread(target=_save, args=(client, session_id, count))
     waits = [other.ping()]
@@ -144,7 +144,7 @@ def _longest_wait(client: Client, other: Client, session_id: str, count: int) ->
     return max(waits)
 
 
-def _save(client: Client, session_id: str, count: int) -> float:
+def _save(client: BenchClient, session_id: str, count: int) -> float:
     messages: Sequence[dict[str, Any]] = [
         {
             "key": f"message-{number}",
