@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 
 import models
-from models.search.matching import Found
+from models.search.matching import BestMatch
 from resolvers.pages import Slice
 from resolvers.sessions import history
 from resolvers.sessions.history import HistoryEntry
@@ -81,7 +81,7 @@ class SessionEdge:
         description="Where it was found; null without a search, and where only the title has it.",
     )
     @staticmethod
-    async def match(root: strawberry.Parent["MatchingEdge"]) -> Found | None:
+    async def match(root: strawberry.Parent["MatchingEdge"]) -> BestMatch | None:
         return await root.entry.match()
 
 

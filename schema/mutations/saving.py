@@ -63,7 +63,7 @@ class SaveSessionPayload:
         "characters. Save those after the last of them again for the rest.",
     )
     @staticmethod
-    def conflicts(root: strawberry.Parent[saving.Saved]) -> list[saving.Conflict]:
+    def conflicts(root: strawberry.Parent[saving.Saved]) -> list[saving.MessageConflict]:
         # The messages are already saved, so the response can't be refused for its size.
         length = 0
         for index, each in enumerate(root.conflicts):
