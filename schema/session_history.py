@@ -52,10 +52,9 @@ def filter_from(given_filter: SessionFilter | None) -> history.SessionFilter:
     if not given_filter:
         return history.SessionFilter()
     created = given(given_filter.created_at)
-    status = given(given_filter.status)
     return history.SessionFilter(
         search=given(given_filter.search),
-        status=None if status is None else [models.SessionStatus[each.name] for each in status],
+        status=given(given_filter.status),
         agent_name=given(given_filter.agent_name),
         created_from=given(created.from_) if created else None,
         created_before=given(created.before) if created else None,

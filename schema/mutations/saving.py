@@ -7,7 +7,6 @@ from typing import Any, Final, cast
 import strawberry
 from strawberry.types import get_object_definition
 
-import models
 from resolvers.sessions import saving
 from schema.context import Info
 from schema.enums import Role
@@ -83,7 +82,7 @@ def message_from(given: Mapping[str, Any]) -> saving.Message:
     """Build a message from graphql-core's values; `schema.executable` registers this function."""
     return saving.Message(
         key=given["key"],
-        role=models.Role[given["role"].name],
+        role=given["role"],
         text=given["text"],
         timestamp=given["timestamp"],
         is_final=given["isFinal"],
