@@ -10,7 +10,7 @@ _OFFERED_BELOW: Final = 0.7
 reports. It is the default of `agents.target_load` in the server's configuration."""
 
 
-class Places:
+class PlacePool:
     """A fixed number of places; change them from one loop only, read them from any thread.
 
     Args:

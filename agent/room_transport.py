@@ -221,7 +221,7 @@ class RoomSide:
         source = rtc.AudioSource(OUTPUT_SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
         track = rtc.LocalAudioTrack.create_audio_track("voice", source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-        voice = _Voice(source, self._tell)
+        voice = _ReplyPlayer(source, self._tell)
         try:
             # Don't cancel this: LiveKit's SDK would fail on its own event, which still arrives.
             self._publishing = asyncio.ensure_future(
@@ -242,7 +242,7 @@ class RoomSide:
         finally:
             await source.aclose()
 
-    async def _play(self, voice: "_Voice") -> None:
+    async def _play(self, voice: "_ReplyPlayer") -> None:
         while True:
             try:
                 async with asyncio.timeout(_REPORT if voice.is_playing else None):
@@ -262,7 +262,7 @@ class RoomSide:
             await self._room.local_participant.set_attributes({"lk.agent.state": state})
 
 
-class _Voice:
+class _ReplyPlayer:
     """Plays a reply through LiveKit's audio source and reports how much has been played."""
 
     def __init__(self, source: rtc.AudioSource, tell: Callable[[Played], None]) -> None:

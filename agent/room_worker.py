@@ -24,7 +24,7 @@ from livekit.agents.job import JobRequest
 
 from agent.answers import LlmSettings
 from agent.conversation import Conversation, ConversationFailed, Minds
-from agent.places import Places
+from agent.places import PlacePool
 from agent.process import PLACES_A_CORE, cores, keep_words_out_of_logs, load_minds
 from agent.room_transport import RoomTransport
 from agent_bridge.attaching.announcing import announce
@@ -109,7 +109,7 @@ class RoomWorker:
 
     def __init__(self, minds: Minds, places: int) -> None:
         self._minds = minds
-        self._places = Places(places)
+        self._places = PlacePool(places)
         self._loop = asyncio.get_running_loop()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._is_stopping = False
@@ -151,7 +151,7 @@ class RoomWorker:
             num_idle_processes=min(_IDLE, self._places.count),
             initialize_process_timeout=_INITIALISE,
             load_fnc=lambda: self._places.load,
-            # `Places` knows whether there is room. With a threshold, livekit-agents estimates it
+            # `PlacePool` knows whether there is room. With a threshold, livekit-agents estimates it
             # from the idle threads and turns down two jobs that arrive at once.
             load_threshold=math.inf,
             max_retry=sys.maxsize,

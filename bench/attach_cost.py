@@ -76,7 +76,7 @@ class Collector:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class EventCost:
     """One call of a handler, in seconds."""
 
     wall: float
@@ -94,7 +94,7 @@ class Event:
         return max(0.0, self.wall - self.processor)
 
 
-async def measured(work: Callable[[int], Awaitable[None]], collector: Collector) -> list[Event]:
+async def measured(work: Callable[[int], Awaitable[None]], collector: Collector) -> list[EventCost]:
     """Measure many events, one after the other."""
     events = []
     for number in range(ROUNDS):
@@ -102,13 +102,15 @@ async def measured(work: Callable[[int], Awaitable[None]], collector: Collector)
         processor, began = time.thread_time(), time.perf_counter()
         await work(number)
         wall, processor = time.perf_counter() - began, time.thread_time() - processor
-        events.append(Event(wall, processor, collector.took))
+        events.append(EventCost(wall, processor, collector.took))
         # Let the connection work between two events, as in an agent.
         await asyncio.sleep(0)
     return events
 
 
-def summary(name: str, events: list[Event], collector: Collector, whole: float) -> dict[str, Any]:
+def summary(
+    name: str, events: list[EventCost], collector: Collector, whole: float
+) -> dict[str, Any]:
     """Return medians, tails, and the parts of the worst event's time; in microseconds.
 
     `whole` is the loop's processor time for all events, in seconds.

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from bench.equipment.asking import Client
+from bench.equipment.asking import BenchClient
 from bench.equipment.dataset import COMMON, RARE, large_history
 from bench.equipment.processes import served
 from bench.equipment.stage import Stage
@@ -56,7 +56,7 @@ WHERE utterance_search MATCH ? AND u.session_id IN ({marks})"""
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PageCase:
     """One page, as requested through GraphQL, from the use case and by raw SQL."""
 
     name: str
@@ -76,16 +76,16 @@ def history(sizes: Sizes, cache: Path) -> list[Figure]:
     """(d) Read pages of a large history by turns: through the server, the use case, and SQL."""
     stage = large_history(sizes, cache, Console(stderr=True))
     cases = [
-        Case("first page"),
+        PageCase("first page"),
         _deep(stage, sizes),
-        Case("search, a rare word", word=RARE),
-        Case("search, a common word", word=COMMON),
+        PageCase("search, a rare word", word=RARE),
+        PageCase("search, a common word", word=COMMON),
     ]
     figures = []
     with (
         asyncio.Runner() as runner,
         served("voxql", stage.folder) as server,
-        Client(server.port, stage.secret) as client,
+        BenchClient(server.port, stage.secret) as client,
     ):
         for case in cases:
             through, alone, raw = runner.run(_measured(stage, case, client, sizes.reads))
@@ -103,7 +103,7 @@ def history(sizes: Sizes, cache: Path) -> list[Figure]:
     return figures
 
 
-def _deep(stage: Stage, sizes: Sizes) -> Case:
+def _deep(stage: Stage, sizes: Sizes) -> PageCase:
     """Find the end of the page before the deep one; a person needs 4,000 clicks to get there."""
     with connected(stage.folder / "voxql.db") as conn:
         order = _ORDER.replace("21", "1 OFFSET ?")
@@ -114,11 +114,11 @@ def _deep(stage: Stage, sizes: Sizes) -> Case:
     cursors = Cursors("history", HistoryQuery(stage.viewer.user_id))
     moment = datetime.fromisoformat(created_at).astimezone(UTC)
     place = (created_at, session_id)
-    return Case(f"page {sizes.deep_page:,}", cursors.encode((moment, session_id)), place)
+    return PageCase(f"page {sizes.deep_page:,}", cursors.encode((moment, session_id)), place)
 
 
 async def _measured(
-    stage: Stage, case: Case, client: Client, reads: int
+    stage: Stage, case: PageCase, client: BenchClient, reads: int
 ) -> tuple[list[float], list[float], list[float]]:
     """Return milliseconds: through the server, by the use case, by raw SQL."""
     page, wanted = Page(first=PAGE, after=case.after), SessionFilter(search=case.word)
@@ -142,7 +142,7 @@ async def _measured(
     return through[2:], alone[2:], raw[2:]
 
 
-def _raw(conn: Any, stage: Stage, case: Case) -> list[tuple[Any, ...]]:
+def _raw(conn: Any, stage: Stage, case: PageCase) -> list[tuple[Any, ...]]:
     statement, values = _COLUMNS, [stage.viewer.user_id]
     if case.place is not None:
         statement += _AFTER

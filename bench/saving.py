@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from asgi import build_app
-from bench.equipment.asking import Client
+from bench.equipment.asking import BenchClient
 from bench.equipment.processes import served
 from bench.equipment.stage import Stage, set_up
 from bench.figures import Aim, Figure
@@ -59,8 +59,8 @@ async def _measured(sizes: Sizes, folder: Path) -> list[Figure]:
     async with opened(case_.url):
         with (
             served("voxql", server_.folder) as server,
-            Client(server.port, server_.secret) as client,
-            Client(server.port, server_.secret) as other,
+            BenchClient(server.port, server_.secret) as client,
+            BenchClient(server.port, server_.secret) as other,
         ):
             for number in range(sizes.saves + 1):
                 raw.append(_insert(conn, raw_.session_ids[number], sizes.messages))
@@ -133,7 +133,7 @@ async def _call(backend: Backend, stage: Stage, number: int, count: int) -> floa
     return took
 
 
-def _longest_wait(client: Client, other: Client, session_id: str, count: int) -> float:
+def _longest_wait(client: BenchClient, other: BenchClient, session_id: str, count: int) -> float:
     """Ping the server repeatedly while a long conversation is saved; return the longest wait."""
     saving = threading.Thread(target=_save, args=(client, session_id, count))
     waits = [other.ping()]
@@ -145,7 +145,7 @@ def _longest_wait(client: Client, other: Client, session_id: str, count: int) ->
     return max(waits)
 
 
-def _save(client: Client, session_id: str, count: int) -> float:
+def _save(client: BenchClient, session_id: str, count: int) -> float:
     messages: Sequence[dict[str, Any]] = [
         {
             "key": f"message-{number}",

@@ -11,7 +11,7 @@ from typing import Any, Final
 import uvicorn
 
 from bench.equipment import load
-from bench.equipment.load import Speaker, Tally, Viewer
+from bench.equipment.load import LoadSpeaker, LoadViewer, Tally
 from bench.equipment.processes import Served, served
 from bench.equipment.stage import set_up
 from bench.equipment.wire import close_all
@@ -53,12 +53,12 @@ def _run(measurement: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class LoadTarget:
     """VoxQL or the reference, with its speakers and viewers connected."""
 
     server: Served
-    speakers: Sequence[Speaker]
-    viewers: Sequence[Viewer]
+    speakers: Sequence[LoadSpeaker]
+    viewers: Sequence[LoadViewer]
 
     async def round(self, sizes: Sizes) -> tuple[Tally, float]:
         """Talk; return the deliveries, and the server's CPU seconds meanwhile."""
@@ -100,18 +100,18 @@ class Side:
 @asynccontextmanager
 async def _both(
     sizes: Sizes, folder: Path, sentence: int, sessions: int, viewers: int
-) -> AsyncIterator[tuple[Side, Side]]:
+) -> AsyncIterator[tuple[LoadTarget, LoadTarget]]:
     """Set up VoxQL and the reference, with the viewers spread over the sessions."""
     stage = await set_up(folder, sessions)
     ids = stage.session_ids
     watched = [ids[number % sessions] for number in range(viewers)]
     with served("voxql", folder) as voxql, served("bare", folder) as bare:
         speakers = await load.agents(voxql.port, stage, ids, sentence)
-        ours = Side(voxql, speakers, await load.viewers(voxql.port, stage, watched))
+        ours = LoadTarget(voxql, speakers, await load.viewers(voxql.port, stage, watched))
         await ours.round(sizes)
         frame = next(viewer.sample for viewer in ours.viewers if viewer.sample)
         parrots = await load.parrots(bare.port, ids, frame)
-        theirs = Side(bare, parrots, await load.bare_viewers(bare.port, watched))
+        theirs = LoadTarget(bare, parrots, await load.bare_viewers(bare.port, watched))
         yield ours, theirs
         ours.leave()
         theirs.leave()
@@ -214,7 +214,7 @@ async def _grown(
     sizes: Sizes,
     server: Served,
     ids: Sequence[str],
-    connect: Callable[[Sequence[str]], Awaitable[list[Viewer]]],
+    connect: Callable[[Sequence[str]], Awaitable[list[LoadViewer]]],
 ) -> list[float]:
     """Return the server's growth in KiB per subscriber, at each number of subscribers."""
     first, *steps = sizes.subscribers

@@ -178,7 +178,7 @@ CASES: Final = (
 )
 
 
-class Client:
+class RawClient:
     """Sends requests with an API token; accepts any answer."""
 
     def __init__(self, port: int, secret: str) -> None:
@@ -226,12 +226,15 @@ class Client:
 
 def measured(case: Case, server: Served, stage: Stage, number: int) -> dict[str, object]:
     """Send the case's request while another client repeats a small query."""
-    with Client(server.port, stage.secret) as sender, Client(server.port, stage.secret) as other:
+    with (
+        RawClient(server.port, stage.secret) as sender,
+        RawClient(server.port, stage.secret) as other,
+    ):
         return _measured(case, server, stage.session_ids[number], sender, other)
 
 
 def _measured(
-    case: Case, server: Served, session_id: str, sender: Client, other: Client
+    case: Case, server: Served, session_id: str, sender: RawClient, other: RawClient
 ) -> dict[str, object]:
     if case.before is not None:
         sender.post(case.before(session_id))
@@ -272,7 +275,7 @@ def waits(cases: Sequence[Case], folder: Path) -> Iterator[dict[str, object]]:
     stage = asyncio.run(set_up(folder, len(cases) + 1))
     with served("watched", stage.folder) as server:
         # Warm up.
-        with Client(server.port, stage.secret) as client:
+        with RawClient(server.port, stage.secret) as client:
             client.post(_save(_short, 10)(stage.session_ids[-1]))
         for number, case in enumerate(cases):
             yield measured(case, server, stage, number)

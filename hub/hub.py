@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import structlog
 
 from hub.events import Event
-from hub.subscription import BOUND, Subscription
+from hub.subscription import BOUND, HubSubscription
 
 E = TypeVar("E", bound=Event)
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class Hub(ABC):
 
     @abstractmethod
     @contextmanager
-    def subscribe(self, *topics: str, bound: int = BOUND) -> Iterator[Subscription]:
+    def subscribe(self, *topics: str, bound: int = BOUND) -> Iterator[HubSubscription]:
         """Subscribe immediately: nothing published from now on is missed."""
 
     @abstractmethod

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hub.hub import Hub
-from hub.subscription import BOUND, Subscription
+from hub.subscription import BOUND, HubSubscription
 
 
 class LocalHub(Hub):
@@ -12,7 +12,7 @@ class LocalHub(Hub):
 
     def __init__(self) -> None:
         super().__init__()
-        self._topics: dict[str, dict[Subscription, None]] = {}
+        self._topics: dict[str, dict[HubSubscription, None]] = {}
 
     def publish(self, topic: str, event: object) -> None:
         """See `Hub.publish`."""
@@ -21,9 +21,9 @@ class LocalHub(Hub):
             subscription.put(event)
 
     @contextmanager
-    def subscribe(self, *topics: str, bound: int = BOUND) -> Iterator[Subscription]:
+    def subscribe(self, *topics: str, bound: int = BOUND) -> Iterator[HubSubscription]:
         """See `Hub.subscribe`."""
-        subscription = Subscription(bound)
+        subscription = HubSubscription(bound)
         for topic in topics:
             self._topics.setdefault(topic, {})[subscription] = None
         try:

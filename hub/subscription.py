@@ -13,7 +13,7 @@ class ReaderTooSlow(Exception):
     """The reader's queue overflowed, and the queued events were dropped."""
 
 
-class Subscription:
+class HubSubscription:
     """A bounded FIFO queue for one reader that keeps only the newest event per coalescing key."""
 
     def __init__(self, bound: int = BOUND, weight_bound: int = WEIGHT_BOUND) -> None:

@@ -49,7 +49,7 @@ def needs_of(
     schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
 ) -> Needs:
     """Return the scopes that a valid operation needs, including those of its fragments."""
-    looker = _Looker(schema)
+    looker = _ScopeVisitor(schema)
     for node in _parts(document, operation):
         visit(node, TypeInfoVisitor(looker.types, looker))
     return looker.needs
@@ -69,7 +69,7 @@ def check(viewer: Viewer | None, needs: Needs) -> None:
             )
 
 
-class _Looker(Visitor):
+class _ScopeVisitor(Visitor):
     def __init__(self, schema: GraphQLSchema) -> None:
         super().__init__()
         self.types = TypeInfo(schema)

@@ -43,7 +43,7 @@ LOGGED_EVERY_S: Final = 60.0
 log = structlog.get_logger(__name__)
 
 
-class Connection(Protocol):
+class CountedConnection(Protocol):
     """A connection that is counted."""
 
     transport: asyncio.Transport
@@ -64,14 +64,14 @@ class ConnectionLimits:
         self.silent = silent
         self._proxies = [ip_network(each, strict=False) for each in proxies if each != "*"]
         self._trusts_all = "*" in proxies
-        self._waiting: dict[Connection, None] = {}
-        self._counted: dict[Connection, str] = {}
+        self._waiting: dict[CountedConnection, None] = {}
+        self._counted: dict[CountedConnection, str] = {}
         """The address or network of each; "" if it has no limit per address."""
         self._by_place: Counter[str] = Counter()
-        self._probes: set[Connection] = set()
+        self._probes: set[CountedConnection] = set()
         self._logged: dict[str, float] = {}
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: CountedConnection) -> None:
         """Count a new connection, which has sent nothing yet."""
         self._waiting[connection] = None
         if len(self._waiting) > self.silent:
@@ -80,7 +80,7 @@ class ConnectionLimits:
             self._waiting.pop(oldest)
             oldest.transport.abort()
 
-    def began(self, connection: Connection) -> None:
+    def began(self, connection: CountedConnection) -> None:
         """Note that a connection's header is complete; from now on it counts towards `most`."""
         if connection in self._waiting:
             del self._waiting[connection]
@@ -89,17 +89,17 @@ class ConnectionLimits:
             self._counted[connection] = place
             self._by_place[place] += 1
 
-    def upgraded(self, connection: Connection, other: Connection) -> None:
+    def upgraded(self, connection: CountedConnection, other: CountedConnection) -> None:
         """Keep counting a connection that another protocol has taken over."""
         self._counted[other] = self._counted.pop(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: CountedConnection) -> None:
         """Stop counting a closed connection."""
         self._waiting.pop(connection, None)
         self._probes.discard(connection)
         self._leave(connection)
 
-    def refusal(self, connection: Connection) -> str | None:
+    def refusal(self, connection: CountedConnection) -> str | None:
         """Return why a request is refused, or None."""
         if len(self._counted) > self.most:
             self._note("too_many_connections", limit=self.most)
@@ -111,7 +111,7 @@ class ConnectionLimits:
             return f"There are more than {share} connections from your address."
         return None
 
-    def takes_probe(self, connection: Connection) -> bool:
+    def takes_probe(self, connection: CountedConnection) -> bool:
         """Return whether a probe is answered although there are too many connections.
 
         If so, its connection now counts as a probe's and must be closed after the answer.
@@ -122,7 +122,7 @@ class ConnectionLimits:
         self._probes.add(connection)
         return True
 
-    def _leave(self, connection: Connection) -> None:
+    def _leave(self, connection: CountedConnection) -> None:
         place = self._counted.pop(connection, None)
         if place is not None:
             self._by_place[place] -= 1
@@ -267,7 +267,7 @@ class Http(HttpToolsProtocol):
             return
         self._wait_no_more()
         super().handle_websocket_upgrade()
-        self.limits.upgraded(self, cast(Connection, self.transport.get_protocol()))
+        self.limits.upgraded(self, cast(CountedConnection, self.transport.get_protocol()))
 
     def _newest(self) -> RequestResponseCycle | None:
         # uvicorn's annotation claims that there is always one.

@@ -7,7 +7,7 @@ from typing import Final, Protocol, Self
 
 from terminal.audio.source import Playback
 from terminal.audio.speaker import Speaker
-from terminal.audio.transport import AudioTransport
+from terminal.audio.transport import AudioClient
 from terminal.client.chat import Chat
 from terminal.refusal import RefusedByServer
 
@@ -41,7 +41,7 @@ class Typing(Protocol):
 
 
 async def answered(
-    chat: Chat, transport: AudioTransport, speaker: Speaker, playback: Playback
+    chat: Chat, transport: AudioClient, speaker: Speaker, playback: Playback
 ) -> None:
     """Play a recording and return when the agent has answered it, or obviously won't."""
     await _greeted(chat, transport, speaker)
@@ -75,7 +75,7 @@ async def typed_out(
         await _settled(chat, speaker, key)
 
 
-async def _greeted(chat: Chat, transport: AudioTransport, speaker: Speaker) -> None:
+async def _greeted(chat: Chat, transport: AudioClient, speaker: Speaker) -> None:
     waited = 0.0
     while waited < GREETING_S or not _is_quiet(chat, speaker):
         if chat.ended.is_set() or waited > 3 * UNANSWERED_S:

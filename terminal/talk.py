@@ -15,9 +15,9 @@ from rich.text import Text
 from terminal.audio import wav
 from terminal.audio.source import Nothing, Playback, Source, open_microphone
 from terminal.audio.speaker import open_speaker
-from terminal.audio.transport import AudioTransport
+from terminal.audio.transport import AudioClient
 from terminal.client.chat import LOADING_S, Chat, with_agent
-from terminal.client.server import Server
+from terminal.client.server import GraphQLClient
 from terminal.completion import answered, typed_out
 from terminal.refusal import CannotTalk, RefusedByServer
 from terminal.screens.keyboard import Keyboard
@@ -53,7 +53,7 @@ def run(url: str, file: Path | None = None, loading_s: float = LOADING_S) -> int
 
 async def _talk(console: Console, url: str, file: Path | None, loading_s: float) -> int:
     recording = wav.read(file) if file is not None else None
-    server = Server(url, os.environ.get("VOXQL_TOKEN"))
+    server = GraphQLClient(url, os.environ.get("VOXQL_TOKEN"))
     await server.sign_in()
     source: Source | None = Playback(recording) if recording is not None else None
     if source is None and sys.stdin.isatty():
@@ -74,7 +74,7 @@ class _Conversation:
         console: Console,
         chat: Chat,
         source: Source | None,
-        server: Server,
+        server: GraphQLClient,
         loading_s: float,
     ) -> None:
         self.chat = chat
@@ -82,7 +82,7 @@ class _Conversation:
         self._loading_s = loading_s
         self._source: Source = source or Nothing()
         self._speaker = open_speaker()
-        self._transport = AudioTransport(server, self._source, self._speaker, chat.join)
+        self._transport = AudioClient(server, self._source, self._speaker, chat.join)
         self._stop = asyncio.Event()
         self._prompt = self._prompt_on(console)
         self.screen: Screen = self._prompt or screen_for(

@@ -38,7 +38,7 @@ from models.database import migrate
 from models.engines import engine_of
 from serving.process.address import listening_socket, local_address
 from serving.process.logs import log_to_stderr
-from serving.process.server import Server, configured
+from serving.process.server import WebServer, configured
 from settings import load
 from tests.faults import broken
 
@@ -178,7 +178,7 @@ async def _run(folder: Path, port: int, fault: str, told: int) -> None:
         settings = settings.bound_to(local_address(sock)[1])
         await migrate(settings.database_url)
         app = build_app(settings)
-        server = Server(configured(app), [app.state.on_shutdown])
+        server = WebServer(configured(app), [app.state.on_shutdown])
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         opened = asyncio.create_task(server.opened.wait())
         await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)

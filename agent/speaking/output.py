@@ -10,7 +10,7 @@ from livekit.agents.utils import is_given
 from livekit.agents.voice import io
 
 from agent.audio_transport import AudioTransport
-from agent.speaking.playout import Playout, Words
+from agent.speaking.playout import Playout, TimedWords
 from agent.speaking.writing import Answer, Said, Tell
 from agent_bridge.protocol.audio import (
     OUTPUT_SAMPLE_RATE,
@@ -46,7 +46,7 @@ class _Reply:
 
     def __init__(self, answer: Answer | None = None) -> None:
         self.answer = answer
-        self.words = Words()
+        self.words = TimedWords()
         self.untimed = ""
         self.is_written = False
         """All of its text has arrived."""
@@ -107,7 +107,7 @@ class ReplyText(io.TextOutput):
         if self.reply.answer is None:
             self._tell(said)
 
-    def take(self, samples: int) -> Words:
+    def take(self, samples: int) -> TimedWords:
         """Return the words of the reply that has just ended, which has `samples` samples in all."""
         self.reply.is_told = True
         self._is_dropping = not self.reply.is_written

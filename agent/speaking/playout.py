@@ -10,7 +10,7 @@ _HEARD: Final = 0.35
 """The fraction of a word that must be heard: about when a listener guesses the rest."""
 
 
-class Words:
+class TimedWords:
     """The text of a reply, with the time of each word in the audio.
 
     The number of samples heard tells which words were heard. livekit's `TranscriptSynchronizer` is

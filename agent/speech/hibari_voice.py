@@ -27,7 +27,7 @@ Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class SynthesisedSpeech:
     """A spoken piece of text: its samples, and the position of each word in them."""
 
     pcm: bytes
@@ -67,15 +67,15 @@ class HibariVoice(tts.TTS[str]):
         """The name of the provider."""
         return "local"
 
-    def speak(self, sentence: str) -> Spoken:
+    def speak(self, sentence: str) -> SynthesisedSpeech:
         """Synthesise a sentence; blocks for about a fiftieth of its duration."""
         phonemes: list[str] = self._hibari.phonemize(sentence)
         parts: list[Samples] = [self._hibari.from_phonemes(part) for part in phonemes]
         sound = np.concatenate(parts) if parts else np.zeros(0, np.float32)
         pcm = (np.clip(sound, -1.0, 1.0) * 32_767).astype("<i2").tobytes()
-        return Spoken(pcm, list(_aligned(sentence, " ".join(phonemes).split(), sound)))
+        return SynthesisedSpeech(pcm, list(_aligned(sentence, " ".join(phonemes).split(), sound)))
 
-    async def speak_aside(self, sentence: str) -> Spoken:
+    async def speak_aside(self, sentence: str) -> SynthesisedSpeech:
         """Synthesise a sentence without blocking the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self.speak, sentence)
 
@@ -85,16 +85,18 @@ class HibariVoice(tts.TTS[str]):
         """Synthesise a complete text."""
         return self._synthesize_with_stream(text, conn_options=conn_options)
 
-    def stream(self, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS) -> "_Stream":
+    def stream(
+        self, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
+    ) -> "_SynthesizeStream":
         """Synthesise a text sentence by sentence while it is still being written."""
-        return _Stream(self, conn_options)
+        return _SynthesizeStream(self, conn_options)
 
     async def aclose(self) -> None:
         """Let the thread end."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-class _Stream(tts.SynthesizeStream):
+class _SynthesizeStream(tts.SynthesizeStream):
     def __init__(self, voice: HibariVoice, conn_options: APIConnectOptions) -> None:
         super().__init__(tts=voice, conn_options=conn_options)
         self._voice = voice

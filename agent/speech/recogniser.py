@@ -20,12 +20,12 @@ from agent.speech.decoders import Decoders
 from agent.speech.segmenter import (
     SAMPLE_RATE,
     Detector,
-    Event,
     Pcm,
     Segmenter,
+    SegmenterEvent,
     SpeechBegan,
     TurnEnded,
-    Words,
+    WordsHeard,
 )
 
 _STALLED: Final = 1.0
@@ -88,16 +88,16 @@ class LocalRecogniser(stt.STT[str]):
         *,
         language: NotGivenOr[str] = NOT_GIVEN,
         conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
-    ) -> "_Stream":
+    ) -> "_RecognizeStream":
         """Listen to one person."""
-        return _Stream(self, conn_options)
+        return _RecognizeStream(self, conn_options)
 
     async def aclose(self) -> None:
         """Close the decoders."""
         self.decoders.close()
 
 
-class _Stream(stt.RecognizeStream):
+class _RecognizeStream(stt.RecognizeStream):
     """Reports one person's speech as the events of livekit-agents."""
 
     def __init__(self, recogniser: LocalRecogniser, conn_options: APIConnectOptions) -> None:
@@ -135,13 +135,13 @@ class _Stream(stt.RecognizeStream):
             if segmenter.is_open and time.time() - self._arrived > _STALLED:
                 await segmenter.finish()
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: SegmenterEvent) -> None:
         match event:
             case SpeechBegan():
                 self._send(stt.SpeechEventType.START_OF_SPEECH, began=event.at)
             case TurnEnded():
                 self._send(stt.SpeechEventType.END_OF_SPEECH, ended=event.at)
-            case Words():
+            case WordsHeard():
                 kind = (
                     stt.SpeechEventType.FINAL_TRANSCRIPT
                     if event.final

@@ -76,7 +76,7 @@ class SpeechBegan:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class WordsHeard:
     """The interim or final words of an utterance. Times count samples."""
 
     text: str
@@ -92,7 +92,7 @@ class TurnEnded:
     at: int
 
 
-Event = SpeechBegan | Words | TurnEnded
+SegmenterEvent = SpeechBegan | WordsHeard | TurnEnded
 
 
 class _Utterance:
@@ -148,7 +148,7 @@ class Segmenter:
         self,
         detector: Detector,
         decode: Decode,
-        tell: Callable[[Event], None],
+        tell: Callable[[SegmenterEvent], None],
         *,
         interval: float = 0.25,
     ) -> None:
@@ -292,7 +292,7 @@ class Segmenter:
         text = utterance.agreement.shown
         if has_words(text) and text != utterance.told and utterance is self._utterance:
             utterance.told = text
-            self._tell(Words(text, False, utterance.began, utterance.ended))
+            self._tell(WordsHeard(text, False, utterance.began, utterance.ended))
 
     def _cut(self, utterance: _Utterance) -> None:
         """Split an utterance that is too long where speech is least likely; go on with the rest."""
@@ -327,7 +327,7 @@ class Segmenter:
         text = text if has_words(text) else utterance.text
         if has_words(text):
             self._asks_for_more = asks_for_more(text)
-            self._tell(Words(text, True, utterance.began, utterance.ended))
+            self._tell(WordsHeard(text, True, utterance.began, utterance.ended))
         is_last = self._finals is asyncio.current_task() and self._utterance is None
         if is_last and not self._asks_for_more:
             self._end_turn()

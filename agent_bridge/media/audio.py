@@ -16,9 +16,9 @@ from agent_bridge.media.buffers import Flow, Pace
 from agent_bridge.media.sides import (
     ACCESS_ENDED,
     BUFFERED_SECONDS,
+    AudioConnection,
     Closed,
     Room,
-    Side,
     close_socket,
     decoded,
     receive,
@@ -151,7 +151,7 @@ class AudioRelay:
         except AccessEnded:
             raise Closed(Close.UNAUTHENTICATED, ACCESS_ENDED) from None
 
-    async def _take_part(self, side: Side) -> None:
+    async def _take_part(self, side: AudioConnection) -> None:
         session_id = side.grant.session
         room = self._rooms.setdefault(session_id, Room())
         self._enter(room, side)
@@ -177,7 +177,7 @@ class AudioRelay:
             raise Closed(Close.BAD_FRAME, "the first frame must be hello")
         return hello
 
-    def _introduced(self, hello: Hello, socket: WebSocket) -> Side:
+    def _introduced(self, hello: Hello, socket: WebSocket) -> AudioConnection:
         try:
             grant = self._tokens.read_media(hello.token)
         except TokenRefused:
@@ -191,9 +191,9 @@ class AudioRelay:
         ):
             raise Closed(Close.FENCED, "a newer attempt has taken this one's place")
         outgoing = Flow(int(BUFFERED_SECONDS * OUTPUT_SAMPLE_RATE * SAMPLE_WIDTH))
-        return Side(grant, socket, hello.reports_played, outgoing)
+        return AudioConnection(grant, socket, hello.reports_played, outgoing)
 
-    def _enter(self, room: Room, side: Side) -> None:
+    def _enter(self, room: Room, side: AudioConnection) -> None:
         role = side.role
         old = room.sides.get(role)
         if old is not None:
@@ -211,7 +211,7 @@ class AudioRelay:
         answer = Peer(peer is not None, peer is not None and peer.reports_played)
         side.greeting += encode(Welcome(side.grant.session, role)), encode(answer)
 
-    async def _run(self, room: Room, side: Side) -> None:
+    async def _run(self, room: Room, side: AudioConnection) -> None:
         """Read and write until either ends or somebody asks for the end."""
         loop = asyncio.get_running_loop()
         reader = loop.create_task(self._read(room, side))
@@ -229,7 +229,7 @@ class AudioRelay:
                 task.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
 
-    async def _read(self, room: Room, side: Side) -> None:
+    async def _read(self, room: Room, side: AudioConnection) -> None:
         role = side.role
         pace = Pace(_FROM[role] * SAMPLE_WIDTH, asyncio.get_running_loop().time)
         while True:
@@ -251,7 +251,7 @@ class AudioRelay:
                     side.reports_played = True
             room.relay(role, message)
 
-    async def _leave(self, room: Room, side: Side) -> None:
+    async def _leave(self, room: Room, side: AudioConnection) -> None:
         role, session_id = side.role, side.grant.session
         if room.sides.get(role) is not side:
             return

@@ -31,7 +31,7 @@ ACCESS_ENDED: Final = "the login or API token behind this token has ended"
 
 
 @dataclass(eq=False, slots=True)
-class Side:
+class AudioConnection:
     """One connection that has said hello with a valid token."""
 
     grant: MediaGrant
@@ -73,12 +73,12 @@ class Room:
     """The two sides of one session, and the sound that waits for an agent."""
 
     def __init__(self) -> None:
-        self.sides: dict[Role, Side] = {}
+        self.sides: dict[Role, AudioConnection] = {}
         self.attempt = 0
         bound = int(BUFFERED_SECONDS * INPUT_SAMPLE_RATE * SAMPLE_WIDTH)
         self.to_agent = Flow(bound, drops_oldest=True)
 
-    def peer(self, role: Role) -> Side | None:
+    def peer(self, role: Role) -> AudioConnection | None:
         """Return the other side, if it is connected."""
         return self.sides.get(Role.AGENT if role is Role.PERSON else Role.PERSON)
 
@@ -117,7 +117,7 @@ async def receive(socket: WebSocket) -> str | bytes:
     return text if data is None else data
 
 
-async def write(side: Side) -> None:
+async def write(side: AudioConnection) -> None:
     """Send a side's messages until cancelled."""
     socket = side.socket
     for greeting in side.greeting:

@@ -26,14 +26,13 @@ from agent_bridge.protocol import (
     Welcome,
 )
 from agent_bridge.protocol.codes import STOP_FENCED
-from agent_bridge.server.handler import BridgeHandler, NotNow, SessionGone
-from agent_bridge.server.handler import Welcome as Found
-from agent_bridge.server.peer import Hangup, Peer
+from agent_bridge.server.handler import BridgeHandler, HelloResult, NotNow, SessionGone
+from agent_bridge.server.peer import Hangup, PeerSocket
 from agent_bridge.server.tokens import Binding, TokenRefused, Tokens
 from hub import events
 from hub.events import AgentCommanded, Command, Fence, Gone, agent_topic
 from hub.hub import Hub
-from hub.subscription import Subscription
+from hub.subscription import HubSubscription
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +64,7 @@ class BridgeConnection:
 
     def __init__(
         self,
-        peer: Peer,
+        peer: PeerSocket,
         handler: BridgeHandler,
         tokens: Tokens,
         hub: Hub,
@@ -103,7 +102,7 @@ class BridgeConnection:
             found = await self._arrive(binding, frozenset(hello.capabilities))
             await self._attend(binding, found, subscription)
 
-    async def _arrive(self, binding: Binding, capabilities: frozenset[str]) -> Found:
+    async def _arrive(self, binding: Binding, capabilities: frozenset[str]) -> HelloResult:
         arriving = asyncio.ensure_future(self._handler.hello(binding, self._id, capabilities))
         try:
             return await asyncio.shield(arriving)
@@ -118,7 +117,9 @@ class BridgeConnection:
                 await self._handler.disconnected(binding, self._id)
             raise
 
-    async def _attend(self, binding: Binding, found: Found, subscription: Subscription) -> None:
+    async def _attend(
+        self, binding: Binding, found: HelloResult, subscription: HubSubscription
+    ) -> None:
         chores = asyncio.create_task(self._do_chores())
         following: asyncio.Task[None] | None = None
         try:
@@ -145,7 +146,7 @@ class BridgeConnection:
         due = began + interims / INTERIMS_PER_SECOND
         await asyncio.sleep(max(0.0, due - loop.time()))
 
-    def _greet(self, binding: Binding, found: Found) -> None:
+    def _greet(self, binding: Binding, found: HelloResult) -> None:
         self._peer.send(Welcome(binding.session, binding.attempt, found.is_current))
         if not found.is_current:
             self._fence()
@@ -213,7 +214,7 @@ class BridgeConnection:
             finally:
                 self._chores.task_done()
 
-    async def _follow(self, subscription: Subscription) -> None:
+    async def _follow(self, subscription: HubSubscription) -> None:
         while True:
             try:
                 event = await subscription.get()

@@ -12,7 +12,7 @@ from agent_bridge.protocol import BRIDGE, DIALECTS, CloseCode
 from agent_bridge.protocol.codes import BYE_SECONDS, FENCE_SECONDS, HELLO_SECONDS
 from agent_bridge.server.bridge import BridgeConnection, Deadlines
 from agent_bridge.server.handler import BridgeHandler
-from agent_bridge.server.peer import Peer
+from agent_bridge.server.peer import PeerSocket
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.worker import attend_worker
 from agent_bridge.server.workers import Workers
@@ -39,7 +39,7 @@ class BridgeEndpoint:
         self._workers = workers
         self._worker_key = worker_key
         self._deadlines = deadlines
-        self._connections: dict[Peer, asyncio.Event] = {}
+        self._connections: dict[PeerSocket, asyncio.Event] = {}
         self._is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +54,7 @@ class BridgeEndpoint:
             await _refuse(websocket, 503, "This server is stopping. Please connect again.")
             return
         await websocket.accept(subprotocol=offered[0])
-        peer = Peer(websocket, DIALECTS[offered[0]])
+        peer = PeerSocket(websocket, DIALECTS[offered[0]])
         self._connections[peer] = over = asyncio.Event()
         try:
             await peer.serve(self._work(peer, offered[0]))
@@ -79,7 +79,7 @@ class BridgeEndpoint:
             for wait in late:
                 wait.cancel()
 
-    def _work(self, peer: Peer, subprotocol: str) -> Coroutine[Any, Any, None]:
+    def _work(self, peer: PeerSocket, subprotocol: str) -> Coroutine[Any, Any, None]:
         if subprotocol == BRIDGE:
             connection = BridgeConnection(
                 peer, self._handler, self._tokens, self._hub, self._deadlines

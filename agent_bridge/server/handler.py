@@ -11,11 +11,11 @@ __all__ = [
     "AccessEnded",
     "Binding",
     "BridgeHandler",
+    "HelloResult",
     "Input",
     "NotNow",
     "Reply",
     "SessionGone",
-    "Welcome",
 ]
 
 Reply = Callable[[Ack | Nack], None]
@@ -38,7 +38,7 @@ class NotNow(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome:
+class HelloResult:
     """What the handler tells an agent that connects."""
 
     is_current: bool
@@ -62,7 +62,7 @@ class BridgeHandler(Protocol):
 
     async def hello(
         self, binding: Binding, connection: str, capabilities: frozenset[str]
-    ) -> Welcome:
+    ) -> HelloResult:
         """An agent has connected with a valid token.
 
         Raises:

@@ -40,7 +40,7 @@ class PeerGone(Exception):
     """The peer has closed the connection, or it broke."""
 
 
-class Peer:
+class PeerSocket:
     """Writes in its own task, so that `send` never waits; belongs to one event loop."""
 
     def __init__(self, websocket: WebSocket, dialect: Dialect) -> None:

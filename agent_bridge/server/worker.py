@@ -12,13 +12,13 @@ from agent_bridge.protocol import (
     WorkerHello,
     WorkerWelcome,
 )
-from agent_bridge.server.peer import Hangup, Peer
+from agent_bridge.server.peer import Hangup, PeerSocket
 from agent_bridge.server.workers import ConnectedWorker, Workers
 
 log = structlog.get_logger(__name__)
 
 
-async def attend_worker(peer: Peer, workers: Workers, key: str, hello_seconds: float) -> None:
+async def attend_worker(peer: PeerSocket, workers: Workers, key: str, hello_seconds: float) -> None:
     """Run a worker's connection to its end.
 
     Raises:

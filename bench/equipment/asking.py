@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 from typing import Any, Self
 
 
-class Client:
+class BenchClient:
     """Sends requests with an API token."""
 
     def __init__(self, port: int, secret: str) -> None:

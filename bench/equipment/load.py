@@ -62,7 +62,7 @@ class Tally:
         return sum(map(len, self.delivered.values()))
 
 
-class Viewer:
+class LoadViewer:
     """One reader of one stream; counts each event once."""
 
     def __init__(self, wire: Wire) -> None:
@@ -90,7 +90,7 @@ class Viewer:
                 self.tally.delivered[kind].append(now - sent)
 
 
-class Speaker:
+class LoadSpeaker:
     """One agent, or its stand-in at the reference; `say` sends one event."""
 
     def __init__(self, wire: Wire) -> None:
@@ -106,7 +106,7 @@ class Speaker:
         """Ignore what comes back."""
 
 
-class Agent(Speaker):
+class Agent(LoadSpeaker):
     """Speaks in sentences of this many events, the last one final; with 0 it never ends."""
 
     def __init__(self, wire: Wire, sentence: int) -> None:
@@ -153,7 +153,7 @@ class Agent(Speaker):
             self.tally.acknowledged.append(time.perf_counter_ns() - sent)
 
 
-class Parrot(Speaker):
+class Parrot(LoadSpeaker):
     """Makes the reference deliver a frame that VoxQL delivered, with a new time stamp."""
 
     def __init__(self, wire: Wire, frame: bytes) -> None:
@@ -183,11 +183,11 @@ async def agents(port: int, stage: Stage, ids: Sequence[str], sentence: int) -> 
     return await _all(connect, ids)
 
 
-async def viewers(port: int, stage: Stage, ids: Sequence[str]) -> list[Viewer]:
+async def viewers(port: int, stage: Stage, ids: Sequence[str]) -> list[LoadViewer]:
     """Subscribe to each of these sessions, each on its own connection."""
     init = {"type": "connection_init", "payload": {"Authorization": f"Bearer {stage.secret}"}}
 
-    async def connect(session_id: str) -> Viewer:
+    async def connect(session_id: str) -> LoadViewer:
         wire = await Wire.open(port, "/graphql", "graphql-transport-ws")
         wire.send(json.dumps(init).encode())
         acknowledged = json.loads(await wire.receive())
@@ -198,7 +198,7 @@ async def viewers(port: int, stage: Stage, ids: Sequence[str]) -> list[Viewer]:
             message = json.loads(await wire.receive())
             assert message["type"] == "next", message
             if message["payload"]["data"]["transcripts"]["isCaughtUp"]:
-                return Viewer(wire)
+                return LoadViewer(wire)
 
     return await _all(connect, ids)
 
@@ -214,14 +214,14 @@ async def parrots(port: int, topics: Sequence[str], frame: bytes) -> list[Parrot
     return await _all(connect, topics)
 
 
-async def bare_viewers(port: int, topics: Sequence[str]) -> list[Viewer]:
+async def bare_viewers(port: int, topics: Sequence[str]) -> list[LoadViewer]:
     """Connect a reader to the reference for each of these topics."""
 
-    async def connect(topic: str) -> Viewer:
+    async def connect(topic: str) -> LoadViewer:
         wire = await Wire.open(port, "/out")
         wire.send(topic.encode())
         await wire.receive()
-        return Viewer(wire)
+        return LoadViewer(wire)
 
     return await _all(connect, topics)
 
@@ -237,7 +237,7 @@ async def _all(connect: Callable[[T], Awaitable[C]], wanted: Sequence[T]) -> lis
         return await asyncio.gather(*map(one, wanted))
 
 
-async def talk(speakers: Sequence[Speaker], rate: float, seconds: float, tally: Tally) -> None:
+async def talk(speakers: Sequence[LoadSpeaker], rate: float, seconds: float, tally: Tally) -> None:
     """Let each speaker send `rate` events a second, spread evenly, whatever comes back."""
     order = random.sample(speakers, len(speakers))
     step = round(1e9 / (rate * len(order)))

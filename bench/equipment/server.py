@@ -19,7 +19,7 @@ from starlette.routing import Route
 from bench.equipment.watched import Pauses
 from serving.process.address import listening_socket, local_address
 from serving.process.logs import log_to_stderr
-from serving.process.server import Hook, Server, configured
+from serving.process.server import Hook, WebServer, configured
 
 # No media is connected, but nobody may count as gone during a measurement.
 _PATIENT_S: Final = 3_600.0
@@ -38,7 +38,7 @@ async def _serve(kind: str, folder: Path) -> None:
         port = local_address(sock)[1]
         app, hooks = _bare() if kind == "bare" else _voxql(folder, port)
         watching = _watch(app) if kind == "watched" else None
-        server = Server(configured(app), hooks)
+        server = WebServer(configured(app), hooks)
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         opened = asyncio.create_task(server.opened.wait())
         await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)
@@ -51,7 +51,7 @@ async def _serve(kind: str, folder: Path) -> None:
             watching.cancel()
 
 
-def _end(server: Server) -> None:
+def _end(server: WebServer) -> None:
     """Stop the server when the measuring process is done, or gone."""
     if not os.read(0, 1):
         server.should_exit = True

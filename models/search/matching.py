@@ -19,7 +19,7 @@ _FOUND: Final = "SELECT * FROM utterances WHERE number IN ({marks})"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BestMatch:
     """A session's best match for a search, and the snippet around it."""
 
     utterance: Utterance
@@ -28,7 +28,7 @@ class Found:
 
 async def best_matches(
     conn: Connection, search: Search, session_ids: Sequence[str]
-) -> dict[str, Found]:
+) -> dict[str, BestMatch]:
     """Find the best utterance of each of these sessions, by session id, in two queries.
 
     Sessions that only match by their title have none.
@@ -47,12 +47,12 @@ async def best_matches(
 
 def _with_snippets(
     utterances: Iterable[Utterance], words: Sequence[tuple[str, ...]]
-) -> dict[str, Found]:
+) -> dict[str, BestMatch]:
     found, left = {}, SNIPPET_TEXT
     for one in utterances:
         is_whole = len(one.text) <= left
         text = one.text if is_whole else one.text[:SNIPPET_LENGTH]
         left -= len(text)
         snippet = snippet_of(text, words)
-        found[one.session_id] = Found(one, snippet if is_whole else snippet.rstrip("…") + "…")
+        found[one.session_id] = BestMatch(one, snippet if is_whole else snippet.rstrip("…") + "…")
     return found

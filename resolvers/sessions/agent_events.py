@@ -8,7 +8,7 @@ import structlog
 
 from agent_bridge.protocol import Ack, Nack, State
 from agent_bridge.protocol import Utterance as Heard
-from agent_bridge.server.handler import Binding, Input, NotNow, SessionGone, Welcome
+from agent_bridge.server.handler import Binding, HelloResult, Input, NotNow, SessionGone
 from models.database import NotStored
 from models.repositories import utterances
 from models.tables import EndReason, Role, Session, SessionStatus, UtteranceSource
@@ -33,7 +33,7 @@ class AgentEvents:
 
     async def hello(
         self, binding: Binding, connection: str, capabilities: frozenset[str]
-    ) -> Welcome:
+    ) -> HelloResult:
         """Accept an agent's connection; hand over what it missed."""
         backend = self._backend
         connections = backend.connections
@@ -72,7 +72,7 @@ class AgentEvents:
             connections.leave(binding.session, binding.attempt, connection)
             self._forget_if_over(binding.session, session)
         reason = session.end_reason
-        return Welcome(is_current, reason.value if reason else None, inputs)
+        return HelloResult(is_current, reason.value if reason else None, inputs)
 
     async def ready(self, binding: Binding, connection: str) -> None:
         """Make the session ACTIVE: the agent can hear and answer."""

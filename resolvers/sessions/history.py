@@ -16,7 +16,7 @@ from models.repositories.transcript import (
     pages_of_many,
 )
 from models.search import matching, parsing, snippets
-from models.search.matching import Found
+from models.search.matching import BestMatch
 from models.tables import Session, SessionStatus, Utterance
 from resolvers import limits
 from resolvers.access import own, require
@@ -59,10 +59,10 @@ class HistoryEntry:
     """A conversation, and its match of a search."""
 
     session: Session
-    _matches: Once[dict[str, Found]] | None
+    _matches: Once[dict[str, BestMatch]] | None
     """The matches of all sessions on the page, by session."""
 
-    async def match(self) -> Found | None:
+    async def match(self) -> BestMatch | None:
         """Return the utterance that matches best; None if only the title matches."""
         return (await self._matches.value()).get(self.session.id) if self._matches else None
 

@@ -6,8 +6,7 @@ from agent_bridge.media.backend import MediaConnection
 from models.tables import Session, SessionStatus
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
-from resolvers.refusals import AgentUnavailable
-from resolvers.refusals import Conflict as ConflictRefusal
+from resolvers.refusals import AgentUnavailable, Conflict
 from resolvers.sessions import lifecycle
 from resolvers.sessions.dispatch import wanted
 from resolvers.transcripts.transaction import Transaction
@@ -46,7 +45,7 @@ async def join_session(backend: Backend, viewer: Viewer | None, session_id: str)
             "The agent isn't available. Ask for it again with retryAgent.", field=("sessionId",)
         )
     if session.ended_at is not None:
-        raise ConflictRefusal(
+        raise Conflict(
             "This conversation has ended. Start another with startNewChat.",
             field=("sessionId",),
         )
@@ -65,7 +64,7 @@ async def retry_agent(backend: Backend, viewer: Viewer | None, session_id: str) 
         has_agent = backend.connections.has_agent(session.id)
         is_lost = session.status is SessionStatus.ACTIVE and not has_agent
         if session.status is not SessionStatus.FAILED and not is_lost:
-            raise ConflictRefusal(
+            raise Conflict(
                 "This conversation has ended. Start another with startNewChat."
                 if session.ended_at is not None
                 else "The agent is already here, or about to join.",

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from agent_bridge.media.backend import AccessEnded, Awaited, NotNow, SessionGone
 from hub.events import access_topic, ownership_topic
-from hub.subscription import Subscription
+from hub.subscription import HubSubscription
 from models.database import NotStored, reader
 from models.repositories import sessions
 from models.repositories.ownership import moved_among
@@ -118,7 +118,7 @@ class MediaEvents:
             raise NotNow from error
 
 
-async def _first_of(subscription: Subscription, then: Callable[[], None]) -> None:
+async def _first_of(subscription: HubSubscription, then: Callable[[], None]) -> None:
     """Call `then` on the first event; these topics only announce the end of an access."""
     await subscription.get()
     then()

@@ -36,7 +36,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class MessageConflict:
     """A message whose text lost to the text that the server keeps under its key."""
 
     index: int
@@ -52,7 +52,7 @@ class Saved:
     is_saved: bool
     """False for a conversation in which nothing was said."""
     created_count: int
-    conflicts: list[Conflict]
+    conflicts: list[MessageConflict]
 
 
 async def save_session(
@@ -123,7 +123,7 @@ async def save(
     await _merge(edit, messages)
     rows = await edit.load(())
     conflicts = [
-        Conflict(index, message.text, rows[message.key])
+        MessageConflict(index, message.text, rows[message.key])
         async for index, message in Turns().of(enumerate(messages))
         if rows[message.key].text != message.text
     ]

@@ -7,7 +7,7 @@ from models.tables import Role, SessionStatus, Utterance, UtteranceSource
 from resolvers import limits
 from resolvers.access import owned_session, require
 from resolvers.backend import Backend
-from resolvers.refusals import Conflict as ConflictRefusal
+from resolvers.refusals import Conflict
 from resolvers.transcripts.merge import UtteranceChange, is_typed_by_person
 from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
@@ -33,7 +33,7 @@ async def send_message(
             _hand_over(transaction, held)
             return held
         if session.status is not SessionStatus.ACTIVE:
-            raise ConflictRefusal(_not_active(session.status), field=("sessionId",))
+            raise Conflict(_not_active(session.status), field=("sessionId",))
         await edit.merge(_typed(key, text, transaction.now))
         if session.person_back_by is not None:
             session.person_back_by = transaction.now + backend.config.abandon_after
@@ -52,7 +52,7 @@ def _hand_over(transaction: Transaction, line: Utterance) -> None:
 
 def _check_same_line(held: Utterance, text: str) -> None:
     if not is_typed_by_person(held) or held.text != text:
-        raise ConflictRefusal(
+        raise Conflict(
             "Another line was sent under this key. Make a new key for a new line.", field=("key",)
         )
 

@@ -17,7 +17,7 @@ from resolvers.refusals import BadUserInput, NotFound, QuotaExceeded
 from resolvers.sessions import lifecycle
 from resolvers.sessions.dispatch import wanted
 from resolvers.sessions.joining import connection_for
-from resolvers.sessions.saving import Conflict, Message, Saved, check_messages, save
+from resolvers.sessions.saving import Message, MessageConflict, Saved, check_messages, save
 from resolvers.transcripts.transaction import Transaction
 from resolvers.viewer import TokenScope, Viewer
 
@@ -34,7 +34,7 @@ class Previous:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartedChat:
     """A new conversation, and the result of saving the previous one."""
 
     saved: Saved | None
@@ -61,7 +61,7 @@ async def start_new_chat(
     title: str | None = None,
     agent_name: str | None = None,
     idempotency_key: str | None = None,
-) -> Started:
+) -> StartedChat:
     """Save the previous conversation and start the next, all of it or nothing.
 
     The agent is requested without waiting for it to join. If the request fails, the new session is
@@ -96,7 +96,7 @@ async def start_new_chat(
         session = await backend.dispatcher.asked(session)
     is_reachable = session.status in (SessionStatus.STARTING, SessionStatus.ACTIVE)
     connection = connection_for(backend, allowed, session) if is_reachable else None
-    return Started(saved, session, connection)
+    return StartedChat(saved, session, connection)
 
 
 async def _checked(
@@ -219,7 +219,7 @@ async def _saved_again(
     kept = await bulk.with_ids(transaction.conn, [id_ for _, id_ in told["conflicts"]])
     # The submitted texts are those of the repeated request: its fingerprint is the same.
     conflicts = [
-        Conflict(index, wish.previous.messages[index].text, kept[id_])
+        MessageConflict(index, wish.previous.messages[index].text, kept[id_])
         for index, id_ in told["conflicts"]
         if id_ in kept
     ]

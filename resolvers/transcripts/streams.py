@@ -24,7 +24,7 @@ from hub.events import (
     ownership_topic,
     transcripts_topic,
 )
-from hub.subscription import ReaderTooSlow, Subscription
+from hub.subscription import HubSubscription, ReaderTooSlow
 from models.database import reader
 from models.repositories import accounts, api_tokens, sessions, utterances
 from models.repositories.ownership import moved_among
@@ -71,7 +71,7 @@ class Ended(Exception):
 
 
 async def events_of(
-    backend: Backend, viewer: Viewer, subscription: Subscription
+    backend: Backend, viewer: Viewer, subscription: HubSubscription
 ) -> AsyncIterator[object]:
     """Yield the hub's events.
 
@@ -110,7 +110,7 @@ def _check_expiry(backend: Backend, viewer: Viewer) -> None:
         raise Ended("ACCESS_REVOKED")
 
 
-def _check_still(backend: Backend, viewer: Viewer, subscription: Subscription) -> None:
+def _check_still(backend: Backend, viewer: Viewer, subscription: HubSubscription) -> None:
     """Check access between replay pages; a replay can take minutes."""
     _check_urgent(subscription.urgent)
     _check_expiry(backend, viewer)
@@ -247,7 +247,7 @@ class _Transcript:
         self._seq = seq
         self._cursor = encode_cursor(self._session_id, seq)
 
-    async def replay(self, subscription: Subscription) -> AsyncGenerator[TranscriptEvent, None]:
+    async def replay(self, subscription: HubSubscription) -> AsyncGenerator[TranscriptEvent, None]:
         """Yield what was committed after this place, then the current unfinished utterances.
 
         Replaying takes as long as the reader wants. If its queue overflows meanwhile, the lost

@@ -4,7 +4,6 @@ from datetime import datetime
 
 import strawberry
 
-from resolvers import viewer
 from resolvers.accounts import api_tokens
 from schema.context import Info
 from schema.types.enums import TokenScope
@@ -53,7 +52,7 @@ class ApiTokenMutations:
             info.context.backend,
             info.context.viewer,
             name=input.name,
-            scopes=[viewer.TokenScope[each.name] for each in input.scopes],
+            scopes=input.scopes,
             expires_at=given(input.expires_at),
         )
 

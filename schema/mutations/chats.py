@@ -110,7 +110,7 @@ class ChatMutations:
         self,
         info: Info,
         input: Given[StartNewChatInput] = StartNewChatInput(),  # noqa: B008  (prints as `= {}`)
-    ) -> starting.Started:
+    ) -> starting.StartedChat:
         return await starting.start_new_chat(
             info.context.backend,
             info.context.viewer,

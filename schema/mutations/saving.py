@@ -7,7 +7,6 @@ from typing import Any, Final, cast
 import strawberry
 from strawberry.types import get_object_definition
 
-from models import tables
 from resolvers.sessions import saving
 from schema.context import Info
 from schema.types.enums import Role
@@ -63,7 +62,7 @@ class SaveSessionPayload:
         "characters. Save those after the last of them again for the rest.",
     )
     @staticmethod
-    def conflicts(root: strawberry.Parent[saving.Saved]) -> list[saving.Conflict]:
+    def conflicts(root: strawberry.Parent[saving.Saved]) -> list[saving.MessageConflict]:
         # The messages are already saved, so the response can't be refused for its size.
         length = 0
         for index, each in enumerate(root.conflicts):
@@ -83,7 +82,7 @@ def message_from(given: Mapping[str, Any]) -> saving.Message:
     """Build a message from graphql-core's values; `schema.executable` registers this function."""
     return saving.Message(
         key=given["key"],
-        role=tables.Role[given["role"].name],
+        role=given["role"],
         text=given["text"],
         timestamp=given["timestamp"],
         is_final=given["isFinal"],

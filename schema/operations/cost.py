@@ -125,7 +125,7 @@ def cost_of(
     """Return the cost of a valid operation; for a subscription, the cost of one event."""
     root = schema.get_root_type(operation.operation)
     assert root is not None
-    cost = _Reader(schema, document, operation).of(operation.selection_set, root, None)
+    cost = _CostCalculator(schema, document, operation).of(operation.selection_set, root, None)
     if operation.operation is not OperationType.SUBSCRIPTION:
         cost.add(Cost(REQUEST))
     return cost
@@ -151,7 +151,7 @@ def too_costly(points: int, messages: int) -> list[GraphQLError]:
     ]
 
 
-class _Reader:
+class _CostCalculator:
     """Computes the cost of selections; a fragment's once per length of the enclosing list."""
 
     def __init__(

@@ -186,7 +186,7 @@ def _failed(executor: Executor[Any], error: GraphQLError) -> EventFailed:
     return EventFailed(errors.present_all(executor.collected_errors.errors))
 
 
-class _Looker(Visitor):
+class _DependencyVisitor(Visitor):
     """Looks for what lets an answer depend on more than the event."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
@@ -210,7 +210,7 @@ class _Looker(Visitor):
 
 def _is_same_for_all(executor: Executor[Any]) -> bool:
     """Whether an answer depends on the event alone: not on variables, and not on who asks."""
-    looker = _Looker(executor.schema)
+    looker = _DependencyVisitor(executor.schema)
     for node in (executor.operation, *executor.fragment_definitions.values()):
         visit(node, TypeInfoVisitor(looker.types, looker))
     return looker.found_none

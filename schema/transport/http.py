@@ -26,7 +26,7 @@ from schema.operations.execution import execute, is_request_error
 from schema.transport import negotiation
 from schema.transport.authenticator import Authenticator
 from schema.transport.requests import GraphQLRequest, from_mapping, from_query_string, read_json
-from schema.transport.websocket import Connection, SocketAdapter, TransportHandler
+from schema.transport.websocket import SocketAdapter, SocketContext, TransportHandler
 
 _STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
 """HTTP status of refusals before execution; later ones are errors in the response."""
@@ -99,7 +99,7 @@ class GraphQLEndpoint(GraphQL[Any, None]):
 
     async def get_context(self, request: Any, response: Any) -> Any:
         """Return what a WebSocket's operations share; HTTP requests don't use it."""
-        return Connection(self.backend, self.access, self.documents, self.selections, request)
+        return SocketContext(self.backend, self.access, self.documents, self.selections, request)
 
     async def on_ws_connect(self, context: Any) -> Any:
         """Refuse a connection with an invalid token; the acknowledgement has no payload."""

@@ -57,7 +57,7 @@ _MAX_ID = 256
 """Characters of an operation's id, which is kept while the operation runs."""
 
 
-class Connection:
+class SocketContext:
     """What the operations of one WebSocket share.
 
     The viewer is looked up again for each operation: a connection may outlive its login or token.
@@ -151,7 +151,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
             await super().close(code, close_reason(reason))
 
 
-class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
+class TransportHandler(BaseGraphQLTransportWSHandler[SocketContext, None]):
     """Handles one connection: checks its messages, runs its operations, reports their errors."""
 
     websocket: SocketAdapter
@@ -196,7 +196,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
         most = self.max_subscriptions_per_connection
         return most is not None and len(self.operations) >= most
 
-    async def run_operation(self, operation: RunningOperation[Connection, None]) -> None:
+    async def run_operation(self, operation: RunningOperation[SocketContext, None]) -> None:
         told: list[errors.FormattedError] = []
         try:
             told = await self._perform(operation)
@@ -217,7 +217,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
             await operation.send_operation_message(last)
 
     async def _perform(
-        self, operation: RunningOperation[Connection, None]
+        self, operation: RunningOperation[SocketContext, None]
     ) -> list[errors.FormattedError]:
         """Run an operation and send its results; return the errors that ended it, if any."""
         address = self.context.address
@@ -241,7 +241,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
         return await self._answer(operation, found, context)
 
     async def _watch(
-        self, operation: RunningOperation[Connection, None], found: Operation, context: Context
+        self, operation: RunningOperation[SocketContext, None], found: Operation, context: Context
     ) -> None:
         """Send every event of a subscription.
 
@@ -266,7 +266,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Connection, None]):
                     await send(await events.athrow(slow))
 
     async def _answer(
-        self, operation: RunningOperation[Connection, None], found: Operation, context: Context
+        self, operation: RunningOperation[SocketContext, None], found: Operation, context: Context
     ) -> list[errors.FormattedError]:
         result = await execute(EXECUTABLE._schema, found, operation.variables, context)
         told = errors.present_all(result.errors or [])

@@ -1,21 +1,44 @@
 """The enums of the schema, described for people who read them in the playground."""
 
-from enum import Enum
+from enum import Enum, EnumMeta
 
 import strawberry
 from strawberry import enum_value
+from strawberry.types.enum import has_enum_definition
+
+from models.tables import EndReason, Role, SessionStatus, UtteranceSource
+from resolvers.viewer import TokenScope
+
+__all__ = [
+    "AgentState",
+    "EndReason",
+    "MediaTransport",
+    "Role",
+    "SessionStatus",
+    "StreamEndReason",
+    "TokenScope",
+    "UtteranceSource",
+]
 
 
-@strawberry.enum(description="Where a conversation is in its life.")
-class SessionStatus(Enum):
-    STARTING = enum_value("STARTING", description="The agent has been asked for.")
-    ACTIVE = enum_value("ACTIVE", description="The agent is there and listens.")
-    FAILED = enum_value(
-        "FAILED",
-        description="The agent did not come; `failure` says why, `retryAgent` tries again.",
-    )
-    ENDING = enum_value("ENDING", description="Saved; the agent hands in its last words.")
-    ENDED = enum_value("ENDED", description="Over. A session never leaves this state.")
+def _describe(enum: EnumMeta, description: str, **values: str) -> None:
+    """Show an enum of the use cases in the schema, with a description of each value."""
+    shown = strawberry.enum(enum, description=description)
+    assert has_enum_definition(shown)
+    # `enum_value` works only where the enum is defined, and the use cases do not know GraphQL.
+    for value in shown.__strawberry_definition__.values:
+        value.description = values[value.name]
+
+
+_describe(
+    SessionStatus,
+    "Where a conversation is in its life.",
+    STARTING="The agent has been asked for.",
+    ACTIVE="The agent is there and listens.",
+    FAILED="The agent did not come; `failure` says why, `retryAgent` tries again.",
+    ENDING="Saved; the agent hands in its last words.",
+    ENDED="Over. A session never leaves this state.",
+)
 
 
 @strawberry.enum(description="What the agent is doing at this moment.")
@@ -26,29 +49,22 @@ class AgentState(Enum):
     SPEAKING = enum_value("SPEAKING", description="Talks; speak up to interrupt it.")
 
 
-@strawberry.enum(description="Why a conversation ended.")
-class EndReason(Enum):
-    SAVED = enum_value("SAVED", description="The person saved it or began the next one.")
-    AGENT_LEFT = enum_value("AGENT_LEFT", description="The agent said goodbye.")
-    ABANDONED = enum_value("ABANDONED", description="The person or the agent stayed away.")
-    START_FAILED = enum_value("START_FAILED", description="No agent came, and nobody retried.")
-
-
-@strawberry.enum(description="Who said it.")
-class Role(Enum):
-    USER = enum_value("USER", description="The person.")
-    AGENT = enum_value("AGENT", description="The voice agent.")
-
-
-@strawberry.enum(description="How the server came to know of an utterance.")
-class UtteranceSource(Enum):
-    SPEECH = enum_value("SPEECH", description="Heard or spoken by the agent.")
-    TYPED = enum_value(
-        "TYPED", description="Typed by the person, with `sendMessage`; or written by the agent."
-    )
-    CLIENT_REPORTED = enum_value(
-        "CLIENT_REPORTED", description="Only a client told of it, with `saveSession`."
-    )
+_describe(
+    EndReason,
+    "Why a conversation ended.",
+    SAVED="The person saved it or began the next one.",
+    AGENT_LEFT="The agent said goodbye.",
+    ABANDONED="The person or the agent stayed away.",
+    START_FAILED="No agent came, and nobody retried.",
+)
+_describe(Role, "Who said it.", USER="The person.", AGENT="The voice agent.")
+_describe(
+    UtteranceSource,
+    "How the server came to know of an utterance.",
+    SPEECH="Heard or spoken by the agent.",
+    TYPED="Typed by the person, with `sendMessage`; or written by the agent.",
+    CLIENT_REPORTED="Only a client told of it, with `saveSession`.",
+)
 
 
 @strawberry.enum(description="How the sound travels.")
@@ -72,10 +88,10 @@ class StreamEndReason(Enum):
     )
 
 
-@strawberry.enum(description="What an API token may be used for.")
-class TokenScope(Enum):
-    SESSIONS_READ = enum_value("SESSIONS_READ", description="Read and watch sessions.")
-    SESSIONS_WRITE = enum_value(
-        "SESSIONS_WRITE", description="Start, join, save and rename sessions, and type into them."
-    )
-    SESSIONS_DELETE = enum_value("SESSIONS_DELETE", description="Delete sessions.")
+_describe(
+    TokenScope,
+    "What an API token may be used for.",
+    SESSIONS_READ="Read and watch sessions.",
+    SESSIONS_WRITE="Start, join, save and rename sessions, and type into them.",
+    SESSIONS_DELETE="Delete sessions.",
+)

@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 
 from models import tables
-from models.search.matching import Found
+from models.search.matching import BestMatch
 from resolvers.pages import Slice
 from resolvers.sessions import history
 from resolvers.sessions.history import HistoryEntry
@@ -52,10 +52,9 @@ def filter_from(given_filter: SessionFilter | None) -> history.SessionFilter:
     if not given_filter:
         return history.SessionFilter()
     created = given(given_filter.created_at)
-    status = given(given_filter.status)
     return history.SessionFilter(
         search=given(given_filter.search),
-        status=None if status is None else [tables.SessionStatus[each.name] for each in status],
+        status=given(given_filter.status),
         agent_name=given(given_filter.agent_name),
         created_from=given(created.from_) if created else None,
         created_before=given(created.before) if created else None,
@@ -81,7 +80,7 @@ class SessionEdge:
         description="Where it was found; null without a search, and where only the title has it.",
     )
     @staticmethod
-    async def match(root: strawberry.Parent["MatchingEdge"]) -> Found | None:
+    async def match(root: strawberry.Parent["MatchingEdge"]) -> BestMatch | None:
         return await root.entry.match()
 
 

@@ -13,7 +13,7 @@ import uvicorn
 from models.engines import engine_of
 from serving.process.address import listening_socket, local_address
 from serving.process.agent_process import AgentChild
-from serving.process.server import Server, configured
+from serving.process.server import WebServer, configured
 from serving.process.steps import Steps
 from serving.refusal import CannotServe
 from settings import Settings
@@ -61,7 +61,7 @@ async def _serve(settings: Settings, steps: Steps) -> None:
             app = build_app(settings)
             # The agent stops first: while the bridge is open, it can still send its last words.
             hooks = [app.state.on_stop, child.stop if child else None, app.state.on_shutdown]
-            server = Server(configured(app, settings.proxies), hooks)
+            server = WebServer(configured(app, settings.proxies), hooks)
             watch = asyncio.create_task(_announce(server, settings, address, steps))
             try:
                 await server.serve(sockets=[sock])
@@ -108,7 +108,7 @@ def _url(address: Address) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-async def _announce(server: Server, settings: Settings, address: Address, steps: Steps) -> None:
+async def _announce(server: WebServer, settings: Settings, address: Address, steps: Steps) -> None:
     """Print when the server is open, and when conversations can begin."""
     await server.opened.wait()
     steps.done("open", f"{settings.public_url}/ (GraphQL: /graphql)", since=steps.began)

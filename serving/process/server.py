@@ -44,7 +44,7 @@ class Socket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop counting the connection."""
-        cast(Config, self.config).limits.closed(self)
+        cast(WebServerConfig, self.config).limits.closed(self)
         super().connection_lost(exc)
 
     async def send(self, message: "ASGISendEvent") -> None:
@@ -98,13 +98,13 @@ class Socket(WebSocketsSansIOProtocol):
             self.transport.close()
 
 
-class Config(uvicorn.Config):
+class WebServerConfig(uvicorn.Config):
     """uvicorn's configuration, with limits on connections."""
 
     limits: ConnectionLimits
 
 
-def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> Config:
+def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> WebServerConfig:
     """Return the configuration that serves this app.
 
     Args:
@@ -112,7 +112,7 @@ def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> Config:
         proxies: Addresses and networks of the proxies that are trusted to give a client's address
             and scheme; uvicorn by itself would trust everybody on this machine.
     """
-    config = Config(
+    config = WebServerConfig(
         app,
         http=Http,
         ws=Socket,
@@ -132,7 +132,7 @@ def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> Config:
     return config
 
 
-class Server(uvicorn.Server):
+class WebServer(uvicorn.Server):
     """uvicorn with hooks that run one after the other, before the connections are closed."""
 
     def __init__(self, config: uvicorn.Config, hooks: Sequence[Hook | None]) -> None:

@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 
 from terminal.audio.source import Source
 from terminal.audio.speaker import Speaker
-from terminal.client.server import Server
+from terminal.client.server import GraphQLClient
 from terminal.refusal import CannotTalk
 
 SUBPROTOCOL: Final = Subprotocol("voxql.audio.v1")
@@ -25,14 +25,14 @@ _AGAIN: Final = frozenset({1006, 1011, 1012, 4408, 4429})
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
+class MediaAccess:
     """The address of a media connection, and the token for it."""
 
     url: str
     token: str
 
 
-class AudioTransport:
+class AudioClient:
     """Carries the audio of one conversation until the server ends it or it is cancelled.
 
     Args:
@@ -44,10 +44,10 @@ class AudioTransport:
 
     def __init__(
         self,
-        server: Server,
+        server: GraphQLClient,
         source: Source,
         speaker: Speaker,
-        renew: Callable[[], Awaitable[Media]],
+        renew: Callable[[], Awaitable[MediaAccess]],
     ) -> None:
         self._server = server
         self._source = source
@@ -57,7 +57,7 @@ class AudioTransport:
         self.replies = 0
         """How many spoken replies have begun."""
 
-    async def run(self, media: Media) -> None:
+    async def run(self, media: MediaAccess) -> None:
         """Carry audio, and reconnect after a loss.
 
         Raises:
@@ -90,7 +90,7 @@ class AudioTransport:
             await asyncio.sleep(random.uniform(0, min(10, 0.1 * 2**failures)))  # noqa: S311
             media = await self._renewed(media)
 
-    def _connect(self, media: Media) -> connect:
+    def _connect(self, media: MediaAccess) -> connect:
         return connect(
             media.url,
             subprotocols=[SUBPROTOCOL],
@@ -99,7 +99,7 @@ class AudioTransport:
             proxy=self._server.proxy,
         )
 
-    async def _renewed(self, media: Media) -> Media:
+    async def _renewed(self, media: MediaAccess) -> MediaAccess:
         try:
             return await self._renew()
         except CannotTalk:

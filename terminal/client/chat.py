@@ -6,10 +6,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
-from terminal.audio.transport import Media
+from terminal.audio.transport import MediaAccess
 from terminal.client import stream
-from terminal.client.server import Json, Server
-from terminal.client.transcript import Line, Transcript, read
+from terminal.client.server import GraphQLClient, Json
+from terminal.client.transcript import Transcript, TranscriptLine, read
 from terminal.refusal import CannotTalk, RefusedByServer
 
 START_S: Final = 30.0
@@ -59,7 +59,7 @@ class History:
 class Chat:
     """A requested conversation; `status`, `agent_state` and `transcript` follow it."""
 
-    def __init__(self, server: Server, session: Json, media: Media | None) -> None:
+    def __init__(self, server: GraphQLClient, session: Json, media: MediaAccess | None) -> None:
         self._server = server
         self._session = session
         self.media = media
@@ -70,7 +70,7 @@ class Chat:
         """Set when the server ends the conversation."""
 
     @classmethod
-    async def start(cls, server: Server) -> "Chat":
+    async def start(cls, server: GraphQLClient) -> "Chat":
         """Request a conversation; its agent is then starting, or has already failed."""
         started = (await server.run(_START))["startNewChat"]
         return cls(server, started["session"], _media(started["connection"]))
@@ -113,7 +113,7 @@ class Chat:
         self._session |= again["session"]
         self.media = _media(again["connection"]) or self.media
 
-    async def join(self) -> Media:
+    async def join(self) -> MediaAccess:
         """Request a fresh media connection."""
         joined = await self._server.run(_JOIN, {"id": self.id})
         media = _media(joined["joinSession"]["connection"])
@@ -167,9 +167,9 @@ class Chat:
         found = (await self._server.run(_HISTORY))["sessionHistory"]
         return History(found["nodes"], found["totalCount"])
 
-    async def read_back(self) -> list[Line]:
+    async def read_back(self) -> list[TranscriptLine]:
         """Read this conversation's utterances from the history."""
-        lines: list[Line] = []
+        lines: list[TranscriptLine] = []
         after: str | None = None
         while True:
             variables = {"id": self.id, "first": _PAGE, "after": after}
@@ -225,7 +225,7 @@ async def with_agent(chat: Chat, note: Callable[[str], None], loading_s: float =
     )
 
 
-def _media(connection: Json | None) -> Media | None:
+def _media(connection: Json | None) -> MediaAccess | None:
     if connection is None:
         return None
     if connection["transport"] != "LOCAL":
@@ -233,4 +233,4 @@ def _media(connection: Json | None) -> Media | None:
             "This server's sound goes through LiveKit, which the terminal does not speak. "
             "Talk in the web app, or start the server with VOXQL_AGENT=local."
         )
-    return Media(connection["url"], connection["token"])
+    return MediaAccess(connection["url"], connection["token"])

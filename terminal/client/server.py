@@ -22,8 +22,8 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 Json = dict[str, Any]
 
 
-class Server:
-    """A server, and a login to it.
+class GraphQLClient:
+    """Runs operations at one server, with one login.
 
     Args:
         url: its address, as people write it: `http://127.0.0.1:8000`.

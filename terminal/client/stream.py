@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
 from websockets.typing import Subprotocol
 
-from terminal.client.server import Json, Server
+from terminal.client.server import GraphQLClient, Json
 from terminal.refusal import CannotTalk, RefusedByServer
 
 SUBPROTOCOL: Final = Subprotocol("graphql-transport-ws")
@@ -42,7 +42,7 @@ subscription ($session: ID!) {
 }"""
 
 
-async def transcripts(server: Server, session: str) -> AsyncGenerator[Json, None]:
+async def transcripts(server: GraphQLClient, session: str) -> AsyncGenerator[Json, None]:
     """Yield the session's transcript events until its end."""
     variables: dict[str, object] = {"session": session, "after": None}
     async for event in _subscribed(server, TRANSCRIPTS, variables, "transcripts"):
@@ -51,14 +51,14 @@ async def transcripts(server: Server, session: str) -> AsyncGenerator[Json, None
         yield event
 
 
-async def updates(server: Server, session: str) -> AsyncGenerator[Json, None]:
+async def updates(server: GraphQLClient, session: str) -> AsyncGenerator[Json, None]:
     """Yield the session's changes of state until its end."""
     async for event in _subscribed(server, UPDATES, {"session": session}, "sessionUpdates"):
         yield event
 
 
 async def _subscribed(
-    server: Server, query: str, variables: Mapping[str, object], field: str
+    server: GraphQLClient, query: str, variables: Mapping[str, object], field: str
 ) -> AsyncGenerator[Json, None]:
     failures = 0
     while True:

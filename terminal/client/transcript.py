@@ -8,7 +8,7 @@ SPEAKERS = {"USER": "You", "AGENT": "Agent"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TranscriptLine:
     """One utterance."""
 
     key: str
@@ -36,7 +36,7 @@ class Transcript:
     """The newest revision of each utterance, by key; a final stays final."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, TranscriptLine] = {}
 
     def take(self, utterance: Mapping[str, Any]) -> bool:
         """Take an utterance from the server, and return whether it was new."""
@@ -50,7 +50,7 @@ class Transcript:
         return True
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[TranscriptLine]:
         """All lines, in the server's order."""
         return sorted(self._lines.values(), key=lambda line: line.sort_key)
 
@@ -80,9 +80,9 @@ class Transcript:
         return "USER" in heard and heard[-1] == "AGENT"
 
 
-def read(utterance: Mapping[str, Any]) -> Line:
+def read(utterance: Mapping[str, Any]) -> TranscriptLine:
     """Convert an utterance from GraphQL to a line."""
-    return Line(
+    return TranscriptLine(
         key=utterance["key"],
         revision=utterance["revision"],
         role=utterance["role"],

@@ -12,7 +12,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console
 
-from terminal.client.transcript import SPEAKERS, Line, Transcript
+from terminal.client.transcript import SPEAKERS, Transcript, TranscriptLine
 from terminal.screens.screen import STATES, PlainScreen
 
 _STYLES: Final = {"USER": "bold ansicyan", "AGENT": "bold ansigreen"}
@@ -35,7 +35,7 @@ class Prompt(PlainScreen):
         super().__init__(console)
         self._stop = stop
         self._typed: asyncio.Queue[str | None] = asyncio.Queue()
-        self._open: list[Line] = []
+        self._open: list[TranscriptLine] = []
         self._state: str | None = None
         self._stack = ExitStack()
         # Otherwise prompt_toolkit asks for the cursor position, and warns if it gets no answer.

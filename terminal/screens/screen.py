@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from terminal.client.transcript import Line, Transcript
+from terminal.client.transcript import Transcript, TranscriptLine
 
 _COLOURS = {"USER": "bold cyan", "AGENT": "bold green"}
 STATES = {
@@ -44,7 +44,7 @@ class Screen(Protocol):
     def note(self, text: str) -> None:
         """Show a note about the conversation."""
 
-    def has_shown(self, line: Line) -> bool:
+    def has_shown(self, line: TranscriptLine) -> bool:
         """Whether this line has been printed exactly like this."""
         ...
 
@@ -66,11 +66,11 @@ class _Latched:
     """Tracks printed finals: each is printed after all earlier lines, and again if it changes."""
 
     def __init__(self) -> None:
-        self._printed: dict[str, Line] = {}
+        self._printed: dict[str, TranscriptLine] = {}
 
-    def take(self, lines: Iterable[Line]) -> list[Line]:
+    def take(self, lines: Iterable[TranscriptLine]) -> list[TranscriptLine]:
         """Return the lines to print now."""
-        ready: list[Line] = []
+        ready: list[TranscriptLine] = []
         is_open = False
         for line in lines:
             before = self._printed.get(line.key)
@@ -86,12 +86,12 @@ class _Latched:
         self._printed |= {line.key: line for line in ready}
         return ready
 
-    def has(self, line: Line) -> bool:
+    def has(self, line: TranscriptLine) -> bool:
         """Whether this line has been printed and has not changed since."""
         before = self._printed.get(line.key)
         return before is not None and (before.role, before.shown) == (line.role, line.shown)
 
-    def rest(self, lines: Iterable[Line]) -> list[Line]:
+    def rest(self, lines: Iterable[TranscriptLine]) -> list[TranscriptLine]:
         """Return the lines that have not been printed."""
         return [line for line in lines if line.key not in self._printed]
 
@@ -133,7 +133,7 @@ class PlainScreen:
         """Print the note."""
         self._console.print(Text(text, style="dim"))
 
-    def has_shown(self, line: Line) -> bool:
+    def has_shown(self, line: TranscriptLine) -> bool:
         """Whether this line has been printed exactly like this."""
         return self._latched.has(line)
 
@@ -144,7 +144,7 @@ class LiveScreen:
     def __init__(self, console: Console) -> None:
         self._latched = _Latched()
         self._state: str | None = None
-        self._open: list[Line] = []
+        self._open: list[TranscriptLine] = []
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -179,7 +179,7 @@ class LiveScreen:
         """Print the note above the lines that may still change."""
         self._live.console.print(Text(text, style="dim"))
 
-    def has_shown(self, line: Line) -> bool:
+    def has_shown(self, line: TranscriptLine) -> bool:
         """Whether this line has been printed exactly like this."""
         return self._latched.has(line)
 
@@ -189,7 +189,7 @@ class LiveScreen:
         self._live.update(Group(*map(row, self._open), status), refresh=True)
 
 
-def print_line(console: Console, line: Line) -> None:
+def print_line(console: Console, line: TranscriptLine) -> None:
     """Print an utterance; to a file or a pipe, print it as one line of any length."""
     if console.is_terminal:
         console.print(row(line))
@@ -197,7 +197,7 @@ def print_line(console: Console, line: Line) -> None:
         console.print(Text(f"{line.speaker:5}  {line.shown}"), soft_wrap=True)
 
 
-def row(line: Line) -> RenderableType:
+def row(line: TranscriptLine) -> RenderableType:
     """Return an utterance as a line that begins with its speaker; interims are dimmed."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, min_width=5)

@@ -13,7 +13,7 @@ from starlette.routing import WebSocketRoute
 
 from agent_bridge.protocol import Ack, Nack, Refused, State, Utterance
 from agent_bridge.server.endpoint import BridgeEndpoint, bridge_endpoint
-from agent_bridge.server.handler import Binding, Reply, SessionGone, Welcome
+from agent_bridge.server.handler import Binding, HelloResult, Reply, SessionGone
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import ConnectedWorker, Workers
 from hub import events
@@ -31,7 +31,7 @@ class Recorder:
 
     events: list[tuple[object, ...]] = field(default_factory=list)
     utterances: list[Utterance] = field(default_factory=list)
-    found: Welcome = Welcome(is_current=True)  # noqa: RUF009 - immutable
+    found: HelloResult = HelloResult(is_current=True)  # noqa: RUF009 - immutable
     gone: set[str] = field(default_factory=set)
     answer: Callable[[Utterance], Ack | Nack | None] = field(
         default=lambda utterance: Ack(utterance.segment, utterance.revision)
@@ -43,7 +43,7 @@ class Recorder:
 
     async def hello(
         self, binding: Binding, connection: str, capabilities: frozenset[str]
-    ) -> Welcome:
+    ) -> HelloResult:
         if binding.session in self.gone:
             raise SessionGone
         self._note("hello", binding.attempt, capabilities)

@@ -30,7 +30,7 @@ from agent_bridge.protocol import (
     Utterance,
 )
 from agent_bridge.protocol.limits import is_key
-from agent_bridge.server.handler import Input, Welcome
+from agent_bridge.server.handler import HelloResult, Input
 from hub.events import Fence, Gone, Stop
 from tests.agent_bridge.bad_frames import MALFORMED
 from tests.agent_bridge.serving import KEY, SESSION, Recorder, serve
@@ -331,7 +331,7 @@ async def test_two_clients_with_one_token_do_not_throw_each_other_out_for_ever()
 
 async def test_a_typed_line_comes_once_and_is_acknowledged_when_it_is_done() -> None:
     """The server sends it again after each reconnect, but the agent gets it once."""
-    handler = Recorder(found=Welcome(is_current=True, inputs=(Input("k1", "one"),)))
+    handler = Recorder(found=HelloResult(is_current=True, inputs=(Input("k1", "one"),)))
     async with (
         serve(handler) as served,
         Wire(served.port) as wire,
@@ -354,7 +354,7 @@ async def test_a_typed_line_comes_once_and_is_acknowledged_when_it_is_done() -> 
 async def test_a_line_that_is_answered_later_is_acknowledged_then() -> None:
     """More commands may come meanwhile; open lines stay open for another agent."""
     lines = Input("k1", "one"), Input("k2", "two"), Input("k3", "three")
-    handler = Recorder(found=Welcome(is_current=True, inputs=lines))
+    handler = Recorder(found=HelloResult(is_current=True, inputs=lines))
     async with serve(handler) as served, client(served.url, served.token()) as bridge:
         commands = aiter(bridge.commands(auto_ack=False))
         taken = [await anext(commands) for _ in lines]
@@ -372,7 +372,7 @@ async def test_a_line_that_is_answered_later_is_acknowledged_then() -> None:
 async def test_stop_is_told_once_and_bye_drains() -> None:
     """The outstanding final is acknowledged before the bye is sent."""
     handler = Recorder(
-        found=Welcome(is_current=True, stop_reason="SAVED"), answer=lambda utterance: None
+        found=HelloResult(is_current=True, stop_reason="SAVED"), answer=lambda utterance: None
     )
     async with serve(handler) as served, client(served.url, served.token()) as bridge:
         assert await next_command(bridge) == StopCommand("SAVED")

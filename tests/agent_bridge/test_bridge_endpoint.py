@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from agent_bridge.protocol import Ack, CloseCode, Nack, NackCode
-from agent_bridge.server.handler import Input, Welcome
+from agent_bridge.server.handler import HelloResult, Input
 from agent_bridge.server.tokens import Tokens
 from hub.events import Fence, Gone, Stop
 from tests.agent_bridge.bad_frames import BAD_CONTENTS, BAD_FROM_AGENT, MALFORMED, as_json
@@ -208,7 +208,7 @@ async def test_a_fenced_attempt_may_leave_by_itself() -> None:
 
 async def test_an_attempt_that_is_not_current_is_told_so_and_gets_no_typed_lines() -> None:
     """It may connect once more to deliver what it holds."""
-    handler = Recorder(found=Welcome(is_current=False, inputs=(Input("k", "t"),)))
+    handler = Recorder(found=HelloResult(is_current=False, inputs=(Input("k", "t"),)))
     async with serve(handler) as served, raw(served.url) as agent:
         await agent.send("hello", token=served.token())
         assert (await agent.receive())["isCurrent"] is False
@@ -220,7 +220,7 @@ async def test_an_attempt_that_is_not_current_is_told_so_and_gets_no_typed_lines
 async def test_what_waits_for_an_agent_comes_right_after_the_welcome() -> None:
     """It gets a stop it missed and each unacknowledged typed line."""
     lines = (Input("k1", "one"), Input("k2", "two"))
-    handler = Recorder(found=Welcome(is_current=True, stop_reason="SAVED", inputs=lines))
+    handler = Recorder(found=HelloResult(is_current=True, stop_reason="SAVED", inputs=lines))
     async with serve(handler) as served, joined(served) as agent:
         assert await agent.receive() == {"type": "stop", "reason": "SAVED"}
         assert await agent.receive() == {"type": "input", "key": "k1", "text": "one"}
@@ -355,7 +355,7 @@ async def test_an_agent_that_is_closed_while_it_arrives_is_counted_out_again() -
     arriving, go_on = asyncio.Event(), asyncio.Event()
 
     class Slow(Recorder):
-        async def hello(self, *arguments: Any) -> Welcome:
+        async def hello(self, *arguments: Any) -> HelloResult:
             arriving.set()
             await go_on.wait()
             return await super().hello(*arguments)

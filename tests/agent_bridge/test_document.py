@@ -11,7 +11,7 @@ import pytest
 
 from agent_bridge.protocol import DIALECTS, CloseCode, NackCode, codes
 from agent_bridge.server.documents import DOCS, documents, json_schema
-from agent_bridge.server.handler import Input, Welcome
+from agent_bridge.server.handler import HelloResult, Input
 from agent_bridge.server.workers import StartRequest
 from hub.events import Stop
 from tests.agent_bridge.serving import KEY, SESSION, Recorder, Served, serve
@@ -141,7 +141,7 @@ class Stage:
             case {"do": "type", "key": key, "text": text}:
                 self._served.type(key, text)
                 # The database would keep it until it is acknowledged.
-                self._served.handler.found = Welcome(True, inputs=(Input(key, text),))
+                self._served.handler.found = HelloResult(True, inputs=(Input(key, text),))
             case {"do": "end", "reason": reason}:
                 self._served.command(Stop(reason))
             case _:

@@ -14,7 +14,7 @@ from hub.events import (
     user_topic,
 )
 from hub.local import LocalHub
-from hub.subscription import ReaderTooSlow, Subscription
+from hub.subscription import HubSubscription, ReaderTooSlow
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Event:
     is_urgent: bool = False
 
 
-def taken(subscription: Subscription) -> list[object]:
+def taken(subscription: HubSubscription) -> list[object]:
     events = []
     while (event := subscription.take()) is not None:
         events.append(event)
@@ -73,7 +73,7 @@ def test_watched_topics_are_found_by_their_prefix() -> None:
 
 def test_of_one_coalescing_key_the_newest_waits_in_the_oldest_place() -> None:
     """Events without a key are never replaced, not even by equal ones."""
-    subscription = Subscription()
+    subscription = HubSubscription()
     first, other, newest = Event("1", "k"), Event("x"), Event("2", "k")
     for event in (first, other, other, newest):
         subscription.put(event)
@@ -86,7 +86,7 @@ def test_of_one_coalescing_key_the_newest_waits_in_the_oldest_place() -> None:
 @pytest.mark.parametrize("coalesces", [True, False])
 def test_the_bound_counts_what_waits(coalesces: bool) -> None:
     """Coalesced events take one place; one event over the bound raises ReaderTooSlow."""
-    subscription = Subscription(bound=3)
+    subscription = HubSubscription(bound=3)
     for number in range(10 if coalesces else 3):
         subscription.put(Event(str(number), "k" if coalesces else None))
     assert len(taken(subscription)) == (1 if coalesces else 3)
@@ -102,7 +102,7 @@ def test_the_bound_counts_what_waits(coalesces: bool) -> None:
 
 def test_the_weight_that_waits_is_bounded_too() -> None:
     """Taken or replaced events no longer count."""
-    subscription = Subscription(weight_bound=10)
+    subscription = HubSubscription(weight_bound=10)
     for name in "abc":
         subscription.put(Event(name, "k", weight=9))
     assert [event.name for event in taken(subscription) if isinstance(event, Event)] == ["c"]
@@ -117,7 +117,7 @@ def test_the_weight_that_waits_is_bounded_too() -> None:
 
 def test_a_reader_with_another_way_to_catch_up_may_begin_again() -> None:
     """It learns whether it missed anything, then gets what is published from then on."""
-    subscription = Subscription(bound=1, weight_bound=10)
+    subscription = HubSubscription(bound=1, weight_bound=10)
     assert subscription.begin_again() is False
     subscription.put(Event("1", weight=8))
     subscription.put(Event("2"))
@@ -131,7 +131,7 @@ def test_a_reader_with_another_way_to_catch_up_may_begin_again() -> None:
 def test_an_urgent_event_overtakes_and_outlives_the_others() -> None:
     """A busy reader can see it in `urgent`, and an overflow does not lose it."""
     urgent = Event("urgent", is_urgent=True)
-    subscription = Subscription(bound=1)
+    subscription = HubSubscription(bound=1)
     subscription.put(Event("1"))
     subscription.put(urgent)
     assert subscription.urgent == urgent
@@ -148,7 +148,7 @@ def test_an_urgent_event_overtakes_and_outlives_the_others() -> None:
 
 async def test_a_reader_waits_for_the_next_event() -> None:
     """Repeated waits work, and a cancelled wait loses nothing."""
-    subscription = Subscription()
+    subscription = HubSubscription()
     for name in ("1", "2"):
         waiting = asyncio.ensure_future(subscription.get())
         asyncio.get_running_loop().call_soon(subscription.put, name)
@@ -163,7 +163,7 @@ async def test_a_reader_waits_for_the_next_event() -> None:
 
 async def test_a_reader_who_waits_is_told_of_an_overflow() -> None:
     """Otherwise it would wait for ever."""
-    subscription = Subscription(bound=0)
+    subscription = HubSubscription(bound=0)
     waiting = asyncio.ensure_future(subscription.get())
     asyncio.get_running_loop().call_soon(subscription.put, "too much")
     with pytest.raises(ReaderTooSlow):

@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 
 from agent_bridge.protocol import Ack, Nack
 from agent_bridge.protocol import Utterance as Heard
-from agent_bridge.server.handler import Binding, Welcome
+from agent_bridge.server.handler import Binding, HelloResult
 from agent_bridge.server.workers import NoWorker, StartRequest
 from hub.events import AgentCommanded, agent_topic
-from hub.subscription import Subscription
+from hub.subscription import HubSubscription
 from models.database import NotStored, reader
 from models.tables import Role, Session, User, Utterance
 from resolvers.backend import Backend
@@ -66,13 +66,13 @@ class Talker:
         self.connection = connection
         self._revisions: dict[str, int] = {}
 
-    async def hello(self) -> Welcome:
+    async def hello(self) -> HelloResult:
         return await self._events.hello(self.binding, self.connection, frozenset())
 
     async def ready(self) -> None:
         await self._events.ready(self.binding, self.connection)
 
-    async def come(self) -> Welcome:
+    async def come(self) -> HelloResult:
         welcome = await self.hello()
         await self.ready()
         return welcome
@@ -250,7 +250,7 @@ class Stage:
         return Watcher(await updates.open_session_updates(self.backend, self.viewer, session_id))
 
     @asynccontextmanager
-    async def commands(self, session: Session) -> AsyncIterator[Subscription]:
+    async def commands(self, session: Session) -> AsyncIterator[HubSubscription]:
         """Subscribe to the commands for the session's agent."""
         with self.backend.hub.subscribe(agent_topic(session.id)) as subscription:
             yield subscription
@@ -261,7 +261,7 @@ async def not_stored(*given: object, **options: object) -> None:
     raise NotStored("full")
 
 
-def taken(subscription: Subscription) -> list[object]:
+def taken(subscription: HubSubscription) -> list[object]:
     """Return what has been published so far."""
     events = []
     while (event := subscription.take()) is not None:

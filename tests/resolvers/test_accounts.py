@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from hub.events import AccessRevoked, SessionChanged, access_topic, user_topic
-from hub.subscription import Subscription
+from hub.subscription import HubSubscription
 from models.database import reader, transact
 from models.tables import Login, Session, User
 from resolvers import revocation
@@ -50,7 +50,7 @@ async def _ada(backend: Backend) -> Viewer:
     return await _viewer(backend, new_login)
 
 
-def _heard(subscription: Subscription) -> list[object]:
+def _heard(subscription: HubSubscription) -> list[object]:
     events = []
     while (event := subscription.take()) is not None:
         events.append(event)

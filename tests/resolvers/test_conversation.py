@@ -3,7 +3,7 @@
 import pytest
 
 from agent_bridge.protocol import Ack, Nack
-from agent_bridge.server.handler import SessionGone, Welcome
+from agent_bridge.server.handler import HelloResult, SessionGone
 from agent_bridge.server.workers import NoFreePlace, StartUnplaced
 from hub.events import Stop
 from models.tables import EndReason, Role, SessionStatus, UtteranceSource
@@ -19,7 +19,7 @@ async def test_a_ready_agent_makes_the_session_active(stage: Stage) -> None:
     """A hello alone does not; a second ready, after a reconnect, changes nothing."""
     session = await stage.start()
     agent = stage.talker(session)
-    assert await agent.hello() == Welcome(is_current=True)
+    assert await agent.hello() == HelloResult(is_current=True)
     assert (await stage.read(session)).status is SessionStatus.STARTING
     stage.clock.pass_by(seconds=2)
 

@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus
 from serving import connections
 from serving.connections import ConnectionLimits
 from serving.process.address import listening_socket, local_address
-from serving.process.server import Config, Server, configured
+from serving.process.server import WebServer, WebServerConfig, configured
 
 WITHIN_S = 20.0
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -97,7 +97,7 @@ class Line:
 class Place:
     """A running server."""
 
-    def __init__(self, config: Config, port: int, exits: AsyncExitStack) -> None:
+    def __init__(self, config: WebServerConfig, port: int, exits: AsyncExitStack) -> None:
         self.config = config
         self.port = port
         self._exits = exits
@@ -121,7 +121,7 @@ async def serving(most: int = 100, silent: int = 100, app: Starlette = APP) -> A
     with listening_socket("127.0.0.1", 0) as sock:
         config = configured(app)
         config.limits = ConnectionLimits(most, silent)
-        server = Server(config, [])
+        server = WebServer(config, [])
         task = asyncio.create_task(server.serve(sockets=[sock]))
         await server.opened.wait()
         async with AsyncExitStack() as exits:

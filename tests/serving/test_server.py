@@ -20,7 +20,7 @@ from hub.subscription import ReaderTooSlow
 from schema.transport.websocket import WAITING, WHILE_READING
 from serving.process import server as server_module
 from serving.process.address import listening_socket, local_address
-from serving.process.server import Hook, Server, Socket, configured
+from serving.process.server import Hook, Socket, WebServer, configured
 from serving.refusal import CannotServe
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ CLOSE_FRAME: Final = bytes([0x88, 0x80, 0, 0, 0, 0])
 
 
 @asynccontextmanager
-async def running(app: Starlette, *hooks: Hook) -> AsyncIterator[tuple[Server, str]]:
+async def running(app: Starlette, *hooks: Hook) -> AsyncIterator[tuple[WebServer, str]]:
     with listening_socket("127.0.0.1", 0) as sock:
         host, port = local_address(sock)
-        server = Server(configured(app), hooks)
+        server = WebServer(configured(app), hooks)
         task = asyncio.create_task(server.serve(sockets=[sock]))
         await server.opened.wait()
         try:

@@ -13,9 +13,9 @@ from websockets.typing import Subprotocol
 
 from terminal.audio.source import Nothing, Playback
 from terminal.audio.speaker import ClockSpeaker
-from terminal.audio.transport import AudioTransport, Media
+from terminal.audio.transport import AudioClient, MediaAccess
 from terminal.audio.wav import read
-from terminal.client.server import Server
+from terminal.client.server import GraphQLClient
 from terminal.refusal import CannotTalk
 from tests.e2e.sound import silence, write_wav
 
@@ -70,17 +70,17 @@ async def _relay(
         yield relay
 
 
-def _line(relay: _Relay, source: Nothing | Playback | None = None) -> AudioTransport:
-    async def renew() -> Media:
-        return Media(relay.url, "fresh")
+def _line(relay: _Relay, source: Nothing | Playback | None = None) -> AudioClient:
+    async def renew() -> MediaAccess:
+        return MediaAccess(relay.url, "fresh")
 
-    server = Server(relay.url.replace("ws", "http", 1))
-    return AudioTransport(server, source or Nothing(), ClockSpeaker(), renew)
+    server = GraphQLClient(relay.url.replace("ws", "http", 1))
+    return AudioClient(server, source or Nothing(), ClockSpeaker(), renew)
 
 
-async def _run(relay: _Relay, line: AudioTransport) -> None:
+async def _run(relay: _Relay, line: AudioClient) -> None:
     async with asyncio.timeout(10):
-        await line.run(Media(relay.url, "first"))
+        await line.run(MediaAccess(relay.url, "first"))
 
 
 async def _reply(socket: ServerConnection, name: str, samples: int, *, ends: bool) -> None:

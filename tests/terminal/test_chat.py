@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from terminal.client.chat import Chat, with_agent
-from terminal.client.server import Server
+from terminal.client.server import GraphQLClient
 from terminal.refusal import CannotTalk, RefusedByServer
 
 FAILED = {
@@ -22,7 +22,7 @@ class Answers:
         self._code = code
         self._status = status
         self.asked = 0
-        self.chat = Chat(cast(Server, self), dict(FAILED), None)
+        self.chat = Chat(cast(GraphQLClient, self), dict(FAILED), None)
 
     async def run(self, operation: str, variables: dict[str, Any]) -> dict[str, Any]:
         assert "retryAgent" in operation

@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from terminal.client import stream
-from terminal.client.server import Server
+from terminal.client.server import GraphQLClient
 from terminal.refusal import CannotTalk, RefusedByServer
 
 Json = dict[str, Any]
@@ -19,7 +19,7 @@ Script = Callable[[ServerConnection, Json], Awaitable[None]]
 
 
 @asynccontextmanager
-async def _server(*scripts: Script) -> AsyncIterator[Server]:
+async def _server(*scripts: Script) -> AsyncIterator[GraphQLClient]:
     """Run a graphql-transport-ws server that plays one script per connection."""
     waiting = list(scripts)
 
@@ -34,7 +34,7 @@ async def _server(*scripts: Script) -> AsyncIterator[Server]:
     names = [Subprotocol("graphql-transport-ws")]
     async with serve(handle, "127.0.0.1", 0, subprotocols=names) as server:
         port = server.sockets[0].getsockname()[1]
-        yield Server(f"http://127.0.0.1:{port}")
+        yield GraphQLClient(f"http://127.0.0.1:{port}")
 
 
 async def _next(socket: ServerConnection, cursor: str, end: Json | None = None) -> None:
@@ -43,7 +43,7 @@ async def _next(socket: ServerConnection, cursor: str, end: Json | None = None) 
     await socket.send(json.dumps({"type": "next", "id": "1", "payload": payload}))
 
 
-async def _cursors(server: Server) -> list[str]:
+async def _cursors(server: GraphQLClient) -> list[str]:
     async with asyncio.timeout(10), aclosing(stream.transcripts(server, "ses_1")) as events:
         return [event["cursor"] async for event in events]
 

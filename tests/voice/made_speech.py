@@ -17,7 +17,7 @@ from agent.answers import Responder
 from agent.conversation import Minds
 from agent.speech.decoders import Decoders, Sound
 from agent.speech.hibari_voice import SAMPLE_RATE as VOICE_RATE
-from agent.speech.hibari_voice import HibariVoice, Spoken
+from agent.speech.hibari_voice import HibariVoice, SynthesisedSpeech
 from agent.speech.recogniser import LocalRecogniser
 from agent.speech.segmenter import Pcm
 from tests.speech import RATE
@@ -89,14 +89,14 @@ class MadeVoice(HibariVoice):
         )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="voice")
 
-    def speak(self, sentence: str) -> Spoken:
+    def speak(self, sentence: str) -> SynthesisedSpeech:
         """Return the sentence's sound, with the position of each word."""
         words, size = sentence.split(), round(WORD_S * VOICE_RATE)
         places = [
             (f"{word} ", number * size, round((number + _SOUNDS) * size))
             for number, word in enumerate(words)
         ]
-        return Spoken(spoken(sentence, VOICE_RATE).tobytes(), places)
+        return SynthesisedSpeech(spoken(sentence, VOICE_RATE).tobytes(), places)
 
 
 def made_minds() -> Minds:

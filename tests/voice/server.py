@@ -14,7 +14,7 @@ from starlette.routing import WebSocketRoute
 from agent_bridge.media.audio import AudioRelay
 from agent_bridge.protocol import Ack, State, Utterance
 from agent_bridge.server.endpoint import bridge_endpoint
-from agent_bridge.server.handler import Binding, Reply, SessionGone, Welcome
+from agent_bridge.server.handler import Binding, HelloResult, Reply, SessionGone
 from agent_bridge.server.tokens import Tokens
 from agent_bridge.server.workers import StartRequest, Workers
 from hub.events import AgentCommanded, Input, Stop
@@ -66,8 +66,8 @@ class Notebook:
 
     async def hello(
         self, binding: Binding, connection: str, capabilities: frozenset[str]
-    ) -> Welcome:
-        return Welcome(is_current=True)
+    ) -> HelloResult:
+        return HelloResult(is_current=True)
 
     async def ready(self, binding: Binding, connection: str) -> None:
         self.of(binding.session).is_ready = True

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from agent.places import Places
+from agent.places import PlacePool
 
 OFFERED_BELOW = 0.7
 """LiveKit's default `agents.target_load`: a worker with more load is not asked."""
@@ -13,7 +13,7 @@ OFFERED_BELOW = 0.7
 @pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 10, 40, 1_000])
 def test_a_worker_is_asked_until_its_last_place_is_taken(count: int) -> None:
     """The load stays under LiveKit's limit while a place is free, and is 1 when none is."""
-    places = Places(count)
+    places = PlacePool(count)
     for number in range(count):
         assert places.load < OFFERED_BELOW
         assert places.take(f"job-{number}")
@@ -24,7 +24,7 @@ def test_a_worker_is_asked_until_its_last_place_is_taken(count: int) -> None:
 
 def test_a_place_is_taken_once_and_given_back_once() -> None:
     """Repeated calls change nothing."""
-    places = Places(2)
+    places = PlacePool(2)
     assert places.take("a")
     places.hold("a")
     assert places.taken == 1
@@ -36,7 +36,7 @@ def test_a_place_is_taken_once_and_given_back_once() -> None:
 
 def test_who_is_there_already_is_counted_beyond_the_last_place() -> None:
     """No other job is accepted before there is room again."""
-    places = Places(1)
+    places = PlacePool(1)
     assert places.take("a")
     places.hold("late")
     assert (places.taken, places.load) == (2, 1.0)
@@ -51,7 +51,7 @@ def test_the_log_says_when_all_places_are_taken_and_when_one_is_free(
 ) -> None:
     """Each message has the figures."""
     caplog.set_level(logging.INFO)
-    places = Places(2)
+    places = PlacePool(2)
     for job in ("a", "b"):
         places.take(job)
     places.free("a")

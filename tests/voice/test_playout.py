@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.speaking.playout import Playout, Words
+from agent.speaking.playout import Playout, TimedWords
 
 
 def test_without_reports_sound_counts_as_played_on_arrival() -> None:
@@ -31,7 +31,7 @@ def test_reports_only_grow_and_never_exceed_what_was_sent() -> None:
 @given(st.lists(st.text("ab .", min_size=1, max_size=5), max_size=8), st.integers(0, 900))
 def test_what_was_heard_is_always_a_prefix(words: list[str], samples: int) -> None:
     """The heard text is a prefix that ends at a word boundary."""
-    reply = Words()
+    reply = TimedWords()
     for index, word in enumerate(words):
         reply.add(f" {word}", index * 100, index * 100 + 100)
     assert reply.text.startswith(reply.heard(samples))
@@ -40,7 +40,7 @@ def test_what_was_heard_is_always_a_prefix(words: list[str], samples: int) -> No
 
 def test_words_without_times_are_spread_over_the_sound() -> None:
     """A voice without timings still yields a text of about the right length."""
-    reply = Words()
+    reply = TimedWords()
     reply.spread("one two three four", 400)
     assert reply.heard(200) == "one two"
     assert reply.heard(400) == "one two three four"
@@ -50,7 +50,7 @@ def test_words_without_times_are_spread_over_the_sound() -> None:
 def test_markdown_without_times_is_spread_by_what_is_said_of_it() -> None:
     """An address takes no time, and no mark is lost or doubled."""
     text = "**one** [two](https://example.com/a/long/address)\n- three four"
-    reply = Words()
+    reply = TimedWords()
     reply.spread(text, 400)
     assert reply.heard(200) == "**one** [two](https://example.com/a/long/address)"
     assert reply.text == text

@@ -11,7 +11,7 @@ import pytest
 from livekit import rtc
 from livekit.agents import stt
 
-from agent.speaking.playout import Words
+from agent.speaking.playout import TimedWords
 from agent.speech import SpeechMissing, load_recogniser, load_voice
 from agent.speech.hibari_voice import HibariVoice, split_sentence
 from agent.speech.recogniser import LocalRecogniser
@@ -163,7 +163,7 @@ async def test_an_interrupted_reply_is_cut_where_the_recogniser_hears_its_end(
     """Wherever the reply is cut, its text is what the recogniser hears, give or take a word."""
     reply = "The garden behind the old station is full of yellow summer flowers."
     spoken = voice.speak(reply)
-    words = Words()
+    words = TimedWords()
     for word in spoken.words:
         words.add(*word)
     assert words.text == reply

@@ -8,12 +8,12 @@ import pytest
 from agent.speech.segmenter import (
     SAMPLE_RATE,
     WINDOW,
-    Event,
     Pcm,
     Segmenter,
+    SegmenterEvent,
     SpeechBegan,
     TurnEnded,
-    Words,
+    WordsHeard,
 )
 from agent.speech.wording import asks_for_more
 
@@ -29,7 +29,7 @@ class Bench:
     """A segmenter whose decoder counts the quarter seconds of its input, or returns `text`."""
 
     def __init__(self, text: str | None = None) -> None:
-        self.events: list[Event] = []
+        self.events: list[SegmenterEvent] = []
         self.decoded: list[int] = []
         self.text = text
         self.segmenter = Segmenter(Loudness(), self._decode, self.events.append)
@@ -51,11 +51,11 @@ class Bench:
                     await asyncio.sleep(0)
 
     @property
-    def words(self) -> list[Words]:
-        return [event for event in self.events if isinstance(event, Words)]
+    def words(self) -> list[WordsHeard]:
+        return [event for event in self.events if isinstance(event, WordsHeard)]
 
     @property
-    def finals(self) -> list[Words]:
+    def finals(self) -> list[WordsHeard]:
         return [words for words in self.words if words.final]
 
 
