@@ -22,7 +22,8 @@ from hub.events import ServerStopping, SessionOver
 from hub.local import LocalHub
 from models import database
 from resolvers.accounts.rate_limits import Budgets, RateLimits
-from resolvers.backend import Backend, now
+from resolvers.backend import Backend
+from resolvers.clock import now
 from resolvers.config import Config
 from resolvers.sessions.agent_events import AgentEvents
 from resolvers.sessions.media_events import MediaEvents

@@ -1,24 +1,23 @@
 """The dependencies of every use case, built once by `asgi.build_app`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from agent_bridge.media.backend import MediaConnection
 from agent_bridge.server.tokens import Tokens
 from hub.hub import Hub
 from resolvers.accounts.rate_limits import Budgets, RateLimits
+from resolvers.clock import Clock, now
 from resolvers.config import Config
 from resolvers.metrics import Metrics
 from resolvers.sessions.connections import Connections
 from resolvers.sessions.dispatch import Agents, Dispatcher
 from resolvers.transcripts.commit_queue import CommitQueue
 from resolvers.transcripts.live import LiveTranscripts
+from resolvers.transcripts.streams import TranscriptStreams
 from resolvers.transcripts.transactions import Transactions
 from resolvers.transcripts.writer import COMMIT_EVERY_S, TranscriptWriter
-
-__all__ = ["Backend", "Config", "Media", "now"]
 
 
 class Media(Protocol):
@@ -26,11 +25,6 @@ class Media(Protocol):
 
     def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
         """Create a connection that is valid for this session only, and as long as this access."""
-
-
-def now() -> datetime:
-    """Return the current time, aware and in UTC, as all times are."""
-    return datetime.now(UTC)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,7 +39,7 @@ class Backend:
     limiter: RateLimits
     budgets: Budgets | None = None
     """Limits the work of each viewer; None means no limit."""
-    clock: Callable[[], datetime] = now
+    clock: Clock = now
     pace: float = COMMIT_EVERY_S
     """See `TranscriptWriter`."""
     metrics: Metrics = field(init=False)
@@ -54,6 +48,7 @@ class Backend:
     transactions: Transactions = field(init=False)
     writer: TranscriptWriter = field(init=False)
     dispatcher: Dispatcher = field(init=False)
+    transcripts: TranscriptStreams = field(init=False)
 
     def __post_init__(self) -> None:
         """Build the parts of this process; the hub belongs to it too."""
@@ -74,6 +69,9 @@ class Backend:
             transactions=self.transactions,
             config=self.config,
             clock=self.clock,
+        )
+        self.transcripts = TranscriptStreams(
+            live=self.live, hub=hub, metrics=self.metrics, clock=self.clock
         )
 
     def may_write(self, session_id: str, now: datetime) -> bool:

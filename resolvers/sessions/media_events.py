@@ -32,13 +32,13 @@ class MediaEvents:
             AccessEnded: The access had ended already.
         """
         backend = self._backend
-        user_id = await user_by_access(backend, access)
+        user_id = await user_by_access(backend.clock, access)
         if user_id is None:
             raise AccessEnded
         topics = (access_topic(access), ownership_topic(session_id, user_id))
         with backend.hub.subscribe(*topics) as subscription:
             # Check again: the access may have ended before the subscription.
-            if await user_by_access(backend, access) != user_id:
+            if await user_by_access(backend.clock, access) != user_id:
                 raise AccessEnded
             if await moved_among([(session_id, user_id)]):
                 raise AccessEnded

@@ -97,7 +97,7 @@ class Reaper:
         backend = self._backend
         watched = {watched_access(topic) for topic in backend.hub.watched(ACCESS_PREFIX)}
         if watched:
-            for access_id in await revoked_among(backend, watched):
+            for access_id in await revoked_among(backend.clock, watched):
                 backend.hub.emit(AccessRevoked(access_id))
         owned = [watched_ownership(topic) for topic in backend.hub.watched(OWNERSHIP_PREFIX)]
         for session_id, user_id in await moved_among(owned):
@@ -209,7 +209,7 @@ class Reaper:
             await delete_unreachable(conn)
 
         await self._backend.transactions.run(work)
-        await delete_expired_logins(self._backend)
+        await delete_expired_logins(self._backend.clock)
 
 
 async def _finish_tombstone(transaction: Transaction, session_id: str) -> str | None:

@@ -242,12 +242,16 @@ class Stage:
         return [row.text for row in await self.rows(session)]
 
     async def watch(self, session: Session, after: str | None = None) -> Reading:
-        stream = await streams.open_transcripts(self.backend, self.viewer, session.id, after)
+        stream = await self.backend.transcripts.open_transcripts(self.viewer, session.id, after)
         return Reading(stream)
 
     async def watch_sessions(self, session: Session | None = None) -> Watcher[Any]:
         session_id = None if session is None else session.id
-        return Watcher(await updates.open_session_updates(self.backend, self.viewer, session_id))
+        return Watcher(
+            await updates.open_session_updates(
+                self.backend.hub, self.backend.metrics, self.backend.clock, self.viewer, session_id
+            )
+        )
 
     @asynccontextmanager
     async def commands(self, session: Session) -> AsyncIterator[Subscription]:

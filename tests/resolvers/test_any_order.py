@@ -100,8 +100,8 @@ class Subscriber:
         self.stage = stage
         self.end = None
         self.permits = asyncio.Semaphore(permits)
-        stream = await streams.open_transcripts(
-            stage.backend, stage.viewer, self.session.id, self.cursor
+        stream = await stage.backend.transcripts.open_transcripts(
+            stage.viewer, self.session.id, self.cursor
         )
         self.task = asyncio.create_task(self._read(stream))
 

@@ -78,7 +78,7 @@ async def test_an_expired_token_is_refused(backend: Backend, ada: Viewer, clock:
     clock.pass_by(hours=1)
     async with refused(Unauthenticated, says="expired"):
         await authentication.viewer_of_token(backend, created.secret)
-    assert await revocation.revoked_among(backend, [viewer.access_id]) == {viewer.access_id}
+    assert await revocation.revoked_among(backend.clock, [viewer.access_id]) == {viewer.access_id}
     page = await api_tokens.list_api_tokens(ada, Page())
     assert [token.name for token in page.items] == ["brief"]
 

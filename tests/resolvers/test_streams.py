@@ -1,7 +1,9 @@
 """Transcript streams: live, replayed, and ended with a reason."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -504,17 +506,19 @@ async def test_a_stream_is_refused_before_it_is_made(stage: Stage) -> None:
     writing = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_WRITE}))
     backend = stage.backend
 
-    for opened in (streams.open_transcripts, updates.open_session_updates):
+    watched = partial(updates.open_session_updates, backend.hub, backend.metrics, backend.clock)
+    both: list[Callable[..., Awaitable[object]]] = [backend.transcripts.open_transcripts, watched]
+    for opened in both:
         async with refused(Unauthenticated):
-            await opened(backend, None, session.id)
+            await opened(None, session.id)
         async with refused(Forbidden):
-            await opened(backend, writing, session.id)
+            await opened(writing, session.id)
         async with refused(NotFound, ["sessionId"]):
-            await opened(backend, stage.viewer, UNKNOWN)
+            await opened(stage.viewer, UNKNOWN)
         async with refused(Forbidden, ["sessionId"]):
-            await opened(backend, other, session.id)
+            await opened(other, session.id)
         async with refused(BadUserInput, ["sessionId"]):
-            await opened(backend, stage.viewer, "ses_")
+            await opened(stage.viewer, "ses_")
 
 
 async def test_a_cursor_that_is_not_of_this_transcript_is_refused(stage: Stage) -> None:
