@@ -8,7 +8,7 @@ import pytest
 from agent_bridge.media.backend import AccessEnded
 from models import ApiToken, Session
 from resolvers.accounts import api_tokens, authentication
-from resolvers.sessions import joining, starting
+from resolvers.sessions import joining
 from resolvers.viewer import TokenScope
 from tests.resolvers.stage import WITHIN_S, Stage
 from tests.rows import add_user
@@ -16,9 +16,9 @@ from tests.rows import add_user
 
 async def test_a_connection_names_the_access_that_it_was_made_from(stage: Stage) -> None:
     """This holds for startNewChat and joinSession alike."""
-    started = await starting.start_new_chat(stage.backend, stage.viewer)
+    started = await stage.backend.chats.start_new_chat(stage.viewer)
     await stage.talker(started.session).come()
-    joined = await joining.join_session(stage.backend, stage.viewer, started.session.id)
+    joined = await joining.join_session(stage.backend.media, stage.viewer, started.session.id)
 
     for connection in (started.connection, joined.connection):
         assert connection is not None

@@ -21,8 +21,6 @@ from models.database import transact
 from resolvers.accounts import authentication
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.sessions import manage, updates
-from resolvers.sessions.reaper import recover
-from resolvers.sessions.saving import save_session
 from resolvers.transcripts import cursors, streams
 from resolvers.transcripts.streams import StreamEnd
 from resolvers.viewer import TokenScope
@@ -90,8 +88,8 @@ async def test_a_long_replay_comes_in_batches(
     """Each batch has a cursor from which the next one follows."""
     monkeypatch.setattr(streams, "PAGE", 3)
     session = await stage.start()
-    await save_session(
-        stage.backend, stage.viewer, session.id, [message(f"k{index}") for index in range(8)]
+    await stage.backend.saving.save_session(
+        stage.viewer, session.id, [message(f"k{index}") for index in range(8)]
     )
 
     events = await (await stage.watch(session)).caught_up()
@@ -134,7 +132,7 @@ async def test_more_than_may_wait_during_a_replay_is_read_from_the_database(
     # One more utterance than fits into a queue.
     many = [message(f"k{index}") for index in range(subscription.BOUND + 1)]
     for start in range(0, len(many), 501):
-        await save_session(stage.backend, stage.viewer, session.id, many[start : start + 501])
+        await stage.backend.saving.save_session(stage.viewer, session.id, many[start : start + 501])
     for index in range(subscription.BOUND + 1):
         stage.backend.hub.publish(transcripts_topic(session.id), SimpleNamespace(number=index))
 
@@ -150,8 +148,8 @@ async def test_a_replay_ends_when_it_must(
     """After a revocation or shutdown the next event is the end, whatever is left to replay."""
     monkeypatch.setattr(streams, "PAGE", 2)
     session = await stage.start()
-    await save_session(
-        stage.backend, stage.viewer, session.id, [message(f"k{index}") for index in range(8)]
+    await stage.backend.saving.save_session(
+        stage.viewer, session.id, [message(f"k{index}") for index in range(8)]
     )
     watcher = await stage.watch(session)
     first = await watcher.next()
@@ -209,8 +207,8 @@ async def test_a_merge_that_is_too_large_for_an_event_is_read(stage: Stage) -> N
     watcher = await stage.watch(session)
     await watcher.caught_up()
 
-    await save_session(
-        stage.backend, stage.viewer, session.id, [message(f"k{index}") for index in range(1100)]
+    await stage.backend.saving.save_session(
+        stage.viewer, session.id, [message(f"k{index}") for index in range(1100)]
     )
 
     batches = [await watcher.next() for _ in range(5)]
@@ -227,7 +225,7 @@ async def test_one_large_merge_makes_nobody_too_slow(stage: Stage) -> None:
     shown = [message(f"k{index}", long) for index in range(150)]
     assert sum(len(each.text) for each in shown) > subscription.WEIGHT_BOUND
 
-    await save_session(stage.backend, stage.viewer, session.id, shown)
+    await stage.backend.saving.save_session(stage.viewer, session.id, shown)
 
     while len(watcher.held) < len(shown):
         assert (await watcher.next()).end is None
@@ -306,7 +304,7 @@ async def test_a_new_process_goes_on_where_the_old_one_was_killed(
     await before.close()
 
     rebuild(stage.backend, hub=LocalHub())
-    assert await recover(stage.backend) == 1
+    assert await stage.backend.reaper.recover() == 1
     after = await stage.watch(session, before.cursor)
     after.held = before.held
     await after.caught_up()
@@ -335,7 +333,7 @@ async def test_a_stream_ends_with_its_session(stage: Stage) -> None:
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
-    await save_session(stage.backend, stage.viewer, session.id, [])
+    await stage.backend.saving.save_session(stage.viewer, session.id, [])
     await agent.say("last words")
     await agent.bye()
 
@@ -370,7 +368,7 @@ async def test_a_deleted_session_ends_its_streams(stage: Stage) -> None:
     await one.next()
     await every.next()
 
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
 
     assert (await words.rest())[-1].end == StreamEnd("SESSION_DELETED", False)
     updates = await one.rest()
@@ -385,7 +383,7 @@ async def test_a_session_that_is_deleted_before_the_first_event(stage: Stage) ->
     """The stream was already authorised; its only event is the end."""
     session = await stage.start()
     words, updates = await stage.watch(session), await stage.watch_sessions(session)
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
 
     assert (await words.rest())[-1].end == StreamEnd("SESSION_DELETED", False)
     assert [update.end for update in await updates.rest()] == [StreamEnd("SESSION_DELETED", False)]
