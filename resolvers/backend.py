@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from agent_bridge.server.tokens import Tokens
 from hub.hub import Hub
+from resolvers.accounts.authentication import Authentication
 from resolvers.accounts.rate_limits import Budgets, RateLimits
 from resolvers.clock import Clock, now
 from resolvers.config import Config
@@ -28,7 +29,7 @@ from resolvers.transcripts.writer import COMMIT_EVERY_S, TranscriptWriter
 
 @dataclass(slots=True, kw_only=True)
 class Backend:
-    """The parts of this process; it builds the rest from those it is given."""
+    """All parts of this process. It is given some, and builds the rest from them."""
 
     config: Config
     hub: Hub
@@ -48,6 +49,7 @@ class Backend:
     writer: TranscriptWriter = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     reaper: Reaper = field(init=False)
+    authentication: Authentication = field(init=False)
     saving: Saving = field(init=False)
     chats: Chats = field(init=False)
     transcripts: TranscriptStreams = field(init=False)
@@ -86,7 +88,10 @@ class Backend:
         self._build_use_cases()
 
     def _build_use_cases(self) -> None:
-        """Build the objects of use cases that share many parts."""
+        """Build the use cases that share their parts; they have no state of their own."""
+        self.authentication = Authentication(
+            transactions=self.transactions, tokens=self.tokens, limiter=self.limiter
+        )
         self.saving = Saving(
             transactions=self.transactions, connections=self.connections, config=self.config
         )

@@ -59,7 +59,7 @@ async def viewer_for(backend: Backend, user: User) -> Viewer:
     async def work(conn: object) -> Arrival:
         return Arrival(user)
 
-    new_login = await enter(backend, None, work)
-    viewer = await authentication.viewer_of_login(backend, new_login.secret)
+    new_login = await enter(backend.transactions, backend.tokens, None, work)
+    viewer = await authentication.viewer_of_login(backend.clock, new_login.secret)
     assert viewer is not None
     return viewer

@@ -33,7 +33,7 @@ async def test_signing_out_ends_it(stage: Stage) -> None:
 
     async with stage.media.admitted(session.id, stage.viewer.access_id, ended.set):
         assert not ended.is_set()
-        await authentication.sign_out(stage.backend, stage.viewer)
+        await authentication.sign_out(stage.backend.transactions, stage.viewer)
         async with asyncio.timeout(WITHIN_S):
             await ended.wait()
 
@@ -94,7 +94,7 @@ async def test_a_session_that_becomes_anothers_ends_it(stage: Stage) -> None:
 
 async def made_token(stage: Stage, expires_at: datetime | None = None) -> str:
     made = await api_tokens.create_api_token(
-        stage.backend,
+        stage.backend.clock,
         stage.viewer,
         name="program",
         scopes=[TokenScope.SESSIONS_WRITE],

@@ -155,7 +155,7 @@ async def test_a_replay_ends_when_it_must(
     first = await watcher.next()
 
     if is_revoked:
-        await authentication.sign_out(stage.backend, stage.viewer)
+        await authentication.sign_out(stage.backend.transactions, stage.viewer)
     else:
         stage.backend.hub.publish(SERVER_TOPIC, ServerStopping())
     [last] = await watcher.rest()
@@ -402,7 +402,7 @@ async def test_signing_out_ends_every_stream(stage: Stage, before_the_first_even
         for watcher in watched:
             await watcher.next()
 
-    await authentication.sign_out(stage.backend, stage.viewer)
+    await authentication.sign_out(stage.backend.transactions, stage.viewer)
 
     for watcher in watched:
         last: object = (await watcher.rest())[-1]
