@@ -22,11 +22,9 @@ from hub.events import ServerStopping, SessionOver
 from hub.local import LocalHub
 from models import database
 from resolvers.accounts.rate_limits import Budgets, RateLimits
-from resolvers.backend import Backend, now
+from resolvers.backend import Backend
+from resolvers.clock import now
 from resolvers.config import Config
-from resolvers.sessions.agent_events import AgentEvents
-from resolvers.sessions.media_events import MediaEvents
-from resolvers.sessions.reaper import Reaper, recover
 from schema.app import graphql_app
 from serving.access import Access
 from serving.base_path import BasePath
@@ -60,9 +58,8 @@ def build_app(settings: Settings) -> Starlette:
         limiter=RateLimits(now),
         budgets=Budgets(now, settings.points_per_minute) if settings.points_per_minute else None,
     )
-    agent_events = AgentEvents(backend)
-    bridge = bridge_endpoint(agent_events, tokens, hub, workers, settings.worker_secret())
-    media_server = media.serve(MediaEvents(backend))
+    bridge = bridge_endpoint(backend.agent_events, tokens, hub, workers, settings.worker_secret())
+    media_server = media.serve(backend.media_events)
     hub.on(SessionOver, lambda over: media_server.end(over.session_id, over.room_name))
     base_path = urlsplit(settings.public_url).path
     stopping = asyncio.Event()
@@ -153,10 +150,10 @@ def _lifespan(settings: Settings, backend: Backend, media: MediaServer) -> Lifes
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with database.opened(settings.database_url):
-            recovered = await recover(backend)
+            recovered = await backend.reaper.recover()
             if recovered:
                 log.info("sessions_taken_over", sessions=recovered)
-            async with _running(backend.writer.run, Reaper(backend).run, media.run):
+            async with _running(backend.writer.run, backend.reaper.run, media.run):
                 # Whatever is loaded now lives as long as the process, so the collector need not
                 # walk it again. Full collections must not come in the middle of a sentence.
                 gc.collect()

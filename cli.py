@@ -193,7 +193,9 @@ Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
 @users.command("create")
 def create_user(email: Email) -> None:
     """Create an account. Asks for its password."""
-    _with_accounts(lambda accounts, backend: accounts.create_user(backend, email, _password()))
+    _with_accounts(
+        lambda accounts, backend: accounts.create_user(backend.clock, email, _password())
+    )
     print(f"{email} can sign in now.")
 
 
@@ -207,7 +209,9 @@ def list_users() -> None:
 @users.command("reset-password")
 def reset_password(email: Email) -> None:
     """Change an account's password, and sign it out everywhere."""
-    _with_accounts(lambda accounts, backend: accounts.reset_password(backend, email, _password()))
+    _with_accounts(
+        lambda accounts, backend: accounts.reset_password(backend.transactions, email, _password())
+    )
     print(f"{email} has a new password and is signed out everywhere.")
 
 
@@ -219,7 +223,7 @@ def delete_user(
     """Delete an account with all of its conversations."""
     if not yes:
         typer.confirm(f"Delete {email} and all of its conversations?", abort=True)
-    _with_accounts(lambda accounts, backend: accounts.delete_user(backend, email))
+    _with_accounts(lambda accounts, backend: accounts.delete_user(backend.transactions, email))
     print(f"{email} is deleted.")
 
 
@@ -251,7 +255,9 @@ def create_token(
 
     def create(_: Any, backend: Any) -> Awaitable[Any]:
         expires_at = None if days is None else backend.clock() + timedelta(days=days)
-        return create_token_of(backend, email, name=name, scopes=scopes, expires_at=expires_at)
+        return create_token_of(
+            backend.clock, email, name=name, scopes=scopes, expires_at=expires_at
+        )
 
     made = _with_accounts(create)
     _say(f"{made.api_token.id} acts for {email}. Its secret isn't shown again.")
@@ -273,7 +279,7 @@ def revoke_token(id: Annotated[str, typer.Argument(help="The token's id, `tok_â€
     """Revoke an API token. Its connections end within a second."""
     from resolvers.accounts import api_tokens
 
-    _with_accounts(lambda _, backend: api_tokens.revoke_token(backend, id))
+    _with_accounts(lambda _, backend: api_tokens.revoke_token(backend.transactions, id))
     print(f"{id} is revoked.")
 
 

@@ -19,7 +19,7 @@ from models import ids, sort_keys
 from models.database import opened
 from models.tables import Role
 from resolvers.backend import Backend
-from resolvers.sessions.saving import Message, save_session
+from resolvers.sessions.saving import Message
 from settings import load
 
 MUTATION: Final = """
@@ -127,7 +127,7 @@ async def _call(backend: Backend, stage: Stage, number: int, count: int) -> floa
         for place in range(count)
     ]
     begin = time.perf_counter()
-    saved = await save_session(backend, stage.viewer, stage.session_ids[number], messages)
+    saved = await backend.saving.save_session(stage.viewer, stage.session_ids[number], messages)
     took = 1e3 * (time.perf_counter() - begin)
     assert saved.created_count == count
     return took

@@ -1,41 +1,35 @@
-"""The dependencies of every use case, built once by `asgi.build_app`."""
+"""The parts that the use cases take, built once by `asgi.build_app`.
 
-from collections.abc import Callable
+Each use case takes only those that it uses; the faces (`schema`, `serving`) hold all of them.
+"""
+
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Protocol
 
-from agent_bridge.media.backend import MediaConnection
 from agent_bridge.server.tokens import Tokens
 from hub.hub import Hub
+from resolvers.accounts.authentication import Authentication
 from resolvers.accounts.rate_limits import Budgets, RateLimits
+from resolvers.clock import Clock, now
 from resolvers.config import Config
 from resolvers.metrics import Metrics
+from resolvers.sessions.agent_events import AgentEvents
 from resolvers.sessions.connections import Connections
 from resolvers.sessions.dispatch import Agents, Dispatcher
+from resolvers.sessions.joining import Media
+from resolvers.sessions.media_events import MediaEvents
+from resolvers.sessions.reaper import Reaper
+from resolvers.sessions.saving import Saving
+from resolvers.sessions.starting import Chats
 from resolvers.transcripts.commit_queue import CommitQueue
 from resolvers.transcripts.live import LiveTranscripts
+from resolvers.transcripts.streams import TranscriptStreams
 from resolvers.transcripts.transactions import Transactions
 from resolvers.transcripts.writer import COMMIT_EVERY_S, TranscriptWriter
-
-__all__ = ["Backend", "Config", "Media", "now"]
-
-
-class Media(Protocol):
-    """The person's media connections; see `agent_bridge.media.backend.MediaBackend`."""
-
-    def connection(self, session: str, room: str, attempt: int, access: str) -> MediaConnection:
-        """Create a connection that is valid for this session only, and as long as this access."""
-
-
-def now() -> datetime:
-    """Return the current time, aware and in UTC, as all times are."""
-    return datetime.now(UTC)
 
 
 @dataclass(slots=True, kw_only=True)
 class Backend:
-    """The first argument of every use case; it builds its own parts from those it is given."""
+    """All parts of this process. It is given some, and builds the rest from them."""
 
     config: Config
     hub: Hub
@@ -45,7 +39,7 @@ class Backend:
     limiter: RateLimits
     budgets: Budgets | None = None
     """Limits the work of each viewer; None means no limit."""
-    clock: Callable[[], datetime] = now
+    clock: Clock = now
     pace: float = COMMIT_EVERY_S
     """See `TranscriptWriter`."""
     metrics: Metrics = field(init=False)
@@ -54,6 +48,13 @@ class Backend:
     transactions: Transactions = field(init=False)
     writer: TranscriptWriter = field(init=False)
     dispatcher: Dispatcher = field(init=False)
+    reaper: Reaper = field(init=False)
+    authentication: Authentication = field(init=False)
+    saving: Saving = field(init=False)
+    chats: Chats = field(init=False)
+    transcripts: TranscriptStreams = field(init=False)
+    agent_events: AgentEvents = field(init=False)
+    media_events: MediaEvents = field(init=False)
 
     def __post_init__(self) -> None:
         """Build the parts of this process; the hub belongs to it too."""
@@ -75,7 +76,48 @@ class Backend:
             config=self.config,
             clock=self.clock,
         )
+        self.reaper = Reaper(
+            transactions=self.transactions,
+            hub=hub,
+            connections=self.connections,
+            dispatcher=self.dispatcher,
+            agents=self.agents,
+            metrics=self.metrics,
+            config=self.config,
+        )
+        self._build_use_cases()
 
-    def may_write(self, session_id: str, now: datetime) -> bool:
-        """Whether an agent may still report something in this session."""
-        return self.connections.may_write(session_id, now, self.config.grace)
+    def _build_use_cases(self) -> None:
+        """Build the use cases that share their parts; they have no state of their own."""
+        self.authentication = Authentication(
+            transactions=self.transactions, tokens=self.tokens, limiter=self.limiter
+        )
+        self.saving = Saving(
+            transactions=self.transactions, connections=self.connections, config=self.config
+        )
+        self.chats = Chats(
+            transactions=self.transactions,
+            connections=self.connections,
+            dispatcher=self.dispatcher,
+            agents=self.agents,
+            media=self.media,
+            saving=self.saving,
+            config=self.config,
+        )
+        self.transcripts = TranscriptStreams(
+            live=self.live, hub=self.hub, metrics=self.metrics, clock=self.clock
+        )
+        self.agent_events = AgentEvents(
+            transactions=self.transactions,
+            writer=self.writer,
+            live=self.live,
+            connections=self.connections,
+            config=self.config,
+        )
+        self.media_events = MediaEvents(
+            transactions=self.transactions,
+            hub=self.hub,
+            connections=self.connections,
+            dispatcher=self.dispatcher,
+            config=self.config,
+        )

@@ -91,7 +91,7 @@ class Context:
     async def enter(self, new_login: NewLogin) -> NewLogin:
         """Have the response set the login cookie; fields after this one run as the new viewer."""
         self.new_login, self.has_left = new_login, False
-        self._become(await authentication.viewer_of_login(self.backend, new_login.secret))
+        self._become(await authentication.viewer_of_login(self.backend.clock, new_login.secret))
         return new_login
 
     def leave(self) -> None:

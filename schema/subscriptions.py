@@ -74,8 +74,8 @@ class Subscription:
     async def transcripts(
         self, info: Info, session_id: Watched, after: Cursor = strawberry.UNSET
     ) -> AsyncGenerator[streams.TranscriptEvent, None]:
-        return await streams.open_transcripts(
-            info.context.backend, info.context.viewer, session_id, given(after)
+        return await info.context.backend.transcripts.open_transcripts(
+            info.context.viewer, session_id, given(after)
         )
 
     @strawberry.subscription(
@@ -88,5 +88,9 @@ class Subscription:
         self, info: Info, session_id: PerhapsOne = strawberry.UNSET
     ) -> AsyncGenerator[updates.SessionUpdate, None]:
         return await updates.open_session_updates(
-            info.context.backend, info.context.viewer, given(session_id)
+            info.context.backend.hub,
+            info.context.backend.metrics,
+            info.context.backend.clock,
+            info.context.viewer,
+            given(session_id),
         )

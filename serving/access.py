@@ -88,14 +88,14 @@ class Access:
         scheme, _, secret = str(authorization).partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
             raise Unauthenticated("Authorization must be `Bearer ` and an API token.")
-        return await authentication.viewer_of_token(self._backend, secret.strip())
+        return await authentication.viewer_of_token(self._backend.clock, secret.strip())
 
     async def login(self, connection: HTTPConnection) -> Viewer | None:
         """Return the viewer of the login cookie; None from a page of another origin."""
         secret = connection.cookies.get(self.cookie)
         if not secret or self.is_foreign(connection.headers):
             return None
-        return await authentication.viewer_of_login(self._backend, secret)
+        return await authentication.viewer_of_login(self._backend.clock, secret)
 
     def set_cookie(self, response: Response, new_login: NewLogin) -> None:
         """Set the cookies of a new login."""

@@ -14,11 +14,12 @@ from models.tables import ApiToken
 from resolvers.access import check_id, person
 from resolvers.accounts import credentials
 from resolvers.accounts.registration import user_by_email
-from resolvers.backend import Backend
+from resolvers.clock import Clock
 from resolvers.limits import fault_of_name
 from resolvers.pages import Cursors, Page, Slice, sliced
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, QuotaExceeded
 from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
 from resolvers.viewer import TokenScope, Viewer
 
 TOKENS: Final = 100
@@ -37,7 +38,7 @@ class CreatedToken:
 
 
 async def create_api_token(
-    backend: Backend,
+    clock: Clock,
     viewer: Viewer | None,
     *,
     name: str,
@@ -46,11 +47,11 @@ async def create_api_token(
 ) -> CreatedToken:
     """Create a token for the viewer's own account."""
     owner = person(viewer)
-    return await _create(backend, lambda conn: _id_of(owner), name, scopes, expires_at)
+    return await _create(clock, lambda conn: _id_of(owner), name, scopes, expires_at)
 
 
 async def create_token_of(
-    backend: Backend,
+    clock: Clock,
     email: str,
     *,
     name: str,
@@ -62,7 +63,7 @@ async def create_token_of(
     async def owner(conn: Connection) -> str:
         return (await user_by_email(conn, email)).id
 
-    return await _create(backend, owner, name, scopes, expires_at)
+    return await _create(clock, owner, name, scopes, expires_at)
 
 
 async def tokens_of(email: str) -> list[ApiToken]:
@@ -71,7 +72,7 @@ async def tokens_of(email: str) -> list[ApiToken]:
     return list(await api_tokens.of_user(reader(), user.id))
 
 
-async def revoke_token(backend: Backend, token_id: str) -> None:
+async def revoke_token(transactions: Transactions, token_id: str) -> None:
     """Revoke anybody's token, as the operator of the server."""
     check_id(token_id, ids.API_TOKEN, "an API token", ["id"])
 
@@ -80,7 +81,7 @@ async def revoke_token(backend: Backend, token_id: str) -> None:
             raise NotFound("This API token doesn't exist. It may have been revoked.", field=["id"])
         transaction.emit(AccessRevoked(token_id))
 
-    await backend.transactions.run(work)
+    await transactions.run(work)
 
 
 async def _id_of(owner: Viewer) -> str:
@@ -88,7 +89,7 @@ async def _id_of(owner: Viewer) -> str:
 
 
 async def _create(
-    backend: Backend,
+    clock: Clock,
     owner: Callable[[Connection], Awaitable[str]],
     name: str,
     scopes: Sequence[TokenScope],
@@ -97,7 +98,7 @@ async def _create(
     name = _check_name(name)
     if not scopes:
         raise BadUserInput("Give the token at least one permission (scope).", field=["scopes"])
-    now = backend.clock()
+    now = clock()
     if expires_at is not None and expires_at <= now:
         raise BadUserInput(
             "This moment is in the past. Choose one in the future.", field=["expiresAt"]
@@ -142,7 +143,7 @@ async def list_api_tokens(viewer: Viewer | None, page: Page) -> Slice[ApiToken]:
     )
 
 
-async def revoke_api_token(backend: Backend, viewer: Viewer | None, token_id: str) -> str:
+async def revoke_api_token(transactions: Transactions, viewer: Viewer | None, token_id: str) -> str:
     """Revoke one of the viewer's tokens at once, and end the streams it opened."""
     owner = person(viewer)
     check_id(token_id, ids.API_TOKEN, "an API token", ["id"])
@@ -157,7 +158,7 @@ async def revoke_api_token(backend: Backend, viewer: Viewer | None, token_id: st
         await api_tokens.delete(conn, token_id)
         transaction.emit(AccessRevoked(token_id))
 
-    await backend.transactions.run(work)
+    await transactions.run(work)
     return token_id
 
 

@@ -1,10 +1,11 @@
 """Signs people up, in and out, identifies them by cookie or token, and serves the operator."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from agent_bridge.server.tokens import KnownBrowser
+from agent_bridge.server.tokens import KnownBrowser, Tokens
 from hub.events import AccessRevoked
 from models.database import Connection, reader, transact, transact_later
 from models.repositories import accounts, api_tokens, sessions
@@ -13,29 +14,16 @@ from models.tables import User
 from resolvers.access import signed_in
 from resolvers.accounts import credentials
 from resolvers.accounts.login import Arrival, NewLogin, enter, guest_of, user_of
+from resolvers.accounts.rate_limits import RateLimits
 from resolvers.accounts.registration import claim_email, hash_of_new, user_by_email
-from resolvers.backend import Backend
+from resolvers.clock import Clock
 from resolvers.limits import check_known_email, check_new_email, check_password
 from resolvers.refusals import Forbidden, Unauthenticated
 from resolvers.sessions import lifecycle
 from resolvers.sessions.manage import WORDS_AT_ONCE
 from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
-
-__all__ = [
-    "NewLogin",
-    "create_user",
-    "delete_user",
-    "list_users",
-    "reset_password",
-    "sign_in",
-    "sign_in_as_guest",
-    "sign_out",
-    "sign_up",
-    "viewer_of_login",
-    "viewer_of_token",
-    "viewer_user",
-]
 
 TOUCH_AFTER: Final = timedelta(minutes=1)
 """The resolution of a token's `last_used_at`, so that reads seldom cost a write."""
@@ -47,97 +35,99 @@ WORDS_LEFT_AFTER: Final = timedelta(minutes=1)
 _touching: set[str] = set()
 
 
-async def sign_up(
-    backend: Backend,
-    viewer: Viewer | None,
-    *,
-    email: str,
-    password: str,
-    address: str | None = None,
-) -> NewLogin:
-    """Create an account; a guest's own row becomes the account, with everything it has."""
-    _refuse_token(viewer)
-    emails = check_new_email(email, ["email"])
-    password = check_password(password, ["password"])
-    credentials.check_line()
-    backend.limiter.take_from(backend.limiter.rates.sign_up_per_address, address)
-    password_hash = await hash_of_new(password, emails[0])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authentication:
+    """Signs people up and in, and limits how often that is tried."""
 
-    async def work(conn: Connection) -> Arrival:
-        user = await guest_of(conn, viewer) or User(created_at=backend.clock())
-        return Arrival(await claim_email(conn, user, emails, password_hash))
+    transactions: Transactions
+    tokens: Tokens
+    limiter: RateLimits
 
-    return await enter(backend, viewer, work)
+    async def sign_up(
+        self, viewer: Viewer | None, *, email: str, password: str, address: str | None = None
+    ) -> NewLogin:
+        """Create an account; a guest's own row becomes the account, with everything it has."""
+        _refuse_token(viewer)
+        emails = check_new_email(email, ["email"])
+        password = check_password(password, ["password"])
+        credentials.check_line()
+        self.limiter.take_from(self.limiter.rates.sign_up_per_address, address)
+        password_hash = await hash_of_new(password, emails[0])
 
+        async def work(conn: Connection) -> Arrival:
+            user = await guest_of(conn, viewer) or User(created_at=self.transactions.clock())
+            return Arrival(await claim_email(conn, user, emails, password_hash))
 
-async def sign_in(
-    backend: Backend,
-    viewer: Viewer | None,
-    *,
-    email: str,
-    password: str,
-    claim_guest_sessions: bool = False,
-    address: str | None = None,
-    browser: KnownBrowser | None = None,
-) -> NewLogin:
-    """Sign in; on request, the conversations of the browser's guest move to the account.
+        return await enter(self.transactions, self.tokens, viewer, work)
 
-    Attempts are counted by e-mail and address, and by e-mail alone. A browser that has signed in to
-    the account before is counted separately: wrong passwords from elsewhere don't lock it out.
-    """
-    _refuse_token(viewer)
-    emails = check_known_email(email, ["email"])
-    # Count attempts together however the address is written.
-    email = emails[0]
-    password = check_password(password, ["password"])
-    credentials.check_line()
-    limiter = backend.limiter
-    limiter.take_from(limiter.rates.sign_in_per_address, address)
-    known = await accounts.by_email(reader(), emails)
-    by_browser = known is not None and browser is not None and browser.user_id == known.id
-    if by_browser and browser is not None:
-        limiter.take(limiter.rates.sign_in_per_browser, browser.id)
-    else:
-        limiter.take_from(limiter.rates.sign_in_per_email_and_address, address, email)
-        limiter.take(limiter.rates.sign_in_per_email, email)
-    is_right = await credentials.is_password(password, known.password_hash if known else None)
-    if known is None or not is_right:
-        raise _wrong()
-    if by_browser and browser is not None:
-        limiter.forget(limiter.rates.sign_in_per_browser, browser.id)
-    else:
-        limiter.forget_from(limiter.rates.sign_in_per_email_and_address, address, email)
-        limiter.take_back(limiter.rates.sign_in_per_email, email)
+    async def sign_in(
+        self,
+        viewer: Viewer | None,
+        *,
+        email: str,
+        password: str,
+        claim_guest_sessions: bool = False,
+        address: str | None = None,
+        browser: KnownBrowser | None = None,
+    ) -> NewLogin:
+        """Sign in; on request, the conversations of the browser's guest move to the account.
 
-    async def work(conn: Connection) -> Arrival:
-        # The password may have been reset while this one was being checked.
-        user = await accounts.with_password(conn, known.id, known.password_hash)
-        if user is None:
+        Attempts are counted by e-mail and address, and by e-mail alone. A browser that has signed
+        in to the account before is counted separately: wrong passwords from elsewhere don't lock it
+        out.
+        """
+        _refuse_token(viewer)
+        emails = check_known_email(email, ["email"])
+        # Count attempts together however the address is written.
+        email = emails[0]
+        password = check_password(password, ["password"])
+        credentials.check_line()
+        limiter = self.limiter
+        limiter.take_from(limiter.rates.sign_in_per_address, address)
+        known = await accounts.by_email(reader(), emails)
+        by_browser = known is not None and browser is not None and browser.user_id == known.id
+        if by_browser and browser is not None:
+            limiter.take(limiter.rates.sign_in_per_browser, browser.id)
+        else:
+            limiter.take_from(limiter.rates.sign_in_per_email_and_address, address, email)
+            limiter.take(limiter.rates.sign_in_per_email, email)
+        is_right = await credentials.is_password(password, known.password_hash if known else None)
+        if known is None or not is_right:
             raise _wrong()
-        guest = await guest_of(conn, viewer)
-        if guest is None or not claim_guest_sessions:
-            return Arrival(user)
-        return Arrival(user, await sessions.move(conn, guest.id, user.id), guest.id)
+        if by_browser and browser is not None:
+            limiter.forget(limiter.rates.sign_in_per_browser, browser.id)
+        else:
+            limiter.forget_from(limiter.rates.sign_in_per_email_and_address, address, email)
+            limiter.take_back(limiter.rates.sign_in_per_email, email)
 
-    return await enter(backend, viewer, work)
+        async def work(conn: Connection) -> Arrival:
+            # The password may have been reset while this one was being checked.
+            user = await accounts.with_password(conn, known.id, known.password_hash)
+            if user is None:
+                raise _wrong()
+            guest = await guest_of(conn, viewer)
+            if guest is None or not claim_guest_sessions:
+                return Arrival(user)
+            return Arrival(user, await sessions.move(conn, guest.id, user.id), guest.id)
+
+        return await enter(self.transactions, self.tokens, viewer, work)
+
+    async def sign_in_as_guest(
+        self, viewer: Viewer | None, *, address: str | None = None
+    ) -> NewLogin:
+        """Sign in as a guest; a viewer who is signed in already stays who they are."""
+        _refuse_token(viewer)
+        if viewer is None:
+            self.limiter.take_from(self.limiter.rates.guest_per_address, address)
+
+        async def work(conn: Connection) -> Arrival:
+            user = await user_of(conn, viewer)
+            return Arrival(user or await accounts.add(conn, self.transactions.clock()))
+
+        return await enter(self.transactions, self.tokens, viewer, work)
 
 
-async def sign_in_as_guest(
-    backend: Backend, viewer: Viewer | None, *, address: str | None = None
-) -> NewLogin:
-    """Sign in as a guest; a viewer who is signed in already stays who they are."""
-    _refuse_token(viewer)
-    if viewer is None:
-        backend.limiter.take_from(backend.limiter.rates.guest_per_address, address)
-
-    async def work(conn: Connection) -> Arrival:
-        user = await user_of(conn, viewer)
-        return Arrival(user or await accounts.add(conn, backend.clock()))
-
-    return await enter(backend, viewer, work)
-
-
-async def sign_out(backend: Backend, viewer: Viewer | None) -> bool:
+async def sign_out(transactions: Transactions, viewer: Viewer | None) -> bool:
     """End the browser's login; False if it had none."""
     _refuse_token(viewer)
     if viewer is None or viewer.login_id is None:
@@ -148,22 +138,22 @@ async def sign_out(backend: Backend, viewer: Viewer | None) -> bool:
         transaction.emit(AccessRevoked(login_id))
         return await accounts.delete_login(transaction.conn, login_id)
 
-    return await backend.transactions.run(work)
+    return await transactions.run(work)
 
 
-async def viewer_of_login(backend: Backend, secret: str) -> Viewer | None:
+async def viewer_of_login(clock: Clock, secret: str) -> Viewer | None:
     """Return the viewer a cookie belongs to; None if it is unknown or has expired."""
-    login = await accounts.login_by_secret(reader(), credentials.digest(secret), backend.clock())
+    login = await accounts.login_by_secret(reader(), credentials.digest(secret), clock())
     if login is None:
         return None
     user = login.user
     return Viewer(user.id, user.is_guest, login.id, None, ALL_SCOPES, login.expires_at)
 
 
-async def viewer_of_token(backend: Backend, secret: str) -> Viewer:
+async def viewer_of_token(clock: Clock, secret: str) -> Viewer:
     """Return the viewer an API token belongs to, and note that it was used."""
     token = await api_tokens.by_secret(reader(), credentials.digest(secret))
-    now = backend.clock()
+    now = clock()
     if token is None:
         raise Unauthenticated("This API token is unknown or has been revoked. Make another one.")
     if token.expires_at is not None and token.expires_at <= now:
@@ -183,11 +173,11 @@ async def viewer_user(viewer: Viewer | None) -> User:
     return user
 
 
-async def create_user(backend: Backend, email: str, password: str) -> User:
+async def create_user(clock: Clock, email: str, password: str) -> User:
     """Create an account as the operator, without signing anybody in."""
     emails = check_new_email(email, ["email"])
     password_hash = await hash_of_new(check_password(password, ["password"]), emails[0])
-    user = User(created_at=backend.clock())
+    user = User(created_at=clock())
     return await transact(lambda conn: claim_email(conn, user, emails, password_hash))
 
 
@@ -196,7 +186,7 @@ async def list_users() -> list[User]:
     return await accounts.with_email(reader())
 
 
-async def reset_password(backend: Backend, email: str, password: str) -> None:
+async def reset_password(transactions: Transactions, email: str, password: str) -> None:
     """Change an account's password and end all of its logins; API tokens stay valid."""
     password_hash = await hash_of_new(check_password(password, ["password"]), email)
 
@@ -208,10 +198,10 @@ async def reset_password(backend: Backend, email: str, password: str) -> None:
         for ended in await accounts.delete_logins(conn, user.id):
             transaction.emit(AccessRevoked(ended))
 
-    await backend.transactions.run(work)
+    await transactions.run(work)
 
 
-async def delete_user(backend: Backend, email: str) -> None:
+async def delete_user(transactions: Transactions, email: str) -> None:
     """Delete an account with all of its conversations, logins and tokens.
 
     From the start, nobody can sign in or read anything. The utterances are deleted in batches, so
@@ -228,20 +218,20 @@ async def delete_user(backend: Backend, email: str) -> None:
             transaction.emit(AccessRevoked(access_id))
         user.email = user.password_hash = None
         await accounts.save(conn, user)
-        await _bury_all(conn, user.id, backend.clock())
+        await _bury_all(conn, user.id, transactions.clock())
         return user.id
 
-    user_id = await backend.transactions.run(close)
+    user_id = await transactions.run(close)
 
     async def empty(conn: Connection) -> bool:
         return await delete_some_of_user(conn, user_id, WORDS_AT_ONCE)
 
     async def remove(conn: Connection) -> None:
         # Again, for sessions created by requests from before the account was closed.
-        await _bury_all(conn, user_id, backend.clock())
+        await _bury_all(conn, user_id, transactions.clock())
         if await sessions.delete_told_tombstones(conn, user_id):
             # Tombstones of running sessions need an owner: an anonymous user.
-            nobody = await accounts.add(conn, backend.clock())
+            nobody = await accounts.add(conn, transactions.clock())
             await sessions.move(conn, user_id, nobody.id)
         await accounts.delete(conn, user_id)
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from agent_bridge.server.tokens import Tokens
 from hub.events import AccessRevoked, OwnershipLost, SessionChanged, SessionMoved
 from models.database import Connection
 from models.repositories import accounts
 from models.tables import Session, User
 from resolvers.accounts import credentials
-from resolvers.backend import Backend
 from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
 from resolvers.viewer import Viewer
 
 LOGIN_LIFE: Final = timedelta(days=30)
@@ -39,12 +40,15 @@ class Arrival:
 
 
 async def enter(
-    backend: Backend, viewer: Viewer | None, work: Callable[[Connection], Awaitable[Arrival]]
+    transactions: Transactions,
+    tokens: Tokens,
+    viewer: Viewer | None,
+    work: Callable[[Connection], Awaitable[Arrival]],
 ) -> NewLogin:
     """Run the work and sign in the user it returns, in one transaction."""
     old_login_id = viewer.login_id if viewer is not None else None
     secret = credentials.new_login_secret()
-    now = backend.clock()
+    now = transactions.clock()
 
     async def whole(transaction: Transaction) -> Arrival:
         conn = transaction.conn
@@ -63,9 +67,9 @@ async def enter(
                 _tell_moved(transaction, session, arrival.moved_from)
         return arrival
 
-    arrival = await backend.transactions.run(whole)
+    arrival = await transactions.run(whole)
     user = arrival.user
-    browser = None if user.is_guest else backend.tokens.browser(user.id)
+    browser = None if user.is_guest else tokens.browser(user.id)
     return NewLogin(user, secret, now + LOGIN_LIFE, browser)
 
 

@@ -6,12 +6,12 @@ addresses would fill the memory, and it only uses the machine's clock.
 
 import math
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
+from resolvers.clock import Clock
 from resolvers.refusals import RateLimited
 
 KEYS: Final = 50_000
@@ -43,7 +43,7 @@ class Rates:
 class RateLimits:
     """Counts attempts; belongs to one event loop."""
 
-    def __init__(self, clock: Callable[[], datetime], rates: Rates | None = None) -> None:
+    def __init__(self, clock: Clock, rates: Rates | None = None) -> None:
         self.rates = rates or Rates()
         self._clock = clock
         self._tries: dict[tuple[Rate, str], deque[datetime]] = {}
@@ -101,7 +101,7 @@ class Budgets:
         per_minute: Points added per minute, and the most a bucket holds.
     """
 
-    def __init__(self, clock: Callable[[], datetime], per_minute: int) -> None:
+    def __init__(self, clock: Clock, per_minute: int) -> None:
         self._clock = clock
         self._per_minute = per_minute
         self._left: dict[str, tuple[float, datetime]] = {}

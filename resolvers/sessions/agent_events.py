@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
@@ -12,12 +13,15 @@ from agent_bridge.server.handler import Binding, HelloResult, Input, NotNow, Ses
 from models.database import NotStored
 from models.repositories import utterances
 from models.tables import EndReason, Role, Session, SessionStatus, UtteranceSource
-from resolvers.backend import Backend
+from resolvers.config import Config
 from resolvers.sessions import lifecycle
 from resolvers.sessions.connections import AgentConnection, Connections
 from resolvers.transcripts.commit_queue import Fault
+from resolvers.transcripts.live import LiveTranscripts
 from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
+from resolvers.transcripts.writer import TranscriptWriter
 
 log = structlog.get_logger(__name__)
 
@@ -25,18 +29,21 @@ RESTARTS = frozenset({"DRAINING", "RESTARTING"})
 """`bye` reasons after which another agent takes over the conversation."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentEvents:
     """The bridge's handler: see `agent_bridge.server.handler.BridgeHandler`."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    transactions: Transactions
+    writer: TranscriptWriter
+    live: LiveTranscripts
+    connections: Connections
+    config: Config
 
     async def hello(
         self, binding: Binding, connection: str, capabilities: frozenset[str]
     ) -> HelloResult:
         """Accept an agent's connection; hand over what it missed."""
-        backend = self._backend
-        connections = backend.connections
+        connections = self.connections
         agent = AgentConnection(binding.session, binding.attempt, connection)
 
         async def work(transaction: Transaction) -> tuple[Session, tuple[Input, ...]]:
@@ -50,7 +57,7 @@ class AgentEvents:
             lifecycle.agent_back(edit.session)
             # An ended session is fully stored; no other revision is published.
             is_over = edit.session.status is SessionStatus.ENDED
-            if not is_over and not backend.live.remembers(binding.session):
+            if not is_over and not self.live.remembers(binding.session):
                 await edit.recommit_unfinished()
             return edit.session, await _unacknowledged(binding, connections, transaction)
 
@@ -58,10 +65,12 @@ class AgentEvents:
         # not leave the conversation without its agent.
         connections.come(agent)
         try:
-            session, inputs = await backend.transactions.run(work)
+            session, inputs = await self.transactions.run(work)
         except BaseException as error:
             connections.leave(binding.session, binding.attempt, connection)
-            connections.lost(binding.session, binding.attempt, connection, backend.clock())
+            connections.lost(
+                binding.session, binding.attempt, connection, self.transactions.clock()
+            )
             # The replaced connection still saw this one, so possibly nobody noted an absence.
             connections.leave_unnoted(binding.session)
             if isinstance(error, NotStored):
@@ -76,7 +85,6 @@ class AgentEvents:
 
     async def ready(self, binding: Binding, connection: str) -> None:
         """Make the session ACTIVE: the agent can hear and answer."""
-        backend = self._backend
 
         async def work(transaction: Transaction) -> None:
             edit = await transaction.edit(binding.session)
@@ -84,12 +92,12 @@ class AgentEvents:
                 lifecycle.begin(
                     edit.session,
                     transaction.now,
-                    backend.config,
-                    person_is_here=backend.connections.has_person(binding.session),
+                    self.config,
+                    person_is_here=self.connections.has_person(binding.session),
                 )
 
         try:
-            await backend.transactions.run(work)
+            await self.transactions.run(work)
         except NotStored as error:
             raise NotNow from error
 
@@ -101,13 +109,13 @@ class AgentEvents:
         reply: Callable[[Ack | Nack], None],
     ) -> None:
         """Pass an utterance to the transcript writer, without waiting."""
-        connections = self._backend.connections
+        connections = self.connections
         segment, revision = utterance.segment, utterance.revision
         if not utterance.final and connections.is_outdated(binding.session, binding.attempt):
             reply(Nack(segment, revision, "FENCED", "A newer attempt has taken over.", True))
             return
         if utterance.role == "USER":
-            connections.heard(binding.session, self._backend.clock())
+            connections.heard(binding.session, self.transactions.clock())
 
         def answer(fault: Fault | None) -> None:
             if fault is None:
@@ -115,11 +123,11 @@ class AgentEvents:
             else:
                 reply(Nack(segment, revision, fault.code, fault.message, fault.terminal))
 
-        self._backend.writer.report(binding.session, _change(utterance, binding.attempt), answer)
+        self.writer.report(binding.session, _change(utterance, binding.attempt), answer)
 
     def agent_state(self, binding: Binding, connection: str, state: State) -> None:
         """Show what the agent is doing."""
-        connections = self._backend.connections
+        connections = self.connections
         connections.show_state(binding.session, binding.attempt, connection, state)
 
     async def input_ack(self, binding: Binding, key: str) -> None:
@@ -130,18 +138,18 @@ class AgentEvents:
 
         # If this isn't stored, the line is handed over once more, which agents must handle anyway.
         with suppress(NotStored):
-            await self._backend.transactions.run(work)
+            await self.transactions.run(work)
 
     async def bye(self, binding: Binding, connection: str, reason: str) -> None:
         """Handle an agent that left; everything it reported is stored."""
-        self._backend.connections.said_bye(binding.session, binding.attempt, connection)
+        self.connections.said_bye(binding.session, binding.attempt, connection)
         restarts = reason in RESTARTS
         await self._left(binding, connection, self._after_loss if restarts else self._after_bye)
 
     async def disconnected(self, binding: Binding, connection: str) -> None:
         """Handle a broken connection; this agent or another may come back."""
-        now = self._backend.clock()
-        self._backend.connections.lost(binding.session, binding.attempt, connection, now)
+        now = self.transactions.clock()
+        self.connections.lost(binding.session, binding.attempt, connection, now)
         await self._left(binding, connection, self._after_loss)
 
     async def _left(
@@ -150,8 +158,7 @@ class AgentEvents:
         connection: str,
         change: Callable[[Session, Transaction], None],
     ) -> None:
-        backend = self._backend
-        connections = backend.connections
+        connections = self.connections
         was_current = connections.leave(binding.session, binding.attempt, connection)
 
         async def work(transaction: Transaction) -> Session | None:
@@ -164,12 +171,12 @@ class AgentEvents:
             is_replaced = connections.has_agent(binding.session)
             if was_current and session.attempt == binding.attempt and not is_replaced:
                 change(session, transaction)
-            if not backend.may_write(session.id, transaction.now):
+            if not connections.may_write(session.id, transaction.now, self.config.grace):
                 lifecycle.finish(session)
             return session
 
         try:
-            session = await backend.transactions.run(work)
+            session = await self.transactions.run(work)
         except NotStored:
             if was_current:
                 connections.leave_unnoted(binding.session)
@@ -182,11 +189,11 @@ class AgentEvents:
 
     def _forget_if_over(self, session_id: str, session: Session | None) -> None:
         if session is None or session.status is SessionStatus.ENDED:
-            self._backend.live.forget(session_id)
-            self._backend.connections.forget(session_id)
+            self.live.forget(session_id)
+            self.connections.forget(session_id)
 
     def _after_bye(self, session: Session, transaction: Transaction) -> None:
-        config = self._backend.config
+        config = self.config
         if session.status is SessionStatus.STARTING:
             lifecycle.fail(
                 session,
@@ -197,13 +204,13 @@ class AgentEvents:
             )
         elif session.status is not SessionStatus.FAILED:
             # An agent of an older attempt may still be draining.
-            may_write = self._backend.may_write(session.id, transaction.now)
+            may_write = self.connections.may_write(session.id, transaction.now, config.grace)
             lifecycle.end(
                 session, EndReason.AGENT_LEFT, transaction.now, config, may_write=may_write
             )
 
     def _after_loss(self, session: Session, transaction: Transaction) -> None:
-        lifecycle.agent_lost(session, transaction.now, self._backend.config)
+        lifecycle.agent_lost(session, transaction.now, self.config)
 
 
 async def _unacknowledged(

@@ -1,7 +1,6 @@
 """Requests agents for committed attempts, and handles the outcome."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from agent_bridge.server.workers import NoAgent, NoWorker, StartRequest, StartUn
 from hub.events import AgentCommanded, AgentWanted, Fence
 from hub.hub import Hub
 from models.tables import Session, SessionStatus
+from resolvers.clock import Clock
 from resolvers.config import Config
 from resolvers.sessions import lifecycle
 from resolvers.sessions.connections import Connections
@@ -65,7 +65,7 @@ class Dispatcher:
         connections: Connections,
         transactions: Transactions,
         config: Config,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._hub = hub
         self._agents = agents

@@ -8,7 +8,6 @@ from hub.events import (
     Gone,
     SessionDeleted,
     SessionOver,
-    SessionState,
     TranscriptEnded,
 )
 from models.database import Connection
@@ -17,9 +16,9 @@ from models.repositories.transcript import delete_some
 from models.tables import Session
 from resolvers import limits
 from resolvers.access import owned_session, require
-from resolvers.backend import Backend
 from resolvers.sessions import lifecycle
 from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
 from resolvers.viewer import TokenScope, Viewer
 
 WORDS_AT_ONCE: Final = 5_000
@@ -32,7 +31,7 @@ async def get_session(viewer: Viewer | None, session_id: str) -> Session:
 
 
 async def rename_session(
-    backend: Backend, viewer: Viewer | None, session_id: str, title: str
+    transactions: Transactions, viewer: Viewer | None, session_id: str, title: str
 ) -> Session:
     """Change a session's title."""
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
@@ -45,10 +44,10 @@ async def rename_session(
         transaction.adopt(session).session.title = title
         return session
 
-    return await backend.transactions.run(work)
+    return await transactions.run(work)
 
 
-async def delete_session(backend: Backend, viewer: Viewer | None, session_id: str) -> str:
+async def delete_session(transactions: Transactions, viewer: Viewer | None, session_id: str) -> str:
     """Delete a session and all its utterances; what its agent still sends is refused.
 
     A tombstone stays until every token for the session has expired. If there are very many
@@ -66,7 +65,7 @@ async def delete_session(backend: Backend, viewer: Viewer | None, session_id: st
         tell_deleted(transaction, session)
         return session.id
 
-    return await backend.transactions.run(work)
+    return await transactions.run(work)
 
 
 async def bury(conn: Connection, session: Session, now: datetime) -> None:
@@ -87,8 +86,3 @@ def tell_deleted(transaction: Transaction, session: Session) -> None:
     transaction.emit(AgentCommanded(session.id, Gone()))
     transaction.emit(SessionDeleted(session.id, session.user_id))
     transaction.emit(TranscriptEnded(session.id, "SESSION_DELETED"))
-
-
-def agent_state(backend: Backend, session: Session | SessionState) -> str | None:
-    """Return what the session's agent is doing; None if it is not connected."""
-    return backend.connections.agent_state(session.id)

@@ -3,24 +3,33 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from agent_bridge.media.backend import AccessEnded, Awaited, NotNow, SessionGone
 from hub.events import access_topic, ownership_topic
+from hub.hub import Hub
 from hub.subscription import HubSubscription
 from models.database import NotStored, reader
 from models.repositories import sessions
 from models.repositories.ownership import moved_among
-from resolvers.backend import Backend
+from resolvers.config import Config
 from resolvers.revocation import user_by_access
 from resolvers.sessions import lifecycle
+from resolvers.sessions.connections import Connections
+from resolvers.sessions.dispatch import Dispatcher
 from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaEvents:
     """Receives join and leave events from the media backend: see `MediaListener` there."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    transactions: Transactions
+    hub: Hub
+    connections: Connections
+    dispatcher: Dispatcher
+    config: Config
 
     @asynccontextmanager
     async def admitted(
@@ -31,14 +40,13 @@ class MediaEvents:
         Raises:
             AccessEnded: The access had ended already.
         """
-        backend = self._backend
-        user_id = await user_by_access(backend, access)
+        user_id = await user_by_access(self.transactions.clock, access)
         if user_id is None:
             raise AccessEnded
         topics = (access_topic(access), ownership_topic(session_id, user_id))
-        with backend.hub.subscribe(*topics) as subscription:
+        with self.hub.subscribe(*topics) as subscription:
             # Check again: the access may have ended before the subscription.
-            if await user_by_access(backend, access) != user_id:
+            if await user_by_access(self.transactions.clock, access) != user_id:
                 raise AccessEnded
             if await moved_among([(session_id, user_id)]):
                 raise AccessEnded
@@ -62,11 +70,11 @@ class MediaEvents:
                 raise SessionGone
             edit.session.person_back_by = None
 
-        connections = self._backend.connections
+        connections = self.connections
         # Before the transaction: an agent that becomes ready right after it must find the person.
         connections.person_came(session_id)
         try:
-            await self._backend.transactions.run(work)
+            await self.transactions.run(work)
         except SessionGone:
             connections.person_left(session_id)
             raise
@@ -76,17 +84,17 @@ class MediaEvents:
 
     async def person_left(self, session_id: str) -> None:
         """Note that the person can't be heard; the conversation waits for a while."""
-        self._backend.connections.person_left(session_id)
+        self.connections.person_left(session_id)
 
         async def work(transaction: Transaction) -> None:
             edit = await transaction.edit(session_id)
             if edit is not None:
-                lifecycle.person_left(edit.session, transaction.now, self._backend.config)
+                lifecycle.person_left(edit.session, transaction.now, self.config)
 
         try:
-            await self._backend.transactions.run(work)
+            await self.transactions.run(work)
         except NotStored:
-            self._backend.connections.leave_unnoted(session_id)
+            self.connections.leave_unnoted(session_id)
 
     async def rooms(self) -> dict[str, str]:
         """Return the session id of every running conversation, by room name."""
@@ -98,12 +106,11 @@ class MediaEvents:
 
     async def awaited(self) -> list[Awaited]:
         """Return the agents that are awaited, including those whose time is up."""
-        backend = self._backend
-        asking = backend.dispatcher.asking()
+        asking = self.dispatcher.asking()
         return [
             Awaited(row.id, row.attempt, row.agent_name, row.room_name, row.id in asking)
             for row in await sessions.without_agent(reader())
-            if lifecycle.awaits_agent(row) and not backend.connections.has_agent(row.id)
+            if lifecycle.awaits_agent(row) and not self.connections.has_agent(row.id)
         ]
 
     async def ask_anew(self, session_id: str, attempt: int) -> int | None:
@@ -113,7 +120,7 @@ class MediaEvents:
             NotNow: The database is not writable.
         """
         try:
-            return await self._backend.dispatcher.ask_anew(session_id, attempt)
+            return await self.dispatcher.ask_anew(session_id, attempt)
         except NotStored as error:
             raise NotNow from error
 

@@ -1,7 +1,7 @@
 """The reaper acts on passed deadlines, whichever process set them, also after a restart."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -17,19 +17,23 @@ from hub.events import (
     watched_access,
     watched_ownership,
 )
+from hub.hub import Hub
 from models.database import NotStored, reader
 from models.repositories import idempotency, sessions
 from models.repositories.deadlines import buried_with_words, past_deadline
 from models.repositories.ownership import delete_unreachable, moved_among
 from models.tables import EndReason, Session, SessionStatus
-from resolvers.backend import Backend
+from resolvers.config import Config
 from resolvers.idempotency import KEPT_FOR
+from resolvers.metrics import Metrics
 from resolvers.revocation import delete_expired_logins, revoked_among
 from resolvers.sessions import lifecycle
-from resolvers.sessions.dispatch import wanted
+from resolvers.sessions.connections import Connections
+from resolvers.sessions.dispatch import Agents, Dispatcher, wanted
 from resolvers.sessions.manage import delete_more, tell_deleted
 from resolvers.sessions.saving import stop_agent
 from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +47,48 @@ BATCH: Final = 200
 """Sessions handled per round."""
 
 
+@dataclass(slots=True, kw_only=True)
 class Reaper:
     """Watches the deadlines of every session."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self._tidy_at = backend.clock()
+    transactions: Transactions
+    hub: Hub
+    connections: Connections
+    dispatcher: Dispatcher
+    agents: Agents
+    metrics: Metrics
+    config: Config
+    _tidy_at: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let the first round tidy up."""
+        self._tidy_at = self.transactions.clock()
+
+    async def recover(self) -> int:
+        """Take over every session that was running when the last process ended; return how many.
+
+        Unfinished utterances are committed again, above every revision that anybody may hold, and
+        the deadlines for absent agents and people are set. A session that was STARTING goes on
+        starting.
+        """
+        self.dispatcher.expect_workers()
+        running = await sessions.unfinished(reader())
+        for session_id in running:
+            await self.transactions.run(partial(self._take_over, session_id))
+        return len(running)
+
+    async def _take_over(self, session_id: str, transaction: Transaction) -> None:
+        edit = await transaction.edit(session_id)
+        if edit is None:
+            return
+        await edit.recommit_unfinished()
+        # Nobody knows whether its agent had reported everything.
+        session, connections = edit.session, self.connections
+        connections.came_before(session.id, session.attempt, BEFORE_THE_RESTART)
+        connections.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
+        lifecycle.go_on_starting(session, transaction.now, self.config)
+        lifecycle.agent_lost(session, transaction.now, self.config)
+        lifecycle.person_left(session, transaction.now, self.config)
 
     async def run(self) -> None:
         """Check for passed deadlines repeatedly, while the server lives."""
@@ -63,11 +103,11 @@ class Reaper:
 
     async def asked(self) -> None:
         """Wait until every agent that was found missing has been requested."""
-        await self._backend.dispatcher.settled()
+        await self.dispatcher.settled()
 
     async def look(self) -> None:
         """Act on everything that is due now."""
-        now = self._backend.clock()
+        now = self.transactions.clock()
         # Delete one batch of utterances per round, after everything that somebody waits for.
         due = [
             *await past_deadline(reader(), now, BATCH),
@@ -94,28 +134,27 @@ class Reaper:
         `voxql user reset-password` commits in its own process, whose hub reaches nobody here. The
         same goes for sessions that another process has moved to another user.
         """
-        backend = self._backend
-        watched = {watched_access(topic) for topic in backend.hub.watched(ACCESS_PREFIX)}
+        watched = {watched_access(topic) for topic in self.hub.watched(ACCESS_PREFIX)}
         if watched:
-            for access_id in await revoked_among(backend, watched):
-                backend.hub.emit(AccessRevoked(access_id))
-        owned = [watched_ownership(topic) for topic in backend.hub.watched(OWNERSHIP_PREFIX)]
+            for access_id in await revoked_among(self.transactions.clock, watched):
+                self.hub.emit(AccessRevoked(access_id))
+        owned = [watched_ownership(topic) for topic in self.hub.watched(OWNERSHIP_PREFIX)]
         for session_id, user_id in await moved_among(owned):
-            backend.hub.emit(OwnershipLost(session_id, user_id))
+            self.hub.emit(OwnershipLost(session_id, user_id))
 
     async def _note_absences(self) -> None:
         """Set deadlines for people who left while the database was read-only and are still away."""
-        backend, connections = self._backend, self._backend.connections
+        connections = self.connections
         for session_id in connections.unnoted():
             connections.noted(session_id)
             try:
-                await backend.transactions.run(partial(self._note_absence, session_id))
+                await self.transactions.run(partial(self._note_absence, session_id))
             except NotStored:
                 connections.leave_unnoted(session_id)
                 raise
 
     async def _note_absence(self, session_id: str, transaction: Transaction) -> None:
-        connections, now, config = self._backend.connections, transaction.now, self._backend.config
+        connections, now, config = self.connections, transaction.now, self.config
         edit = await transaction.edit(session_id)
         if edit is None or edit.session.status is SessionStatus.ENDED:
             connections.forget(session_id)
@@ -141,9 +180,9 @@ class Reaper:
                 transaction.emit(wanted(session))
             return action, session.attempt
 
-        action, attempt = await self._backend.transactions.run(work)
+        action, attempt = await self.transactions.run(work)
         if action is not None:
-            self._backend.metrics.reaped[action] += 1
+            self.metrics.reaped[action] += 1
         if action == "start_timeout":
             log.warning("agent_timeout", session=session_id, attempt=attempt)
 
@@ -152,9 +191,9 @@ class Reaper:
 
         Every deadline is checked again here, under the row's lock: it may just have been moved.
         """
-        backend, config = self._backend, self._backend.config
-        may_write = backend.may_write(session.id, now)
-        if backend.connections.has_agent(session.id):
+        connections, config = self.connections, self.config
+        may_write = connections.may_write(session.id, now, config.grace)
+        if connections.has_agent(session.id):
             lifecycle.agent_back(session)
         if _is_past(session.start_by, now):
             seconds = config.start_timeout.total_seconds()
@@ -176,7 +215,7 @@ class Reaper:
             session.agent_retry_by = None
             return "agent_asked_again"
         if _is_past(session.agent_retry_by, now):
-            if backend.agents.free(session.agent_name) == 0:
+            if self.agents.free(session.agent_name) == 0:
                 # No agent is free yet; the person sees that the agent is gone, and waits.
                 session.agent_retry_by = now + config.agent_retry_after
                 return None
@@ -185,18 +224,18 @@ class Reaper:
         return None
 
     def _person_is_away(self, session: Session, now: datetime) -> str | None:
-        backend = self._backend
-        heard = backend.connections.heard_at(session.id)
-        if heard is not None and heard + backend.config.abandon_after > now:
+        connections, config = self.connections, self.config
+        heard = connections.heard_at(session.id)
+        if heard is not None and heard + config.abandon_after > now:
             # A person whose words arrive is there, however their voice travels.
-            session.person_back_by = heard + backend.config.abandon_after
+            session.person_back_by = heard + config.abandon_after
             return None
-        if backend.hub.watched(transcripts_topic(session.id)):
+        if self.hub.watched(transcripts_topic(session.id)):
             # A person who reads along may type at any moment.
-            session.person_back_by = now + backend.config.abandon_after
+            session.person_back_by = now + config.abandon_after
             return None
-        may_write = backend.may_write(session.id, now)
-        lifecycle.end(session, EndReason.ABANDONED, now, backend.config, may_write=may_write)
+        may_write = connections.may_write(session.id, now, config.grace)
+        lifecycle.end(session, EndReason.ABANDONED, now, config, may_write=may_write)
         return "person_gone"
 
     async def _tidy(self, now: datetime) -> None:
@@ -208,8 +247,8 @@ class Reaper:
             await sessions.delete_old_tombstones(conn, now - TOMBSTONE_FOR)
             await delete_unreachable(conn)
 
-        await self._backend.transactions.run(work)
-        await delete_expired_logins(self._backend)
+        await self.transactions.run(work)
+        await delete_expired_logins(self.transactions.clock)
 
 
 async def _finish_tombstone(transaction: Transaction, session_id: str) -> str | None:
@@ -229,33 +268,3 @@ async def _finish_tombstone(transaction: Transaction, session_id: str) -> str | 
 
 def _is_past(deadline: datetime | None, now: datetime) -> bool:
     return deadline is not None and deadline <= now
-
-
-async def recover(backend: Backend) -> int:
-    """Take over every session that was running when the last process ended; return how many.
-
-    Unfinished utterances are committed again, above every revision that anybody may hold, and the
-    deadlines for absent agents and people are set. A session that was STARTING goes on starting.
-    """
-    backend.dispatcher.expect_workers()
-    running = await sessions.unfinished(reader())
-    for session_id in running:
-        await backend.transactions.run(_take_over(backend, session_id))
-    return len(running)
-
-
-def _take_over(backend: Backend, session_id: str) -> Callable[[Transaction], Awaitable[None]]:
-    async def work(transaction: Transaction) -> None:
-        edit = await transaction.edit(session_id)
-        if edit is None:
-            return
-        await edit.recommit_unfinished()
-        # Nobody knows whether its agent had reported everything.
-        session, connections = edit.session, backend.connections
-        connections.came_before(session.id, session.attempt, BEFORE_THE_RESTART)
-        connections.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
-        lifecycle.go_on_starting(session, transaction.now, backend.config)
-        lifecycle.agent_lost(edit.session, transaction.now, backend.config)
-        lifecycle.person_left(edit.session, transaction.now, backend.config)
-
-    return work

@@ -11,13 +11,15 @@ from models.tables import EndReason, Role, Session, Utterance, UtteranceSource
 from models.turns import Turns
 from resolvers import limits
 from resolvers.access import owned_session, require
-from resolvers.backend import Backend
+from resolvers.config import Config
 from resolvers.refusals import BadUserInput
 from resolvers.sessions import lifecycle
+from resolvers.sessions.connections import Connections
 from resolvers.transcripts.edit import SessionEdit
 from resolvers.transcripts.merge import UtteranceChange
 from resolvers.transcripts.ordering import place_missing
 from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
 from resolvers.viewer import TokenScope, Viewer
 
 BESIDE: Final = 500
@@ -55,22 +57,72 @@ class Saved:
     conflicts: list[MessageConflict]
 
 
-async def save_session(
-    backend: Backend, viewer: Viewer | None, session_id: str, messages: Sequence[Message]
-) -> Saved:
-    """Merge the messages, end the conversation, and store everything; harmless when repeated.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """Saves conversations."""
 
-    Raises:
-        Refusal: The viewer is signed out, the session is unknown or somebody else's, or a message
-            is invalid; nothing is written then.
-    """
-    allowed = require(viewer, TokenScope.SESSIONS_WRITE)
-    await check_messages(messages, backend.clock(), ("messages",))
+    transactions: Transactions
+    connections: Connections
+    config: Config
 
-    async def work(transaction: Transaction) -> Saved:
-        return await save(backend, allowed, transaction, session_id, messages)
+    async def save_session(
+        self, viewer: Viewer | None, session_id: str, messages: Sequence[Message]
+    ) -> Saved:
+        """Merge the messages, end the conversation, and store everything; harmless when repeated.
 
-    return await backend.transactions.run(work)
+        Raises:
+            Refusal: The viewer is signed out, the session is unknown or somebody else's, or a
+                message is invalid; nothing is written then.
+        """
+        allowed = require(viewer, TokenScope.SESSIONS_WRITE)
+        await check_messages(messages, self.transactions.clock(), ("messages",))
+
+        async def work(transaction: Transaction) -> Saved:
+            return await self.save(allowed, transaction, session_id, messages)
+
+        return await self.transactions.run(work)
+
+    async def save(
+        self,
+        viewer: Viewer,
+        transaction: Transaction,
+        session_id: str,
+        messages: Sequence[Message],
+        field: limits.Field = ("sessionId",),
+    ) -> Saved:
+        """Do what `save_session` does, inside a transaction; the messages must have been checked.
+
+        `field` is the path to the session's id in the input, for refusals.
+        """
+        session = await owned_session(
+            viewer,
+            session_id,
+            conn=transaction.conn,
+            scope=TokenScope.SESSIONS_WRITE,
+            field=field,
+        )
+        edit = transaction.adopt(session)
+        # The bridge's pending changes come first: they have more authority, and are older.
+        await transaction.flush(edit)
+        created_before = edit.created_count
+        await _merge(edit, messages)
+        rows = await edit.load(())
+        conflicts = [
+            MessageConflict(index, message.text, rows[message.key])
+            async for index, message in Turns().of(enumerate(messages))
+            if rows[message.key].text != message.text
+        ]
+        lifecycle.end(
+            session,
+            EndReason.SAVED,
+            transaction.now,
+            self.config,
+            may_write=self.connections.may_write(session.id, transaction.now, self.config.grace),
+        )
+        stop_agent(transaction, session)
+        created = edit.created_count - created_before
+        is_saved = session.utterance_count + edit.created_count > 0
+        return Saved(session, is_saved, created, conflicts)
 
 
 async def check_messages(
@@ -95,49 +147,6 @@ async def check_messages(
                 f"Messages {first} and {index} have the same key; every message needs its own.",
                 field=(*here, "key"),
             )
-
-
-async def save(
-    backend: Backend,
-    viewer: Viewer,
-    transaction: Transaction,
-    session_id: str,
-    messages: Sequence[Message],
-    field: limits.Field = ("sessionId",),
-) -> Saved:
-    """Do what `save_session` does, inside a transaction; the messages must have been checked.
-
-    `field` is the path to the session's id in the input, for refusals.
-    """
-    session = await owned_session(
-        viewer,
-        session_id,
-        conn=transaction.conn,
-        scope=TokenScope.SESSIONS_WRITE,
-        field=field,
-    )
-    edit = transaction.adopt(session)
-    # The bridge's pending changes come first: they have more authority, and are older.
-    await transaction.flush(edit)
-    created_before = edit.created_count
-    await _merge(edit, messages)
-    rows = await edit.load(())
-    conflicts = [
-        MessageConflict(index, message.text, rows[message.key])
-        async for index, message in Turns().of(enumerate(messages))
-        if rows[message.key].text != message.text
-    ]
-    lifecycle.end(
-        session,
-        EndReason.SAVED,
-        transaction.now,
-        backend.config,
-        may_write=backend.may_write(session.id, transaction.now),
-    )
-    stop_agent(transaction, session)
-    created = edit.created_count - created_before
-    is_saved = session.utterance_count + edit.created_count > 0
-    return Saved(session, is_saved, created, conflicts)
 
 
 async def _merge(edit: SessionEdit, messages: Sequence[Message]) -> None:

@@ -6,15 +6,21 @@ from hub.events import AgentCommanded, Input
 from models.tables import Role, SessionStatus, Utterance, UtteranceSource
 from resolvers import limits
 from resolvers.access import owned_session, require
-from resolvers.backend import Backend
+from resolvers.config import Config
 from resolvers.refusals import Conflict
 from resolvers.transcripts.merge import UtteranceChange, is_typed_by_person
 from resolvers.transcripts.transaction import Transaction
+from resolvers.transcripts.transactions import Transactions
 from resolvers.viewer import TokenScope, Viewer
 
 
 async def send_message(
-    backend: Backend, viewer: Viewer | None, session_id: str, key: str, text: str
+    transactions: Transactions,
+    config: Config,
+    viewer: Viewer | None,
+    session_id: str,
+    key: str,
+    text: str,
 ) -> Utterance:
     """Store a line the person typed, then send it to the agent; one key means one line."""
     allowed = require(viewer, TokenScope.SESSIONS_WRITE)
@@ -36,12 +42,12 @@ async def send_message(
             raise Conflict(_not_active(session.status), field=("sessionId",))
         await edit.merge(_typed(key, text, transaction.now))
         if session.person_back_by is not None:
-            session.person_back_by = transaction.now + backend.config.abandon_after
+            session.person_back_by = transaction.now + config.abandon_after
         line = (await edit.load([key]))[key]
         _hand_over(transaction, line)
         return line
 
-    return await backend.transactions.run(work)
+    return await transactions.run(work)
 
 
 def _hand_over(transaction: Transaction, line: Utterance) -> None:

@@ -14,11 +14,13 @@ from hub.events import (
     session_topic,
     user_topic,
 )
+from hub.hub import Hub
 from hub.subscription import ReaderTooSlow
 from models.database import reader
 from models.repositories import sessions
 from resolvers.access import owned_session, require
-from resolvers.backend import Backend
+from resolvers.clock import Clock
+from resolvers.metrics import Metrics
 from resolvers.transcripts.streams import (
     TOO_SLOW,
     Ended,
@@ -41,7 +43,11 @@ class SessionUpdate:
 
 
 async def open_session_updates(
-    backend: Backend, viewer: Viewer | None, session_id: str | None = None
+    hub: Hub,
+    metrics: Metrics,
+    clock: Clock,
+    viewer: Viewer | None,
+    session_id: str | None = None,
 ) -> AsyncGenerator[SessionUpdate, None]:
     """Authorise, then return the stream of one session, or of all the viewer's sessions.
 
@@ -51,23 +57,27 @@ async def open_session_updates(
     allowed = require(viewer, TokenScope.SESSIONS_READ)
     if session_id is not None:
         await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
-        return _session_updates(backend, allowed, session_topic(session_id), session_id)
-    return _session_updates(backend, allowed, user_topic(allowed.user_id), None)
+        return _session_updates(hub, metrics, clock, allowed, session_topic(session_id), session_id)
+    return _session_updates(hub, metrics, clock, allowed, user_topic(allowed.user_id), None)
 
 
 async def _session_updates(
-    backend: Backend, viewer: Viewer, topic: str, session_id: str | None
+    hub: Hub,
+    metrics: Metrics,
+    clock: Clock,
+    viewer: Viewer,
+    topic: str,
+    session_id: str | None,
 ) -> AsyncGenerator[SessionUpdate, None]:
     topics = (topic, *ends_of(viewer, session_id))
-    metrics = backend.metrics
-    with metrics.watching("sessionUpdates"), backend.hub.subscribe(*topics) as subscription:
+    with metrics.watching("sessionUpdates"), hub.subscribe(*topics) as subscription:
         try:
             await check_access(viewer, session_id)
             if session_id is None:
                 yield SessionUpdate()
             else:
                 yield SessionUpdate(await _living(session_id))
-            async for published in events_of(backend, viewer, subscription):
+            async for published in events_of(clock, viewer, subscription):
                 update = await _update_of(published, viewer)
                 if update is not None:
                     yield update

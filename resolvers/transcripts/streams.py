@@ -24,16 +24,18 @@ from hub.events import (
     ownership_topic,
     transcripts_topic,
 )
+from hub.hub import Hub
 from hub.subscription import HubSubscription, ReaderTooSlow
 from models.database import reader
 from models.repositories import accounts, api_tokens, sessions, utterances
 from models.repositories.ownership import moved_among
 from models.tables import SessionStatus
 from resolvers.access import owned_session, require
-from resolvers.backend import Backend
+from resolvers.clock import Clock
 from resolvers.metrics import Metrics
 from resolvers.transcripts.cursors import decode_cursor, encode_cursor
 from resolvers.transcripts.edit import CARRIED_WEIGHT
+from resolvers.transcripts.live import LiveTranscripts
 from resolvers.viewer import TokenScope, Viewer
 
 PAGE: Final = 250
@@ -71,7 +73,7 @@ class Ended(Exception):
 
 
 async def events_of(
-    backend: Backend, viewer: Viewer, subscription: HubSubscription
+    clock: Clock, viewer: Viewer, subscription: HubSubscription
 ) -> AsyncIterator[object]:
     """Yield the hub's events.
 
@@ -84,8 +86,8 @@ async def events_of(
         if expires_at is None:
             event = await subscription.get()
         else:
-            _check_expiry(backend, viewer)
-            left = (expires_at - backend.clock()).total_seconds()
+            _check_expiry(clock, viewer)
+            left = (expires_at - clock()).total_seconds()
             try:
                 async with asyncio.timeout(max(0.0, left)):
                     event = await subscription.get()
@@ -105,15 +107,15 @@ def _check_urgent(event: object) -> None:
         raise Ended(event.reason)
 
 
-def _check_expiry(backend: Backend, viewer: Viewer) -> None:
-    if viewer.expires_at is not None and viewer.expires_at <= backend.clock():
+def _check_expiry(clock: Clock, viewer: Viewer) -> None:
+    if viewer.expires_at is not None and viewer.expires_at <= clock():
         raise Ended("ACCESS_REVOKED")
 
 
-def _check_still(backend: Backend, viewer: Viewer, subscription: HubSubscription) -> None:
+def _check_still(clock: Clock, viewer: Viewer, subscription: HubSubscription) -> None:
     """Check access between replay pages; a replay can take minutes."""
     _check_urgent(subscription.urgent)
-    _check_expiry(backend, viewer)
+    _check_expiry(clock, viewer)
 
 
 async def check_access(viewer: Viewer, session_id: str | None) -> None:
@@ -147,57 +149,65 @@ def ends_of(viewer: Viewer, session_id: str | None) -> list[str]:
 # ---------------------------------------------------------------------- transcripts
 
 
-async def open_transcripts(
-    backend: Backend, viewer: Viewer | None, session_id: str, after: str | None = None
-) -> AsyncGenerator[TranscriptEvent, None]:
-    """Authorise, then return the stream: what was missed, a marker, then what is said.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptStreams:
+    """Opens the streams of transcripts."""
 
-    A transport that can't deliver an event throws `ReaderTooSlow` into the stream. The stream then
-    yields its last event, with the cursor to resume from.
+    live: LiveTranscripts
+    hub: Hub
+    metrics: Metrics
+    clock: Clock
 
-    Raises:
-        Refusal: Before the first event only.
-    """
-    allowed = require(viewer, TokenScope.SESSIONS_READ)
-    session = await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
-    seq = 0 if after is None else decode_cursor(after, session)
-    return _transcripts(backend, allowed, session.id, seq)
+    async def open_transcripts(
+        self, viewer: Viewer | None, session_id: str, after: str | None = None
+    ) -> AsyncGenerator[TranscriptEvent, None]:
+        """Authorise, then return the stream: what was missed, a marker, then what is said.
 
+        A transport that can't deliver an event throws `ReaderTooSlow` into the stream. The stream
+        then yields its last event, with the cursor to resume from.
 
-async def _transcripts(
-    backend: Backend, viewer: Viewer, session_id: str, seq: int
-) -> AsyncGenerator[TranscriptEvent, None]:
-    stream = _Transcript(backend, session_id, seq)
-    topics = (transcripts_topic(session_id), *ends_of(viewer, session_id))
-    metrics = backend.metrics
-    with metrics.watching("transcripts"), backend.hub.subscribe(*topics) as subscription:
-        try:
-            await check_access(viewer, session_id)
-            async with aclosing(stream.replay(subscription)) as replay:
-                async for event in replay:
-                    yield event
-                    stream.note_delivered()
-                    _check_still(backend, viewer, subscription)
-            yield stream.marker()
-            stream.check_alive()
-            async for published in events_of(backend, viewer, subscription):
-                if stream.has_missed(published):
-                    async with aclosing(stream.stored()) as batches:
-                        async for event in batches:
-                            yield event
-                            stream.note_delivered()
-                            _check_still(backend, viewer, subscription)
-                elif (live := stream.follow(published)) is not None:
-                    yield live
-                    # The next event was requested, so the transport has this one.
-                    stream.note_delivered()
-                    heard_at = getattr(published, "heard_at", None)
-                    if heard_at is not None:
-                        metrics.delivered.add(time.perf_counter() - heard_at)
-        except Ended as ended:
-            yield replace(stream.marker(), end=noted(metrics, ended.end))
-        except ReaderTooSlow:
-            yield replace(stream.resumable(), end=noted(metrics, TOO_SLOW))
+        Raises:
+            Refusal: Before the first event only.
+        """
+        allowed = require(viewer, TokenScope.SESSIONS_READ)
+        session = await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
+        seq = 0 if after is None else decode_cursor(after, session)
+        return self._transcripts(allowed, session.id, seq)
+
+    async def _transcripts(
+        self, viewer: Viewer, session_id: str, seq: int
+    ) -> AsyncGenerator[TranscriptEvent, None]:
+        stream = _Transcript(self.live, session_id, seq)
+        topics = (transcripts_topic(session_id), *ends_of(viewer, session_id))
+        metrics = self.metrics
+        with metrics.watching("transcripts"), self.hub.subscribe(*topics) as subscription:
+            try:
+                await check_access(viewer, session_id)
+                async with aclosing(stream.replay(subscription)) as replay:
+                    async for event in replay:
+                        yield event
+                        stream.note_delivered()
+                        _check_still(self.clock, viewer, subscription)
+                yield stream.marker()
+                stream.check_alive()
+                async for published in events_of(self.clock, viewer, subscription):
+                    if stream.has_missed(published):
+                        async with aclosing(stream.stored()) as batches:
+                            async for event in batches:
+                                yield event
+                                stream.note_delivered()
+                                _check_still(self.clock, viewer, subscription)
+                    elif (live := stream.follow(published)) is not None:
+                        yield live
+                        # The next event was requested, so the transport has this one.
+                        stream.note_delivered()
+                        heard_at = getattr(published, "heard_at", None)
+                        if heard_at is not None:
+                            metrics.delivered.add(time.perf_counter() - heard_at)
+            except Ended as ended:
+                yield replace(stream.marker(), end=noted(metrics, ended.end))
+            except ReaderTooSlow:
+                yield replace(stream.resumable(), end=noted(metrics, TOO_SLOW))
 
 
 class _Worded(Protocol):
@@ -218,8 +228,8 @@ def _fitting(words: Sequence[_Worded]) -> int:
 class _Transcript:
     """One reader's place in a session's transcript."""
 
-    def __init__(self, backend: Backend, session_id: str, seq: int) -> None:
-        self._backend = backend
+    def __init__(self, live: LiveTranscripts, session_id: str, seq: int) -> None:
+        self._live = live
         self._session_id = session_id
         self._seq = seq
         self._cursor = self._delivered = encode_cursor(session_id, seq)
@@ -265,7 +275,7 @@ class _Transcript:
                     yield event
             is_behind = subscription.begin_again()
         interims = tuple(
-            state for state in self._backend.live.interims(self._session_id) if self._is_news(state)
+            state for state in self._live.interims(self._session_id) if self._is_news(state)
         )
         while interims:
             count = _fitting(interims)

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import TypeVar
 
 from hub.hub import Hub
 from models.database import Connection, transact
 from models.tables import SessionStatus
+from resolvers.clock import Clock
 from resolvers.metrics import Metrics
 from resolvers.transcripts.commit_queue import CommitQueue
 from resolvers.transcripts.edit import SessionEdit
@@ -32,13 +32,13 @@ class Transactions:
     def __init__(
         self,
         hub: Hub,
-        clock: Callable[[], datetime],
+        clock: Clock,
         queue: CommitQueue,
         live: LiveTranscripts,
         metrics: Metrics,
     ) -> None:
         self._hub = hub
-        self._clock = clock
+        self.clock = clock
         self._queue = queue
         self._live = live
         self._metrics = metrics
@@ -77,7 +77,7 @@ class Transactions:
             committed: list[Transaction] = []
 
             async def body(conn: Connection) -> T:
-                transaction = Transaction(conn, self._clock(), self._live.pending)
+                transaction = Transaction(conn, self.clock(), self._live.pending)
                 result = await work(transaction)
                 await transaction.write()
                 committed.append(transaction)

@@ -52,8 +52,7 @@ class AccountMutations:
     async def sign_up(self, info: Info, input: Given[SignUpInput]) -> NewLogin:
         viewer = info.context.viewer_signing_in()
         return await info.context.enter(
-            await authentication.sign_up(
-                info.context.backend,
+            await info.context.backend.authentication.sign_up(
                 viewer,
                 email=input.email,
                 password=input.password,
@@ -65,8 +64,7 @@ class AccountMutations:
     async def sign_in(self, info: Info, input: Given[SignInInput]) -> NewLogin:
         viewer = info.context.viewer_signing_in()
         return await info.context.enter(
-            await authentication.sign_in(
-                info.context.backend,
+            await info.context.backend.authentication.sign_in(
                 viewer,
                 email=input.email,
                 password=input.password,
@@ -83,8 +81,8 @@ class AccountMutations:
     async def sign_in_as_guest(self, info: Info) -> NewLogin:
         viewer = info.context.viewer_signing_in()
         return await info.context.enter(
-            await authentication.sign_in_as_guest(
-                info.context.backend, viewer, address=info.context.request.address
+            await info.context.backend.authentication.sign_in_as_guest(
+                viewer, address=info.context.request.address
             )
         )
 
@@ -93,6 +91,8 @@ class AccountMutations:
         description="End this login; its streams end within a second.",
     )
     async def sign_out(self, info: Info) -> SignOutPayload:
-        is_signed_out = await authentication.sign_out(info.context.backend, info.context.viewer)
+        is_signed_out = await authentication.sign_out(
+            info.context.backend.transactions, info.context.viewer
+        )
         info.context.leave()
         return SignOutPayload(is_signed_out=is_signed_out)

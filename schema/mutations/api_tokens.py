@@ -49,7 +49,7 @@ class ApiTokenMutations:
         self, info: Info, input: Given[CreateApiTokenInput]
     ) -> api_tokens.CreatedToken:
         return await api_tokens.create_api_token(
-            info.context.backend,
+            info.context.backend.clock,
             info.context.viewer,
             name=input.name,
             scopes=input.scopes,
@@ -62,5 +62,5 @@ class ApiTokenMutations:
     )
     async def revoke_api_token(self, info: Info, input: Given[RevokeApiTokenInput]) -> str:
         return await api_tokens.revoke_api_token(
-            info.context.backend, info.context.viewer, input.id
+            info.context.backend.transactions, info.context.viewer, input.id
         )

@@ -111,8 +111,7 @@ class ChatMutations:
         info: Info,
         input: Given[StartNewChatInput] = StartNewChatInput(),  # noqa: B008  (prints as `= {}`)
     ) -> starting.StartedChat:
-        return await starting.start_new_chat(
-            info.context.backend,
+        return await info.context.backend.chats.start_new_chat(
             info.context.viewer,
             previous=previous_from(given(input.previous)),
             title=given(input.title),
@@ -127,17 +126,15 @@ class ChatMutations:
     )
     async def join_session(self, info: Info, input: Given[JoinSessionInput]) -> joining.Joined:
         return await joining.join_session(
-            info.context.backend, info.context.viewer, input.session_id
+            info.context.backend.media, info.context.viewer, input.session_id
         )
 
     @strawberry.mutation(
         graphql_type=RetryAgentPayload | None,
         description="Ask for the agent again: of a FAILED session, or of one whose agent is gone.",
     )
-    async def retry_agent(self, info: Info, input: Given[RetryAgentInput]) -> joining.Retried:
-        return await joining.retry_agent(
-            info.context.backend, info.context.viewer, input.session_id
-        )
+    async def retry_agent(self, info: Info, input: Given[RetryAgentInput]) -> starting.Retried:
+        return await info.context.backend.chats.retry_agent(info.context.viewer, input.session_id)
 
     @strawberry.mutation(
         graphql_type=SendMessagePayload | None,
@@ -145,5 +142,10 @@ class ChatMutations:
     )
     async def send_message(self, info: Info, input: Given[SendMessageInput]) -> tables.Utterance:
         return await sending.send_message(
-            info.context.backend, info.context.viewer, input.session_id, input.key, input.text
+            info.context.backend.transactions,
+            info.context.backend.config,
+            info.context.viewer,
+            input.session_id,
+            input.key,
+            input.text,
         )

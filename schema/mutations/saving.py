@@ -105,8 +105,7 @@ class SavingMutations:
         description="End a conversation and keep it. Harmless to repeat, also with more messages.",
     )
     async def save_session(self, info: Info, input: Given[SaveSessionInput]) -> saving.Saved:
-        return await saving.save_session(
-            info.context.backend,
+        return await info.context.backend.saving.save_session(
             info.context.viewer,
             input.session_id,
             messages_from(input.messages),

@@ -43,7 +43,7 @@ class SessionMutations:
     )
     async def rename_session(self, info: Info, input: Given[RenameSessionInput]) -> tables.Session:
         return await manage.rename_session(
-            info.context.backend, info.context.viewer, input.session_id, input.title
+            info.context.backend.transactions, info.context.viewer, input.session_id, input.title
         )
 
     @strawberry.mutation(
@@ -53,5 +53,5 @@ class SessionMutations:
     )
     async def delete_session(self, info: Info, input: Given[DeleteSessionInput]) -> str:
         return await manage.delete_session(
-            info.context.backend, info.context.viewer, input.session_id
+            info.context.backend.transactions, info.context.viewer, input.session_id
         )

@@ -7,7 +7,6 @@ import strawberry
 
 from models import tables
 from resolvers.pages import Page, Slice
-from resolvers.sessions import manage
 from resolvers.transcripts import cursors
 from schema.context import Info
 from schema.loaders import AnySession
@@ -52,7 +51,7 @@ class Session(Node):
     @strawberry.field(description="Null unless the agent is connected.")
     @staticmethod
     def agent_state(info: Info, root: strawberry.Parent[AnySession]) -> AgentState | None:
-        state = manage.agent_state(info.context.backend, root)
+        state = info.context.backend.connections.agent_state(root.id)
         return None if state is None else AgentState[state]
 
     @strawberry.field(

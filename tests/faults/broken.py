@@ -60,7 +60,7 @@ def publishes_early(settings: Settings) -> Settings:
             emitted: list[Event] = []
 
             async def body(conn: Connection) -> T:
-                transaction = Transaction(conn, self._clock(), self._live.pending)
+                transaction = Transaction(conn, self.clock(), self._live.pending)
                 result = await work(transaction)
                 await transaction.write()
                 for edit in transaction.edits.values():

@@ -1,6 +1,6 @@
 """The whole app with a database that has data of every kind."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from agent_bridge.server.workers import NoFreePlace, StartRequest
 from models import database, ids
 from resolvers.backend import Backend
 from tests.resolvers.conftest import quick_passwords  # noqa: F401 - a fixture
-from tests.resolvers.people import give_agents
+from tests.resolvers.people import give_agents, give_config
 from tests.schema.clients import Http
 from tests.schema.conftest import (  # noqa: F401 - fixtures
     app,
@@ -63,10 +63,7 @@ async def scene(
 ) -> Scene:
     # An expired deadline would change the database during a test.
     long = timedelta(hours=1)
-    backend.config = replace(
-        backend.config, start_timeout=long, retry_within=long, abandon_after=long
-    )
-    backend.dispatcher._config = backend.config
+    give_config(backend, start_timeout=long, retry_within=long, abandon_after=long)
     await stranger.data(
         "mutation($i: SignUpInput!) { signUp(input: $i) { viewer { id } } }", {"i": ADA}
     )
@@ -95,7 +92,7 @@ async def scene(
     # A token records its first use; further uses within a minute change nothing.
     await client.data("{ viewer { id } }", authorization=f"Bearer {scene.secret}")
     await database.settled()
-    backend.config = replace(backend.config, running_sessions=3)
+    give_config(backend, running_sessions=3)
     return scene
 
 

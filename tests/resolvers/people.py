@@ -1,7 +1,8 @@
 """Users, agents and a clock for the tests of the use cases, besides those in `stage.py`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from agent_bridge.server.workers import NoWorker, StartRequest
 from models.tables import User
@@ -41,7 +42,15 @@ class NoAgents:
 
 def give_agents(backend: Backend, agents: Agents) -> None:
     """Use these agents from now on."""
-    backend.agents = backend.dispatcher._agents = agents
+    backend.agents = backend.dispatcher._agents = backend.reaper.agents = agents
+    backend._build_use_cases()
+
+
+def give_config(backend: Backend, **changes: Any) -> None:
+    """Change the configuration from now on; the bridge keeps the former one."""
+    backend.config = replace(backend.config, **changes)
+    backend.dispatcher._config = backend.reaper.config = backend.config
+    backend._build_use_cases()
 
 
 async def viewer_for(backend: Backend, user: User) -> Viewer:
@@ -50,7 +59,7 @@ async def viewer_for(backend: Backend, user: User) -> Viewer:
     async def work(conn: object) -> Arrival:
         return Arrival(user)
 
-    new_login = await enter(backend, None, work)
-    viewer = await authentication.viewer_of_login(backend, new_login.secret)
+    new_login = await enter(backend.transactions, backend.tokens, None, work)
+    viewer = await authentication.viewer_of_login(backend.clock, new_login.secret)
     assert viewer is not None
     return viewer

@@ -17,10 +17,8 @@ from models.database import NotStored, reader
 from models.tables import Role, Session, User, Utterance
 from resolvers.backend import Backend
 from resolvers.config import Config
-from resolvers.sessions import sending, starting, updates
+from resolvers.sessions import sending, updates
 from resolvers.sessions.agent_events import AgentEvents
-from resolvers.sessions.media_events import MediaEvents
-from resolvers.sessions.reaper import Reaper
 from resolvers.sessions.saving import Message
 from resolvers.transcripts import streams
 from resolvers.viewer import Viewer
@@ -200,15 +198,15 @@ class Stage:
     user: User
 
     def __post_init__(self) -> None:
-        self.events = AgentEvents(self.backend)
-        self.media = MediaEvents(self.backend)
-        self.reaper = Reaper(self.backend)
+        self.events = self.backend.agent_events
+        self.media = self.backend.media_events
+        self.reaper = self.backend.reaper
 
     async def somebody_else(self) -> Viewer:
         return await viewer_for(self.backend, await add_user())
 
     async def start(self, **wish: Any) -> Session:
-        return (await starting.start_new_chat(self.backend, self.viewer, **wish)).session
+        return (await self.backend.chats.start_new_chat(self.viewer, **wish)).session
 
     def talker(self, session: Session, attempt: int = 1, connection: str = "con-1") -> Talker:
         return Talker(self.backend, self.events, session.id, attempt, connection)
@@ -223,7 +221,14 @@ class Stage:
         return await self.read(session), agent
 
     async def type(self, session: Session, text: str, key: str | None = None) -> Utterance:
-        return await sending.send_message(self.backend, self.viewer, session.id, key or text, text)
+        return await sending.send_message(
+            self.backend.transactions,
+            self.backend.config,
+            self.viewer,
+            session.id,
+            key or text,
+            text,
+        )
 
     async def pass_by(self, seconds: float) -> None:
         """Let time pass and run the reaper."""
@@ -242,12 +247,16 @@ class Stage:
         return [row.text for row in await self.rows(session)]
 
     async def watch(self, session: Session, after: str | None = None) -> Reading:
-        stream = await streams.open_transcripts(self.backend, self.viewer, session.id, after)
+        stream = await self.backend.transcripts.open_transcripts(self.viewer, session.id, after)
         return Reading(stream)
 
     async def watch_sessions(self, session: Session | None = None) -> Watcher[Any]:
         session_id = None if session is None else session.id
-        return Watcher(await updates.open_session_updates(self.backend, self.viewer, session_id))
+        return Watcher(
+            await updates.open_session_updates(
+                self.backend.hub, self.backend.metrics, self.backend.clock, self.viewer, session_id
+            )
+        )
 
     @asynccontextmanager
     async def commands(self, session: Session) -> AsyncIterator[HubSubscription]:

@@ -93,7 +93,9 @@ async def test_everything_of_ones_own_is_a_node(backend: Backend, ada: Viewer) -
     session = await _session(ada)
     utterance = await Utterance.filter(session_id=session.id).using_db(reader()).get()
     token = (
-        await api_tokens.create_api_token(backend, ada, name="x", scopes=[TokenScope.SESSIONS_READ])
+        await api_tokens.create_api_token(
+            backend.clock, ada, name="x", scopes=[TokenScope.SESSIONS_READ]
+        )
     ).api_token
     wanted = [token.id, session.id, utterance.id, ada.user_id]
     for one in wanted:
@@ -114,7 +116,9 @@ async def test_what_is_not_ones_own_is_no_node(backend: Backend, ada: Viewer, bo
     buried = await Utterance.filter(session_id=deleted.id).using_db(reader()).get()
     await _bury(deleted)
     token = (
-        await api_tokens.create_api_token(backend, bob, name="x", scopes=[TokenScope.SESSIONS_READ])
+        await api_tokens.create_api_token(
+            backend.clock, bob, name="x", scopes=[TokenScope.SESSIONS_READ]
+        )
     ).api_token
     others = [session.id, utterance.id, token.id, bob.user_id, deleted.id, buried.id]
     new = [ids.new_session(), ids.new_utterance(), ids.new_api_token(), ids.new_user()]
@@ -127,9 +131,9 @@ async def test_a_token_sees_nodes_as_far_as_its_scopes(backend: Backend, ada: Vi
     """Without SESSIONS_READ a token sees no conversations, and it never sees tokens."""
     session = await _session(ada)
     created = await api_tokens.create_api_token(
-        backend, ada, name="x", scopes=[TokenScope.SESSIONS_READ]
+        backend.clock, ada, name="x", scopes=[TokenScope.SESSIONS_READ]
     )
-    reading = await authentication.viewer_of_token(backend, created.secret)
+    reading = await authentication.viewer_of_token(backend.clock, created.secret)
     writing = _token(ada, TokenScope.SESSIONS_WRITE)
     wanted = [session.id, created.api_token.id, ada.user_id]
     seen = [[bool(one) for one in await nodes(who, wanted)] for who in (reading, writing)]

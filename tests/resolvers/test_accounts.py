@@ -36,17 +36,17 @@ TOKEN = Viewer("usr_x", True, None, "tok_x", frozenset({TokenScope.SESSIONS_READ
 
 
 async def _viewer(backend: Backend, new_login: NewLogin) -> Viewer:
-    viewer = await authentication.viewer_of_login(backend, new_login.secret)
+    viewer = await authentication.viewer_of_login(backend.clock, new_login.secret)
     assert viewer is not None
     return viewer
 
 
 async def _guest(backend: Backend) -> Viewer:
-    return await _viewer(backend, await authentication.sign_in_as_guest(backend, None))
+    return await _viewer(backend, await backend.authentication.sign_in_as_guest(None))
 
 
 async def _ada(backend: Backend) -> Viewer:
-    new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    new_login = await backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD)
     return await _viewer(backend, new_login)
 
 
@@ -59,7 +59,7 @@ def _heard(subscription: HubSubscription) -> list[object]:
 
 async def test_signing_up_signs_in(backend: Backend, clock: Clock) -> None:
     """The cookie's secret is valid for thirty days and is not stored in plain text."""
-    new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    new_login = await backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD)
     viewer = await _viewer(backend, new_login)
     assert viewer.user_id == new_login.user.id
     assert not viewer.is_guest
@@ -76,12 +76,12 @@ async def test_an_email_is_taken_once(backend: Backend, again: str) -> None:
     """A second account with the same e-mail, however written, is a conflict."""
     await _ada(backend)
     async with refused(Conflict, ["email"], "Sign in, or use another"):
-        await authentication.sign_up(backend, None, email=again, password=PASSWORD)
+        await backend.authentication.sign_up(None, email=again, password=PASSWORD)
 
 
 async def test_of_two_who_sign_up_at_once_one_is_refused(backend: Backend) -> None:
     """One account and one login remain."""
-    both = [authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD) for _ in range(2)]
+    both = [backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD) for _ in range(2)]
     results = await asyncio.gather(*both, return_exceptions=True)
     assert sum(isinstance(result, Conflict) for result in results) == 1
     content = await dump()
@@ -108,9 +108,9 @@ async def test_what_is_no_email_or_password(
 ) -> None:
     """The refusal names the field, for sign-up and sign-in alike."""
     async with refused(BadUserInput, [field]):
-        await authentication.sign_up(backend, None, email=email, password=password)
+        await backend.authentication.sign_up(None, email=email, password=password)
     async with refused(BadUserInput, [field]):
-        await authentication.sign_in(backend, None, email=email, password=password)
+        await backend.authentication.sign_in(None, email=email, password=password)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ async def test_what_is_no_email_or_password(
 async def test_what_can_be_nobodys_address_gets_no_account(backend: Backend, email: str) -> None:
     """Sign-up and operators are asked for a valid address; sign-in merely finds no account."""
     async with refused(BadUserInput, ["email"], "Enter a valid e-mail address"):
-        await authentication.sign_up(backend, None, email=email, password=PASSWORD)
+        await backend.authentication.sign_up(None, email=email, password=PASSWORD)
     async with refused(BadUserInput, ["email"], "Enter a valid e-mail address"):
-        await authentication.create_user(backend, email, PASSWORD)
+        await authentication.create_user(backend.clock, email, PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -145,13 +145,13 @@ async def test_an_address_has_one_account_however_it_is_written(
     backend: Backend, email: str, kept: str, other: str
 ) -> None:
     """International addresses too, despite capitals, decomposed letters or Punycode hosts."""
-    new_login = await authentication.sign_up(backend, None, email=email, password=PASSWORD)
+    new_login = await backend.authentication.sign_up(None, email=email, password=PASSWORD)
     assert new_login.user.email == kept
     for written in (email, kept, other):
-        again = await authentication.sign_in(backend, None, email=written, password=PASSWORD)
+        again = await backend.authentication.sign_in(None, email=written, password=PASSWORD)
         assert again.user.id == new_login.user.id
         async with refused(Conflict, ["email"]):
-            await authentication.sign_up(backend, None, email=written, password=PASSWORD)
+            await backend.authentication.sign_up(None, email=written, password=PASSWORD)
 
 
 @pytest.mark.parametrize("email", ["a@b", "ada@xn--mller-kva.example", "ju\u0308rgen@b.example"])
@@ -160,12 +160,10 @@ async def test_accounts_from_before_addresses_were_checked_stay_good(
 ) -> None:
     """Their addresses and passwords would be refused today, but still sign in."""
     user = await add_user(email, await credentials.hash_of("12345678"))
-    new_login = await authentication.sign_in(
-        backend, None, email=email.upper(), password="12345678"
-    )
+    new_login = await backend.authentication.sign_in(None, email=email.upper(), password="12345678")
     assert new_login.user.id == user.id
-    await authentication.reset_password(backend, email, PASSWORD)
-    again = await authentication.sign_in(backend, None, email=email, password=PASSWORD)
+    await authentication.reset_password(backend.transactions, email, PASSWORD)
+    again = await backend.authentication.sign_in(None, email=email, password=PASSWORD)
     assert (again.user.id, again.user.email) == (user.id, email)
 
 
@@ -173,8 +171,8 @@ async def test_nobody_takes_the_address_of_an_account_from_before(backend: Backe
     """The address as stored then and its normalised form name the same mailbox."""
     await add_user("ada@xn--mller-kva.example", await credentials.hash_of(PASSWORD))
     async with refused(Conflict, ["email"]):
-        await authentication.sign_up(
-            backend, None, email="ada@XN--mller-kva.example", password=PASSWORD
+        await backend.authentication.sign_up(
+            None, email="ada@XN--mller-kva.example", password=PASSWORD
         )
 
 
@@ -192,13 +190,13 @@ async def test_a_password_that_others_would_guess_is_refused(
     """Users and operators are told what would be better."""
     better = "This password is easy to guess. Use a longer one, or a few unrelated words."
     async with refused(BadUserInput, ["password"], better):
-        await authentication.sign_up(backend, None, email=EMAIL, password=password)
+        await backend.authentication.sign_up(None, email=EMAIL, password=password)
     async with refused(BadUserInput, ["password"], better):
-        await authentication.create_user(backend, EMAIL, password)
-    await authentication.create_user(backend, EMAIL, PASSWORD)
+        await authentication.create_user(backend.clock, EMAIL, password)
+    await authentication.create_user(backend.clock, EMAIL, PASSWORD)
     async with refused(BadUserInput, ["password"], better):
-        await authentication.reset_password(backend, EMAIL, password)
-    await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        await authentication.reset_password(backend.transactions, EMAIL, password)
+    await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -209,8 +207,8 @@ async def test_a_password_that_takes_long_to_guess_is_taken(
     backend: Backend, password: str
 ) -> None:
     """Length and unrelated words are enough; no character classes are required."""
-    await authentication.sign_up(backend, None, email=EMAIL, password=password)
-    await authentication.sign_in(backend, None, email=EMAIL, password=password)
+    await backend.authentication.sign_up(None, email=EMAIL, password=password)
+    await backend.authentication.sign_in(None, email=EMAIL, password=password)
 
 
 async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
@@ -220,7 +218,7 @@ async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
     session = await add_session(user, "hello")
     assert guest.login_id is not None
     with backend.hub.subscribe(access_topic(guest.login_id)) as heard:
-        new_login = await authentication.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
+        new_login = await backend.authentication.sign_up(guest, email=EMAIL, password=PASSWORD)
     assert _heard(heard) == [AccessRevoked(guest.login_id)]
     viewer = await _viewer(backend, new_login)
     assert viewer.user_id == guest.user_id
@@ -233,31 +231,31 @@ async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
 async def test_signing_up_while_signed_in_makes_another_account(backend: Backend) -> None:
     """Only a guest's row becomes an account; an existing account stays its owner's."""
     ada = await _ada(backend)
-    other = await authentication.sign_up(backend, ada, email="bob@example.com", password=PASSWORD)
+    other = await backend.authentication.sign_up(ada, email="bob@example.com", password=PASSWORD)
     assert other.user.id != ada.user_id
-    again = await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    again = await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
     assert again.user.id == ada.user_id
 
 
 async def test_a_revoked_guest_can_not_be_claimed(backend: Backend) -> None:
     """A request made with a login revoked meanwhile gets a new account instead."""
     guest = await _guest(backend)
-    await authentication.sign_out(backend, guest)
-    new_login = await authentication.sign_up(backend, guest, email=EMAIL, password=PASSWORD)
+    await authentication.sign_out(backend.transactions, guest)
+    new_login = await backend.authentication.sign_up(guest, email=EMAIL, password=PASSWORD)
     assert new_login.user.id != guest.user_id
 
 
 async def test_signing_in_needs_the_password(backend: Backend) -> None:
     """An unknown e-mail and a wrong password get the same message."""
     ada = await _ada(backend)
-    new_login = await authentication.sign_in(
-        backend, None, email=" Ada@EXAMPLE.com", password=PASSWORD
+    new_login = await backend.authentication.sign_in(
+        None, email=" Ada@EXAMPLE.com", password=PASSWORD
     )
     assert new_login.user.id == ada.user_id
     async with refused(Unauthenticated, says="Wrong e-mail or password."):
-        await authentication.sign_in(backend, None, email=EMAIL, password="wrong horse")
+        await backend.authentication.sign_in(None, email=EMAIL, password="wrong horse")
     async with refused(Unauthenticated, says="Wrong e-mail or password."):
-        await authentication.sign_in(backend, None, email="bob@example.com", password=PASSWORD)
+        await backend.authentication.sign_in(None, email="bob@example.com", password=PASSWORD)
 
 
 async def test_a_guest_has_no_password_to_sign_in_with(backend: Backend) -> None:
@@ -268,26 +266,26 @@ async def test_a_guest_has_no_password_to_sign_in_with(backend: Backend) -> None
 
 async def test_the_login_of_a_browser_changes_with_every_sign_in(backend: Backend) -> None:
     """The old secret stops working, and the streams it opened end."""
-    first = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    first = await backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD)
     ada = await _viewer(backend, first)
     assert ada.login_id is not None
     with backend.hub.subscribe(access_topic(ada.login_id)) as heard:
-        second = await authentication.sign_in(backend, ada, email=EMAIL, password=PASSWORD)
+        second = await backend.authentication.sign_in(ada, email=EMAIL, password=PASSWORD)
     assert _heard(heard) == [AccessRevoked(ada.login_id)]
     assert first.secret != second.secret
-    assert await authentication.viewer_of_login(backend, first.secret) is None
+    assert await authentication.viewer_of_login(backend.clock, first.secret) is None
 
 
 async def test_two_browsers_are_signed_in_side_by_side(backend: Backend) -> None:
     """Signing in or out in one browser does not affect the other."""
     ada = await _ada(backend)
     second = await _viewer(
-        backend, await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        backend, await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
     )
-    assert await authentication.sign_out(backend, second)
-    assert await revocation.revoked_among(backend, [str(ada.login_id), str(second.login_id)]) == {
-        second.login_id
-    }
+    assert await authentication.sign_out(backend.transactions, second)
+    assert await revocation.revoked_among(
+        backend.clock, [str(ada.login_id), str(second.login_id)]
+    ) == {second.login_id}
 
 
 async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> None:
@@ -296,8 +294,8 @@ async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> 
     user = await authentication.viewer_user(guest)
     sessions = [await add_session(user, "hello"), await add_session(user, "world")]
     with backend.hub.subscribe(user_topic(ada.user_id)) as heard:
-        new_login = await authentication.sign_in(
-            backend, guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
+        new_login = await backend.authentication.sign_in(
+            guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
         )
     assert new_login.user.id == ada.user_id
     events = _heard(heard)
@@ -313,8 +311,8 @@ async def test_a_guests_conversations_stay_where_they_are_otherwise(backend: Bac
     """Without the flag nothing moves; a guest without conversations is deleted."""
     ada, guest, idle = await _ada(backend), await _guest(backend), await _guest(backend)
     session = await add_session(await authentication.viewer_user(guest), "hello")
-    await authentication.sign_in(backend, guest, email=EMAIL, password=PASSWORD)
-    await authentication.sign_in(backend, idle, email=EMAIL, password=PASSWORD)
+    await backend.authentication.sign_in(guest, email=EMAIL, password=PASSWORD)
+    await backend.authentication.sign_in(idle, email=EMAIL, password=PASSWORD)
     content = await dump()
     assert [row["user_id"] for row in content["sessions"] if row["id"] == session.id] == [
         guest.user_id
@@ -327,11 +325,11 @@ async def test_another_accounts_conversations_never_come_along(backend: Backend)
     await _ada(backend)
     bob = await _viewer(
         backend,
-        await authentication.sign_up(backend, None, email="b@example.com", password=PASSWORD),
+        await backend.authentication.sign_up(None, email="b@example.com", password=PASSWORD),
     )
     session = await add_session(await authentication.viewer_user(bob), "hello")
-    await authentication.sign_in(
-        backend, bob, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
+    await backend.authentication.sign_in(
+        bob, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
     )
     assert (await Session.filter(id=session.id).using_db(reader()).get()).user_id == bob.user_id
 
@@ -340,33 +338,33 @@ async def test_a_guest_stays_the_same_guest(backend: Backend) -> None:
     """Signing in as a guest again gives a new login for the same user, account or guest."""
     guest, ada = await _guest(backend), await _ada(backend)
     for viewer in (guest, ada):
-        new_login = await authentication.sign_in_as_guest(backend, viewer)
+        new_login = await backend.authentication.sign_in_as_guest(viewer)
         assert new_login.user.id == viewer.user_id
     assert len((await dump())["logins"]) == 2
 
 
 async def test_signing_out_ends_the_login_and_its_streams(backend: Backend) -> None:
     """A second sign-out has nothing to do."""
-    new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    new_login = await backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD)
     ada = await _viewer(backend, new_login)
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
-        assert await authentication.sign_out(backend, ada)
+        assert await authentication.sign_out(backend.transactions, ada)
     assert _heard(heard) == [AccessRevoked(ada.access_id)]
-    assert await authentication.viewer_of_login(backend, new_login.secret) is None
-    assert not await authentication.sign_out(backend, ada)
-    assert not await authentication.sign_out(backend, None)
+    assert await authentication.viewer_of_login(backend.clock, new_login.secret) is None
+    assert not await authentication.sign_out(backend.transactions, ada)
+    assert not await authentication.sign_out(backend.transactions, None)
 
 
 async def test_a_login_ends_after_thirty_days(backend: Backend, clock: Clock) -> None:
     """It expires to the microsecond; the next sign-in deletes it."""
-    new_login = await authentication.sign_up(backend, None, email=EMAIL, password=PASSWORD)
+    new_login = await backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD)
     viewer = await _viewer(backend, new_login)
     clock.pass_by(seconds=LOGIN_LIFE.total_seconds() - 0.000001)
-    assert await authentication.viewer_of_login(backend, new_login.secret) == viewer
+    assert await authentication.viewer_of_login(backend.clock, new_login.secret) == viewer
     clock.pass_by(seconds=0.000001)
-    assert await authentication.viewer_of_login(backend, new_login.secret) is None
-    assert await revocation.revoked_among(backend, [viewer.access_id]) == {viewer.access_id}
-    await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    assert await authentication.viewer_of_login(backend.clock, new_login.secret) is None
+    assert await revocation.revoked_among(backend.clock, [viewer.access_id]) == {viewer.access_id}
+    await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
     assert len((await dump())["logins"]) == 1
 
 
@@ -376,26 +374,26 @@ async def test_expired_logins_are_swept_away(backend: Backend, clock: Clock) -> 
     clock.pass_by(days=29)
     guest = await _guest(backend)
     clock.pass_by(days=1)
-    assert await revocation.delete_expired_logins(backend) == 1
+    assert await revocation.delete_expired_logins(backend.clock) == 1
     assert [row["id"] for row in (await dump())["logins"]] == [guest.login_id]
 
 
 @pytest.mark.parametrize("secret", ["", "x", "\0", "\ud800", "x" * 10_000])
 async def test_any_cookie_is_somebodys_or_nobodys(backend: Backend, secret: str) -> None:
     """An unknown secret means signed out, never an error."""
-    assert await authentication.viewer_of_login(backend, secret) is None
+    assert await authentication.viewer_of_login(backend.clock, secret) is None
 
 
 async def test_a_token_can_not_sign_anybody_in(backend: Backend) -> None:
     """Otherwise a read-only token could take over a guest's account."""
     async with refused(Forbidden):
-        await authentication.sign_up(backend, TOKEN, email=EMAIL, password=PASSWORD)
+        await backend.authentication.sign_up(TOKEN, email=EMAIL, password=PASSWORD)
     async with refused(Forbidden):
-        await authentication.sign_in(backend, TOKEN, email=EMAIL, password=PASSWORD)
+        await backend.authentication.sign_in(TOKEN, email=EMAIL, password=PASSWORD)
     async with refused(Forbidden):
-        await authentication.sign_in_as_guest(backend, TOKEN)
+        await backend.authentication.sign_in_as_guest(TOKEN)
     async with refused(Forbidden):
-        await authentication.sign_out(backend, TOKEN)
+        await authentication.sign_out(backend.transactions, TOKEN)
 
 
 async def test_guessing_a_password_is_slowed_down(backend: Backend, clock: Clock) -> None:
@@ -403,14 +401,14 @@ async def test_guessing_a_password_is_slowed_down(backend: Backend, clock: Clock
     await _ada(backend)
     for _ in range(10):
         async with refused(Unauthenticated):
-            await authentication.sign_in(backend, None, email=EMAIL, password="wrong horse")
+            await backend.authentication.sign_in(None, email=EMAIL, password="wrong horse")
     async with refused(RateLimited, says="Try again in 5 minutes."):
-        await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
     clock.pass_by(minutes=4, seconds=59)
     async with refused(RateLimited, says="Try again in 1 second."):
-        await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
     clock.pass_by(seconds=1)
-    await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
 
 
 async def test_wrong_passwords_from_elsewhere_lock_nobody_out(
@@ -418,25 +416,25 @@ async def test_wrong_passwords_from_elsewhere_lock_nobody_out(
 ) -> None:
     """Another address may still sign in; after a hundred failures, a known browser may."""
     await _ada(backend)
-    known = await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    known = await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
     assert known.browser is not None
     browser = backend.tokens.read_browser(known.browser[0])
     for number in range(100):
         if number == 10:
-            await authentication.sign_in(
-                backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.99"
+            await backend.authentication.sign_in(
+                None, email=EMAIL, password=PASSWORD, address="192.0.2.99"
             )
         async with refused(Unauthenticated):
-            await authentication.sign_in(
-                backend, None, email=EMAIL, password="wrong horse", address=f"192.0.2.{number // 9}"
+            await backend.authentication.sign_in(
+                None, email=EMAIL, password="wrong horse", address=f"192.0.2.{number // 9}"
             )
     async with refused(RateLimited):
-        await authentication.sign_in(
-            backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.98"
+        await backend.authentication.sign_in(
+            None, email=EMAIL, password=PASSWORD, address="192.0.2.98"
         )
 
-    await authentication.sign_in(
-        backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.98", browser=browser
+    await backend.authentication.sign_in(
+        None, email=EMAIL, password=PASSWORD, address="192.0.2.98", browser=browser
     )
 
 
@@ -445,25 +443,25 @@ async def test_a_known_browser_may_not_guess_either(
 ) -> None:
     """A known browser has ten tries, and is not known for another account."""
     await _ada(backend)
-    await authentication.create_user(backend, "bob@example.com", PASSWORD)
-    known = await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+    await authentication.create_user(backend.clock, "bob@example.com", PASSWORD)
+    known = await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
     assert known.browser is not None
     browser = backend.tokens.read_browser(known.browser[0])
     for email in (EMAIL, "bob@example.com"):
         for _ in range(10):
             async with refused(Unauthenticated):
-                await authentication.sign_in(
-                    backend, None, email=email, password="wrong horse", browser=browser
+                await backend.authentication.sign_in(
+                    None, email=email, password="wrong horse", browser=browser
                 )
         async with refused(RateLimited):
-            await authentication.sign_in(
-                backend, None, email=email, password=PASSWORD, browser=browser
+            await backend.authentication.sign_in(
+                None, email=email, password=PASSWORD, browser=browser
             )
 
 
 async def test_a_guests_browser_is_not_known(backend: Backend) -> None:
     """A guest has no password to guess; an invalid browser token is ignored."""
-    guest = await authentication.sign_in_as_guest(backend, None)
+    guest = await backend.authentication.sign_in_as_guest(None)
     assert guest.browser is None
     for token in ("", "x", backend.tokens.bridge("ses_x", 1)):
         assert backend.tokens.read_browser(token) is None
@@ -473,7 +471,7 @@ async def test_who_knows_the_password_is_never_slowed_down(backend: Backend) -> 
     """Correct passwords do not count as tries."""
     await _ada(backend)
     for _ in range(12):
-        await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
 
 
 async def test_a_crowd_costs_nobody_a_try(
@@ -485,16 +483,16 @@ async def test_a_crowd_costs_nobody_a_try(
         patch.setattr(credentials, "IN_LINE", 0)
         for _ in range(200):
             async with refused(RateLimited, says="a few seconds"):
-                await authentication.sign_in(
-                    backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.1"
+                await backend.authentication.sign_in(
+                    None, email=EMAIL, password=PASSWORD, address="192.0.2.1"
                 )
             async with refused(RateLimited, says="a few seconds"):
-                await authentication.sign_up(
-                    backend, None, email="b@b.example", password=PASSWORD, address="192.0.2.1"
+                await backend.authentication.sign_up(
+                    None, email="b@b.example", password=PASSWORD, address="192.0.2.1"
                 )
-    await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD, address="192.0.2.1")
-    await authentication.sign_up(
-        backend, None, email="b@b.example", password=PASSWORD, address="192.0.2.1"
+    await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD, address="192.0.2.1")
+    await backend.authentication.sign_up(
+        None, email="b@b.example", password=PASSWORD, address="192.0.2.1"
     )
 
 
@@ -502,16 +500,16 @@ async def test_an_address_is_slowed_down_whomever_it_tries(backend: Backend) -> 
     """Trying one password on a hundred e-mails counts as guessing too."""
     for number in range(100):
         async with refused(Unauthenticated):
-            await authentication.sign_in(
-                backend, None, email=f"{number}@b.example", password=PASSWORD, address="192.0.2.1"
+            await backend.authentication.sign_in(
+                None, email=f"{number}@b.example", password=PASSWORD, address="192.0.2.1"
             )
     async with refused(RateLimited):
-        await authentication.sign_in(
-            backend, None, email="last@b.example", password=PASSWORD, address="192.0.2.1"
+        await backend.authentication.sign_in(
+            None, email="last@b.example", password=PASSWORD, address="192.0.2.1"
         )
     async with refused(Unauthenticated):
-        await authentication.sign_in(
-            backend, None, email="last@b.example", password=PASSWORD, address="192.0.2.2"
+        await backend.authentication.sign_in(
+            None, email="last@b.example", password=PASSWORD, address="192.0.2.2"
         )
 
 
@@ -520,17 +518,17 @@ async def test_an_address_makes_so_many_guests_and_accounts(backend: Backend) ->
     rates = backend.limiter.rates
     guest = await _guest(backend)
     for _ in range(rates.guest_per_address.count):
-        await authentication.sign_in_as_guest(backend, None, address="192.0.2.1")
+        await backend.authentication.sign_in_as_guest(None, address="192.0.2.1")
     async with refused(RateLimited):
-        await authentication.sign_in_as_guest(backend, None, address="192.0.2.1")
-    await authentication.sign_in_as_guest(backend, guest, address="192.0.2.1")
+        await backend.authentication.sign_in_as_guest(None, address="192.0.2.1")
+    await backend.authentication.sign_in_as_guest(guest, address="192.0.2.1")
     for number in range(rates.sign_up_per_address.count):
-        await authentication.sign_up(
-            backend, None, email=f"{number}@b.example", password=PASSWORD, address="192.0.2.1"
+        await backend.authentication.sign_up(
+            None, email=f"{number}@b.example", password=PASSWORD, address="192.0.2.1"
         )
     async with refused(RateLimited):
-        await authentication.sign_up(
-            backend, None, email="last@b.example", password=PASSWORD, address="192.0.2.1"
+        await backend.authentication.sign_up(
+            None, email="last@b.example", password=PASSWORD, address="192.0.2.1"
         )
 
 
@@ -540,7 +538,7 @@ async def test_the_viewers_row(backend: Backend) -> None:
     assert (await authentication.viewer_user(ada)).email == EMAIL
     async with refused(Unauthenticated):
         await authentication.viewer_user(None)
-    await authentication.delete_user(backend, EMAIL)
+    await authentication.delete_user(backend.transactions, EMAIL)
     async with refused(Unauthenticated):
         await authentication.viewer_user(ada)
 
@@ -549,15 +547,17 @@ async def test_an_operator_resets_a_password(backend: Backend) -> None:
     """The old password and every login stop working, and their streams end."""
     ada = await _ada(backend)
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
-        await authentication.reset_password(backend, EMAIL.upper(), "battery staple")
+        await authentication.reset_password(backend.transactions, EMAIL.upper(), "battery staple")
     assert _heard(heard) == [AccessRevoked(ada.access_id)]
     async with refused(Unauthenticated):
-        await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
-    await authentication.sign_in(backend, None, email=EMAIL, password="battery staple")
+        await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
+    await backend.authentication.sign_in(None, email=EMAIL, password="battery staple")
     async with refused(NotFound, ["email"]):
-        await authentication.reset_password(backend, "bob@example.com", "battery staple")
+        await authentication.reset_password(
+            backend.transactions, "bob@example.com", "battery staple"
+        )
     async with refused(BadUserInput, ["password"]):
-        await authentication.reset_password(backend, EMAIL, "short")
+        await authentication.reset_password(backend.transactions, EMAIL, "short")
 
 
 async def test_a_sign_in_that_a_reset_overtook_is_refused(
@@ -569,34 +569,34 @@ async def test_a_sign_in_that_a_reset_overtook_is_refused(
 
     async def overtaken(password: str, password_hash: str | None) -> bool:
         is_right = await check(password, password_hash)
-        await authentication.reset_password(backend, EMAIL, "battery staple")
+        await authentication.reset_password(backend.transactions, EMAIL, "battery staple")
         return is_right
 
     monkeypatch.setattr(credentials, "is_password", overtaken)
     with pytest.raises(Unauthenticated):
-        await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
     assert (await dump())["logins"] == []
 
 
 async def test_an_operator_makes_lists_and_deletes_accounts(backend: Backend) -> None:
     """Deleting an account deletes everything it owns; guests are not listed."""
     await _guest(backend)
-    user = await authentication.create_user(backend, EMAIL, PASSWORD)
+    user = await authentication.create_user(backend.clock, EMAIL, PASSWORD)
     assert [listed.id for listed in await authentication.list_users()] == [user.id]
     async with refused(Conflict, ["email"]):
-        await authentication.create_user(backend, EMAIL, PASSWORD)
+        await authentication.create_user(backend.clock, EMAIL, PASSWORD)
     ada = await _viewer(
-        backend, await authentication.sign_in(backend, None, email=EMAIL, password=PASSWORD)
+        backend, await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
     )
     await add_session(user, "hello")
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
-        await authentication.delete_user(backend, EMAIL)
+        await authentication.delete_user(backend.transactions, EMAIL)
     assert _heard(heard) == [AccessRevoked(ada.access_id)]
     content = await dump()
     assert len(content["users"]) == len(content["logins"]) == 1
     assert content["sessions"] == content["utterances"] == []
     async with refused(NotFound, ["email"]):
-        await authentication.delete_user(backend, EMAIL)
+        await authentication.delete_user(backend.transactions, EMAIL)
 
 
 async def test_rows_of_a_deleted_user_are_gone_with_it(backend: Backend) -> None:

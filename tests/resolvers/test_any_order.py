@@ -37,8 +37,6 @@ from resolvers.accounts.rate_limits import RateLimits
 from resolvers.backend import Backend
 from resolvers.config import Config
 from resolvers.refusals import Conflict
-from resolvers.sessions.reaper import recover
-from resolvers.sessions.saving import save_session
 from resolvers.transcripts import edit, live, streams, transactions
 from resolvers.transcripts.cursors import decode_cursor
 from resolvers.transcripts.edit import preview_of
@@ -101,8 +99,8 @@ class Subscriber:
         self.stage = stage
         self.end = None
         self.permits = asyncio.Semaphore(permits)
-        stream = await streams.open_transcripts(
-            stage.backend, stage.viewer, self.session.id, self.cursor
+        stream = await stage.backend.transcripts.open_transcripts(
+            stage.viewer, self.session.id, self.cursor
         )
         self.task = asyncio.create_task(self._read(stream))
 
@@ -471,7 +469,7 @@ class Histories(RuleBasedStateMachine):
                 if talk.claims[each.key].text != each.text
             ]
             saving = asyncio.create_task(
-                save_session(self.stage.backend, self.stage.viewer, talk.session.id, messages)
+                self.stage.backend.saving.save_session(self.stage.viewer, talk.session.id, messages)
             )
             for index, wait in enumerate(waits):
                 for _ in range(wait):
@@ -566,7 +564,7 @@ class Histories(RuleBasedStateMachine):
                 with pytest.raises((NotStored, Conflict)):  # the session may have ended
                     await stage.type(talk.session, "of this", key=key)
                 with pytest.raises(NotStored):
-                    await save_session(stage.backend, stage.viewer, talk.session.id, given)
+                    await stage.backend.saving.save_session(stage.viewer, talk.session.id, given)
                 # Every answer was a nack.
                 assert [each.acked for each in self.talks] == acked
             for each in self.talks:
@@ -586,7 +584,7 @@ class Histories(RuleBasedStateMachine):
         rebuild(backend, hub=OrderlyHub())
         self.stage.__post_init__()
         if is_recovered:
-            await recover(backend)
+            await backend.reaper.recover()
         for talk in self.talks:
             talk.agent = self.stage.talker(talk.session, connection=talk.agent.connection + "'")
             await talk.agent.come()

@@ -42,20 +42,22 @@ async def bob(backend: Backend) -> Viewer:
 
 
 async def _create(backend: Backend, viewer: Viewer, name: str = "script") -> CreatedToken:
-    return await api_tokens.create_api_token(backend, viewer, name=name, scopes=READ)
+    return await api_tokens.create_api_token(backend.clock, viewer, name=name, scopes=READ)
 
 
 async def test_a_token_acts_for_its_owner_within_its_scopes(backend: Backend, ada: Viewer) -> None:
     """The secret is returned once and never stored; its prefix identifies the token."""
     scopes = [TokenScope.SESSIONS_WRITE, TokenScope.SESSIONS_READ, TokenScope.SESSIONS_READ]
-    created = await api_tokens.create_api_token(backend, ada, name=" my script ", scopes=scopes)
+    created = await api_tokens.create_api_token(
+        backend.clock, ada, name=" my script ", scopes=scopes
+    )
     token = created.api_token
     assert re.fullmatch(r"vox_[0-9A-Za-z]{43}", created.secret)
     assert token.prefix == created.secret[:12]
     assert token.name == "my script"
     assert token.scopes == ["SESSIONS_READ", "SESSIONS_WRITE"]
     assert created.secret not in str(await dump())
-    viewer = await authentication.viewer_of_token(backend, created.secret)
+    viewer = await authentication.viewer_of_token(backend.clock, created.secret)
     wanted = frozenset({TokenScope.SESSIONS_READ, TokenScope.SESSIONS_WRITE})
     assert viewer == Viewer(ada.user_id, False, None, token.id, wanted, None)
 
@@ -64,21 +66,21 @@ async def test_a_token_acts_for_its_owner_within_its_scopes(backend: Backend, ad
 async def test_an_unknown_token_is_refused(backend: Backend, secret: str) -> None:
     """Unlike a stale cookie: the program that sent it can't ask anyone to sign in."""
     async with refused(Unauthenticated, says="unknown or has been revoked"):
-        await authentication.viewer_of_token(backend, secret)
+        await authentication.viewer_of_token(backend.clock, secret)
 
 
 async def test_an_expired_token_is_refused(backend: Backend, ada: Viewer, clock: Clock) -> None:
     """It stays in the list, so that its owner sees why the program fails."""
     created = await api_tokens.create_api_token(
-        backend, ada, name="brief", scopes=READ, expires_at=clock() + timedelta(hours=1)
+        backend.clock, ada, name="brief", scopes=READ, expires_at=clock() + timedelta(hours=1)
     )
-    viewer = await authentication.viewer_of_token(backend, created.secret)
+    viewer = await authentication.viewer_of_token(backend.clock, created.secret)
     assert viewer.expires_at == clock() + timedelta(hours=1)
     await settled()
     clock.pass_by(hours=1)
     async with refused(Unauthenticated, says="expired"):
-        await authentication.viewer_of_token(backend, created.secret)
-    assert await revocation.revoked_among(backend, [viewer.access_id]) == {viewer.access_id}
+        await authentication.viewer_of_token(backend.clock, created.secret)
+    assert await revocation.revoked_among(backend.clock, [viewer.access_id]) == {viewer.access_id}
     page = await api_tokens.list_api_tokens(ada, Page())
     assert [token.name for token in page.items] == ["brief"]
 
@@ -97,14 +99,14 @@ async def test_use_is_noted_at_most_once_a_minute(
     assert await last_used() is None
     first = clock()
     await asyncio.gather(
-        *(authentication.viewer_of_token(backend, created.secret) for _ in range(100))
+        *(authentication.viewer_of_token(backend.clock, created.secret) for _ in range(100))
     )
     assert await last_used() == first
     clock.pass_by(seconds=59)
-    await authentication.viewer_of_token(backend, created.secret)
+    await authentication.viewer_of_token(backend.clock, created.secret)
     assert await last_used() == first
     clock.pass_by(seconds=1)
-    await authentication.viewer_of_token(backend, created.secret)
+    await authentication.viewer_of_token(backend.clock, created.secret)
     assert await last_used() == clock()
 
 
@@ -113,39 +115,39 @@ async def test_revoking_ends_a_token_at_once(backend: Backend, ada: Viewer) -> N
     created = await _create(backend, ada)
     token_id = created.api_token.id
     with backend.hub.subscribe(access_topic(token_id)) as heard:
-        assert await api_tokens.revoke_api_token(backend, ada, token_id) == token_id
+        assert await api_tokens.revoke_api_token(backend.transactions, ada, token_id) == token_id
     assert heard.take() == AccessRevoked(token_id)
     async with refused(Unauthenticated):
-        await authentication.viewer_of_token(backend, created.secret)
+        await authentication.viewer_of_token(backend.clock, created.secret)
     async with refused(NotFound, ["id"]):
-        await api_tokens.revoke_api_token(backend, ada, token_id)
+        await api_tokens.revoke_api_token(backend.transactions, ada, token_id)
 
 
 async def test_what_can_not_be_revoked(backend: Backend, ada: Viewer, bob: Viewer) -> None:
     """Another user's token, an unknown one and malformed ids are refused."""
     theirs = (await _create(backend, bob)).api_token.id
     async with refused(Forbidden, ["id"]):
-        await api_tokens.revoke_api_token(backend, ada, theirs)
+        await api_tokens.revoke_api_token(backend.transactions, ada, theirs)
     async with refused(NotFound, ["id"]):
-        await api_tokens.revoke_api_token(backend, ada, ids.new_api_token())
+        await api_tokens.revoke_api_token(backend.transactions, ada, ids.new_api_token())
     for malformed in ("", "tok_x", ids.new_session(), theirs.upper(), theirs + "\n", "\ud800"):
         async with refused(BadUserInput, ["id"]):
-            await api_tokens.revoke_api_token(backend, ada, malformed)
+            await api_tokens.revoke_api_token(backend.transactions, ada, malformed)
     async with refused(Unauthenticated):
-        await api_tokens.revoke_api_token(backend, None, theirs)
+        await api_tokens.revoke_api_token(backend.transactions, None, theirs)
 
 
 async def test_a_token_is_not_its_own_master(backend: Backend, ada: Viewer) -> None:
     """A token can't create, list or revoke tokens."""
     created = await _create(backend, ada)
-    token = await authentication.viewer_of_token(backend, created.secret)
+    token = await authentication.viewer_of_token(backend.clock, created.secret)
     await settled()
     async with refused(Forbidden, says="An API token can't"):
         await _create(backend, token)
     async with refused(Forbidden):
         await api_tokens.list_api_tokens(token, Page())
     async with refused(Forbidden):
-        await api_tokens.revoke_api_token(backend, token, created.api_token.id)
+        await api_tokens.revoke_api_token(backend.transactions, token, created.api_token.id)
 
 
 async def test_what_a_token_can_not_be(backend: Backend, ada: Viewer, clock: Clock) -> None:
@@ -154,11 +156,13 @@ async def test_what_a_token_can_not_be(backend: Backend, ada: Viewer, clock: Clo
         async with refused(BadUserInput, ["name"]):
             await _create(backend, ada, name)
     async with refused(BadUserInput, ["scopes"]):
-        await api_tokens.create_api_token(backend, ada, name="x", scopes=[])
+        await api_tokens.create_api_token(backend.clock, ada, name="x", scopes=[])
     async with refused(BadUserInput, ["expiresAt"]):
-        await api_tokens.create_api_token(backend, ada, name="x", scopes=READ, expires_at=clock())
+        await api_tokens.create_api_token(
+            backend.clock, ada, name="x", scopes=READ, expires_at=clock()
+        )
     async with refused(Unauthenticated):
-        await api_tokens.create_api_token(backend, None, name="x", scopes=READ)
+        await api_tokens.create_api_token(backend.clock, None, name="x", scopes=READ)
 
 
 async def test_a_token_may_have_a_name_of_any_language(backend: Backend, ada: Viewer) -> None:
@@ -174,7 +178,7 @@ async def test_an_account_has_so_many_tokens(backend: Backend, ada: Viewer, bob:
     async with refused(QuotaExceeded, says="Revoke one"):
         await _create(backend, ada)
     await _create(backend, bob)
-    await api_tokens.revoke_api_token(backend, ada, last.api_token.id)
+    await api_tokens.revoke_api_token(backend.transactions, ada, last.api_token.id)
     await _create(backend, ada)
 
 

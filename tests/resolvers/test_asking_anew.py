@@ -10,8 +10,6 @@ from agent_bridge.server.workers import NoAgent, StartRequest
 from hub.events import Fence
 from models.tables import SessionStatus
 from resolvers.backend import Backend
-from resolvers.sessions import joining
-from resolvers.sessions.saving import save_session
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, not_stored, staged, taken
@@ -65,8 +63,8 @@ async def test_only_what_is_still_wanted_is_asked_for_anew(stage: Stage) -> None
     """A retried, ended, unknown or active session is not asked for again."""
     retried, over, active = await stage.start(), await stage.start(), (await stage.talk())[0]
     await stage.pass_by(5)
-    await joining.retry_agent(stage.backend, stage.viewer, retried.id)
-    await save_session(stage.backend, stage.viewer, over.id, [])
+    await stage.backend.chats.retry_agent(stage.viewer, retried.id)
+    await stage.backend.saving.save_session(stage.viewer, over.id, [])
     asked = len(stage.agents.asked)
 
     for session in (retried, over, active):

@@ -28,7 +28,7 @@ REVOKED = StreamEnd("ACCESS_REVOKED", False)
 async def stage(backend: Backend, clock: Clock) -> AsyncIterator[Stage]:
     """Run a stage for a guest, with an account to sign in to."""
     async with staged(backend, clock) as stage:
-        await authentication.create_user(backend, EMAIL, PASSWORD)
+        await authentication.create_user(backend.clock, EMAIL, PASSWORD)
         yield stage
 
 
@@ -36,17 +36,17 @@ async def use_a_token(stage: Stage) -> Viewer:
     """Watch with a token of the guest from now on; return the browser's viewer."""
     browser = stage.viewer
     made = await api_tokens.create_api_token(
-        stage.backend, browser, name="robot", scopes=[TokenScope.SESSIONS_READ]
+        stage.backend.clock, browser, name="robot", scopes=[TokenScope.SESSIONS_READ]
     )
-    stage.viewer = await authentication.viewer_of_token(stage.backend, made.secret)
+    stage.viewer = await authentication.viewer_of_token(stage.backend.clock, made.secret)
     return browser
 
 
 async def claim(stage: Stage, guest: Viewer) -> Viewer:
-    new_login = await authentication.sign_in(
-        stage.backend, guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
+    new_login = await stage.backend.authentication.sign_in(
+        guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
     )
-    ada = await authentication.viewer_of_login(stage.backend, new_login.secret)
+    ada = await authentication.viewer_of_login(stage.backend.clock, new_login.secret)
     assert ada is not None
     return ada
 
@@ -96,8 +96,8 @@ async def test_lists_of_both_owners_hear_of_it(stage: Stage) -> None:
     guest = await use_a_token(stage)
     before = await stage.watch_sessions()
     await before.next()
-    new_login = await authentication.sign_in(stage.backend, None, email=EMAIL, password=PASSWORD)
-    ada = await authentication.viewer_of_login(stage.backend, new_login.secret)
+    new_login = await stage.backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
+    ada = await authentication.viewer_of_login(stage.backend.clock, new_login.secret)
     assert ada is not None
     token, stage.viewer = stage.viewer, ada
     after: Watcher[object] = await stage.watch_sessions()

@@ -7,8 +7,7 @@ from agent_bridge.server.handler import HelloResult, SessionGone
 from agent_bridge.server.workers import NoFreePlace, StartUnplaced
 from hub.events import Stop
 from models.tables import EndReason, Role, SessionStatus, UtteranceSource
-from resolvers.sessions import joining, manage
-from resolvers.sessions.saving import save_session
+from resolvers.sessions import manage
 from resolvers.transcripts import transactions
 from tests.resolvers.stage import Stage, message, not_stored, taken
 
@@ -65,7 +64,7 @@ async def test_a_late_ready_of_an_older_attempt_does_not_count(stage: Stage) -> 
     old = stage.talker(session, attempt=1)
     await old.hello()
     await stage.pass_by(5)
-    await joining.retry_agent(stage.backend, stage.viewer, session.id)
+    await stage.backend.chats.retry_agent(stage.viewer, session.id)
 
     await old.ready()
     assert (await stage.talker(session, 1, "con-2").hello()).is_current is False
@@ -130,7 +129,7 @@ async def test_a_late_agent_that_leaves_before_it_is_ready_ends_nothing(stage: S
 
     row = await stage.read(session)
     assert (row.status, row.retry_by) == (SessionStatus.FAILED, failed.retry_by)
-    await joining.retry_agent(stage.backend, stage.viewer, session.id)
+    await stage.backend.chats.retry_agent(stage.viewer, session.id)
 
 
 async def test_an_agent_finds_no_session_where_there_is_none(stage: Stage) -> None:
@@ -138,7 +137,7 @@ async def test_an_agent_finds_no_session_where_there_is_none(stage: Stage) -> No
     session = await stage.start()
     with pytest.raises(SessionGone):
         await stage.talker(session, attempt=2).hello()
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
     with pytest.raises(SessionGone):
         await stage.talker(session).hello()
 
@@ -194,7 +193,7 @@ async def test_a_written_final_is_acknowledged_however_it_was_stored(stage: Stag
     """Another transaction may store it before the commit that acknowledges it."""
     session, agent = await stage.talk()
     answer = agent.report("written", "SG_1", role="AGENT", source="TYPED", final=True)
-    await save_session(stage.backend, stage.viewer, session.id, [])
+    await stage.backend.saving.save_session(stage.viewer, session.id, [])
 
     assert await answer == Ack("SG_1", 1)
 
@@ -216,17 +215,17 @@ async def test_the_state_of_the_agent_is_shown_while_it_is_connected(stage: Stag
     session, agent = await stage.talk()
     watcher = await stage.watch_sessions(session)
     first = await watcher.next()
-    assert manage.agent_state(stage.backend, session) == "INITIALIZING"
+    assert stage.backend.connections.agent_state(session.id) == "INITIALIZING"
 
     agent.state("THINKING")
 
     update = await watcher.next()
-    assert manage.agent_state(stage.backend, session) == "THINKING"
+    assert stage.backend.connections.agent_state(session.id) == "THINKING"
     assert update.session.version == first.session.version
     agent.state("THINKING")
     await agent.lose()
     await watcher.next()
-    assert manage.agent_state(stage.backend, session) is None
+    assert stage.backend.connections.agent_state(session.id) is None
 
 
 # ---------------------------------------------------------------------- leaving
@@ -406,7 +405,7 @@ async def test_the_agents_own_words_do_not_stand_for_a_person(stage: Stage) -> N
 async def test_a_person_can_not_come_to_what_is_over(stage: Stage) -> None:
     """The media backend learns that the session is gone."""
     session = await stage.start()
-    await save_session(stage.backend, stage.viewer, session.id, [])
+    await stage.backend.saving.save_session(stage.viewer, session.id, [])
 
     with pytest.raises(SessionGone):
         await stage.media.person_came(session.id)
@@ -418,7 +417,7 @@ async def test_a_person_can_not_come_to_what_is_over(stage: Stage) -> None:
 async def test_an_agent_that_comes_after_the_end_is_told_to_stop(stage: Stage) -> None:
     """It gets the stop reason, may still hand in words, and may leave."""
     session = await stage.start()
-    await save_session(stage.backend, stage.viewer, session.id, [message("a")])
+    await stage.backend.saving.save_session(stage.viewer, session.id, [message("a")])
     agent = stage.talker(session)
 
     welcome = await agent.come()
@@ -434,7 +433,7 @@ async def test_a_deleted_session_takes_nothing_any_more(stage: Stage) -> None:
     """Interims and finals get a terminal nack, and no row reappears."""
     session, agent = await stage.talk()
     await agent.say("hel", final=False)
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
 
     for final in (False, True):
         answer = await agent.say("hello", final=final)
@@ -460,7 +459,7 @@ async def test_nothing_is_remembered_of_who_was_there(
         await stage.pass_by(60)
     elif end == "SAVED":
         session = await stage.start()
-        await save_session(backend, viewer, session.id, [message("a")])
+        await backend.saving.save_session(viewer, session.id, [message("a")])
         late = stage.talker(session)
         await late.hello()
         await late.say("late")
@@ -468,8 +467,8 @@ async def test_nothing_is_remembered_of_who_was_there(
     elif end == "FENCED":
         session = await stage.start()
         await stage.pass_by(5)
-        await joining.retry_agent(backend, viewer, session.id)
-        await save_session(backend, viewer, session.id, [])
+        await backend.chats.retry_agent(viewer, session.id)
+        await backend.saving.save_session(viewer, session.id, [])
         late = stage.talker(session, 1)
         await late.hello()
         await late.say("late")
@@ -482,17 +481,17 @@ async def test_nothing_is_remembered_of_who_was_there(
             await agent.lose()
             await stage.pass_by(60)
         elif end == "GRACE":
-            await save_session(backend, viewer, session.id, [])
+            await backend.saving.save_session(viewer, session.id, [])
             await stage.pass_by(10)
             assert backend.connections.agents()
             await agent.lose()
         elif end == "DELETED":
-            await manage.delete_session(backend, viewer, session.id)
+            await manage.delete_session(backend.transactions, viewer, session.id)
             await agent.lose()
         elif end == "LEFT":
             await agent.bye()
         else:
-            await save_session(backend, viewer, session.id, [])
+            await backend.saving.save_session(viewer, session.id, [])
             await stage.pass_by(10)
             with monkeypatch.context() as patch:
                 patch.setattr(transactions, "transact", not_stored)

@@ -11,8 +11,7 @@ from hub.events import Fence, Gone, Input, SessionOver, Stop
 from models import database
 from models.database import Connection
 from models.tables import SessionStatus
-from resolvers.sessions import joining, manage, starting
-from resolvers.sessions.saving import save_session
+from resolvers.sessions import manage
 from resolvers.sessions.starting import Previous
 from resolvers.transcripts import transactions
 from tests.resolvers.stage import Stage, message, taken
@@ -58,7 +57,7 @@ async def test_what_is_deleted_is_gone_for_everybody(stage: Stage, cut_off: CutO
     stage.backend.hub.on(SessionOver, lambda event: rooms.append(event.room_name))
 
     async with stage.commands(session) as commands:
-        await cut_off(manage.delete_session(stage.backend, stage.viewer, session.id))
+        await cut_off(manage.delete_session(stage.backend.transactions, stage.viewer, session.id))
 
         assert taken(commands) == [Gone()]
     [last] = await transcript.rest()
@@ -85,7 +84,7 @@ async def test_what_is_saved_stops_its_agent(stage: Stage, cut_off: CutOff) -> N
     session, _ = await stage.talk()
 
     async with stage.commands(session) as commands:
-        saving = save_session(stage.backend, stage.viewer, session.id, [message("a")])
+        saving = stage.backend.saving.save_session(stage.viewer, session.id, [message("a")])
         await cut_off(saving)
 
         assert taken(commands) == [Stop("SAVED")]
@@ -97,10 +96,10 @@ async def test_a_chat_that_was_made_gets_its_agent(stage: Stage, cut_off: CutOff
     wish: Any = {"previous": Previous(previous.id, []), "idempotency_key": "k"}
 
     async with stage.commands(previous) as commands:
-        await cut_off(starting.start_new_chat(stage.backend, stage.viewer, **wish))
+        await cut_off(stage.backend.chats.start_new_chat(stage.viewer, **wish))
 
         assert taken(commands) == [Stop("SAVED")]
-    again = await starting.start_new_chat(stage.backend, stage.viewer, **wish)
+    again = await stage.backend.chats.start_new_chat(stage.viewer, **wish)
     assert [request.session for request in stage.agents.asked] == [previous.id, again.session.id]
     await stage.talker(again.session).come()
     assert (await stage.read(again.session)).status is SessionStatus.ACTIVE
@@ -112,7 +111,7 @@ async def test_another_attempt_is_asked_for(stage: Stage, cut_off: CutOff) -> No
     await stage.pass_by(5)
 
     async with stage.commands(session) as commands:
-        await cut_off(joining.retry_agent(stage.backend, stage.viewer, session.id))
+        await cut_off(stage.backend.chats.retry_agent(stage.viewer, session.id))
 
         assert taken(commands) == [Fence(2)]
     assert [request.attempt for request in stage.agents.asked] == [1, 2]
@@ -136,7 +135,7 @@ async def test_nobody_need_wait_while_an_agent_is_asked_for(
 
     monkeypatch.setattr(stage.agents, "start", slow)
     use_case: Coroutine[Any, Any, object] = (
-        stage.start() if is_new else joining.retry_agent(stage.backend, stage.viewer, session.id)
+        stage.start() if is_new else stage.backend.chats.retry_agent(stage.viewer, session.id)
     )
     calling = asyncio.create_task(use_case)
     async with asyncio.timeout(30):

@@ -40,7 +40,7 @@ class Killed(Exception):
 async def delete_elsewhere(stage: Stage) -> None:
     """Do what `voxql user delete` does; this process's hub and memory are not told."""
     elsewhere = replace(stage.backend, hub=LocalHub())
-    await authentication.delete_user(elsewhere, EMAIL)
+    await authentication.delete_user(elsewhere.transactions, EMAIL)
 
 
 async def test_everybody_who_takes_part_is_told_within_a_round(stage: Stage) -> None:
@@ -110,7 +110,7 @@ async def test_much_is_deleted_piece_by_piece(
 
     monkeypatch.setattr(authentication, "delete_some_of_user", watched)
     with pytest.raises(Killed):
-        await authentication.delete_user(stage.backend, EMAIL)
+        await authentication.delete_user(stage.backend.transactions, EMAIL)
 
     assert left == [7, 5]
     assert EMAIL not in str(await dump())

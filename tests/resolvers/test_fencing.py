@@ -8,7 +8,6 @@ from agent_bridge.protocol import Ack, Nack
 from agent_bridge.server.handler import NotNow
 from hub.events import Fence
 from models.tables import SessionStatus
-from resolvers.sessions import joining, manage
 from resolvers.transcripts import transactions
 from tests.resolvers.stage import Stage, not_stored, taken
 
@@ -22,7 +21,7 @@ async def test_a_fenced_attempt_drains_its_finals_only(stage: Stage) -> None:
     old.state("THINKING")
     await stage.pass_by(5)
     async with stage.commands(session) as commands:
-        await joining.retry_agent(stage.backend, stage.viewer, session.id)
+        await stage.backend.chats.retry_agent(stage.viewer, session.id)
         assert taken(commands) == [Fence(2)]
 
     interim = await old.say("so far", "SG_1", final=False)
@@ -33,14 +32,14 @@ async def test_a_fenced_attempt_drains_its_finals_only(stage: Stage) -> None:
     assert (interim.code, interim.terminal) == ("FENCED", True)
     assert isinstance(final, Ack)
     assert await stage.texts(session) == ["so far so good"]
-    assert manage.agent_state(stage.backend, session) is None
+    assert stage.backend.connections.agent_state(session.id) is None
 
 
 async def test_an_older_attempt_is_fenced_off_by_another_process_too(stage: Stage) -> None:
     """After a restart the database says which attempt is current."""
     session = await stage.start()
     await stage.pass_by(5)
-    await joining.retry_agent(stage.backend, stage.viewer, session.id)
+    await stage.backend.chats.retry_agent(stage.viewer, session.id)
     stage.backend.connections._sessions.clear()
     old = stage.talker(session)
     assert not (await old.hello()).is_current
@@ -55,7 +54,7 @@ async def test_the_end_of_a_fenced_connection_ends_nothing(stage: Stage) -> None
     old = stage.talker(session)
     await old.hello()
     await stage.pass_by(5)
-    await joining.retry_agent(stage.backend, stage.viewer, session.id)
+    await stage.backend.chats.retry_agent(stage.viewer, session.id)
     new = stage.talker(session, 2, "con-2")
     await new.come()
 
@@ -65,7 +64,7 @@ async def test_the_end_of_a_fenced_connection_ends_nothing(stage: Stage) -> None
     row = await stage.read(session)
     assert (row.status, row.agent_back_by) == (SessionStatus.ACTIVE, None)
     new.state("LISTENING")
-    assert manage.agent_state(stage.backend, session) == "LISTENING"
+    assert stage.backend.connections.agent_state(session.id) == "LISTENING"
 
 
 async def test_a_connection_that_was_replaced_ends_nothing(stage: Stage) -> None:
@@ -117,7 +116,7 @@ async def test_a_connection_that_can_not_be_taken_in_is_not_there(
         with pytest.raises(NotNow):
             await newer.hello()
         await agent.lose()
-    assert manage.agent_state(stage.backend, session) is None
+    assert stage.backend.connections.agent_state(session.id) is None
 
     await stage.reaper.look()
     row = await stage.read(session)
@@ -136,19 +135,19 @@ async def test_an_older_attempt_that_comes_back_takes_nobodys_place(stage: Stage
     """Not even while the database is being asked about it, nor after a restart."""
     session = await stage.start()
     await stage.pass_by(5)
-    await joining.retry_agent(stage.backend, stage.viewer, session.id)
+    await stage.backend.chats.retry_agent(stage.viewer, session.id)
     new = stage.talker(session, 2, "con-2")
     await new.come()
     new.state("LISTENING")
     old = asyncio.create_task(stage.talker(session, 1, "con-3").hello())
     while not old.done():
-        assert manage.agent_state(stage.backend, session) == "LISTENING"
+        assert stage.backend.connections.agent_state(session.id) == "LISTENING"
         await asyncio.sleep(0)
     stage.backend.connections._sessions.clear()
 
     assert not (await stage.talker(session, 1, "con-4").hello()).is_current
 
-    assert manage.agent_state(stage.backend, session) is None
+    assert stage.backend.connections.agent_state(session.id) is None
 
 
 async def test_an_agent_that_is_there_is_not_taken_for_gone(stage: Stage) -> None:

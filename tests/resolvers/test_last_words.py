@@ -10,8 +10,6 @@ import pytest
 from agent_bridge.protocol import Ack
 from models.tables import EndReason, Session, SessionStatus
 from resolvers.sessions import starting
-from resolvers.sessions.reaper import recover
-from resolvers.sessions.saving import save_session
 from resolvers.transcripts.streams import StreamEnd
 from tests.resolvers.stage import Stage, message
 
@@ -21,12 +19,12 @@ OVER = StreamEnd("SESSION_ENDED", may_resume=False)
 
 
 async def saved(stage: Stage, session: Session) -> None:
-    await save_session(stage.backend, stage.viewer, session.id, [])
+    await stage.backend.saving.save_session(stage.viewer, session.id, [])
 
 
 async def replaced(stage: Stage, session: Session) -> None:
-    await starting.start_new_chat(
-        stage.backend, stage.viewer, previous=starting.Previous(session.id, [])
+    await stage.backend.chats.start_new_chat(
+        stage.viewer, previous=starting.Previous(session.id, [])
     )
 
 
@@ -121,7 +119,7 @@ async def test_after_a_restart_every_agent_may_come_back(stage: Stage) -> None:
     session, agent = await stage.talk()
     await agent.say("first", "SG_1")
     stage.backend.connections._sessions.clear()
-    await recover(stage.backend)
+    await stage.backend.reaper.recover()
 
     await saved(stage, session)
 
@@ -190,7 +188,7 @@ async def test_messages_that_are_saved_after_the_end_are_told(stage: Stage) -> N
     watcher = await stage.watch_sessions(session)
     before = (await watcher.next()).session
 
-    await save_session(stage.backend, stage.viewer, session.id, [message("a")])
+    await stage.backend.saving.save_session(stage.viewer, session.id, [message("a")])
 
     assert (await watcher.next()).session.version == before.version + 1
 

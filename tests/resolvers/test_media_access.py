@@ -8,7 +8,7 @@ import pytest
 from agent_bridge.media.backend import AccessEnded
 from models.tables import ApiToken, Session
 from resolvers.accounts import api_tokens, authentication
-from resolvers.sessions import joining, starting
+from resolvers.sessions import joining
 from resolvers.viewer import TokenScope
 from tests.resolvers.stage import WITHIN_S, Stage
 from tests.rows import add_user
@@ -16,9 +16,9 @@ from tests.rows import add_user
 
 async def test_a_connection_names_the_access_that_it_was_made_from(stage: Stage) -> None:
     """This holds for startNewChat and joinSession alike."""
-    started = await starting.start_new_chat(stage.backend, stage.viewer)
+    started = await stage.backend.chats.start_new_chat(stage.viewer)
     await stage.talker(started.session).come()
-    joined = await joining.join_session(stage.backend, stage.viewer, started.session.id)
+    joined = await joining.join_session(stage.backend.media, stage.viewer, started.session.id)
 
     for connection in (started.connection, joined.connection):
         assert connection is not None
@@ -33,7 +33,7 @@ async def test_signing_out_ends_it(stage: Stage) -> None:
 
     async with stage.media.admitted(session.id, stage.viewer.access_id, ended.set):
         assert not ended.is_set()
-        await authentication.sign_out(stage.backend, stage.viewer)
+        await authentication.sign_out(stage.backend.transactions, stage.viewer)
         async with asyncio.timeout(WITHIN_S):
             await ended.wait()
 
@@ -94,7 +94,7 @@ async def test_a_session_that_becomes_anothers_ends_it(stage: Stage) -> None:
 
 async def made_token(stage: Stage, expires_at: datetime | None = None) -> str:
     made = await api_tokens.create_api_token(
-        stage.backend,
+        stage.backend.clock,
         stage.viewer,
         name="program",
         scopes=[TokenScope.SESSIONS_WRITE],

@@ -1,7 +1,6 @@
 """A conversation that nobody has named takes its title from the user's first words."""
 
 from resolvers.sessions import manage, starting
-from resolvers.sessions.saving import save_session
 from tests.resolvers.stage import Stage, message
 
 
@@ -51,7 +50,7 @@ async def test_what_is_known_later_and_was_said_earlier_gives_the_title(stage: S
     assert (await stage.read(session)).shown_title == "First"
 
     saved = [message("zeroth"), message("SG_1", "first")]
-    await save_session(stage.backend, stage.viewer, session.id, saved)
+    await stage.backend.saving.save_session(stage.viewer, session.id, saved)
 
     assert (await stage.read(session)).shown_title == "Zeroth"
 
@@ -81,11 +80,13 @@ async def test_a_name_stays_whatever_is_said(stage: Stage) -> None:
     after = await stage.read(session)
     assert (after.shown_title, after.version) == ("Tea", before.version), "nothing to see"
 
-    named = await manage.rename_session(stage.backend, stage.viewer, session.id, "Rain")
+    named = await manage.rename_session(
+        stage.backend.transactions, stage.viewer, session.id, "Rain"
+    )
     assert named.shown_title == "Rain"
 
     again = "New Conversation"
-    named = await manage.rename_session(stage.backend, stage.viewer, session.id, again)
+    named = await manage.rename_session(stage.backend.transactions, stage.viewer, session.id, again)
     assert named.shown_title == "Is it raining?"
 
 
@@ -93,7 +94,7 @@ async def test_a_conversation_without_words_has_no_title_of_its_own(stage: Stage
     """Words of the agent alone give no title either."""
     session, agent = await stage.talk()
     await agent.say("Good morning!", role="AGENT")
-    saved = await save_session(stage.backend, stage.viewer, session.id, [])
+    saved = await stage.backend.saving.save_session(stage.viewer, session.id, [])
     assert saved.session.shown_title == "New Conversation"
 
 
@@ -102,5 +103,5 @@ async def test_what_was_typed_offline_gives_the_title_when_it_is_saved(stage: St
     session, _ = await stage.talk()
     lines = [message("one", "first line"), message("two", "second line")]
     previous = starting.Previous(session.id, lines)
-    await starting.start_new_chat(stage.backend, stage.viewer, previous=previous)
+    await stage.backend.chats.start_new_chat(stage.viewer, previous=previous)
     assert (await stage.read(session)).shown_title == "First line"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,9 +12,8 @@ from models.database import OperationalError, reader
 from models.repositories.deadlines import COLUMNS
 from models.tables import EndReason, IdempotencyRecord, Session, SessionStatus
 from resolvers.backend import Backend
-from resolvers.sessions import joining, manage
-from resolvers.sessions.reaper import Reaper, recover
-from resolvers.sessions.saving import save_session
+from resolvers.sessions import manage
+from resolvers.sessions.reaper import Reaper
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, message, rebuild, staged
@@ -30,7 +30,7 @@ async def restart(stage: Stage) -> int:
     backend = stage.backend
     rebuild(backend, hub=LocalHub())
     stage.__post_init__()
-    return await recover(backend)
+    return await backend.reaper.recover()
 
 
 async def test_a_session_that_was_starting_goes_on_starting(stage: Stage) -> None:
@@ -94,7 +94,7 @@ async def test_nothing_is_written_while_nothing_is_due(stage: Stage) -> None:
     await stage.start()
     await stage.talk()
     ending, _ = await stage.talk()
-    await save_session(stage.backend, stage.viewer, ending.id, [message("a")])
+    await stage.backend.saving.save_session(stage.viewer, ending.id, [message("a")])
     await stage.pass_by(0)
     before = await dump()
 
@@ -108,7 +108,7 @@ async def test_what_is_over_waits_for_nothing(stage: Stage) -> None:
     for reason in EndReason:
         session, agent = await stage.talk(with_person=False)
         if reason is EndReason.SAVED:
-            await save_session(stage.backend, stage.viewer, session.id, [])
+            await stage.backend.saving.save_session(stage.viewer, session.id, [])
             await stage.pass_by(10)
         elif reason is EndReason.AGENT_LEFT:
             await agent.bye()
@@ -160,7 +160,7 @@ async def test_two_reapers_act_once(stage: Stage) -> None:
     await stage.reaper.look()
     before = await dump()
 
-    await Reaper(stage.backend).look()
+    await replace(stage.backend.reaper).look()
 
     assert await dump() == before
     assert (await stage.read(session)).version == 2
@@ -203,7 +203,7 @@ async def test_idempotency_records_go_after_a_day(stage: Stage) -> None:
 async def test_a_tombstone_stays_as_long_as_a_token_may_be_good(stage: Stage) -> None:
     """For more than 24 hours a late agent learns that the session is gone."""
     session = await stage.start()
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
     await stage.pass_by(24 * 3600)
     tombstones = Session.filter(id=session.id).using_db(reader())
     assert await tombstones.exists()
@@ -241,7 +241,7 @@ async def test_deadlines_survive_a_restart(stage: Stage) -> None:
     gone = await stage.start()
     await stage.pass_by(5)
     ending, _ = await stage.talk()
-    await save_session(stage.backend, stage.viewer, ending.id, [])
+    await stage.backend.saving.save_session(stage.viewer, ending.id, [])
     stage.clock.pass_by(seconds=3600)
     await restart(stage)
 
@@ -292,7 +292,7 @@ async def test_an_attempt_that_was_asked_for_goes_on_after_a_restart(stage: Stag
     assert (await stage.read(session)).status is SessionStatus.ACTIVE
 
     await restart(stage)
-    assert (await joining.retry_agent(stage.backend, stage.viewer, session.id)).session.attempt == 2
+    assert (await stage.backend.chats.retry_agent(stage.viewer, session.id)).session.attempt == 2
 
 
 async def test_asking_for_an_agent_keeps_no_deadline_waiting(

@@ -12,8 +12,8 @@ from models.tables import EndReason, Role, Session, SessionStatus, UtteranceSour
 from resolvers.limits import AHEAD, EARLIEST, MESSAGES, TEXT_BYTES
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
-from resolvers.sessions import history, joining, manage
-from resolvers.sessions.saving import Message, Saved, save_session
+from resolvers.sessions import history, manage
+from resolvers.sessions.saving import Message, Saved
 from resolvers.viewer import TokenScope
 from tests.dump import dump
 from tests.resolvers.refused import refused
@@ -23,7 +23,7 @@ UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
 
 
 async def save(stage: Stage, session: Session, *messages: Message) -> Saved:
-    return await save_session(stage.backend, stage.viewer, session.id, messages)
+    return await stage.backend.saving.save_session(stage.viewer, session.id, messages)
 
 
 async def in_history(stage: Stage) -> list[str]:
@@ -41,21 +41,21 @@ async def test_whose_session_it_is_decides(stage: Stage) -> None:
     other = await stage.somebody_else()
     reading = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_READ}))
     gone = await stage.start()
-    await manage.delete_session(stage.backend, stage.viewer, gone.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, gone.id)
     backend, shown = stage.backend, [message("a")]
 
     async with refused(Unauthenticated):
-        await save_session(backend, None, session.id, shown)
+        await backend.saving.save_session(None, session.id, shown)
     async with refused(Forbidden):
-        await save_session(backend, reading, session.id, shown)
+        await backend.saving.save_session(reading, session.id, shown)
     async with refused(NotFound, ["sessionId"]):
-        await save_session(backend, stage.viewer, UNKNOWN, shown)
+        await backend.saving.save_session(stage.viewer, UNKNOWN, shown)
     async with refused(NotFound, ["sessionId"]):
-        await save_session(backend, stage.viewer, gone.id, shown)
+        await backend.saving.save_session(stage.viewer, gone.id, shown)
     async with refused(Forbidden, ["sessionId"]):
-        await save_session(backend, other, session.id, shown)
+        await backend.saving.save_session(other, session.id, shown)
     async with refused(BadUserInput, ["sessionId"]):
-        await save_session(backend, stage.viewer, stage.viewer.user_id, shown)
+        await backend.saving.save_session(stage.viewer, stage.viewer.user_id, shown)
     assert (await stage.read(session)).status is SessionStatus.ACTIVE
 
 
@@ -458,7 +458,7 @@ async def test_an_agent_that_was_fenced_off_is_waited_for_until_its_bye(stage: S
     slow = stage.talker(session)
     await slow.hello()
     await stage.pass_by(5)
-    await joining.retry_agent(stage.backend, stage.viewer, session.id)
+    await stage.backend.chats.retry_agent(stage.viewer, session.id)
 
     saved = await save(stage, session)
 

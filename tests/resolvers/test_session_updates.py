@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from models.tables import SessionStatus
-from resolvers.sessions import joining, manage, starting
-from resolvers.sessions.saving import save_session
+from resolvers.sessions import manage
 from tests.resolvers.stage import Stage
 
 
@@ -20,12 +19,12 @@ async def test_a_session_is_told_with_every_change_of_it(stage: Stage) -> None:
     updates.append(await watcher.next())
     await agent.say("hello")
     updates.append(await watcher.next())
-    await save_session(stage.backend, stage.viewer, session.id, [])
+    await stage.backend.saving.save_session(stage.viewer, session.id, [])
     updates.append(await watcher.next())
     await agent.bye()
     while updates[-1].session.status is not SessionStatus.ENDED:
         updates.append(await watcher.next())
-    await manage.rename_session(stage.backend, stage.viewer, session.id, "Named")
+    await manage.rename_session(stage.backend.transactions, stage.viewer, session.id, "Named")
     updates.append(await watcher.next())
 
     told = [(each.session.status.value, each.session.version) for each in updates]
@@ -47,7 +46,7 @@ async def test_all_of_a_viewers_sessions_are_told_and_nobody_elses(stage: Stage)
     assert (first.session, first.deleted_session_id, first.end) == (None, None, None)
     other = await stage.somebody_else()
 
-    await starting.start_new_chat(stage.backend, other)
+    await stage.backend.chats.start_new_chat(other)
     mine = await stage.start()
 
     assert (await watcher.next()).session.id == mine.id
@@ -61,7 +60,7 @@ async def test_a_failed_start_is_told(stage: Stage) -> None:
 
     await stage.pass_by(5)
     failed = (await watcher.next()).session
-    await joining.retry_agent(stage.backend, stage.viewer, session.id)
+    await stage.backend.chats.retry_agent(stage.viewer, session.id)
     again = (await watcher.next()).session
 
     assert (failed.status, failed.failure_code) == (SessionStatus.FAILED, "AGENT_TIMEOUT")

@@ -14,7 +14,6 @@ from resolvers.nodes import node
 from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.sessions import history, manage
-from resolvers.sessions.saving import save_session
 from resolvers.transcripts import cursors, streams
 from resolvers.transcripts.streams import StreamEnd
 from resolvers.viewer import TokenScope
@@ -61,7 +60,9 @@ async def test_a_session_can_be_named_at_any_time(stage: Stage, status: str) -> 
             await agent.bye()
     before = await stage.read(session)
 
-    named = await manage.rename_session(stage.backend, stage.viewer, session.id, "  Tea  time ")
+    named = await manage.rename_session(
+        stage.backend.transactions, stage.viewer, session.id, "  Tea  time "
+    )
 
     assert (named.title, named.version) == ("Tea  time", before.version + 1)
     after = await stage.read(session)
@@ -74,7 +75,7 @@ async def test_the_same_name_again_is_no_change(stage: Stage) -> None:
     session = await stage.start(title="Tea")
     before = await dump()
 
-    await manage.rename_session(stage.backend, stage.viewer, session.id, "Tea")
+    await manage.rename_session(stage.backend.transactions, stage.viewer, session.id, "Tea")
 
     assert await dump() == before
 
@@ -85,7 +86,7 @@ async def test_a_title_that_can_not_be_shown_is_refused(stage: Stage, title: str
     session = await stage.start()
 
     async with refused(BadUserInput, ["title"]):
-        await manage.rename_session(stage.backend, stage.viewer, session.id, title)
+        await manage.rename_session(stage.backend.transactions, stage.viewer, session.id, title)
 
 
 @pytest.mark.parametrize("title", SHOWABLE)
@@ -93,7 +94,9 @@ async def test_a_title_may_be_of_any_language(stage: Stage, title: str) -> None:
     """It is kept unchanged, even if Python does not consider it printable."""
     started = await stage.start(title=title)
 
-    named = await manage.rename_session(stage.backend, stage.viewer, started.id, title * 2)
+    named = await manage.rename_session(
+        stage.backend.transactions, stage.viewer, started.id, title * 2
+    )
 
     assert started.title == title
     assert named.title == title * 2
@@ -108,19 +111,19 @@ async def test_whose_session_it_is_decides_who_renames_and_deletes(stage: Stage)
     backend = stage.backend
 
     async with refused(Unauthenticated):
-        await manage.rename_session(backend, None, session.id, "x")
+        await manage.rename_session(backend.transactions, None, session.id, "x")
     async with refused(Forbidden):
-        await manage.rename_session(backend, deleting, session.id, "x")
+        await manage.rename_session(backend.transactions, deleting, session.id, "x")
     async with refused(Forbidden, ["sessionId"]):
-        await manage.rename_session(backend, other, session.id, "x")
+        await manage.rename_session(backend.transactions, other, session.id, "x")
     async with refused(Unauthenticated):
-        await manage.delete_session(backend, None, session.id)
+        await manage.delete_session(backend.transactions, None, session.id)
     async with refused(Forbidden):
-        await manage.delete_session(backend, writing, session.id)
+        await manage.delete_session(backend.transactions, writing, session.id)
     async with refused(Forbidden, ["sessionId"]):
-        await manage.delete_session(backend, other, session.id)
+        await manage.delete_session(backend.transactions, other, session.id)
     async with refused(NotFound, ["sessionId"]):
-        await manage.delete_session(backend, stage.viewer, UNKNOWN)
+        await manage.delete_session(backend.transactions, stage.viewer, UNKNOWN)
 
 
 async def test_deleting_leaves_no_word(stage: Stage) -> None:
@@ -129,10 +132,12 @@ async def test_deleting_leaves_no_word(stage: Stage) -> None:
     await agent.say("a very private word")
     assert "private" in (await stage.read(session)).shown_title
     await stage.type(session, "another private word")
-    await manage.rename_session(stage.backend, stage.viewer, session.id, "private title")
+    await manage.rename_session(
+        stage.backend.transactions, stage.viewer, session.id, "private title"
+    )
 
     async with stage.commands(session) as commands:
-        await manage.delete_session(stage.backend, stage.viewer, session.id)
+        await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
         assert taken(commands) == [Gone()]
 
     assert "private" not in str(await dump())
@@ -154,7 +159,7 @@ async def test_a_long_conversation_is_deleted_piece_by_piece(
     await agent.bye()
     watcher = await stage.watch(session)
 
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
 
     left = await stage.rows(session)
     assert len(left) == 5
@@ -188,7 +193,7 @@ async def test_a_reader_of_a_long_past_gets_no_word_after_the_end(
     watcher = await stage.watch(session)
     assert len((await watcher.next()).utterances) == 2
 
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
 
     [last] = await watcher.rest()
     assert (last.utterances, last.end) == ((), StreamEnd("SESSION_DELETED", False))
@@ -197,17 +202,17 @@ async def test_a_reader_of_a_long_past_gets_no_word_after_the_end(
 async def test_what_is_deleted_is_unknown_from_then_on(stage: Stage) -> None:
     """Every use case reports NOT_FOUND, including a second deletion."""
     session = await stage.start()
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
     backend, viewer = stage.backend, stage.viewer
 
     async with refused(NotFound, ["id"]):
         await manage.get_session(viewer, session.id)
     async with refused(NotFound, ["sessionId"]):
-        await manage.rename_session(backend, viewer, session.id, "x")
+        await manage.rename_session(backend.transactions, viewer, session.id, "x")
     async with refused(NotFound, ["sessionId"]):
-        await manage.delete_session(backend, viewer, session.id)
+        await manage.delete_session(backend.transactions, viewer, session.id)
     async with refused(NotFound, ["sessionId"]):
-        await save_session(backend, viewer, session.id, [message("a")])
+        await backend.saving.save_session(viewer, session.id, [message("a")])
     async with refused(NotFound, ["sessionId"]):
         await stage.type(session, "a")
     async with refused(NotFound, ["sessionId"]):
@@ -218,7 +223,7 @@ async def test_no_deadline_wakes_a_deleted_session(stage: Stage) -> None:
     """No deadline acts on it, whatever its status was and whatever its agent does."""
     session, agent = await stage.talk()
     await agent.lose()
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
     asked = len(stage.agents.asked)
 
     for _ in range(3):
@@ -235,7 +240,7 @@ async def test_what_is_deleted_is_not_counted_as_running(stage: Stage) -> None:
     """Its tombstone keeps the old status, but only other sessions are counted."""
     await stage.start()
     deleted = await stage.start()
-    await manage.delete_session(stage.backend, stage.viewer, deleted.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, deleted.id)
     _, agent = await stage.talk()
     await agent.bye()
 

@@ -18,8 +18,7 @@ from resolvers.refusals import (
     QuotaExceeded,
     Unauthenticated,
 )
-from resolvers.sessions import joining, manage, sending, starting
-from resolvers.sessions.saving import save_session
+from resolvers.sessions import joining, manage, sending
 from resolvers.sessions.starting import Previous
 from resolvers.viewer import TokenScope
 from tests.dump import dump
@@ -35,7 +34,7 @@ UNKNOWN = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
 
 async def test_a_new_chat_asks_for_an_agent_and_gives_a_way_in(stage: Stage) -> None:
     """The session is STARTING, a worker is asked for attempt 1, and the user gets a token."""
-    started = await starting.start_new_chat(stage.backend, stage.viewer)
+    started = await stage.backend.chats.start_new_chat(stage.viewer)
 
     assert started.saved is None
     assert started.session.status is SessionStatus.STARTING
@@ -67,8 +66,7 @@ async def test_the_previous_conversation_is_saved_first(stage: Stage) -> None:
     await agent.say("hello there")
 
     async with stage.commands(session) as commands:
-        started = await starting.start_new_chat(
-            stage.backend,
+        started = await stage.backend.chats.start_new_chat(
             stage.viewer,
             previous=Previous(session.id, [message("SG_1", "hello there"), message("extra")]),
             title="  Next  ",
@@ -91,10 +89,10 @@ async def test_the_previous_conversation_is_saved_first(stage: Stage) -> None:
 async def test_a_deleted_previous_is_no_error(stage: Stage) -> None:
     """The user wanted it gone: the next conversation starts, and `saved` is null."""
     session = await stage.start()
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
 
-    started = await starting.start_new_chat(
-        stage.backend, stage.viewer, previous=Previous(session.id, [message("a")])
+    started = await stage.backend.chats.start_new_chat(
+        stage.viewer, previous=Previous(session.id, [message("a")])
     )
 
     assert started.saved is None
@@ -106,12 +104,12 @@ async def test_a_refused_previous_starts_nothing(stage: Stage) -> None:
     """A bad session id or message is refused as in saveSession, and no agent is asked for."""
     session = await stage.start()
     other = await stage.somebody_else()
-    theirs = (await starting.start_new_chat(stage.backend, other)).session
+    theirs = (await stage.backend.chats.start_new_chat(other)).session
     asked = len(stage.agents.asked)
 
     async def begin(session_id: str, *messages: object) -> None:
         previous = Previous(session_id, list(messages))  # type: ignore[arg-type]
-        await starting.start_new_chat(stage.backend, stage.viewer, previous=previous)
+        await stage.backend.chats.start_new_chat(stage.viewer, previous=previous)
 
     async with refused(NotFound, ["previous", "sessionId"]):
         await begin(UNKNOWN)
@@ -128,11 +126,11 @@ async def test_a_refused_previous_starts_nothing(stage: Stage) -> None:
 async def test_a_deleted_conversation_of_somebody_else_stays_unknown(stage: Stage) -> None:
     """Only the viewer's own tombstones count as deleted."""
     other = await stage.somebody_else()
-    theirs = (await starting.start_new_chat(stage.backend, other)).session
-    await manage.delete_session(stage.backend, other, theirs.id)
+    theirs = (await stage.backend.chats.start_new_chat(other)).session
+    await manage.delete_session(stage.backend.transactions, other, theirs.id)
 
     async with refused(NotFound, ["previous", "sessionId"]):
-        await starting.start_new_chat(stage.backend, stage.viewer, previous=Previous(theirs.id, []))
+        await stage.backend.chats.start_new_chat(stage.viewer, previous=Previous(theirs.id, []))
 
 
 async def test_an_agent_nobody_has_is_refused(stage: Stage) -> None:
@@ -140,8 +138,7 @@ async def test_an_agent_nobody_has_is_refused(stage: Stage) -> None:
     session = await stage.start()
 
     async with refused(BadUserInput, ["agentName"], "no agent called"):
-        await starting.start_new_chat(
-            stage.backend,
+        await stage.backend.chats.start_new_chat(
             stage.viewer,
             previous=Previous(session.id, [message("a")]),
             agent_name="nobody",
@@ -157,8 +154,8 @@ async def test_without_an_agent_the_chat_is_returned_failed(
     await agent.say("hello")
     stage.agents.refusal = refusal
 
-    started = await starting.start_new_chat(
-        stage.backend, stage.viewer, previous=Previous(session.id, [])
+    started = await stage.backend.chats.start_new_chat(
+        stage.viewer, previous=Previous(session.id, [])
     )
 
     assert started.session.status is SessionStatus.FAILED
@@ -178,7 +175,7 @@ async def test_only_so_many_conversations_run_at_once(backend: Backend, clock: C
         async with refused(QuotaExceeded, None, "End one"):
             await stage.start()
 
-        await manage.delete_session(backend, stage.viewer, first.id)
+        await manage.delete_session(backend.transactions, stage.viewer, first.id)
 
         assert (await stage.start()).status is SessionStatus.STARTING
 
@@ -190,8 +187,8 @@ async def test_the_conversation_that_ends_makes_room_for_the_next(
     async with staged(backend, clock, running_sessions=1) as stage:
         session, _ = await stage.talk()
 
-        started = await starting.start_new_chat(
-            backend, stage.viewer, previous=Previous(session.id, [message("a")])
+        started = await backend.chats.start_new_chat(
+            stage.viewer, previous=Previous(session.id, [message("a")])
         )
 
         assert started.session.status is SessionStatus.STARTING
@@ -203,9 +200,9 @@ async def test_it_takes_a_signed_in_viewer_who_may_write(stage: Stage) -> None:
     reading = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_READ}))
 
     async with refused(Unauthenticated):
-        await starting.start_new_chat(stage.backend, None)
+        await stage.backend.chats.start_new_chat(None)
     async with refused(Forbidden):
-        await starting.start_new_chat(stage.backend, reading)
+        await stage.backend.chats.start_new_chat(reading)
 
 
 # ---------------------------------------------------------------------- idempotency
@@ -220,11 +217,13 @@ async def test_the_same_key_gives_the_same_answer(stage: Stage) -> None:
         "title": "Next",
         "idempotency_key": "k1",
     }
-    first = await starting.start_new_chat(stage.backend, stage.viewer, **wish)  # type: ignore[arg-type]
-    await manage.rename_session(stage.backend, stage.viewer, first.session.id, "Renamed")
+    first = await stage.backend.chats.start_new_chat(stage.viewer, **wish)  # type: ignore[arg-type]
+    await manage.rename_session(
+        stage.backend.transactions, stage.viewer, first.session.id, "Renamed"
+    )
     before = await dump()
 
-    second = await starting.start_new_chat(stage.backend, stage.viewer, **wish)  # type: ignore[arg-type]
+    second = await stage.backend.chats.start_new_chat(stage.viewer, **wish)  # type: ignore[arg-type]
 
     assert await dump() == before
     assert second.session.id == first.session.id
@@ -248,7 +247,7 @@ async def test_a_token_that_may_only_write_repeats_what_it_may_do(stage: Stage) 
     wish = {"previous": Previous(previous.id, [message("a")]), "idempotency_key": "k"}
 
     first, second = [
-        await starting.start_new_chat(backend, writing, **wish)  # type: ignore[arg-type]
+        await backend.chats.start_new_chat(writing, **wish)  # type: ignore[arg-type]
         for _ in range(2)
     ]
     assert second.session.id == first.session.id
@@ -257,21 +256,23 @@ async def test_a_token_that_may_only_write_repeats_what_it_may_do(stage: Stage) 
 
     running, _ = await stage.talk()
     for _ in range(2):
-        await joining.join_session(backend, writing, running.id)
-        await sending.send_message(backend, writing, running.id, "line", "a line")
+        await joining.join_session(backend.media, writing, running.id)
+        await sending.send_message(
+            backend.transactions, backend.config, writing, running.id, "line", "a line"
+        )
     for _ in range(2):
-        await save_session(backend, writing, running.id, [message("a")])
+        await backend.saving.save_session(writing, running.id, [message("a")])
     assert await stage.texts(running) == ["a line", "a"]
     for _ in range(2):
         await stage.pass_by(5)
-        await joining.retry_agent(backend, writing, first.session.id)
+        await backend.chats.retry_agent(writing, first.session.id)
 
 
 async def test_a_concurrent_duplicate_waits_for_the_first(stage: Stage) -> None:
     """A double click starts one conversation with one agent; all answers are about it."""
     answers = await asyncio.gather(
         *(
-            starting.start_new_chat(stage.backend, stage.viewer, idempotency_key="double")
+            stage.backend.chats.start_new_chat(stage.viewer, idempotency_key="double")
             for _ in range(5)
         )
     )
@@ -303,7 +304,7 @@ async def test_keys_belong_to_their_viewer(stage: Stage) -> None:
     mine = await stage.start(idempotency_key="k")
     other = await stage.somebody_else()
 
-    theirs = await starting.start_new_chat(stage.backend, other, idempotency_key="k")
+    theirs = await stage.backend.chats.start_new_chat(other, idempotency_key="k")
 
     assert theirs.session.id != mine.id
 
@@ -333,12 +334,12 @@ async def test_what_was_deleted_since_is_not_told_again(stage: Stage) -> None:
     previous = await stage.start()
     wish = {"previous": Previous(previous.id, [message("a")]), "idempotency_key": "k"}
     first = await stage.start(**wish)
-    await manage.delete_session(stage.backend, stage.viewer, previous.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, previous.id)
 
-    again = await starting.start_new_chat(stage.backend, stage.viewer, **wish)  # type: ignore[arg-type]
+    again = await stage.backend.chats.start_new_chat(stage.viewer, **wish)  # type: ignore[arg-type]
     assert again.saved is None
     assert again.session.id == first.id
 
-    await manage.delete_session(stage.backend, stage.viewer, first.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, first.id)
     async with refused(NotFound, ["idempotencyKey"]):
         await stage.start(**wish)

@@ -1,7 +1,9 @@
 """Transcript streams: live, replayed, and ended with a reason."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -19,8 +21,6 @@ from models.database import transact
 from resolvers.accounts import authentication
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.sessions import manage, updates
-from resolvers.sessions.reaper import recover
-from resolvers.sessions.saving import save_session
 from resolvers.transcripts import cursors, streams
 from resolvers.transcripts.streams import StreamEnd
 from resolvers.viewer import TokenScope
@@ -88,8 +88,8 @@ async def test_a_long_replay_comes_in_batches(
     """Each batch has a cursor from which the next one follows."""
     monkeypatch.setattr(streams, "PAGE", 3)
     session = await stage.start()
-    await save_session(
-        stage.backend, stage.viewer, session.id, [message(f"k{index}") for index in range(8)]
+    await stage.backend.saving.save_session(
+        stage.viewer, session.id, [message(f"k{index}") for index in range(8)]
     )
 
     events = await (await stage.watch(session)).caught_up()
@@ -132,7 +132,7 @@ async def test_more_than_may_wait_during_a_replay_is_read_from_the_database(
     # One more utterance than fits into a queue.
     many = [message(f"k{index}") for index in range(subscription.BOUND + 1)]
     for start in range(0, len(many), 501):
-        await save_session(stage.backend, stage.viewer, session.id, many[start : start + 501])
+        await stage.backend.saving.save_session(stage.viewer, session.id, many[start : start + 501])
     for index in range(subscription.BOUND + 1):
         stage.backend.hub.publish(transcripts_topic(session.id), SimpleNamespace(number=index))
 
@@ -148,14 +148,14 @@ async def test_a_replay_ends_when_it_must(
     """After a revocation or shutdown the next event is the end, whatever is left to replay."""
     monkeypatch.setattr(streams, "PAGE", 2)
     session = await stage.start()
-    await save_session(
-        stage.backend, stage.viewer, session.id, [message(f"k{index}") for index in range(8)]
+    await stage.backend.saving.save_session(
+        stage.viewer, session.id, [message(f"k{index}") for index in range(8)]
     )
     watcher = await stage.watch(session)
     first = await watcher.next()
 
     if is_revoked:
-        await authentication.sign_out(stage.backend, stage.viewer)
+        await authentication.sign_out(stage.backend.transactions, stage.viewer)
     else:
         stage.backend.hub.publish(SERVER_TOPIC, ServerStopping())
     [last] = await watcher.rest()
@@ -207,8 +207,8 @@ async def test_a_merge_that_is_too_large_for_an_event_is_read(stage: Stage) -> N
     watcher = await stage.watch(session)
     await watcher.caught_up()
 
-    await save_session(
-        stage.backend, stage.viewer, session.id, [message(f"k{index}") for index in range(1100)]
+    await stage.backend.saving.save_session(
+        stage.viewer, session.id, [message(f"k{index}") for index in range(1100)]
     )
 
     batches = [await watcher.next() for _ in range(5)]
@@ -225,7 +225,7 @@ async def test_one_large_merge_makes_nobody_too_slow(stage: Stage) -> None:
     shown = [message(f"k{index}", long) for index in range(150)]
     assert sum(len(each.text) for each in shown) > subscription.WEIGHT_BOUND
 
-    await save_session(stage.backend, stage.viewer, session.id, shown)
+    await stage.backend.saving.save_session(stage.viewer, session.id, shown)
 
     while len(watcher.held) < len(shown):
         assert (await watcher.next()).end is None
@@ -304,7 +304,7 @@ async def test_a_new_process_goes_on_where_the_old_one_was_killed(
     await before.close()
 
     rebuild(stage.backend, hub=LocalHub())
-    assert await recover(stage.backend) == 1
+    assert await stage.backend.reaper.recover() == 1
     after = await stage.watch(session, before.cursor)
     after.held = before.held
     await after.caught_up()
@@ -333,7 +333,7 @@ async def test_a_stream_ends_with_its_session(stage: Stage) -> None:
     session, agent = await stage.talk()
     watcher = await stage.watch(session)
     await watcher.caught_up()
-    await save_session(stage.backend, stage.viewer, session.id, [])
+    await stage.backend.saving.save_session(stage.viewer, session.id, [])
     await agent.say("last words")
     await agent.bye()
 
@@ -368,7 +368,7 @@ async def test_a_deleted_session_ends_its_streams(stage: Stage) -> None:
     await one.next()
     await every.next()
 
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
 
     assert (await words.rest())[-1].end == StreamEnd("SESSION_DELETED", False)
     updates = await one.rest()
@@ -383,7 +383,7 @@ async def test_a_session_that_is_deleted_before_the_first_event(stage: Stage) ->
     """The stream was already authorised; its only event is the end."""
     session = await stage.start()
     words, updates = await stage.watch(session), await stage.watch_sessions(session)
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
 
     assert (await words.rest())[-1].end == StreamEnd("SESSION_DELETED", False)
     assert [update.end for update in await updates.rest()] == [StreamEnd("SESSION_DELETED", False)]
@@ -402,7 +402,7 @@ async def test_signing_out_ends_every_stream(stage: Stage, before_the_first_even
         for watcher in watched:
             await watcher.next()
 
-    await authentication.sign_out(stage.backend, stage.viewer)
+    await authentication.sign_out(stage.backend.transactions, stage.viewer)
 
     for watcher in watched:
         last: object = (await watcher.rest())[-1]
@@ -504,17 +504,19 @@ async def test_a_stream_is_refused_before_it_is_made(stage: Stage) -> None:
     writing = replace(stage.viewer, scopes=frozenset({TokenScope.SESSIONS_WRITE}))
     backend = stage.backend
 
-    for opened in (streams.open_transcripts, updates.open_session_updates):
+    watched = partial(updates.open_session_updates, backend.hub, backend.metrics, backend.clock)
+    both: list[Callable[..., Awaitable[object]]] = [backend.transcripts.open_transcripts, watched]
+    for opened in both:
         async with refused(Unauthenticated):
-            await opened(backend, None, session.id)
+            await opened(None, session.id)
         async with refused(Forbidden):
-            await opened(backend, writing, session.id)
+            await opened(writing, session.id)
         async with refused(NotFound, ["sessionId"]):
-            await opened(backend, stage.viewer, UNKNOWN)
+            await opened(stage.viewer, UNKNOWN)
         async with refused(Forbidden, ["sessionId"]):
-            await opened(backend, other, session.id)
+            await opened(other, session.id)
         async with refused(BadUserInput, ["sessionId"]):
-            await opened(backend, stage.viewer, "ses_")
+            await opened(stage.viewer, "ses_")
 
 
 async def test_a_cursor_that_is_not_of_this_transcript_is_refused(stage: Stage) -> None:

@@ -15,8 +15,7 @@ from models import database
 from models.database import OperationalError
 from models.tables import Utterance
 from resolvers.backend import Backend
-from resolvers.sessions import manage, starting
-from resolvers.sessions.saving import save_session
+from resolvers.sessions import manage
 from resolvers.transcripts import cursors, edit, live, transactions
 from resolvers.transcripts.edit import SessionEdit, preview_of
 from resolvers.transcripts.transaction import Transaction
@@ -140,7 +139,7 @@ async def test_a_transaction_of_a_session_writes_what_is_known_of_it(still: Stag
     """A rename also stores shown and waiting utterances; the waiting ones are answered later."""
     session, agent = await still.talk()
     first = agent.report("h")
-    await manage.rename_session(still.backend, still.viewer, session.id, "Named")
+    await manage.rename_session(still.backend.transactions, still.viewer, session.id, "Named")
     assert await still.texts(session) == ["h"]
     assert not first.done()
 
@@ -343,7 +342,7 @@ async def test_an_interim_that_comes_during_the_last_commit_is_stored(
     session, agent = await still.talk()
     agent.report("h")
     await still.backend.writer.commit_waiting()
-    await save_session(still.backend, still.viewer, session.id, [])
+    await still.backend.saving.save_session(still.viewer, session.id, [])
     watcher = await still.watch(session)
     await watcher.caught_up()
     write, heard = Transaction.write, ["hello"]
@@ -382,7 +381,7 @@ async def test_an_interim_that_comes_during_a_commit_is_shown_again_above_it(
     agent.report("he")
     with monkeypatch.context() as patch:
         patch.setattr(Transaction, "write", meanwhile)
-        await manage.rename_session(still.backend, still.viewer, session.id, "Named")
+        await manage.rename_session(still.backend.transactions, still.viewer, session.id, "Named")
 
     late = await still.watch(session)
     await late.caught_up()
@@ -403,7 +402,9 @@ async def test_seqs_are_dense_and_shown_in_order(stage: Stage) -> None:
         await asyncio.gather(
             *(agent.say(f"said {index}", f"SG_{index}") for index in range(10)),
             *(stage.type(session, f"typed {index}") for index in range(10)),
-            save_session(stage.backend, stage.viewer, session.id, [message("a"), message("b")]),
+            stage.backend.saving.save_session(
+                stage.viewer, session.id, [message("a"), message("b")]
+            ),
             return_exceptions=True,
         )
         events = [each for each in taken(subscription) if isinstance(each, TranscriptCommitted)]
@@ -429,8 +430,8 @@ async def test_the_preview_is_the_beginning_of_the_first_utterance(stage: Stage)
     assert (len(preview), preview[-1]) == (160, "…")
     await agent.say("third", "SG_3")
 
-    await save_session(
-        stage.backend, stage.viewer, session.id, [message("first"), message("SG_2", "second")]
+    await stage.backend.saving.save_session(
+        stage.viewer, session.id, [message("first"), message("SG_2", "second")]
     )
 
     row = await stage.read(session)
@@ -482,7 +483,7 @@ async def test_a_deleted_session_is_not_remembered(stage: Stage) -> None:
     await agent.say("h", final=False)
     waiting = agent.report("hello", final=True)
 
-    await manage.delete_session(stage.backend, stage.viewer, session.id)
+    await manage.delete_session(stage.backend.transactions, stage.viewer, session.id)
 
     answer = await waiting
     assert isinstance(answer, Ack | Nack)
@@ -494,7 +495,7 @@ async def test_a_cancelled_caller_does_not_cancel_the_transaction(stage: Stage) 
     """What is committed is also published, although the caller is gone."""
     watcher = await stage.watch_sessions()
     await watcher.next()
-    started = asyncio.ensure_future(starting.start_new_chat(stage.backend, stage.viewer))
+    started = asyncio.ensure_future(stage.backend.chats.start_new_chat(stage.viewer))
     loop = asyncio.get_running_loop()
     loop.call_soon(lambda: loop.call_soon(started.cancel))
     with pytest.raises(asyncio.CancelledError):

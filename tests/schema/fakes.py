@@ -7,7 +7,6 @@ from agent_bridge.protocol import Utterance
 from agent_bridge.server.handler import Binding
 from agent_bridge.server.workers import StartRequest
 from resolvers.backend import Backend
-from resolvers.sessions.agent_events import AgentEvents
 
 CONNECTION = "con-1"
 
@@ -32,7 +31,7 @@ class Agent:
     """An agent in one session, which reports what a bridge connection would."""
 
     def __init__(self, backend: Backend, session_id: str, attempt: int = 1) -> None:
-        self._events = AgentEvents(backend)
+        self._events = backend.agent_events
         self._backend = backend
         self._binding = Binding(session_id, attempt)
         self._revisions: dict[str, int] = {}
