@@ -17,7 +17,9 @@ COLUMNS: Final = (
     "agent_retry_by",
     "agent_back_by",
     "person_back_by",
+    "tell_by",
 )
+"""Deadlines that `past_deadline` finds; `purge_by` has a query of its own."""
 
 
 async def past_deadline(conn: Connection, now: datetime, most: int) -> list[str]:
@@ -26,15 +28,15 @@ async def past_deadline(conn: Connection, now: datetime, most: int) -> list[str]
     Tombstones are included while participants of the session still have to be told.
     """
     due: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS}
-    is_alive_or_untold = Q(deleted_at=None) | Q(drain_by__lte=now)
+    is_alive_or_untold = Q(deleted_at=None) | Q(tell_by__lte=now)
     due_now = Session.filter(Q(join_type="OR", **due), is_alive_or_untold, status__in=RUNNING)
     return await _ids(due_now.limit(most).using_db(conn))
 
 
 async def buried_with_words(conn: Connection, now: datetime, most: int) -> list[str]:
     """Return up to `most` tombstones that still have utterances to delete."""
-    graves = Session.filter(deleted_at__lte=now, retry_by__lte=now, status__in=RUNNING)
-    return await _ids(graves.filter(drain_by=None).limit(most).using_db(conn))
+    graves = Session.filter(deleted_at__lte=now, purge_by__lte=now, status__in=RUNNING)
+    return await _ids(graves.filter(tell_by=None).limit(most).using_db(conn))
 
 
 async def _ids(sessions: QuerySet[Session]) -> list[str]:

@@ -128,14 +128,14 @@ async def bury_all(
         now: When to tell the participants of running sessions.
     """
     alive = Session.filter(user_id=user_id, deleted_at=None).using_db(conn)
-    await alive.filter(status__in=RUNNING).update(**{**tombstone, "drain_by": now})
+    await alive.filter(status__in=RUNNING).update(**{**tombstone, "tell_by": now})
     await alive.update(**{**tombstone, "status": SessionStatus.ENDING})
 
 
 async def delete_told_tombstones(conn: Connection, user_id: str) -> bool:
     """Delete a user's tombstones whose participants were told; return whether any are left."""
     left = Session.filter(user_id=user_id).using_db(conn)
-    await left.filter(drain_by=None).delete()
+    await left.filter(tell_by=None).delete()
     return await left.exists()
 
 

@@ -76,15 +76,21 @@ class Session(Model):
     start_by = fields.DatetimeField(null=True)
     """STARTING becomes FAILED."""
     retry_by = fields.DatetimeField(null=True)
-    """FAILED becomes ENDED; for a tombstone, more of its utterances are deleted."""
+    """FAILED becomes ENDED."""
     drain_by = fields.DatetimeField(null=True)
-    """ENDING becomes ENDED; for a tombstone, the participants are told of the deletion."""
+    """ENDING becomes ENDED."""
     agent_retry_by = fields.DatetimeField(null=True)
     """A lost agent gets its one automatic new attempt."""
     agent_back_by = fields.DatetimeField(null=True)
     """The session ends as ABANDONED if it has no agent by then."""
     person_back_by = fields.DatetimeField(null=True)
     """The session ends as ABANDONED without the person's media or a typed line by then."""
+
+    # Deadlines of a tombstone.
+    tell_by = fields.DatetimeField(null=True)
+    """The participants are told of the deletion."""
+    purge_by = fields.DatetimeField(null=True)
+    """More of its utterances are deleted."""
 
     deleted_at = fields.DatetimeField(null=True)
     """Set for a tombstone: nobody can read it, and what its agent still sends is refused."""

@@ -245,7 +245,7 @@ async def delete_user(transactions: Transactions, email: str) -> None:
 async def _bury_all(conn: Connection, user_id: str, now: datetime) -> None:
     """Leave tombstones: they tell the server's process what to end and what is left to delete."""
     # Late enough that the reaper only takes over if this process was killed.
-    grave = {**lifecycle.tombstone(now), "retry_by": now + WORDS_LEFT_AFTER}
+    grave = {**lifecycle.tombstone(now), "purge_by": now + WORDS_LEFT_AFTER}
     await sessions.bury_all(conn, user_id, grave, now)
 
 

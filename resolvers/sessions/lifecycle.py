@@ -116,7 +116,7 @@ def finish(session: Session) -> None:
 
 def tombstone(now: datetime) -> dict[str, Any]:
     """Return the columns of a deleted session's row."""
-    nothing_due = dict.fromkeys(COLUMNS)
+    nothing_due = dict.fromkeys((*COLUMNS, "purge_by"))
     return {
         "deleted_at": now,
         "title": "Deleted",
@@ -132,7 +132,7 @@ def bury(session: Session, now: datetime, *, has_words: bool) -> None:
     for name, value in tombstone(now).items():
         setattr(session, name, value)
     if has_words:
-        session.status, session.retry_by = SessionStatus.ENDING, now
+        session.status, session.purge_by = SessionStatus.ENDING, now
 
 
 def _clear_deadlines(session: Session) -> None:

@@ -76,8 +76,8 @@ async def bury(conn: Connection, session: Session, now: datetime) -> None:
 
 async def delete_more(conn: Connection, tombstone: Session) -> None:
     """Delete another batch of a tombstone's utterances; the caller saves the tombstone."""
-    if tombstone.retry_by is not None and not await delete_some(conn, tombstone.id, WORDS_AT_ONCE):
-        tombstone.retry_by = None
+    if tombstone.purge_by is not None and not await delete_some(conn, tombstone.id, WORDS_AT_ONCE):
+        tombstone.purge_by = None
 
 
 def tell_deleted(transaction: Transaction, session: Session) -> None:

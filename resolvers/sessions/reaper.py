@@ -256,10 +256,10 @@ async def _finish_tombstone(transaction: Transaction, session_id: str) -> str | 
     tombstone = await sessions.locked(transaction.conn, session_id)
     if tombstone is None:
         return None
-    is_untold, tombstone.drain_by = tombstone.drain_by is not None, None
+    is_untold, tombstone.tell_by = tombstone.tell_by is not None, None
     if not is_untold:
         await delete_more(transaction.conn, tombstone)
-    await sessions.save_columns(transaction.conn, tombstone, ["drain_by", "retry_by"])
+    await sessions.save_columns(transaction.conn, tombstone, ["tell_by", "purge_by"])
     if not is_untold:
         return None
     tell_deleted(transaction, tombstone)

@@ -55,6 +55,8 @@ _INTERNAL: Final = (
     "agent_retry_by",
     "agent_back_by",
     "person_back_by",
+    "tell_by",
+    "purge_by",
     "deleted_at",
 )
 

@@ -28,6 +28,7 @@ ALL = [
     "0004_search_in_every_script",
     "0005_sort_keys",
     "0006_titles",
+    "0007_tombstone_deadlines",
 ]
 
 
@@ -171,6 +172,29 @@ async def test_places_stay_when_they_become_keys(tmp_path: Path) -> None:
         for session in others:
             first = next(row for row in rows if row.session_id == session.id)
             assert session.preview_sort_key == first.sort_key
+
+
+async def test_tombstones_keep_their_deadlines(tmp_path: Path) -> None:
+    """What a deletion from before still has to do moves to columns of its own."""
+    url, other = database_url(tmp_path), database_url(tmp_path / "newest")
+    await migrated_to(url, "0006_titles")
+    await migrate(other)
+    async with opened(other):
+        user = await add_user()
+        alive, deleted = await add_sessions(user, [["Hello."], ["Bye."]])
+        due = {"retry_by": alive.created_at, "drain_by": deleted.created_at}
+        await Session.all().update(**due)
+        await Session.filter(id=deleted.id).update(deleted_at=deleted.created_at)
+    _copy_rows(tmp_path / "newest" / "voxql.db", tmp_path / "voxql.db")
+
+    assert await migrate(url) == ALL[6:]
+
+    async with opened(url):
+        alive, deleted = [await Session.get(id=one.id) for one in (alive, deleted)]
+    assert (alive.retry_by, alive.drain_by) == (due["retry_by"], due["drain_by"])
+    assert (alive.purge_by, alive.tell_by) == (None, None)
+    assert (deleted.purge_by, deleted.tell_by) == (due["retry_by"], due["drain_by"])
+    assert (deleted.retry_by, deleted.drain_by) == (None, None)
 
 
 async def test_conversations_from_before_get_titles(
