@@ -24,7 +24,7 @@ from tests.e2e.machine import Machine
 from tests.e2e.person import Person
 from tests.e2e.player import Player
 from tests.e2e.sound import recordings
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 GROWN: Final = 1.5
 """The lag has grown when its median exceeds this multiple of the median of a single talk."""

@@ -10,7 +10,7 @@ from tests.browser.chapters import sees_one_notice, types_and_is_answered
 from tests.browser.conftest import Visit
 from tests.browser.person import Person
 from tests.browser.scripted import port_of, with_a_script
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 

@@ -12,8 +12,8 @@ from tests.browser.chapters import nothing_is_lost
 from tests.browser.conftest import READY_WITHIN_S, Visit
 from tests.browser.person import Person, blocked, broken, variables
 from tests.browser.scripted import with_a_script
+from tests.programs.server_process import ServerProcess
 from tests.rows import FILE
-from tests.server_process import ServerProcess
 
 # Some tests start a server and its agent, which loads models, twice.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import CHROMIUM
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.server_process import ROOT, ServerProcess
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.soak]
 

@@ -12,8 +12,8 @@ from tests.browser.person import Person
 from tests.browser.test_livekit_faults import room_of
 from tests.e2e.sound import RATE, Clip
 from tests.livekit.hall import until
-from tests.livekit_server import KEY, SECRET, LiveKitServer
-from tests.server_process import ServerProcess
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
+from tests.programs.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 

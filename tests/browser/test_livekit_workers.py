@@ -17,7 +17,7 @@ from tests.browser.test_livekit_faults import is_listened_to_again, room_of
 from tests.conftest import StartLiveKit
 from tests.e2e.saying import SENTENCE
 from tests.e2e.sound import Clip, recording, spoken
-from tests.livekit_server import LiveKitServer
+from tests.programs.livekit_server import LiveKitServer
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="session")]
 

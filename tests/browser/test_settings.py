@@ -5,7 +5,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import Visit
 from tests.browser.person import Person
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.speed import measure
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.soak]
 

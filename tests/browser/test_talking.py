@@ -13,7 +13,7 @@ from playwright.async_api import WebSocket, expect
 from tests.browser import chapters
 from tests.browser.conftest import Visit
 from tests.browser.person import LEAD_S, Person
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 from tests.wire import Wire
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]

@@ -18,8 +18,8 @@ from websockets.typing import Subprotocol
 
 from tests.faults.account import BEGIN, Account
 from tests.faults.stage import Agent, Stage, stage
-from tests.server_process import ROOT
-from tests.shared import Shared, State
+from tests.programs.server_process import ROOT
+from tests.programs.shared import Shared, State
 from tests.wire import Wire
 
 PAGES: Final = ROOT / "docs" / "clients"

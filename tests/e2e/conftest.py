@@ -6,7 +6,7 @@ import pytest
 
 from tests.attach.programs import AgentProgram
 from tests.e2e.sound import recordings
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 READY_WITHIN_S = 120.0
 

@@ -17,9 +17,9 @@ from livekit import api
 
 from tests.attach.programs import AgentProgram
 from tests.e2e.sound import recordings
-from tests.livekit_server import KEY, SECRET, LiveKitServer
 from tests.network import Cable, island
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
+from tests.programs.server_process import ROOT, ServerProcess
 
 READY_WITHIN_S: Final = 90.0
 

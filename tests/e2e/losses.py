@@ -14,7 +14,7 @@ from tests.e2e.player import RATE
 from tests.e2e.saying import begin_sentence, say
 from tests.e2e.seen import Json
 from tests.e2e.sound import recording
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 from tests.storage.disk import rows
 
 AFTER: Final = "0880"

@@ -12,7 +12,7 @@ from tests.e2e.person import Person
 from tests.e2e.saying import Interruption, Spoken, make_noise, say, speak_over
 from tests.e2e.seen import Json, Seen
 from tests.e2e.sound import random_words, recording
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 LONG: Final = "0870"
 SEEDS: Final = (0, 2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 15, 16, 17, 18, 19, 21, 22, 23, 24, 25)

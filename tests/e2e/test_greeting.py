@@ -7,7 +7,7 @@ from agent.demo.responder import GREETING
 from tests.e2e.hearing import understood
 from tests.e2e.person import Person
 from tests.e2e.words import error_rate
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -9,7 +9,7 @@ from tests.e2e.person import Person
 from tests.e2e.player import RATE, Reply
 from tests.e2e.sound import recording, spoken
 from tests.e2e.words import error_rate, normal
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.soak]
 

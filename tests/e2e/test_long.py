@@ -13,7 +13,7 @@ from tests.e2e.person import Person
 from tests.e2e.seen import joined
 from tests.e2e.sound import Clip, recording, silence
 from tests.e2e.words import error_rate
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 MIB = 2**20
 GROWTH = 10 * MIB

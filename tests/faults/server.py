@@ -12,15 +12,15 @@ import aiohttp
 import psutil
 
 from tests.faults.broken import SOUND
-from tests.forked import launcher
-from tests.ports import free_port
-from tests.server_process import ROOT, ServerProcess, is_setting
+from tests.programs.forked import launcher
+from tests.programs.ports import free_port
+from tests.programs.server_process import ROOT, ServerProcess, is_setting
 
 SECONDS = 30.0
 
 
 class CrashingServer:
-    """The real app behind tests/launcher.py; enter it with `async with`, then `kill` and `start`.
+    """The real app behind the launcher; enter it with `async with`, then `kill` and `start`.
 
     Args:
         folder: For its data, its log and, with `trace`, the record of its system calls.
@@ -84,7 +84,7 @@ class CrashingServer:
 
     async def _launch(self) -> None:
         if self._trace:
-            command = [*self._trace, sys.executable, "-m", "tests.launcher"]
+            command = [*self._trace, sys.executable, "-m", "tests.programs.launcher"]
             process = self._process = await asyncio.create_subprocess_exec(
                 *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
             )

@@ -16,7 +16,7 @@ from tests.faults.flooder import A_SECOND, SECONDS
 from tests.faults.server import CrashingServer
 from tests.faults.stage import Agent, stage
 from tests.faults.test_readers import MIB, delays, p99, texts, watching
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 from tests.wire import Wire
 
 SENT = A_SECOND * SECONDS

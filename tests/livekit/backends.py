@@ -33,8 +33,8 @@ from agent_bridge.server.workers import ConnectedWorker, StartRequest, Workers
 from hub.local import LocalHub
 from tests.accesses import LOGIN, Accesses
 from tests.livekit.hall import until
-from tests.livekit_server import KEY, SECRET, LiveKitServer
-from tests.ports import free_port
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
+from tests.programs.ports import free_port
 
 AGENT = "voxql"
 LOOK_S = 0.05

@@ -18,8 +18,8 @@ from tests.faults.account import Account, Refused
 from tests.faults.journal import Journal
 from tests.faults.stage import Agent
 from tests.livekit.worker import Job, Worker
-from tests.livekit_server import KEY, SECRET, LiveKitServer
-from tests.server_process import ServerProcess
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
+from tests.programs.server_process import ServerProcess
 
 WITHIN_S: Final = 60.0
 

@@ -7,7 +7,7 @@ import pytest
 
 from agent_bridge.server.workers import NoAgent
 from tests.livekit.backends import AGENT, InMadeUpRooms, InRealRooms, Local, Stage
-from tests.livekit_server import LiveKitServer
+from tests.programs.livekit_server import LiveKitServer
 
 REAL = pytest.mark.parametrize("kind", ["local", "made up", "livekit"])
 """For behaviour that must also be seen with a real LiveKit."""

@@ -11,8 +11,8 @@ from agent_bridge.livekit.backend import LiveKitMedia
 from agent_bridge.livekit.control import CALL_S, LiveKitControl, LiveKitTrouble, RoomGone
 from agent_bridge.media.backend import Condition
 from agent_bridge.server.workers import NoAgent, StartRequest
-from tests.livekit_server import KEY, SECRET, LiveKitServer
-from tests.ports import free_port
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
+from tests.programs.ports import free_port
 
 PATIENT_S = 30.0
 """For tests without a time limit of their own."""

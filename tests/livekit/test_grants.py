@@ -4,7 +4,7 @@ import jwt
 
 from agent_bridge.livekit.control import ACCESS, LiveKitControl
 from tests.accesses import LOGIN
-from tests.livekit_server import KEY, SECRET
+from tests.programs.livekit_server import KEY, SECRET
 
 
 def test_a_persons_token_lets_them_hear_and_speak_and_nothing_else() -> None:

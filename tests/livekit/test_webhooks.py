@@ -19,7 +19,7 @@ from starlette.routing import Route
 from agent_bridge.livekit.control import LiveKitControl
 from agent_bridge.livekit.webhooks import BODY_LIMIT, REMEMBERED, Webhooks
 from tests.accesses import LOGIN
-from tests.livekit_server import KEY, SECRET
+from tests.programs.livekit_server import KEY, SECRET
 
 NOW = 1_800_000_000.0
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from serving.process.agent_process import CANNOT_RUN, AgentChild
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 PATIENCE = 20.0
 

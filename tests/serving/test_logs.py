@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 MARK = "Rumpelstiltskin"
 

@@ -10,7 +10,7 @@ import pytest
 
 from resolvers.metrics import BOUNDS, Latencies
 from tests.faults.stage import stage
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 TIMED_OUT = 'voxql_reaper_actions_total{action="start_timeout"}'
 SETTLED = ("ACTIVE", "FAILED")

@@ -6,7 +6,7 @@ import httpx
 
 from tests.conftest import StartServer
 from tests.graphql_socket import subscribe
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 from tests.voice.test_answers import Api
 
 WITHIN_S = 60.0

@@ -5,7 +5,7 @@ import signal
 import psutil
 
 from tests.conftest import StartServer
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 
 def agent_of(server: ServerProcess) -> psutil.Process:

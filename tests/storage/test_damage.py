@@ -11,7 +11,7 @@ import pytest
 
 from serving.data.integrity_check import check_database
 from serving.refusal import CannotServe
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 PAGE = 4096
 

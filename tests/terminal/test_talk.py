@@ -22,7 +22,7 @@ from agent_bridge.client.bridge import BridgeClient, InputCommand, new_segment
 from agent_bridge.client.worker import StartJob, Worker
 from agent_bridge.protocol import Utterance
 from tests.e2e.sound import silence, write_wav
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.server_process import ROOT, ServerProcess
 
 KEY = "a-key-of-this-test"
 START_S = 90

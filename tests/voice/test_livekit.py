@@ -22,10 +22,10 @@ from tests.attach.people import (
     send_agent,
 )
 from tests.attach.programs import AgentProgram, agent_in_rooms
-from tests.livekit_server import LiveKitServer
-from tests.said import Program
-from tests.server_process import ROOT
-from tests.shared import Shared
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.said import Program
+from tests.programs.server_process import ROOT
+from tests.programs.shared import Shared
 from tests.speech import RATE, cards, plain, sentences
 from tests.voice.server import Notes, Server
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.attach.people import delete_room, open_room, person
 from tests.attach.programs import AgentProgram
-from tests.livekit_server import LiveKitServer
+from tests.programs.livekit_server import LiveKitServer
 from tests.voice.server import Server
 from tests.voice.test_livekit import Talk, voxql_agent
 

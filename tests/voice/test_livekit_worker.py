@@ -17,7 +17,7 @@ from agent.room_worker import LiveKitSettings, RoomWorker
 from agent_bridge.attaching.announcing import STANDS_S, notice_of
 from tests.conftest import StartLiveKit
 from tests.livekit.hall import until
-from tests.livekit_server import KEY, SECRET, LiveKitServer
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
 
 WITHIN_S = 60.0
 

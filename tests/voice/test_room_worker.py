@@ -19,7 +19,7 @@ from agent.conversation import ConversationFailed, Minds
 from agent.room_worker import RoomWorker
 from agent_bridge.client.link import BridgeClosed
 from agent_bridge.protocol import CloseCode
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 OURS = json.dumps(
     {"voxql": {"url": "http://127.0.0.1:9", "session": "ses_a", "attempt": 1, "token": "t"}}

@@ -1,4 +1,4 @@
-"""Run the `voxql` command without waiting seconds for imports (see tests/launcher.py)."""
+"""Run the `voxql` command without waiting seconds for imports (see launcher.py)."""
 
 import atexit
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final, TextIO
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 IS_POSSIBLE: Final = sys.platform == "linux"
 
 
@@ -88,7 +88,7 @@ def launcher() -> str:
     """Return the launcher's socket path; this process starts one launcher for all tests."""
     folder = mkdtemp(prefix="voxql-launcher-")
     path = f"{folder}/socket"
-    command = [sys.executable, "-m", "tests.launcher", path]
+    command = [sys.executable, "-m", "tests.programs.launcher", path]
     process = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from tests.said import Program
+from tests.programs.said import Program
 from tests.scheduling import hurry
 
 GUARD: Final = Path(__file__).with_name("guard.py")

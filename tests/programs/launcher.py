@@ -1,7 +1,7 @@
 """Fork servers from a process that has already loaded the app: a start takes 0.2 s instead of 3.
 
-`python -m tests.launcher SOCKET` prints `ready` and listens on that socket until its standard input
-closes. A client sends one line of JSON in one of two forms (tests/forked.py and
+`python -m tests.programs.launcher SOCKET` prints `ready` and listens on that socket until its
+standard input closes. A client sends one line of JSON in one of two forms (forked.py and
 tests/faults/server.py):
 
 * `arguments`, `environment`, with a file descriptor for the output: run the `voxql` command with
@@ -12,8 +12,8 @@ tests/faults/server.py):
 
 Forked processes end when the connection closes.
 
-`python -m tests.launcher` controls one server over standard input and output, with the lines of the
-second form, so that it can be run under another program, such as strace.
+`python -m tests.programs.launcher` controls one server over standard input and output, with the
+lines of the second form, so that it can be run under another program, such as strace.
 """
 
 import asyncio

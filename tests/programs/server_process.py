@@ -9,13 +9,13 @@ from typing import Self
 
 import psutil
 
-from tests.forked import IS_POSSIBLE, Forked
-from tests.ports import free_port
-from tests.said import Program
+from tests.programs.forked import IS_POSSIBLE, Forked
+from tests.programs.ports import free_port
+from tests.programs.said import Program
+from tests.programs.shared import Shared, State, started
 from tests.scheduling import hurry
-from tests.shared import Shared, State, started
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 START_WITHIN_S = 120.0
 START_TIMEOUT_S = "25"
 """Start time-out for agents that may be slow, shorter than a test's own time-outs."""

@@ -10,11 +10,11 @@ from typing import Any, Final, Self
 import psutil
 import pytest
 
-from tests.ports import free_port
-from tests.said import Program
+from tests.programs.ports import free_port
+from tests.programs.said import Program
+from tests.programs.server_process import ROOT
+from tests.programs.shared import Shared, State, started
 from tests.scheduling import hurry
-from tests.server_process import ROOT
-from tests.shared import Shared, State, started
 
 KEY: Final = "testkey"
 SECRET: Final = "a secret of the tests, long enough for SHA-256"
