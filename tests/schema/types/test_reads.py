@@ -9,8 +9,8 @@ from resolvers.backend import Backend
 from resolvers.sessions.reaper import Reaper
 from tests.queries import read_statements
 from tests.schema.clients import Http
+from tests.schema.every_field import start
 from tests.schema.fakes import Agent
-from tests.schema.operations import start
 
 HISTORY = """
 {

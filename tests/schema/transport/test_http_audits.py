@@ -4,7 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
-AUDITS = Path(__file__).parent / "audits"
+AUDITS = Path(__file__).parents[1] / "audits"
 
 
 async def test_every_audit_of_the_specification_passes(url: str) -> None:

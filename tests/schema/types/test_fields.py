@@ -6,8 +6,8 @@ from agent_bridge.server.workers import NoFreePlace
 from resolvers.backend import Backend
 from tests.resolvers.people import give_agents
 from tests.schema.clients import Http
+from tests.schema.every_field import MUTATIONS, QUERIES, start
 from tests.schema.fakes import Agent
-from tests.schema.operations import MUTATIONS, QUERIES, start
 
 
 async def test_a_session_and_its_utterances(

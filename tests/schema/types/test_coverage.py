@@ -12,7 +12,7 @@ from graphql import (
 )
 
 from schema.executable import EXECUTABLE
-from tests.schema.operations import MUTATIONS, QUERIES, STREAMS
+from tests.schema.every_field import MUTATIONS, QUERIES, STREAMS
 
 SCHEMA = EXECUTABLE._schema
 

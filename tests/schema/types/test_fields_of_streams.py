@@ -7,8 +7,8 @@ import pytest
 import models
 from resolvers import nodes
 from tests.schema.clients import Http, Socket
+from tests.schema.every_field import MUTATIONS, QUERIES, STREAMS
 from tests.schema.fakes import Agent
-from tests.schema.operations import MUTATIONS, QUERIES, STREAMS
 
 
 async def test_nodes_are_what_their_ids_say(

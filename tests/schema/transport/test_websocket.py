@@ -10,7 +10,7 @@ from resolvers.transcripts.transactions import Transactions
 from schema import limits
 from tests.dump import dump
 from tests.schema.clients import Http, Socket
-from tests.schema.operations import MUTATIONS, STREAMS, start
+from tests.schema.every_field import MUTATIONS, STREAMS, start
 
 TRANSCRIPTS = """
 subscription Transcripts($id: ID!, $after: String) {
