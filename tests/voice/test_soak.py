@@ -12,9 +12,9 @@ import pytest
 
 from agent.speech.recogniser import LocalRecogniser
 from tests.speech import cards, sentences, silence
+from tests.voice.hearing.test_recognition import recognise
 from tests.voice.person import person
 from tests.voice.server import KEY, Notes, Server
-from tests.voice.test_recognition import recognise
 
 MINUTES = 10
 PROGRAM = """

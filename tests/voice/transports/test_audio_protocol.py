@@ -23,7 +23,7 @@ from agent_bridge.protocol.audio import (
     encode,
 )
 
-PAGE = Path(__file__).parents[2] / "docs" / "audio-protocol.md"
+PAGE = Path(__file__).parents[3] / "docs" / "audio-protocol.md"
 
 
 @pytest.mark.parametrize(

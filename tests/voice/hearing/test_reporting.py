@@ -8,9 +8,9 @@ from livekit.agents import stt
 from agent.answers import Responder
 from agent.conversation import Conversation, Minds
 from agent_bridge.client.worker import StartJob
+from tests.voice.hearing.test_hearing import KINDS, Recogniser
+from tests.voice.hearing.test_listening import DeafLine
 from tests.voice.server import Notes, Server
-from tests.voice.test_hearing import KINDS, Recogniser
-from tests.voice.test_listening import DeafLine
 
 
 class Dictation(stt.STT[Any]):

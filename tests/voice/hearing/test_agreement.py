@@ -10,7 +10,7 @@ import pytest
 from agent.speech.agreement import Agreement
 from agent.speech.recogniser import LocalRecogniser
 from tests.speech import RATE, Clip, cards, plain, sentences, silence
-from tests.voice.test_recognition import KINDS, recognise
+from tests.voice.hearing.test_recognition import KINDS, recognise
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from tests.attach.people import delete_room, open_room, person
 from tests.attach.programs import AgentProgram
 from tests.programs.livekit_server import LiveKitServer
+from tests.voice.rooms.test_livekit import Talk, voxql_agent
 from tests.voice.server import Server
-from tests.voice.test_livekit import Talk, voxql_agent
 
 pytestmark = pytest.mark.timeout(600)
 
