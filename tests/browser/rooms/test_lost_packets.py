@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import Visit
 from tests.browser.person import Person
-from tests.e2e.far import far
+from tests.browser.rooms.far import far
 from tests.e2e.sound import recording
 
 pytestmark = [

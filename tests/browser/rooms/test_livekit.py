@@ -9,7 +9,7 @@ from tests.browser import chapters
 from tests.browser.chapters import sees_one_notice
 from tests.browser.conftest import Visit
 from tests.browser.person import Person
-from tests.browser.test_livekit_faults import room_of
+from tests.browser.rooms.test_livekit_faults import room_of
 from tests.e2e.sound import RATE, Clip
 from tests.livekit.hall import until
 from tests.programs.livekit_server import KEY, SECRET, LiveKitServer

@@ -13,7 +13,7 @@ from playwright.async_api import Locator, expect
 from tests.attach.programs import AgentProgram
 from tests.browser.conftest import Visit, agent_of, server_of
 from tests.browser.person import Person
-from tests.browser.test_livekit_faults import is_listened_to_again, room_of
+from tests.browser.rooms.test_livekit_faults import is_listened_to_again, room_of
 from tests.conftest import StartLiveKit
 from tests.e2e.saying import SENTENCE
 from tests.e2e.sound import Clip, recording, spoken

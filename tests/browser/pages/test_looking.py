@@ -181,7 +181,7 @@ async def test_the_drawer_of_a_narrow_page_closes_as_drawers_do(
 
 async def test_the_state_is_never_cut_off(answering: ServerProcess, visit: Visit) -> None:
     """Every status text of the dock fits at 360 px."""
-    texts = Path(__file__).resolve().parents[2] / "frontend/src/texts.ts"
+    texts = Path(__file__).resolve().parents[3] / "frontend/src/texts.ts"
     a_state = re.compile(r'^export const (?:status\w+|starting|saving) = "(.+)";$', re.MULTILINE)
     sentences = set(a_state.findall(texts.read_text()))
     assert len(sentences) > 18
