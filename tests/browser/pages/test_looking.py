@@ -8,8 +8,8 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.person import Person, broken
-from tests.e2e.sound import recording
 from tests.programs.server_process import ServerProcess
+from tests.speech.sound import recording
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 

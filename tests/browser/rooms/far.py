@@ -16,10 +16,10 @@ from typing import Final
 from livekit import api
 
 from tests.attach.programs import AgentProgram
-from tests.e2e.sound import recordings
 from tests.network import Cable, island
 from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
 from tests.programs.server_process import ROOT, ServerProcess
+from tests.speech.sound import recordings
 
 READY_WITHIN_S: Final = 90.0
 

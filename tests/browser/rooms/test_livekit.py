@@ -10,10 +10,10 @@ from tests.browser.chapters import sees_one_notice
 from tests.browser.conftest import Visit
 from tests.browser.person import Person
 from tests.browser.rooms.test_livekit_faults import room_of
-from tests.e2e.sound import RATE, Clip
 from tests.livekit.hall import until
 from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
 from tests.programs.server_process import ServerProcess
+from tests.speech.sound import RATE, Clip
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 

@@ -10,10 +10,10 @@ from playwright.async_api import Request, Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.person import Person
-from tests.e2e.sound import recording
 from tests.livekit.hall import until
 from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
 from tests.programs.server_process import ROOT, ServerProcess
+from tests.speech.sound import recording
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 

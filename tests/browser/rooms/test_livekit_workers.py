@@ -15,9 +15,9 @@ from tests.browser.conftest import Visit, agent_of, server_of
 from tests.browser.person import Person
 from tests.browser.rooms.test_livekit_faults import is_listened_to_again, room_of
 from tests.conftest import StartLiveKit
-from tests.e2e.saying import SENTENCE
-from tests.e2e.sound import Clip, recording, spoken
+from tests.e2e.conversation.saying import SENTENCE
 from tests.programs.livekit_server import LiveKitServer
+from tests.speech.sound import Clip, recording, spoken
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="session")]
 

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from tests.browser.conftest import Visit
 from tests.browser.person import Person
 from tests.browser.rooms.far import far
-from tests.e2e.sound import recording
+from tests.speech.sound import recording
 
 pytestmark = [
     pytest.mark.timeout(300),

@@ -10,8 +10,8 @@ from tests.browser.conftest import Visit
 from tests.browser.in_the_page import NO_ANSWER
 from tests.browser.person import Person
 from tests.browser.scripted import with_a_script
-from tests.e2e.sound import recording
 from tests.programs.server_process import ServerProcess
+from tests.speech.sound import recording
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 

@@ -8,9 +8,9 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import READY_WITHIN_S, Visit
-from tests.e2e.sound import recording
 from tests.network import island
 from tests.programs.server_process import START_TIMEOUT_S, ServerProcess
+from tests.speech.sound import recording
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.speech.agreement import Agreement
 from agent.speech.recogniser import LocalRecogniser
-from tests.speech import RATE, Clip, cards, plain, sentences, silence
+from tests.speech.recordings import RATE, Clip, cards, plain, sentences, silence
 from tests.voice.hearing.test_recognition import KINDS, recognise
 
 

@@ -15,7 +15,7 @@ from agent.speaking.playout import Words
 from agent.speech import SpeechMissing, load_recogniser, load_voice
 from agent.speech.hibari_voice import HibariVoice, split_sentence
 from agent.speech.recogniser import LocalRecogniser
-from tests.speech import RATE, cards, plain, sentences, silence
+from tests.speech.recordings import RATE, cards, plain, sentences, silence
 
 pytestmark = [pytest.mark.sample_clock, pytest.mark.usefixtures("clock")]
 Sound = npt.NDArray[np.int16]

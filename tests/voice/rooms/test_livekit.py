@@ -26,7 +26,7 @@ from tests.programs.livekit_server import LiveKitServer
 from tests.programs.said import Program
 from tests.programs.server_process import ROOT
 from tests.programs.shared import Shared
-from tests.speech import RATE, cards, plain, sentences
+from tests.speech.recordings import RATE, cards, plain, sentences
 from tests.voice.server import Notes, Server
 
 pytestmark = pytest.mark.timeout(300)

@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from agent.demo.responder import ABLE
+from tests.e2e.client.seen import Json, joined
 from tests.e2e.conftest import StartSpeaking
-from tests.e2e.hearing import understood
-from tests.e2e.losses import AFTER, Loss
-from tests.e2e.saying import SENTENCE
-from tests.e2e.seen import Json, joined
-from tests.e2e.sound import recording
-from tests.e2e.story import SECOND, Story, happen
-from tests.e2e.words import error_rate, is_beginning, letter_error_rate, normal
+from tests.e2e.conversation.losses import AFTER, Loss
+from tests.e2e.conversation.saying import SENTENCE
+from tests.e2e.conversation.story import SECOND, Story, happen
+from tests.speech.hearing import understood
+from tests.speech.sound import recording
+from tests.speech.words import error_rate, is_beginning, letter_error_rate, normal
 
 pytestmark = pytest.mark.timeout(420)
 

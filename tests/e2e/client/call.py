@@ -10,14 +10,14 @@ import httpx
 from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
-from tests.e2e.local_line import LocalLine
-from tests.e2e.microphone import Microphone, Said
-from tests.e2e.player import Player, Reply, RoomPlayer
-from tests.e2e.queries import TRANSCRIPTS, UPDATES
-from tests.e2e.room_line import AHEAD_S, RoomLine
-from tests.e2e.seen import Json, Seen
-from tests.e2e.sound import Clip, Pcm
-from tests.e2e.words import is_beginning
+from tests.e2e.client.local_line import LocalLine
+from tests.e2e.client.microphone import Microphone, Said
+from tests.e2e.client.player import Player, Reply, RoomPlayer
+from tests.e2e.client.queries import TRANSCRIPTS, UPDATES
+from tests.e2e.client.room_line import AHEAD_S, RoomLine
+from tests.e2e.client.seen import Json, Seen
+from tests.speech.sound import Clip, Pcm
+from tests.speech.words import is_beginning
 
 
 class Caller(Protocol):

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from agent.speech.moonshine import MoonshineDecoder
-from tests.e2e.sound import RATE, resampled, silence, voiced
+from tests.speech.sound import RATE, resampled, silence, voiced
 
 
 def understood(pcm: bytes, rate: int = 24_000) -> str:

@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from tests.e2e.call import Call
-from tests.e2e.microphone import Said
-from tests.e2e.player import RATE, Reply
-from tests.e2e.seen import Seen
-from tests.e2e.sound import Clip, noises, recording, spoken
+from tests.e2e.client.call import Call
+from tests.e2e.client.microphone import Said
+from tests.e2e.client.player import RATE, Reply
+from tests.e2e.client.seen import Seen
+from tests.speech.sound import Clip, noises, recording, spoken
 
 REPEATED: Final = "0890"
 """The clip that the agent repeats in the interrupted answer."""

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from livekit import rtc
 
-from tests.e2e.microphone import Microphone
-from tests.e2e.player import RATE as HEARD_RATE
-from tests.e2e.player import RoomPlayer
-from tests.e2e.seen import Json
-from tests.e2e.sound import RATE
+from tests.e2e.client.microphone import Microphone
+from tests.e2e.client.player import RATE as HEARD_RATE
+from tests.e2e.client.player import RoomPlayer
+from tests.e2e.client.seen import Json
+from tests.speech.sound import RATE
 
 WITHIN_S: Final = 60.0
 AHEAD_S: Final = 0.1

@@ -5,14 +5,14 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from tests.e2e.call import Call
+from tests.e2e.client.call import Call
+from tests.e2e.client.person import Person
+from tests.e2e.client.seen import Json, Seen
 from tests.e2e.conftest import ready
-from tests.e2e.losses import Loss, Stop, lose_agent, lose_person, stop
-from tests.e2e.person import Person
-from tests.e2e.saying import Interruption, Spoken, make_noise, say, speak_over
-from tests.e2e.seen import Json, Seen
-from tests.e2e.sound import random_words, recording
+from tests.e2e.conversation.losses import Loss, Stop, lose_agent, lose_person, stop
+from tests.e2e.conversation.saying import Interruption, Spoken, make_noise, say, speak_over
 from tests.programs.server_process import ServerProcess
+from tests.speech.sound import random_words, recording
 
 LONG: Final = "0870"
 SEEDS: Final = (0, 2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 15, 16, 17, 18, 19, 21, 22, 23, 24, 25)

@@ -8,13 +8,13 @@ from typing import Any, Final
 import psutil
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.call import Call
-from tests.e2e.person import Person
-from tests.e2e.player import RATE
-from tests.e2e.saying import begin_sentence, say
-from tests.e2e.seen import Json
-from tests.e2e.sound import recording
+from tests.e2e.client.call import Call
+from tests.e2e.client.person import Person
+from tests.e2e.client.player import RATE
+from tests.e2e.client.seen import Json
+from tests.e2e.conversation.saying import begin_sentence, say
 from tests.programs.server_process import ServerProcess
+from tests.speech.sound import recording
 from tests.storage.disk import rows
 
 AFTER: Final = "0880"

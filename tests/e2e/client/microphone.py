@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.e2e.sound import RATE, Clip, Pcm, silence
+from tests.speech.sound import RATE, Clip, Pcm, silence
 
 PIECE_S: Final = 0.02
 PIECE: Final = int(RATE * PIECE_S)

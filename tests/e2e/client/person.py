@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import httpx
 
-from tests.e2e.call import Call
-from tests.e2e.queries import HISTORY, JOIN, SAVE, SEND, START, UTTERANCES
-from tests.e2e.seen import Json
+from tests.e2e.client.call import Call
+from tests.e2e.client.queries import HISTORY, JOIN, SAVE, SEND, START, UTTERANCES
+from tests.e2e.client.seen import Json
 
 
 class Refused(AssertionError):

@@ -8,9 +8,9 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.e2e.microphone import Microphone
-from tests.e2e.player import Player, Reply
-from tests.e2e.seen import Json
+from tests.e2e.client.microphone import Microphone
+from tests.e2e.client.player import Player, Reply
+from tests.e2e.client.seen import Json
 
 REPORT_S: Final = 0.05
 
