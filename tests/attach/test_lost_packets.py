@@ -17,7 +17,7 @@ from livekit import agents
 
 from tests.attach.people import RoomPerson, person
 from tests.attach.programs import NEWEST, AgentProgram
-from tests.faults.account import TYPE
+from tests.faults.clients.account import TYPE
 from tests.livekit.hall import Hall, hall, until
 from tests.network import Cable, island
 from tests.programs.livekit_server import LiveKitServer

@@ -17,7 +17,7 @@ from agent_bridge.protocol import Utterance
 from tests.attach.conftest import SESSION, dispatch
 from tests.attach.people import Pcm, RoomPerson, open_room, person
 from tests.attach.programs import NEWEST, AgentProgram
-from tests.faults.account import TYPE
+from tests.faults.clients.account import TYPE
 from tests.livekit.hall import Hall, hall, until
 from tests.programs.livekit_server import LiveKitServer
 from tests.programs.server_process import ROOT, ServerProcess

@@ -2,7 +2,7 @@
 
 `python -m tests.programs.launcher SOCKET` prints `ready` and listens on that socket until its
 standard input closes. A client sends one line of JSON in one of two forms (forked.py and
-tests/faults/server.py):
+tests/faults/servers/server.py):
 
 * `arguments`, `environment`, with a file descriptor for the output: run the `voxql` command with
   these arguments. The launcher answers `pid PID` and, at the end, `ended STATUS`.
@@ -40,7 +40,7 @@ from serving.process.address import listening_socket, local_address
 from serving.process.logs import log_to_stderr
 from serving.process.server import Server, configured
 from settings import load
-from tests.faults import broken
+from tests.faults.servers import broken
 
 _PR_SET_PDEATHSIG: Final = 1
 

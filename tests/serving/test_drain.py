@@ -8,7 +8,7 @@ import httpx
 
 from agent_bridge.client.link import Backoff
 from tests.agent_bridge.wire import raw, words
-from tests.faults.stage import Agent, stage
+from tests.faults.servers.stage import Agent, stage
 from tests.storage.disk import rows
 
 SPOKEN = "SELECT key, text FROM utterances WHERE is_final"

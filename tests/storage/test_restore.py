@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.faults.stage import Agent, Stage, stage
+from tests.faults.servers.stage import Agent, Stage, stage
 from tests.programs.server_process import ROOT
 from tests.storage.disk import rows
 

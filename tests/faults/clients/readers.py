@@ -9,7 +9,7 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.faults.watchers import QUERY
+from tests.faults.clients.watchers import QUERY
 
 _SO_ATTACH_FILTER: Final = 26
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from tests.faults.journal import Journal
+from tests.faults.clients.journal import Journal
 
 BEGIN: Final = """
 mutation Begin($input: StartNewChatInput!) {

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from tests.faults.account import (
+from tests.faults.clients.account import (
     BEGIN,
     DELETE,
     RENAME,
@@ -18,8 +18,8 @@ from tests.faults.account import (
     Account,
     Refused,
 )
-from tests.faults.journal import Conversation, Journal, Kind, Reported
-from tests.faults.watchers import Watcher
+from tests.faults.clients.journal import Conversation, Journal, Kind, Reported
+from tests.faults.clients.watchers import Watcher
 
 AWAY_S: Final = 4.0
 """Twice the grace period of the servers under test, so that some agents come back after it."""

@@ -13,7 +13,7 @@ from agent_bridge.client.link import Backoff, BridgeClosed, Line, Link
 from agent_bridge.client.outbox import Outbox
 from agent_bridge.client.worker import StartJob, Worker
 from agent_bridge.protocol import BRIDGE_DIALECT, Role, Utterance
-from tests.faults.journal import Conversation, Journal, Kind, Spoken
+from tests.faults.clients.journal import Conversation, Journal, Kind, Spoken
 
 NAME = "voxql"
 

@@ -11,7 +11,7 @@ from typing import Self
 import aiohttp
 import psutil
 
-from tests.faults.broken import SOUND
+from tests.faults.servers.broken import SOUND
 from tests.programs.forked import launcher
 from tests.programs.ports import free_port
 from tests.programs.server_process import ROOT, ServerProcess, is_setting
@@ -24,7 +24,7 @@ class CrashingServer:
 
     Args:
         folder: For its data, its log and, with `trace`, the record of its system calls.
-        fault: The fault to inject (tests/faults/broken.py).
+        fault: The fault to inject (tests/faults/servers/broken.py).
         trace: The strace command to run it under.
         environment: Settings, by the names of their variables.
     """

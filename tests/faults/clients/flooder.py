@@ -1,8 +1,8 @@
 """A flooding agent in its own process, so that it slows only the server.
 
-Usage: `python -m tests.faults.flooder URL TOKEN`. For each line on standard input it sends 10,000
-interims of one segment, at 10,000 a second unless the server reads more slowly, and prints how long
-it took until the last one was acknowledged.
+Usage: `python -m tests.faults.clients.flooder URL TOKEN`. For each line on standard input it sends
+10,000 interims of one segment, at 10,000 a second unless the server reads more slowly, and prints
+how long it took until the last one was acknowledged.
 """
 
 import asyncio

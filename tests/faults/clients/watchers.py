@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from tests.faults.journal import Journal, Kind
+from tests.faults.clients.journal import Journal, Kind
 from tests.graphql_socket import SubscriptionRefused, subscribe
 
 QUERY: Final = """

@@ -12,12 +12,12 @@ from typing import Any
 from agent_bridge.client.bridge import BridgeClient, new_segment
 from agent_bridge.client.worker import StartJob, Worker
 from agent_bridge.protocol import Utterance
-from tests.faults.account import BEGIN, Account
-from tests.faults.broken import SOUND
-from tests.faults.journal import Journal
-from tests.faults.server import CrashingServer
-from tests.faults.talkers import NAME, Impatient, NotedOutbox
-from tests.faults.watchers import Watcher
+from tests.faults.clients.account import BEGIN, Account
+from tests.faults.clients.journal import Journal
+from tests.faults.clients.talkers import NAME, Impatient, NotedOutbox
+from tests.faults.clients.watchers import Watcher
+from tests.faults.servers.broken import SOUND
+from tests.faults.servers.server import CrashingServer
 
 
 class Agent(BridgeClient):
@@ -95,7 +95,7 @@ class Stage:
 
 @asynccontextmanager
 async def stage(folder: Path, fault: str = SOUND, **environment: str) -> AsyncIterator[Stage]:
-    """Set up a stage and take it down; `fault` is one of tests/faults/broken.py."""
+    """Set up a stage and take it down; `fault` is one of tests/faults/servers/broken.py."""
     jobs: asyncio.Queue[StartJob] = asyncio.Queue()
 
     async def take(job: StartJob) -> None:
