@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent_bridge.server.workers import NoAgent
-from tests.livekit.backends import AGENT, InMadeUpRooms, InRealRooms, Local, Stage
+from tests.livekit.backend.backends import AGENT, InMadeUpRooms, InRealRooms, Local, Stage
 from tests.programs.livekit_server import LiveKitServer
 
 REAL = pytest.mark.parametrize("kind", ["local", "made up", "livekit"])
