@@ -9,17 +9,17 @@ from typing import Final
 
 import numpy as np
 
-from tests.e2e.call import Call
-from tests.e2e.microphone import Said
-from tests.e2e.player import Reply
-from tests.e2e.seen import quantile
-from tests.e2e.sound import RATE, Clip, recordings, silence, spoken
-from tests.e2e.words import error_rate, normal
+from tests.e2e.client.call import Call
+from tests.e2e.client.microphone import Said
+from tests.e2e.client.player import Reply
+from tests.e2e.client.seen import quantile
+from tests.speech.sound import RATE, Clip, recordings, silence, spoken
+from tests.speech.words import error_rate, normal
 
 GAP_S: Final = 0.05
 """Silence between single words, so that the end of each is known."""
 WITHIN_S: Final = 90.0
-_WORDS: Final = Path(__file__).parent.parent / "tests/e2e/common_words.txt"
+_WORDS: Final = Path(__file__).parent.parent / "tests/speech/common_words.txt"
 
 
 @dataclass

@@ -19,12 +19,12 @@ from typing import Final
 
 from bench.delays import Delays, converse, exchange, prepare
 from bench.transports import compare
-from tests.e2e.call import Call
+from tests.e2e.client.call import Call
+from tests.e2e.client.person import Person
+from tests.e2e.client.player import Player
 from tests.e2e.machine import Machine
-from tests.e2e.person import Person
-from tests.e2e.player import Player
-from tests.e2e.sound import recordings
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
+from tests.speech.sound import recordings
 
 GROWN: Final = 1.5
 """The lag has grown when its median exceeds this multiple of the median of a single talk."""

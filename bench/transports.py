@@ -13,12 +13,12 @@ import psutil
 
 from bench.delays import Delays, converse, first_voice, prepare
 from tests.attach.programs import AgentProgram
-from tests.e2e.call import Call
+from tests.e2e.client.call import Call
+from tests.e2e.client.person import Person
 from tests.e2e.machine import Machine
-from tests.e2e.person import Person
-from tests.e2e.sound import Clip, recording, spoken
-from tests.livekit_server import LiveKitServer
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.server_process import ROOT, ServerProcess
+from tests.speech.sound import Clip, recording, spoken
 
 BEGINNINGS: Final = 4
 """New Chats per round, beside the one with the conversation."""

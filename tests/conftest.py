@@ -12,12 +12,12 @@ from xdist.remote import Producer
 
 from tests import own_network
 from tests.attach.programs import agent_in_rooms
-from tests.livekit_server import LiveKitServer
-from tests.said import said_since
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.said import said_since
+from tests.programs.server_process import MANY_PLACES, START_TIMEOUT_S, ServerProcess, is_setting
+from tests.programs.shared import Shared
 from tests.sample_clock import loop_factories
 from tests.scheduling import PriorityScheduling, lower_priority, rank
-from tests.server_process import MANY_PLACES, START_TIMEOUT_S, ServerProcess, is_setting
-from tests.shared import Shared
 
 TESTS = Path(__file__).parent
 

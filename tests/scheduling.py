@@ -18,8 +18,8 @@ REAL_TIME: Final = (
     "e2e",
     "browser",
     "attach",
-    "voice/transports",
-    "voice/test_livekit",
+    "voice/transports/test_transports",
+    "voice/rooms/test_livekit",
     "livekit",
     "schema/test_playground",
 )

@@ -17,7 +17,7 @@ import structlog
 import cli
 from serving.process.address import listening_socket, local_address
 from tests.conftest import StartServer
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.server_process import ROOT, ServerProcess
 
 Done = subprocess.CompletedProcess[str]
 Here = Callable[..., Done]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.attach.programs import NEWEST, OLDEST, environment_with
-from tests.server_process import ROOT
-from tests.shared import Shared, State
+from tests.programs.server_process import ROOT
+from tests.programs.shared import Shared, State
 from tests.voice.server import Server
 
 SESSION = "ses_a"

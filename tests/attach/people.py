@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from livekit import api, rtc
 
-from tests.livekit_server import KEY, SECRET, LiveKitServer
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
 
 RATE: Final = 16_000
 HEARD_RATE: Final = 24_000

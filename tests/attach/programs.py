@@ -11,11 +11,11 @@ from typing import Final, Self
 
 import psutil
 
-from tests.livekit_server import LiveKitServer
-from tests.said import Program
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.said import Program
+from tests.programs.server_process import MANY_PLACES, ROOT, UNGREETED, is_setting
+from tests.programs.shared import Shared, State, started
 from tests.scheduling import hurry
-from tests.server_process import MANY_PLACES, ROOT, UNGREETED, is_setting
-from tests.shared import Shared, State, started
 
 OLDEST: Final = "1.2.0"
 NEWEST: Final = "1.8.9"

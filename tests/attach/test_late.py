@@ -10,8 +10,8 @@ import pytest
 from agent_bridge.livekit.unanswered import BEFORE_S
 from tests.attach.programs import AgentProgram
 from tests.livekit.hall import hall
-from tests.livekit_server import LiveKitServer
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.server_process import ROOT, ServerProcess
 from tests.wire import Wire
 
 pytestmark = pytest.mark.timeout(300)

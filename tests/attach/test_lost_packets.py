@@ -17,13 +17,13 @@ from livekit import agents
 
 from tests.attach.people import RoomPerson, person
 from tests.attach.programs import NEWEST, AgentProgram
-from tests.e2e.sound import recording
-from tests.faults.account import TYPE
+from tests.faults.clients.account import TYPE
 from tests.livekit.hall import Hall, hall, until
-from tests.livekit_server import LiveKitServer
 from tests.network import Cable, island
-from tests.ports import free_port
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.ports import free_port
+from tests.programs.server_process import ROOT, ServerProcess
+from tests.speech.sound import recording
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.own_network]
 

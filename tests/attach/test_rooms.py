@@ -17,10 +17,10 @@ from agent_bridge.protocol import Utterance
 from tests.attach.conftest import SESSION, dispatch
 from tests.attach.people import Pcm, RoomPerson, open_room, person
 from tests.attach.programs import NEWEST, AgentProgram
-from tests.faults.account import TYPE
+from tests.faults.clients.account import TYPE
 from tests.livekit.hall import Hall, hall, until
-from tests.livekit_server import LiveKitServer
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.server_process import ROOT, ServerProcess
 from tests.voice.server import Notes, Server
 
 pytestmark = pytest.mark.timeout(300)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 

@@ -8,7 +8,7 @@ from typing import Final
 from playwright.async_api import Locator, Route, TimeoutError, expect
 
 from tests.browser.person import Person, blocked
-from tests.e2e.sound import recording
+from tests.speech.sound import recording
 
 DASHWOOD, YOUNG_MAN, SELFISH, WOMAN, AMIABLE = map(
     recording, ("0870", "0880", "0890", "0920", "0930")

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from tests.e2e.sound import RATE, write_wav
-from tests.said import Program
-from tests.shared import Shared, State, started
+from tests.programs.said import Program
+from tests.programs.shared import Shared, State, started
+from tests.speech.sound import RATE, write_wav
 
 CHROMIUM: Final = "/usr/bin/chromium"
 WITHOUT_WINDOWS: Final = shutil.which("chromium-headless-shell") or CHROMIUM

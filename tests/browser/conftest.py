@@ -15,11 +15,11 @@ from tests.attach.programs import AgentProgram
 from tests.browser.chromium import shared_chromium
 from tests.browser.person import Person, at_a_browser, in_a_profile
 from tests.browser.scripted import with_a_script
-from tests.e2e.sound import Clip
-from tests.livekit_server import LiveKitServer
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.server_process import MANY_PLACES, ROOT, ServerProcess
+from tests.programs.shared import Shared
 from tests.scheduling import hurry
-from tests.server_process import MANY_PLACES, ROOT, ServerProcess
-from tests.shared import Shared
+from tests.speech.sound import Clip
 
 READY_WITHIN_S = 120.0
 

@@ -9,7 +9,7 @@ from typing import Final
 from playwright.async_api import Page, async_playwright
 
 from tests.browser.chromium import CHROMIUM, FLAGS
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 PUBLIC: Final = ROOT / "frontend" / "public"
 ROUND: Final = {"icon-192.png": 192, "icon-512.png": 512}

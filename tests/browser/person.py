@@ -25,7 +25,7 @@ from playwright.async_api import (
 
 from tests.browser.chromium import ALLOWED, CHROMIUM, FLAGS, SOUNDS_AT_ONCE, hearing
 from tests.browser.in_the_page import MOUTH, STATES
-from tests.e2e.sound import RATE, Clip
+from tests.speech.sound import RATE, Clip
 
 PATIENCE_MS: Final = 30_000
 LEAD_S: Final = 6.0

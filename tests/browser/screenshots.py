@@ -9,8 +9,8 @@ from typing import Final
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.browser.person import Person, at_a_browser
-from tests.e2e.sound import recording
-from tests.server_process import ROOT, START_TIMEOUT_S, ServerProcess
+from tests.programs.server_process import ROOT, START_TIMEOUT_S, ServerProcess
+from tests.speech.sound import recording
 
 WOMAN, DASHWOOD = map(recording, ("0920", "0870"))
 IMAGES: Final = ROOT / "docs" / "images"

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 from voxql_bridge import BridgeClient, InputCommand, StartJob, Utterance, Worker, new_segment
 
-from tests.server_process import START_TIMEOUT_S, ServerProcess
+from tests.programs.server_process import START_TIMEOUT_S, ServerProcess
 
 KEY: Final = "the key of an agent in a script"
 

@@ -19,7 +19,7 @@ from playwright.async_api import async_playwright, expect
 from voxql_bridge import BridgeClient, StartJob, Utterance, Worker, new_segment
 
 from tests.browser.person import Person, at_a_browser
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 
 LINES: Final = 500
 PAUSE_S: Final = 0.1

@@ -16,7 +16,7 @@ from playwright.async_api import Page, Playwright, async_playwright, expect
 from tests.browser.in_the_page import NO_ANSWER
 from tests.browser.person import Person, at_a_browser
 from tests.browser.scripted import Scripted, with_a_script
-from tests.e2e.sound import recording
+from tests.speech.sound import recording
 
 VIEWS: Final = (("light", 1280, 800), ("dark", 1280, 800), ("light", 360, 740), ("dark", 360, 740))
 

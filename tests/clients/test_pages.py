@@ -16,10 +16,10 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from tests.faults.account import BEGIN, Account
-from tests.faults.stage import Agent, Stage, stage
-from tests.server_process import ROOT
-from tests.shared import Shared, State
+from tests.faults.clients.account import BEGIN, Account
+from tests.faults.servers.stage import Agent, Stage, stage
+from tests.programs.server_process import ROOT
+from tests.programs.shared import Shared, State
 from tests.wire import Wire
 
 PAGES: Final = ROOT / "docs" / "clients"

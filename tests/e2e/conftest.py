@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.attach.programs import AgentProgram
-from tests.e2e.sound import recordings
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
+from tests.speech.sound import recordings
 
 READY_WITHIN_S = 120.0
 

@@ -5,14 +5,14 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.e2e.call import Call
+from tests.e2e.client.call import Call
+from tests.e2e.client.microphone import Said
+from tests.e2e.client.person import Person
+from tests.e2e.client.player import Player
 from tests.e2e.conftest import StartSpeaking
 from tests.e2e.machine import Machine
-from tests.e2e.microphone import Said
-from tests.e2e.person import Person
-from tests.e2e.player import Player
-from tests.e2e.sound import Clip, recording
-from tests.e2e.words import error_rate
+from tests.speech.sound import Clip, recording
+from tests.speech.words import error_rate
 
 pytestmark = [pytest.mark.timeout(150), pytest.mark.soak]
 

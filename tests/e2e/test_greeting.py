@@ -4,10 +4,10 @@ import psutil
 import pytest
 
 from agent.demo.responder import GREETING
-from tests.e2e.hearing import understood
-from tests.e2e.person import Person
-from tests.e2e.words import error_rate
-from tests.server_process import ServerProcess
+from tests.e2e.client.person import Person
+from tests.programs.server_process import ServerProcess
+from tests.speech.hearing import understood
+from tests.speech.words import error_rate
 
 pytestmark = pytest.mark.timeout(180)
 

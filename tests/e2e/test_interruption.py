@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.e2e.hearing import understood
+from tests.e2e.client.microphone import Said
+from tests.e2e.client.person import Person
+from tests.e2e.client.player import RATE, Reply
 from tests.e2e.machine import Machine
-from tests.e2e.microphone import Said
-from tests.e2e.person import Person
-from tests.e2e.player import RATE, Reply
-from tests.e2e.sound import recording, spoken
-from tests.e2e.words import error_rate, normal
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
+from tests.speech.hearing import understood
+from tests.speech.sound import recording, spoken
+from tests.speech.words import error_rate, normal
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.soak]
 

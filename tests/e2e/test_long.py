@@ -7,13 +7,13 @@ from statistics import mean
 import psutil
 import pytest
 
-from tests.e2e.call import Call
+from tests.e2e.client.call import Call
+from tests.e2e.client.person import Person
+from tests.e2e.client.seen import joined
 from tests.e2e.machine import Machine
-from tests.e2e.person import Person
-from tests.e2e.seen import joined
-from tests.e2e.sound import Clip, recording, silence
-from tests.e2e.words import error_rate
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
+from tests.speech.sound import Clip, recording, silence
+from tests.speech.words import error_rate
 
 MIB = 2**20
 GROWTH = 10 * MIB

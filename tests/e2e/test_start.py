@@ -13,8 +13,8 @@ from typing import Final
 import pytest
 
 from tests.e2e.machine import Machine
-from tests.said import Program
-from tests.server_process import ROOT, is_setting
+from tests.programs.said import Program
+from tests.programs.server_process import ROOT, is_setting
 
 OPEN_WITHIN_S: Final = 5.0
 READY_WITHIN_S: Final = 15.0

@@ -14,8 +14,8 @@ from websockets.typing import Subprotocol
 
 from agent_bridge.client.worker import StartJob, Worker
 from tests.e2e import traced
-from tests.e2e.person import Person
-from tests.server_process import ServerProcess
+from tests.e2e.client.person import Person
+from tests.programs.server_process import ServerProcess
 
 ONE_BY_ONE = 10
 AT_ONCE = 25

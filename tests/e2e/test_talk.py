@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.sound import RATE, Clip, Pcm, recording, write_wav
-from tests.e2e.words import error_rate
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.server_process import ROOT, ServerProcess
+from tests.speech.sound import RATE, Clip, Pcm, recording, write_wav
+from tests.speech.words import error_rate
 
 pytestmark = pytest.mark.timeout(120)
 

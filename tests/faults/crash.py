@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.account import Account
-from tests.faults.broken import FAULTS, SOUND
-from tests.faults.journal import Journal, Kind
-from tests.faults.people import Person
-from tests.faults.server import CrashingServer, WholeServer
-from tests.faults.talkers import Pace, Troupe
+from tests.faults.clients.account import Account
+from tests.faults.clients.journal import Journal, Kind
+from tests.faults.clients.people import Person
+from tests.faults.clients.talkers import Pace, Troupe
+from tests.faults.clients.watchers import Watcher
+from tests.faults.servers.broken import FAULTS, SOUND
+from tests.faults.servers.server import CrashingServer, WholeServer
 from tests.faults.verdict import judge, untold
-from tests.faults.watchers import Watcher
 
 SETTLE_S = 120.0
 TOLD_WITHIN_S = 60.0

@@ -12,11 +12,11 @@ import pytest
 
 from agent_bridge.client.worker import StartJob
 from agent_bridge.protocol import CloseCode
-from tests.faults.flooder import A_SECOND, SECONDS
-from tests.faults.server import CrashingServer
-from tests.faults.stage import Agent, stage
+from tests.faults.clients.flooder import A_SECOND, SECONDS
+from tests.faults.servers.server import CrashingServer
+from tests.faults.servers.stage import Agent, stage
 from tests.faults.test_readers import MIB, delays, p99, texts, watching
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 from tests.wire import Wire
 
 SENT = A_SECOND * SECONDS
@@ -249,7 +249,7 @@ async def test_others_hear_as_quickly_beside_a_flood(tmp_path: Path) -> None:
 
 
 class Flooder:
-    """Controls tests/faults/flooder.py."""
+    """Controls tests/faults/clients/flooder.py."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -272,7 +272,7 @@ class Flooder:
 async def flooding(job: StartJob) -> AsyncIterator[Flooder]:
     """Start the flooding agent; the block begins once it is welcomed."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults.flooder", job.url, job.bridge_token),
+        *(sys.executable, "-m", "tests.faults.clients.flooder", job.url, job.bridge_token),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

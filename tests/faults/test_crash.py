@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.clients.journal import Kind
 from tests.faults.crash import Run
-from tests.faults.journal import Kind
 
 SEEDS = (11, 12, 13)
 COMES_WITH = {

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.account import BEGIN, Account
-from tests.faults.broken import SOUND
-from tests.faults.journal import Journal
-from tests.faults.powercut import Disk, finals_in, tracing
-from tests.faults.server import CrashingServer
-from tests.faults.talkers import Pace, Troupe
+from tests.faults.clients.account import BEGIN, Account
+from tests.faults.clients.journal import Journal
+from tests.faults.clients.talkers import Pace, Troupe
+from tests.faults.servers.broken import SOUND
+from tests.faults.servers.powercut import Disk, finals_in, tracing
+from tests.faults.servers.server import CrashingServer
 
 pytestmark = pytest.mark.timeout(300)
 

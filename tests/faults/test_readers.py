@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 
 from serving.process.address import STUCK_CLIENT_MS
 from serving.process.server import configured
-from tests.faults.readers import Reader, narrow_socket, pull_cable
-from tests.faults.stage import Agent, Stage, stage
-from tests.faults.watchers import Watcher
+from tests.faults.clients.readers import Reader, narrow_socket, pull_cable
+from tests.faults.clients.watchers import Watcher
+from tests.faults.servers.stage import Agent, Stage, stage
 from tests.network import Island, island
 
 MIB = 1024 * 1024

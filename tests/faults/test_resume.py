@@ -15,11 +15,11 @@ from websockets.exceptions import WebSocketException
 
 from models import sort_keys
 from models.sqlite.search import with_tokens
-from tests.faults.account import DELETE
-from tests.faults.server import CrashingServer
-from tests.faults.stage import Agent, Stage, stage
+from tests.faults.clients.account import DELETE
+from tests.faults.clients.watchers import QUERY, Watcher
+from tests.faults.servers.server import CrashingServer
+from tests.faults.servers.stage import Agent, Stage, stage
 from tests.faults.verdict import Stored, judge_watcher
-from tests.faults.watchers import QUERY, Watcher
 from tests.graphql_socket import SubscriptionRefused, subscribe
 from tests.wire import Wire
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from models.titles import title_of
 from resolvers.transcripts.edit import preview_of
-from tests.faults.journal import Conversation, Journal, Kind, Spoken, moment
-from tests.faults.watchers import Watcher
+from tests.faults.clients.journal import Conversation, Journal, Kind, Spoken, moment
+from tests.faults.clients.watchers import Watcher
 
 Row = dict[str, Any]
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent_bridge.client.worker import StartJob
 from agent_bridge.server.tokens import Tokens
-from tests.faults.stage import Agent, Stage, stage
+from tests.faults.servers.stage import Agent, Stage, stage
 from tests.storage.disk import contents
 
 PRESENCE = ("agent_retry_by", "agent_back_by", "person_back_by")

@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed
 from agent_bridge.server.tokens import Tokens
 from tests.agent_bridge.bad_frames import BAD_CONTENTS, BAD_FROM_AGENT, MALFORMED, as_json
 from tests.agent_bridge.wire import Raw, raw, words
-from tests.faults.account import BEGIN, DELETE
+from tests.faults.clients.account import BEGIN, DELETE
 from tests.hostile.conftest import Scene
 from tests.storage.disk import rows
 

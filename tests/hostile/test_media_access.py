@@ -9,8 +9,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.faults.account import Account
-from tests.faults.journal import Journal
+from tests.faults.clients.account import Account
+from tests.faults.clients.journal import Journal
 from tests.hostile.conftest import Scene
 from tests.hostile.test_audio_frames import code_of
 

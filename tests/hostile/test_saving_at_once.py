@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.account import BEGIN, DELETE, SAVE, Account, Refused
-from tests.faults.journal import Journal
+from tests.faults.clients.account import BEGIN, DELETE, SAVE, Account, Refused
+from tests.faults.clients.journal import Journal
 from tests.hostile.conftest import Scene
 from tests.storage.disk import rows
 

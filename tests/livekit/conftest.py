@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.livekit.hall import Hall, hall
-from tests.livekit_server import LiveKitServer
-from tests.server_process import ServerProcess
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.server_process import ServerProcess
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,12 @@ from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, Room
 
 from agent_bridge.livekit.unanswered import LISTED_S
-from tests.faults.account import Account, Refused
-from tests.faults.journal import Journal
-from tests.faults.stage import Agent
+from tests.faults.clients.account import Account, Refused
+from tests.faults.clients.journal import Journal
+from tests.faults.servers.stage import Agent
 from tests.livekit.worker import Job, Worker
-from tests.livekit_server import KEY, SECRET, LiveKitServer
-from tests.server_process import ServerProcess
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
+from tests.programs.server_process import ServerProcess
 
 WITHIN_S: Final = 60.0
 

@@ -9,8 +9,8 @@ from livekit import api, rtc
 from livekit.protocol.models import TrackSource
 
 from tests.livekit.hall import Hall, hall, until
-from tests.livekit_server import KEY, SECRET, LiveKitServer
-from tests.server_process import ServerProcess
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
+from tests.programs.server_process import ServerProcess
 
 
 @pytest.fixture(scope="module")

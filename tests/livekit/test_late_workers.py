@@ -7,7 +7,7 @@ from typing import Any
 from tests.conftest import StartServer
 from tests.livekit.hall import Hall, hall, until
 from tests.livekit.worker import Job, Worker
-from tests.livekit_server import LiveKitServer
+from tests.programs.livekit_server import LiveKitServer
 
 
 async def _listed(on: Hall, room: str) -> list[str]:

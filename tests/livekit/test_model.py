@@ -3,8 +3,8 @@
 import sys
 
 from tests.attach.programs import AgentProgram
-from tests.livekit_server import LiveKitServer
-from tests.server_process import ROOT
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.server_process import ROOT
 
 
 def test_it_registers(livekit: LiveKitServer) -> None:

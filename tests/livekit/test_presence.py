@@ -8,8 +8,8 @@ from livekit import rtc
 
 from tests.conftest import StartLiveKit, StartServer
 from tests.livekit.hall import Hall, hall, until
-from tests.livekit_server import LiveKitServer
-from tests.ports import free_port
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.ports import free_port
 
 PATIENCE = {"VOXQL_ABANDON_S": "8", "VOXQL_GRACE_S": "60"}
 

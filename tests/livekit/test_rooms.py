@@ -14,8 +14,8 @@ from livekit import api
 from agent_bridge.server.tokens import BRIDGE_LIFETIME
 from tests.conftest import StartServer
 from tests.livekit.hall import Hall, Refused, attempt_of, hall, until
-from tests.livekit_server import KEY, SECRET, LiveKitServer
-from tests.server_process import ServerProcess
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
+from tests.programs.server_process import ServerProcess
 
 
 async def test_a_new_chat_has_a_room_of_its_own_and_asks_for_one_agent(on: Hall) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import livekit_server
 from tests.conftest import StartLiveKit
-from tests.livekit_server import LiveKitServer
-from tests.server_process import ROOT
+from tests.programs import livekit_server
+from tests.programs.livekit_server import LiveKitServer
+from tests.programs.server_process import ROOT
 
 TOOLS = ("bash", "env", "dirname", "mkdir", "mktemp", "cat", "sed", "rm", "mv", "flock")
 

@@ -10,7 +10,7 @@ import aiohttp
 from livekit import api
 
 from agent_bridge.attaching.announcing import give_notice
-from tests.livekit_server import KEY, SECRET
+from tests.programs.livekit_server import KEY, SECRET
 
 
 @dataclass

@@ -10,7 +10,7 @@ import typer.main
 import settings
 from cli import app
 from resolvers.refusals import Refusal
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
 COMMAND = re.compile(r"^## `voxql ([a-z -]+)`$", re.MULTILINE)

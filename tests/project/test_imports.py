@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tests.programs.server_process import ROOT
 from tests.project.test_rooms import ROOMS
-from tests.server_process import ROOT
 
 # Forbidden imports by module; each breaks a different contract.
 FORBIDDEN: Final = {

@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 FIXED = {"setup", "serve", "test", "check", "bench", "dev", "help"}
 

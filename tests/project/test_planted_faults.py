@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 script = runpy.run_path(str(ROOT / "scripts" / "planted_faults"))
 FAULTS: list[Any] = script["read"]()

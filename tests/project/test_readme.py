@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.graphql_socket import subscribe
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.server_process import ROOT, ServerProcess
 
 OPERATIONS = re.findall(r"```graphql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.programs.server_process import ROOT
 from tests.scheduling import NICENESS, REAL_TIME
-from tests.server_process import ROOT
 
 CONFTEST = f"""
 import importlib.util

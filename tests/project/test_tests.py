@@ -3,7 +3,7 @@
 import ast
 import re
 
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 
 def test_every_test_says_in_a_sentence_what_it_shows() -> None:

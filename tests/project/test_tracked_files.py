@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 MACHINE_PATH = re.compile(rb"(?<![\w.-])/(?:home|Users|root|work)/[\w.-]+")
 INDEX_OPTION = re.compile(rb"^\s*(?:-i|--(?:extra-)?index-url|--find-links)\b", re.MULTILINE)

@@ -15,8 +15,8 @@ from settings import Settings
 from tests.resolvers.people import give_agents
 from tests.rows import migrated
 from tests.schema.clients import Http, Socket
+from tests.schema.every_field import start
 from tests.schema.fakes import Agent, WillingAgents
-from tests.schema.operations import start
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""Tests of starting and stopping: port, lock, child process, backup."""
+"""Tests of the server: its answers, its limits, its data, and its process."""

@@ -20,8 +20,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from tests.ports import free_port
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.ports import free_port
+from tests.programs.server_process import ROOT, ServerProcess
 
 PATHS: Final = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 IDLE_S: Final = 30

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests.agent_bridge.wire import raw, words
-from tests.faults.stage import stage
+from tests.faults.servers.stage import stage
 from tests.graphql_socket import subscribe
 from tests.storage.disk import contents
 from tests.storage.test_restore import voxql

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from resolvers.metrics import BOUNDS, Latencies
-from tests.faults.stage import stage
-from tests.server_process import ROOT
+from tests.faults.servers.stage import stage
+from tests.programs.server_process import ROOT
 
 TIMED_OUT = 'voxql_reaper_actions_total{action="start_timeout"}'
 SETTLED = ("ACTIVE", "FAILED")

@@ -8,7 +8,7 @@ import httpx
 
 from tests.conftest import StartServer
 from tests.graphql_socket import subscribe
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 from tests.storage.writes import SECONDS
 
 TITLE, TYPED, REPORTED = "Zanzibarine plans", "quetzalcoatlus hello there", "axolotlish aside"

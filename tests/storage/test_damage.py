@@ -11,7 +11,7 @@ import pytest
 
 from models.engine import CannotUse
 from models.sqlite.checks import check_database
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 PAGE = 4096
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.agent_bridge.wire import Raw, raw, words
-from tests.faults.stage import Stage, stage
-from tests.server_process import ServerProcess
+from tests.faults.servers.stage import Stage, stage
+from tests.programs.server_process import ServerProcess
 from tests.storage.disk import SmallDisk, contents, rows, small_disk
 from tests.storage.writes import (
     HISTORY,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent_bridge.wire import raw, words
-from tests.faults.stage import stage
+from tests.faults.servers.stage import stage
 from tests.storage.disk import contents, rows
 from tests.storage.writes import (
     HISTORY,

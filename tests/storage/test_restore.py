@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.faults.stage import Agent, Stage, stage
-from tests.server_process import ROOT
+from tests.faults.servers.stage import Agent, Stage, stage
+from tests.programs.server_process import ROOT
 from tests.storage.disk import rows
 
 SPOKEN = "SELECT key, text FROM utterances"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server_process import ServerProcess
+from tests.programs.server_process import ServerProcess
 from tests.storage.disk import remount_read_only, small_disk
 
 NO_PRIVILEGES = ("setpriv", "--bounding-set=-all") if os.geteuid() == 0 else ()

@@ -15,8 +15,8 @@ from websockets.typing import Subprotocol
 
 from agent_bridge.client.worker import StartJob
 from tests.agent_bridge.wire import Raw, raw
-from tests.faults.account import RETRY
-from tests.faults.stage import Stage
+from tests.faults.clients.account import RETRY
+from tests.faults.servers.stage import Stage
 from tests.storage.disk import rows
 
 SECONDS = 15.0

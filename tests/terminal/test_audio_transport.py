@@ -17,7 +17,7 @@ from terminal.audio.transport import AudioClient, MediaAccess
 from terminal.audio.wav import read
 from terminal.client.server import GraphQLClient
 from terminal.refusal import CannotTalk
-from tests.e2e.sound import silence, write_wav
+from tests.speech.sound import silence, write_wav
 
 Json = dict[str, Any]
 TEN_SECONDS = 240_000

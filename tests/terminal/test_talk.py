@@ -21,8 +21,8 @@ from msgspec.structs import replace
 from agent_bridge.client.bridge import BridgeClient, InputCommand, new_segment
 from agent_bridge.client.worker import StartJob, Worker
 from agent_bridge.protocol import Utterance
-from tests.e2e.sound import silence, write_wav
-from tests.server_process import ROOT, ServerProcess
+from tests.programs.server_process import ROOT, ServerProcess
+from tests.speech.sound import silence, write_wav
 
 KEY = "a-key-of-this-test"
 START_S = 90

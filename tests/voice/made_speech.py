@@ -20,7 +20,7 @@ from agent.speech.hibari_voice import SAMPLE_RATE as VOICE_RATE
 from agent.speech.hibari_voice import HibariVoice, SynthesisedSpeech
 from agent.speech.recogniser import LocalRecogniser
 from agent.speech.segmenter import Pcm
-from tests.speech import RATE
+from tests.speech.recordings import RATE
 
 WORD_S: Final = 0.25
 """Seconds per word."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.speech import RATE
+from tests.speech.recordings import RATE
 
 OUT_RATE = 24_000
 

@@ -15,11 +15,11 @@ from agent.process import serve
 from agent.speech.recogniser import LocalRecogniser
 from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE
 from agent_bridge.server.workers import NoFreePlace
-from tests.speech import cards, plain, sentences, silence
+from tests.speech.recordings import cards, plain, sentences, silence
+from tests.voice.hearing.test_recognition import final_text, recognise, resampled
 from tests.voice.made_speech import WORD_S, spoken, words_in
 from tests.voice.person import Reply, person
 from tests.voice.server import KEY, Notes, Server
-from tests.voice.test_recognition import final_text, recognise, resampled
 
 pytestmark = pytest.mark.sample_clock
 CLIP = sentences()[1]

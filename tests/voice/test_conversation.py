@@ -10,9 +10,9 @@ from agent.conversation import Conversation, Minds
 from agent_bridge.client.worker import StartJob
 from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE
 from tests.voice.made_speech import WORD_S, spoken, words_in
-from tests.voice.memory_transport import Cable
 from tests.voice.person import Person, Reply
 from tests.voice.server import Server
+from tests.voice.transports.memory_transport import Cable
 
 pytestmark = pytest.mark.sample_clock
 SENTENCE = "the garden behind the old station is full of yellow flowers"

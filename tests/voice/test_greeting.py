@@ -13,7 +13,7 @@ from agent.answers import GREETING_OF_A_MODEL, LlmSettings, Responder, greeting
 from agent.conversation import Minds
 from agent.demo.responder import GREETING
 from agent.greeting import ALONE, PAUSE
-from tests.speech import RATE
+from tests.speech.recordings import RATE
 from tests.voice.made_speech import spoken
 from tests.voice.server import Server
 from tests.voice.test_conversation import Call, heard

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.demo.arithmetic import find_sum, in_digits, numbers_from_words
 from agent.demo.responder import ABLE, GREETING, respond
-from tests.server_process import ROOT
+from tests.programs.server_process import ROOT
 
 NOW = datetime(2026, 11, 22, 15, 42, tzinfo=UTC)
 HELLO = "Hello! Ask me for the time, the date or a sum."

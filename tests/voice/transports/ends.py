@@ -14,10 +14,10 @@ from agent.audio_transport import AudioTransport, SocketTransport
 from agent.room_transport import RoomLost, RoomTransport
 from agent_bridge.protocol.audio import Peer, Played
 from tests.attach import people
-from tests.livekit_server import KEY, SECRET, LiveKitServer
-from tests.voice.memory_transport import Cable
+from tests.programs.livekit_server import KEY, SECRET, LiveKitServer
 from tests.voice.person import Person, person
 from tests.voice.server import Server
+from tests.voice.transports.memory_transport import Cable
 
 Sound = npt.NDArray[np.int16]
 SESSION = "ses_line"

@@ -10,8 +10,8 @@ import pytest
 
 from agent.audio_transport import AudioTransport
 from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE, Begin, Clear, End
-from tests.livekit_server import LiveKitServer
-from tests.speech import RATE
+from tests.programs.livekit_server import LiveKitServer
+from tests.speech.recordings import RATE
 from tests.voice.server import Server
 from tests.voice.transports.ends import PERSON, Ends, InMemory, InRoom, OverAudio, Sound
 

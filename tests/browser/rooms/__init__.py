@@ -1,0 +1,1 @@
+"""Conversations of a page that go through LiveKit rooms."""

@@ -1,0 +1,1 @@
+"""A conversation on the page, and what can go wrong with its sound."""

@@ -1,0 +1,1 @@
+"""Users, agents and subscribers that note what they did and were told."""

@@ -1,0 +1,1 @@
+"""Servers that are killed, that have faults, or whose power is cut."""

@@ -1,0 +1,1 @@
+"""The LiveKit backend and its parts."""

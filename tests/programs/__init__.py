@@ -1,0 +1,1 @@
+"""Programs that tests start: servers, LiveKit, and what keeps track of them."""

@@ -1,0 +1,1 @@
+"""Accounts, their logins and API tokens, and what becomes of their conversations."""

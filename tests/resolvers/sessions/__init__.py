@@ -1,0 +1,1 @@
+"""Starting, running, saving and listing conversations."""

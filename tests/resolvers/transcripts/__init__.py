@@ -1,0 +1,1 @@
+"""Writing, ordering and streaming what is said in a conversation."""

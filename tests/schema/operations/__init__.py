@@ -1,0 +1,1 @@
+"""What operations may cost, and how they and the events of streams are executed."""

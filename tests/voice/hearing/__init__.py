@@ -1,0 +1,1 @@
+"""From sound to reported words: the recogniser and its parts."""

@@ -1,0 +1,1 @@
+"""Replies: their text, their sound, and how much of them was heard."""
