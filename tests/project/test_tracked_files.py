@@ -1,7 +1,8 @@
-"""No committed file names a particular machine or a package registry."""
+"""No committed file names a particular machine or a package registry; no folder is too full."""
 
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 from tests.programs.server_process import ROOT
@@ -10,6 +11,11 @@ MACHINE_PATH = re.compile(rb"(?<![\w.-])/(?:home|Users|root|work)/[\w.-]+")
 INDEX_OPTION = re.compile(rb"^\s*(?:-i|--(?:extra-)?index-url|--find-links)\b", re.MULTILINE)
 RESOLVED = re.compile(rb'"resolved":\s*"http')
 REGISTRY = re.compile(rb"registry\s*=\s*\"?http|https?://[\w.-]*(?:pypi|pythonhosted|npmjs)[\w.]*")
+
+
+SOURCES = {".py", ".ts", ".tsx", ".css"}
+MOST_IN_A_FOLDER = 15
+"""Beyond this, the files of a folder have little to do with each other."""
 
 
 def tracked() -> list[Path]:
@@ -73,3 +79,12 @@ def test_every_npm_folder_keeps_addresses_out_of_its_lock_file() -> None:
             assert (path.parent / "package-lock.json").exists(), path
             setting = "omit-lockfile-registry-resolved=true"
             assert setting in (path.parent / ".npmrc").read_text(), path
+
+
+def test_no_folder_has_too_many_source_files() -> None:
+    """A folder that grows beyond this is split by what changes together."""
+    sources = (path for path in tracked() if path.suffix in SOURCES)
+    folders = Counter(path.parent for path in sources if "migrations" not in path.parts)
+
+    assert len(folders) > 50
+    assert [folder for folder, files in folders.items() if files > MOST_IN_A_FOLDER] == []
