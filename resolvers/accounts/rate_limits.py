@@ -18,7 +18,8 @@ KEYS: Final = 50_000
 """Maximum e-mails and addresses remembered; beyond that, the least recently seen one is dropped."""
 
 
-@dataclass(frozen=True, slots=True)
+# Compared by identity: two rates with the same numbers count separately.
+@dataclass(frozen=True, slots=True, eq=False)
 class Rate:
     """At most `count` times in any period of this length (a sliding window)."""
 

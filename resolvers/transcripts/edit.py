@@ -38,26 +38,11 @@ _VISIBLE: Final = (
     "utterance_count",
     "preview",
 )
+_FIXED: Final = frozenset({"id", "room_name", "created_at"})
+# Derived from the table, so that a new column is written without another change here.
 _INTERNAL: Final = (
     "user_id",
-    "version",
-    "last_seq",
-    "preview_sort_key",
-    "opening",
-    "opening_sort_key",
-    "attempt",
-    "heard_attempt",
-    "heard_until",
-    "failure_message",
-    "start_by",
-    "retry_by",
-    "drain_by",
-    "agent_retry_by",
-    "agent_back_by",
-    "person_back_by",
-    "tell_by",
-    "purge_by",
-    "deleted_at",
+    *(name for name in Session._meta.fields_db_projection if name not in {*_VISIBLE, *_FIXED}),
 )
 
 

@@ -54,6 +54,7 @@ def test_everybody_and_everything_is_counted_apart(clock: Clock) -> None:
     assert _tries(limits, "ada") == 3
     assert _tries(limits, "bob") == 3
     limits.take(Rate(1, timedelta(seconds=1)), "ada")
+    limits.take(Rate(THREE.count, THREE.per), "ada")
 
 
 def test_what_was_no_guess_is_forgotten(clock: Clock) -> None:
