@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from models.engine import Engine
     from settings import Settings
 
 FAILED: Final = 1
@@ -169,8 +168,9 @@ def migrate() -> None:
     """
     settings = _settings()
     from models.database import migrate as apply
+    from models.engines import engine_of
 
-    _engine(settings).check_files()
+    engine_of(settings.database_url).check_files()
     applied = asyncio.run(apply(settings.database_url))
     for name in applied:
         print(f"applied {name}")
@@ -183,7 +183,9 @@ def backup(
 ) -> None:
     """Copy the database into a file, while the server runs."""
     settings = _settings()
-    size = _engine(settings).copy(file)
+    from models.engines import engine_of
+
+    size = engine_of(settings.database_url).copy(file)
     print(f"{file}: {size:,} bytes, checked.")
 
 
@@ -319,16 +321,6 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     )
 
 
-def _engine(settings: "Settings") -> "Engine":
-    """Return the database's engine; an unusable URL ends the program."""
-    from models.engines import engine_of
-
-    try:
-        return engine_of(settings.database_url)
-    except ValueError as error:
-        _fail(str(error))
-
-
 def _settings(**given: object) -> "Settings":
     """Read the settings, warn about misspelt ones, and set up the log."""
     import settings
@@ -354,9 +346,10 @@ def _with_accounts(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
     settings = _settings()
     from asgi import build_app
     from models.database import migrate, opened
+    from models.engines import engine_of
     from resolvers.accounts import authentication
 
-    _engine(settings).check_files()
+    engine_of(settings.database_url).check_files()
 
     async def work() -> Any:
         await migrate(settings.database_url)

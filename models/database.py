@@ -58,7 +58,7 @@ async def opened(url: str) -> AsyncIterator[None]:
     """Open the writer and the reader; on exit, wait for running transactions, then close.
 
     Raises:
-        ValueError: The URL names no database that VoxQL can use; the message says what is wrong.
+        CannotUse: The URL names no database that VoxQL can use; the message says what is wrong.
     """
     context = TortoiseContext()
     _opened[:] = [engine_of(url)]
@@ -77,6 +77,8 @@ async def opened(url: str) -> AsyncIterator[None]:
 
 def engine() -> Engine:
     """Return the engine of the open database."""
+    if not _opened:
+        raise RuntimeError("No database is open.")
     return _opened[0]
 
 
@@ -88,7 +90,7 @@ async def migrate(url: str) -> list[str]:
     unchanged, never a migration that was applied but not recorded.
 
     Raises:
-        ValueError: The URL names no database that VoxQL can use.
+        CannotUse: The URL names no database that VoxQL can use.
         RuntimeError: The database belongs to a newer version; it is left unchanged.
     """
     database = engine_of(url)

@@ -1,6 +1,6 @@
 """The parts that the use cases take, built once by `asgi.build_app`.
 
-Each use case takes only those that it uses; the faces (`schema`, `serving`) hold all of them.
+Each use case takes only those that it uses; `asgi`, `schema` and `serving` hold all of them.
 """
 
 from dataclasses import dataclass, field

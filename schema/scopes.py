@@ -49,10 +49,10 @@ def needs_of(
     schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
 ) -> Needs:
     """Return the scopes that a valid operation needs, including those of its fragments."""
-    looker = _ScopeVisitor(schema)
+    visitor = _ScopeVisitor(schema)
     for node in _parts(document, operation):
-        visit(node, TypeInfoVisitor(looker.types, looker))
-    return looker.needs
+        visit(node, TypeInfoVisitor(visitor.types, visitor))
+    return visitor.needs
 
 
 def check(viewer: Viewer | None, needs: Needs) -> None:

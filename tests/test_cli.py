@@ -56,10 +56,19 @@ def here(
     structlog.reset_defaults()
 
 
-def test_help_loads_no_part_that_it_does_not_need() -> None:
-    """`voxql --help` answers at once because it doesn't import the server's packages."""
-    heavy = {"pydantic", "starlette", "strawberry", "tortoise", "uvicorn", "livekit", "rich"}
-    script = "import cli, sys; print(*sys.modules)"
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        (
+            "cli",
+            {"pydantic", "starlette", "strawberry", "tortoise", "uvicorn", "livekit", "rich"},
+        ),
+        ("serving.process.run", {"strawberry", "tortoise", "livekit"}),
+    ],
+)
+def test_a_command_loads_nothing_before_it_needs_it(module: str, heavy: set[str]) -> None:
+    """`voxql --help` answers at once, and `voxql serve` loads the app after its agent starts."""
+    script = f"import {module}, sys; print(*sys.modules)"
 
     loaded = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.database import Connection, engine
+from models.engine import Query
 from models.repositories.bulk import hydrated
 from models.search.parsing import Search
 from models.tables.utterance import Utterance
@@ -90,9 +91,11 @@ class TranscriptQuery:
         """Return the conditions and their values."""
         terms, values = ["session_id = ?"], list[object]([self.session_id])
         if self.search is not None:
-            term, found = engine().search.has_any_word(self.search)
-            terms.append(term if self.search.words else "false")
-            values += found if self.search.words else []
+            nothing: Query = ("false", ())
+            words = self.search.words
+            term, found = engine().search.has_any_word(self.search) if words else nothing
+            terms.append(term)
+            values += found
         return terms, values
 
 

@@ -1,1 +1,1 @@
-"""Full-text search: tokens, the index, and matching."""
+"""Full-text search: tokens of texts, words of a search, and snippets."""

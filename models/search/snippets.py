@@ -77,7 +77,7 @@ def _places(
     spans = sorted(islice(_spans(found, words), most))
     if spans:
         return spans
-    # The index found the two parts of such a word separately: see `SearchIndex`.
+    # The index found the two parts of such a word separately: see `models.sqlite.search`.
     rests = [word[1:] for word in words if is_single(word[0]) and word[1:]]
     return sorted(islice(_spans(found, rests), most))
 

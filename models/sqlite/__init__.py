@@ -1,1 +1,1 @@
-"""The code specific to SQLite: its connection, and what its errors mean."""
+"""The code specific to SQLite: connections, errors, search, backup, damage check, process lock."""

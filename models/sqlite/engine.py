@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote
 
-from models.engine import Query
+from models.engine import CannotUse, Query
 from models.sqlite import backup, checks, process_lock
 from models.sqlite.search import Fts5
 
@@ -52,21 +52,21 @@ class SqliteEngine:
         rest: What follows `sqlite://` in the URL: a path, and pragmas as its query.
 
     Raises:
-        ValueError: The URL does not name a file; the message says what is wrong.
+        CannotUse: The URL does not name a file; the message says what is wrong.
     """
 
     def __init__(self, rest: str) -> None:
         path, _, query = rest.partition("?")
         path = unquote(path)
-        if not path or ":memory:" in path:
-            raise ValueError(
+        if not Path(path).name or ":memory:" in path:
+            raise CannotUse(
                 "VOXQL_DATABASE_URL must name a file: reader and writer are two connections, "
                 "and a database in memory belongs to one."
             )
         pragmas = dict(parse_qsl(query))
         unknown = sorted(pragmas.keys() - _PRAGMAS.keys())
         if unknown:
-            raise ValueError(
+            raise CannotUse(
                 f"VOXQL_DATABASE_URL has the unknown option {unknown[0]!r}; "
                 f"known are {', '.join(_PRAGMAS)}."
             )

@@ -9,14 +9,14 @@ from typing import Final
 from hub.events import SessionState, UtteranceState
 from models.database import reader
 from models.repositories.history import HistoryQuery
+from models.repositories.matches import SNIPPET_TEXT, BestMatch, best_matches
 from models.repositories.transcript import (
     SESSIONS_AT_ONCE,
     TranscriptQuery,
     counts_of_many,
     pages_of_many,
 )
-from models.search import matching, parsing, snippets
-from models.search.matching import BestMatch
+from models.search import parsing, snippets
 from models.tables import Session, SessionStatus, Utterance
 from resolvers import limits
 from resolvers.access import own, require
@@ -28,7 +28,7 @@ SESSIONS_DEFAULT: Final = 20
 UTTERANCES_PAGE: Final = 500
 PAGE_TEXT: Final = 2 * 1024 * 1024
 """Characters of text in a page; with longer texts, the page is shorter than requested."""
-MARKED_TEXT: Final = matching.SNIPPET_TEXT
+MARKED_TEXT: Final = SNIPPET_TEXT
 """The same for a page of search results, whose texts are searched again for words to mark."""
 
 
@@ -98,7 +98,7 @@ async def session_history(
     matches = None
     if query.search is not None:
         shown = [session.id for session in found.items]
-        matches = Once(partial(matching.best_matches, reader(), query.search, shown))
+        matches = Once(partial(best_matches, reader(), query.search, shown))
     entries = [HistoryEntry(session, matches) for session in found.items]
     return Slice(entries, found.cursors, found.has_next, found.has_previous, found.count)
 

@@ -1,6 +1,6 @@
 """Starts conversations: the previous one is saved and the next begins, in one transaction.
 
-A conversation without an agent gets another one here.
+It also requests an agent again for a conversation that has none.
 """
 
 from collections.abc import Sequence

@@ -42,7 +42,7 @@ _FIXED: Final = frozenset({"id", "room_name", "created_at"})
 # Derived from the table, so that a new column is written without another change here.
 _INTERNAL: Final = (
     "user_id",
-    *(name for name in Session._meta.fields_db_projection if name not in {*_VISIBLE, *_FIXED}),
+    *sorted({*Session._meta.fields_db_projection} - {*_VISIBLE, *_FIXED, "user_id"}),
 )
 
 

@@ -210,10 +210,10 @@ class _DependencyVisitor(Visitor):
 
 def _is_same_for_all(executor: Executor[Any]) -> bool:
     """Whether an answer depends on the event alone: not on variables, and not on who asks."""
-    looker = _DependencyVisitor(executor.schema)
+    visitor = _DependencyVisitor(executor.schema)
     for node in (executor.operation, *executor.fragment_definitions.values()):
-        visit(node, TypeInfoVisitor(looker.types, looker))
-    return looker.found_none
+        visit(node, TypeInfoVisitor(visitor.types, visitor))
+    return visitor.found_none
 
 
 def _root(executor: Executor[Any]) -> GraphQLObjectType:

@@ -1,4 +1,4 @@
-"""The port through which the transports learn who sends a request; `serving.access` fills it."""
+"""What the transports ask about the sender of a request; `serving.access` implements it."""
 
 from collections.abc import Mapping
 from typing import Protocol

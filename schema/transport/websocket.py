@@ -5,7 +5,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, Final
+from typing import Any
 
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -25,6 +25,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 
 from agent_bridge.protocol import close_reason
 from hub.subscription import ReaderTooSlow
+from hub.waiting import NEVER, WAITING, WHILE_READING
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, QuotaExceeded, Refusal
 from resolvers.viewer import Viewer
@@ -42,16 +43,6 @@ BAD_REQUEST = 4400
 ID_IN_USE = 4409
 INTERNAL_ERROR = 4500
 TOO_LARGE = 1009
-
-WAITING: Final = "voxql.waiting"
-"""Key of an ASGI message to the server: how long it may wait for a slow client.
-
-By default it waits as long as the connection lives.
-"""
-WHILE_READING: Final = "while reading"
-"""The message waits while the client keeps reading; otherwise the server raises `ReaderTooSlow`."""
-NEVER: Final = "never"
-"""The message is sent without waiting: it is the last of a stream, and small."""
 
 _MAX_ID = 256
 """Characters of an operation's id, which is kept while the operation runs."""

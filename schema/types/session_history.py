@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 
 from models import tables
-from models.search.matching import BestMatch
+from models.repositories.matches import BestMatch
 from resolvers.pages import Slice
 from resolvers.sessions import history
 from resolvers.sessions.history import HistoryEntry

@@ -27,7 +27,7 @@ def run(settings: Settings, steps: Steps) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        CannotServe: when the port can't be used, or the URL names no database.
+        CannotServe: when the port can't be used.
         CannotUse: when the database can't be used.
     """
     factory = uvicorn.Config(app="", log_config=None).get_loop_factory()
@@ -36,10 +36,7 @@ def run(settings: Settings, steps: Steps) -> None:
 
 
 async def _serve(settings: Settings, steps: Steps) -> None:
-    try:
-        database = engine_of(settings.database_url)
-    except ValueError as error:
-        raise CannotServe(str(error)) from error
+    database = engine_of(settings.database_url)
     database.check_files()
     database.check_room()
     with (
@@ -77,7 +74,7 @@ async def _migrate(settings: Settings, steps: Steps, *, is_checked: bool) -> Non
 
     try:
         applied = await migrate(settings.database_url)
-    except (ValueError, RuntimeError) as error:
+    except RuntimeError as error:
         raise CannotServe(str(error)) from error
     except OperationalError as error:
         raise CannotServe(f"The database can't be brought up to date: {error}.") from error

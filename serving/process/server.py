@@ -15,7 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import OPEN
 
 from hub.subscription import ReaderTooSlow
-from schema.transport.websocket import NEVER, WAITING, WHILE_READING
+from hub.waiting import NEVER, WAITING, WHILE_READING
 from serving.connections import ConnectionLimits, Http, limits_for
 from serving.process import address
 

@@ -21,6 +21,7 @@ from models.database import (
     transact,
     transact_later,
 )
+from models.engine import CannotUse
 from models.repositories import sessions
 from models.tables import Session, User
 from tests.dump import dump
@@ -73,7 +74,7 @@ async def test_a_path_may_hold_what_means_something_in_a_url(tmp_path: Path) -> 
 )
 async def test_a_url_that_can_not_be_used_is_refused_in_words(url: str, said: str) -> None:
     """The message names the setting and gives the expected form."""
-    with pytest.raises(ValueError, match="VOXQL_DATABASE_URL") as refusal:
+    with pytest.raises(CannotUse, match="VOXQL_DATABASE_URL") as refusal:
         async with opened(url):
             pass
     assert said in str(refusal.value)

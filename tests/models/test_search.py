@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.database import Connection, engine, reader, transact
+from models.repositories import matches
 from models.repositories.history import HistoryQuery
-from models.search import matching, parsing, snippets
+from models.search import parsing, snippets
 from models.search.tokens import indexed, last_of_runs
 from models.tables import Session, User, Utterance
 from models.titles import NEW_CONVERSATION
@@ -29,7 +30,7 @@ async def _found(user: User, text: str) -> list[str]:
 async def _snippet(user: User, text: str, session: Session) -> str:
     wanted = parsing.parse(text, user.id)
     assert wanted is not None
-    return (await matching.best_matches(reader(), wanted, [session.id]))[session.id].snippet
+    return (await matches.best_matches(reader(), wanted, [session.id]))[session.id].snippet
 
 
 async def _assert_index_is_whole() -> None:
@@ -125,7 +126,7 @@ async def test_any_text_is_a_valid_search(user: User, text: str) -> None:
     """Lone surrogates, NULs, quotes and any script return an answer, never an error."""
     await _found(user, text)
     if wanted := parsing.parse(text, user.id):
-        await matching.best_matches(reader(), wanted, ["ses_x"])
+        await matches.best_matches(reader(), wanted, ["ses_x"])
 
 
 async def test_an_essay_is_a_valid_search(user: User) -> None:
@@ -200,7 +201,7 @@ async def test_the_best_utterance_is_shown_with_its_words_marked(user: User) -> 
     )
     wanted = parsing.parse("paris weather", user.id)
     assert wanted is not None
-    found = await matching.best_matches(reader(), wanted, [session.id])
+    found = await matches.best_matches(reader(), wanted, [session.id])
     assert found[session.id].utterance.key == "key-1"
     assert found[session.id].snippet == (
         "The <mark>weather</mark> in &lt;b&gt;<mark>Paris</mark>&lt;/b&gt; &amp; Rome is fine."
@@ -274,7 +275,7 @@ async def test_others_are_served_while_snippets_are_cut(
         threads.append(threading.get_ident())
         return snippet_of(text, words)
 
-    monkeypatch.setattr(matching, "snippet_of", watched)
+    monkeypatch.setattr(matches, "snippet_of", watched)
     assert await _snippet(user, "hello", session) == f"{MARK}hello{UNMARK}"
     assert threads
     assert threading.get_ident() not in threads
@@ -284,12 +285,12 @@ async def test_snippets_of_a_page_look_through_so_much_text(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Newest results use the page's text limit first; the others show the text's beginning."""
-    monkeypatch.setattr(matching, "SNIPPET_TEXT", 1_100)
+    monkeypatch.setattr(matches, "SNIPPET_TEXT", 1_100)
     late = "word " * 200 + "hello"
     sessions = [await add_session(user, late) for _ in range(2)]
     wanted = parsing.parse("hello", user.id)
     assert wanted is not None
-    found = await matching.best_matches(reader(), wanted, [one.id for one in sessions[::-1]])
+    found = await matches.best_matches(reader(), wanted, [one.id for one in sessions[::-1]])
     assert f"{MARK}hello{UNMARK}" in found[sessions[1].id].snippet
     assert found[sessions[0].id].snippet == "word " * 23 + "word…"
 
@@ -390,7 +391,7 @@ async def test_a_title_is_found_like_words_that_were_said(user: User) -> None:
         assert await _found(user, text) == [], text
     wanted = parsing.parse("plans", user.id)
     assert wanted is not None
-    assert await matching.best_matches(reader(), wanted, [session.id]) == {}
+    assert await matches.best_matches(reader(), wanted, [session.id]) == {}
     await _assert_index_is_whole()
 
 

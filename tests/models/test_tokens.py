@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.database import reader
+from models.repositories import matches
 from models.repositories.history import HistoryQuery
-from models.search import matching, parsing, snippets
+from models.search import parsing, snippets
 from models.search import tokens as rules
 from models.search.tokens import indexed, last_of_runs, tokens
 from tests.rows import add_session, add_user
@@ -42,7 +43,7 @@ async def test_it_is_found_as_people_type_it(url: str, language: str, said: str)
         assert wanted is not None
         page = await HistoryQuery(user.id, search=wanted).page(reader(), None, None, 10)
         assert [one.id for one in page] == [session.id] * case["found"], case["asked"]
-        best = await matching.best_matches(reader(), wanted, [session.id])
+        best = await matches.best_matches(reader(), wanted, [session.id])
         if not case["found"]:
             continue
         snippet = best[session.id].snippet

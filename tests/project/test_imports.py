@@ -13,6 +13,7 @@ from tests.project.test_rooms import ROOMS
 FORBIDDEN: Final = {
     "hub/local.py": "import models",
     "resolvers/transcripts/live.py": "import resolvers.sessions.manage",
+    "resolvers/sessions/lifecycle.py": "import resolvers.backend",
     "schema/loaders.py": "import schema.transport.http",
     "agent_bridge/server/endpoint.py": "import agent.process",
     "agent/places.py": "import agent_bridge.server.tokens",

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.protocol import OPEN
 
 from hub.subscription import ReaderTooSlow
-from schema.transport.websocket import WAITING, WHILE_READING
+from hub.waiting import WAITING, WHILE_READING
 from serving.process import server as server_module
 from serving.process.address import listening_socket, local_address
 from serving.process.server import Hook, Socket, WebServer, configured
