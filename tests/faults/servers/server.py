@@ -17,6 +17,8 @@ from tests.programs.ports import free_port
 from tests.programs.server_process import ROOT, ServerProcess, is_setting
 
 SECONDS = 30.0
+STARTS_WITHIN_S = 120.0
+"""A traced server loads the app itself, at the low priority of the background tests."""
 
 
 class CrashingServer:
@@ -155,7 +157,7 @@ class CrashingServer:
     async def _answer(self, word: str) -> str:
         """Wait for a line with this word; skip others, e.g. an `open` made obsolete by a kill."""
         assert self._answers is not None
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(STARTS_WITHIN_S):
             while line := (await self._answers.readline()).decode():
                 said, _, rest = line.strip().partition(" ")
                 if said == word:
