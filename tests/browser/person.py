@@ -36,11 +36,13 @@ LISTENS: Final = re.compile("^(Listening|Muted|Microphone off)$")
 SESSION: Final = re.compile(r"/c/(ses_\w+)$")
 
 # Logged by the browser for requests that a test makes fail, a page without https, or a reloaded
-# page without a click.
+# page without a click; and by axe, if a stylesheet that the page loads when idle is still missing
+# while the browser is offline.
 EXPECTED: Final = re.compile(
     r"Failed to load resource|WebSocket connection to|VoxQL: |"
     r"Cross-Origin-Opener-Policy header has been ignored|"
-    r"The AudioContext was not allowed to start"
+    r"The AudioContext was not allowed to start|"
+    r"Couldn't load preload assets"
 )
 
 Answering = Callable[[Route], Awaitable[None]]
