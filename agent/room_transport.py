@@ -31,6 +31,8 @@ _REPORT: Final = 0.1
 """Seconds between reports of how much has been played."""
 _HEARS_WITHIN: Final = 3.0
 """Seconds that LiveKit may take to deliver a microphone that is published in the room."""
+_CLOSES_WITHIN: Final = 2.0
+"""Seconds for LiveKit's streams to close once the room is gone; now and then one never does."""
 _HEARD_MS: Final = 20
 """Milliseconds of the person's audio in each frame."""
 
@@ -144,7 +146,9 @@ class RoomSide:
             tasks = [ended, *working, *self._ears.values()]
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            closed, _ = await asyncio.wait(tasks, timeout=_CLOSES_WITHIN)
+            for task in closed:
+                task.cancelled() or task.exception()
             self._tell(Peer(connected=False))
 
     async def hears(self) -> None:

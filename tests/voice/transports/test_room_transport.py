@@ -1,11 +1,15 @@
 """In a room, too, the agent learns how much of a reply was played."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
+import pytest
 from livekit import rtc
 
-from agent.room_transport import RoomTransport
+from agent import room_transport
+from agent.room_transport import RoomLost, RoomTransport
 from agent_bridge.protocol.audio import OUTPUT_SAMPLE_RATE, Begin, Clear, End, Peer, Played
 
 PERSON = "person-ses_a"
@@ -27,9 +31,10 @@ class Room:
     def __init__(self) -> None:
         self.remote_participants = {PERSON: Person()}
         self.local_participant = self
+        self.handlers: dict[str, Callable[[object], None]] = {}
 
-    def on(self, event: str, handler: object) -> None:
-        """Ignore the handler: no event is emitted."""
+    def on(self, event: str, handler: Callable[[object], None]) -> None:
+        self.handlers[event] = handler
 
     def isconnected(self) -> bool:
         return True
@@ -115,3 +120,32 @@ async def test_a_reply_that_is_cut_off_is_reported_once_more_and_no_further() ->
     names = [report.playout for report in listener.played]
     assert names == sorted(names)
     await ended(running)
+
+
+async def test_a_lost_room_is_reported_although_a_stream_of_it_never_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """LiveKit's streams wait for an event that may not come once their room is gone."""
+    monkeypatch.setattr(room_transport, "_CLOSES_WITHIN", 0.05)
+    room, over = Room(), asyncio.Event()
+
+    async def never_closes() -> None:
+        while not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+
+    given = cast(rtc.Room, cast(Any, room))
+    transport = RoomTransport(given, asyncio.get_running_loop(), PERSON, Listener())
+    stuck = transport._side._ears["TR_1"] = asyncio.create_task(never_closes())
+    running = asyncio.create_task(transport.run())
+    while "disconnected" not in room.handlers:  # noqa: ASYNC110 - it signals nothing
+        await asyncio.sleep(0)
+
+    room.handlers["disconnected"](None)
+
+    with pytest.raises(RoomLost):
+        async with asyncio.timeout(15):
+            await running
+    assert not stuck.done()
+    over.set()
+    await stuck
