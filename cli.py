@@ -189,6 +189,27 @@ def backup(
     print(f"{file}: {size:,} bytes, checked.")
 
 
+@app.command("copy-database")
+def copy_database(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="URL of the database to copy.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="URL of an empty database.")],
+) -> None:
+    """Copy all data into another database, such as SQLite into PostgreSQL, or back.
+
+    No server may run on either of them. An interrupted copy continues when it is begun again.
+    """
+    _settings()
+    from models.copying import copy_database as copied
+    from terminal.screens.copying import CopyProgress
+
+    with CopyProgress() as progress:
+        tables = asyncio.run(copied(source, target, progress.show))
+    for table in tables:
+        rest = f", {table.found:,} of them by an earlier copy" if table.found else ""
+        print(f"{table.table}: {table.rows:,} rows{rest}")
+    print("Everything was copied and checked. Start the server with VOXQL_DATABASE_URL set to TO.")
+
+
 Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
 
 

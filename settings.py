@@ -58,7 +58,10 @@ class Settings(BaseSettings):
         default=Path("var"), description="Folder of the database and of the keys."
     )
     database_url: str = Field(
-        default="", description="Database. When empty: SQLite, in `voxql.db` in the data folder."
+        default="",
+        repr=False,  # it may have a password
+        description="Database: `postgres://user:password@host/name`, or `sqlite:///path`. "
+        "When empty: SQLite, in `voxql.db` in the data folder.",
     )
     redis_url: str = Field(
         default="",

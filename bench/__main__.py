@@ -14,7 +14,7 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import history, report, saving, streams
+from bench import databases, history, report, saving, streams
 from bench.equipment.processes import ROOT
 from bench.figures import Figure
 from bench.sizes import FULL, QUICK, Sizes
@@ -30,8 +30,9 @@ PARTS: Final[Mapping[str, Callable[[Sizes, Path], list[Figure]]]] = {
     "saving": saving.saving,
     "history": history.history,
     "memory": streams.memory,
+    "databases": databases.databases,
 }
-KEPT: Final = frozenset({"history"})
+KEPT: Final = frozenset({"history", "databases"})
 """Parts whose data is large and stays in the cache for the next run."""
 
 

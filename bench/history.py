@@ -77,7 +77,7 @@ def history(sizes: Sizes, cache: Path) -> list[Figure]:
     stage = large_history(sizes, cache, Console(stderr=True))
     cases = [
         PageCase("first page"),
-        _deep(stage, sizes),
+        deep_page(stage, sizes),
         PageCase("search, a rare word", word=RARE),
         PageCase("search, a common word", word=COMMON),
     ]
@@ -103,7 +103,7 @@ def history(sizes: Sizes, cache: Path) -> list[Figure]:
     return figures
 
 
-def _deep(stage: Stage, sizes: Sizes) -> PageCase:
+def deep_page(stage: Stage, sizes: Sizes) -> PageCase:
     """Find the end of the page before the deep one; a person needs 4,000 clicks to get there."""
     with connected(stage.folder / "voxql.db") as conn:
         order = _ORDER.replace("21", "1 OFFSET ?")

@@ -65,7 +65,7 @@ async def _measured(sizes: Sizes, folder: Path) -> list[Figure]:
             for number in range(sizes.saves + 1):
                 raw.append(_insert(conn, raw_.session_ids[number], sizes.messages))
                 case.append(await _call(backend, case_, number, sizes.messages))
-                through.append(_save(client, server_.session_ids[number], sizes.messages))
+                through.append(save(client, server_.session_ids[number], sizes.messages))
             longest = _longest_wait(client, other, server_.session_ids[-1], sizes.many_messages)
     conn.close()
     # The first of each was a warm-up.
@@ -135,7 +135,7 @@ async def _call(backend: Backend, stage: Stage, number: int, count: int) -> floa
 
 def _longest_wait(client: BenchClient, other: BenchClient, session_id: str, count: int) -> float:
     """Ping the server repeatedly while a long conversation is saved; return the longest wait."""
-    saving = threading.Thread(target=_save, args=(client, session_id, count))
+    saving = threading.Thread(target=save, args=(client, session_id, count))
     waits = [other.ping()]
     saving.start()
     while saving.is_alive():
@@ -145,7 +145,8 @@ def _longest_wait(client: BenchClient, other: BenchClient, session_id: str, coun
     return max(waits)
 
 
-def _save(client: BenchClient, session_id: str, count: int) -> float:
+def save(client: BenchClient, session_id: str, count: int) -> float:
+    """Save so many messages through the server; return the milliseconds."""
     messages: Sequence[dict[str, Any]] = [
         {
             "key": f"message-{number}",

@@ -33,20 +33,21 @@ _KINDS: Final = {
 
 def latency(sizes: Sizes, folder: Path) -> list[Figure]:
     """(a) Measure the time from bridge to delivery, with one viewer per session."""
-    return _run(_latency(sizes, folder))
+    return run(_latency(sizes, folder))
 
 
 def cost(sizes: Sizes, folder: Path) -> list[Figure]:
     """(b) Measure the server's CPU per delivered interim."""
-    return _run(_cost(sizes, folder))
+    return run(_cost(sizes, folder))
 
 
 def memory(sizes: Sizes, folder: Path) -> list[Figure]:
     """(e) Measure the server's memory per idle subscriber."""
-    return _run(_memory(sizes, folder))
+    return run(_memory(sizes, folder))
 
 
-def _run(measurement: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:
+def run(measurement: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:
+    """Run a measurement on the event loop that the server uses."""
     factory = uvicorn.Config(app="", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(measurement)
@@ -128,11 +129,11 @@ async def _rounds(sizes: Sizes, folder: Path, sentence: int, sessions: int, view
             rounds.append((*await ours.round(sizes), *await theirs.round(sizes)))
     for tally, _, bare, _ in rounds:
         for each in (tally, bare):
-            _check(each, viewers // sessions)
+            check(each, viewers // sessions)
     return rounds
 
 
-def _check(tally: Tally, viewers: int) -> None:
+def check(tally: Tally, viewers: int) -> None:
     """Refuse the figures of a round that lost a final or delivered something twice.
 
     Interims may be missing: if a commit or a reader is slow, newer ones replace them.
@@ -153,9 +154,9 @@ async def _latency(sizes: Sizes, folder: Path) -> list[Figure]:
                     "a",
                     f"{name}, {label}",
                     "ms",
-                    [_ms(tally.delivered[kind], share) for tally, *_ in rounds],
+                    [ms(tally.delivered[kind], share) for tally, *_ in rounds],
                     BARE,
-                    [_ms(bare.delivered[b"i"], share) for _, _, bare, _ in rounds],
+                    [ms(bare.delivered[b"i"], share) for _, _, bare, _ in rounds],
                     Aim(20.0) if label == "p99" else None,
                 )
             )
@@ -164,11 +165,11 @@ async def _latency(sizes: Sizes, folder: Path) -> list[Figure]:
 
 def _beside(rounds: Rounds, sizes: Sizes) -> list[Figure]:
     """Return what else was measured along with the latency."""
-    acknowledged = [_ms(tally.acknowledged, 0.99) for tally, *_ in rounds]
+    acknowledged = [ms(tally.acknowledged, 0.99) for tally, *_ in rounds]
     taken = [100 * ours / sizes.talk_s for _, ours, _, _ in rounds]
     taken_bare = [100 * theirs / sizes.talk_s for _, _, _, theirs in rounds]
     overtaken = [100 * (1 - tally.count / sum(tally.sent.values())) for tally, *_ in rounds]
-    late = [_ms(tally.late, 0.99) for tally, *_ in rounds]
+    late = [ms(tally.late, 0.99) for tally, *_ in rounds]
     return [
         Figure("a", "final → acknowledged on disk, p99", "ms", acknowledged),
         Figure("a", "what it takes of a core", "%", taken, BARE, taken_bare),
@@ -230,5 +231,6 @@ async def _grown(
     return grown
 
 
-def _ms(nanoseconds: Sequence[int], share: float) -> float:
+def ms(nanoseconds: Sequence[int], share: float) -> float:
+    """Return a percentile in milliseconds; 0 without values."""
     return percentile(nanoseconds, share) / 1e6 if nanoseconds else 0.0

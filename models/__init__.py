@@ -1,1 +1,1 @@
-"""The stored data: tables, migrations, queries, transactions, and `sqlite`, its engine."""
+"""The stored data: tables, migrations, queries, transactions, and an engine for each database."""

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
+from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError, OperationalError
@@ -24,10 +25,12 @@ __all__ = [
     "IntegrityError",
     "NotStored",
     "OperationalError",
+    "configuration",
     "database_url",
     "engine",
     "migrate",
     "opened",
+    "read_trouble",
     "reader",
     "settled",
     "transact",
@@ -51,6 +54,9 @@ _opened: list[Engine] = []
 """The engine of the database that was opened last."""
 _running: set[asyncio.Task[Any]] = set()
 _tries: list[asyncio.Task[None]] = []
+"""The newest test transaction."""
+_reads: list[asyncio.Task[Any]] = []
+"""The newest test query."""
 
 
 @asynccontextmanager
@@ -63,9 +69,11 @@ async def opened(url: str) -> AsyncIterator[None]:
     context = TortoiseContext()
     _opened[:] = [engine_of(url)]
     writes.begin()
+    # Tortoise keeps its statements by table, whatever the database.
+    EXECUTOR_CACHE.clear()
     with context:
         # Request tasks don't inherit this task's context variables, hence the fallback.
-        await context.init(_config(engine()), _enable_global_fallback=True)
+        await context.init(configuration(engine()), _enable_global_fallback=True)
     try:
         for alias in (_WRITER, _READER):
             await context.connections.get(alias).create_connection(with_db=True)
@@ -94,7 +102,7 @@ async def migrate(url: str) -> list[str]:
         RuntimeError: The database belongs to a newer version; it is left unchanged.
     """
     database = engine_of(url)
-    config = _config(database, is_migrating=True)
+    config = configuration(database, is_migrating=True)
     applied: list[str] = []
 
     def progress(event: str, _app: str, name: str) -> None:
@@ -106,10 +114,13 @@ async def migrate(url: str) -> list[str]:
             await context.init(config)
             await context.connections.get(_WRITER).create_connection(with_db=True)
             async with in_transaction(_WRITER) as conn:
+                await database.begin_migration(conn)
                 executor = MigrationExecutor(conn, config["apps"])
+                # Tortoise first asks what was applied; if it fails, PostgreSQL gives up everything.
+                await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
                 await executor.migrate(progress=progress)
                 await _check_age(executor)
-                await database.check_references(conn)
+                await database.finish_migration(conn)
         finally:
             await context.close_connections()
     return applied
@@ -171,6 +182,20 @@ async def write_trouble(patience: float) -> str | None:
     return writes.trouble
 
 
+async def read_trouble(patience: float) -> str | None:
+    """Return `not ready` if the database does not answer within so many seconds, or None."""
+    if not _reads or _reads[0].done():
+        _reads[:] = [asyncio.create_task(reader().execute_query("SELECT 1"))]
+    # Not cancelled: asyncpg would wait for the server before it takes the connection back.
+    done, _ = await asyncio.wait(_reads, timeout=patience)
+    if not done:
+        return "not ready"
+    if (error := _reads[0].exception()) is None:
+        return None
+    log.error("database_not_ready", error=type(error).__name__)
+    return engine().trouble_of(error) or "not ready"
+
+
 async def settled() -> None:
     """Wait until all running transactions have committed or failed."""
     await asyncio.gather(*_running, return_exceptions=True)
@@ -224,7 +249,8 @@ async def _check_age(executor: MigrationExecutor) -> None:
         )
 
 
-def _config(database: Engine, *, is_migrating: bool = False) -> dict[str, Any]:
+def configuration(database: Engine, *, is_migrating: bool = False) -> dict[str, Any]:
+    """Return Tortoise's configuration for this database."""
     return {
         "connections": database.connections(is_migrating=is_migrating),
         "apps": {
@@ -237,5 +263,5 @@ def _config(database: Engine, *, is_migrating: bool = False) -> dict[str, Any]:
     }
 
 
-TORTOISE_ORM: Final = _config(engine_of(database_url(Path("var"))))
+TORTOISE_ORM: Final = configuration(engine_of(database_url(Path("var"))))
 """Configuration for Tortoise's own command, which writes migrations; see models/migrations."""

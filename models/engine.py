@@ -1,8 +1,8 @@
-"""What each kind of database does in its own way. `models.sqlite.engine` is the first engine."""
+"""What each kind of database does in its own way: see `models.sqlite` and `models.postgres`."""
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -22,6 +22,7 @@ _SENTENCES: Final = {
     "failing": "the disk reports a fault",
     "read-only": "it may only be read",
     "damaged": "its file is damaged, so restore a backup",
+    "unreachable": "its server can't be reached",
 }
 
 
@@ -35,7 +36,16 @@ class NotStored(Exception):
     def __init__(self, trouble: str) -> None:
         super().__init__(f"The database can't be written to: {_SENTENCES[trouble]}.")
         self.trouble = trouble
-        """`full`, `locked`, `failing`, `read-only` or `damaged`."""
+        """`full`, `locked`, `failing`, `read-only`, `damaged` or `unreachable`."""
+
+
+class NotAvailable(Exception):
+    """The database can't be used now, whatever the statement."""
+
+    def __init__(self, trouble: str) -> None:
+        super().__init__(f"The database can't be used: {_SENTENCES[trouble]}.")
+        self.trouble = trouble
+        """See `NotStored.trouble`."""
 
 
 class SearchIndex(Protocol):
@@ -68,6 +78,13 @@ class Engine(Protocol):
     def folder(self) -> Path | None:
         """The folder on whose disk the data is; None if a database server keeps it."""
 
+    @property
+    def locks_rows(self) -> bool:
+        """Whether a transaction must lock the rows that others must not change meanwhile."""
+
+    def exists(self) -> bool:
+        """Return whether there is a database; True if only its server knows."""
+
     def check_files(self) -> None:
         """Check that the data can be read and written, or created.
 
@@ -92,7 +109,7 @@ class Engine(Protocol):
             CannotUse: when the database is damaged or unreadable.
         """
 
-    def sole_process(self) -> AbstractContextManager[None]:
+    def sole_process(self) -> AbstractAsyncContextManager[None]:
         """Keep other servers away from this database, if it can serve only one.
 
         Raises:
@@ -115,11 +132,26 @@ class Engine(Protocol):
         migrates is waited for.
         """
 
-    async def check_references(self, conn: Any) -> None:
-        """Check, after a migration, that each row's parent exists.
+    async def begin_migration(self, conn: Any) -> None:
+        """Wait for other processes that migrate, and check that the database can be used.
 
         Raises:
-            RuntimeError: when one does not.
+            CannotUse: when it can't.
+        """
+
+    async def finish_migration(self, conn: Any) -> None:
+        """Check and complete what the migrations have done.
+
+        Raises:
+            RuntimeError: when a row's parent is missing.
+        """
+
+    async def finish_copy(self, conn: Any, numbered: Sequence[tuple[str, str]]) -> None:
+        """Complete a database whose rows were copied from another one.
+
+        Args:
+            conn: A transaction.
+            numbered: The tables whose key is a number that the database assigns, and its column.
         """
 
     async def try_to_write(self, conn: Any) -> None:

@@ -1,6 +1,7 @@
 """Chooses the database's engine by its URL."""
 
 from models.engine import CannotUse, Engine
+from models.postgres.engine import PostgresEngine
 from models.sqlite.engine import SqliteEngine
 
 
@@ -11,14 +12,11 @@ def engine_of(url: str) -> Engine:
         CannotUse: The URL names no database that VoxQL can use; the message says what is wrong.
     """
     scheme, separator, rest = url.partition("://")
-    if scheme in ("postgres", "postgresql", "asyncpg", "psycopg"):
-        raise CannotUse(
-            "VOXQL_DATABASE_URL names a PostgreSQL database, which this version cannot use yet: "
-            "give a SQLite file, as in sqlite:///var/lib/voxql/voxql.db."
-        )
-    if scheme != "sqlite" or not separator:
-        raise CannotUse(
-            "VOXQL_DATABASE_URL must look like sqlite:///path/to/voxql.db, "
-            f"and this one begins with {scheme[:20]!r}."
-        )
-    return SqliteEngine(rest)
+    if separator and scheme in ("postgres", "postgresql"):
+        return PostgresEngine(url)
+    if separator and scheme == "sqlite":
+        return SqliteEngine(rest)
+    raise CannotUse(
+        "VOXQL_DATABASE_URL must look like sqlite:///path/to/voxql.db or "
+        f"postgres://user:password@host/voxql, and this one begins with {scheme[:20]!r}."
+    )

@@ -8,7 +8,7 @@ from uuid import uuid4
 import structlog
 from graphql import GraphQLError
 
-from models.engine import NotStored
+from models.engine import NotAvailable, NotStored
 from resolvers.refusals import BadUserInput, RateLimited, Refusal
 
 logger = structlog.get_logger(__name__)
@@ -66,6 +66,9 @@ def fault(error: BaseException, path: Sequence[str | int] | None = None) -> Form
     if any(isinstance(each, NotStored) for each in _chain(error)):
         logger.warning("not_stored", fault_id=fault_id, path=place)
         return _told("This could not be stored.", fault_id)
+    if any(isinstance(each, NotAvailable) for each in _chain(error)):
+        logger.warning("not_read", fault_id=fault_id, path=place)
+        return _told("The data can't be reached.", fault_id)
     logger.error(
         "fault",
         fault_id=fault_id,

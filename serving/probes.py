@@ -1,6 +1,5 @@
 """Health, readiness and metrics for machines, and the small page at `/`."""
 
-import asyncio
 import secrets
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -14,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from agent_bridge.media.backend import MediaBackend
-from models.database import engine, reader, write_trouble
+from models.database import engine, read_trouble, write_trouble
 from models.repositories.running import running_by_status
 from resolvers.backend import Backend
 from serving.metrics import Measures
@@ -100,12 +99,8 @@ def is_loopback(address: str) -> bool:
 
 
 async def _database() -> str:
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            await reader().execute_query("SELECT 1")
-    except Exception:  # whatever the cause, the probe must report it
-        log.exception("database_not_ready")
-        return "not ready"
+    if trouble := await read_trouble(PATIENCE_S):
+        return trouble
     # On a disk that counts as full, one more write may still succeed.
     if engine().is_full():
         return "full"

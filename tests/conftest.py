@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
-from tests import own_network
+from tests import own_network, rows
 from tests.attach.programs import agent_in_rooms
 from tests.programs.livekit_server import LiveKitServer
+from tests.programs.postgres import EmptyDatabase, PostgresServer
 from tests.programs.said import said_since
 from tests.programs.server_process import MANY_PLACES, START_TIMEOUT_S, ServerProcess, is_setting
 from tests.programs.shared import Shared
@@ -20,6 +21,9 @@ from tests.sample_clock import loop_factories
 from tests.scheduling import PriorityScheduling, lower_priority, rank
 
 TESTS = Path(__file__).parent
+ON_BOTH = ("models", "resolvers/transcripts")
+"""Tests that every run repeats on PostgreSQL; the other tests of use cases are repeated by
+`make soak`."""
 
 StartServer = Callable[..., ServerProcess]
 StartLiveKit = Callable[..., LiveKitServer]
@@ -126,6 +130,32 @@ def speaking(shared: Shared) -> ServerProcess:
 def livekit(shared: Shared) -> LiveKitServer:
     """The LiveKit server that most tests share. It sends no webhooks: nothing may rely on them."""
     return LiveKitServer.shared(shared)
+
+
+@pytest.fixture(scope="session")
+def postgres(shared: Shared) -> EmptyDatabase:
+    """A database on the PostgreSQL server that the run shares."""
+    return EmptyDatabase(PostgresServer.shared(shared))
+
+
+@pytest.fixture
+def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind of database that the test uses: sqlite or postgres."""
+    kind = getattr(request, "param", "sqlite")
+    if kind == "postgres":
+        rows.postgres.append(request.getfixturevalue("postgres"))
+    yield kind
+    rows.postgres.clear()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of queries and use cases on both kinds of database."""
+    if "database_kind" in metafunc.fixturenames:
+        is_sqlite = metafunc.definition.get_closest_marker("sqlite") is not None
+        folder = metafunc.definition.path.relative_to(TESTS).as_posix()
+        marks = () if folder.startswith(ON_BOTH) else (pytest.mark.soak,)
+        more = [] if is_sqlite else [pytest.param("postgres", marks=marks)]
+        metafunc.parametrize("database_kind", ["sqlite", *more], indirect=True)
 
 
 @pytest.fixture(scope="session")

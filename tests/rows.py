@@ -9,10 +9,13 @@ from pathlib import Path
 from models import sort_keys
 from models.database import Connection, database_url, migrate, opened, transact
 from models.tables import Role, Session, SessionStatus, User, Utterance, UtteranceSource
+from tests.programs.postgres import EmptyDatabase
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 FILE = "voxql.db"
 
+postgres: list[EmptyDatabase] = []
+"""The database to use instead of a file, for tests that run on PostgreSQL."""
 _migrated: list[bytes] = []
 _numbers = count(1)
 
@@ -22,6 +25,8 @@ async def migrated(folder: Path) -> str:
 
     Migrating takes most of the time of a short test, and the resulting file is always the same.
     """
+    if postgres:
+        return await postgres[0].url()
     url = database_url(folder)
     if not _migrated:
         await migrate(url)

@@ -40,9 +40,19 @@ class Served:
 
 
 @contextmanager
-def served(kind: Literal["voxql", "bare", "watched"], folder: Path) -> Iterator[Served]:
-    """Start a server and end it afterwards, whatever happens in between."""
+def served(
+    kind: Literal["voxql", "bare", "watched"], folder: Path, database_url: str = ""
+) -> Iterator[Served]:
+    """Start a server and end it afterwards, whatever happens in between.
+
+    Args:
+        kind: See `bench.equipment.server`.
+        folder: The data folder.
+        database_url: The database, if it is not the one in the folder.
+    """
     ours = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    if database_url:
+        ours["VOXQL_DATABASE_URL"] = database_url
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.equipment.server", kind, str(folder)],
         cwd=ROOT,

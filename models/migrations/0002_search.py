@@ -3,6 +3,8 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
+from models.migrating import Only
+
 # `owner` is the user's id without its prefix: one token. Every search names an owner, so its cost
 # grows with the searcher's own conversations, not with everybody's.
 VIEW = """
@@ -89,8 +91,11 @@ class Migration(migrations.Migration):
     atomic = False
 
     operations = [
-        ops.RunSQL(
-            [VIEW, INDEX, INSERTED, UPDATED, DELETED, SESSION_DELETED, SESSION_MOVED, FILL],
-            reverse_sql=UNDO,
+        Only(
+            "sqlite",
+            ops.RunSQL(
+                [VIEW, INDEX, INSERTED, UPDATED, DELETED, SESSION_DELETED, SESSION_MOVED, FILL],
+                reverse_sql=UNDO,
+            ),
         )
     ]

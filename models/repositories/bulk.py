@@ -57,8 +57,11 @@ _BY_KEY: Final = """
 WITH wanted(session_id, key) AS (VALUES {marks})
 SELECT u.* FROM wanted w JOIN utterances u ON u.session_id = w.session_id AND u.key = w.key"""
 _BY_ID: Final = "SELECT * FROM utterances WHERE id IN ({marks})"
+# A statement of its own: one that waits for a row sees the row's new values, but the rows of other
+# tables as they were before.
+_LOCK: Final = "SELECT id FROM sessions WHERE id IN ({marks}) ORDER BY id FOR UPDATE"
 # The last sort key is read from the end of the index utterances_order, however long the session is.
-_LOCKED: Final = """
+_SESSIONS: Final = """
 SELECT *, (
     SELECT sort_key FROM utterances WHERE session_id = sessions.id ORDER BY sort_key DESC LIMIT 1
 ) AS last_sort_key
@@ -113,14 +116,16 @@ async def locked_with_keys(
     """Lock sessions until `conn` commits, and read them and some of their utterances.
 
     Returns the sessions, including tombstones, each with the sort key of its last utterance, and
-    the utterances with these keys, as `with_keys` does. SQLite has no row locks and needs none: its
-    transactions take the write lock as they begin.
+    the utterances with these keys, as `with_keys` does.
     """
-    locks = [
-        (_LOCKED.format(marks=", ".join("?" * len(some))), some) for some in _chunks(list(wanted))
-    ]
-    found = await engine().queried(conn, [*locks, *_by_key(wanted)])
-    return _sessions(found[: len(locks)]), await _utterances(found[len(locks) :])
+    chunks = [(", ".join("?" * len(some)), some) for some in _chunks(list(wanted))]
+    sessions: list[Query] = [(_SESSIONS.format(marks=marks), some) for marks, some in chunks]
+    locks: list[Query] = (
+        [(_LOCK.format(marks=marks), some) for marks, some in chunks] if engine().locks_rows else []
+    )
+    found = await engine().queried(conn, [*locks, *sessions, *_by_key(wanted)])
+    after = len(locks) + len(sessions)
+    return _sessions(found[len(locks) : after]), await _utterances(found[after:])
 
 
 def _by_key(wanted: Mapping[str, Iterable[str]]) -> list[Query]:

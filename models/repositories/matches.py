@@ -38,6 +38,8 @@ async def best_matches(
     query, values = engine().search.best(search, session_ids)
     rows = await conn.execute_query_dict(query, list(values))
     best = [row["number"] for row in rows]
+    if not best:
+        return {}
     found = await conn.execute_query_dict(_FOUND.format(marks=", ".join("?" * len(best))), best)
     utterances = {row["session_id"]: hydrated(Utterance, row) for row in found}
     ordered = [utterances[id_] for id_ in session_ids if id_ in utterances]

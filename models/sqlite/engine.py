@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -55,6 +55,9 @@ class SqliteEngine:
         CannotUse: The URL does not name a file; the message says what is wrong.
     """
 
+    # Its transactions take the lock of the whole database as they begin.
+    locks_rows = False
+
     def __init__(self, rest: str) -> None:
         path, _, query = rest.partition("?")
         path = unquote(path)
@@ -78,6 +81,9 @@ class SqliteEngine:
     def folder(self) -> Path:
         return self.file.parent
 
+    def exists(self) -> bool:
+        return self.file.exists()
+
     def check_files(self) -> None:
         checks.check_files(self.file)
 
@@ -90,7 +96,7 @@ class SqliteEngine:
     def check_data(self) -> bool:
         return checks.check_database(self.file)
 
-    def sole_process(self) -> AbstractContextManager[None]:
+    def sole_process(self) -> AbstractAsyncContextManager[None]:
         return process_lock.sole_process(self.file)
 
     def copy(self, target: Path) -> int:
@@ -106,11 +112,17 @@ class SqliteEngine:
         credentials = {"file_path": str(self.file), **pragmas}
         return {"engine": "models.sqlite.client", "credentials": credentials}
 
-    async def check_references(self, conn: Any) -> None:
+    async def begin_migration(self, conn: Any) -> None:
+        """The transaction holds the write lock already."""
+
+    async def finish_migration(self, conn: Any) -> None:
         broken = await conn.execute_query_dict("PRAGMA foreign_key_check")
         if broken:
             tables = ", ".join(sorted({row["table"] for row in broken}))
             raise RuntimeError(f"A migration left rows without their parents in {tables}.")
+
+    async def finish_copy(self, conn: Any, numbered: Sequence[tuple[str, str]]) -> None:
+        """SQLite continues after the largest number by itself."""
 
     async def try_to_write(self, conn: Any) -> None:
         # SQLite reserves this number for applications; VoxQL does not use it.

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from models.engine import CannotUse
@@ -13,8 +13,8 @@ def _readable_by_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-@contextlib.contextmanager
-def sole_process(database: Path) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def sole_process(database: Path) -> AsyncIterator[None]:
     """Hold the lock that keeps other servers from using the same SQLite file.
 
     Several processes that write to one file run into "database is locked", and each would know
@@ -25,7 +25,7 @@ def sole_process(database: Path) -> Iterator[None]:
     """
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = database.with_name(f"{database.name}.lock")
-    with open(lock, "a+", opener=_readable_by_owner) as file:
+    with open(lock, "a+", opener=_readable_by_owner) as file:  # noqa: ASYNC230 - once, at the start
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

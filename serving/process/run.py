@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from models.engine import Engine
 from models.engines import engine_of
 from serving.process.address import listening_socket, local_address
 from serving.process.agent_process import AgentChild
@@ -39,34 +41,38 @@ async def _serve(settings: Settings, steps: Steps) -> None:
     database = engine_of(settings.database_url)
     database.check_files()
     database.check_room()
-    with (
-        database.sole_process(),
-        listening_socket(settings.host, settings.port) as sock,
-    ):
-        address = local_address(sock)
-        settings = settings.bound_to(address[1])
-        steps.done("port", f"{settings.host}, port {settings.port}")
-        async with _agent(settings, address, steps) as child:
-            # The check waits for the disk, so it runs while the processor loads the app.
-            loop = asyncio.get_running_loop()
-            checking = loop.run_in_executor(None, database.check_data)
-            from asgi import build_app  # imported here: loading the app is a timed step
+    async with database.sole_process():
+        with listening_socket(settings.host, settings.port) as sock:
+            await _serve_on(sock, database, settings, steps)
 
-            steps.done("app", "loaded")
-            is_checked = await checking
-            await _migrate(settings, steps, is_checked=is_checked)
-            app = build_app(settings)
-            # The agent stops first: while the bridge is open, it can still send its last words.
-            hooks = [app.state.on_stop, child.stop if child else None, app.state.on_shutdown]
-            server = WebServer(configured(app, settings.proxies), hooks)
-            watch = asyncio.create_task(_announce(server, settings, address, steps))
-            try:
-                await server.serve(sockets=[sock])
-            finally:
-                watch.cancel()
-            if server.lifespan.should_exit:
-                how = "stop in good order" if server.started else "start"
-                raise CannotServe(f"The server could not {how}; the log says why.")
+
+async def _serve_on(
+    sock: socket.socket, database: Engine, settings: Settings, steps: Steps
+) -> None:
+    address = local_address(sock)
+    settings = settings.bound_to(address[1])
+    steps.done("port", f"{settings.host}, port {settings.port}")
+    async with _agent(settings, address, steps) as child:
+        # The check waits for the disk, so it runs while the processor loads the app.
+        loop = asyncio.get_running_loop()
+        checking = loop.run_in_executor(None, database.check_data)
+        from asgi import build_app  # imported here: loading the app is a timed step
+
+        steps.done("app", "loaded")
+        is_checked = await checking
+        await _migrate(settings, steps, is_checked=is_checked)
+        app = build_app(settings)
+        # The agent stops first: while the bridge is open, it can still send its last words.
+        hooks = [app.state.on_stop, child.stop if child else None, app.state.on_shutdown]
+        server = WebServer(configured(app, settings.proxies), hooks)
+        watch = asyncio.create_task(_announce(server, settings, address, steps))
+        try:
+            await server.serve(sockets=[sock])
+        finally:
+            watch.cancel()
+        if server.lifespan.should_exit:
+            how = "stop in good order" if server.started else "start"
+            raise CannotServe(f"The server could not {how}; the log says why.")
 
 
 async def _migrate(settings: Settings, steps: Steps, *, is_checked: bool) -> None:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from models import ids
 from models.database import Connection, reader, transact
 from models.repositories import bulk
@@ -132,9 +134,10 @@ async def test_only_the_named_columns_of_a_session_are_written(url: str) -> None
     assert other.title == "New Conversation"
 
 
+@pytest.mark.sqlite
 async def test_no_row_is_looked_for_without_an_index(url: str) -> None:
     """Looking up rows by key and the last place uses an index."""
-    for statement, marks, count in ((bulk._BY_KEY, "(?, ?)", 2), (bulk._LOCKED, "?", 1)):
+    for statement, marks, count in ((bulk._BY_KEY, "(?, ?)", 2), (bulk._SESSIONS, "?", 1)):
         plan = await reader().execute_query_dict(
             f"EXPLAIN QUERY PLAN {statement.format(marks=marks)}", ["x"] * count
         )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from tortoise.exceptions import TransactionManagementError
 
 from models.database import (
     Connection,
@@ -33,6 +34,7 @@ async def _pragma(conn: Connection, name: str) -> object:
     return next(iter(rows[0].values()))
 
 
+@pytest.mark.sqlite
 async def test_the_pragmas_are_those_that_an_acknowledgement_relies_on(url: str) -> None:
     """Commits are synced, foreign keys are enforced, and the reader connection can't write."""
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
@@ -44,6 +46,7 @@ async def test_the_pragmas_are_those_that_an_acknowledgement_relies_on(url: str)
     assert await read(reader()) == {**wanted, "query_only": 1}
 
 
+@pytest.mark.sqlite
 async def test_only_the_owner_can_read_the_files(url: str, tmp_path: Path) -> None:
     """Other users of the machine can read neither the folder nor its files."""
     await add_user()
@@ -63,8 +66,9 @@ async def test_a_path_may_hold_what_means_something_in_a_url(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("postgres://localhost/voxql", "PostgreSQL database, which this version cannot use yet"),
-        ("postgresql://localhost/voxql", "PostgreSQL database"),
+        ("postgres://localhost", "must name a database, as in postgres://user:password@"),
+        ("postgresql://localhost:port/voxql", "can't be read"),
+        ("asyncpg://localhost/voxql", "or postgres://user:password@host/voxql"),
         ("mysql://localhost/voxql", "must look like sqlite:///path/to/voxql.db"),
         ("voxql.db", "must look like sqlite:///path/to/voxql.db"),
         ("sqlite://", "must name a file"),
@@ -168,7 +172,7 @@ async def test_a_reader_does_not_wait_for_a_writer(url: str) -> None:
 
 async def test_the_reader_can_not_write(url: str) -> None:
     """A write on the reader connection fails instead of bypassing the transaction."""
-    with pytest.raises(OperationalError, match="readonly"):
+    with pytest.raises((OperationalError, TransactionManagementError), match=r"read-?only"):
         await User.create(using_db=reader())
 
 
@@ -209,6 +213,7 @@ async def test_leaving_waits_for_what_runs(tmp_path: Path) -> None:
         assert await User.all().using_db(reader()).count() == 1
 
 
+@pytest.mark.sqlite
 async def test_times_are_kept_in_utc_and_compare_as_text(url: str) -> None:
     """A time in any zone is stored as the same moment in UTC, to the microsecond."""
     user = await add_user()
@@ -241,7 +246,7 @@ async def test_a_key_is_unique_in_its_session(url: str) -> None:
     """The database itself enforces the uniqueness that resends rely on."""
     session = await add_session(await add_user(), "hello")
     before = await dump()
-    with pytest.raises(Exception, match="UNIQUE constraint failed"):
+    with pytest.raises(Exception, match=r"(?i)unique constraint"):
         await transact(lambda conn: utterance(session, 0, "again").save(using_db=conn))
     assert await dump() == before
 

@@ -41,6 +41,7 @@ async def user(url: str) -> User:
     return await add_user()
 
 
+@pytest.mark.sqlite
 async def test_a_page_deep_down_costs_what_the_first_one_does(user: User) -> None:
     """Of 5,000 conversations, reading the last twenty takes about as many steps as the first."""
     sessions = await add_sessions(user, [["hello"]] * 5000)
@@ -67,6 +68,7 @@ async def test_a_page_deep_down_costs_the_same_when_all_have_one_time(user: User
     assert [session.id for session in seen] == [session.id for session in everything]
 
 
+@pytest.mark.sqlite
 async def test_an_utterance_deep_down_costs_what_the_first_one_does(user: User) -> None:
     """A page of a 5,000-utterance conversation costs the same at both ends."""
     session = await add_session(user, *["hello"] * 5000)
@@ -98,6 +100,7 @@ async def test_rows_at_one_place_are_told_apart_however_many_they_are(user: User
     assert seen == [row.id for row in rows]
 
 
+@pytest.mark.sqlite
 async def test_somebody_elses_conversations_do_not_slow_a_search(user: User) -> None:
     """A search skips 3,000 matching conversations of another user without visiting each."""
     await add_sessions(user, [["hello world"]] * 20)

@@ -78,7 +78,7 @@ def _copy_rows(newest: Path, old: Path) -> None:
 async def migrated_to(url: str, name: str) -> None:
     """Create a database at an older migration."""
     with TortoiseContext() as context:
-        config = database._config(engine_of(url))
+        config = database.configuration(engine_of(url))
         await context.init(config)
         async with in_transaction("default") as conn:
             await MigrationExecutor(conn, config["apps"]).migrate([MigrationTarget("models", name)])
@@ -93,7 +93,7 @@ async def test_a_migrated_database_has_the_declared_tables(tmp_path: Path) -> No
     """A model change without a migration fails here."""
     await migrate(database_url(tmp_path / "migrated"))
     with TortoiseContext() as context:
-        await context.init(database._config(engine_of(database_url(tmp_path / "declared"))))
+        await context.init(database.configuration(engine_of(database_url(tmp_path / "declared"))))
         await generate_schema_for_client(context.connections.get("default"), safe=False)
         await context.close_connections()
     migrated = _schema(tmp_path / "migrated" / "voxql.db")
@@ -257,7 +257,7 @@ async def test_a_migration_that_fails_leaves_the_tables_as_they_were(
 
     url = database_url(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(SqliteEngine, "check_references", fail)
+        patch.setattr(SqliteEngine, "finish_migration", fail)
         with pytest.raises(RuntimeError, match="orphans"):
             await migrate(url)
     assert _schema(tmp_path / "voxql.db") == {}

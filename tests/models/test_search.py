@@ -3,6 +3,7 @@
 import html
 import threading
 import time
+from collections.abc import Sequence
 from itertools import count
 
 import pytest
@@ -35,12 +36,26 @@ async def _snippet(user: User, text: str, session: Session) -> str:
 
 async def _assert_index_is_whole() -> None:
     """Check that the index holds the tokens of every final text and title, and nothing else."""
+    finals = await Utterance.filter(is_final=True).order_by("number").select_related("session")
+    if reader().capabilities.dialect == "sqlite":
+        await _assert_fts5_has(finals)
+    else:
+        await _assert_vectors_have(finals)
+    titles = await reader().execute_query_dict("SELECT * FROM title_search")
+    assert {tuple(row.values()) for row in titles} == {
+        (one.user_id, token, one.id)
+        for one in await Session.filter(deleted_at=None)
+        if one.title != NEW_CONVERSATION
+        for token in f"{indexed(one.title)} {last_of_runs(one.title)}".split()
+    }
+
+
+async def _assert_fts5_has(finals: Sequence[Utterance]) -> None:
     check = "INSERT INTO utterance_search(utterance_search) VALUES ('integrity-check')"
     await transact(lambda conn: conn.execute_query(check))
     held = await reader().execute_query_dict(
         "SELECT rowid, tokens, last, owner FROM utterance_search ORDER BY rowid"
     )
-    finals = await Utterance.filter(is_final=True).order_by("number").select_related("session")
     assert held == [
         {
             "rowid": row.number,
@@ -50,13 +65,25 @@ async def _assert_index_is_whole() -> None:
         }
         for row in finals
     ]
-    titles = await reader().execute_query_dict("SELECT * FROM title_search")
-    assert {tuple(row.values()) for row in titles} == {
-        (one.user_id, token, one.id)
-        for one in await Session.filter(deleted_at=None)
-        if one.title != NEW_CONVERSATION
-        for token in f"{indexed(one.title)} {last_of_runs(one.title)}".split()
-    }
+
+
+async def _assert_vectors_have(finals: Sequence[Utterance]) -> None:
+    held = await reader().execute_query_dict(
+        "SELECT number, tokens, tsvector_to_array(words) AS words "
+        "FROM utterance_search ORDER BY number"
+    )
+    assert [{**row, "words": set(row["words"])} for row in held] == [
+        {
+            "number": row.number,
+            "tokens": "".join(f" {token}" for token in indexed(row.text).split()),
+            "words": {
+                f"@{row.session.user_id}",
+                *(token[:500] for token in indexed(row.text).split()),
+                *(f".{last}" for last in last_of_runs(row.text).split()),
+            },
+        }
+        for row in finals
+    ]
 
 
 @pytest.fixture
@@ -370,7 +397,10 @@ async def test_a_session_that_changes_hands_is_found_by_its_new_owner(user: User
 async def test_a_damaged_index_would_be_noticed(user: User) -> None:
     """The check used by the other tests does compare the index with the texts."""
     await add_session(user, "hello")
-    ghost = "INSERT INTO utterance_search(rowid, tokens, owner) VALUES (999, 'ghost', 'nobody')"
+    ghost = {
+        "sqlite": "INSERT INTO utterance_search(rowid, tokens, owner) VALUES (999, 'ghost', 'me')",
+        "postgres": "UPDATE utterance_search SET words = words || array_to_tsvector('{ghost}')",
+    }[reader().capabilities.dialect]
     await transact(lambda conn: conn.execute_query(ghost))
     with pytest.raises(AssertionError):
         await _assert_index_is_whole()

@@ -174,18 +174,19 @@ async def _run(folder: Path, port: int, fault: str, told: int) -> None:
     settings = load(data_dir=folder, port=port, agent="external")
     settings = broken.apply(fault, settings)
     database = engine_of(settings.database_url)
-    with database.sole_process(), listening_socket(settings.host, port) as sock:
-        settings = settings.bound_to(local_address(sock)[1])
-        await migrate(settings.database_url)
-        app = build_app(settings)
-        server = WebServer(configured(app), [app.state.on_shutdown])
-        serving = asyncio.create_task(server.serve(sockets=[sock]))
-        opened = asyncio.create_task(server.opened.wait())
-        await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)
-        if opened.done():
-            os.write(told, f"open {os.getpid()}\n".encode())
-        opened.cancel()
-        await serving
+    async with database.sole_process():
+        with listening_socket(settings.host, port) as sock:
+            settings = settings.bound_to(local_address(sock)[1])
+            await migrate(settings.database_url)
+            app = build_app(settings)
+            server = WebServer(configured(app), [app.state.on_shutdown])
+            serving = asyncio.create_task(server.serve(sockets=[sock]))
+            opened = asyncio.create_task(server.opened.wait())
+            await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)
+            if opened.done():
+                os.write(told, f"open {os.getpid()}\n".encode())
+            opened.cancel()
+            await serving
 
 
 if __name__ == "__main__":

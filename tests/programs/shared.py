@@ -7,6 +7,7 @@ folder, under a lock, where the others find it. The program ends with the run.
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,7 +43,8 @@ class Shared:
 
         Args:
             name: The program's name.
-            start: Gets a folder of its own; returns what the other processes need, as JSON.
+            start: Gets a folder of its own; returns what the other processes need, as JSON. At the
+                end of the run, the process `pid` is killed and the folder `folder` deleted.
 
         Raises:
             AssertionError: When it did not start, here or in the process that called it first.
@@ -67,10 +69,13 @@ class Shared:
 
     def end(self) -> None:
         """Kill everything that was started; other tests cover an orderly shutdown."""
-        for state in self.folder.glob("*/state.json"):
-            if pid := json.loads(state.read_text()).get("pid"):
+        for path in self.folder.glob("*/state.json"):
+            state = json.loads(path.read_text())
+            if pid := state.get("pid"):
                 with suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
+            if folder := state.get("folder"):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def faults(self) -> list[str]:
         """Return the logs of shared programs that contain a traceback, from the first one on."""

@@ -26,7 +26,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def backend(tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
+async def backend(tmp_path: Path, clock: Clock, database_kind: str) -> AsyncIterator[Backend]:
     """Build the dependencies of the use cases, with an empty database of its own."""
     hub = LocalHub()
     tokens = Tokens("only for these tests".ljust(32, "."))

@@ -88,6 +88,7 @@ async def test_a_token_reaches_as_far_as_its_scopes(backend: Backend, ada: Viewe
         person(None)
 
 
+@pytest.mark.sqlite
 async def test_everything_of_ones_own_is_a_node(backend: Backend, ada: Viewer) -> None:
     """User, session, utterance and token come in the requested order, with one query per kind."""
     session = await _session(ada)

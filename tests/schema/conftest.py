@@ -27,12 +27,17 @@ def listening() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-async def app(tmp_path: Path, listening: socket.socket) -> AsyncIterator[Starlette]:
+async def app(
+    tmp_path: Path, listening: socket.socket, database_kind: str
+) -> AsyncIterator[Starlette]:
     port = listening.getsockname()[1]
     settings = Settings(
-        data_dir=tmp_path, agent="external", public_url=f"http://127.0.0.1:{port}", port=port
+        data_dir=tmp_path,
+        database_url=await migrated(tmp_path),
+        agent="external",
+        public_url=f"http://127.0.0.1:{port}",
+        port=port,
     )
-    await migrated(tmp_path)
     app = build_app(settings)
     give_agents(app.state.backend, WillingAgents())
     async with app.router.lifespan_context(app):

@@ -198,6 +198,7 @@ async def test_what_the_history_refuses(backend: Backend, ada: Viewer) -> None:
         await session_history(ada, Page(), SessionFilter(agent_name="\ud800"))
 
 
+@pytest.mark.sqlite
 async def test_a_page_costs_the_same_few_statements_whatever_its_length(
     backend: Backend, ada: Viewer
 ) -> None:
@@ -333,6 +334,7 @@ async def test_what_the_transcript_refuses(backend: Backend, ada: Viewer, bob: V
         await session_utterances(ada, session, Page(last=1, before=cursor))
 
 
+@pytest.mark.sqlite
 async def test_a_long_transcript_comes_in_pages_of_five_hundred(
     backend: Backend, ada: Viewer
 ) -> None:
@@ -388,6 +390,7 @@ async def test_the_transcripts_of_a_list_are_those_of_its_sessions(
         assert await found.count() == await alone.count()
 
 
+@pytest.mark.sqlite
 async def test_the_transcripts_of_a_list_cost_two_statements(backend: Backend, ada: Viewer) -> None:
     """Two statements serve any number of sessions; one more gets all the counts."""
     sessions = [await _add(ada, "hello", "world") for _ in range(100)]

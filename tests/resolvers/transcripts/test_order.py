@@ -263,6 +263,7 @@ def place(order: list[str], began_of: dict[str, float | None], began: float | No
     return len(order) if earlier[-1] == mine[-1][0] else earlier[-1] + 1
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("began", [198.5, 100.5, 0.5])
 async def test_a_late_segment_reads_few_rows(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, began: float

@@ -64,6 +64,7 @@ async def test_the_first_sight_is_stored_before_it_is_shown(still: Stage) -> Non
     assert await still.texts(session) == ["h"]
 
 
+@pytest.mark.sqlite
 async def test_what_is_published_as_committed_can_be_read(
     still: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

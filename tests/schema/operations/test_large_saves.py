@@ -236,6 +236,7 @@ class Calls:
             asyncio.get_running_loop().call_soon(self._look)
 
 
+@pytest.mark.sqlite
 async def test_others_have_their_turn_all_the_time(
     url: str, guest: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:

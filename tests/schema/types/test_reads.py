@@ -32,6 +32,7 @@ def no_reaper(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reaper, "run", rest)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("count", [1, 12])
 async def test_a_page_of_the_history_costs_the_same_however_long_it_is(
     guest: Http, spoken: tuple[str, Agent], count: int
@@ -55,6 +56,7 @@ async def test_a_page_of_the_history_costs_the_same_however_long_it_is(
     assert len(statements) == 2, statements
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("what", "more"), [("cursor", 0), ("match { snippet }", 2)])
 async def test_what_a_search_found_is_looked_for_when_it_is_shown(
     guest: Http, spoken: tuple[str, Agent], what: str, more: int
@@ -73,6 +75,7 @@ async def test_what_a_search_found_is_looked_for_when_it_is_shown(
     assert len(ours) == 2 + more, ours
 
 
+@pytest.mark.sqlite
 async def test_utterances_cost_one_statement_with_their_sessions_one_more(
     guest: Http, spoken: tuple[str, Agent]
 ) -> None:
@@ -88,6 +91,7 @@ async def test_utterances_cost_one_statement_with_their_sessions_one_more(
     assert len(statements) == 4, statements
 
 
+@pytest.mark.sqlite
 async def test_a_count_costs_only_when_it_is_asked_for(guest: Http) -> None:
     """`totalCount` is a separate statement."""
     await start(guest)
@@ -100,6 +104,7 @@ async def test_a_count_costs_only_when_it_is_asked_for(guest: Http) -> None:
     assert len(with_count) == len(without) + 1
 
 
+@pytest.mark.sqlite
 async def test_transcripts_of_a_list_cost_the_same_however_long_it_is(
     guest: Http, spoken: tuple[str, Agent], backend: Backend
 ) -> None:

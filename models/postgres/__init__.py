@@ -1,0 +1,1 @@
+"""The code specific to PostgreSQL: connections, errors, search."""
