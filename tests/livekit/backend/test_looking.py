@@ -2,37 +2,33 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from livekit import api
 
-from agent_bridge.livekit.control import LiveKitRefused, LiveKitTrouble, RoomGone
+from agent_bridge.livekit.control import LiveKitTrouble, RoomGone
 from agent_bridge.livekit.few_at_once import AT_ONCE
 from agent_bridge.livekit.rooms import Rooms, person_identity
-from agent_bridge.media.backend import SessionGone
-from tests.accesses import Accesses
+from tests.livekit.backend import backends
+from tests.livekit.backend.calls import FakeCalls
 
 
 @dataclass
-class Control:
+class Control(FakeCalls):
     """A LiveKit whose rooms a test fills."""
 
     people: dict[str, set[str]] = field(default_factory=dict)
-    trouble: Exception | None = None
-    refused: set[str] = field(default_factory=set)
     deleted: list[str] = field(default_factory=list)
     looked_into: list[str] = field(default_factory=list)
-    under_way: int = 0
-    most_under_way: int = 0
 
     async def rooms(self, names: Iterable[str] = ()) -> list[api.Room]:
-        await self._call("")
+        await self.call()
         return [api.Room(name=name) for name in self.people]
 
     async def participants(self, room: str) -> list[api.ParticipantInfo]:
         self.looked_into.append(room)
-        await self._call(room)
+        await self.call(room)
         active = api.ParticipantInfo.State.ACTIVE
         return [
             api.ParticipantInfo(identity=identity, state=active)
@@ -40,55 +36,24 @@ class Control:
         ]
 
     async def delete(self, room: str) -> None:
-        await self._call(room)
+        await self.call(room)
         if self.people.pop(room, None) is None:
             raise RoomGone
         self.deleted.append(room)
 
-    async def _call(self, room: str) -> None:
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        await asyncio.sleep(0)
-        self.under_way -= 1
-        if self.trouble is not None:
-            raise self.trouble
-        if room in self.refused:
-            raise LiveKitRefused("made up")
-
 
 @dataclass
-class Notes:
-    """A media handler that records the events."""
+class Notes(backends.Notes):
+    """A media handler that may fail, and counts how often it is asked for the rooms."""
 
-    running: dict[str, str] = field(default_factory=dict)
-    over: set[str] = field(default_factory=set)
-    told: list[tuple[str, str]] = field(default_factory=list)
-    gone: set[str] = field(default_factory=set)
     looks: int = 0
     trouble: Exception | None = None
-    accesses: Accesses = field(default_factory=Accesses)
-
-    def admitted(
-        self, session_id: str, access: str, on_end: Callable[[], None]
-    ) -> AbstractAsyncContextManager[None]:
-        return self.accesses.admitted(access, on_end)
-
-    async def person_came(self, session_id: str) -> None:
-        if session_id in self.gone:
-            raise SessionGone
-        self.told.append(("came", session_id))
-
-    async def person_left(self, session_id: str) -> None:
-        self.told.append(("left", session_id))
 
     async def rooms(self) -> Mapping[str, str]:
         self.looks += 1
         if self.trouble is not None:
             raise self.trouble
         return self.running
-
-    async def ended_among(self, rooms: Iterable[str]) -> set[str]:
-        return self.over & set(rooms)
 
 
 @asynccontextmanager

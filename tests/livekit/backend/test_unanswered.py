@@ -9,10 +9,11 @@ import pytest
 from livekit import api
 
 from agent_bridge.attaching.announcing import notice_of
-from agent_bridge.livekit.control import LiveKitRefused, LiveKitTrouble, RoomGone
+from agent_bridge.livekit.control import LiveKitTrouble, RoomGone
 from agent_bridge.livekit.few_at_once import AT_ONCE
 from agent_bridge.livekit.unanswered import A_ROUND, LISTED_S, SPREAD_S, Unanswered
 from agent_bridge.media.backend import Awaited, NotNow
+from tests.livekit.backend.calls import FakeCalls
 
 AGENT = "voxql"
 LISTED = LISTED_S + SPREAD_S
@@ -29,31 +30,26 @@ def wish(session: str, attempt: int = 1, at: float = START) -> api.AgentDispatch
 
 
 @dataclass
-class Control:
+class Control(FakeCalls):
     """A LiveKit with one dispatch in each room."""
 
     wishes: dict[str, api.AgentDispatch] = field(default_factory=dict)
     people: dict[str, list[api.ParticipantInfo]] = field(default_factory=dict)
     notice: api.Room | None = None
-    trouble: Exception | None = None
-    refused: set[str] = field(default_factory=set)
-    calls: int = 0
-    under_way: int = 0
-    most_under_way: int = 0
 
     async def rooms(self, names: Iterable[str] = ()) -> list[api.Room]:
         assert set(names) == {notice_of(AGENT)}
-        await self._call("")
+        await self.call()
         return [self.notice] if self.notice is not None else []
 
     async def dispatches(self, room: str) -> list[api.AgentDispatch]:
-        await self._call(room)
+        await self.call(room)
         if room not in self.wishes:
             raise RoomGone
         return [self.wishes[room]]
 
     async def participants(self, room: str) -> list[api.ParticipantInfo]:
-        await self._call(room)
+        await self.call(room)
         return self.people.get(room, [])
 
     def worker_comes(self, at: float, sid: str = "RM_1") -> None:
@@ -61,17 +57,6 @@ class Control:
 
     def is_taken(self, session: str) -> None:
         self.wishes[session].state.jobs.append(api.Job(id="AJ_1"))
-
-    async def _call(self, room: str) -> None:
-        self.calls += 1
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        await asyncio.sleep(0)
-        self.under_way -= 1
-        if self.trouble is not None:
-            raise self.trouble
-        if room in self.refused:
-            raise LiveKitRefused("made up")
 
 
 @dataclass

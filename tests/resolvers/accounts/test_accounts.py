@@ -1,4 +1,4 @@
-"""Signing up, in and out; what a guest keeps; what an operator may do."""
+"""Signing up, in and out, and what a guest keeps."""
 
 import asyncio
 from datetime import timedelta
@@ -6,61 +6,35 @@ from datetime import timedelta
 import pytest
 
 from hub.events import AccessRevoked, SessionChanged, access_topic, user_topic
-from hub.subscription import HubSubscription
-from models.database import reader, transact
-from models.tables import Login, Session, User
+from models.database import reader
+from models.tables import Session
 from resolvers import revocation
 from resolvers.accounts import authentication, credentials
-from resolvers.accounts.login import LOGIN_LIFE, NewLogin
+from resolvers.accounts.login import LOGIN_LIFE
 from resolvers.backend import Backend
-from resolvers.refusals import (
-    BadUserInput,
-    Conflict,
-    Forbidden,
-    NotFound,
-    RateLimited,
-    Unauthenticated,
-)
-from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
+from resolvers.refusals import BadUserInput, Conflict, Forbidden, Unauthenticated
+from resolvers.viewer import ALL_SCOPES
 from tests.dump import dump
+from tests.resolvers.accounts.people import (
+    EMAIL,
+    PASSWORD,
+    TOKEN,
+    events_of,
+    new_ada,
+    new_guest,
+    viewer_of,
+)
 from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused
 from tests.rows import add_session, add_user
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
-EMAIL = "ada@example.com"
-PASSWORD = "correct horse"
-
-TOKEN = Viewer("usr_x", True, None, "tok_x", frozenset({TokenScope.SESSIONS_READ}), None)
-
-
-async def _viewer(backend: Backend, new_login: NewLogin) -> Viewer:
-    viewer = await authentication.viewer_of_login(backend.clock, new_login.secret)
-    assert viewer is not None
-    return viewer
-
-
-async def _guest(backend: Backend) -> Viewer:
-    return await _viewer(backend, await backend.authentication.sign_in_as_guest(None))
-
-
-async def _ada(backend: Backend) -> Viewer:
-    new_login = await backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD)
-    return await _viewer(backend, new_login)
-
-
-def _heard(subscription: HubSubscription) -> list[object]:
-    events = []
-    while (event := subscription.take()) is not None:
-        events.append(event)
-    return events
-
 
 async def test_signing_up_signs_in(backend: Backend, clock: Clock) -> None:
     """The cookie's secret is valid for thirty days and is not stored in plain text."""
     new_login = await backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD)
-    viewer = await _viewer(backend, new_login)
+    viewer = await viewer_of(backend, new_login)
     assert viewer.user_id == new_login.user.id
     assert not viewer.is_guest
     assert viewer.scopes == ALL_SCOPES
@@ -74,7 +48,7 @@ async def test_signing_up_signs_in(backend: Backend, clock: Clock) -> None:
 @pytest.mark.parametrize("again", [EMAIL, " ADA@Example.COM "])
 async def test_an_email_is_taken_once(backend: Backend, again: str) -> None:
     """A second account with the same e-mail, however written, is a conflict."""
-    await _ada(backend)
+    await new_ada(backend)
     async with refused(Conflict, ["email"], "Sign in, or use another"):
         await backend.authentication.sign_up(None, email=again, password=PASSWORD)
 
@@ -213,14 +187,14 @@ async def test_a_password_that_takes_long_to_guess_is_taken(
 
 async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
     """The user row and its conversations stay; a new login replaces the old one."""
-    guest = await _guest(backend)
+    guest = await new_guest(backend)
     user = await authentication.viewer_user(guest)
     session = await add_session(user, "hello")
     assert guest.login_id is not None
     with backend.hub.subscribe(access_topic(guest.login_id)) as heard:
         new_login = await backend.authentication.sign_up(guest, email=EMAIL, password=PASSWORD)
-    assert _heard(heard) == [AccessRevoked(guest.login_id)]
-    viewer = await _viewer(backend, new_login)
+    assert events_of(heard) == [AccessRevoked(guest.login_id)]
+    viewer = await viewer_of(backend, new_login)
     assert viewer.user_id == guest.user_id
     assert viewer.login_id != guest.login_id
     assert not viewer.is_guest
@@ -230,7 +204,7 @@ async def test_a_guest_who_signs_up_keeps_everything(backend: Backend) -> None:
 
 async def test_signing_up_while_signed_in_makes_another_account(backend: Backend) -> None:
     """Only a guest's row becomes an account; an existing account stays its owner's."""
-    ada = await _ada(backend)
+    ada = await new_ada(backend)
     other = await backend.authentication.sign_up(ada, email="bob@example.com", password=PASSWORD)
     assert other.user.id != ada.user_id
     again = await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
@@ -239,7 +213,7 @@ async def test_signing_up_while_signed_in_makes_another_account(backend: Backend
 
 async def test_a_revoked_guest_can_not_be_claimed(backend: Backend) -> None:
     """A request made with a login revoked meanwhile gets a new account instead."""
-    guest = await _guest(backend)
+    guest = await new_guest(backend)
     await authentication.sign_out(backend.transactions, guest)
     new_login = await backend.authentication.sign_up(guest, email=EMAIL, password=PASSWORD)
     assert new_login.user.id != guest.user_id
@@ -247,7 +221,7 @@ async def test_a_revoked_guest_can_not_be_claimed(backend: Backend) -> None:
 
 async def test_signing_in_needs_the_password(backend: Backend) -> None:
     """An unknown e-mail and a wrong password get the same message."""
-    ada = await _ada(backend)
+    ada = await new_ada(backend)
     new_login = await backend.authentication.sign_in(
         None, email=" Ada@EXAMPLE.com", password=PASSWORD
     )
@@ -267,19 +241,19 @@ async def test_a_guest_has_no_password_to_sign_in_with(backend: Backend) -> None
 async def test_the_login_of_a_browser_changes_with_every_sign_in(backend: Backend) -> None:
     """The old secret stops working, and the streams it opened end."""
     first = await backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD)
-    ada = await _viewer(backend, first)
+    ada = await viewer_of(backend, first)
     assert ada.login_id is not None
     with backend.hub.subscribe(access_topic(ada.login_id)) as heard:
         second = await backend.authentication.sign_in(ada, email=EMAIL, password=PASSWORD)
-    assert _heard(heard) == [AccessRevoked(ada.login_id)]
+    assert events_of(heard) == [AccessRevoked(ada.login_id)]
     assert first.secret != second.secret
     assert await authentication.viewer_of_login(backend.clock, first.secret) is None
 
 
 async def test_two_browsers_are_signed_in_side_by_side(backend: Backend) -> None:
     """Signing in or out in one browser does not affect the other."""
-    ada = await _ada(backend)
-    second = await _viewer(
+    ada = await new_ada(backend)
+    second = await viewer_of(
         backend, await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
     )
     assert await authentication.sign_out(backend.transactions, second)
@@ -290,7 +264,7 @@ async def test_two_browsers_are_signed_in_side_by_side(backend: Backend) -> None
 
 async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> None:
     """The account owns them, its subscribers are told, and the guest is deleted."""
-    ada, guest = await _ada(backend), await _guest(backend)
+    ada, guest = await new_ada(backend), await new_guest(backend)
     user = await authentication.viewer_user(guest)
     sessions = [await add_session(user, "hello"), await add_session(user, "world")]
     with backend.hub.subscribe(user_topic(ada.user_id)) as heard:
@@ -298,7 +272,7 @@ async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> 
             guest, email=EMAIL, password=PASSWORD, claim_guest_sessions=True
         )
     assert new_login.user.id == ada.user_id
-    events = _heard(heard)
+    events = events_of(heard)
     assert [e.session_id for e in events if isinstance(e, SessionChanged)] == [
         session.id for session in sessions
     ]
@@ -309,7 +283,7 @@ async def test_a_guests_conversations_come_along_on_demand(backend: Backend) -> 
 
 async def test_a_guests_conversations_stay_where_they_are_otherwise(backend: Backend) -> None:
     """Without the flag nothing moves; a guest without conversations is deleted."""
-    ada, guest, idle = await _ada(backend), await _guest(backend), await _guest(backend)
+    ada, guest, idle = await new_ada(backend), await new_guest(backend), await new_guest(backend)
     session = await add_session(await authentication.viewer_user(guest), "hello")
     await backend.authentication.sign_in(guest, email=EMAIL, password=PASSWORD)
     await backend.authentication.sign_in(idle, email=EMAIL, password=PASSWORD)
@@ -322,8 +296,8 @@ async def test_a_guests_conversations_stay_where_they_are_otherwise(backend: Bac
 
 async def test_another_accounts_conversations_never_come_along(backend: Backend) -> None:
     """Only a guest's conversations can be claimed."""
-    await _ada(backend)
-    bob = await _viewer(
+    await new_ada(backend)
+    bob = await viewer_of(
         backend,
         await backend.authentication.sign_up(None, email="b@example.com", password=PASSWORD),
     )
@@ -336,7 +310,7 @@ async def test_another_accounts_conversations_never_come_along(backend: Backend)
 
 async def test_a_guest_stays_the_same_guest(backend: Backend) -> None:
     """Signing in as a guest again gives a new login for the same user, account or guest."""
-    guest, ada = await _guest(backend), await _ada(backend)
+    guest, ada = await new_guest(backend), await new_ada(backend)
     for viewer in (guest, ada):
         new_login = await backend.authentication.sign_in_as_guest(viewer)
         assert new_login.user.id == viewer.user_id
@@ -346,10 +320,10 @@ async def test_a_guest_stays_the_same_guest(backend: Backend) -> None:
 async def test_signing_out_ends_the_login_and_its_streams(backend: Backend) -> None:
     """A second sign-out has nothing to do."""
     new_login = await backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD)
-    ada = await _viewer(backend, new_login)
+    ada = await viewer_of(backend, new_login)
     with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
         assert await authentication.sign_out(backend.transactions, ada)
-    assert _heard(heard) == [AccessRevoked(ada.access_id)]
+    assert events_of(heard) == [AccessRevoked(ada.access_id)]
     assert await authentication.viewer_of_login(backend.clock, new_login.secret) is None
     assert not await authentication.sign_out(backend.transactions, ada)
     assert not await authentication.sign_out(backend.transactions, None)
@@ -358,7 +332,7 @@ async def test_signing_out_ends_the_login_and_its_streams(backend: Backend) -> N
 async def test_a_login_ends_after_thirty_days(backend: Backend, clock: Clock) -> None:
     """It expires to the microsecond; the next sign-in deletes it."""
     new_login = await backend.authentication.sign_up(None, email=EMAIL, password=PASSWORD)
-    viewer = await _viewer(backend, new_login)
+    viewer = await viewer_of(backend, new_login)
     clock.pass_by(seconds=LOGIN_LIFE.total_seconds() - 0.000001)
     assert await authentication.viewer_of_login(backend.clock, new_login.secret) == viewer
     clock.pass_by(seconds=0.000001)
@@ -370,9 +344,9 @@ async def test_a_login_ends_after_thirty_days(backend: Backend, clock: Clock) ->
 
 async def test_expired_logins_are_swept_away(backend: Backend, clock: Clock) -> None:
     """Valid logins stay."""
-    await _ada(backend)
+    await new_ada(backend)
     clock.pass_by(days=29)
-    guest = await _guest(backend)
+    guest = await new_guest(backend)
     clock.pass_by(days=1)
     assert await revocation.delete_expired_logins(backend.clock) == 1
     assert [row["id"] for row in (await dump())["logins"]] == [guest.login_id]
@@ -396,211 +370,12 @@ async def test_a_token_can_not_sign_anybody_in(backend: Backend) -> None:
         await authentication.sign_out(backend.transactions, TOKEN)
 
 
-async def test_guessing_a_password_is_slowed_down(backend: Backend, clock: Clock) -> None:
-    """After ten tries even the right password must wait, and the message says how long."""
-    await _ada(backend)
-    for _ in range(10):
-        async with refused(Unauthenticated):
-            await backend.authentication.sign_in(None, email=EMAIL, password="wrong horse")
-    async with refused(RateLimited, says="Try again in 5 minutes."):
-        await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
-    clock.pass_by(minutes=4, seconds=59)
-    async with refused(RateLimited, says="Try again in 1 second."):
-        await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
-    clock.pass_by(seconds=1)
-    await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
-
-
-async def test_wrong_passwords_from_elsewhere_lock_nobody_out(
-    backend: Backend, quick_passwords: None
-) -> None:
-    """Another address may still sign in; after a hundred failures, a known browser may."""
-    await _ada(backend)
-    known = await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
-    assert known.browser is not None
-    browser = backend.tokens.read_browser(known.browser[0])
-    for number in range(100):
-        if number == 10:
-            await backend.authentication.sign_in(
-                None, email=EMAIL, password=PASSWORD, address="192.0.2.99"
-            )
-        async with refused(Unauthenticated):
-            await backend.authentication.sign_in(
-                None, email=EMAIL, password="wrong horse", address=f"192.0.2.{number // 9}"
-            )
-    async with refused(RateLimited):
-        await backend.authentication.sign_in(
-            None, email=EMAIL, password=PASSWORD, address="192.0.2.98"
-        )
-
-    await backend.authentication.sign_in(
-        None, email=EMAIL, password=PASSWORD, address="192.0.2.98", browser=browser
-    )
-
-
-async def test_a_known_browser_may_not_guess_either(
-    backend: Backend, quick_passwords: None
-) -> None:
-    """A known browser has ten tries, and is not known for another account."""
-    await _ada(backend)
-    await authentication.create_user(backend.clock, "bob@example.com", PASSWORD)
-    known = await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
-    assert known.browser is not None
-    browser = backend.tokens.read_browser(known.browser[0])
-    for email in (EMAIL, "bob@example.com"):
-        for _ in range(10):
-            async with refused(Unauthenticated):
-                await backend.authentication.sign_in(
-                    None, email=email, password="wrong horse", browser=browser
-                )
-        async with refused(RateLimited):
-            await backend.authentication.sign_in(
-                None, email=email, password=PASSWORD, browser=browser
-            )
-
-
-async def test_a_guests_browser_is_not_known(backend: Backend) -> None:
-    """A guest has no password to guess; an invalid browser token is ignored."""
-    guest = await backend.authentication.sign_in_as_guest(None)
-    assert guest.browser is None
-    for token in ("", "x", backend.tokens.bridge("ses_x", 1)):
-        assert backend.tokens.read_browser(token) is None
-
-
-async def test_who_knows_the_password_is_never_slowed_down(backend: Backend) -> None:
-    """Correct passwords do not count as tries."""
-    await _ada(backend)
-    for _ in range(12):
-        await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
-
-
-async def test_a_crowd_costs_nobody_a_try(
-    backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A request refused because the hashing queue is full does not count as a try."""
-    await _ada(backend)
-    with monkeypatch.context() as patch:
-        patch.setattr(credentials, "IN_LINE", 0)
-        for _ in range(200):
-            async with refused(RateLimited, says="a few seconds"):
-                await backend.authentication.sign_in(
-                    None, email=EMAIL, password=PASSWORD, address="192.0.2.1"
-                )
-            async with refused(RateLimited, says="a few seconds"):
-                await backend.authentication.sign_up(
-                    None, email="b@b.example", password=PASSWORD, address="192.0.2.1"
-                )
-    await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD, address="192.0.2.1")
-    await backend.authentication.sign_up(
-        None, email="b@b.example", password=PASSWORD, address="192.0.2.1"
-    )
-
-
-async def test_an_address_is_slowed_down_whomever_it_tries(backend: Backend) -> None:
-    """Trying one password on a hundred e-mails counts as guessing too."""
-    for number in range(100):
-        async with refused(Unauthenticated):
-            await backend.authentication.sign_in(
-                None, email=f"{number}@b.example", password=PASSWORD, address="192.0.2.1"
-            )
-    async with refused(RateLimited):
-        await backend.authentication.sign_in(
-            None, email="last@b.example", password=PASSWORD, address="192.0.2.1"
-        )
-    async with refused(Unauthenticated):
-        await backend.authentication.sign_in(
-            None, email="last@b.example", password=PASSWORD, address="192.0.2.2"
-        )
-
-
-async def test_an_address_makes_so_many_guests_and_accounts(backend: Backend) -> None:
-    """A viewer who is signed in already creates none, and is not counted."""
-    rates = backend.limiter.rates
-    guest = await _guest(backend)
-    for _ in range(rates.guest_per_address.count):
-        await backend.authentication.sign_in_as_guest(None, address="192.0.2.1")
-    async with refused(RateLimited):
-        await backend.authentication.sign_in_as_guest(None, address="192.0.2.1")
-    await backend.authentication.sign_in_as_guest(guest, address="192.0.2.1")
-    for number in range(rates.sign_up_per_address.count):
-        await backend.authentication.sign_up(
-            None, email=f"{number}@b.example", password=PASSWORD, address="192.0.2.1"
-        )
-    async with refused(RateLimited):
-        await backend.authentication.sign_up(
-            None, email="last@b.example", password=PASSWORD, address="192.0.2.1"
-        )
-
-
 async def test_the_viewers_row(backend: Backend) -> None:
     """A signed-out viewer, or one deleted meanwhile, is refused."""
-    ada = await _ada(backend)
+    ada = await new_ada(backend)
     assert (await authentication.viewer_user(ada)).email == EMAIL
     async with refused(Unauthenticated):
         await authentication.viewer_user(None)
     await authentication.delete_user(backend.transactions, EMAIL)
     async with refused(Unauthenticated):
         await authentication.viewer_user(ada)
-
-
-async def test_an_operator_resets_a_password(backend: Backend) -> None:
-    """The old password and every login stop working, and their streams end."""
-    ada = await _ada(backend)
-    with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
-        await authentication.reset_password(backend.transactions, EMAIL.upper(), "battery staple")
-    assert _heard(heard) == [AccessRevoked(ada.access_id)]
-    async with refused(Unauthenticated):
-        await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
-    await backend.authentication.sign_in(None, email=EMAIL, password="battery staple")
-    async with refused(NotFound, ["email"]):
-        await authentication.reset_password(
-            backend.transactions, "bob@example.com", "battery staple"
-        )
-    async with refused(BadUserInput, ["password"]):
-        await authentication.reset_password(backend.transactions, EMAIL, "short")
-
-
-async def test_a_sign_in_that_a_reset_overtook_is_refused(
-    backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The password was right when checked, but was reset before the login was created."""
-    await _ada(backend)
-    check = credentials.is_password
-
-    async def overtaken(password: str, password_hash: str | None) -> bool:
-        is_right = await check(password, password_hash)
-        await authentication.reset_password(backend.transactions, EMAIL, "battery staple")
-        return is_right
-
-    monkeypatch.setattr(credentials, "is_password", overtaken)
-    with pytest.raises(Unauthenticated):
-        await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
-    assert (await dump())["logins"] == []
-
-
-async def test_an_operator_makes_lists_and_deletes_accounts(backend: Backend) -> None:
-    """Deleting an account deletes everything it owns; guests are not listed."""
-    await _guest(backend)
-    user = await authentication.create_user(backend.clock, EMAIL, PASSWORD)
-    assert [listed.id for listed in await authentication.list_users()] == [user.id]
-    async with refused(Conflict, ["email"]):
-        await authentication.create_user(backend.clock, EMAIL, PASSWORD)
-    ada = await _viewer(
-        backend, await backend.authentication.sign_in(None, email=EMAIL, password=PASSWORD)
-    )
-    await add_session(user, "hello")
-    with backend.hub.subscribe(access_topic(ada.access_id)) as heard:
-        await authentication.delete_user(backend.transactions, EMAIL)
-    assert _heard(heard) == [AccessRevoked(ada.access_id)]
-    content = await dump()
-    assert len(content["users"]) == len(content["logins"]) == 1
-    assert content["sessions"] == content["utterances"] == []
-    async with refused(NotFound, ["email"]):
-        await authentication.delete_user(backend.transactions, EMAIL)
-
-
-async def test_rows_of_a_deleted_user_are_gone_with_it(backend: Backend) -> None:
-    """A login does not outlive its user, however the row was deleted."""
-    ada = await _ada(backend)
-    await transact(lambda conn: User.filter(id=ada.user_id).using_db(conn).delete())
-    assert await Login.all().using_db(reader()).count() == 0
