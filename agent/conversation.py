@@ -42,8 +42,9 @@ INSTRUCTIONS: Final = (
 )
 _REPLY_AFTER: Final = 0.45
 """Seconds of silence before a reply; the recogniser waits longer after an unfinished sentence."""
-_GOODBYE: Final = 9.0
-"""Seconds to report what is left, a third of them for recognising it; the server waits 10."""
+_GOODBYE: Final = 7.5
+"""Seconds to report what is left, a third of them for recognising it. The bye itself may take two
+more, and the server waits 10."""
 _HURRIED_GOODBYE: Final = 3.0
 
 
@@ -280,12 +281,14 @@ class Conversation:
 
     async def _leave(self, bridge: BridgeClient, reason: str, patience: float) -> None:
         """Report the person's last words and how much of a reply was heard, then say `bye`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
         if self._hearing is not None:
             await self._hearing.finish(patience / 3)
         await self._output.aclose()
         self._text.settle()
         self._writing.settle()
-        await bridge.bye(reason, timeout=patience)
+        await bridge.bye(reason, timeout=max(0.0, deadline - loop.time()))
 
     async def _typed(self, line: InputCommand) -> None:
         """Take a typed line as the person's turn; like speech, it interrupts the voice."""
