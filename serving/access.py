@@ -37,17 +37,13 @@ def origin_of(url: str) -> Origin | None:
 class Access:
     """Checks the credentials of requests and manages their cookies.
 
-    Cookies are accepted only from pages of the origins of `public_url` and `other_origins` (for
-    example, a development server). With an https URL they are Secure, and their names begin with
-    `__Host-`, or with `__Secure-` if the URL has a path.
+    Cookies are accepted only from pages of the origin of `public_url`. With an https URL they are
+    Secure, and their names begin with `__Host-`, or with `__Secure-` if the URL has a path.
     """
 
-    def __init__(
-        self, backend: Backend, public_url: str, other_origins: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, backend: Backend, public_url: str) -> None:
         self._backend = backend
-        own = (origin_of(url) for url in (public_url, *other_origins))
-        self._own = frozenset(origin for origin in own if origin is not None)
+        self._own = origin_of(public_url)
         self._is_secure = public_url.startswith("https:")
         self._path = urlsplit(public_url).path or "/"
         # https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes
@@ -64,7 +60,7 @@ class Access:
         """
         origin = headers.get("origin")
         if origin is not None:
-            return origin_of(origin) not in self._own
+            return self._own is None or origin_of(origin) != self._own
         return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
 
     async def viewer(self, connection: HTTPConnection) -> Viewer | None:

@@ -5,6 +5,7 @@ import {
   nameOf,
   noAgent,
   nothingYet,
+  problem,
   status,
   stillTalking,
 } from "../../src/features/conversation/messages.ts";
@@ -16,6 +17,17 @@ const NO_WORKER = {
   message: "No worker that runs the agent “voxql” is connected.",
   isRetryable: true,
 };
+
+describe("what went wrong", () => {
+  it.each(["busy", "conflict", "invalid"] as const)("is in the server's words: %s", (kind) => {
+    expect(problem(failure(kind, "Try again in 5 seconds."))).toBe("Try again in 5 seconds.");
+    expect(problem(failure(kind, ""))).toMatch(/\.$/);
+  });
+
+  it("is in the page's own words if the server's say nothing to a person", () => {
+    expect(problem(failure("server", "id 7"))).toBe("Something went wrong on the server.");
+  });
+});
 
 describe("what somebody has to be told", () => {
   it("is nothing while all is well", () => {

@@ -30,9 +30,10 @@ export function requestFailure({ kind, failure, isClear }: FailedRequest): strin
   return hasOwnWords && failure.message ? `${sentence} ${failure.message}` : sentence;
 }
 
-export function problem(failure: Failure): string {
-  const isWorded = failure.kind === "invalid" || failure.kind === "conflict";
-  return isWorded && failure.message ? failure.message : texts.problems[failure.kind];
+/** Says what went wrong: in the server's words if only it knows more, such as how long to wait. */
+export function problem({ kind, message }: Failure): string {
+  const isWorded = kind === "invalid" || kind === "conflict" || kind === "busy";
+  return isWorded && message ? message : texts.problems[kind];
 }
 
 export type Tone =

@@ -21,11 +21,6 @@ const SCOPES: readonly (readonly [TokenScope, string])[] = [
   ["SESSIONS_DELETE", texts.tokensDelete],
 ];
 
-function worded(error: unknown): string {
-  const failure = failureOf(error);
-  return failure.kind === "busy" && failure.message ? failure.message : problem(failure);
-}
-
 export function Tokens() {
   const { api } = useApp();
   const [tokens, setTokens] = useState<readonly Token[] | null>(null);
@@ -38,7 +33,7 @@ export function Tokens() {
       setTokens(await allTokens(api));
       setComplaint("");
     } catch (error) {
-      setComplaint(worded(error));
+      setComplaint(problem(failureOf(error)));
     }
   }, [api]);
   useEffect(() => void load(), [load]);
@@ -54,7 +49,7 @@ export function Tokens() {
       await api.mutate(RevokeApiTokenDocument, { id: token.id });
       await load();
     } catch (error) {
-      setComplaint(worded(error));
+      setComplaint(problem(failureOf(error)));
     }
   };
 
@@ -126,7 +121,7 @@ function NewToken({ onCreate }: { onCreate(name: string, scopes: TokenScope[]): 
       form.reset();
     } catch (error) {
       const failure = failureOf(error);
-      setComplaint(failure.message || worded(error));
+      setComplaint(failure.message || problem(failureOf(error)));
     }
     setBusy(false);
   };
