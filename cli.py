@@ -326,7 +326,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    from models.engine import CannotUse
+    from models.engine import CannotUse, NotAvailable, NotStored
     from resolvers.refusals import Refusal
     from serving.refusal import CannotServe
     from settings import SettingsError
@@ -335,6 +335,8 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         SettingsError,
         CannotServe,
         CannotUse,
+        NotAvailable,
+        NotStored,
         Refusal,
         FileExistsError,
         FileNotFoundError,

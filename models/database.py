@@ -16,7 +16,7 @@ from tortoise.exceptions import IntegrityError, OperationalError
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.transactions import in_transaction
 
-from models.engine import Engine, NotStored, writes
+from models.engine import Engine, NotAvailable, NotStored, writes
 from models.engines import engine_of
 from models.sqlite.engine import database_url
 
@@ -99,9 +99,19 @@ async def migrate(url: str) -> list[str]:
 
     Raises:
         CannotUse: The URL names no database that VoxQL can use.
+        NotAvailable: The database is damaged, locked, or the like.
         RuntimeError: The database belongs to a newer version; it is left unchanged.
     """
     database = engine_of(url)
+    try:
+        return await _migrated(database)
+    except Exception as error:
+        if trouble := database.trouble_of(error):
+            raise NotAvailable(trouble) from error
+        raise
+
+
+async def _migrated(database: Engine) -> list[str]:
     config = configuration(database, is_migrating=True)
     applied: list[str] = []
 

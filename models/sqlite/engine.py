@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote
 
-from models.engine import CannotUse, Query
+from models.engine import CannotUse, NotAvailable, Query
 from models.sqlite import backup, checks, process_lock
 from models.sqlite.search import Fts5
 
@@ -100,7 +100,12 @@ class SqliteEngine:
         return process_lock.sole_process(self.file)
 
     def copy(self, target: Path) -> int:
-        return backup.copy_database(self.file, target)
+        try:
+            return backup.copy_database(self.file, target)
+        except sqlite3.DatabaseError as error:
+            if trouble := self.trouble_of(error):
+                raise NotAvailable(trouble) from error
+            raise
 
     def connections(self, *, is_migrating: bool = False) -> dict[str, dict[str, Any]]:
         writer = _PRAGMAS | (_MIGRATING if is_migrating else {}) | self._pragmas

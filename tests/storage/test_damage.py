@@ -80,6 +80,28 @@ def test_the_check_ends_when_its_time_is_up(tmp_path: Path) -> None:
     assert not check_database(path, patience=0.001)
 
 
+@pytest.mark.parametrize("command", [["migrate"], ["backup", "copy.db"], ["user", "list"]])
+def test_commands_say_that_a_database_is_damaged(tmp_path: Path, command: list[str]) -> None:
+    """They end with status 1 and a sentence, and leave the file as it is."""
+    make_database(tmp_path / "voxql.db", sentences=100)
+    no_header(tmp_path / "voxql.db")
+    damaged = (tmp_path / "voxql.db").read_bytes()
+
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), *command],
+        env={**os.environ, "VOXQL_DATA_DIR": str(tmp_path), "VOXQL_AGENT": "none"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 1
+    assert "voxql: The database can't be used: its file is damaged, so restore a" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "voxql.db").read_bytes() == damaged
+
+
 def test_the_server_refuses_a_damaged_database(tmp_path: Path) -> None:
     """The server exits with status 1 and advice, without a traceback; the file is unchanged."""
     make_database(tmp_path / "voxql.db")
