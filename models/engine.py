@@ -123,6 +123,7 @@ class Engine(Protocol):
             CannotUse: when the database has a tool of its own for this.
             FileNotFoundError: when there is nothing to copy, or no folder for the copy.
             FileExistsError: when the target exists.
+            NotAvailable: when the database is damaged, locked, or the like.
         """
 
     def connections(self, *, is_migrating: bool = False) -> dict[str, dict[str, Any]]:
@@ -204,12 +205,12 @@ class Writes:
             if self.trouble is None:
                 self._troubled_at = self._ended_at
             self.trouble = trouble
-        if trouble == "locked":
+        if trouble in ("locked", "unreachable"):
             self._locked_out_at = self._ended_at
         return NotStored(trouble)
 
     def give_up(self, asked_at: float) -> None:
-        """Refuse callers that were already waiting when another attempt hit the lock time-out.
+        """Refuse callers that were already waiting when another attempt waited in vain.
 
         Otherwise each would wait just as long again, one after the other.
 
@@ -217,10 +218,10 @@ class Writes:
             asked_at: `time.monotonic()` when the caller began to wait.
 
         Raises:
-            NotStored: An attempt hit the lock time-out since then.
+            NotStored: An attempt hit a time-out since then: of a lock, or of the server.
         """
         if asked_at < self._locked_out_at:
-            raise NotStored("locked")
+            raise NotStored(self.trouble or "locked")
 
     def is_known(self, within: float) -> bool:
         """Whether a transaction was stored within this many seconds, and none has failed since."""

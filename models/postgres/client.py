@@ -18,7 +18,7 @@ from tortoise.backends.base.client import (
 from tortoise.backends.base_postgres.client import translate_exceptions
 from tortoise.connection import get_connections
 
-from models.engine import Query, writes
+from models.engine import NotAvailable, Query, writes
 from models.postgres import faults
 from models.postgres.search import index_due
 
@@ -131,8 +131,6 @@ class Client(_Numbered):
         self, query: str, values: list[Any] | None = None
     ) -> tuple[int, list[dict[str, Any]]]:
         """Run a query; return the number of rows, and the rows."""
-        if not self.in_transactions:
-            return await super().execute_query(query, values)
         rows = await self._read(query, values)
         return len(rows), rows
 
@@ -140,15 +138,24 @@ class Client(_Numbered):
         self, query: str, values: list[Any] | None = None
     ) -> list[dict[str, Any]]:
         """Run a query; return its rows."""
-        if not self.in_transactions:
-            return await super().execute_query_dict(query, values)
         return list(map(dict, await self._read(query, values)))
 
+    async def _read(self, query: str, values: list[Any] | None) -> Any:
+        try:
+            return await self._fetch(query, values)
+        except NotAvailable as error:
+            if error.trouble != "unreachable":
+                raise
+            # The pool's connections may have been cut since they were last used.
+            return await self._fetch(query, values)
+
     @translate_exceptions
-    async def _read(self, query: str, values: list[Any] | None) -> list[Any]:
-        async with self.acquire_connection() as connection, connection.transaction(readonly=True):
-            rows: list[Any] = await connection.fetch(numbered(query), *(values or ()))
-            return rows
+    async def _fetch(self, query: str, values: list[Any] | None) -> Any:
+        async with self.acquire_connection() as connection:
+            if not self.in_transactions:
+                return list(await connection.fetch(numbered(query), *(values or ())))
+            async with connection.transaction(readonly=True):
+                return list(await connection.fetch(numbered(query), *(values or ())))
 
     async def execute_many(self, query: str, values: list[Any]) -> None:
         """Refuse, as in SQLite."""
@@ -225,6 +232,17 @@ class _Context(TransactionContextPooled):
     async def __aenter__(self) -> TransactionalDBClient:
         asked_at = time.monotonic()
         await self.ensure_connection()
+        try:
+            await self._begin(asked_at)
+        except NotAvailable as error:
+            if error.trouble != "unreachable":
+                raise
+            # The connection may have been cut since it was last used.
+            await self._begin(asked_at)
+        self.token = get_connections().set(self.connection_name, self.client)
+        return self.client
+
+    async def _begin(self, asked_at: float) -> None:
         pool = self.client._parent._pool
         with faults.noticed():
             connection = await pool.acquire(timeout=_FREE_S)
@@ -235,8 +253,6 @@ class _Context(TransactionContextPooled):
         except BaseException:
             await pool.release(connection)
             raise
-        self.token = get_connections().set(self.connection_name, self.client)
-        return self.client
 
     async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         client = self.client

@@ -66,7 +66,8 @@ class PostgresEngine:
         try:
             parts = urlsplit(url)
             is_named = bool(parts.path.strip("/"))
-            _ = parts.port
+            # There may be several hosts; `port` checks one.
+            _ = "," in parts.netloc or parts.port
         except ValueError as error:
             raise CannotUse(f"VOXQL_DATABASE_URL can't be read: {error}.") from error
         if not is_named:

@@ -21,6 +21,12 @@ _TROUBLES: Final = {
     "XX001": "damaged",
     "XX002": "damaged",
 }
+_LOST: Final = {
+    # asyncpg, if a server ends a connection in the moment in which it is used.
+    "InternalClientError",
+    # During a fail-over, none of several hosts may be the primary server.
+    "TargetServerAttributeNotMatched",
+}
 _CLASSES: Final = {"08": "unreachable", "57": "unreachable", "58": "failing"}
 
 
@@ -51,9 +57,10 @@ def _trouble(error: BaseException) -> str | None:
         return _TROUBLES.get(code) or _CLASSES.get(code[:2])
     if isinstance(error, (OSError, TimeoutError)):
         return "unreachable"
+    name = type(error).__name__
     # asyncpg has no class of its own for a use of a connection that was lost.
-    is_closed = type(error).__name__ == "InterfaceError" and "closed" in str(error)
-    return "unreachable" if is_closed else None
+    is_closed = name == "InterfaceError" and "closed" in str(error)
+    return "unreachable" if is_closed or name in _LOST else None
 
 
 def refusal(url: str, error: Exception) -> CannotUse:

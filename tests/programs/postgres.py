@@ -134,6 +134,14 @@ class PostgresServer(Program):
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def standby(self) -> "PostgresServer":
+        """Return another server, not started yet, that follows this one until it is promoted."""
+        other = PostgresServer.new(**self.settings)
+        where = ("--host", self.host, "--port", str(self.port), "--username", USER)
+        copy = ("--pgdata", str(other.folder / "data"), "--write-recovery-conf")
+        other._run("pg_basebackup", *where, *copy, "--checkpoint=fast")
+        return other
+
     async def execute(self, statement: str, database: str = "postgres") -> None:
         """Run one statement."""
         connection = await asyncpg.connect(self.url(database))
@@ -173,7 +181,8 @@ class PostgresServer(Program):
         return True
 
     def _is_open(self) -> bool:
-        return any("ready to accept connections" in line for line in self.lines)
+        # A standby accepts "read-only connections".
+        return any("database system is ready to accept" in line for line in self.lines)
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*_prefix(), str(_binary(program)), *arguments]

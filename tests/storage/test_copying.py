@@ -201,6 +201,8 @@ async def test_clients_resume_on_the_copy(tmp_path: Path, postgres: EmptyDatabas
         watcher = on.watcher(session)
         await watcher.catch_up()
         held, reached = dict(watcher.held), list(watcher.reached)
+        await agent.vanish()
+        assert await on.server.stop() == 0
     there = await postgres.url()
     await copy_database(database_url(tmp_path / "data"), there)
 

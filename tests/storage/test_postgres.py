@@ -17,7 +17,7 @@ from tests.conftest import StartServer
 from tests.faults.servers.stage import Stage, stage
 from tests.network import island
 from tests.programs.pgbouncer import PgBouncer
-from tests.programs.postgres import EmptyDatabase, PostgresServer
+from tests.programs.postgres import USER, EmptyDatabase, PostgresServer
 from tests.programs.server_process import ServerProcess
 from tests.storage.writes import HISTORY, NOT_STORED, TYPE, Browser, until
 
@@ -151,6 +151,37 @@ async def test_a_network_that_loses_every_packet_loses_no_word(tmp_path: Path) -
                 assert agent.promised == await finals(there)
         finally:
             there.remove()
+
+
+async def test_a_standby_takes_over_without_a_lost_word(
+    tmp_path: Path, durable: PostgresServer
+) -> None:
+    """The primary server crashes under load, and its synchronous standby is promoted."""
+    second = await asyncio.to_thread(durable.standby)
+    try:
+        await asyncio.to_thread(second.start)
+        await durable.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        await durable.execute("SELECT pg_reload_conf()")
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in (durable, second))
+        url = f"postgres://{USER}@{hosts}/{DATABASE}?target_session_attrs=primary"
+        async with stage(tmp_path, VOXQL_DATABASE_URL=url) as on:
+            browser = Browser(on)
+            _, agent = await on.conversation()
+            for number in range(30):
+                agent.say(f"sentence {number}")
+            await asyncio.to_thread(durable.kill)
+            for number in range(30, 40):
+                agent.say(f"sentence {number}")
+            await until_ready(browser, (503, "unreachable"))
+
+            await second.execute("SELECT pg_promote()")
+
+            await until_ready(browser, (200, "ready"))
+            await agent.settled(60)
+            assert len(agent.promised) == 40
+            assert agent.promised == await finals(second)
+    finally:
+        second.remove()
 
 
 async def test_a_standby_is_read_from_and_not_written_to(
