@@ -1,6 +1,7 @@
 """(f) One server process on PostgreSQL, compared with one on SQLite: the same requests by turns."""
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,9 +34,11 @@ def databases(sizes: Sizes, cache: Path) -> list[Figure]:
 
     PostgreSQL syncs its commits here, as SQLite does. Both are on the same disk.
     """
-    figures = run(_load(sizes, cache))
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as folder, _postgres() as url:
+        figures = run(_load(sizes, Path(folder), url))
     stage = large_history(sizes, cache, Console(stderr=True))
-    with _postgres(cache) as url:
+    with _postgres() as url:
         began = time.perf_counter()
         copied = asyncio.run(copy_database(stage.url, url))
         took, rows = time.perf_counter() - began, sum(table.rows for table in copied)
@@ -44,9 +47,8 @@ def databases(sizes: Sizes, cache: Path) -> list[Figure]:
 
 
 @contextmanager
-def _postgres(folder: Path) -> Iterator[str]:
+def _postgres() -> Iterator[str]:
     """Start a PostgreSQL server; yield the URL of an empty database."""
-    folder.mkdir(parents=True, exist_ok=True)
     server = PostgresServer.new(fsync="on", full_page_writes="on", shared_buffers="1GB")
     try:
         server.start()
@@ -56,35 +58,20 @@ def _postgres(folder: Path) -> Iterator[str]:
         server.remove()
 
 
-async def _load(sizes: Sizes, cache: Path) -> list[Figure]:
-    folder = cache / "databases"
+async def _load(sizes: Sizes, folder: Path, url: str) -> list[Figure]:
     stage = await set_up(folder, sizes.sessions)
-    server = await asyncio.to_thread(PostgresServer.new, fsync="on", full_page_writes="on")
-    try:
-        await asyncio.to_thread(server.start)
-        await server.execute(f"CREATE DATABASE {_DATABASE}")
-        url = server.url(_DATABASE)
-        await copy_database(stage.url, url)
-        with (
-            served("voxql", folder, url) as on_postgres,
-            served("voxql", folder) as on_sqlite,
-        ):
-            targets = []
-            for process in (on_postgres, on_sqlite):
-                speakers = await load.agents(process.port, stage, stage.session_ids, SENTENCE)
-                viewers = await load.viewers(process.port, stage, stage.session_ids)
-                targets.append(LoadTarget(process, speakers, viewers))
-            rounds: list[list[tuple[Tally, float]]] = [
-                [await target.round(sizes) for target in targets] for _ in range(sizes.rounds)
-            ]
-            for target in targets:
-                target.leave()
-            return [
-                *_latencies(rounds, sizes),
-                *_saves(stage, on_postgres.port, on_sqlite.port, sizes),
-            ]
-    finally:
-        server.remove()
+    await copy_database(stage.url, url)
+    with served("voxql", folder, url) as on_postgres, served("voxql", folder) as on_sqlite:
+        targets = []
+        for process in (on_postgres, on_sqlite):
+            speakers = await load.agents(process.port, stage, stage.session_ids, SENTENCE)
+            viewers = await load.viewers(process.port, stage, stage.session_ids)
+            targets.append(LoadTarget(process, speakers, viewers))
+        rounds = [[await target.round(sizes) for target in targets] for _ in range(sizes.rounds)]
+        for target in targets:
+            target.leave()
+        saves = _saves(stage, on_postgres.port, on_sqlite.port, sizes)
+        return [*_latencies(rounds, sizes), *saves]
 
 
 def _latencies(rounds: list[list[tuple[Tally, float]]], sizes: Sizes) -> list[Figure]:

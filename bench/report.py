@@ -34,6 +34,7 @@ _TITLES: Final = {
     "c": "(c) saveSession",
     "d": "(d) sessionHistory",
     "e": "(e) memory",
+    "f": "(f) one process on PostgreSQL",
 }
 
 
