@@ -18,7 +18,7 @@ from tortoise.backends.base.client import (
 from tortoise.backends.base_postgres.client import translate_exceptions
 from tortoise.connection import get_connections
 
-from models.engine import NotAvailable, Query, writes
+from models.engine import NotAvailable, NotStored, Query, writes
 from models.postgres import faults
 from models.postgres.search import index_due
 
@@ -144,9 +144,8 @@ class Client(_Numbered):
         try:
             return await self._fetch(query, values)
         except NotAvailable as error:
-            if error.trouble != "unreachable":
+            if not _was_cut(error):
                 raise
-            # The pool's connections may have been cut since they were last used.
             return await self._fetch(query, values)
 
     @translate_exceptions
@@ -235,9 +234,8 @@ class _Context(TransactionContextPooled):
         try:
             await self._begin(asked_at)
         except NotAvailable as error:
-            if error.trouble != "unreachable":
+            if not _was_cut(error):
                 raise
-            # The connection may have been cut since it was last used.
             await self._begin(asked_at)
         self.token = get_connections().set(self.connection_name, self.client)
         return self.client
@@ -250,7 +248,12 @@ class _Context(TransactionContextPooled):
             writes.give_up(asked_at)
             self.client._connection = connection
             await self.client.begin()
+        except NotStored:
+            await pool.release(connection)
+            raise
         except BaseException:
+            # Otherwise asyncpg might wait for it until the network gives up.
+            connection.terminate()
             await pool.release(connection)
             raise
 
@@ -277,6 +280,11 @@ class _Context(TransactionContextPooled):
                 await self.client.rollback()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             self.client._connection.terminate()
+
+
+def _was_cut(error: NotAvailable) -> bool:
+    """Whether the pool's connection may have been cut since it was last used."""
+    return error.trouble == "unreachable" and not isinstance(error.__cause__, TimeoutError)
 
 
 client_class = Client

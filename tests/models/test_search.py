@@ -394,6 +394,17 @@ async def test_a_session_that_changes_hands_is_found_by_its_new_owner(user: User
     await _assert_index_is_whole()
 
 
+@pytest.mark.parametrize(
+    ("word", "apart"),
+    [("3.5", "3 or 4, perhaps 5"), ("北京天", "北京和京天"), ("a-b-c", "a b, b c")],
+)
+async def test_the_tokens_of_a_word_are_adjacent(user: User, word: str, apart: str) -> None:
+    """A line that has them apart does not have the word."""
+    session = await add_session(user, f"it is {word}")
+    await add_session(user, apart)
+    assert await _found(user, word) == [session.id]
+
+
 async def test_a_damaged_index_would_be_noticed(user: User) -> None:
     """The check used by the other tests does compare the index with the texts."""
     await add_session(user, "hello")
