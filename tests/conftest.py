@@ -21,8 +21,8 @@ from tests.sample_clock import loop_factories
 from tests.scheduling import PriorityScheduling, lower_priority, rank
 
 TESTS = Path(__file__).parent
-ON_BOTH = ("models", "resolvers/transcripts")
-"""Tests that every run repeats on PostgreSQL; the other tests of use cases are repeated by
+ON_BOTH = ("models",)
+"""Tests that every run repeats on PostgreSQL; those of use cases and of the schema are repeated by
 `make soak`."""
 
 StartServer = Callable[..., ServerProcess]

@@ -1,7 +1,7 @@
 """A server on PostgreSQL: what it refuses, and what it loses when PostgreSQL fails."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,29 @@ DATABASE = "voxql"
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
-@pytest.fixture
-async def durable() -> AsyncIterator[PostgresServer]:
-    """A PostgreSQL server that syncs its commits, with an empty database."""
-    server = PostgresServer.new(fsync="on", full_page_writes="on")
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that syncs its commits."""
+    server = durable_server()
     try:
-        server.start()
-        await server.execute(f"CREATE DATABASE {DATABASE}")
-        yield server
+        yield server.start()
     finally:
         server.remove()
+
+
+@pytest.fixture
+async def durable(cluster: PostgresServer) -> PostgresServer:
+    """The same server, with an empty database.
+
+    Restart it in this thread: Linux would end it with the thread that has started it.
+    """
+    await cluster.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+    await cluster.execute(f"CREATE DATABASE {DATABASE}")
+    return cluster
+
+
+def durable_server() -> PostgresServer:
+    return PostgresServer.new(fsync="on", full_page_writes="on")
 
 
 async def finals(server: PostgresServer) -> dict[str, str]:
@@ -72,11 +85,11 @@ async def test_a_crash_of_postgresql_loses_no_acknowledged_word(
         for round_ in range(3):
             for number in range(20):
                 agent.say(f"sentence {round_} {number}")
-            await asyncio.to_thread(durable.kill)
+            durable.kill()
             for number in range(20, 30):
                 agent.say(f"sentence {round_} {number}")
             await until_ready(browser, (503, "unreachable"))
-            await asyncio.to_thread(durable.start)
+            durable.start()
             await agent.settled(60)
         await until_ready(browser, (200, "ready"))
         assert len(agent.promised) == 90
@@ -97,7 +110,7 @@ async def test_what_is_said_while_postgresql_is_away_is_stored_afterwards(
             await agent.receive()
             await agent.send("ready")
             await until_active(durable)
-            await asyncio.to_thread(durable.stop)
+            durable.stop()
 
             await agent.send("utterance", **words())
             refused = await agent.receive()
@@ -105,7 +118,7 @@ async def test_what_is_said_while_postgresql_is_away_is_stored_afterwards(
             answer = await browser.ask(TYPE, line)
             ready = await browser.is_ready()
 
-            await asyncio.to_thread(durable.start)
+            durable.start()
             await until_ready(browser, (200, "ready"))
             await agent.send("utterance", **words())
             stored = await agent.receive()
@@ -153,23 +166,23 @@ async def test_a_network_that_loses_every_packet_loses_no_word(tmp_path: Path) -
             there.remove()
 
 
-async def test_a_standby_takes_over_without_a_lost_word(
-    tmp_path: Path, durable: PostgresServer
-) -> None:
+async def test_a_standby_takes_over_without_a_lost_word(tmp_path: Path) -> None:
     """The primary server crashes under load, and its synchronous standby is promoted."""
-    second = await asyncio.to_thread(durable.standby)
+    first = durable_server().start()
+    await first.execute(f"CREATE DATABASE {DATABASE}")
+    second = first.standby()
     try:
-        await asyncio.to_thread(second.start)
-        await durable.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        await durable.execute("SELECT pg_reload_conf()")
-        hosts = ",".join(f"127.0.0.1:{server.port}" for server in (durable, second))
+        second.start()
+        await first.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        await first.execute("SELECT pg_reload_conf()")
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in (first, second))
         url = f"postgres://{USER}@{hosts}/{DATABASE}?target_session_attrs=primary"
         async with stage(tmp_path, VOXQL_DATABASE_URL=url) as on:
             browser = Browser(on)
             _, agent = await on.conversation()
             for number in range(30):
                 agent.say(f"sentence {number}")
-            await asyncio.to_thread(durable.kill)
+            first.kill()
             for number in range(30, 40):
                 agent.say(f"sentence {number}")
             await until_ready(browser, (503, "unreachable"))
@@ -181,6 +194,7 @@ async def test_a_standby_takes_over_without_a_lost_word(
             assert len(agent.promised) == 40
             assert agent.promised == await finals(second)
     finally:
+        first.remove()
         second.remove()
 
 
