@@ -23,6 +23,7 @@ from models.sqlite.engine import database_url
 __all__ = [
     "Connection",
     "IntegrityError",
+    "NotAvailable",
     "NotStored",
     "OperationalError",
     "configuration",

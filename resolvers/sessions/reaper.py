@@ -18,7 +18,7 @@ from hub.events import (
     watched_ownership,
 )
 from hub.hub import Hub
-from models.database import NotStored, reader
+from models.database import NotAvailable, NotStored, reader
 from models.repositories import idempotency, sessions
 from models.repositories.deadlines import buried_with_words, past_deadline
 from models.repositories.ownership import delete_unreachable, moved_among
@@ -59,6 +59,8 @@ class Reaper:
     metrics: Metrics
     config: Config
     _tidy_at: datetime = field(init=False)
+    _trouble: str | None = field(init=False, default=None)
+    """What kept the newest round from reading the database."""
 
     def __post_init__(self) -> None:
         """Let the first round tidy up."""
@@ -93,13 +95,28 @@ class Reaper:
     async def run(self) -> None:
         """Check for passed deadlines repeatedly, while the server lives."""
         while True:
+            # This runs four times a second: trouble with the database is logged once.
+            trouble = None
             try:
                 await self.look()
             except NotStored:
-                pass  # already logged, and this runs four times a second
+                pass  # already logged
+            except NotAvailable as error:
+                trouble = error.trouble
             except Exception:  # a full disk now must not stop later rounds
                 log.exception("reaper_failed")
+            self._note_trouble(trouble)
             await asyncio.sleep(EVERY_S)
+
+    def _note_trouble(self, trouble: str | None) -> None:
+        """Log what keeps the database from being read, if that has changed."""
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble is None:
+            log.info("database_reached_again")
+        else:
+            log.error("database_not_reached", trouble=trouble)
 
     async def asked(self) -> None:
         """Wait until every agent that was found missing has been requested."""
@@ -119,7 +136,7 @@ class Reaper:
         for session_id in due:
             try:
                 await self._act(session_id)
-            except NotStored:
+            except (NotStored, NotAvailable):
                 raise
             except Exception:  # one faulty session must not hold up the others
                 log.exception("reaper_failed", session=session_id)

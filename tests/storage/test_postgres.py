@@ -118,6 +118,7 @@ async def test_what_is_said_while_postgresql_is_away_is_stored_afterwards(
             answer = await browser.ask(TYPE, line)
             ready = await browser.is_ready()
 
+            await until(lambda: "database_not_reached" in on.server.log.read_text())
             durable.start()
             await until_ready(browser, (200, "ready"))
             await agent.send("utterance", **words())
@@ -129,8 +130,11 @@ async def test_what_is_said_while_postgresql_is_away_is_stored_afterwards(
         assert stored["type"] == "ack"
         assert "errors" not in await browser.ask(TYPE, line)
         assert sorted((await finals(durable)).values()) == ["a line", "hello"]
+        await until(lambda: "database_reached_again" in on.server.log.read_text())
         log = on.server.log.read_text()
     assert log.count("database_not_written") == log.count("database_written_again") == 1
+    assert log.count("database_not_reached") == log.count("database_reached_again") == 1
+    assert "reaper_failed" not in log
 
 
 @pytest.mark.soak  # it waits for a minute
