@@ -16,6 +16,8 @@ log = structlog.get_logger(__name__)
 
 _LOCK: Final = 0x766F78716C02
 """The key of the advisory lock that a server holds; any number that no other program uses."""
+_FREED_S: Final = 2.0
+"""Seconds for the server to free the lock."""
 _AGAIN_S: Final = 1.0
 """Seconds between attempts to take the lock again after the connection was lost."""
 # A dead connection must not hold the lock for hours: the server asks after 10 s of silence.
@@ -96,8 +98,13 @@ class _Lock:
         return None
 
     async def free(self) -> None:
-        """End the connection, and so free the lock."""
-        self._connection.terminate()
+        """Free the lock, so that the next server may start at once."""
+        try:
+            async with asyncio.timeout(_FREED_S):
+                await self._connection.execute("SELECT pg_advisory_unlock_all()")
+                await self._connection.close()
+        except Exception:
+            self._connection.terminate()
 
 
 async def _keep(lock: _Lock, take: Callable[[], Awaitable[_Lock | None]]) -> None:
