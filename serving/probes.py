@@ -6,7 +6,6 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -17,8 +16,6 @@ from models.database import engine, read_trouble, write_trouble
 from models.repositories.running import running_by_status
 from resolvers.backend import Backend
 from serving.metrics import Measures
-
-log = structlog.get_logger(__name__)
 
 PATIENCE_S: Final = 2
 """Seconds within which the database must answer."""
