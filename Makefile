@@ -31,12 +31,12 @@ BESIDE_EACH_OTHER := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # A virtual environment can't be moved: make a new one if this folder was moved.
 MOVED := $(filter-out $(CURDIR),$(shell cat .venv/place 2>/dev/null))
 
-.PHONY: help setup dev-tools serve dev test check bench soak pins clean again early
+.PHONY: help setup dev-tools serve serve-cluster dev test check bench soak pins clean again early
 
 help: ## Show this list
 	@echo "VoxQL: the GraphQL backend for voice agents"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/python $(STAMPS)/speech $(PAGES:%=%/node_modules/.built) ## Install everything into this folder and build; starts nothing
 	@cat $(STAMPS)/speech 2>/dev/null || true
@@ -44,6 +44,9 @@ setup: $(STAMPS)/python $(STAMPS)/speech $(PAGES:%=%/node_modules/.built) ## Ins
 
 serve: setup ## Set up, then start the server and its agent (Ctrl-C ends both)
 	@$(BIN)/voxql serve $(ARGS)
+
+serve-cluster: setup ## Two servers behind nginx, with PostgreSQL, Redis and LiveKit, on this machine
+	@scripts/serve-cluster
 
 dev: setup dev-tools ## The same, with a page that reloads, and again whenever the code changes
 	@scripts/dev $(ARGS)

@@ -25,6 +25,7 @@ from resolvers.accounts.rate_limits import Budgets, RateLimits
 from resolvers.backend import Backend
 from resolvers.clock import now
 from resolvers.config import Config
+from resolvers.members import Members
 from schema.app import graphql_app
 from serving.access import Access
 from serving.base_path import BasePath
@@ -38,14 +39,18 @@ from settings import Settings
 log = structlog.get_logger(__name__)
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings, *, number: int | None = None) -> Starlette:
     """Build the app; its lifespan opens the database.
+
+    `number` is that of this process among several, of which it holds the lock
+    (`Engine.one_of_several`).
 
     Await two hooks while connections are still open. `app.state.on_stop` makes `/readyz` report
     that the server is stopping. `app.state.on_shutdown` ends every stream with a reason and
     disconnects agents and people, so that they reconnect to the next process.
     """
-    hub = LocalHub()
+    assert number is not None or not settings.redis_url, "the others would take it for dead"
+    hub = _new_hub(settings)
     workers = Workers(hub)
     tokens = Tokens(settings.signing_secret())
     media = _new_media(settings, workers, tokens)
@@ -56,6 +61,7 @@ def build_app(settings: Settings) -> Starlette:
         media=media,
         tokens=tokens,
         limiter=RateLimits(now),
+        members=Members(database.processes if hub.is_shared else None, number=number),
         budgets=Budgets(now, settings.points_per_minute) if settings.points_per_minute else None,
     )
     bridge = bridge_endpoint(backend.agent_events, tokens, hub, workers, settings.worker_secret())
@@ -117,9 +123,18 @@ def build_app(settings: Settings) -> Starlette:
     return app
 
 
+def _new_hub(settings: Settings) -> LocalHub:
+    if not settings.redis_url:
+        return LocalHub()
+    # Imported here, so that a start without Redis does not pay for it.
+    from hub.redis import RedisHub
+
+    return RedisHub(settings.redis_url)
+
+
 def _new_media(settings: Settings, workers: Workers, tokens: Tokens) -> MediaBackend:
     if settings.agent != "livekit":
-        return LocalMedia(workers, tokens, settings.public_url)
+        return LocalMedia(workers, tokens, settings.public_url, is_sole=not settings.redis_url)
     # Imported here, so that a start without LiveKit does not pay for it.
     from agent_bridge.livekit.backend import LiveKitMedia
     from agent_bridge.livekit.rooms import EVERY_S
@@ -153,7 +168,9 @@ def _lifespan(settings: Settings, backend: Backend, media: MediaServer) -> Lifes
             recovered = await backend.reaper.recover()
             if recovered:
                 log.info("sessions_taken_over", sessions=recovered)
-            async with _running(backend.writer.run, backend.reaper.run, media.run):
+            async with _running(
+                backend.writer.run, backend.reaper.run, media.run, *_shared(backend)
+            ):
                 # Whatever is loaded now lives as long as the process, so the collector need not
                 # walk it again. Full collections must not come in the middle of a sentence.
                 gc.collect()
@@ -165,6 +182,13 @@ def _lifespan(settings: Settings, backend: Backend, media: MediaServer) -> Lifes
             await backend.writer.drain()
 
     return lifespan
+
+
+def _shared(backend: Backend) -> list[Callable[[], Awaitable[None]]]:
+    """Return what else runs in one of several processes."""
+    if backend.comparing is None:
+        return []
+    return [backend.comparing.hub.run, backend.comparing.run]
 
 
 @asynccontextmanager

@@ -60,18 +60,35 @@ def options(
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (VOXQL_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0: a free one (VOXQL_PORT).")] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Processes that serve; several need Redis.")
+    ] = 1,
+    inherited: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Start the server, and the agent with it; Ctrl-C ends both."""
+    """Start the server, and the agent with it; Ctrl-C ends both.
+
+    With several workers, SIGHUP restarts one after the other.
+    """
     # So far the process has only used the CPU, so its CPU time tells when it began.
     began = time.perf_counter() - time.process_time()
     settings = _settings(host=host, port=port)
+    if inherited is not None:
+        from serving.process.workers import serve_as_worker
+
+        serve_as_worker(settings, inherited)
+        return
     from serving.process.run import run
     from serving.process.steps import Steps
 
     print(f"VoxQL {_version()}, data in {settings.data_dir}")
     steps = Steps(began)
     steps.done("command", "loaded", since=began)
-    run(settings, steps)
+    if workers == 1:
+        run(settings, steps)
+    else:
+        from serving.process.workers import supervise
+
+        supervise(settings, workers, steps)
 
 
 @app.command()
@@ -86,7 +103,7 @@ def agent(
 ) -> None:
     """Run the voice agent alone, for a server elsewhere."""
     if end_with_parent:
-        from serving.process.agent_process import end_with_parent as end_with_the_parent
+        from serving.process.child import end_with_parent as end_with_the_parent
 
         end_with_the_parent()
     settings = _settings()

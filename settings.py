@@ -65,8 +65,10 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field(
         default="",
-        description="Redis, to share events among several processes. "
-        "Must be empty: this version cannot use one yet.",
+        repr=False,  # it may have a password
+        description="Redis 7 or Valkey, through which several processes share events, as in "
+        "`redis://host:6379/0`. Needs PostgreSQL, and LiveKit for sound. "
+        "When empty: one process.",
     )
     public_url: str = Field(
         default="",
@@ -208,10 +210,15 @@ class Settings(BaseSettings):
         if self.metrics_token and len(self.metrics_token.get_secret_value()) < SHORTEST_KEY:
             raise ValueError(f"VOXQL_METRICS_TOKEN: needs at least {SHORTEST_KEY} characters")
         _check_url("VOXQL_REDIS_URL", self.redis_url, {"redis", "rediss", "unix"})
-        if self.redis_url:
+        if self.redis_url and self.database_url.startswith("sqlite:"):
             raise ValueError(
-                "VOXQL_REDIS_URL: names a Redis, which this version cannot use yet: several "
-                "servers would not hear of each other's events. Leave it empty, and run one."
+                "VOXQL_REDIS_URL: is for several processes, and SQLite serves only one. Several "
+                "need PostgreSQL: VOXQL_DATABASE_URL=postgres://…"
+            )
+        if self.redis_url and self.agent == "local":
+            raise ValueError(
+                "VOXQL_AGENT=local: its sound meets in one process, and VOXQL_REDIS_URL is for "
+                "several. Let LiveKit carry the sound: VOXQL_AGENT=livekit"
             )
         _check_url("VOXQL_LLM_BASE_URL", self.llm_base_url, {"http", "https"})
         _check_url("LIVEKIT_URL", self.livekit_url, {"ws", "wss", "http", "https"})

@@ -14,9 +14,10 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import databases, history, report, saving, streams
+from bench import history, report, saving, streams
 from bench.equipment.processes import ROOT
 from bench.figures import Figure
+from bench.growth import databases, several
 from bench.sizes import FULL, QUICK, Sizes
 
 WIDTH: Final = 132
@@ -31,6 +32,7 @@ PARTS: Final[Mapping[str, Callable[[Sizes, Path], list[Figure]]]] = {
     "history": history.history,
     "memory": streams.memory,
     "databases": databases.databases,
+    "several": several.several,
 }
 KEPT: Final = frozenset({"history", "databases"})
 """Parts whose data is large and stays in the cache for the next run."""

@@ -35,6 +35,7 @@ _TITLES: Final = {
     "d": "(d) sessionHistory",
     "e": "(e) memory",
     "f": "(f) one process on PostgreSQL",
+    "g": "(g) two processes",
 }
 
 

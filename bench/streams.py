@@ -12,7 +12,7 @@ import uvicorn
 
 from bench.equipment import load
 from bench.equipment.load import LoadSpeaker, LoadViewer, Tally
-from bench.equipment.processes import Served, served
+from bench.equipment.processes import Served, Together, served
 from bench.equipment.stage import set_up
 from bench.equipment.wire import close_all
 from bench.figures import Aim, Figure, percentile
@@ -57,7 +57,7 @@ def run(measurement: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:
 class LoadTarget:
     """VoxQL or the reference, with its speakers and viewers connected."""
 
-    server: Served
+    server: Served | Together
     speakers: Sequence[LoadSpeaker]
     viewers: Sequence[LoadViewer]
 

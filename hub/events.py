@@ -17,8 +17,13 @@ class Event(msgspec.Struct, frozen=True, tag=True):
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics to publish on; empty if the event concerns this process alone."""
+        """The topics to publish on; empty if nobody subscribes to such events."""
         return ()
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether the readers of other processes get it too."""
+        return True
 
 
 # ---------------------------------------------------------------------- utterances
@@ -103,12 +108,22 @@ class TranscriptCommitted(Event, frozen=True):
         """Characters of text."""
         return sum(len(state.text) for _, state in self.utterances or ())
 
+    @property
+    def progress(self) -> int:
+        """The newest seq: whether a reader of the topic has missed an event shows by it."""
+        return self.last_seq
+
 
 class TranscriptEnded(Event, frozen=True):
-    """A session's transcript stream has ended; `reason` is a StreamEndReason."""
+    """A session's transcript stream has ended; `reason` is a StreamEndReason.
+
+    It may arrive before the last changes, if another process has committed them.
+    """
 
     session_id: str
     reason: str
+    last_seq: int = 0
+    """The session's newest seq at that time."""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -142,6 +157,8 @@ class SessionState(msgspec.Struct, frozen=True):
     preview: str | None
     version: int
     last_seq: int
+    agent_at: int | None = None
+    """The number of the process to which its agent is connected; clients do not see it."""
 
 
 class SessionChanged(Event, frozen=True):
@@ -165,6 +182,11 @@ class SessionChanged(Event, frozen=True):
     def coalesce_key(self) -> str:
         """The session's id: a reader only needs its newest state."""
         return self.session_id
+
+    @property
+    def progress(self) -> int:
+        """The session's version, as `TranscriptCommitted.progress`; 0 if it has not changed."""
+        return 0 if self.session is None else self.session.version
 
 
 class SessionDeleted(Event, frozen=True):
@@ -273,6 +295,11 @@ class ServerStopping(Event, frozen=True):
         return (SERVER_TOPIC,)
 
     @property
+    def is_for_all(self) -> bool:
+        """See `Event.is_for_all`."""
+        return False
+
+    @property
     def is_urgent(self) -> bool:
         """True: there is no time to deliver queued events; the next process replays them."""
         return True
@@ -317,21 +344,25 @@ class OwnershipLost(Event, frozen=True):
 SERVER_TOPIC: Final = "server"
 ACCESS_PREFIX: Final = "access:"
 OWNERSHIP_PREFIX: Final = "ownership:"
+TRANSCRIPTS_PREFIX: Final = "transcripts:"
+SESSION_PREFIX: Final = "session:"
+USER_PREFIX: Final = "user:"
+AGENT_PREFIX: Final = "agent:"
 
 
 def transcripts_topic(session_id: str) -> str:
     """Return the topic of a session's utterances and of the end of its transcript."""
-    return f"transcripts:{session_id}"
+    return TRANSCRIPTS_PREFIX + session_id
 
 
 def session_topic(session_id: str) -> str:
     """Return the topic of changes to a session."""
-    return f"session:{session_id}"
+    return SESSION_PREFIX + session_id
 
 
 def user_topic(user_id: str) -> str:
     """Return the topic of changes to any of a user's sessions."""
-    return f"user:{user_id}"
+    return USER_PREFIX + user_id
 
 
 def _topics_of_session(session_id: str, user_id: str | None) -> tuple[str, ...]:
@@ -362,4 +393,4 @@ def watched_ownership(topic: str) -> tuple[str, str]:
 
 def agent_topic(session_id: str) -> str:
     """Return the topic of commands to a session's agent."""
-    return f"agent:{session_id}"
+    return AGENT_PREFIX + session_id

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -47,6 +47,10 @@ class Hub(ABC):
         """Deliver the event to all current subscribers; never waits."""
 
     @abstractmethod
+    def publish_here(self, topic: str, event: object) -> None:
+        """Deliver the event to the subscribers in this process."""
+
+    @abstractmethod
     @contextmanager
     def subscribe(self, *topics: str, bound: int = BOUND) -> Iterator[HubSubscription]:
         """Subscribe immediately: nothing published from now on is missed."""
@@ -54,3 +58,26 @@ class Hub(ABC):
     @abstractmethod
     def watched(self, prefix: str) -> list[str]:
         """Return the topics with this prefix that have a subscriber in this process."""
+
+    def retain(self, key: str, value: str | None) -> None:
+        """Let other processes read a volatile value; None deletes it."""
+        return  # in one process, nobody else reads it
+
+    async def retained(self, keys: Sequence[str]) -> list[str | None]:
+        """Return what other processes have retained under these keys, as far as it is known."""
+        return [None] * len(keys)
+
+    @property
+    def kind(self) -> str:
+        """What carries events: `local` or `redis`."""
+        return "local"
+
+    @property
+    def condition(self) -> str:
+        """`ready`, or `delayed` while other processes get events late."""
+        return "ready"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether events of other processes arrive here, possibly late or not at all."""
+        return False

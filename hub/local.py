@@ -20,12 +20,19 @@ class LocalHub(Hub):
         for subscription in self._topics.get(topic, ()):
             subscription.put(event)
 
+    def publish_here(self, topic: str, event: object) -> None:
+        """See `Hub.publish_here`."""
+        LocalHub.publish(self, topic, event)
+
     @contextmanager
     def subscribe(self, *topics: str, bound: int = BOUND) -> Iterator[HubSubscription]:
         """See `Hub.subscribe`."""
         subscription = HubSubscription(bound)
         for topic in topics:
-            self._topics.setdefault(topic, {})[subscription] = None
+            readers = self._topics.setdefault(topic, {})
+            if not readers:
+                self._opened(topic)
+            readers[subscription] = None
         try:
             yield subscription
         finally:
@@ -34,6 +41,13 @@ class LocalHub(Hub):
                 readers.pop(subscription, None)
                 if not readers:
                     del self._topics[topic]
+                    self._closed(topic)
+
+    def _opened(self, topic: str) -> None:
+        """Note the first subscriber of a topic."""
+
+    def _closed(self, topic: str) -> None:
+        """Note that a topic has no subscriber any more."""
 
     def watched(self, prefix: str) -> list[str]:
         """See `Hub.watched`."""

@@ -10,7 +10,7 @@ WEIGHT_BOUND: Final = 4 * 1024 * 1024
 
 
 class ReaderTooSlow(Exception):
-    """The reader's queue overflowed, and the queued events were dropped."""
+    """The reader's queue overflowed, or events were lost on the way to it."""
 
 
 class HubSubscription:
@@ -46,9 +46,14 @@ class HubSubscription:
         self._waiting[key] = event, weight
         self._weight += weight - (replaced[1] if replaced is not None else 0)
         if len(self._waiting) > self._bound or self._weight > self._weight_bound:
-            self._overflowed = True
-            self._waiting.clear()
-            self._weight = 0
+            self.overflow()
+        self._arrived.set()
+
+    def overflow(self) -> None:
+        """Drop what is queued: the reader learns that it has missed something."""
+        self._overflowed = True
+        self._waiting.clear()
+        self._weight = 0
         self._arrived.set()
 
     @property

@@ -31,6 +31,7 @@ __all__ = [
     "engine",
     "migrate",
     "opened",
+    "processes",
     "read_trouble",
     "reader",
     "settled",
@@ -205,6 +206,15 @@ async def read_trouble(patience: float) -> str | None:
         return None
     log.error("database_not_ready", error=type(error).__name__)
     return engine().trouble_of(error) or "not ready"
+
+
+async def processes() -> set[int]:
+    """Return the numbers of the server processes that use the database now.
+
+    Raises:
+        NotAvailable: The database can't be read.
+    """
+    return await engine().processes(reader())
 
 
 async def settled() -> None:

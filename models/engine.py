@@ -110,11 +110,21 @@ class Engine(Protocol):
         """
 
     def sole_process(self) -> AbstractAsyncContextManager[None]:
-        """Keep other servers away from this database, if it can serve only one.
+        """Keep every other server away from this database.
 
         Raises:
             CannotUse: when another server uses it.
         """
+
+    def one_of_several(self, number: int) -> AbstractAsyncContextManager[None]:
+        """Take part as one of several server processes; `processes` finds it by its number.
+
+        Raises:
+            CannotUse: when a server that shares no events uses it, or only one process may.
+        """
+
+    async def processes(self, conn: Any) -> set[int]:
+        """Return the numbers of all server processes that use this database now."""
 
     def copy(self, target: Path) -> int:
         """Copy the database into a new file; return its size in bytes.

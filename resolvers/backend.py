@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from agent_bridge.server.tokens import Tokens
 from hub.hub import Hub
+from hub.shared import SharedHub
 from resolvers.accounts.authentication import Authentication
 from resolvers.accounts.rate_limits import Budgets, RateLimits
 from resolvers.clock import Clock, now
+from resolvers.comparing import Comparing
 from resolvers.config import Config
+from resolvers.members import Members
 from resolvers.metrics import Metrics
 from resolvers.sessions.agent_events import AgentEvents
 from resolvers.sessions.connections import Connections
@@ -37,6 +40,8 @@ class Backend:
     media: Media
     tokens: Tokens
     limiter: RateLimits
+    members: Members = field(default_factory=Members)
+    """The processes that use the database."""
     budgets: Budgets | None = None
     """Limits the work of each viewer; None means no limit."""
     clock: Clock = now
@@ -55,12 +60,14 @@ class Backend:
     transcripts: TranscriptStreams = field(init=False)
     agent_events: AgentEvents = field(init=False)
     media_events: MediaEvents = field(init=False)
+    comparing: Comparing | None = field(init=False, default=None)
+    """Finds lost events; None if none can be lost."""
 
     def __post_init__(self) -> None:
         """Build the parts of this process; the hub belongs to it too."""
         hub = self.hub
         self.metrics = Metrics()
-        self.connections = Connections(hub)
+        self.connections = Connections(hub, self.members)
         queue = CommitQueue()
         self.live = LiveTranscripts(hub, queue, self.metrics)
         self.transactions = Transactions(hub, self.clock, queue, self.live, self.metrics)
@@ -80,11 +87,21 @@ class Backend:
             transactions=self.transactions,
             hub=hub,
             connections=self.connections,
+            members=self.members,
             dispatcher=self.dispatcher,
             agents=self.agents,
             metrics=self.metrics,
             config=self.config,
         )
+        if isinstance(hub, SharedHub):
+            self.comparing = Comparing(
+                hub=hub,
+                live=self.live,
+                connections=self.connections,
+                members=self.members,
+                transactions=self.transactions,
+                config=self.config,
+            )
         self._build_use_cases()
 
     def _build_use_cases(self) -> None:
@@ -103,6 +120,7 @@ class Backend:
             media=self.media,
             saving=self.saving,
             config=self.config,
+            is_shared=self.hub.is_shared,
         )
         self.transcripts = TranscriptStreams(
             live=self.live, hub=self.hub, metrics=self.metrics, clock=self.clock
@@ -112,6 +130,7 @@ class Backend:
             writer=self.writer,
             live=self.live,
             connections=self.connections,
+            members=self.members,
             config=self.config,
         )
         self.media_events = MediaEvents(

@@ -67,7 +67,7 @@ class Context:
     @cached_property
     def loaders(self) -> Loaders:
         """Batched reads. Only a query caches them: mutations and events change what was read."""
-        return Loaders(self.viewer, remember=self._remember)
+        return Loaders(self.viewer, self.backend.connections, remember=self._remember)
 
     def viewer_signing_in(self) -> Viewer | None:
         """Return the current viewer, if this request may sign in.

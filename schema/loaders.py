@@ -11,6 +11,7 @@ from resolvers import nodes
 from resolvers.pages import Page, Slice
 from resolvers.refusals import NotFound
 from resolvers.sessions import history
+from resolvers.sessions.connections import Connections
 from resolvers.viewer import Viewer
 
 AnySession = tables.Session | SessionState
@@ -19,8 +20,9 @@ AnySession = tables.Session | SessionState
 class Loaders:
     """The loaders of one operation."""
 
-    def __init__(self, viewer: Viewer | None, *, remember: bool) -> None:
+    def __init__(self, viewer: Viewer | None, connections: Connections, *, remember: bool) -> None:
         self._viewer = viewer
+        self._connections = connections
         self._remember = remember
         self._pages: dict[
             tuple[Page, bool | None],
@@ -31,6 +33,11 @@ class Loaders:
     def session(self) -> DataLoader[str, tables.Session]:
         """Sessions by id; a deleted one, or another user's, is an error."""
         return DataLoader(load_fn=self._sessions, max_batch_size=nodes.NODES, cache=self._remember)
+
+    @cached_property
+    def agent_state(self) -> DataLoader[AnySession, str | None]:
+        """The states of agents that are connected to other processes; None if one is unknown."""
+        return DataLoader(load_fn=self._connections.states_elsewhere, cache=False)
 
     async def _sessions(self, ids: Sequence[str]) -> list[tables.Session | BaseException]:
         # Without its cache, the loader passes on duplicate ids.

@@ -53,7 +53,9 @@ def probes(
         body = {
             "status": "stopping" if is_stopping() else "ready" if is_ready else "not ready",
             "database": database,
-            "hub": "ready",
+            "hub": backend.hub.condition,
+            "hubKind": backend.hub.kind,
+            "processes": len(backend.members.others) + 1,
             "agent": agent,
             **condition.parts,
             "freePlaces": backend.agents.free(backend.config.agent_name),

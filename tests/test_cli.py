@@ -93,12 +93,12 @@ def test_a_server_answers_where_it_says_and_stops_when_told(start_server: StartS
     assert server.stop() == 0
 
 
-def test_a_redis_that_would_be_ignored_is_refused(tmp_path: Path) -> None:
-    """Otherwise an operator could start several servers and believe that they share events."""
+def test_a_redis_beside_sqlite_is_refused(tmp_path: Path) -> None:
+    """Otherwise an operator could believe that several servers may use the file."""
     refused = voxql("serve", VOXQL_DATA_DIR=str(tmp_path), VOXQL_REDIS_URL="redis://127.0.0.1")
 
     assert refused.returncode == 1
-    assert "voxql: VOXQL_REDIS_URL: names a Redis, which this version cannot use yet" in (
+    assert "voxql: VOXQL_REDIS_URL: is for several processes, and SQLite serves only one" in (
         refused.stderr
     )
     assert list(tmp_path.iterdir()) == []

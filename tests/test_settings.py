@@ -68,7 +68,14 @@ def test_a_public_url_that_was_given_stays() -> None:
         ({"public_url": "https://a.example//b"}, "VOXQL_PUBLIC_URL: expected a plain path"),
         ({"public_url": "https://a.example/%2e"}, "VOXQL_PUBLIC_URL: expected a plain path"),
         ({"redis_url": "localhost:6379"}, "VOXQL_REDIS_URL: expected redis://"),
-        ({"redis_url": "redis://localhost"}, "VOXQL_REDIS_URL: names a Redis, which this version"),
+        (
+            {"redis_url": "redis://localhost"},
+            "VOXQL_REDIS_URL: is for several processes, and SQLite",
+        ),
+        (
+            {"redis_url": "redis://localhost", "database_url": "postgres://localhost/voxql"},
+            "VOXQL_AGENT=local: its sound meets in one process, and VOXQL_REDIS_URL is for several",
+        ),
         ({"llm_model": "some-model"}, "VOXQL_LLM_BASE_URL: needed for a language model"),
         ({"agent": "livekit"}, "LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET: needed for"),
     ],

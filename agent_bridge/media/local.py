@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from agent_bridge.media.audio import AudioRelay
 from agent_bridge.media.backend import Condition, MediaConnection, MediaListener, Traffic
@@ -23,16 +25,21 @@ class LocalMedia:
         workers: The workers that run agents.
         tokens: Makes and reads media tokens.
         public_url: The address at which people reach this server.
+        is_sole: Whether this is the only process. Of several, none carries sound: a person and an
+            agent would seldom meet in the same one.
     """
 
-    def __init__(self, workers: Workers, tokens: Tokens, public_url: str) -> None:
+    def __init__(
+        self, workers: Workers, tokens: Tokens, public_url: str, *, is_sole: bool = True
+    ) -> None:
+        self._is_sole = is_sole
         self._workers = workers
         self._tokens = tokens
         self._url = audio_url(public_url)
 
     def serve(self, listener: MediaListener) -> "LocalMediaServer":
         """Return what carries audio over `/audio`."""
-        return LocalMediaServer(self._tokens, listener)
+        return LocalMediaServer(self._tokens, listener, carries_sound=self._is_sole)
 
     async def condition(self) -> Condition:
         """Report ready if any worker is connected, full or not."""
@@ -72,14 +79,19 @@ class LocalMediaServer:
     Args:
         tokens: Reads media tokens.
         listener: Hears of people.
+        carries_sound: Whether it does, or refuses all connections.
     """
 
-    def __init__(self, tokens: Tokens, listener: MediaListener) -> None:
+    def __init__(
+        self, tokens: Tokens, listener: MediaListener, *, carries_sound: bool = True
+    ) -> None:
         self._relay = AudioRelay(tokens, listener)
+        self._carries_sound = carries_sound
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the route of `/audio`."""
-        return [WebSocketRoute("/audio", self._relay.endpoint)]
+        endpoint = self._relay.endpoint if self._carries_sound else _no_sound
+        return [WebSocketRoute("/audio", endpoint)]
 
     async def run(self) -> None:
         """Do nothing: people and workers connect by themselves."""
@@ -95,6 +107,12 @@ class LocalMediaServer:
     def end(self, session: str, room: str) -> None:
         """Close both sides of the session's audio."""
         self._relay.end(session)
+
+
+async def _no_sound(websocket: WebSocket) -> None:
+    await websocket.receive()
+    sentence = "Several processes serve here, so LiveKit has to carry sound: VOXQL_AGENT=livekit.\n"
+    await websocket.send_denial_response(PlainTextResponse(sentence, 501))
 
 
 def audio_url(public_url: str) -> str:

@@ -79,6 +79,7 @@ class BridgeConnection:
         self._is_registered = False
         self._is_current = True
         self._has_left = False
+        self._is_stopped = False
         self._owed: set[tuple[str, int]] = set()
         self._answered = asyncio.Event()
         # Calls that wait for the database have their own queue, so that speech does not wait.
@@ -152,6 +153,7 @@ class BridgeConnection:
             self._fence()
             return
         if found.stop_reason is not None:
+            self._is_stopped = True
             self._peer.send(Stop(found.stop_reason))
         for line in found.inputs:
             self._peer.send(line)
@@ -238,7 +240,8 @@ class BridgeConnection:
                     self._peer.end(CloseCode.FENCED, "another connection has taken this place")
             case Gone():
                 self._peer.end(CloseCode.GONE, "the session has been deleted")
-            case events.Stop(reason):
+            case events.Stop(reason) if not self._is_stopped:
+                self._is_stopped = True
                 self._peer.send(Stop(reason))
             case events.Input(key, text) if self._is_current:
                 self._peer.send(Input(key, text))

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +39,29 @@ class Served:
             return int(self.process.memory_info().rss)
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Several servers that share the work."""
+
+    servers: Sequence[Served]
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds that all of them have used."""
+        return sum(server.cpu_s() for server in self.servers)
+
+
+def cpu_of_all(process: psutil.Process) -> float:
+    """Return the CPU seconds that a process and its running children have used."""
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return float(sum(one.user + one.system for one in times))
+
+
 @contextmanager
 def served(
-    kind: Literal["voxql", "bare", "watched"], folder: Path, database_url: str = ""
+    kind: Literal["voxql", "bare", "watched"],
+    folder: Path,
+    database_url: str = "",
+    redis_url: str = "",
 ) -> Iterator[Served]:
     """Start a server and end it afterwards, whatever happens in between.
 
@@ -49,10 +69,13 @@ def served(
         kind: See `bench.equipment.server`.
         folder: The data folder.
         database_url: The database, if it is not the one in the folder.
+        redis_url: The Redis of one of several servers.
     """
     ours = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     if database_url:
         ours["VOXQL_DATABASE_URL"] = database_url
+    if redis_url:
+        ours["VOXQL_REDIS_URL"] = redis_url
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.equipment.server", kind, str(folder)],
         cwd=ROOT,

@@ -6,7 +6,9 @@ which tells how long its loop kept others waiting.
 
 import asyncio
 import os
+import socket
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +38,12 @@ def main() -> None:
 async def _serve(kind: str, folder: Path) -> None:
     with listening_socket("127.0.0.1", 0) as sock:
         port = local_address(sock)[1]
-        app, hooks = _bare() if kind == "bare" else _voxql(folder, port)
+        await _serve_on(sock, port, kind, folder)
+
+
+async def _serve_on(sock: socket.socket, port: int, kind: str, folder: Path) -> None:
+    async with AsyncExitStack() as stack:
+        app, hooks = _bare() if kind == "bare" else await _voxql(folder, port, stack)
         watching = _watch(app) if kind == "watched" else None
         server = WebServer(configured(app), hooks)
         serving = asyncio.create_task(server.serve(sockets=[sock]))
@@ -75,8 +82,10 @@ def _bare() -> tuple[Starlette, list[Hook]]:
     return bare_app(), []
 
 
-def _voxql(folder: Path, port: int) -> tuple[Starlette, list[Hook]]:
+async def _voxql(folder: Path, port: int, stack: AsyncExitStack) -> tuple[Starlette, list[Hook]]:
     from asgi import build_app
+    from models.engines import engine_of
+    from serving.process.run import serving_alone_or_not
     from settings import load
 
     # No budget: this measures what a request costs, not how many of them one viewer may send.
@@ -87,7 +96,8 @@ def _voxql(folder: Path, port: int) -> tuple[Starlette, list[Hook]]:
         abandon_s=_PATIENT_S,
         points_per_minute=0,
     )
-    app = build_app(given)
+    locked = serving_alone_or_not(engine_of(given.database_url), given)
+    app = build_app(given, number=await stack.enter_async_context(locked))
     return app, [app.state.on_shutdown]
 
 

@@ -98,9 +98,19 @@ class PostgresEngine:
         return True
 
     def sole_process(self) -> AbstractAsyncContextManager[None]:
-        return process_lock.sole_process(
-            self.url, {"timeout": _CONNECT_S}, is_pooled=self._is_pooled
+        return self._lock(None)
+
+    def one_of_several(self, number: int) -> AbstractAsyncContextManager[None]:
+        return self._lock(number)
+
+    def _lock(self, number: int | None) -> AbstractAsyncContextManager[None]:
+        return process_lock.server_process(
+            self.url, {"timeout": _CONNECT_S}, number, is_pooled=self._is_pooled
         )
+
+    async def processes(self, conn: Any) -> set[int]:
+        rows = await conn.execute_query_dict(process_lock.PROCESSES, [process_lock.NUMBERED])
+        return {row["number"] for row in rows}
 
     def copy(self, target: Path) -> int:
         raise CannotUse(

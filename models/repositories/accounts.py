@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from models.database import Connection
+from models.database import Connection, engine
 from models.tables.api_token import ApiToken
 from models.tables.login import Login
 from models.tables.session import Session
@@ -35,6 +35,12 @@ async def with_email(conn: Connection) -> list[User]:
 async def add(conn: Connection, now: datetime) -> User:
     """Create a guest."""
     return await User.create(created_at=now, using_db=conn)
+
+
+async def lock(conn: Connection, user_id: str) -> None:
+    """Lock a user until `conn` commits, so that other processes wait for what is counted."""
+    if engine().locks_rows:
+        await User.filter(id=user_id).using_db(conn).select_for_update().get_or_none()
 
 
 async def save(conn: Connection, one: User) -> None:

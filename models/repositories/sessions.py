@@ -1,17 +1,47 @@
 """Reads, locks, counts, moves and deletes sessions."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from models.database import Connection
+from models.database import Connection, engine
 from models.repositories.running import RUNNING
 from models.tables.session import Session, SessionStatus
 
 AT_ONCE: Final = 500
 """Names per query; databases limit how many values a query may have."""
 _WITHOUT_AGENT: Final = (SessionStatus.STARTING, SessionStatus.FAILED)
-_WANTED: Final = ("id", "attempt", "agent_name", "room_name", "status", "failure_code")
+_WANTED: Final = (
+    "id",
+    "attempt",
+    "agent_name",
+    "room_name",
+    "status",
+    "failure_code",
+    "agent_at",
+)
+_STANDINGS: Final = """
+SELECT id, user_id, status, attempt, last_seq, version, end_reason, deleted_at, person_back_by,
+    agent_at
+FROM sessions WHERE id IN ({marks})"""
+_CLAIM: Final = "SELECT id FROM sessions WHERE id = ? FOR UPDATE SKIP LOCKED"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What has to be known of a session to tell whether its readers have missed something."""
+
+    id: str
+    user_id: str
+    status: str
+    attempt: int
+    last_seq: int
+    version: int
+    end_reason: str | None
+    deleted_at: datetime | None
+    person_back_by: datetime | None
+    agent_at: int | None
 
 
 async def get(conn: Connection, session_id: str) -> Session | None:
@@ -42,6 +72,18 @@ async def locked(conn: Connection, session_id: str) -> Session | None:
     return await query.get_or_none()
 
 
+async def claim(conn: Connection, session_id: str) -> bool:
+    """Lock a session or its tombstone, unless another process has just locked it.
+
+    Returns whether it is locked; True also if there is none.
+    """
+    if not engine().locks_rows:
+        return True
+    if await conn.execute_query_dict(_CLAIM, [session_id]):
+        return True
+    return not await Session.filter(id=session_id).using_db(conn).exists()
+
+
 async def was_deleted(conn: Connection, user_id: str, session_id: str) -> bool:
     """Return whether this user had this session and deleted it."""
     tombstones = Session.filter(id=session_id, user_id=user_id, deleted_at__isnull=False)
@@ -63,6 +105,43 @@ async def unfinished(conn: Connection) -> list[str]:
     """Return the ids of all sessions that have not ended."""
     sessions = Session.filter(deleted_at=None).exclude(status=SessionStatus.ENDED)
     return [str(id_) for id_ in await sessions.using_db(conn).values_list("id", flat=True)]
+
+
+async def held_by_others(conn: Connection, alive: Collection[int]) -> list[str]:
+    """Return the ids of unfinished sessions that are held by a process that is not alive."""
+    running = Session.filter(deleted_at=None, status__in=RUNNING, held_by__isnull=False)
+    orphans = running.exclude(held_by__in=list(alive)).using_db(conn)
+    return [str(id_) for id_ in await orphans.values_list("id", flat=True)]
+
+
+async def standings(conn: Connection, ids: Sequence[str]) -> dict[str, Standing]:
+    """Read where these sessions stand, by id; tombstones are included."""
+    found: dict[str, Standing] = {}
+    for start in range(0, len(ids), AT_ONCE):
+        some = ids[start : start + AT_ONCE]
+        query = _STANDINGS.format(marks=", ".join("?" * len(some)))
+        for row in await conn.execute_query_dict(query, list(some)):
+            for name in ("deleted_at", "person_back_by"):
+                if row[name] is not None:
+                    row[name] = engine().moment(row[name])
+            found[row["id"]] = Standing(**row)
+    return found
+
+
+async def with_ids(conn: Connection, ids: Collection[str]) -> list[Session]:
+    """Read those of these sessions that were not deleted."""
+    return await Session.filter(id__in=list(ids), deleted_at=None).using_db(conn)
+
+
+async def running_versions(conn: Connection, user_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Return the owner and the version of these users' sessions that have not ended, by id."""
+    running: dict[str, tuple[str, int]] = {}
+    for start in range(0, len(user_ids), AT_ONCE):
+        some = list(user_ids[start : start + AT_ONCE])
+        of_some = Session.filter(user_id__in=some, status__in=RUNNING, deleted_at=None)
+        rows = await of_some.using_db(conn).values_list("id", "user_id", "version")
+        running.update({str(id_): (str(user_id), int(version)) for id_, user_id, version in rows})
+    return running
 
 
 async def rooms(conn: Connection) -> dict[str, str]:

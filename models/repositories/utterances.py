@@ -1,6 +1,7 @@
 """Reads utterances, and tracks typed lines that wait for an agent."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Literal
 
 from models.database import Connection
@@ -50,6 +51,14 @@ async def unacknowledged(conn: Connection, session_id: str) -> list[Utterance]:
     """Read a session's typed lines that no agent has acknowledged, in order."""
     rows = Utterance.filter(session_id=session_id, awaits_agent=True).using_db(conn)
     return await rows.order_by("sort_key")
+
+
+async def unacknowledged_of_many(
+    conn: Connection, session_ids: Collection[str], before: datetime
+) -> list[Utterance]:
+    """Read these sessions' lines typed before this time that no agent has acknowledged."""
+    rows = Utterance.filter(session_id__in=list(session_ids), awaits_agent=True)
+    return await rows.filter(started_at__lt=before).using_db(conn).order_by("sort_key")
 
 
 async def acknowledge(conn: Connection, session_id: str, keys: Collection[str]) -> None:

@@ -99,6 +99,15 @@ class SqliteEngine:
     def sole_process(self) -> AbstractAsyncContextManager[None]:
         return process_lock.sole_process(self.file)
 
+    def one_of_several(self, number: int) -> AbstractAsyncContextManager[None]:
+        raise CannotUse(
+            "SQLite serves one process only. Several need PostgreSQL: "
+            "VOXQL_DATABASE_URL=postgres://… (voxql copy-database moves the data)."
+        )
+
+    async def processes(self, conn: Any) -> set[int]:
+        raise RuntimeError("Only one process uses SQLite.")
+
     def copy(self, target: Path) -> int:
         try:
             return backup.copy_database(self.file, target)

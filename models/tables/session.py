@@ -72,6 +72,11 @@ class Session(Model):
     """The latest `began_at` of that attempt's utterances; one that began earlier sorts between
     them."""
 
+    held_by = fields.IntField(null=True)
+    """The number of the process that last published its interims."""
+    agent_at = fields.IntField(null=True)
+    """The number of the process to which its agent is connected; null if it has none."""
+
     # Deadlines: when the reaper acts; null while there is nothing to wait for.
     start_by = fields.DatetimeField(null=True)
     """STARTING becomes FAILED."""

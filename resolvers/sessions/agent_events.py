@@ -14,6 +14,7 @@ from models.database import NotStored
 from models.repositories import utterances
 from models.tables import EndReason, Role, Session, SessionStatus, UtteranceSource
 from resolvers.config import Config
+from resolvers.members import Members
 from resolvers.sessions import lifecycle
 from resolvers.sessions.connections import AgentConnection, Connections
 from resolvers.transcripts.commit_queue import Fault
@@ -37,13 +38,14 @@ class AgentEvents:
     writer: TranscriptWriter
     live: LiveTranscripts
     connections: Connections
+    members: Members
     config: Config
 
     async def hello(
         self, binding: Binding, connection: str, capabilities: frozenset[str]
     ) -> HelloResult:
         """Accept an agent's connection; hand over what it missed."""
-        connections = self.connections
+        connections, me = self.connections, self.members.me
         agent = AgentConnection(binding.session, binding.attempt, connection)
 
         async def work(transaction: Transaction) -> tuple[Session, tuple[Input, ...]]:
@@ -57,8 +59,11 @@ class AgentEvents:
             lifecycle.agent_back(edit.session)
             # An ended session is fully stored; no other revision is published.
             is_over = edit.session.status is SessionStatus.ENDED
-            if not is_over and not self.live.remembers(binding.session):
+            # Another process may have published interims since this one last did.
+            is_known = edit.session.held_by == me and self.live.remembers(binding.session)
+            if not is_over and not is_known:
                 await edit.recommit_unfinished()
+            edit.session.held_by = edit.session.agent_at = me
             return edit.session, await _unacknowledged(binding, connections, transaction)
 
         # Before the transaction: the connection that this one replaces may end meanwhile, and must
@@ -169,9 +174,11 @@ class AgentEvents:
             # Checked under the lock: another connection may have arrived since, and an earlier
             # transaction may have accepted it.
             is_replaced = connections.has_agent(binding.session)
-            if was_current and session.attempt == binding.attempt and not is_replaced:
+            was_here = session.agent_at == self.members.me
+            if was_current and session.attempt == binding.attempt and was_here and not is_replaced:
+                session.agent_at = None
                 change(session, transaction)
-            if not connections.may_write(session.id, transaction.now, self.config.grace):
+            if not connections.may_report(session, transaction.now, self.config):
                 lifecycle.finish(session)
             return session
 
@@ -204,7 +211,7 @@ class AgentEvents:
             )
         elif session.status is not SessionStatus.FAILED:
             # An agent of an older attempt may still be draining.
-            may_write = self.connections.may_write(session.id, transaction.now, config.grace)
+            may_write = self.connections.may_report(session, transaction.now, config)
             lifecycle.end(
                 session, EndReason.AGENT_LEFT, transaction.now, config, may_write=may_write
             )

@@ -1,12 +1,15 @@
 """Tracks the agents and people's media connected to this process. Nothing here is stored."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from hub.events import SessionChanged, SessionMoved, SessionOver
+from hub.events import SessionChanged, SessionMoved, SessionOver, SessionState
 from hub.hub import Hub
+from models.tables import Session
+from resolvers.config import Config
+from resolvers.members import Members
 
 MOST_AGENTS: Final = 3
 """Agents to which a typed line is handed; if none of them acknowledges it, it is given up."""
@@ -53,12 +56,16 @@ class _Session:
 class Connections:
     """Agents and people by session. Publishes what an agent is doing to its session's watchers.
 
+    What is connected to another process is known from the session's row.
+
     Args:
         hub: Publishes agents' states, and reports sessions that are over or were moved.
+        members: The processes.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, members: Members) -> None:
         self._hub = hub
+        self._members = members
         self._sessions: dict[str, _Session] = {}
         self._unnoted: set[str] = set()
         hub.on(SessionOver, lambda over: self.forget(over.session_id))
@@ -70,8 +77,18 @@ class Connections:
     # ------------------------------------------------------------------ the session's agent
 
     def has_agent(self, session_id: str) -> bool:
-        """Whether the agent of this session is connected."""
+        """Whether the agent of this session is connected to this process."""
         return self._agent(session_id) is not None
+
+    def agent_is_there(self, session: Session) -> bool:
+        """Whether the agent of the session's newest attempt is connected to any process."""
+        agent = self._agent(session.id)
+        is_here = agent is not None and agent.attempt >= session.attempt
+        return is_here or self.is_elsewhere(session.agent_at)
+
+    def is_elsewhere(self, number: int | None) -> bool:
+        """Whether this is the number of another process, and that one is alive."""
+        return self._members.is_other(number)
 
     def agents(self) -> int:
         """Count the agents that are connected."""
@@ -81,6 +98,17 @@ class Connections:
         """Return the state of the connected agent, None without one."""
         agent = self._agent(session_id)
         return agent.state if agent is not None else None
+
+    async def states_elsewhere(
+        self, sessions: Sequence[Session | SessionState]
+    ) -> list[str | None]:
+        """Return the states of these sessions' agents, which are connected to other processes.
+
+        None if it is not known what an agent is doing.
+        """
+        return await self._hub.retained(
+            [state_key(session.id, session.agent_at or 0) for session in sessions]
+        )
 
     def is_current(self, session_id: str, attempt: int, connection: str) -> bool:
         """Whether this is the connection of the session's current agent."""
@@ -95,6 +123,7 @@ class Connections:
             if held is not None:
                 agent.user_id = held.user_id
             session.agent = agent
+            self._retain(agent)
         session.reporters[agent.attempt] = _Reporter(agent.connection)
 
     def leave(self, session_id: str, attempt: int, connection: str) -> bool:
@@ -111,6 +140,7 @@ class Connections:
             return
         if agent.state != state:
             agent.state = state
+            self._retain(agent)
             self._hub.emit(SessionChanged(session_id, agent.user_id, None))
 
     def belongs_to(self, session_id: str, user_id: str) -> None:
@@ -126,7 +156,12 @@ class Connections:
         session = self._sessions[session_id]
         agent, session.agent = session.agent, None
         if agent is not None:
+            self._hub.retain(state_key(session_id, self._members.me), None)
             self._hub.emit(SessionChanged(session_id, agent.user_id, None))
+
+    def _retain(self, agent: AgentConnection) -> None:
+        """Let other processes read the agent's state."""
+        self._hub.retain(state_key(agent.session_id, self._members.me), agent.state)
 
     # ------------------------------------------------------------------ attempts
 
@@ -167,6 +202,17 @@ class Connections:
             reporter.left_at is None or reporter.left_at + grace > now
             for reporter in session.reporters.values()
         )
+
+    def may_report(self, session: Session, now: datetime, config: Config) -> bool:
+        """Whether an agent of this session may still report something, to any process."""
+        if self.may_write(session.id, now, config.grace):
+            return True
+        if self._members.is_sole:
+            return False
+        # Another process noted when it lost the agent.
+        lost_at = session.agent_back_by and session.agent_back_by - config.abandon_after
+        is_in_grace = lost_at is not None and lost_at + config.grace > now
+        return is_in_grace or self.is_elsewhere(session.agent_at)
 
     def _reporter(self, session_id: str, attempt: int, connection: str) -> _Reporter | None:
         session = self._sessions.get(session_id)
@@ -227,6 +273,10 @@ class Connections:
         """Note that a session's deadlines are set."""
         self._unnoted.discard(session_id)
 
+    def known(self) -> Collection[str]:
+        """Return the sessions of which something is known."""
+        return self._sessions.keys()
+
     def forget(self, session_id: str) -> None:
         """Drop what is known about a session that is over, unless its agent is still there."""
         session = self._sessions.get(session_id)
@@ -236,3 +286,8 @@ class Connections:
             self._sessions[session_id] = _Session(has_person=True)
         else:
             del self._sessions[session_id]
+
+
+def state_key(session_id: str, process: int) -> str:
+    """Return the key under which a process keeps the state of a session's agent for the others."""
+    return f"state:{session_id}:{process}"

@@ -1,7 +1,7 @@
 """Requests agents for committed attempts, and handles the outcome."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -142,8 +142,8 @@ class Dispatcher:
             if wish.is_repeated:
                 log.info("agent_not_asked_anew", session=session_id, attempt=attempt)
                 return None
-            if isinstance(refusal, NoWorker) and self._may_get_workers():
-                return await self._ask_again_later(wish)
+            if self._hub.is_shared or (isinstance(refusal, NoWorker) and self._may_get_workers()):
+                return await self._ask_again_later(session_id, attempt)
             return await self.fail(session_id, attempt, "AGENT_UNAVAILABLE", str(refusal))
         return None
 
@@ -151,15 +151,19 @@ class Dispatcher:
         """Whether a missing worker may only be reconnecting."""
         return self._workers_back_by is not None and self._clock() < self._workers_back_by
 
-    async def _ask_again_later(self, wish: AgentWanted) -> Session | None:
-        """Leave it STARTING: the reaper requests it again until there is a worker or time is up."""
+    async def _ask_again_later(self, session_id: str, attempt: int) -> Session | None:
+        """Leave it STARTING: the reaper requests it again until there is a worker or time is up.
+
+        Of several processes, one with a free worker requests it.
+        """
 
         async def work(transaction: Transaction) -> Session | None:
-            edit = await transaction.edit(wish.session_id)
+            edit = await transaction.edit(session_id)
             if edit is None:
                 return None
-            if edit.session.attempt == wish.attempt:
-                at = transaction.now + self._config.ask_again_after
+            if edit.session.attempt == attempt:
+                after = timedelta() if self._hub.is_shared else self._config.ask_again_after
+                at = transaction.now + after
                 lifecycle.ask_again(edit.session, at)
             return edit.session
 
@@ -175,7 +179,7 @@ class Dispatcher:
         async def work(transaction: Transaction) -> Session | None:
             edit = await transaction.edit(session_id)
             # Under the row's lock: an agent that joins after this is fenced off.
-            if edit is None or self._connections.has_agent(session_id):
+            if edit is None or self._connections.agent_is_there(edit.session):
                 return None
             session = edit.session
             if session.attempt != attempt or not lifecycle.awaits_agent(session):
@@ -209,8 +213,11 @@ class Dispatcher:
 
     def _unplaced(self, start: StartUnplaced) -> None:
         message = "No agent is free just now. Please try again in a moment."
+        session_id, attempt = start.session_id, start.attempt
         task = asyncio.create_task(
-            self.fail(start.session_id, start.attempt, "AGENT_UNAVAILABLE", message)
+            self._ask_again_later(session_id, attempt)
+            if self._hub.is_shared
+            else self.fail(session_id, attempt, "AGENT_UNAVAILABLE", message)
         )
         self._failing.add(task)
         task.add_done_callback(self._failing.discard)

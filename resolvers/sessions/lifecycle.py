@@ -17,6 +17,7 @@ TOO_LATE: Final = "AGENT_TIMEOUT"
 def ask(session: Session, now: datetime, config: Config) -> None:
     """Start a new attempt to get an agent: STARTING until it is ready, or time is up."""
     session.attempt += 1
+    session.agent_at = None
     session.status = SessionStatus.STARTING
     session.failure_code = session.failure_message = None
     _clear_deadlines(session)
@@ -38,7 +39,7 @@ def awaits_agent(session: Session) -> bool:
 def ask_anew(session: Session) -> None:
     """Start a new attempt within the same time: nobody took the one before."""
     session.attempt += 1
-    session.agent_retry_by = None
+    session.agent_at = session.agent_retry_by = None
 
 
 def go_on_starting(session: Session, now: datetime, config: Config) -> None:

@@ -110,7 +110,7 @@ class MediaEvents:
         return [
             Awaited(row.id, row.attempt, row.agent_name, row.room_name, row.id in asking)
             for row in await sessions.without_agent(reader())
-            if lifecycle.awaits_agent(row) and not self.connections.has_agent(row.id)
+            if lifecycle.awaits_agent(row) and not self.connections.agent_is_there(row)
         ]
 
     async def ask_anew(self, session_id: str, attempt: int) -> int | None:

@@ -25,6 +25,7 @@ from models.repositories.ownership import delete_unreachable, moved_among
 from models.tables import EndReason, Session, SessionStatus
 from resolvers.config import Config
 from resolvers.idempotency import KEPT_FOR
+from resolvers.members import GONE_AFTER_S, Members
 from resolvers.metrics import Metrics
 from resolvers.revocation import delete_expired_logins, revoked_among
 from resolvers.sessions import lifecycle
@@ -39,6 +40,9 @@ log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 0.25
 TIDY_EVERY: Final = timedelta(minutes=10)
+LOOK_ROUND_EVERY: Final = timedelta(seconds=1)
+ORPHANS_EVERY: Final = timedelta(minutes=1)
+"""Between two searches for sessions that are held by no living process, if none has died."""
 TOMBSTONE_FOR: Final = timedelta(hours=25)
 """Longer than a bridge token is valid: a late agent still learns that the session is gone."""
 BEFORE_THE_RESTART: Final = "before the restart"
@@ -54,17 +58,22 @@ class Reaper:
     transactions: Transactions
     hub: Hub
     connections: Connections
+    members: Members
     dispatcher: Dispatcher
     agents: Agents
     metrics: Metrics
     config: Config
     _tidy_at: datetime = field(init=False)
+    _look_round_at: datetime = field(init=False)
+    _orphans_at: datetime = field(init=False)
     _trouble: str | None = field(init=False, default=None)
     """What kept the newest round from reading the database."""
 
     def __post_init__(self) -> None:
         """Let the first round tidy up."""
-        self._tidy_at = self.transactions.clock()
+        self._tidy_at = self._look_round_at = now = self.transactions.clock()
+        # By then, every other process that is alive has been seen.
+        self._orphans_at = now + timedelta(seconds=2 * GONE_AFTER_S)
 
     async def recover(self) -> int:
         """Take over every session that was running when the last process ended; return how many.
@@ -72,12 +81,34 @@ class Reaper:
         Unfinished utterances are committed again, above every revision that anybody may hold, and
         the deadlines for absent agents and people are set. A session that was STARTING goes on
         starting.
+
+        One of several processes takes over nothing at its start: see `_adopt_orphans`.
         """
+        if not self.members.is_sole:
+            return 0
         self.dispatcher.expect_workers()
         running = await sessions.unfinished(reader())
         for session_id in running:
             await self.transactions.run(partial(self._take_over, session_id))
         return len(running)
+
+    async def _adopt_orphans(self) -> None:
+        """Take over the sessions that were held by processes which are gone."""
+        alive = self.members.others | {self.members.me}
+        orphans = await sessions.held_by_others(reader(), alive)
+        for session_id in orphans:
+            await self.transactions.run(partial(self._adopt, session_id))
+        if orphans:
+            log.info("sessions_taken_over", sessions=len(orphans))
+
+    async def _adopt(self, session_id: str, transaction: Transaction) -> None:
+        # Under the row's lock: another process may have taken it over, or its agent may be back.
+        if not await sessions.claim(transaction.conn, session_id):
+            return
+        edit = await transaction.edit(session_id)
+        holder = None if edit is None else edit.session.held_by
+        if holder not in (None, self.members.me) and not self.members.is_other(holder):
+            await self._take_over(session_id, transaction)
 
     async def _take_over(self, session_id: str, transaction: Transaction) -> None:
         edit = await transaction.edit(session_id)
@@ -86,6 +117,7 @@ class Reaper:
         await edit.recommit_unfinished()
         # Nobody knows whether its agent had reported everything.
         session, connections = edit.session, self.connections
+        session.held_by, session.agent_at = self.members.me, None
         connections.came_before(session.id, session.attempt, BEFORE_THE_RESTART)
         connections.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
         lifecycle.go_on_starting(session, transaction.now, self.config)
@@ -125,6 +157,7 @@ class Reaper:
     async def look(self) -> None:
         """Act on everything that is due now."""
         now = self.transactions.clock()
+        await self._look_round(now)
         # Delete one batch of utterances per round, after everything that somebody waits for.
         due = [
             *await past_deadline(reader(), now, BATCH),
@@ -144,6 +177,15 @@ class Reaper:
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY
             await self._tidy(now)
+
+    async def _look_round(self, now: datetime) -> None:
+        """Look which other processes there are, and take over what nobody holds any more."""
+        if self.members.is_sole or now < self._look_round_at:
+            return
+        self._look_round_at = now + LOOK_ROUND_EVERY
+        if await self.members.look() or now >= self._orphans_at:
+            self._orphans_at = now + ORPHANS_EVERY
+            await self._adopt_orphans()
 
     async def _end_revoked_access(self) -> None:
         """End the streams of logins and tokens that another process has revoked.
@@ -178,13 +220,17 @@ class Reaper:
             return
         # A running deadline is not moved by every attempt to return.
         session = edit.session
-        if not connections.has_agent(session_id) and session.agent_back_by is None:
+        if session.agent_at == self.members.me and not connections.has_agent(session_id):
+            session.agent_at = None
+        if not connections.agent_is_there(session) and session.agent_back_by is None:
             lifecycle.agent_lost(session, now, config)
         if not connections.has_person(session_id) and session.person_back_by is None:
             lifecycle.person_left(session, now, config)
 
     async def _act(self, session_id: str) -> None:
         async def work(transaction: Transaction) -> tuple[str | None, int]:
+            if not await sessions.claim(transaction.conn, session_id):
+                return None, 0
             edit = await transaction.edit(session_id)
             if edit is None:
                 return await _finish_tombstone(transaction, session_id), 0
@@ -209,8 +255,8 @@ class Reaper:
         Every deadline is checked again here, under the row's lock: it may just have been moved.
         """
         connections, config = self.connections, self.config
-        may_write = connections.may_write(session.id, now, config.grace)
-        if connections.has_agent(session.id):
+        may_write = connections.may_report(session, now, config)
+        if connections.agent_is_there(session):
             lifecycle.agent_back(session)
         if _is_past(session.start_by, now):
             seconds = config.start_timeout.total_seconds()
@@ -229,6 +275,8 @@ class Reaper:
         if _is_past(session.person_back_by, now):
             return self._person_is_away(session, now)
         if _is_past(session.agent_retry_by, now) and session.status is SessionStatus.STARTING:
+            if self.hub.is_shared and self.agents.free(session.agent_name) == 0:
+                return None  # another process may have a worker that is free
             session.agent_retry_by = None
             return "agent_asked_again"
         if _is_past(session.agent_retry_by, now):
@@ -251,7 +299,7 @@ class Reaper:
             # A person who reads along may type at any moment.
             session.person_back_by = now + config.abandon_after
             return None
-        may_write = connections.may_write(session.id, now, config.grace)
+        may_write = connections.may_report(session, now, config)
         lifecycle.end(session, EndReason.ABANDONED, now, config, may_write=may_write)
         return "person_gone"
 

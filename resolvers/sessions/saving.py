@@ -117,7 +117,7 @@ class Saving:
             EndReason.SAVED,
             transaction.now,
             self.config,
-            may_write=self.connections.may_write(session.id, transaction.now, self.config.grace),
+            may_write=self.connections.may_report(session, transaction.now, self.config),
         )
         stop_agent(transaction, session)
         created = edit.created_count - created_before

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from agent_bridge.media.backend import MediaConnection
 from models import ids
-from models.repositories import bulk, sessions
+from models.repositories import accounts, bulk, sessions
 from models.tables import Session, SessionStatus
 from models.titles import NEW_CONVERSATION
 from resolvers import idempotency, limits
@@ -83,6 +83,8 @@ class Chats:
     media: Media
     saving: Saving
     config: Config
+    is_shared: bool = False
+    """Whether this is one of several processes."""
 
     async def start_new_chat(
         self,
@@ -105,6 +107,7 @@ class Chats:
         wish = await self._checked(previous, title, agent_name, idempotency_key)
 
         async def work(transaction: Transaction) -> tuple[Saved | None, Session, bool]:
+            await accounts.lock(transaction.conn, allowed.user_id)
             told = await _tell_again(allowed, transaction, wish)
             if told is not None:
                 return told
@@ -138,7 +141,7 @@ class Chats:
                 allowed, session_id, conn=transaction.conn, scope=TokenScope.SESSIONS_WRITE
             )
             transaction.adopt(session)
-            has_agent = self.connections.has_agent(session.id)
+            has_agent = self.connections.agent_is_there(session)
             is_lost = session.status is SessionStatus.ACTIVE and not has_agent
             if session.status is not SessionStatus.FAILED and not is_lost:
                 raise Conflict(
@@ -201,7 +204,9 @@ class Chats:
 
     async def _create(self, viewer: Viewer, transaction: Transaction, wish: _Wish) -> Session:
         config = self.config
-        if wish.agent_name != config.agent_name and not self.agents.knows(wish.agent_name):
+        # Of several processes, another one may know it.
+        is_unknown = not self.is_shared and not self.agents.knows(wish.agent_name)
+        if wish.agent_name != config.agent_name and is_unknown:
             raise BadUserInput(
                 f"There is no agent called {wish.agent_name!r} here. Leave `agentName` out for the "
                 "usual one.",

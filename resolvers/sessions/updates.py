@@ -3,6 +3,7 @@
 A stream subscribes to the hub before it reads the database, so nothing is missed in between.
 """
 
+from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from resolvers.access import owned_session, require
 from resolvers.clock import Clock
 from resolvers.metrics import Metrics
 from resolvers.transcripts.streams import (
+    REMEMBERED,
     TOO_SLOW,
     Ended,
     StreamEnd,
@@ -77,9 +79,10 @@ async def _session_updates(
                 yield SessionUpdate()
             else:
                 yield SessionUpdate(await _living(session_id))
+            gone: OrderedDict[str, None] = OrderedDict()
             async for published in events_of(clock, viewer, subscription):
                 update = await _update_of(published, viewer)
-                if update is not None:
+                if update is not None and not _is_late(update, gone):
                     yield update
                 if session_id is not None and update is not None:
                     _check_over(update)
@@ -87,6 +90,19 @@ async def _session_updates(
             yield SessionUpdate(end=noted(metrics, ended.end))
         except ReaderTooSlow:
             yield SessionUpdate(end=noted(metrics, TOO_SLOW))
+
+
+def _is_late(update: SessionUpdate, gone: OrderedDict[str, None]) -> bool:
+    """Whether this is an older state of a session that the viewer was told is gone.
+
+    Events of two processes may arrive in another order than they were committed.
+    """
+    if update.deleted_session_id is not None:
+        gone[update.deleted_session_id] = None
+        if len(gone) > REMEMBERED:
+            gone.popitem(last=False)
+        return False
+    return update.session is not None and update.session.id in gone
 
 
 async def _living(session_id: str) -> SessionState:

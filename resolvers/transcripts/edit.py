@@ -284,7 +284,7 @@ class SessionEdit:
         changed = SessionChanged(session.id, session.user_id, session.state())
         if session.status is not SessionStatus.ENDED:
             return [changed]
-        ended = TranscriptEnded(session.id, "SESSION_ENDED")
+        ended = TranscriptEnded(session.id, "SESSION_ENDED", session.last_seq)
         return [changed, ended, SessionOver(session.id, session.room_name)]
 
     def changed_columns(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -107,6 +107,10 @@ class LiveTranscripts:
         if live is None:
             return []
         return [known.published(session_id) for known in live.open.values()]
+
+    def known(self) -> Collection[str]:
+        """Return the sessions of which something is known."""
+        return self._sessions.keys()
 
     def remembers(self, session_id: str) -> bool:
         """Whether this process knows what was published of this session."""

@@ -197,6 +197,7 @@ class TranscriptStreams:
                                 yield event
                                 stream.note_delivered()
                                 _check_still(self.clock, viewer, subscription)
+                        stream.check_over(published)
                     elif (live := stream.follow(published)) is not None:
                         yield live
                         # The next event was requested, so the transport has this one.
@@ -317,6 +318,8 @@ class _Transcript:
 
     def has_missed(self, published: object) -> bool:
         """Whether to read the database first: there is a gap, or more than an event holds."""
+        if isinstance(published, TranscriptEnded):
+            return published.last_seq > self._seq
         return (
             isinstance(published, TranscriptCommitted)
             and published.last_seq > self._seq
@@ -332,13 +335,21 @@ class _Transcript:
         if isinstance(published, InterimHeard):
             state = published.utterance
             return self._event((state,)) if self._is_news(state) else None
-        if isinstance(published, TranscriptEnded):
-            raise Ended(published.reason)
+        self.check_over(published)
         if not isinstance(published, TranscriptCommitted) or published.last_seq <= self._seq:
             return None
         new = [state for seq, state in published.utterances or () if seq > self._seq]
         self._advance(published.last_seq)
         return self._event(tuple(state for state in new if self._is_news(state)))
+
+    def check_over(self, published: object) -> None:
+        """End the stream if this event says that the session is over.
+
+        Raises:
+            Ended: The session ended or was deleted.
+        """
+        if isinstance(published, TranscriptEnded):
+            raise Ended(published.reason)
 
     def check_alive(self) -> None:
         """End the stream if the session had ended before the replay did.

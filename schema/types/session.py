@@ -38,6 +38,15 @@ class AgentFailure:
     is_retryable: bool = strawberry.field(description="Whether `retryAgent` may help.")
 
 
+async def _state_elsewhere(info: Info, root: AnySession) -> AgentState:
+    state = await info.context.loaders.agent_state.load(root)
+    if state is None:
+        # It is connected; only what it does is unknown for now.
+        is_joining = root.status == tables.SessionStatus.STARTING
+        return AgentState.INITIALIZING if is_joining else AgentState.LISTENING
+    return AgentState[state]
+
+
 @strawberry.type(description="One conversation between a person and an agent.")
 class Session(Node):
     shown_title: str = words(
@@ -51,7 +60,11 @@ class Session(Node):
     @strawberry.field(description="Null unless the agent is connected.")
     @staticmethod
     def agent_state(info: Info, root: strawberry.Parent[AnySession]) -> AgentState | None:
-        state = info.context.backend.connections.agent_state(root.id)
+        connections = info.context.backend.connections
+        state = connections.agent_state(root.id)
+        if state is None and connections.is_elsewhere(root.agent_at):
+            # Awaited by graphql-core; nobody waits for an agent that is connected here.
+            return _state_elsewhere(info, root)  # type: ignore[return-value]
         return None if state is None else AgentState[state]
 
     @strawberry.field(

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -14,7 +14,7 @@ import uvicorn
 from models.engine import Engine
 from models.engines import engine_of
 from serving.process.address import listening_socket, local_address
-from serving.process.agent_process import AgentChild
+from serving.process.child import Child
 from serving.process.server import WebServer, configured
 from serving.process.steps import Steps
 from serving.refusal import CannotServe
@@ -32,23 +32,66 @@ def run(settings: Settings, steps: Steps) -> None:
         CannotServe: when the port can't be used.
         CannotUse: when the database can't be used.
     """
+    run_loop(_serve(settings, steps))
+
+
+def run_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run this on the event loop that the server uses."""
     factory = uvicorn.Config(app="", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve(settings, steps))
+        runner.run(work)
 
 
 async def _serve(settings: Settings, steps: Steps) -> None:
     database = engine_of(settings.database_url)
     database.check_files()
     database.check_room()
-    async with database.sole_process():
+    async with serving_alone_or_not(database, settings) as number:
         with listening_socket(settings.host, settings.port) as sock:
-            await _serve_on(sock, database, settings, steps)
+            await serve_on(sock, database, settings, steps, number)
 
 
-async def _serve_on(
-    sock: socket.socket, database: Engine, settings: Settings, steps: Steps
+@contextlib.asynccontextmanager
+async def serving_alone_or_not(database: Engine, settings: Settings) -> AsyncIterator[int | None]:
+    """Hold this process's lock of the database; yield its number among several.
+
+    Raises:
+        CannotUse: when another server excludes this one.
+    """
+    if not settings.redis_url:
+        async with database.sole_process():
+            yield None
+        return
+    # Imported here, so that a sole process does not pay for it.
+    from resolvers.members import new_number
+
+    number = new_number()
+    async with database.one_of_several(number):
+        yield number
+
+
+async def serve_on(
+    sock: socket.socket,
+    database: Engine,
+    settings: Settings,
+    steps: Steps,
+    number: int | None,
+    opened: Callable[[], None] = lambda: None,
 ) -> None:
+    """Serve on this socket until SIGINT or SIGTERM.
+
+    Args:
+        sock: A listening socket.
+        database: The database.
+        settings: The settings.
+        steps: Shows the progress.
+        number: The number of this process among several.
+        opened: Called once requests are answered.
+
+    Raises:
+        CannotServe: when the server can't start, or can't stop in good order.
+        CannotUse: when the database can't be used.
+    """
     address = local_address(sock)
     settings = settings.bound_to(address[1])
     steps.done("port", f"{settings.host}, port {settings.port}")
@@ -61,11 +104,11 @@ async def _serve_on(
         steps.done("app", "loaded")
         is_checked = await checking
         await _migrate(settings, steps, is_checked=is_checked)
-        app = build_app(settings)
+        app = build_app(settings, number=number)
         # The agent stops first: while the bridge is open, it can still send its last words.
         hooks = [app.state.on_stop, child.stop if child else None, app.state.on_shutdown]
         server = WebServer(configured(app, settings.proxies), hooks)
-        watch = asyncio.create_task(_announce(server, settings, address, steps))
+        watch = asyncio.create_task(_announce(server, settings, address, steps, opened))
         try:
             await server.serve(sockets=[sock])
         finally:
@@ -89,15 +132,13 @@ async def _migrate(settings: Settings, steps: Steps, *, is_checked: bool) -> Non
 
 
 @contextlib.asynccontextmanager
-async def _agent(
-    settings: Settings, address: Address, steps: Steps
-) -> AsyncIterator[AgentChild | None]:
+async def _agent(settings: Settings, address: Address, steps: Steps) -> AsyncIterator[Child | None]:
     """Start the shipped agent before the rest, so that its models load meanwhile."""
     if settings.agent != "local":
         yield None
         return
     command = [sys.executable, str(COMMAND), "agent", "--url", _url(address), "--end-with-parent"]
-    child = AgentChild(command, {"VOXQL_WORKER_KEY": settings.worker_secret()})
+    child = Child("the agent", command, {"VOXQL_WORKER_KEY": settings.worker_secret()})
     try:
         await child.start()
         steps.done("agent", f"starting (process {child.pid})")
@@ -111,19 +152,26 @@ def _url(address: Address) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-async def _announce(server: WebServer, settings: Settings, address: Address, steps: Steps) -> None:
-    """Print when the server is open, and when conversations can begin."""
+async def _announce(
+    server: WebServer,
+    settings: Settings,
+    address: Address,
+    steps: Steps,
+    opened: Callable[[], None],
+) -> None:
+    """Tell when the server is open, and when conversations can begin."""
     await server.opened.wait()
+    opened()
     steps.done("open", f"{settings.public_url}/ (GraphQL: /graphql)", since=steps.began)
     if settings.agent == "none":
         return
     if settings.agent == "local":
-        print(f"  answers   {settings.mind()}", flush=True)
+        steps.say("answers", settings.mind())
     if settings.agent == "external":
         key = "VOXQL_WORKER_KEY" if settings.worker_key else f"in {settings.data_dir}/worker.key"
-        print(f"  agent     waiting for a worker; its key: {key}", flush=True)
+        steps.say("agent", f"waiting for a worker; its key: {key}")
     if settings.agent == "livekit":
-        print(f"  livekit   {settings.livekit_url}, agent {settings.agent_name}", flush=True)
+        steps.say("livekit", f"{settings.livekit_url}, agent {settings.agent_name}")
     pause = 0.1
     while not await _is_ready(address, urlsplit(settings.public_url).netloc):
         await asyncio.sleep(pause)

@@ -24,6 +24,7 @@ from tests.faults.clients.people import Person
 from tests.faults.clients.talkers import Pace, Troupe
 from tests.faults.clients.watchers import Watcher
 from tests.faults.servers.broken import FAULTS, SOUND
+from tests.faults.servers.cluster import Cluster
 from tests.faults.servers.server import CrashingServer, WholeServer
 from tests.faults.verdict import judge, untold
 
@@ -31,6 +32,9 @@ SETTLE_S = 120.0
 TOLD_WITHIN_S = 60.0
 ENVIRONMENT = {"VOXQL_START_TIMEOUT_S": "2", "VOXQL_GRACE_S": "2"}
 """Shorter than in production, so that these deadlines pass during a run."""
+
+KILLED = ("redis_not_reached", "database_not_reached", "database_not_written", "database_not_ready")
+"""What a server may log while Redis or PostgreSQL is killed."""
 
 
 @dataclass
@@ -46,6 +50,8 @@ class Run:
     fault: str = SOUND
     is_whole: bool = False
     """Start `voxql serve` itself each time."""
+    servers: int = 1
+    """Server processes; several use PostgreSQL and Redis, which are killed too."""
     up: tuple[float, float] = (0.1, 2.0)
     """Minimum and maximum seconds between a start and the next kill, not counting the start."""
     journal: Journal = field(default_factory=Journal)
@@ -53,17 +59,14 @@ class Run:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        self.journal.of_several = self.servers > 1
         self.rng = random.Random(self.seed)
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     async def check(self) -> Journal:
         """Run everything; the journal then holds every violation."""
         began = time.monotonic()
-        server: CrashingServer = (
-            WholeServer(self.folder, environment=ENVIRONMENT)
-            if self.is_whole
-            else CrashingServer(self.folder, fault=self.fault, environment=ENVIRONMENT)
-        )
+        server = self._server()
         async with server:
             try:
                 await self._play(server)
@@ -71,8 +74,19 @@ class Run:
             finally:
                 await self._end_tasks()
         self._read_log(server.log)
+        if isinstance(server, Cluster):
+            for what, number in server.killed.items():
+                self.journal.counts[f"kills of {what}"] = number
         self.seconds = time.monotonic() - began
         return self.journal
+
+    def _server(self) -> CrashingServer:
+        if self.servers > 1:
+            rng = random.Random(self.rng.random())
+            return Cluster(self.folder, count=self.servers, rng=rng, environment=ENVIRONMENT)
+        if self.is_whole:
+            return WholeServer(self.folder, environment=ENVIRONMENT)
+        return CrashingServer(self.folder, fault=self.fault, environment=ENVIRONMENT)
 
     # ------------------------------------------------------------------ the play
 
@@ -98,6 +112,7 @@ class Run:
                 random.Random(self.rng.random()),
                 self._watch,
                 troupe.cut,
+                knows_every_agent=self.servers == 1,
             )
             for number in range(self.sessions)
         ]
@@ -168,16 +183,16 @@ class Run:
 
         await asyncio.gather(*map(catch_up, self.watchers))
         await server.stop()
-        judge(server.database, self.journal, self.watchers)
+        judge(_database(server), self.journal, self.watchers)
 
     async def _see_who_is_told(self, server: CrashingServer) -> None:
         """Check that watchers of ended sessions soon hold all words that the agents handed in."""
         with suppress(TimeoutError):
             await self.journal.until(
-                lambda: not untold(server.database, self.watchers),
+                lambda: not untold(_database(server), self.watchers),
                 TOLD_WITHIN_S if self.fault == SOUND else 1.0,
             )
-        for session in untold(server.database, self.watchers):
+        for session in untold(_database(server), self.watchers):
             self.journal.violated(Kind.UNTOLD, session)
         ended = [watcher for watcher in self.watchers if watcher.ended == "SESSION_ENDED"]
         self.journal.counts["views of ended sessions"] = len(ended)
@@ -198,7 +213,10 @@ class Run:
     def _read_log(self, log: Path) -> None:
         if self.fault != SOUND:
             return
+        expected = KILLED if self.servers > 1 else ()
         for line in log.read_text(errors="replace").splitlines():
+            if any(name in line for name in expected):
+                continue
             if "[error" in line or "Traceback" in line:
                 self.journal.violated(Kind.FAULT, f"in the server's log: {line[:200]}")
 
@@ -213,6 +231,10 @@ class Run:
         return "\n".join(lines)
 
 
+def _database(server: CrashingServer) -> Path | str:
+    return server.database_url if isinstance(server, Cluster) else server.database
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.faults.crash")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
@@ -221,6 +243,7 @@ def main() -> int:
     parser.add_argument("--finals", type=float, default=260.0, help="a second")
     parser.add_argument("--fault", choices=[SOUND, *FAULTS], default=SOUND)
     parser.add_argument("--serve", action="store_true", help="start `voxql serve` itself")
+    parser.add_argument("--servers", type=int, default=1, help="server processes")
     parser.add_argument("--folder", type=Path, help="keep the data and the server's log here")
     given = parser.parse_args()
     # Broken connections are expected here.
@@ -234,6 +257,7 @@ def main() -> int:
             finals=given.finals,
             fault=given.fault,
             is_whole=given.serve,
+            servers=given.servers,
         )
         asyncio.run(run.check())
     print(run.report())

@@ -1,13 +1,18 @@
 """Compares the database with what clients and agents were promised and shown."""
 
+import asyncio
 import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import asyncpg
 
 from models.titles import title_of
 from resolvers.transcripts.edit import preview_of
@@ -18,9 +23,19 @@ Row = dict[str, Any]
 
 
 class Stored:
-    """The whole database, read without the server's code."""
+    """The whole database, read without the server's code.
 
-    def __init__(self, database: Path) -> None:
+    Args:
+        database: A SQLite file, or the URL of a PostgreSQL database.
+    """
+
+    def __init__(self, database: Path | str) -> None:
+        self.problems: list[str] = []
+        if isinstance(database, str):
+            # Callers wait in the event loop of the test, and asyncpg needs one.
+            with ThreadPoolExecutor(1) as threads:
+                threads.submit(asyncio.run, self._read(database)).result()
+            return
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             self.sessions = {
@@ -43,8 +58,43 @@ class Stored:
                 if isinstance(value, str)
             ]
 
+    async def _read(self, url: str) -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            tables = {
+                table: [
+                    {name: _plain(value) for name, value in row.items()}
+                    for row in await connection.fetch(f"SELECT * FROM {table}{order}")
+                ]
+                for table, order in (
+                    ("sessions", ""),
+                    ("utterances", " ORDER BY sort_key"),
+                    ("idempotency_records", ""),
+                )
+            }
+        finally:
+            await connection.close()
+        self.sessions = {row["id"]: row for row in tables["sessions"]}
+        self.utterances = {session: [] for session in self.sessions}
+        for row in tables["utterances"]:
+            self.utterances[str(row["session_id"])].append(row)
+        self.texts = [
+            value
+            for rows in tables.values()
+            for row in rows
+            for value in row.values()
+            if isinstance(value, str)
+        ]
 
-def judge(database: Path, journal: Journal, watchers: Iterable[Watcher]) -> None:
+
+def _plain(value: object) -> object:
+    """Return a value as SQLite keeps it."""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    return int(value) if isinstance(value, bool) else value
+
+
+def judge(database: Path | str, journal: Journal, watchers: Iterable[Watcher]) -> None:
     """Add every violation to the journal."""
     stored = Stored(database)
     for problem in stored.problems:
@@ -66,7 +116,7 @@ def judge(database: Path, journal: Journal, watchers: Iterable[Watcher]) -> None
     _judge_traces(stored, journal)
 
 
-def untold(database: Path, watchers: Iterable[Watcher]) -> list[str]:
+def untold(database: Path | str, watchers: Iterable[Watcher]) -> list[str]:
     """Return the ended sessions whose watchers do not hold exactly what is stored."""
     stored = Stored(database)
     return [

@@ -54,12 +54,13 @@ SESSION = SessionState(
     preview=None,
     version=4,
     last_seq=5,
+    agent_at=2**31 - 1,
 )
 EVENTS = [
     events.InterimHeard(state(speaker=text(), confidence=0.25)),
     events.TranscriptCommitted("ses_1", 1, 2, ((1, state()), (2, state(is_final=True)))),
     events.TranscriptCommitted("ses_1", 1, 900, None),
-    events.TranscriptEnded("ses_1", "SESSION_DELETED"),
+    events.TranscriptEnded("ses_1", "SESSION_DELETED", 7),
     events.SessionChanged("ses_1", "usr_1", SESSION),
     events.SessionChanged("ses_1", None, None),
     events.SessionDeleted("ses_1", "usr_1"),
@@ -85,7 +86,7 @@ def test_an_event_arrives_as_it_was(event: Event) -> None:
     assert arrived == event
     assert type(arrived) is type(event)
     assert arrived.topics == event.topics
-    for name in ("coalesce_key", "is_urgent", "weight"):
+    for name in ("coalesce_key", "is_for_all", "is_urgent", "progress", "weight"):
         assert getattr(arrived, name, None) == getattr(event, name, None)
 
 

@@ -29,6 +29,7 @@ ALL = [
     "0005_sort_keys",
     "0006_titles",
     "0007_tombstone_deadlines",
+    "0008_several_processes",
 ]
 
 

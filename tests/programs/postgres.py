@@ -96,6 +96,12 @@ class PostgresServer(Program):
         server.follow(log, psutil.Process(state["pid"]).is_running)
         return server
 
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
     def url(self, database: str = USER) -> str:
         """Return the URL of a database."""
         return f"postgres://{USER}@{self.host}:{self.port}/{database}"

@@ -38,6 +38,8 @@ class ServerProcess(Program):
         self.data_dir = data_dir
         # Chosen here so that the server keeps its port when restarted.
         self.environment = {"VOXQL_PORT": str(free_port()), **environment}
+        self.arguments: tuple[str, ...] = ()
+        """Arguments of `voxql serve`."""
         self.prefix: tuple[str, ...] = ()
         """A program, with its arguments, to run the server under."""
         self.url = ""
@@ -85,7 +87,7 @@ class ServerProcess(Program):
     @property
     def command(self) -> list[str]:
         """The command line that starts the server."""
-        return [*self.prefix, sys.executable, str(ROOT / "cli.py"), "serve"]
+        return [*self.prefix, sys.executable, str(ROOT / "cli.py"), "serve", *self.arguments]
 
     @property
     def variables(self) -> dict[str, str]:
@@ -97,7 +99,7 @@ class ServerProcess(Program):
     def start(self) -> Self:
         """Start the server, wait until it answers requests, and set `url`."""
         if IS_POSSIBLE and not self.prefix:
-            self._process = Forked(["serve"], self.variables)
+            self._process = Forked(["serve", *self.arguments], self.variables)
         else:
             self._process = subprocess.Popen(
                 self.command,

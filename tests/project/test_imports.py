@@ -24,6 +24,7 @@ FORBIDDEN: Final = {
     "schema/types/scalars.py": "import tortoise",
     "schema/types/node.py": "import livekit.api",
     "resolvers/pages.py": "import websockets",
+    "models/titles.py": "import redis.asyncio",
     "agent_bridge/protocol/codes.py": "import structlog",
 }
 

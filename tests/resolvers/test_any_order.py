@@ -250,12 +250,15 @@ class Histories(RuleBasedStateMachine):
             clock=clock,
             pace=0,
         )
-        self.stage = await self.open.enter_async_context(staged(backend, clock, is_running=False))
+        self.stage = await self._staged(backend, clock)
         for _ in range(2):
             session, agent = await self.stage.talk()
             self.talks.append(Conversation(session, agent))
             self.subscribers.append(Subscriber(self.stage, session))
             await self.subscribers[-1].come(self.stage, FAST)
+
+    async def _staged(self, backend: Backend, clock: Clock) -> Stage:
+        return await self.open.enter_async_context(staged(backend, clock, is_running=False))
 
     def teardown(self) -> None:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from agent_bridge.protocol import Utterance
 
@@ -80,7 +81,9 @@ class Conversation:
 class Journal:
     """The checker's own record; nothing in it comes from the server's database."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_several: bool = False) -> None:
+        self.of_several = of_several
+        """Whether several servers are killed, and Redis and PostgreSQL too."""
         self.conversations: dict[str, Conversation] = {}
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
@@ -91,6 +94,12 @@ class Journal:
         self.states: dict[tuple[str, int], object] = {}
         """The state that any subscriber saw under each (utterance, revision)."""
         self._changed = asyncio.Event()
+
+    def is_passing(self, error: dict[str, Any]) -> bool:
+        """Whether PostgreSQL is away for a moment, so that the request has to be repeated."""
+        is_away = self.of_several and error.get("extensions", {}).get("code") == "INTERNAL"
+        self.counts["requests to repeat"] += is_away
+        return is_away
 
     def conversation(self, session: str, owner: str) -> Conversation:
         return self.conversations.setdefault(session, Conversation(session, owner))

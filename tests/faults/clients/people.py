@@ -38,6 +38,8 @@ class Person:
     """Breaks the connection of a session's agent for that many seconds."""
     stay: tuple[float, float] = (2.0, 7.0)
     """Minimum and maximum seconds that a conversation lasts."""
+    knows_every_agent: bool = True
+    """Whether the server knows all agents; of several servers, each knows its own."""
     is_leaving: asyncio.Event = field(default_factory=asyncio.Event)
     now: Conversation | None = None
     watcher: Watcher | None = None
@@ -217,13 +219,15 @@ class Person:
                 BEGIN,
                 {"title": text, "previous": {"sessionId": session, "messages": [good, bad]}},
             ),
-            lambda: mine.ask(BEGIN, {"title": text, "agentName": "nobody-of-that-name"}),
             lambda: mine.ask(TYPE, {"sessionId": session, "key": "never-3", "text": text + "\0"}),
             lambda: foreign.ask(RENAME, {"sessionId": session, "title": text}),
             lambda: foreign.ask(SAVE, {"sessionId": session, "messages": [good]}),
             lambda: foreign.ask(TYPE, {"sessionId": session, "key": "never-4", "text": text}),
             lambda: foreign.ask(DELETE, {"sessionId": session}),
         ]
+        if self.knows_every_agent:
+            nobody = {"title": text, "agentName": "nobody-of-that-name"}
+            tries.append(lambda: mine.ask(BEGIN, nobody))
         if self.now.typed:
             key = self.rng.choice(list(self.now.typed))
             tries.append(lambda: mine.ask(TYPE, {"sessionId": session, "key": key, "text": text}))

@@ -13,17 +13,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serving.process.agent_process import CANNOT_RUN, AgentChild
+from serving.process.child import CANNOT_RUN, Child
 from tests.programs.server_process import ROOT
 
 PATIENCE = 20.0
 
 
 @asynccontextmanager
-async def child_running(script: str, *arguments: str) -> AsyncIterator[AgentChild]:
+async def child_running(script: str, *arguments: str) -> AsyncIterator[Child]:
     """Run a Python script as the agent, with short restart delays."""
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
-    child = AgentChild(command, {"PYTHONPATH": str(ROOT)}, first_delay=0.01, longest_delay=0.05)
+    child = Child(
+        "the agent", command, {"PYTHONPATH": str(ROOT)}, first_delay=0.01, longest_delay=0.05
+    )
     await child.start()
     try:
         yield child
@@ -127,13 +129,13 @@ async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
 
 async def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     """Even SIGKILL of the server leaves no agent running unseen."""
-    agent = "import serving.process.agent_process as c, signal; c.end_with_parent(); signal.pause()"
+    agent = "import serving.process.child as c, signal; c.end_with_parent(); signal.pause()"
     server = textwrap.dedent(
         f"""
         import asyncio, pathlib, sys
-        from serving.process.agent_process import AgentChild
+        from serving.process.child import Child
         async def main():
-            child = AgentChild([sys.executable, "-c", {agent!r}], {{}})
+            child = Child("the agent", [sys.executable, "-c", {agent!r}], {{}})
             await child.start()
             draft = pathlib.Path(sys.argv[1] + ".draft")
             draft.write_text(str(child.pid))

@@ -1,4 +1,4 @@
-"""Runs the shipped agent as a child process, which is restarted and never outlives its server."""
+"""Runs a child process, which is restarted when it dies and never outlives its parent."""
 
 import asyncio
 import ctypes
@@ -14,17 +14,18 @@ from contextlib import suppress
 from typing import Final
 
 CANNOT_RUN: Final = 78
-"""The exit status (EX_CONFIG) of an agent that would fail the same way if restarted."""
+"""The exit status (EX_CONFIG) of a child that would fail the same way if restarted."""
 
 _PR_SET_PDEATHSIG: Final = 1
 
 logger = logging.getLogger(__name__)
 
 
-class AgentChild:
-    """Keeps one agent process running until told to stop. It logs to this process's log.
+class Child:
+    """Keeps one process running until told to stop. It logs to this process's log.
 
     Args:
+        name: What it is, for the log.
         command: The program and its arguments.
         environment: Variables added to this process's environment. Secrets go here, because every
             user of the machine can read arguments.
@@ -35,6 +36,7 @@ class AgentChild:
 
     def __init__(
         self,
+        name: str,
         command: Sequence[str],
         environment: Mapping[str, str],
         *,
@@ -42,6 +44,7 @@ class AgentChild:
         longest_delay: float = 30.0,
         settled_after: float = 60.0,
     ) -> None:
+        self.name = name
         self._command = tuple(command)
         self._environment = {**os.environ, **environment}
         self._first_delay = first_delay
@@ -52,6 +55,14 @@ class AgentChild:
         self.starts = 0
         """How many times it was started."""
 
+    cannot_run: int | None = CANNOT_RUN
+    """The exit status after which it is not started again."""
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether it can't run here, and is not started again."""
+        return self._keeper is not None and self._keeper.done()
+
     @property
     def pid(self) -> int | None:
         """The process id while it runs."""
@@ -59,12 +70,12 @@ class AgentChild:
         return self._process.pid if self._process is not None and running else None
 
     async def start(self) -> None:
-        """Start the agent and keep it running."""
+        """Start the process and keep it running."""
         await self._spawn()
-        self._keeper = asyncio.create_task(self._keep_running(), name="agent child")
+        self._keeper = asyncio.create_task(self._keep_running(), name=self.name)
 
     async def stop(self, patience: float = 10.0) -> None:
-        """Send SIGTERM; after `patience` seconds, or when cancelled, kill the agent."""
+        """Send SIGTERM; after `patience` seconds, or when cancelled, kill the process."""
         if self._keeper is not None:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
@@ -80,18 +91,25 @@ class AgentChild:
                 async with asyncio.timeout(patience):
                     await process.wait()
         except TimeoutError:
-            logger.warning("the agent did not end within %g s and was killed", patience)
+            logger.warning("%s did not end within %g s and was killed", self.name, patience)
         finally:
             _kill_group(process)
         await process.wait()
 
     async def _spawn(self) -> None:
-        # In its own session, Ctrl-C in the terminal reaches only the server, which then stops the
-        # agent cleanly. Nothing is written to the pipe; it closes when the server ends.
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, env=self._environment, start_new_session=True
-        )
+        self._process = await self._spawned(self._command)
         self.starts += 1
+
+    async def _spawned(self, command: Sequence[str], pass_fds: Sequence[int] = ()) -> Process:
+        # In its own session, Ctrl-C in the terminal reaches only the parent, which then stops the
+        # child cleanly. Nothing is written to the pipe; it closes when the parent ends.
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=PIPE,
+            env=self._environment,
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
 
     async def _keep_running(self) -> None:
         delay = self._first_delay
@@ -99,12 +117,12 @@ class AgentChild:
             started = time.monotonic()
             status = await self._process.wait()
             _kill_group(self._process)
-            if status == CANNOT_RUN:
-                logger.error("the agent can't run here; its own message says why")
+            if status == self.cannot_run:
+                logger.error("%s can't run here; its own message says why", self.name)
                 return
             if time.monotonic() - started >= self._settled_after:
                 delay = self._first_delay
-            logger.warning("the agent %s; starting it again in %g s", _ending(status), delay)
+            logger.warning("%s %s; starting it again in %g s", self.name, _ending(status), delay)
             await asyncio.sleep(delay)
             delay = min(2 * delay, self._longest_delay)
             await self._spawn()
@@ -130,7 +148,7 @@ def _end_after_input() -> None:
 
 
 def _kill_group(process: Process) -> None:
-    """Kill what is left of the agent and of the processes it started."""
+    """Kill what is left of the child and of the processes it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 

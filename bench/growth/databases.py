@@ -25,7 +25,7 @@ from models.copying import copy_database
 from tests.programs.postgres import PostgresServer
 
 SQLITE: Final = "SQLite"
-_DATABASE: Final = "bench"
+DATABASE: Final = "bench"
 _OPENING: Final = {b"f": "final → viewer, committed", b"i": "interim → viewer"}
 
 
@@ -35,10 +35,11 @@ def databases(sizes: Sizes, cache: Path) -> list[Figure]:
     PostgreSQL syncs its commits here, as SQLite does. Both are on the same disk.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder, _postgres() as url:
-        figures = run(_load(sizes, Path(folder), url))
+    with tempfile.TemporaryDirectory(dir=cache) as folder, postgres() as server:
+        figures = run(_load(sizes, Path(folder), server.url(DATABASE)))
     stage = large_history(sizes, cache, Console(stderr=True))
-    with _postgres() as url:
+    with postgres() as server:
+        url = server.url(DATABASE)
         began = time.perf_counter()
         copied = asyncio.run(copy_database(stage.url, url))
         took, rows = time.perf_counter() - began, sum(table.rows for table in copied)
@@ -47,13 +48,13 @@ def databases(sizes: Sizes, cache: Path) -> list[Figure]:
 
 
 @contextmanager
-def _postgres() -> Iterator[str]:
-    """Start a PostgreSQL server; yield the URL of an empty database."""
+def postgres() -> Iterator[PostgresServer]:
+    """Start a PostgreSQL server with an empty database."""
     server = PostgresServer.new(fsync="on", full_page_writes="on", shared_buffers="1GB")
     try:
         server.start()
-        asyncio.run(server.execute(f"CREATE DATABASE {_DATABASE}"))
-        yield server.url(_DATABASE)
+        asyncio.run(server.execute(f"CREATE DATABASE {DATABASE}"))
+        yield server
     finally:
         server.remove()
 

@@ -1,0 +1,1 @@
+"""What growing beyond one process and one file costs."""

@@ -1,0 +1,106 @@
+"""(g) Words that cross from one server process to another, compared with those that stay in one."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from bench.equipment import load
+from bench.equipment.load import Tally
+from bench.equipment.processes import Served, Together, cpu_of_all, served
+from bench.equipment.stage import Stage, set_up
+from bench.figures import Aim, Figure
+from bench.growth.databases import DATABASE, postgres
+from bench.sizes import Sizes
+from bench.streams import SENTENCE, LoadTarget, check, ms, run
+from models.copying import copy_database
+from tests.programs.postgres import PostgresServer
+from tests.programs.redis import RedisServer
+
+ONE: Final = "one process"
+_OPENING: Final = {b"f": "final → viewer, committed", b"i": "interim → viewer"}
+
+
+def several(sizes: Sizes, cache: Path) -> list[Figure]:
+    """(g) Measure latency and CPU with agents at one process and viewers at another.
+
+    Both processes, the one that they are compared with, PostgreSQL, Redis and the load share this
+    machine's cores, and are measured by turns.
+    """
+    with (
+        tempfile.TemporaryDirectory(dir=cache) as folder,
+        postgres() as one,
+        postgres() as two,
+        RedisServer() as redis,
+    ):
+        return run(_measured(sizes, Path(folder), one, two, redis))
+
+
+async def _measured(
+    sizes: Sizes, folder: Path, one: PostgresServer, two: PostgresServer, redis: RedisServer
+) -> list[Figure]:
+    stage = await set_up(folder, sizes.sessions)
+    for database in (one, two):
+        await copy_database(stage.url, database.url(DATABASE))
+    with (
+        served("voxql", folder, one.url(DATABASE)) as alone,
+        served("voxql", folder, two.url(DATABASE), redis.url) as here,
+        served("voxql", folder, two.url(DATABASE), redis.url) as there,
+    ):
+        apart = await _target(stage, here, there, Together([here, there]))
+        together = await _target(stage, alone, alone, alone)
+        beside = [psutil.Process(pid) for pid in (two.pid, redis.pid)]
+        rounds, used = [], []
+        for _ in range(sizes.rounds):
+            before = [cpu_of_all(process) for process in beside]
+            rounds.append([await apart.round(sizes)])
+            after = [cpu_of_all(process) for process in beside]
+            used.append([late - soon for late, soon in zip(after, before, strict=True)])
+            rounds[-1].append(await together.round(sizes))
+        for target in (apart, together):
+            target.leave()
+    return [*_figures(rounds, sizes), *_beside(rounds, used, sizes)]
+
+
+def _beside(
+    rounds: Sequence[Sequence[tuple[Tally, float]]], used: Sequence[Sequence[float]], sizes: Sizes
+) -> list[Figure]:
+    """Return what PostgreSQL and Redis take; the warm-up of a round is part of it."""
+    share = sizes.talk_s / (sizes.warm_s + sizes.talk_s)
+    finals = [tallies[0][0].sent[b"f"] for tallies in rounds]
+    events = [tallies[0][0].count for tallies in rounds]
+    of_postgres = [1e6 * cpu[0] * share / n for cpu, n in zip(used, finals, strict=True)]
+    of_redis = [1e6 * cpu[1] * share / n for cpu, n in zip(used, events, strict=True)]
+    return [
+        Figure("g", "PostgreSQL's CPU a final", "µs", of_postgres),
+        Figure("g", "Redis's CPU a delivered event", "µs", of_redis),
+    ]
+
+
+async def _target(
+    stage: Stage, of_agents: Served, of_viewers: Served, both: Served | Together
+) -> LoadTarget:
+    speakers = await load.agents(of_agents.port, stage, stage.session_ids, SENTENCE)
+    viewers = await load.viewers(of_viewers.port, stage, stage.session_ids)
+    return LoadTarget(both, speakers, viewers)
+
+
+def _figures(rounds: Sequence[Sequence[tuple[Tally, float]]], sizes: Sizes) -> list[Figure]:
+    for both in rounds:
+        for tally, _ in both:
+            check(tally, 1)
+    figures = []
+    for kind, name in _OPENING.items():
+        for share, label in ((0.5, "p50"), (0.99, "p99")):
+            ours, theirs = (
+                [ms(both[at][0].delivered[kind], share) for both in rounds] for at in (0, 1)
+            )
+            aim = Aim(30.0) if (kind, label) == (b"f", "p99") else None
+            figures.append(Figure("g", f"{name}, {label}", "ms", ours, ONE, theirs, aim))
+    ours, theirs = ([1e6 * both[at][1] / both[at][0].count for both in rounds] for at in (0, 1))
+    figures.append(Figure("g", "CPU a delivered event, all processes", "µs", ours, ONE, theirs))
+    ours, theirs = ([100 * both[at][1] / sizes.talk_s for both in rounds] for at in (0, 1))
+    figures.append(Figure("g", "what the processes take of a core", "%", ours, ONE, theirs))
+    return figures
