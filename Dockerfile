@@ -17,9 +17,9 @@ FROM python:3.12-slim-bookworm AS packages
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
 WORKDIR /app
 COPY requirements/bootstrap.txt requirements/
-RUN pip install --no-cache-dir --require-hashes --requirement requirements/bootstrap.txt
-# Without pip: the last stage installs nothing.
-RUN python -m venv --without-pip /venv
+# The environment has no pip: the last stage installs nothing.
+RUN pip install --no-cache-dir --require-hashes --requirement requirements/bootstrap.txt \
+ && python -m venv --without-pip /venv
 COPY requirements requirements
 RUN uv pip install --python /venv/bin/python --require-hashes --requirement requirements/server.txt
 COPY pyproject.toml README.md LICENSE asgi.py cli.py settings.py ./

@@ -18,6 +18,9 @@ STAMPS := .venv/stamps
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
 export npm_config_cache ?= $(CURDIR)/.cache/npm
+# So does compiled Python. Without it, every program that the tests start compiles its packages anew.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.cache/pycache
 
 # Folders with a package.json: installed, and built if they have a build. `make test` adds its own.
 PAGES := $(patsubst %/package.json,%,$(wildcard frontend/package.json frontend/*/package.json))

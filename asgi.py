@@ -186,14 +186,22 @@ def _lifespan(settings: Settings, backend: Backend, media: MediaServer) -> Lifes
 
 def _shared(backend: Backend) -> list[Callable[[], Awaitable[None]]]:
     """Return what else runs in one of several processes."""
-    if backend.comparing is None:
+    if backend.lost_events is None:
         return []
-    return [backend.comparing.hub.run, backend.comparing.run]
+    return [backend.lost_events.hub.run, backend.lost_events.run]
+
+
+def _note_end(task: asyncio.Future[None]) -> None:
+    """Log a fault that has ended a part of the server, which goes on without it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("part_has_ended", exc_info=error)
 
 
 @asynccontextmanager
 async def _running(*loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     tasks = [asyncio.ensure_future(loop()) for loop in loops]
+    for task in tasks:
+        task.add_done_callback(_note_end)
     try:
         yield
     finally:

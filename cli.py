@@ -61,7 +61,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (VOXQL_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0: a free one (VOXQL_PORT).")] = None,
     workers: Annotated[
-        int, typer.Option(min=1, max=256, help="Processes that serve; several need Redis.")
+        int, typer.Option(min=1, max=256, help="Number of server processes; several need Redis.")
     ] = 1,
     inherited: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -390,11 +390,13 @@ def _with_accounts(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
     from resolvers.accounts import authentication
 
     engine_of(settings.database_url).check_files()
+    # This process holds no conversation; servers find in the database what it changes.
+    alone = settings.model_copy(update={"redis_url": ""})
 
     async def work() -> Any:
         await migrate(settings.database_url)
         async with opened(settings.database_url):
-            return await use(authentication, build_app(settings).state.backend)
+            return await use(authentication, build_app(alone).state.backend)
 
     return asyncio.run(work())
 

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         default="",
         description="Addresses and networks of proxies, separated by commas: what they say of a "
         "client's address and scheme (`X-Forwarded-For`, `X-Forwarded-Proto`) is believed. "
-        "When empty: nobody's word is.",
+        "When empty: no proxy is trusted.",
     )
     metrics_token: SecretStr | None = Field(
         default=None,

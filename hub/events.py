@@ -79,6 +79,11 @@ class InterimHeard(Event, frozen=True):
         return self.utterance.id
 
     @property
+    def order(self) -> int:
+        """The revision: of two events with one coalescing key, the higher one stays."""
+        return self.utterance.revision
+
+    @property
     def weight(self) -> int:
         """Characters of text."""
         return len(self.utterance.text)
@@ -123,7 +128,7 @@ class TranscriptEnded(Event, frozen=True):
     session_id: str
     reason: str
     last_seq: int = 0
-    """The session's newest seq at that time."""
+    """The session's newest seq at that time; 0 if no event can be missing."""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -187,6 +192,11 @@ class SessionChanged(Event, frozen=True):
     def progress(self) -> int:
         """The session's version, as `TranscriptCommitted.progress`; 0 if it has not changed."""
         return 0 if self.session is None else self.session.version
+
+    @property
+    def order(self) -> int:
+        """The same, as `InterimHeard.order`; an agent's state is read when the event is sent."""
+        return self.progress
 
 
 class SessionDeleted(Event, frozen=True):
@@ -276,6 +286,11 @@ class AgentCommanded(Event, frozen=True):
 
     session_id: str
     command: Command
+
+    @property
+    def is_for_all(self) -> bool:
+        """See `Event.is_for_all`: connections of one attempt are ordered in one process only."""
+        return not (isinstance(self.command, Fence) and self.command.connection)
 
     @property
     def topics(self) -> tuple[str, ...]:

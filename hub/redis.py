@@ -1,7 +1,7 @@
 """The hub of several processes: Redis carries events to the readers in other processes.
 
 Redis carries an event at most once: what is lost while Redis is away is found in the database
-(`resolvers.comparing`).
+(`resolvers.lost_events`).
 """
 
 import asyncio
@@ -43,15 +43,18 @@ _ORIGIN: Final = 8
 """Bytes that name the sender of a message; each process ignores its own."""
 _LOST: Final = (RedisError, OSError, TimeoutError)
 # A peer that vanished without a word is noticed within ten seconds.
-_KEEPALIVE: Final = {
-    getattr(socket, name): value
-    for name, value in {
-        "TCP_KEEPIDLE": 4,
-        "TCP_KEEPINTVL": 2,
-        "TCP_KEEPCNT": 3,
-        "TCP_USER_TIMEOUT": 10_000,
-    }.items()
-    if hasattr(socket, name)
+_TCP: Final[dict[str, Any]] = {
+    "socket_keepalive": True,
+    "socket_keepalive_options": {
+        getattr(socket, name): value
+        for name, value in {
+            "TCP_KEEPIDLE": 4,
+            "TCP_KEEPINTVL": 2,
+            "TCP_KEEPCNT": 3,
+            "TCP_USER_TIMEOUT": 10_000,
+        }.items()
+        if hasattr(socket, name)
+    },
 }
 
 
@@ -65,7 +68,6 @@ class RedisHub(SharedHub):
 
     def __init__(self, url: str, *, prefix: str = PREFIX) -> None:
         super().__init__()
-        self._url = url
         self._prefix = prefix
         self._origin = secrets.token_bytes(_ORIGIN)
         self._outgoing: list[tuple[str | bytes | int, ...]] = []
@@ -74,9 +76,19 @@ class RedisHub(SharedHub):
         self._has_lost = False
         """Whether events were lost that others don't know of."""
         self._topics_changed = asyncio.Event()
-        self._troubles: dict[str, str] = {}
+        self._troubles = {"listening": "not connected yet"}
         """What keeps Redis from being used, by the task that noticed it."""
-        self._client: redis.Redis | None = None
+        # A bad URL is refused here, at the start.
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=ANSWERS_WITHIN_S,
+            socket_connect_timeout=ANSWERS_WITHIN_S,
+            health_check_interval=5,
+            # A library that connects again by itself would hide that events were lost.
+            retry=Retry(NoBackoff(), 0),
+            client_name="voxql",
+            **({} if url.startswith("unix:") else _TCP),
+        )
 
     # ------------------------------------------------------------------ for this process
 
@@ -88,7 +100,7 @@ class RedisHub(SharedHub):
     @property
     def condition(self) -> str:
         """See `Hub.condition`: `delayed` while Redis can't be used."""
-        return "delayed" if self._troubles or self._client is None else "ready"
+        return "delayed" if self._troubles else "ready"
 
     def retain(self, key: str, value: str | None) -> None:
         """Keep a volatile value where every process can read it; None deletes it."""
@@ -99,8 +111,8 @@ class RedisHub(SharedHub):
 
     async def retained(self, keys: Sequence[str]) -> list[str | None]:
         """Return what is kept under these keys; None also if Redis can't be asked now."""
-        if self._client is None or not keys:
-            return [None] * len(keys)
+        if not keys:
+            return []
         try:
             async with asyncio.timeout(ANSWERS_WITHIN_S):
                 values: list[Any] = await self._client.mget([self._channel(key) for key in keys])
@@ -166,19 +178,7 @@ class RedisHub(SharedHub):
 
     async def run(self) -> None:
         """See `SharedHub.run`."""
-        client = redis.Redis.from_url(
-            self._url,
-            socket_timeout=ANSWERS_WITHIN_S,
-            socket_connect_timeout=ANSWERS_WITHIN_S,
-            socket_keepalive=True,
-            socket_keepalive_options=_KEEPALIVE,
-            health_check_interval=5,
-            # A library that connects again by itself would hide that events were lost.
-            retry=Retry(NoBackoff(), 0),
-            client_name="voxql",
-        )
-        self._client = client
-        self._troubles["listening"] = "not connected yet"
+        client = self._client
         async with aclosing(client), asyncio.TaskGroup() as group:
             group.create_task(self._send_on(client))
             group.create_task(self._listen_on(client))
@@ -203,7 +203,7 @@ class RedisHub(SharedHub):
         """Subscribe to the topics that are watched here, and to no others."""
         await pubsub.subscribe(self._channel(_ALL))
         is_open.set()
-        # Events on the topics of users can't be found in the database afterwards.
+        # Not all events on the topics of users can be found in the database afterwards.
         self._lose(USER_PREFIX)
         subscribed: set[str] = set()
         while _goes_on():

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 class SharedHub(LocalHub):
     """Readers in this process get an event at once; something else carries it to the others.
 
-    What is lost on the way is found in the database (`resolvers.comparing`).
+    What is lost on the way is found in the database (`resolvers.lost_events`).
     """
 
     def __init__(self) -> None:

@@ -43,6 +43,8 @@ class HubSubscription:
         key = getattr(event, "coalesce_key", None) or object()
         weight: int = getattr(event, "weight", 0)
         replaced = self._waiting.get(key)
+        if replaced is not None and _order(replaced[0]) > _order(event):
+            return  # events of several processes may arrive in another order
         self._waiting[key] = event, weight
         self._weight += weight - (replaced[1] if replaced is not None else 0)
         if len(self._waiting) > self._bound or self._weight > self._weight_bound:
@@ -97,3 +99,8 @@ class HubSubscription:
             self._arrived.clear()
             await self._arrived.wait()
         return event
+
+
+def _order(event: object) -> int:
+    order: int = getattr(event, "order", 0)
+    return order

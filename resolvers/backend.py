@@ -11,8 +11,8 @@ from hub.shared import SharedHub
 from resolvers.accounts.authentication import Authentication
 from resolvers.accounts.rate_limits import Budgets, RateLimits
 from resolvers.clock import Clock, now
-from resolvers.comparing import Comparing
 from resolvers.config import Config
+from resolvers.lost_events import LostEvents
 from resolvers.members import Members
 from resolvers.metrics import Metrics
 from resolvers.sessions.agent_events import AgentEvents
@@ -60,7 +60,7 @@ class Backend:
     transcripts: TranscriptStreams = field(init=False)
     agent_events: AgentEvents = field(init=False)
     media_events: MediaEvents = field(init=False)
-    comparing: Comparing | None = field(init=False, default=None)
+    lost_events: LostEvents | None = field(init=False, default=None)
     """Finds lost events; None if none can be lost."""
 
     def __post_init__(self) -> None:
@@ -94,7 +94,7 @@ class Backend:
             config=self.config,
         )
         if isinstance(hub, SharedHub):
-            self.comparing = Comparing(
+            self.lost_events = LostEvents(
                 hub=hub,
                 live=self.live,
                 connections=self.connections,

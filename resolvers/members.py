@@ -53,7 +53,7 @@ class Members:
         return number in self._seen
 
     async def look(self) -> bool:
-        """Look which processes there are; return whether one is gone since.
+        """Look which processes there are; return whether one now counts as gone.
 
         Raises:
             NotAvailable: The database can't be read; nobody counts as gone for that.

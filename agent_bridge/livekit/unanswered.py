@@ -19,6 +19,7 @@ from livekit import api
 
 from agent_bridge.attaching.announcing import notice_of
 from agent_bridge.livekit.control import (
+    CALL_S,
     LiveKitControl,
     LiveKitRefused,
     LiveKitTrouble,
@@ -119,7 +120,8 @@ class Unanswered:
         for awaited in await self._listener.awaited():
             wait = self._waits.get(awaited.session)
             if wait is None or wait.awaited.attempt != awaited.attempt:
-                wait = _Wait(awaited, now + self._patience(), may_hurry=True)
+                unseen = 0.0 if awaited.is_ours else CALL_S
+                wait = _Wait(awaited, now + self._patience() + unseen, may_hurry=True)
             elif awaited.is_being_asked:
                 wait.listed_by = now + self._patience()
             wait.awaited = awaited
@@ -150,7 +152,10 @@ class Unanswered:
         if any(_is_taken(one, people) for one in asked):
             wait.listed_by = asyncio.get_running_loop().time() + self._patience()
             return
-        was_before = notice is not None and all(_was_before(one, notice) for one in asked)
+        was_made = awaited.is_ours or bool(asked)
+        was_before = (
+            notice is not None and was_made and all(_was_before(one, notice) for one in asked)
+        )
         if notice is not None:
             wait.heeded = notice.sid
         if not is_listed and not (wait.may_hurry and was_before):

@@ -67,6 +67,8 @@ class Awaited:
     room: str
     is_being_asked: bool = False
     """Whether the request for it is still under way."""
+    is_ours: bool = True
+    """Whether this process made the request; another one's may be under way unseen."""
 
 
 class MediaListener(Protocol):

@@ -85,7 +85,7 @@ def _bare() -> tuple[Starlette, list[Hook]]:
 async def _voxql(folder: Path, port: int, stack: AsyncExitStack) -> tuple[Starlette, list[Hook]]:
     from asgi import build_app
     from models.engines import engine_of
-    from serving.process.run import serving_alone_or_not
+    from serving.process.run import database_lock
     from settings import load
 
     # No budget: this measures what a request costs, not how many of them one viewer may send.
@@ -96,7 +96,7 @@ async def _voxql(folder: Path, port: int, stack: AsyncExitStack) -> tuple[Starle
         abandon_s=_PATIENT_S,
         points_per_minute=0,
     )
-    locked = serving_alone_or_not(engine_of(given.database_url), given)
+    locked = database_lock(engine_of(given.database_url), given)
     app = build_app(given, number=await stack.enter_async_context(locked))
     return app, [app.state.on_shutdown]
 

@@ -73,7 +73,8 @@ class Session(Model):
     them."""
 
     held_by = fields.IntField(null=True)
-    """The number of the process that last published its interims."""
+    """The number of the process that may publish its interims: its agent last said hello there, or
+    that process has taken the session over."""
     agent_at = fields.IntField(null=True)
     """The number of the process to which its agent is connected; null if it has none."""
 

@@ -63,7 +63,7 @@ class AgentEvents:
             is_known = edit.session.held_by == me and self.live.remembers(binding.session)
             if not is_over and not is_known:
                 await edit.recommit_unfinished()
-            edit.session.held_by = edit.session.agent_at = me
+            connections.note_here(edit.session)
             return edit.session, await _unacknowledged(binding, connections, transaction)
 
         # Before the transaction: the connection that this one replaces may end meanwhile, and must
@@ -174,9 +174,9 @@ class AgentEvents:
             # Checked under the lock: another connection may have arrived since, and an earlier
             # transaction may have accepted it.
             is_replaced = connections.has_agent(binding.session)
-            was_here = session.agent_at == self.members.me
+            was_here = session.agent_at in (None, self.members.me)
             if was_current and session.attempt == binding.attempt and was_here and not is_replaced:
-                session.agent_at = None
+                connections.note_gone(session, transaction)
                 change(session, transaction)
             if not connections.may_report(session, transaction.now, self.config):
                 lifecycle.finish(session)

@@ -10,6 +10,7 @@ from hub.hub import Hub
 from models.tables import Session
 from resolvers.config import Config
 from resolvers.members import Members
+from resolvers.transcripts.transaction import Transaction
 
 MOST_AGENTS: Final = 3
 """Agents to which a typed line is handed; if none of them acknowledges it, it is given up."""
@@ -86,6 +87,11 @@ class Connections:
         is_here = agent is not None and agent.attempt >= session.attempt
         return is_here or self.is_elsewhere(session.agent_at)
 
+    @property
+    def is_sole(self) -> bool:
+        """Whether there is no other process."""
+        return self._members.is_sole
+
     def is_elsewhere(self, number: int | None) -> bool:
         """Whether this is the number of another process, and that one is alive."""
         return self._members.is_other(number)
@@ -98,6 +104,27 @@ class Connections:
         """Return the state of the connected agent, None without one."""
         agent = self._agent(session_id)
         return agent.state if agent is not None else None
+
+    def is_here_only(self, session: Session) -> bool:
+        """Whether the newest attempt's agent is connected here, and to no other process."""
+        agent = self._agent(session.id)
+        is_here = agent is not None and agent.attempt >= session.attempt
+        return is_here and not self.is_elsewhere(session.agent_at)
+
+    def note_here(self, session: Session) -> None:
+        """Note in its row that the session's agent is connected to this process."""
+        session.held_by = session.agent_at = self._members.me
+
+    def note_gone(self, session: Session, transaction: Transaction) -> None:
+        """Note in its row that the session's agent is not connected; tell other processes."""
+        session.agent_at = None
+        if not self._members.is_sole:
+            transaction.emit(SessionChanged(session.id, session.user_id, None))
+
+    def made_attempt(self, session_id: str, attempt: int) -> bool:
+        """Whether this process has made this attempt, or knows its agent."""
+        session = self._sessions.get(session_id)
+        return session is not None and session.newest_attempt == attempt
 
     async def states_elsewhere(
         self, sessions: Sequence[Session | SessionState]

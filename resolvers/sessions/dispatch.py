@@ -7,7 +7,13 @@ from typing import Protocol
 import structlog
 
 from agent_bridge.server.tokens import Tokens
-from agent_bridge.server.workers import NoAgent, NoWorker, StartRequest, StartUnplaced
+from agent_bridge.server.workers import (
+    NoAgent,
+    NoFreePlace,
+    NoWorker,
+    StartRequest,
+    StartUnplaced,
+)
 from hub.events import AgentCommanded, AgentWanted, Fence
 from hub.hub import Hub
 from models.tables import Session, SessionStatus
@@ -142,7 +148,8 @@ class Dispatcher:
             if wish.is_repeated:
                 log.info("agent_not_asked_anew", session=session_id, attempt=attempt)
                 return None
-            if self._hub.is_shared or (isinstance(refusal, NoWorker) and self._may_get_workers()):
+            is_elsewhere = self._hub.is_shared and isinstance(refusal, NoWorker | NoFreePlace)
+            if is_elsewhere or (isinstance(refusal, NoWorker) and self._may_get_workers()):
                 return await self._ask_again_later(session_id, attempt)
             return await self.fail(session_id, attempt, "AGENT_UNAVAILABLE", str(refusal))
         return None

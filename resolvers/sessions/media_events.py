@@ -108,7 +108,15 @@ class MediaEvents:
         """Return the agents that are awaited, including those whose time is up."""
         asking = self.dispatcher.asking()
         return [
-            Awaited(row.id, row.attempt, row.agent_name, row.room_name, row.id in asking)
+            Awaited(
+                row.id,
+                row.attempt,
+                row.agent_name,
+                row.room_name,
+                is_being_asked=row.id in asking,
+                is_ours=self.connections.is_sole
+                or self.connections.made_attempt(row.id, row.attempt),
+            )
             for row in await sessions.without_agent(reader())
             if lifecycle.awaits_agent(row) and not self.connections.agent_is_there(row)
         ]

@@ -96,19 +96,29 @@ class Reaper:
         """Take over the sessions that were held by processes which are gone."""
         alive = self.members.others | {self.members.me}
         orphans = await sessions.held_by_others(reader(), alive)
+        adopted = 0
         for session_id in orphans:
-            await self.transactions.run(partial(self._adopt, session_id))
-        if orphans:
-            log.info("sessions_taken_over", sessions=len(orphans))
+            try:
+                adopted += await self.transactions.run(partial(self._adopt, session_id))
+            except (NotStored, NotAvailable):
+                raise
+            except Exception:  # one faulty session must not hold up the others
+                log.exception("session_not_taken_over", session=session_id)
+        if adopted:
+            log.info("sessions_taken_over", sessions=adopted)
+        if adopted == len(orphans):
+            self._orphans_at = self.transactions.clock() + ORPHANS_EVERY
 
-    async def _adopt(self, session_id: str, transaction: Transaction) -> None:
-        # Under the row's lock: another process may have taken it over, or its agent may be back.
+    async def _adopt(self, session_id: str, transaction: Transaction) -> bool:
+        """Take over a session; return whether it is settled, here or by another process."""
         if not await sessions.claim(transaction.conn, session_id):
-            return
+            return False
+        # Under the row's lock: another process may have taken it over, or its agent may be back.
         edit = await transaction.edit(session_id)
         holder = None if edit is None else edit.session.held_by
         if holder not in (None, self.members.me) and not self.members.is_other(holder):
             await self._take_over(session_id, transaction)
+        return True
 
     async def _take_over(self, session_id: str, transaction: Transaction) -> None:
         edit = await transaction.edit(session_id)
@@ -117,12 +127,15 @@ class Reaper:
         await edit.recommit_unfinished()
         # Nobody knows whether its agent had reported everything.
         session, connections = edit.session, self.connections
-        session.held_by, session.agent_at = self.members.me, None
+        session.held_by = self.members.me
+        connections.note_gone(session, transaction)
         connections.came_before(session.id, session.attempt, BEFORE_THE_RESTART)
         connections.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
         lifecycle.go_on_starting(session, transaction.now, self.config)
         lifecycle.agent_lost(session, transaction.now, self.config)
-        lifecycle.person_left(session, transaction.now, self.config)
+        # Of several processes, each sees the people in LiveKit's rooms.
+        if not connections.has_person(session.id):
+            lifecycle.person_left(session, transaction.now, self.config)
 
     async def run(self) -> None:
         """Check for passed deadlines repeatedly, while the server lives."""
@@ -183,8 +196,9 @@ class Reaper:
         if self.members.is_sole or now < self._look_round_at:
             return
         self._look_round_at = now + LOOK_ROUND_EVERY
-        if await self.members.look() or now >= self._orphans_at:
-            self._orphans_at = now + ORPHANS_EVERY
+        if await self.members.look():
+            self._orphans_at = now
+        if now >= self._orphans_at:
             await self._adopt_orphans()
 
     async def _end_revoked_access(self) -> None:
@@ -221,7 +235,7 @@ class Reaper:
         # A running deadline is not moved by every attempt to return.
         session = edit.session
         if session.agent_at == self.members.me and not connections.has_agent(session_id):
-            session.agent_at = None
+            connections.note_gone(session, transaction)
         if not connections.agent_is_there(session) and session.agent_back_by is None:
             lifecycle.agent_lost(session, now, config)
         if not connections.has_person(session_id) and session.person_back_by is None:
@@ -256,6 +270,8 @@ class Reaper:
         """
         connections, config = self.connections, self.config
         may_write = connections.may_report(session, now, config)
+        if connections.is_here_only(session):
+            connections.note_here(session)
         if connections.agent_is_there(session):
             lifecycle.agent_back(session)
         if _is_past(session.start_by, now):
@@ -274,13 +290,14 @@ class Reaper:
             return "agent_gone"
         if _is_past(session.person_back_by, now):
             return self._person_is_away(session, now)
+        has_no_place = self.agents.free(session.agent_name) == 0
+        if _is_past(session.agent_retry_by, now) and self.hub.is_shared and has_no_place:
+            return None  # another process may have a worker that is free
         if _is_past(session.agent_retry_by, now) and session.status is SessionStatus.STARTING:
-            if self.hub.is_shared and self.agents.free(session.agent_name) == 0:
-                return None  # another process may have a worker that is free
             session.agent_retry_by = None
             return "agent_asked_again"
         if _is_past(session.agent_retry_by, now):
-            if self.agents.free(session.agent_name) == 0:
+            if has_no_place:
                 # No agent is free yet; the person sees that the agent is gone, and waits.
                 session.agent_retry_by = now + config.agent_retry_after
                 return None
@@ -290,6 +307,10 @@ class Reaper:
 
     def _person_is_away(self, session: Session, now: datetime) -> str | None:
         connections, config = self.connections, self.config
+        if connections.has_person(session.id):
+            # Another process has noted an absence that this one does not see.
+            session.person_back_by = None
+            return None
         heard = connections.heard_at(session.id)
         if heard is not None and heard + config.abandon_after > now:
             # A person whose words arrive is there, however their voice travels.

@@ -204,7 +204,7 @@ class Chats:
 
     async def _create(self, viewer: Viewer, transaction: Transaction, wish: _Wish) -> Session:
         config = self.config
-        # Of several processes, another one may know it.
+        # Of several processes, another one may have a worker for this agent.
         is_unknown = not self.is_shared and not self.agents.knows(wish.agent_name)
         if wish.agent_name != config.agent_name and is_unknown:
             raise BadUserInput(

@@ -94,6 +94,10 @@ class SessionEdit:
             self._loaded.add(row.key)
         self._loaded.update(keys)
 
+    def unchanged(self) -> list[Utterance]:
+        """Return the rows that were read and are not changed."""
+        return [row for key, row in self._rows.items() if key not in self.changed]
+
     async def sort_keys(self) -> list[str]:
         """Return the sort keys of all rows in order, including those of this transaction."""
         stored = await utterances.sort_keys(self._conn, self.session.id)

@@ -15,6 +15,7 @@ from resolvers.transcripts.merge import (
     UtteranceChange,
     change_of,
     is_from_agent,
+    prevails,
     supersedes,
 )
 
@@ -160,6 +161,28 @@ class LiveTranscripts:
                 live.settle(row.key)
             else:
                 live.open.pop(row.key, None)
+        if not any(known.is_dirty for known in live.open.values()):
+            live.dirty_since = None
+
+    def overtaken(self, session_id: str, rows: Iterable[Utterance]) -> None:
+        """Note rows that prevail over what this process published: another one has written them.
+
+        Their revisions are reserved for that process, so this one publishes no more of them.
+        """
+        live = self._sessions.get(session_id)
+        if live is None:
+            return
+        for row in rows:
+            known = live.open.get(row.key)
+            is_news = known is not None and prevails(
+                known.change, row.source, row.is_final, row.agent_revision
+            )
+            if known is None or not known.is_dirty or is_news:
+                continue
+            if row.is_final:
+                live.settle(row.key)
+            else:
+                del live.open[row.key]
         if not any(known.is_dirty for known in live.open.values()):
             live.dirty_since = None
 

@@ -99,6 +99,8 @@ class Transactions:
             self._hub.emit(event)
             self._metrics.utterances += edit.created_count
             self._live.written(session.id, edit.changed.values())
+        if self._hub.is_shared:
+            self._live.overtaken(session.id, edit.unchanged())
         for other in edit.announced():
             self._hub.emit(other)
         if session.status is SessionStatus.ENDED:

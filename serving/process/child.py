@@ -55,9 +55,6 @@ class Child:
         self.starts = 0
         """How many times it was started."""
 
-    cannot_run: int | None = CANNOT_RUN
-    """The exit status after which it is not started again."""
-
     @property
     def has_given_up(self) -> bool:
         """Whether it can't run here, and is not started again."""
@@ -96,6 +93,10 @@ class Child:
             _kill_group(process)
         await process.wait()
 
+    def _gives_up(self, status: int) -> bool:
+        """Whether a process that ended with this status is not started again."""
+        return status == CANNOT_RUN
+
     async def _spawn(self) -> None:
         self._process = await self._spawned(self._command)
         self.starts += 1
@@ -117,7 +118,7 @@ class Child:
             started = time.monotonic()
             status = await self._process.wait()
             _kill_group(self._process)
-            if status == self.cannot_run:
+            if self._gives_up(status):
                 logger.error("%s can't run here; its own message says why", self.name)
                 return
             if time.monotonic() - started >= self._settled_after:
@@ -125,7 +126,11 @@ class Child:
             logger.warning("%s %s; starting it again in %g s", self.name, _ending(status), delay)
             await asyncio.sleep(delay)
             delay = min(2 * delay, self._longest_delay)
-            await self._spawn()
+            try:
+                await self._spawn()
+            except OSError:
+                # Its former process is found ended, and it is tried again.
+                logger.exception("%s could not be started", self.name)
 
 
 def end_with_parent() -> None:

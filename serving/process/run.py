@@ -46,13 +46,13 @@ async def _serve(settings: Settings, steps: Steps) -> None:
     database = engine_of(settings.database_url)
     database.check_files()
     database.check_room()
-    async with serving_alone_or_not(database, settings) as number:
+    async with database_lock(database, settings) as number:
         with listening_socket(settings.host, settings.port) as sock:
             await serve_on(sock, database, settings, steps, number)
 
 
 @contextlib.asynccontextmanager
-async def serving_alone_or_not(database: Engine, settings: Settings) -> AsyncIterator[int | None]:
+async def database_lock(database: Engine, settings: Settings) -> AsyncIterator[int | None]:
     """Hold this process's lock of the database; yield its number among several.
 
     Raises:
@@ -76,7 +76,7 @@ async def serve_on(
     settings: Settings,
     steps: Steps,
     number: int | None,
-    opened: Callable[[], None] = lambda: None,
+    opened: Callable[[], None] | None = None,
 ) -> None:
     """Serve on this socket until SIGINT or SIGTERM.
 
@@ -86,7 +86,7 @@ async def serve_on(
         settings: The settings.
         steps: Shows the progress.
         number: The number of this process among several.
-        opened: Called once requests are answered.
+        opened: For one of several processes on this socket; called once requests are answered.
 
     Raises:
         CannotServe: when the server can't start, or can't stop in good order.
@@ -107,7 +107,8 @@ async def serve_on(
         app = build_app(settings, number=number)
         # The agent stops first: while the bridge is open, it can still send its last words.
         hooks = [app.state.on_stop, child.stop if child else None, app.state.on_shutdown]
-        server = WebServer(configured(app, settings.proxies), hooks)
+        is_worker = opened is not None
+        server = WebServer(configured(app, settings.proxies), hooks, leaves_first=is_worker)
         watch = asyncio.create_task(_announce(server, settings, address, steps, opened))
         try:
             await server.serve(sockets=[sock])
@@ -157,11 +158,12 @@ async def _announce(
     settings: Settings,
     address: Address,
     steps: Steps,
-    opened: Callable[[], None],
+    opened: Callable[[], None] | None,
 ) -> None:
     """Tell when the server is open, and when conversations can begin."""
     await server.opened.wait()
-    opened()
+    if opened is not None:
+        opened()
     steps.done("open", f"{settings.public_url}/ (GraphQL: /graphql)", since=steps.began)
     if settings.agent == "none":
         return

@@ -34,6 +34,9 @@ STUCK_READER_S: Final = 8
 This is noticed within twice that time, before a ping can fail, so that the client still learns why.
 """
 
+LINGER_S: Final = 0.2
+"""Seconds that a new connection has to send its request, if its process is replaced."""
+
 Hook = Callable[[], Awaitable[object]]
 
 log = structlog.get_logger(__name__)
@@ -135,9 +138,13 @@ def configured(app: ASGIApp, proxies: Sequence[str] = ()) -> WebServerConfig:
 class WebServer(uvicorn.Server):
     """uvicorn with hooks that run one after the other, before the connections are closed."""
 
-    def __init__(self, config: uvicorn.Config, hooks: Sequence[Hook | None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, hooks: Sequence[Hook | None], *, leaves_first: bool = False
+    ) -> None:
         super().__init__(config)
         self._hooks = [hook for hook in hooks if hook is not None]
+        if leaves_first:
+            self._hooks.insert(0, self.leave)
         self._drain: asyncio.Task[None] | None = None
         self.opened = asyncio.Event()
         """Set once the server answers requests."""
@@ -173,6 +180,15 @@ class WebServer(uvicorn.Server):
         self._drain = asyncio.create_task(self._run_hooks())
         await asyncio.wait([self._drain])
         await super().shutdown(sockets)
+
+    async def leave(self) -> None:
+        """Accept no more connections: other processes on the same socket do.
+
+        A connection that was just accepted still gets its answer.
+        """
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(LINGER_S)
 
     async def _run_hooks(self) -> None:
         for hook in self._hooks:

@@ -19,7 +19,7 @@ import structlog
 from models.engines import engine_of
 from serving.process.address import listening_socket, local_address
 from serving.process.child import Child, end_with_parent
-from serving.process.run import COMMAND, run_loop, serve_on, serving_alone_or_not
+from serving.process.run import COMMAND, database_lock, run_loop, serve_on
 from serving.process.steps import Steps
 from serving.refusal import CannotServe
 from settings import Settings
@@ -35,12 +35,13 @@ OPENS_WITHIN_S: Final = 60.0
 class _Worker(Child):
     """One server process on the parent's socket."""
 
-    def __init__(self, number: int, sock: socket.socket) -> None:
+    def __init__(self, number: int, sock: socket.socket, host: str) -> None:
         command = [sys.executable, str(COMMAND), "serve"]
-        super().__init__(f"worker {number}", command, {})
+        super().__init__(f"worker {number}", command, {"VOXQL_HOST": host})
         self._sock = sock
         self.opened = asyncio.Event()
         """Set while it answers requests."""
+        self._has_served = False
 
     async def _spawned(self, command: Sequence[str], pass_fds: Sequence[int] = ()) -> Process:
         self.opened.clear()
@@ -54,13 +55,16 @@ class _Worker(Child):
         asyncio.get_running_loop().add_reader(said, self._heard, said)
         return process
 
+    def _gives_up(self, status: int) -> bool:
+        # A fault at the first start is permanent; a later one, such as a lost database, may pass.
+        return not self._has_served
+
     def _heard(self, said: int) -> None:
         asyncio.get_running_loop().remove_reader(said)
         # Without a byte, the process has ended before it answered requests.
         if os.read(said, 1):
             self.opened.set()
-            # It can run here; whatever stops it later, such as a lost database, may pass.
-            self.cannot_run = None
+            self._has_served = True
         os.close(said)
 
 
@@ -88,7 +92,7 @@ async def _supervised(settings: Settings, count: int, steps: Steps) -> None:
     with listening_socket(settings.host, settings.port) as sock:
         settings = settings.bound_to(local_address(sock)[1])
         steps.done("port", f"{settings.host}, port {settings.port}")
-        workers = [_Worker(number, sock) for number in range(1, count + 1)]
+        workers = [_Worker(number, sock, settings.host) for number in range(1, count + 1)]
         try:
             for worker in workers:
                 await worker.start()
@@ -140,11 +144,18 @@ async def _open(worker: _Worker) -> None:
 
 
 async def _restart(workers: Sequence[_Worker]) -> None:
-    """Restart one worker after the other, so that most of them serve at any time."""
+    """Restart one worker after the other, so that most of them serve at any time.
+
+    If one can't start again, the others go on as they are, and it is tried again.
+    """
     for worker in workers:
         await worker.stop(STOPS_WITHIN_S)
         await worker.start()
-        await _open(worker)
+        try:
+            await _open(worker)
+        except CannotServe:
+            log.error("worker_not_restarted", worker=worker.name)
+            return
         log.info("worker_restarted", worker=worker.name)
 
 
@@ -168,7 +179,7 @@ def serve_as_worker(settings: Settings, inherited: str) -> None:
 
     async def serve() -> None:
         database = engine_of(settings.database_url)
-        async with serving_alone_or_not(database, settings) as number:
+        async with database_lock(database, settings) as number:
             with socket.socket(fileno=listening) as sock:
                 steps = Steps(time.perf_counter(), is_silent=True)
                 await serve_on(sock, database, settings, steps, number, opened)

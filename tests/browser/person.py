@@ -220,7 +220,11 @@ class Person:
     async def hears_himself_say(self, words: str) -> None:
         """Wait until exactly one final line contains these words."""
         found = self.finals.filter(has_text=re.compile(words, re.IGNORECASE))
-        await expect(found).to_have_count(1)
+        try:
+            await expect(found).to_have_count(1)
+        except AssertionError as error:
+            heard = await self.page.locator('.line[data-role="USER"]').all_inner_texts()
+            raise AssertionError(f"not one line with {words!r}, but {heard}") from error
 
     @property
     def focused(self) -> Locator:

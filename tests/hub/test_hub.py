@@ -23,6 +23,7 @@ class Event:
     coalesce_key: str | None = None
     weight: int = 0
     is_urgent: bool = False
+    order: int = 0
 
 
 def taken(subscription: HubSubscription) -> list[object]:
@@ -81,6 +82,18 @@ def test_of_one_coalescing_key_the_newest_waits_in_the_oldest_place() -> None:
     assert taken(subscription) == [newest, other, other]
     subscription.put(first)
     assert taken(subscription) == [first]
+
+
+def test_of_one_coalescing_key_the_highest_stays() -> None:
+    """Events of two processes may arrive in another order than they were published."""
+    subscription = HubSubscription()
+    newer, older = Event("2", "k", order=2), Event("1", "k", order=1)
+    subscription.put(newer)
+    subscription.put(older)
+
+    assert taken(subscription) == [newer]
+    subscription.put(older)
+    assert taken(subscription) == [older]
 
 
 @pytest.mark.parametrize("coalesces", [True, False])

@@ -46,8 +46,8 @@ class Processes:
     async def compare(self) -> None:
         """Let every living process find what it has missed."""
         for stage in self._living():
-            assert stage.backend.comparing is not None
-            await stage.backend.comparing.look()
+            assert stage.backend.lost_events is not None
+            await stage.backend.lost_events.look()
 
     async def die(self, stage: Stage) -> None:
         """End a process as a power cut would; the others notice after a while."""

@@ -39,6 +39,11 @@ class HistoriesOfTwo(one.Histories):
                 await stage.backend.writer.drain()
         await self.cluster.compare()
 
+    async def _finish(self) -> None:
+        await super()._finish()
+        for stage in self.cluster.stages:
+            assert stage.backend.live.due_at() is None, "it would be written again without end"
+
     # ------------------------------------------------------------------ what else may happen
 
     @rule(number=process)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from agent_bridge.server.workers import NoAgent
 from hub.events import (
     AgentCommanded,
     Fence,
@@ -243,6 +244,72 @@ async def test_an_agent_that_comes_back_elsewhere_and_back_again_is_heard_at_onc
         assert (await here.read(session)).agent_back_by is None
 
 
+async def test_an_interim_that_another_process_has_settled_is_no_longer_written(
+    backend: Backend, clock: Clock
+) -> None:
+    """Otherwise its first process would try without end."""
+    async with processes(backend, clock, is_running=False) as two:
+        here, there = two.stages
+        session, agent = await here.talk()
+        agent.report("one", "SG_1")
+        agent.report("other", "SG_2")
+        await here.backend.writer.commit_waiting()
+        for segment in ("SG_1", "SG_2"):
+            agent.report("one two", segment)
+        elsewhere = there.talker(session, connection="con-2")
+        await elsewhere.come()
+        elsewhere.report("one two three", "SG_1", final=True, revision=3)
+        elsewhere.report("newer", "SG_2", revision=4)
+        await there.backend.writer.commit_waiting()
+
+        await here.backend.writer.drain()
+
+        assert here.backend.live.due_at() is None
+        assert await here.texts(session) == ["one two three", "newer"]
+
+
+async def test_a_fence_of_the_same_attempt_stays_in_its_process(here: Stage, there: Stage) -> None:
+    """Fences of two processes have no common order: a late one would end the newer connection."""
+    session, _ = await here.talk()
+    async with there.commands(session) as commands:
+        for fence in (Fence(1, "con-9"), Fence(1)):
+            here.backend.hub.emit(AgentCommanded(session.id, fence))
+        assert taken(commands) == [Fence(1)]
+
+
+async def test_an_agent_that_never_left_is_noted_again(
+    two: Processes, here: Stage, there: Stage
+) -> None:
+    """Its process was cut off from the database, so that another one took the session over."""
+    session, agent = await there.talk()
+    with there.backend.hub.subscribe(agent_topic(session.id)):
+        two.alive.discard(two.number(there))
+        await here.backend.members.look()
+        two.clock.pass_by(seconds=6)
+        await here.reaper.look()
+        assert (await here.read(session)).agent_at is None
+        two.alive.add(two.number(there))
+        await two.look_round()
+
+        await two.compare()
+        await two.compare()
+
+        row = await here.read(session)
+        assert (row.agent_at, row.agent_back_by) == (two.number(there), None)
+    await agent.bye()
+    assert (await here.read(session)).end_reason is EndReason.AGENT_LEFT
+
+
+async def test_a_service_that_refuses_is_not_asked_again_and_again(here: Stage) -> None:
+    """Only a missing worker may be connected elsewhere."""
+    here.agents.refusal = NoAgent("The voice service can't be reached.")
+
+    session = await here.start()
+
+    assert session.status is SessionStatus.FAILED
+    assert session.failure_message == "The voice service can't be reached."
+
+
 async def test_an_agent_that_was_lost_elsewhere_does_not_count_as_lost(
     two: Processes, here: Stage, there: Stage
 ) -> None:
@@ -303,7 +370,12 @@ async def test_what_an_agent_does_is_known_elsewhere(
     assert connections.is_elsewhere(row.agent_at)
     assert await connections.states_elsewhere([row]) == ["THINKING"]
 
+    updates = await there.watch_sessions(session)
+    await updates.next()
     await agent.lose()
+    # The first event may come before the commit that says so.
+    while (await updates.next()).session.agent_at is not None:
+        pass
 
     row = await there.read(session)
     assert not connections.is_elsewhere(row.agent_at)
@@ -360,6 +432,8 @@ async def test_changes_of_other_conversations_are_found(
     for _ in range(2):
         await updates.next()
     two.bus.is_quick = False
+    assert there.backend.lost_events is not None
+    await there.backend.lost_events.look({transcripts_topic(ended.id)})
     begun = await here.start()
     await agent.bye()
     await manage.delete_session(here.backend.transactions, here.viewer, deleted.id)
@@ -418,6 +492,26 @@ async def test_the_others_take_over_what_a_dead_process_held(
     assert row.agent_back_by is not None
     assert row.agent_retry_by is not None
     assert row.person_back_by is not None
+
+
+async def test_a_person_in_a_room_is_not_missed_when_a_process_dies(
+    two: Processes, here: Stage, there: Stage
+) -> None:
+    """Each process sees the people in LiveKit's rooms, and tells of one who comes only once."""
+    session, _ = await there.talk()
+    await here.media.person_came(session.id)
+    await there.media.person_left(session.id)
+    assert (await here.read(session)).person_back_by is not None
+
+    await two.die(there)
+    await here.reaper.look()
+    again = here.talker(session, connection="con-2")
+    await again.come()
+    two.clock.pass_by(seconds=61)
+    await here.reaper.look()
+
+    row = await here.read(session)
+    assert (row.status, row.person_back_by) == (SessionStatus.ACTIVE, None)
 
 
 async def test_a_process_that_is_seen_again_keeps_what_it_holds(

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 
 from tests.programs.postgres import EmptyDatabase
 from tests.programs.redis import RedisServer
-from tests.programs.server_process import ServerProcess
+from tests.programs.server_process import ROOT, ServerProcess
 
 WITHIN_S = 60.0
 
@@ -74,8 +76,8 @@ async def ready(server: ServerProcess, processes: int = 2) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_workers_are_replaced_one_after_the_other(served: ServerProcess) -> None:
-    """On SIGHUP; no request is refused meanwhile."""
+async def test_workers_are_replaced_and_started_again(served: ServerProcess) -> None:
+    """On SIGHUP, one after the other, and when they die; no request is refused for a SIGHUP."""
     await ready(served)
     before = workers(served)
     assert len(before) == 2
@@ -86,23 +88,17 @@ async def test_workers_are_replaced_one_after_the_other(served: ServerProcess) -
             async with httpx.AsyncClient() as client:
                 statuses.append((await client.get(f"{served.url}/healthz")).status_code)
 
-    asking = [asyncio.create_task(ask()) for _ in range(3)]
+    asking = [asyncio.create_task(ask()) for _ in range(2)]
     served.process.send_signal(signal.SIGHUP)
-    await until(lambda: not before & workers(served) and len(workers(served)) == 2)
-    await asyncio.to_thread(served.wait_for, "worker_restarted")
     await until(lambda: sum("worker_restarted" in line for line in served.lines) == 2)
     for task in asking:
         assert not task.done(), task
         task.cancel()
     await asyncio.gather(*asking, return_exceptions=True)
-
     assert set(statuses) == {200}
+    assert not before & workers(served)
     await ready(served)
 
-
-async def test_a_worker_that_dies_is_started_again(served: ServerProcess) -> None:
-    """The others serve meanwhile; at the end, none is left behind."""
-    await ready(served)
     first, second = workers(served)
     os.kill(first, signal.SIGKILL)
     await until(lambda: len(workers(served) - {first, second}) == 1)
@@ -115,13 +111,22 @@ async def test_a_worker_that_dies_is_started_again(served: ServerProcess) -> Non
     await until(lambda: not any(map(psutil.pid_exists, left)))
 
 
-async def test_workers_end_with_their_parent(served: ServerProcess) -> None:
-    """Even if it is killed."""
-    left = workers(served)
-
-    await asyncio.to_thread(served.kill)
-
-    await until(lambda: not any(map(psutil.pid_exists, left)))
+async def test_accounts_are_managed_beside_the_workers(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """With the same settings; such a command shares no events."""
+    environment = {**os.environ, **settings, "VOXQL_AGENT": "none"}
+    command = [sys.executable, str(ROOT / "cli.py"), "user", "list"]
+    listed = await asyncio.to_thread(
+        subprocess.run,
+        command,
+        env={**environment, "VOXQL_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert (listed.returncode, listed.stdout) == (0, ""), listed.stderr
 
 
 async def refused(server: ServerProcess) -> str:

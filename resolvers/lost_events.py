@@ -1,7 +1,7 @@
 """Compares what this process watches with the database, in case an event was lost on its way here.
 
-Only events of other processes can be lost. The database is the truth (design, section 7): a reader
-gets from it what it has missed, the last event of a session included.
+Only events of other processes can be lost. A reader gets from the database what it has missed, the
+last event of a session included (docs/decisions/0026-several-processes.md).
 """
 
 import asyncio
@@ -40,6 +40,7 @@ from models.repositories.sessions import Standing
 from models.tables import SessionStatus
 from resolvers.config import Config
 from resolvers.members import Members
+from resolvers.sessions import lifecycle
 from resolvers.sessions.connections import Connections
 from resolvers.transcripts.live import LiveTranscripts
 from resolvers.transcripts.transaction import Transaction
@@ -56,7 +57,7 @@ ELSEWHERE: Final = "in another process"
 
 
 @dataclass(slots=True, kw_only=True)
-class Comparing:
+class LostEvents:
     """Finds what the readers of this process have missed; belongs to one event loop."""
 
     hub: SharedHub
@@ -69,7 +70,9 @@ class Comparing:
     """Topics to compare soon: their events have only just begun to arrive."""
     _is_due: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _moved: set[str] = field(init=False, default_factory=set)
-    """Sessions with an agent connected here, which has come back to another process."""
+    """Sessions whose agent is still connected here, but has come back to another process."""
+    _unnoted: set[str] = field(init=False, default_factory=set)
+    """Sessions whose agent is connected here, though their rows say that there is none."""
     _running: dict[str, tuple[str, int]] = field(init=False, default_factory=dict)
     """Owner and version of the running sessions of all watched users, at the last comparison."""
 
@@ -79,7 +82,7 @@ class Comparing:
 
     @property
     def every_s(self) -> float:
-        """Seconds between two comparisons, well within the time after which people are missed."""
+        """Seconds between two comparisons, well within the time after which people are absent."""
         return min(EVERY_S, self.config.abandon_after.total_seconds() / 4)
 
     def look_soon(self, topic: str) -> None:
@@ -107,7 +110,7 @@ class Comparing:
             except (NotAvailable, NotStored):
                 pass  # already logged
             except Exception:  # a task boundary: one fault must not end the comparisons
-                log.exception("comparing_failed")
+                log.exception("lost_events_not_looked_for")
 
     async def look(self, topics: Iterable[str] | None = None) -> None:
         """Compare these topics with the database, by default all that are watched here."""
@@ -127,6 +130,7 @@ class Comparing:
         await self._command_agents(_named(topics, AGENT_PREFIX), found)
         if is_whole:
             self._fence_moved(_named(topics, AGENT_PREFIX), found)
+            await self._note_agents(_named(topics, AGENT_PREFIX), found)
         for one in found.values():
             await self._keep_person(one)
         self._forget(known, found)
@@ -172,7 +176,6 @@ class Comparing:
         """Tell those who watch all of a user's sessions of changes to those that run, or did."""
         user_ids = set(user_ids)
         if not user_ids:
-            self._running.clear()
             return
         watched = _named(self.hub.watched(USER_PREFIX), USER_PREFIX)
         before = {id_: one for id_, one in self._running.items() if one[0] in user_ids}
@@ -222,6 +225,32 @@ class Comparing:
             self._command(id_, Fence(found[id_].attempt, ELSEWHERE))
         self._moved = moved
 
+    async def _note_agents(self, session_ids: Iterable[str], found: Mapping[str, Standing]) -> None:
+        """Note agents that are connected here in their sessions' rows.
+
+        Another process took the sessions over while this one was cut off from the database. Two
+        comparisons have to find so: an agent may just be coming or leaving.
+        """
+        unnoted = set()
+        for id_ in session_ids:
+            one = found.get(id_)
+            if one is None or one.deleted_at is not None:
+                continue
+            self.connections.belongs_to(id_, one.user_id)
+            if one.agent_at is None and self.connections.has_agent(id_):
+                unnoted.add(id_)
+        for id_ in unnoted & self._unnoted:
+            await self.transactions.run(partial(self._note_agent, id_))
+        self._unnoted = unnoted
+
+    async def _note_agent(self, session_id: str, transaction: Transaction) -> None:
+        edit = await transaction.edit(session_id)
+        if edit is not None and self.connections.is_here_only(edit.session):
+            if edit.session.status is not SessionStatus.ENDED:
+                await edit.recommit_unfinished()
+            self.connections.note_here(edit.session)
+            lifecycle.agent_back(edit.session)
+
     def _command(self, session_id: str, command: Fence | Stop | Input | Gone) -> None:
         self.hub.publish_here(agent_topic(session_id), AgentCommanded(session_id, command))
 
@@ -236,7 +265,10 @@ class Comparing:
             return
         now, after = self.transactions.clock(), self.config.abandon_after
         heard = self.connections.heard_at(one.id)
-        is_reading = bool(self.hub.watched(transcripts_topic(one.id)))
+        # A person who is in the room, or reads along, is there.
+        is_reading = self.connections.has_person(one.id) or bool(
+            self.hub.watched(transcripts_topic(one.id))
+        )
         if is_reading or (heard is not None and heard + after > now):
             until = now + after if is_reading or heard is None else heard + after
             if until > one.person_back_by + after / 4:
