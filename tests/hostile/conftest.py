@@ -12,7 +12,7 @@ from agent_bridge.server.tokens import Tokens
 from tests.faults.servers.stage import Agent, Stage, stage
 from tests.storage.disk import contents
 
-PRESENCE = ("agent_retry_by", "agent_back_by", "person_back_by")
+PRESENCE = ("agent_at", "agent_retry_by", "agent_back_by", "person_back_by")
 """A session's presence columns, which connecting and leaving may change."""
 
 

@@ -42,6 +42,12 @@ async def test_a_conversation_outlives_the_server_of_its_agent(
     here = start_server(tmp_path / "shared", **settings)
     there = start_server(tmp_path / "shared", **settings)
     async with hall(here, livekit) as on:
+
+        async def are(processes: int) -> bool:
+            return bool((await on.readiness())[1]["processes"] == processes)
+
+        # Each process looks every second which others there are.
+        await until(lambda: are(2))
         worker = await on.worker()
         started = await on.start()
         session = started["session"]["id"]
@@ -60,10 +66,7 @@ async def test_a_conversation_outlives_the_server_of_its_agent(
         again.say("Heard by this one.")
         await again.settled()
 
-        async def is_alone() -> bool:
-            return bool((await on.readiness())[1]["processes"] == 1)
-
-        await until(is_alone)
+        await until(lambda: are(1))
         absent, _, _, _ = await on.talk(worker)
         await on.becomes(absent, "ENDING")
         assert (await on.read(session))["status"] == "ACTIVE"
