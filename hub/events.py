@@ -115,7 +115,7 @@ class TranscriptCommitted(Event, frozen=True):
 
     @property
     def progress(self) -> int:
-        """The newest seq: whether a reader of the topic has missed an event shows by it."""
+        """The newest seq. If the database has a higher one, readers have missed an event."""
         return self.last_seq
 
 

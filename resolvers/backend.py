@@ -98,7 +98,6 @@ class Backend:
                 hub=hub,
                 live=self.live,
                 connections=self.connections,
-                members=self.members,
                 transactions=self.transactions,
                 config=self.config,
             )
@@ -120,7 +119,6 @@ class Backend:
             media=self.media,
             saving=self.saving,
             config=self.config,
-            is_shared=self.hub.is_shared,
         )
         self.transcripts = TranscriptStreams(
             live=self.live, hub=self.hub, metrics=self.metrics, clock=self.clock

@@ -39,7 +39,6 @@ from models.repositories import sessions, utterances
 from models.repositories.sessions import Standing
 from models.tables import SessionStatus
 from resolvers.config import Config
-from resolvers.members import Members
 from resolvers.sessions import lifecycle
 from resolvers.sessions.connections import Connections
 from resolvers.transcripts.live import LiveTranscripts
@@ -63,7 +62,6 @@ class LostEvents:
     hub: SharedHub
     live: LiveTranscripts
     connections: Connections
-    members: Members
     transactions: Transactions
     config: Config
     _fresh: set[str] = field(init=False, default_factory=set)
@@ -82,7 +80,7 @@ class LostEvents:
 
     @property
     def every_s(self) -> float:
-        """Seconds between two comparisons, well within the time after which people are absent."""
+        """Seconds between two comparisons, well before people count as absent."""
         return min(EVERY_S, self.config.abandon_after.total_seconds() / 4)
 
     def look_soon(self, topic: str) -> None:

@@ -21,7 +21,7 @@ from tests.sample_clock import loop_factories
 from tests.scheduling import PriorityScheduling, lower_priority, rank
 
 TESTS = Path(__file__).parent
-ON_BOTH = ("models", "resolvers/test_several_processes")
+ON_BOTH = ("models", "resolvers/several")
 """Tests that every run repeats on PostgreSQL; those of use cases and of the schema are repeated by
 `make soak`."""
 

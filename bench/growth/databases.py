@@ -17,16 +17,16 @@ from bench.equipment.load import Tally
 from bench.equipment.processes import served
 from bench.equipment.stage import Stage, set_up
 from bench.figures import Figure
+from bench.growth.compared import delivered
 from bench.history import QUERY, PageCase, deep_page
 from bench.saving import save
 from bench.sizes import Sizes
-from bench.streams import SENTENCE, LoadTarget, check, ms, run
+from bench.streams import SENTENCE, LoadTarget, ms, run
 from models.copying import copy_database
 from tests.programs.postgres import PostgresServer
 
 SQLITE: Final = "SQLite"
 DATABASE: Final = "bench"
-_OPENING: Final = {b"f": "final → viewer, committed", b"i": "interim → viewer"}
 
 
 def databases(sizes: Sizes, cache: Path) -> list[Figure]:
@@ -76,16 +76,7 @@ async def _load(sizes: Sizes, folder: Path, url: str) -> list[Figure]:
 
 
 def _latencies(rounds: list[list[tuple[Tally, float]]], sizes: Sizes) -> list[Figure]:
-    for both in rounds:
-        for tally, _ in both:
-            check(tally, 1)
-    figures = []
-    for kind, name in _OPENING.items():
-        for share, label in ((0.5, "p50"), (0.99, "p99")):
-            ours, theirs = (
-                [ms(both[at][0].delivered[kind], share) for both in rounds] for at in (0, 1)
-            )
-            figures.append(Figure("f", f"{name}, {label}", "ms", ours, SQLITE, theirs))
+    figures = delivered("f", rounds, SQLITE)
     acknowledged = ([ms(both[at][0].acknowledged, 0.99) for both in rounds] for at in (0, 1))
     used = ([100 * both[at][1] / sizes.talk_s for both in rounds] for at in (0, 1))
     ours, theirs = acknowledged

@@ -12,15 +12,15 @@ from bench.equipment.load import Tally
 from bench.equipment.processes import Served, Together, cpu_of_all, served
 from bench.equipment.stage import Stage, set_up
 from bench.figures import Aim, Figure
+from bench.growth.compared import delivered
 from bench.growth.databases import DATABASE, postgres
 from bench.sizes import Sizes
-from bench.streams import SENTENCE, LoadTarget, check, ms, run
+from bench.streams import SENTENCE, LoadTarget, run
 from models.copying import copy_database
 from tests.programs.postgres import PostgresServer
 from tests.programs.redis import RedisServer
 
 ONE: Final = "one process"
-_OPENING: Final = {b"f": "final → viewer, committed", b"i": "interim → viewer"}
 
 
 def several(sizes: Sizes, cache: Path) -> list[Figure]:
@@ -88,17 +88,7 @@ async def _target(
 
 
 def _figures(rounds: Sequence[Sequence[tuple[Tally, float]]], sizes: Sizes) -> list[Figure]:
-    for both in rounds:
-        for tally, _ in both:
-            check(tally, 1)
-    figures = []
-    for kind, name in _OPENING.items():
-        for share, label in ((0.5, "p50"), (0.99, "p99")):
-            ours, theirs = (
-                [ms(both[at][0].delivered[kind], share) for both in rounds] for at in (0, 1)
-            )
-            aim = Aim(30.0) if (kind, label) == (b"f", "p99") else None
-            figures.append(Figure("g", f"{name}, {label}", "ms", ours, ONE, theirs, aim))
+    figures = delivered("g", rounds, ONE, Aim(30.0))
     ours, theirs = ([1e6 * both[at][1] / both[at][0].count for both in rounds] for at in (0, 1))
     figures.append(Figure("g", "CPU a delivered event, all processes", "µs", ours, ONE, theirs))
     ours, theirs = ([100 * both[at][1] / sizes.talk_s for both in rounds] for at in (0, 1))

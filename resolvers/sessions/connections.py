@@ -83,9 +83,7 @@ class Connections:
 
     def agent_is_there(self, session: Session) -> bool:
         """Whether the agent of the session's newest attempt is connected to any process."""
-        agent = self._agent(session.id)
-        is_here = agent is not None and agent.attempt >= session.attempt
-        return is_here or self.is_elsewhere(session.agent_at)
+        return self._is_here(session) or self.is_elsewhere(session.agent_at)
 
     @property
     def is_sole(self) -> bool:
@@ -107,9 +105,11 @@ class Connections:
 
     def is_here_only(self, session: Session) -> bool:
         """Whether the newest attempt's agent is connected here, and to no other process."""
+        return self._is_here(session) and not self.is_elsewhere(session.agent_at)
+
+    def _is_here(self, session: Session) -> bool:
         agent = self._agent(session.id)
-        is_here = agent is not None and agent.attempt >= session.attempt
-        return is_here and not self.is_elsewhere(session.agent_at)
+        return agent is not None and agent.attempt >= session.attempt
 
     def note_here(self, session: Session) -> None:
         """Note in its row that the session's agent is connected to this process."""

@@ -290,20 +290,23 @@ class Reaper:
             return "agent_gone"
         if _is_past(session.person_back_by, now):
             return self._person_is_away(session, now)
+        if _is_past(session.agent_retry_by, now):
+            return self._ask_again(session, now)
+        return None
+
+    def _ask_again(self, session: Session, now: datetime) -> str | None:
         has_no_place = self.agents.free(session.agent_name) == 0
-        if _is_past(session.agent_retry_by, now) and self.hub.is_shared and has_no_place:
+        if has_no_place and self.hub.is_shared:
             return None  # another process may have a worker that is free
-        if _is_past(session.agent_retry_by, now) and session.status is SessionStatus.STARTING:
+        if session.status is SessionStatus.STARTING:
             session.agent_retry_by = None
             return "agent_asked_again"
-        if _is_past(session.agent_retry_by, now):
-            if has_no_place:
-                # No agent is free yet; the person sees that the agent is gone, and waits.
-                session.agent_retry_by = now + config.agent_retry_after
-                return None
-            lifecycle.ask(session, now, config)
-            return "agent_asked"
-        return None
+        if has_no_place:
+            # No agent is free yet; the person sees that the agent is gone, and waits.
+            session.agent_retry_by = now + self.config.agent_retry_after
+            return None
+        lifecycle.ask(session, now, self.config)
+        return "agent_asked"
 
     def _person_is_away(self, session: Session, now: datetime) -> str | None:
         connections, config = self.connections, self.config

@@ -83,8 +83,6 @@ class Chats:
     media: Media
     saving: Saving
     config: Config
-    is_shared: bool = False
-    """Whether this is one of several processes."""
 
     async def start_new_chat(
         self,
@@ -205,7 +203,7 @@ class Chats:
     async def _create(self, viewer: Viewer, transaction: Transaction, wish: _Wish) -> Session:
         config = self.config
         # Of several processes, another one may have a worker for this agent.
-        is_unknown = not self.is_shared and not self.agents.knows(wish.agent_name)
+        is_unknown = self.connections.is_sole and not self.agents.knows(wish.agent_name)
         if wish.agent_name != config.agent_name and is_unknown:
             raise BadUserInput(
                 f"There is no agent called {wish.agent_name!r} here. Leave `agentName` out for the "

@@ -589,17 +589,21 @@ class Histories(RuleBasedStateMachine):
         if is_recovered:
             await backend.reaper.recover()
         for talk in self.talks:
-            talk.agent = self.stage.talker(talk.session, connection=talk.agent.connection + "'")
-            await talk.agent.come()
-            if is_resent:
-                self._resend(talk)
-            else:
-                # Anything unacknowledged may be lost with the agent.
-                rows = await self.stage.rows(talk.session)
-                talk.claims = {row.key: change_of(row) for row in rows}
+            await self._return(talk, self.stage, is_resent=is_resent)
         await backend.writer.commit_waiting()
         for subscriber in self.subscribers:
             await subscriber.come(self.stage, FAST)
+
+    async def _return(self, talk: Conversation, stage: Stage, *, is_resent: bool) -> None:
+        """Let an agent come back after a crash, with or without what was not acknowledged."""
+        talk.agent = stage.talker(talk.session, connection=talk.agent.connection + "'")
+        await talk.agent.come()
+        if is_resent:
+            self._resend(talk)
+        else:
+            # Anything unacknowledged may be lost with the agent.
+            rows = await stage.rows(talk.session)
+            talk.claims = {row.key: change_of(row) for row in rows}
 
     def _resend(self, talk: Conversation) -> None:
         """Resend every final and the newest interim, as the bridge's client does."""

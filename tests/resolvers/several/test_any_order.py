@@ -14,10 +14,9 @@ from hypothesis.stateful import rule
 from hub.local import LocalHub
 from models import database
 from resolvers.backend import Backend
-from resolvers.transcripts.merge import change_of
 from tests.resolvers import test_any_order as one
 from tests.resolvers.people import Clock
-from tests.resolvers.several import processes
+from tests.resolvers.several.processes import processes
 from tests.resolvers.stage import Stage
 
 tidy = one.tidy
@@ -130,14 +129,7 @@ class HistoriesOfTwo(one.Histories):
             if is_recovered:
                 await stage.reaper._adopt_orphans()
         for talk in talks:
-            connection = talk.agent.connection + "'"
-            talk.agent = self.cluster.stages[0].talker(talk.session, connection=connection)
-            await talk.agent.come()
-            if is_resent:
-                self._resend(talk)
-            else:
-                rows = await self.stage.rows(talk.session)
-                talk.claims = {row.key: change_of(row) for row in rows}
+            await self._return(talk, self.cluster.stages[0], is_resent=is_resent)
         for stage in self.cluster.stages:
             await stage.backend.writer.commit_waiting()
         for subscriber in here:

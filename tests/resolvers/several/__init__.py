@@ -1,0 +1,1 @@
+"""Tests of several processes of one database, whose events are late, reordered or lost."""
