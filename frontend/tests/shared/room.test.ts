@@ -124,6 +124,22 @@ describe("a line through a room", () => {
     expect(heard).toEqual(["connected", "audible"]);
   });
 
+  it("waits for an agent that joins while the microphone is being published", async () => {
+    const { room, line, heard, join } = scene();
+    const publish = room.localParticipant.publishTrack;
+    room.localParticipant.publishTrack = async (track) => {
+      room.remoteParticipants.set("agent", { isAgent: true });
+      await publish(track);
+    };
+    line.carry(microphone());
+    const joining = join();
+    await vi.waitFor(() => expect(room.published).toHaveLength(1));
+    expect(heard).toEqual([]);
+    room.emit(RoomEvent.LocalTrackSubscribed);
+    await joining;
+    expect(heard).toEqual(["connected", "audible"]);
+  });
+
   it("is connected without a microphone, and takes one that comes later", async () => {
     const { room, line, heard, join } = scene();
     await join();

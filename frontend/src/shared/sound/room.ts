@@ -86,6 +86,8 @@ export function refusalOf(error: unknown): Loss {
   return { code: BROKEN, isTerminal: false };
 }
 
+const pause = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
+
 export function openRoom(url: string, token: string, listener: RoomListener): Line {
   // Log messages may contain the URL with the token.
   setLogLevel(LogLevel.silent);
@@ -194,22 +196,16 @@ export class RoomLine implements Line {
     }
     if (wanted === null || this.#isOver) return;
     this.#published = wanted;
-    const received = this.#received();
+    const received = new Promise<void>((resolve) => {
+      this.#room.once(RoomEvent.LocalTrackSubscribed, () => resolve());
+    });
     await localParticipant.publishTrack(wanted, { source: Track.Source.Microphone });
-    await received;
+    // Earlier words would be lost. An agent that joined before this moment may not wait for them.
+    if (this.#hasAgent()) await Promise.race([received, pause(HEARD_WITHIN_MS)]);
   }
 
-  /** Waits until a present agent receives the microphone; earlier words would be lost. */
-  #received(): Promise<void> {
-    const agents = [...this.#room.remoteParticipants.values()].filter((one) => one.isAgent);
-    if (agents.length === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, HEARD_WITHIN_MS);
-      this.#room.once(RoomEvent.LocalTrackSubscribed, () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+  #hasAgent(): boolean {
+    return [...this.#room.remoteParticipants.values()].some((one) => one.isAgent);
   }
 
   #play(track: RemoteTrack): void {
