@@ -36,6 +36,7 @@ _TITLES: Final = {
     "e": "(e) memory",
     "f": "(f) one process on PostgreSQL",
     "g": "(g) two processes",
+    "h": "(h) a rolling restart of three",
 }
 
 

@@ -107,8 +107,9 @@ async def serve_on(
         app = build_app(settings, number=number)
         # The agent stops first: while the bridge is open, it can still send its last words.
         hooks = [app.state.on_stop, child.stop if child else None, app.state.on_shutdown]
-        is_worker = opened is not None
-        server = WebServer(configured(app, settings.proxies), hooks, leaves_first=is_worker)
+        # A client that reconnects must reach one of the others.
+        is_one_of_several = number is not None
+        server = WebServer(configured(app, settings.proxies), hooks, leaves_first=is_one_of_several)
         watch = asyncio.create_task(_announce(server, settings, address, steps, opened))
         try:
             await server.serve(sockets=[sock])

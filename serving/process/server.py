@@ -182,7 +182,7 @@ class WebServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def leave(self) -> None:
-        """Accept no more connections: other processes on the same socket do.
+        """Accept no more connections: other processes do.
 
         A connection that was just accepted still gets its answer.
         """

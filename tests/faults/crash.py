@@ -24,12 +24,14 @@ from tests.faults.clients.people import Person
 from tests.faults.clients.talkers import Pace, Troupe
 from tests.faults.clients.watchers import Watcher
 from tests.faults.servers.broken import FAULTS, SOUND
-from tests.faults.servers.cluster import Cluster
+from tests.faults.servers.cluster import CUTS, Cluster
 from tests.faults.servers.server import CrashingServer, WholeServer
 from tests.faults.verdict import judge, untold
 
 SETTLE_S = 120.0
 TOLD_WITHIN_S = 60.0
+UNTOLD_AFTER_S = 12.0
+"""Twice the time in which a sound server finds lost events: by then a broken one has not."""
 ENVIRONMENT = {"VOXQL_START_TIMEOUT_S": "2", "VOXQL_GRACE_S": "2"}
 """Shorter than in production, so that these deadlines pass during a run."""
 
@@ -52,6 +54,8 @@ class Run:
     """Start `voxql serve` itself each time."""
     servers: int = 1
     """Server processes; several use PostgreSQL and Redis, which are killed too."""
+    has_cuts: bool = False
+    """Of several servers: lose every packet between one of them and Redis or PostgreSQL, too."""
     up: tuple[float, float] = (0.1, 2.0)
     """Minimum and maximum seconds between a start and the next kill, not counting the start."""
     journal: Journal = field(default_factory=Journal)
@@ -76,14 +80,22 @@ class Run:
         self._read_log(server.log)
         if isinstance(server, Cluster):
             for what, number in server.killed.items():
-                self.journal.counts[f"kills of {what}"] = number
+                name = f"cuts of a {what}" if what in CUTS else f"kills of {what}"
+                self.journal.counts[name] = number
         self.seconds = time.monotonic() - began
         return self.journal
 
     def _server(self) -> CrashingServer:
         if self.servers > 1:
             rng = random.Random(self.rng.random())
-            return Cluster(self.folder, count=self.servers, rng=rng, environment=ENVIRONMENT)
+            return Cluster(
+                self.folder,
+                count=self.servers,
+                rng=rng,
+                has_cuts=self.has_cuts,
+                fault=self.fault,
+                environment=ENVIRONMENT,
+            )
         if self.is_whole:
             return WholeServer(self.folder, environment=ENVIRONMENT)
         return CrashingServer(self.folder, fault=self.fault, environment=ENVIRONMENT)
@@ -186,11 +198,12 @@ class Run:
         judge(_database(server), self.journal, self.watchers)
 
     async def _see_who_is_told(self, server: CrashingServer) -> None:
-        """Check that watchers of ended sessions soon hold all words that the agents handed in."""
+        """Check that watchers of ended sessions are soon told so, and hold all that was said."""
+        broken_within = UNTOLD_AFTER_S if self.servers > 1 else 1.0
         with suppress(TimeoutError):
             await self.journal.until(
                 lambda: not untold(_database(server), self.watchers),
-                TOLD_WITHIN_S if self.fault == SOUND else 1.0,
+                TOLD_WITHIN_S if self.fault == SOUND else broken_within,
             )
         for session in untold(_database(server), self.watchers):
             self.journal.violated(Kind.UNTOLD, session)
@@ -244,6 +257,7 @@ def main() -> int:
     parser.add_argument("--fault", choices=[SOUND, *FAULTS], default=SOUND)
     parser.add_argument("--serve", action="store_true", help="start `voxql serve` itself")
     parser.add_argument("--servers", type=int, default=1, help="server processes")
+    parser.add_argument("--cuts", action="store_true", help="cut some off, too (needs root)")
     parser.add_argument("--folder", type=Path, help="keep the data and the server's log here")
     given = parser.parse_args()
     # Broken connections are expected here.
@@ -258,6 +272,7 @@ def main() -> int:
             fault=given.fault,
             is_whole=given.serve,
             servers=given.servers,
+            has_cuts=given.cuts,
         )
         asyncio.run(run.check())
     print(run.report())

@@ -117,15 +117,18 @@ def judge(database: Path | str, journal: Journal, watchers: Iterable[Watcher]) -
 
 
 def untold(database: Path | str, watchers: Iterable[Watcher]) -> list[str]:
-    """Return the ended sessions whose watchers do not hold exactly what is stored."""
+    """Return the ended sessions whose watchers don't know so, or don't hold what is stored."""
     stored = Stored(database)
     return [
         watcher.session
         for watcher in watchers
-        if watcher.ended == "SESSION_ENDED"
+        if stored.sessions[watcher.session]["status"] == "ENDED"
         and not _is_deleted(stored, watcher.session)
-        and {id_: one.state["revision"] for id_, one in watcher.held.items()}
-        != {row["id"]: row["revision"] for row in stored.utterances[watcher.session]}
+        and (
+            watcher.ended != "SESSION_ENDED"
+            or {id_: one.state["revision"] for id_, one in watcher.held.items()}
+            != {row["id"]: row["revision"] for row in stored.utterances[watcher.session]}
+        )
     ]
 
 

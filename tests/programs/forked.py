@@ -18,6 +18,8 @@ from typing import Final, TextIO
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 IS_POSSIBLE: Final = sys.platform == "linux"
+FAULT: Final = "FAULT"
+"""The variable that names the fault to inject into a forked server."""
 
 
 class Forked:

@@ -5,7 +5,8 @@ standard input closes. A client sends one line of JSON in one of two forms (fork
 tests/faults/servers/server.py):
 
 * `arguments`, `environment`, with a file descriptor for the output: run the `voxql` command with
-  these arguments. The launcher answers `pid PID` and, at the end, `ended STATUS`.
+  these arguments, broken as the variable `FAULT` says. The launcher answers `pid PID` and, at the
+  end, `ended STATUS`.
 * `folder`, `port`, `fault`, `environment`, `log`: the client then controls a server with the lines
   `start`, `kill` and `term`. The launcher answers `open PID` once the server accepts requests, and
   `ended STATUS`. Each start forks a new process, which keeps no state from the one before.
@@ -41,6 +42,7 @@ from serving.process.logs import log_to_stderr
 from serving.process.server import WebServer, configured
 from settings import load
 from tests.faults.servers import broken
+from tests.programs.forked import FAULT
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -113,6 +115,8 @@ def _command(arguments: list[str], environment: dict[str, str], output: int) -> 
         os.dup2(output, 2)
         os.environ.clear()
         os.environ.update(environment)
+        if (fault := environment.get(FAULT, broken.SOUND)) != broken.SOUND:
+            broken.apply(fault, load())
         sys.argv = ["voxql", *arguments]
         cli.main()
         status = 0

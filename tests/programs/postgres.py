@@ -45,6 +45,7 @@ class PostgresServer(Program):
     Args:
         folder: Where its data is kept; the user `postgres` must be able to reach it.
         host: The local address to listen on.
+        more_hosts: Other local addresses to listen on.
         prefix: A program, with its arguments, to run the server under.
         settings: Settings of PostgreSQL to add or override.
     """
@@ -54,12 +55,14 @@ class PostgresServer(Program):
         folder: Path,
         *,
         host: str = "127.0.0.1",
+        more_hosts: Sequence[str] = (),
         prefix: Sequence[str] = (),
         **settings: str,
     ) -> None:
         super().__init__(f"postgres in {folder.name}")
         self.folder = folder
         self.host = host
+        self.more_hosts = tuple(more_hosts)
         self.prefix = tuple(prefix)
         self.settings = {**_QUICK, **settings}
         self.port = 0
@@ -102,9 +105,9 @@ class PostgresServer(Program):
         assert self._process is not None, "it does not run"
         return self._process.pid
 
-    def url(self, database: str = USER) -> str:
-        """Return the URL of a database."""
-        return f"postgres://{USER}@{self.host}:{self.port}/{database}"
+    def url(self, database: str = USER, host: str = "") -> str:
+        """Return the URL of a database, at the first of the server's addresses or this one."""
+        return f"postgres://{USER}@{host or self.host}:{self.port}/{database}"
 
     def start(self) -> Self:
         """Start the server and wait until it accepts connections."""
@@ -112,7 +115,8 @@ class PostgresServer(Program):
         if not data.exists():
             self._run("initdb", "--pgdata", str(data), *_initial())
             with (data / "pg_hba.conf").open("a") as rules:
-                rules.write(f"host all all {self.host}/30 trust\n")
+                for host in (self.host, *self.more_hosts):
+                    rules.write(f"host all all {host}/30 trust\n")
         is_new = not self.port
         for _ in range(_TRIES):
             self.port = self.port or free_port()
@@ -159,7 +163,7 @@ class PostgresServer(Program):
     def _start(self, data: Path) -> bool:
         settings = {
             "port": str(self.port),
-            "listen_addresses": self.host,
+            "listen_addresses": ",".join((self.host, *self.more_hosts)),
             "unix_socket_directories": "",
             **self.settings,
         }

@@ -20,15 +20,22 @@ class RedisServer(Program):
 
     Args:
         host: The local address to listen on.
+        more_hosts: Other local addresses to listen on.
         prefix: A program, with its arguments, to run the server under.
         settings: Settings of Redis to add or override.
     """
 
     def __init__(
-        self, *, host: str = "127.0.0.1", prefix: Sequence[str] = (), **settings: str
+        self,
+        *,
+        host: str = "127.0.0.1",
+        more_hosts: Sequence[str] = (),
+        prefix: Sequence[str] = (),
+        **settings: str,
     ) -> None:
         super().__init__("redis")
         self.host = host
+        self.more_hosts = tuple(more_hosts)
         self.port = free_port()
         self.prefix = tuple(prefix)
         self.settings = settings
@@ -43,14 +50,20 @@ class RedisServer(Program):
     @property
     def url(self) -> str:
         """The server's URL."""
+        return self.url_at(self.host)
+
+    def url_at(self, host: str) -> str:
+        """Return the URL of the server at one of its addresses."""
         password = self.settings.get("requirepass", "")
-        return f"redis://{f':{password}@' if password else ''}{self.host}:{self.port}/0"
+        return f"redis://{f':{password}@' if password else ''}{host}:{self.port}/0"
 
     def start(self) -> Self:
         """Start the server and wait until it accepts connections."""
         settings = {
             "port": str(self.port),
-            "bind": self.host,
+            "bind": " ".join((self.host, *self.more_hosts)),
+            # Only tests can reach the addresses that it listens on.
+            "protected-mode": "no",
             "save": "",
             "appendonly": "no",
             **self.settings,

@@ -79,6 +79,8 @@ class Pace:
     """Finals a second."""
     interims: int = 2
     """Interims before each final."""
+    rambles: bool = True
+    """Whether it also says long sentences, 25 interims a second."""
 
 
 class Talker:
@@ -103,7 +105,9 @@ class Talker:
         async with self.bridge:
             with suppress(BridgeClosed):
                 await self.bridge.ready()
-            parts = [self._obey(), self._talk(), self._ramble()]
+            parts = [self._obey(), self._talk()]
+            if self._pace.rambles:
+                parts.append(self._ramble())
             tasks = [asyncio.create_task(part) for part in parts]
             stopping = asyncio.create_task(self._is_stopped.wait())
             try:

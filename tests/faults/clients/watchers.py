@@ -32,6 +32,8 @@ subscription Updates($session: ID!) {
 }
 """
 GONE: Final = frozenset({"NOT_FOUND", "FORBIDDEN"})
+PASSING: Final = (OSError, WebSocketException, TimeoutError, EOFError)
+"""What a server that is away raises."""
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Watcher:
     async def run(self) -> None:
         """Watch until nothing more can come; after the session's end, watch its version."""
         while self.ended in (None, "SESSION_ENDED"):
-            with suppress(OSError, WebSocketException, TimeoutError, EOFError):
+            with suppress(*PASSING):
                 if self.ended is None:
                     await self._once(cut_after=self._moment_to_cut())
                 else:

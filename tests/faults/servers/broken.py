@@ -13,8 +13,10 @@ from starlette.types import ASGIApp
 
 from hub.events import Event
 from models.database import Connection, transact
+from models.repositories import bulk
 from models.sqlite.engine import SqliteEngine
 from models.tables import Session
+from resolvers.lost_events import LostEvents
 from resolvers.sessions import saving
 from resolvers.transcripts import streams
 from resolvers.transcripts.commit_queue import Reply
@@ -159,6 +161,20 @@ def hides_late_words(settings: Settings) -> Settings:
     return settings
 
 
+def does_not_reserve(settings: Settings) -> Settings:
+    """Keep reserved revisions in memory only, so that another process uses them too."""
+    statement = bulk._UPSERT.replace("ceiling = excluded.ceiling", "ceiling = excluded.revision")
+    assert statement != bulk._UPSERT
+    _patch(bulk, _UPSERT=statement)
+    return settings
+
+
+def misses_lost_ends(settings: Settings) -> Settings:
+    """Leave out transcripts when looking for lost events."""
+    _patch(LostEvents, _compare_transcript=lambda *_: None)
+    return settings
+
+
 def does_not_sync(settings: Settings) -> Settings:
     """Leave syncing to the operating system."""
     return _with_synchronous(settings, "OFF")
@@ -198,6 +214,8 @@ FAULTS: dict[str, Callable[[Settings], Settings]] = {
         doubles_on_resend,
         keeps_what_it_refuses,
         hides_late_words,
+        does_not_reserve,
+        misses_lost_ends,
         does_not_sync,
         syncs_at_checkpoints,
         gives_up_soon,

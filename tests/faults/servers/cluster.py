@@ -1,21 +1,30 @@
-"""Several servers on one PostgreSQL and one Redis, each of which may be killed."""
+"""Several servers on one PostgreSQL and one Redis, each of which may be killed or cut off."""
 
 import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
+from tests.faults.servers.broken import SOUND
 from tests.faults.servers.server import CrashingServer
+from tests.network import Cable, island
 from tests.programs.balancer import Balancer
+from tests.programs.forked import FAULT, IS_POSSIBLE
+from tests.programs.nginx import Nginx
 from tests.programs.ports import free_port
 from tests.programs.postgres import PostgresServer
 from tests.programs.redis import RedisServer
 from tests.programs.server_process import ServerProcess
 
 DATABASE: Final = "cluster"
-ACTS: Final = ("server", "server", "server", "redis", "postgres")
+KILLS: Final = ("server", "server", "server", "redis", "postgres")
 """What may be killed; servers more often."""
+CUTS: Final = ("server from redis", "server from postgres")
+"""What may lose every packet for a while."""
+CUT_S: Final = (0.5, 6.0)
+"""The shortest and longest cut in seconds."""
 
 
 class Cluster(CrashingServer):
@@ -25,6 +34,11 @@ class Cluster(CrashingServer):
         folder: For the servers' data and logs.
         count: The number of server processes.
         rng: Chooses what is killed.
+        has_cuts: Whether `kill` may also cut a server off from Redis or PostgreSQL, which are then
+            in network namespaces with a cable for each server.
+        is_behind_nginx: Whether nginx spreads the connections, in place of a balancer that leaves
+            out a killed server at once.
+        fault: The fault to inject (tests/faults/servers/broken.py).
         environment: Settings, by the names of their variables.
     """
 
@@ -34,16 +48,24 @@ class Cluster(CrashingServer):
         *,
         count: int = 3,
         rng: random.Random | None = None,
+        has_cuts: bool = False,
+        is_behind_nginx: bool = False,
+        fault: str = SOUND,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(folder, environment=environment)
+        super().__init__(folder, fault=fault, environment=environment)
         self._rng = rng or random.Random()
-        # It is killed without a checkpoint, so what it has acknowledged must be on disk.
-        self.postgres = PostgresServer.new(fsync="on", full_page_writes="on")
-        self.redis = RedisServer()
+        self._acts = [*KILLS, *(CUTS if has_cuts else ())]
+        self._deck: list[str] = []
+        """The acts that come before any act comes again."""
+        self._has_cuts = has_cuts
+        self._is_behind_nginx = is_behind_nginx
+        self._cables: dict[str, list[Cable]] = {}
+        """By Redis and PostgreSQL: one cable for each server."""
+        self._exits = ExitStack()
         self.servers = [ServerProcess(self.data_dir) for _ in range(count)]
-        self.killed: dict[str, int] = dict.fromkeys(ACTS, 0)
-        self._balancer: Balancer | None = None
+        self.killed: dict[str, int] = dict.fromkeys(self._acts, 0)
+        self._front: Balancer | Nginx | None = None
         self._again: list[str] = []
 
     @property
@@ -53,8 +75,14 @@ class Cluster(CrashingServer):
 
     async def __aenter__(self) -> Self:
         """Start everything."""
+        assert self._fault == SOUND or IS_POSSIBLE, "faults are injected into forked servers"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
+        # It is killed without a checkpoint, so what it has acknowledged must be on disk.
+        self.postgres = PostgresServer.new(
+            fsync="on", full_page_writes="on", **self._place("postgres")
+        )
+        self.redis = RedisServer(**self._place("redis"))
         # In this thread: Linux ends PostgreSQL with the thread that has started it.
         self.postgres.start()
         await self.postgres.execute(f"CREATE DATABASE {DATABASE}")
@@ -62,28 +90,48 @@ class Cluster(CrashingServer):
         settings = {
             "VOXQL_AGENT": "external",
             "VOXQL_PUBLIC_URL": self.url,
-            "VOXQL_DATABASE_URL": self.database_url,
-            "VOXQL_REDIS_URL": self.redis.url,
+            FAULT: self._fault,
             **self._environment,
         }
-        for server in self.servers:
-            server.environment.update(settings)
-        self._balancer = Balancer(
-            self.port, [int(server.environment["VOXQL_PORT"]) for server in self.servers]
+        for number, server in enumerate(self.servers):
+            at = {what: cables[number].there for what, cables in self._cables.items()}
+            server.environment.update(
+                settings,
+                VOXQL_DATABASE_URL=self.postgres.url(DATABASE, at.get("postgres", "")),
+                VOXQL_REDIS_URL=self.redis.url_at(at.get("redis", self.redis.host)),
+            )
+        ports = [int(server.environment["VOXQL_PORT"]) for server in self.servers]
+        self._front = (
+            Nginx(self.folder / "nginx", self.port, ports)
+            if self._is_behind_nginx
+            else Balancer(self.port, ports)
         )
-        await self._balancer.__aenter__()
+        await self._front.__aenter__()
         await self.start()
         return self
 
     async def close(self) -> None:
         """End everything."""
-        if self._balancer is not None:
-            await self._balancer.__aexit__(None, None, None)
+        if self._front is not None:
+            await self._front.__aexit__(None, None, None)
         for server in self.servers:
             if server._process is not None:
                 await asyncio.to_thread(server.kill)
         self.redis.kill()
         self.postgres.remove()
+        self._exits.close()
+
+    def _place(self, what: str) -> dict[str, Any]:
+        """Return where Redis or PostgreSQL listens."""
+        if not self._has_cuts:
+            return {}
+        place = self._exits.enter_context(island(len(self.servers) + 1))
+        ours, *self._cables[what] = place.cables
+        return {
+            "host": ours.there,
+            "more_hosts": [cable.there for cable in self._cables[what]],
+            "prefix": place.prefix,
+        }
 
     async def begin(self) -> None:
         """Start what was killed."""
@@ -103,8 +151,13 @@ class Cluster(CrashingServer):
         """Do nothing: `start` waits."""
 
     async def kill(self) -> int:
-        """Kill one part; return -9, or the status of a server that had ended by itself."""
-        what = self._rng.choice(ACTS)
+        """Kill one part; return -9, or the status of a server that had ended by itself.
+
+        A cut ends before this returns.
+        """
+        if not self._deck:
+            self._deck = self._rng.sample(self._acts, len(self._acts))
+        what = self._deck.pop()
         self.killed[what] += 1
         status = -9
         if what == "server":
@@ -115,10 +168,17 @@ class Cluster(CrashingServer):
         elif what == "redis":
             self._again.append(what)
             await asyncio.to_thread(self.redis.kill)
-        else:
+        elif what == "postgres":
             self._again.append(what)
             self.postgres.kill()
+        else:
+            await self._cut(self._rng.choice(self._cables[what.removeprefix("server from ")]))
         return status
+
+    async def _cut(self, cable: Cable) -> None:
+        cable.lose()
+        await asyncio.sleep(self._rng.uniform(*CUT_S))
+        cable.carry()
 
     async def stop(self) -> int:
         """End all servers with SIGTERM; return a status that is not 0, if there is one."""
