@@ -100,7 +100,7 @@ class MediaListener(Protocol):
         """The person's last connection has ended."""
 
     async def rooms(self) -> Mapping[str, str]:
-        """Return the session of every room with a running conversation."""
+        """Return the session of each room that this process watches, all of them running."""
 
     async def ended_among(self, rooms: Iterable[str]) -> set[str]:
         """Return those of these rooms whose conversations are over."""

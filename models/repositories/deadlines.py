@@ -1,7 +1,8 @@
 """Finds sessions with a passed deadline."""
 
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
@@ -22,15 +23,34 @@ COLUMNS: Final = (
 """Deadlines that `past_deadline` finds; `purge_by` has a query of its own."""
 
 
-async def past_deadline(conn: Connection, now: datetime, most: int) -> list[str]:
+async def past_deadline(
+    conn: Connection, now: datetime, most: int, *, full: Collection[str] = ()
+) -> list[str]:
     """Return up to `most` sessions that have not ended and have a deadline at or before `now`.
 
     Tombstones are included while participants of the session still have to be told.
+
+    Args:
+        conn: The connection to read from.
+        now: The time.
+        most: The maximum number of sessions.
+        full: Names of agents of which no more can be requested; sessions that only wait for one of
+            them are left out.
     """
-    due: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS}
+    due = Q(agent_retry_by__lte=now) & ~Q(agent_name__in=list(full))
+    for column in COLUMNS:
+        if column != "agent_retry_by":
+            due |= Q(**{f"{column}__lte": now})
     is_alive_or_untold = Q(deleted_at=None) | Q(tell_by__lte=now)
-    due_now = Session.filter(Q(join_type="OR", **due), is_alive_or_untold, status__in=RUNNING)
+    due_now = Session.filter(due, is_alive_or_untold, status__in=RUNNING)
     return await _ids(due_now.limit(most).using_db(conn))
+
+
+async def agents_to_request(conn: Connection, now: datetime) -> list[str]:
+    """Return the names of the agents that have to be requested at or before `now`."""
+    waiting = Session.filter(agent_retry_by__lte=now, deleted_at=None, status__in=RUNNING)
+    names = waiting.distinct().using_db(conn).values_list("agent_name", flat=True)
+    return [str(name) for name in await names]
 
 
 async def buried_with_words(conn: Connection, now: datetime, most: int) -> list[str]:

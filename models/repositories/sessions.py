@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from tortoise.expressions import Q
+
 from models.database import Connection, engine
 from models.repositories.running import RUNNING
 from models.tables.session import Session, SessionStatus
@@ -144,9 +146,16 @@ async def running_versions(conn: Connection, user_ids: Sequence[str]) -> dict[st
     return running
 
 
-async def rooms(conn: Connection) -> dict[str, str]:
-    """Return the session id of every running conversation, by room name."""
+async def rooms(conn: Connection, *, except_held_by: Collection[int] = ()) -> dict[str, str]:
+    """Return the session ids of running conversations, by room name.
+
+    Args:
+        conn: The connection to read from.
+        except_held_by: The processes whose conversations are left out.
+    """
     running = Session.filter(status__in=RUNNING, deleted_at=None).using_db(conn)
+    if except_held_by:
+        running = running.filter(Q(held_by__isnull=True) | ~Q(held_by__in=list(except_held_by)))
     return {str(room): str(id_) for room, id_ in await running.values_list("room_name", "id")}
 
 

@@ -90,6 +90,11 @@ class Connections:
         """Whether there is no other process."""
         return self._members.is_sole
 
+    @property
+    def others(self) -> set[int]:
+        """The numbers of the other processes that are alive."""
+        return self._members.others
+
     def is_elsewhere(self, number: int | None) -> bool:
         """Whether this is the number of another process, and that one is alive."""
         return self._members.is_other(number)

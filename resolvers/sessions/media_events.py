@@ -88,7 +88,8 @@ class MediaEvents:
 
         async def work(transaction: Transaction) -> None:
             edit = await transaction.edit(session_id)
-            if edit is not None:
+            # A conversation that moved to another process is no longer watched by this one.
+            if edit is not None and not self.connections.is_elsewhere(edit.session.held_by):
                 lifecycle.person_left(edit.session, transaction.now, self.config)
 
         try:
@@ -97,8 +98,11 @@ class MediaEvents:
             self.connections.leave_unnoted(session_id)
 
     async def rooms(self) -> dict[str, str]:
-        """Return the session id of every running conversation, by room name."""
-        return await sessions.rooms(reader())
+        """Return the session ids of the conversations that this process watches, by room name.
+
+        Each process watches those that it holds, and those that nobody holds yet.
+        """
+        return await sessions.rooms(reader(), except_held_by=self.connections.others)
 
     async def ended_among(self, rooms: Iterable[str]) -> set[str]:
         """Return which of these rooms belong to conversations that are over."""

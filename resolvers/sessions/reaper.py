@@ -20,7 +20,7 @@ from hub.events import (
 from hub.hub import Hub
 from models.database import NotAvailable, NotStored, reader
 from models.repositories import idempotency, sessions
-from models.repositories.deadlines import buried_with_words, past_deadline
+from models.repositories.deadlines import agents_to_request, buried_with_words, past_deadline
 from models.repositories.ownership import delete_unreachable, moved_among
 from models.tables import EndReason, Session, SessionStatus
 from resolvers.config import Config
@@ -133,7 +133,7 @@ class Reaper:
         connections.lost(session.id, session.attempt, BEFORE_THE_RESTART, transaction.now)
         lifecycle.go_on_starting(session, transaction.now, self.config)
         lifecycle.agent_lost(session, transaction.now, self.config)
-        # Of several processes, each sees the people in LiveKit's rooms.
+        # Whether the person is there is known once this process has looked.
         if not connections.has_person(session.id):
             lifecycle.person_left(session, transaction.now, self.config)
 
@@ -173,7 +173,7 @@ class Reaper:
         await self._look_round(now)
         # Delete one batch of utterances per round, after everything that somebody waits for.
         due = [
-            *await past_deadline(reader(), now, BATCH),
+            *await past_deadline(reader(), now, BATCH, full=await self._full(now)),
             *await buried_with_words(reader(), now, 1),
         ]
         # Before any write: a full disk must not keep a stream open whose viewer lost access. After
@@ -190,6 +190,16 @@ class Reaper:
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY
             await self._tidy(now)
+
+    async def _full(self, now: datetime) -> list[str]:
+        """Return the agents that only another process may have a worker for.
+
+        However many sessions wait for one, they must not fill the batch.
+        """
+        if not self.hub.is_shared:
+            return []
+        names = await agents_to_request(reader(), now)
+        return [name for name in names if self.agents.free(name) == 0]
 
     async def _look_round(self, now: datetime) -> None:
         """Look which other processes there are, and take over what nobody holds any more."""
@@ -297,7 +307,7 @@ class Reaper:
     def _ask_again(self, session: Session, now: datetime) -> str | None:
         has_no_place = self.agents.free(session.agent_name) == 0
         if has_no_place and self.hub.is_shared:
-            return None  # another process may have a worker that is free
+            return None  # the last place has just been taken; another process may have one
         if session.status is SessionStatus.STARTING:
             session.agent_retry_by = None
             return "agent_asked_again"
@@ -310,8 +320,10 @@ class Reaper:
 
     def _person_is_away(self, session: Session, now: datetime) -> str | None:
         connections, config = self.connections, self.config
+        if connections.is_elsewhere(session.held_by):
+            return None  # that process knows whether the person is there
         if connections.has_person(session.id):
-            # Another process has noted an absence that this one does not see.
+            # An absence was noted before this process watched the conversation.
             session.person_back_by = None
             return None
         heard = connections.heard_at(session.id)

@@ -15,6 +15,7 @@ from hub.events import (
 from models.tables import EndReason, SessionStatus
 from resolvers.backend import Backend
 from resolvers.refusals import Conflict
+from resolvers.sessions import reaper
 from tests.resolvers.people import Clock
 from tests.resolvers.several.processes import Processes, processes
 from tests.resolvers.stage import Stage, message, taken
@@ -230,6 +231,25 @@ async def test_a_process_with_a_free_worker_takes_what_another_could_not_place(
     await two.look()
 
     assert [one.session for one in there.agents.asked] == [session.id]
+
+
+async def test_conversations_that_wait_for_a_worker_delay_no_other_deadline(
+    two: Processes, here: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are."""
+    monkeypatch.setattr(reaper, "BATCH", 2)
+    here.agents.known.discard("other")
+    session, agent = await here.talk()
+    await agent.lose()
+    two.clock.pass_by(seconds=4)
+    waiting = [await here.start(agent_name="other") for _ in range(3)]
+    two.clock.pass_by(seconds=2)
+
+    await here.reaper.look()
+    await here.reaper.asked()
+
+    assert (await here.read(session)).attempt == 2
+    assert [(await here.read(one)).status for one in waiting] == [SessionStatus.STARTING] * 3
 
 
 async def test_what_an_agent_does_is_known_elsewhere(

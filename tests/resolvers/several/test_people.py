@@ -1,8 +1,6 @@
 """A person who is known to one process is not absent for the others."""
 
-from hub.events import (
-    agent_topic,
-)
+from hub.events import agent_topic
 from models.tables import EndReason, SessionStatus
 from tests.resolvers.several.processes import Processes
 from tests.resolvers.stage import Stage
@@ -41,3 +39,58 @@ async def test_who_is_heard_elsewhere_is_not_missed(
             await two.compare()
             await there.reaper.look()
     assert (await here.read(session)).status is SessionStatus.ACTIVE
+
+
+async def test_a_room_is_watched_by_the_process_of_its_agent(
+    two: Processes, here: Stage, there: Stage
+) -> None:
+    """Until there is one, every process watches it; and another one, if that process dies."""
+    session = await here.start()
+    assert await there.media.rooms() == {session.room_name: session.id}
+    await here.media.person_came(session.id)
+    await here.talker(session).come()
+    assert await here.media.rooms() == {session.room_name: session.id}
+    assert await there.media.rooms() == {}
+
+    await two.die(here)
+    await there.reaper.look()
+
+    assert await there.media.rooms() == {session.room_name: session.id}
+    assert (await there.read(session)).person_back_by is not None
+
+
+async def test_a_person_is_not_missed_when_the_agent_comes_back_elsewhere(
+    two: Processes, here: Stage, there: Stage
+) -> None:
+    """The other process looks whether the person is there; the first one no longer does."""
+    session, agent = await here.talk()
+    await agent.lose()
+    await there.talker(session, connection="con-2").come()
+    assert (await there.read(session)).person_back_by is not None
+
+    await there.media.person_came(session.id)
+    await here.media.person_left(session.id)
+
+    assert (await there.read(session)).person_back_by is None
+
+
+async def test_only_the_process_of_the_agent_ends_a_conversation_without_a_person(
+    two: Processes, here: Stage, there: Stage
+) -> None:
+    """The others don't know who is in the room."""
+    session, agent = await here.talk()
+    await here.media.person_left(session.id)
+    here.backend.connections.person_came(session.id)
+    two.clock.pass_by(seconds=61)
+
+    await there.reaper.look()
+    await here.reaper.look()
+
+    assert (await here.read(session)).status is SessionStatus.ACTIVE
+    await here.media.person_left(session.id)
+    two.clock.pass_by(seconds=61)
+    await there.reaper.look()
+    assert (await here.read(session)).status is SessionStatus.ACTIVE
+    await here.reaper.look()
+    assert (await here.read(session)).end_reason is EndReason.ABANDONED
+    await agent.bye()
