@@ -17,7 +17,7 @@ from rich.console import Console
 from bench import history, report, saving, streams
 from bench.equipment.processes import ROOT
 from bench.figures import Figure
-from bench.growth import databases, restarts, several
+from bench.growth import databases, finals, restarts, several
 from bench.sizes import FULL, QUICK, Sizes
 
 WIDTH: Final = 132
@@ -34,6 +34,7 @@ PARTS: Final[Mapping[str, Callable[[Sizes, Path], list[Figure]]]] = {
     "databases": databases.databases,
     "several": several.several,
     "restarts": restarts.restarts,
+    "finals": finals.finals,
 }
 KEPT: Final = frozenset({"history", "databases"})
 """Parts whose data is large and stays in the cache for the next run."""

@@ -37,6 +37,7 @@ _TITLES: Final = {
     "f": "(f) one process on PostgreSQL",
     "g": "(g) two processes",
     "h": "(h) a rolling restart of three",
+    "i": "(i) finals from one process to another",
 }
 
 

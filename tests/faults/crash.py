@@ -12,7 +12,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +24,13 @@ from tests.faults.clients.people import Person
 from tests.faults.clients.talkers import Pace, Troupe
 from tests.faults.clients.watchers import Watcher
 from tests.faults.servers.broken import FAULTS, SOUND
-from tests.faults.servers.cluster import CUTS, Cluster
+from tests.faults.servers.cluster import CUTS, KILLS, ROLL, Cluster
 from tests.faults.servers.server import CrashingServer, WholeServer
-from tests.faults.verdict import judge, untold
+from tests.faults.verdict import ahead, judge, untold
 
 SETTLE_S = 120.0
 TOLD_WITHIN_S = 60.0
+TAKEN_OVER_WITHIN_S = 30.0
 UNTOLD_AFTER_S = 12.0
 """Twice the time in which a sound server finds lost events: by then a broken one has not."""
 ENVIRONMENT = {"VOXQL_START_TIMEOUT_S": "2", "VOXQL_GRACE_S": "2"}
@@ -54,8 +55,8 @@ class Run:
     """Start `voxql serve` itself each time."""
     servers: int = 1
     """Server processes; several use PostgreSQL and Redis, which are killed too."""
-    has_cuts: bool = False
-    """Of several servers: lose every packet between one of them and Redis or PostgreSQL, too."""
+    acts: Sequence[str] = KILLS
+    """What happens to several servers; see `Cluster`."""
     up: tuple[float, float] = (0.1, 2.0)
     """Minimum and maximum seconds between a start and the next kill, not counting the start."""
     journal: Journal = field(default_factory=Journal)
@@ -80,8 +81,7 @@ class Run:
         self._read_log(server.log)
         if isinstance(server, Cluster):
             for what, number in server.killed.items():
-                name = f"cuts of a {what}" if what in CUTS else f"kills of {what}"
-                self.journal.counts[name] = number
+                self.journal.counts[f"kills: {what}"] = number
         self.seconds = time.monotonic() - began
         return self.journal
 
@@ -92,7 +92,7 @@ class Run:
                 self.folder,
                 count=self.servers,
                 rng=rng,
-                has_cuts=self.has_cuts,
+                acts=self.acts,
                 fault=self.fault,
                 environment=ENVIRONMENT,
             )
@@ -184,6 +184,19 @@ class Run:
         if status := await server.stop():
             self.journal.violated(Kind.FAULT, f"SIGTERM ended the server with {status}")
         await server.start()
+        await self._catch_up()
+        if self.servers > 1:
+            # What a killed server published and did not write is overwritten once others take the
+            # session over: ten seconds after a start, when all that are alive are known.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TAKEN_OVER_WITHIN_S):
+                    while ahead(_database(server), self.watchers):
+                        await asyncio.sleep(1.0)
+                        await self._catch_up()
+        await server.stop()
+        judge(_database(server), self.journal, self.watchers)
+
+    async def _catch_up(self) -> None:
         gate = asyncio.Semaphore(10)
 
         async def catch_up(watcher: Watcher) -> None:
@@ -194,8 +207,6 @@ class Run:
                     self.journal.violated(Kind.FAULT, f"{watcher.session}: {error!r}")
 
         await asyncio.gather(*map(catch_up, self.watchers))
-        await server.stop()
-        judge(_database(server), self.journal, self.watchers)
 
     async def _see_who_is_told(self, server: CrashingServer) -> None:
         """Check that watchers of ended sessions are soon told so, and hold all that was said."""
@@ -257,7 +268,7 @@ def main() -> int:
     parser.add_argument("--fault", choices=[SOUND, *FAULTS], default=SOUND)
     parser.add_argument("--serve", action="store_true", help="start `voxql serve` itself")
     parser.add_argument("--servers", type=int, default=1, help="server processes")
-    parser.add_argument("--cuts", action="store_true", help="cut some off, too (needs root)")
+    parser.add_argument("--cuts", action="store_true", help="cut servers off, too (needs root)")
     parser.add_argument("--folder", type=Path, help="keep the data and the server's log here")
     given = parser.parse_args()
     # Broken connections are expected here.
@@ -272,7 +283,7 @@ def main() -> int:
             fault=given.fault,
             is_whole=given.serve,
             servers=given.servers,
-            has_cuts=given.cuts,
+            acts=(*KILLS, ROLL, *(CUTS if given.cuts else ())),
         )
         asyncio.run(run.check())
     print(run.report())

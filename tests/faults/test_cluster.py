@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.clients.journal import Kind
 from tests.faults.crash import Run
-from tests.faults.servers.cluster import CUTS, KILLS
+from tests.faults.servers.cluster import CUTS, KILLS, ROLL
 
 SEEDS = (21, 22, 23)
 COMES_WITH = {
@@ -22,10 +22,13 @@ COMES_WITH = {
 """What the checker must report of broken servers, and what else may follow."""
 
 
+EVERYTHING = (*KILLS, *CUTS, ROLL)
+
+
 async def survive(folder: Path, **sizes: float) -> Run:
     """Agents, viewers and savers of a session use different processes, and all end the same."""
     seed = random.randrange(1_000_000)
-    run = Run(folder, seed=seed, servers=3, has_cuts=True, **sizes)  # type: ignore[arg-type] # they are Run's own
+    run = Run(folder, seed=seed, servers=3, acts=EVERYTHING, **sizes)  # type: ignore[arg-type] # they are Run's own
     journal = await run.check()
     assert journal.violations == [], run.report()
     assert journal.counts["kills"] == run.kills
@@ -34,15 +37,15 @@ async def survive(folder: Path, **sizes: float) -> Run:
 
 @pytest.mark.own_network
 @pytest.mark.timeout(480)
-async def test_kills_and_cuts_lose_nothing(tmp_path: Path) -> None:
+async def test_kills_cuts_and_restarts_lose_nothing(tmp_path: Path) -> None:
     """Acknowledged words are stored once and read by everybody.
 
-    Servers, Redis and PostgreSQL are killed; one server loses every packet from and to Redis, and
-    one from and to PostgreSQL.
+    Servers, Redis and PostgreSQL are killed. One server loses every packet from and to Redis, and
+    one from and to PostgreSQL. All servers are restarted, one after the other.
     """
-    run = await survive(tmp_path, kills=len(KILLS) + len(CUTS), sessions=5, finals=25)
+    run = await survive(tmp_path, kills=len(EVERYTHING), sessions=5, finals=25)
 
-    assert all(run.journal.counts[f"cuts of a {cut}"] == 1 for cut in CUTS)
+    assert all(run.journal.counts[f"kills: {act}"] for act in EVERYTHING), run.report()
     assert run.journal.counts["finals acknowledged"] > 50, run.report()
 
 

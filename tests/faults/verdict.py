@@ -132,6 +132,19 @@ def untold(database: Path | str, watchers: Iterable[Watcher]) -> list[str]:
     ]
 
 
+def ahead(database: Path | str, watchers: Iterable[Watcher]) -> list[str]:
+    """Return the sessions of which a watcher holds more than what is stored."""
+    stored = Stored(database)
+    known = {row["id"]: row["revision"] for rows in stored.utterances.values() for row in rows}
+    return [
+        watcher.session
+        for watcher in watchers
+        if watcher.session in stored.sessions
+        and not _is_deleted(stored, watcher.session)
+        and any(one.state["revision"] > known.get(id_, 0) for id_, one in watcher.held.items())
+    ]
+
+
 def _is_deleted(stored: Stored, session: str) -> bool:
     return stored.sessions[session]["deleted_at"] is not None
 

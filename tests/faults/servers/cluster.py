@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Self
@@ -19,23 +19,25 @@ from tests.programs.redis import RedisServer
 from tests.programs.server_process import ServerProcess
 
 DATABASE: Final = "cluster"
-KILLS: Final = ("server", "server", "server", "redis", "postgres")
+KILLS: Final = ("server", "server", "redis", "postgres")
 """What may be killed; servers more often."""
 CUTS: Final = ("server from redis", "server from postgres")
 """What may lose every packet for a while."""
+ROLL: Final = "rolling restart"
+"""Every server is stopped and started, one after the other."""
 CUT_S: Final = (0.5, 6.0)
 """The shortest and longest cut in seconds."""
 
 
 class Cluster(CrashingServer):
-    """Server processes behind a balancer; `kill` kills one of them, Redis or PostgreSQL.
+    """Server processes behind a balancer; `kill` kills one of them, Redis or PostgreSQL, say.
 
     Args:
         folder: For the servers' data and logs.
         count: The number of server processes.
-        rng: Chooses what is killed.
-        has_cuts: Whether `kill` may also cut a server off from Redis or PostgreSQL, which are then
-            in network namespaces with a cable for each server.
+        rng: Chooses what `kill` does.
+        acts: What `kill` may do: some of `KILLS`, `CUTS` and `ROLL`. For cuts, Redis and PostgreSQL
+            are in network namespaces with a cable for each server.
         is_behind_nginx: Whether nginx spreads the connections, in place of a balancer that leaves
             out a killed server at once.
         fault: The fault to inject (tests/faults/servers/broken.py).
@@ -48,17 +50,17 @@ class Cluster(CrashingServer):
         *,
         count: int = 3,
         rng: random.Random | None = None,
-        has_cuts: bool = False,
+        acts: Sequence[str] = KILLS,
         is_behind_nginx: bool = False,
         fault: str = SOUND,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(folder, fault=fault, environment=environment)
         self._rng = rng or random.Random()
-        self._acts = [*KILLS, *(CUTS if has_cuts else ())]
+        self._acts = list(acts)
         self._deck: list[str] = []
         """The acts that come before any act comes again."""
-        self._has_cuts = has_cuts
+        self._has_cuts = bool({*acts} & {*CUTS})
         self._is_behind_nginx = is_behind_nginx
         self._cables: dict[str, list[Cable]] = {}
         """By Redis and PostgreSQL: one cable for each server."""
@@ -153,7 +155,7 @@ class Cluster(CrashingServer):
     async def kill(self) -> int:
         """Kill one part; return -9, or the status of a server that had ended by itself.
 
-        A cut ends before this returns.
+        A cut, or a rolling restart, is over before this returns.
         """
         if not self._deck:
             self._deck = self._rng.sample(self._acts, len(self._acts))
@@ -171,9 +173,20 @@ class Cluster(CrashingServer):
         elif what == "postgres":
             self._again.append(what)
             self.postgres.kill()
+        elif what == ROLL:
+            status = await self._roll() or -9
         else:
             await self._cut(self._rng.choice(self._cables[what.removeprefix("server from ")]))
         return status
+
+    async def _roll(self) -> int:
+        await self.start()  # whatever was killed before
+        for server in self.servers:
+            if status := await asyncio.to_thread(server.stop):
+                return status
+            self._keep_log(server)
+            await asyncio.to_thread(server.start)
+        return 0
 
     async def _cut(self, cable: Cable) -> None:
         cable.lose()
