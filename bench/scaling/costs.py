@@ -31,7 +31,7 @@ REDIS: Final = Measured(19, "| Redis's CPU a delivered event | 19 µs")
 SUBSCRIBER: Final = Measured(38.7, "| **(e) memory per idle subscriber**, up to 2,000 | 38.7 KiB")
 """KiB of a server's memory."""
 SYNC: Final = Measured(1.6, "raw SQLite with the same writes on the same disk has a p99 of 1.6 ms")
-"""ms until a commit is on disk, at most."""
+"""ms within which 99 of 100 commits are on disk."""
 SLOW_DAY: Final = Measured(91, "| CPU, share of one core | 91 %")
 """Percent of a core for 2,000 events a second, on the day of table (a)."""
 UTTERANCE: Final = Measured(645, "1,000,000 utterances (645 MB)", "operations.md")
