@@ -26,6 +26,9 @@ DATABASE_CORES: Final = 1
 """PostgreSQL's cores that are simulated with them, about as busy as the processes. In a whole cell
 a commit waits for the first of many, which takes less time."""
 
+AT_LEAST_S: Final = 5.0
+"""Seconds that are simulated after the warm-up, however short the utterances."""
+
 
 def sample(assumed: Assumed, busy: float, costs: Costs | None = None) -> Result:
     """Simulate some processes of a cell, each on a core of its own.
@@ -49,7 +52,7 @@ def sample(assumed: Assumed, busy: float, costs: Costs | None = None) -> Result:
             database_cores=DATABASE_CORES,
             # The first utterances have random lengths, so the load is even after one of them.
             warm_s=assumed.utterance_s,
-            seconds=assumed.utterance_s,
+            seconds=max(assumed.utterance_s, AT_LEAST_S),
         )
     )
 
