@@ -21,7 +21,7 @@ from agent_bridge.server.workers import Workers
 from hub.events import ServerStopping, SessionOver
 from hub.local import LocalHub
 from models import database
-from resolvers.accounts.rate_limits import Budgets, RateLimits
+from resolvers.accounts.rate_limits import Budgets, RateLimits, SharedCounts
 from resolvers.backend import Backend
 from resolvers.clock import now
 from resolvers.config import Config
@@ -60,7 +60,7 @@ def build_app(settings: Settings, *, number: int | None = None) -> Starlette:
         agents=media,
         media=media,
         tokens=tokens,
-        limiter=RateLimits(now),
+        limiter=RateLimits(now, shared=_new_counts(settings)),
         members=Members(database.processes if hub.is_shared else None, number=number),
         budgets=Budgets(now, settings.points_per_minute) if settings.points_per_minute else None,
     )
@@ -132,6 +132,15 @@ def _new_hub(settings: Settings) -> LocalHub:
     return RedisHub(settings.redis_url)
 
 
+def _new_counts(settings: Settings) -> SharedCounts | None:
+    if not settings.redis_url:
+        return None
+    # Imported here, so that a start without Redis does not pay for it.
+    from hub.counts import RedisCounts
+
+    return RedisCounts(settings.redis_url, settings.signing_secret())
+
+
 def _new_media(settings: Settings, workers: Workers, tokens: Tokens) -> MediaBackend:
     if settings.agent != "livekit":
         return LocalMedia(workers, tokens, settings.public_url, is_sole=not settings.redis_url)
@@ -186,9 +195,12 @@ def _lifespan(settings: Settings, backend: Backend, media: MediaServer) -> Lifes
 
 def _shared(backend: Backend) -> list[Callable[[], Awaitable[None]]]:
     """Return what else runs in one of several processes."""
-    if backend.lost_events is None:
-        return []
-    return [backend.lost_events.hub.run, backend.lost_events.run]
+    loops: list[Callable[[], Awaitable[None]]] = []
+    if backend.lost_events is not None:
+        loops += [backend.lost_events.hub.run, backend.lost_events.run]
+    if backend.limiter.shared is not None:
+        loops.append(backend.limiter.shared.run)
+    return loops
 
 
 def _note_end(task: asyncio.Future[None]) -> None:

@@ -41,9 +41,9 @@ _ALL: Final = "all"
 """The topic on which processes tell each other that they have lost events."""
 _ORIGIN: Final = 8
 """Bytes that name the sender of a message; each process ignores its own."""
-_LOST: Final = (RedisError, OSError, TimeoutError)
+LOST: Final = (RedisError, OSError, TimeoutError)
 # A peer that vanished without a word is noticed within ten seconds.
-_TCP: Final[dict[str, Any]] = {
+TCP: Final[dict[str, Any]] = {
     "socket_keepalive": True,
     "socket_keepalive_options": {
         getattr(socket, name): value
@@ -87,7 +87,7 @@ class RedisHub(SharedHub):
             # A library that connects again by itself would hide that events were lost.
             retry=Retry(NoBackoff(), 0),
             client_name="voxql",
-            **({} if url.startswith("unix:") else _TCP),
+            **({} if url.startswith("unix:") else TCP),
         )
 
     # ------------------------------------------------------------------ for this process
@@ -116,7 +116,7 @@ class RedisHub(SharedHub):
         try:
             async with asyncio.timeout(ANSWERS_WITHIN_S):
                 values: list[Any] = await self._client.mget([self._channel(key) for key in keys])
-        except _LOST:
+        except LOST:
             return [None] * len(keys)
         return [None if value is None else value.decode() for value in values]
 
@@ -145,7 +145,7 @@ class RedisHub(SharedHub):
 
     async def _send_on(self, client: redis.Redis) -> None:
         """Send what waits, in one round trip for all of it, until cancelled."""
-        while _goes_on():
+        while goes_on():
             await self._has_outgoing.wait()
             self._has_outgoing.clear()
             batch, self._outgoing, self._waiting_bytes = self._outgoing, [], 0
@@ -155,7 +155,7 @@ class RedisHub(SharedHub):
             try:
                 await self._sent(client, batch)
                 self._note("sending", None)
-            except _LOST as error:
+            except LOST as error:
                 self._lose_outgoing()
                 self._note("sending", error)
                 await _pause()
@@ -188,7 +188,7 @@ class RedisHub(SharedHub):
             try:
                 async with client.pubsub() as pubsub:
                     await self._listen(pubsub)
-            except* _LOST as errors:
+            except* LOST as errors:
                 self._note("listening", errors.exceptions[0])
             await _pause()
 
@@ -206,7 +206,7 @@ class RedisHub(SharedHub):
         # Not all events on the topics of users can be found in the database afterwards.
         self._lose(USER_PREFIX)
         subscribed: set[str] = set()
-        while _goes_on():
+        while goes_on():
             await self._topics_changed.wait()
             self._topics_changed.clear()
             wanted = set(self._progress)
@@ -218,7 +218,7 @@ class RedisHub(SharedHub):
 
     async def _receive(self, pubsub: PubSub, is_open: asyncio.Event) -> None:
         await is_open.wait()
-        while _goes_on():
+        while goes_on():
             message = await pubsub.get_message(timeout=1.0)
             self._note("listening", None)
             if message is None:
@@ -258,7 +258,7 @@ async def _pause() -> None:
     await asyncio.sleep(random.uniform(*AGAIN_S))  # noqa: S311 - jitter is no secret
 
 
-def _goes_on() -> bool:
+def goes_on() -> bool:
     """Whether this task has not been cancelled.
 
     Redis's client calls `asyncio.wait_for`, which may swallow the cancellation before Python 3.12.

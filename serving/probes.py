@@ -56,6 +56,7 @@ def probes(
             "hub": backend.hub.condition,
             "hubKind": backend.hub.kind,
             "processes": len(backend.members.others) + 1,
+            "rateLimits": backend.limiter.kind,
             "agent": agent,
             **condition.parts,
             "freePlaces": backend.agents.free(backend.config.agent_name),

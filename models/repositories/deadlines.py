@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
@@ -38,9 +38,10 @@ async def past_deadline(
             them are left out.
     """
     due = Q(agent_retry_by__lte=now) & ~Q(agent_name__in=list(full))
-    for column in COLUMNS:
-        if column != "agent_retry_by":
-            due |= Q(**{f"{column}__lte": now})
+    others: dict[str, Any] = {
+        f"{column}__lte": now for column in COLUMNS if column != "agent_retry_by"
+    }
+    due |= Q(join_type="OR", **others)
     is_alive_or_untold = Q(deleted_at=None) | Q(tell_by__lte=now)
     due_now = Session.filter(due, is_alive_or_untold, status__in=RUNNING)
     return await _ids(due_now.limit(most).using_db(conn))

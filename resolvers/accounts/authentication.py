@@ -51,7 +51,7 @@ class Authentication:
         emails = check_new_email(email, ["email"])
         password = check_password(password, ["password"])
         credentials.check_line()
-        self.limiter.take_from(self.limiter.rates.sign_up_per_address, address)
+        await self.limiter.take_from(self.limiter.rates.sign_up_per_address, address)
         password_hash = await hash_of_new(password, emails[0])
 
         async def work(conn: Connection) -> Arrival:
@@ -83,22 +83,22 @@ class Authentication:
         password = check_password(password, ["password"])
         credentials.check_line()
         limiter = self.limiter
-        limiter.take_from(limiter.rates.sign_in_per_address, address)
+        await limiter.take_from(limiter.rates.sign_in_per_address, address)
         known = await accounts.by_email(reader(), emails)
         by_browser = known is not None and browser is not None and browser.user_id == known.id
         if by_browser and browser is not None:
-            limiter.take(limiter.rates.sign_in_per_browser, browser.id)
+            await limiter.take(limiter.rates.sign_in_per_browser, browser.id)
         else:
-            limiter.take_from(limiter.rates.sign_in_per_email_and_address, address, email)
-            limiter.take(limiter.rates.sign_in_per_email, email)
+            await limiter.take_from(limiter.rates.sign_in_per_email_and_address, address, email)
+            await limiter.take(limiter.rates.sign_in_per_email, email)
         is_right = await credentials.is_password(password, known.password_hash if known else None)
         if known is None or not is_right:
             raise _wrong()
         if by_browser and browser is not None:
-            limiter.forget(limiter.rates.sign_in_per_browser, browser.id)
+            await limiter.forget(limiter.rates.sign_in_per_browser, browser.id)
         else:
-            limiter.forget_from(limiter.rates.sign_in_per_email_and_address, address, email)
-            limiter.take_back(limiter.rates.sign_in_per_email, email)
+            await limiter.forget_from(limiter.rates.sign_in_per_email_and_address, address, email)
+            await limiter.take_back(limiter.rates.sign_in_per_email, email)
 
         async def work(conn: Connection) -> Arrival:
             # The password may have been reset while this one was being checked.
@@ -118,7 +118,7 @@ class Authentication:
         """Sign in as a guest; a viewer who is signed in already stays who they are."""
         _refuse_token(viewer)
         if viewer is None:
-            self.limiter.take_from(self.limiter.rates.guest_per_address, address)
+            await self.limiter.take_from(self.limiter.rates.guest_per_address, address)
 
         async def work(conn: Connection) -> Arrival:
             user = await user_of(conn, viewer)

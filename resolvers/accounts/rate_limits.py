@@ -1,15 +1,17 @@
-"""Limits how often costly and guessable things are tried, counted in memory, per process.
+"""Limits how often costly and guessable things are tried.
 
-The package `limits` is not used: it keeps an entry for every key it ever saw, so made-up e-mail
+Each process counts in memory, exactly. Several processes also count together, in Redis
+(`hub.counts`); while that can't be used, each process judges by its own count. In memory, the
+package `limits` is not used: it keeps an entry for every key it ever saw, so made-up e-mail
 addresses would fill the memory, and it only uses the machine's clock.
 """
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final
+from typing import Final, Protocol
 
 from resolvers.clock import Clock
 from resolvers.refusals import RateLimited
@@ -41,11 +43,10 @@ class Rates:
     guest_per_address: Rate = Rate(120, timedelta(minutes=10))
 
 
-class RateLimits:
-    """Counts attempts; belongs to one event loop."""
+class LocalCounts:
+    """Counts the attempts in this process."""
 
-    def __init__(self, clock: Clock, rates: Rates | None = None) -> None:
-        self.rates = rates or Rates()
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tries: dict[tuple[Rate, str], deque[datetime]] = {}
 
@@ -62,32 +63,109 @@ class RateLimits:
         while tries and tries[0] <= now - rate.per:
             tries.popleft()
         if len(tries) >= rate.count:
-            raise _refused("Too many attempts. Try again", tries[0] + rate.per - now)
+            raise _too_many(tries[0] + rate.per - now)
         tries.append(now)
         if len(self._tries) > KEYS:
             del self._tries[next(iter(self._tries))]
 
-    def take_from(self, rate: Rate, address: str | None, who: str = "") -> None:
+    def take_back(self, rate: Rate, who: str) -> None:
+        """Uncount the newest attempt; earlier ones stay."""
+        if tries := self._tries.get((rate, who)):
+            tries.pop()
+
+    def forget(self, rate: Rate, who: str) -> None:
+        """Uncount every attempt."""
+        self._tries.pop((rate, who), None)
+
+
+class SharedCounts(Protocol):
+    """Counts the attempts in all processes. Never raises: what can't be counted is allowed."""
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether attempts are counted now."""
+
+    async def add(self, key: str, most: int, per: timedelta) -> timedelta | None:
+        """Count one; if there are `most` already, don't, and return how long to wait."""
+
+    async def take_back(self, key: str, per: timedelta) -> None:
+        """Uncount one."""
+
+    async def forget(self, key: str) -> None:
+        """Uncount all."""
+
+    async def run(self) -> None:
+        """Watch whether attempts can be counted, until cancelled."""
+
+
+class RateLimits:
+    """Counts attempts in this process and, if there are several, in all of them together.
+
+    Belongs to one event loop.
+
+    Args:
+        clock: Returns the time.
+        rates: The limits.
+        shared: The counts that several processes share.
+    """
+
+    def __init__(
+        self, clock: Clock, rates: Rates | None = None, *, shared: SharedCounts | None = None
+    ) -> None:
+        self.rates = rates or Rates()
+        self.shared = shared
+        self._here = LocalCounts(clock)
+
+    @property
+    def kind(self) -> str:
+        """Who counts together: `local` for this process, `shared` for all."""
+        return "shared" if self.shared is not None and self.shared.is_reached else "local"
+
+    async def take(self, rate: Rate, who: str) -> None:
+        """Count one attempt.
+
+        Raises:
+            RateLimited: There were too many already; this one does not count.
+        """
+        # First here, which costs nothing and keeps floods away from Redis.
+        self._here.take(rate, who)
+        if self.shared is None:
+            return
+        wait = await self.shared.add(self._key(rate, who), rate.count, rate.per)
+        if wait is not None:
+            self._here.take_back(rate, who)
+            raise _too_many(wait)
+
+    async def take_from(self, rate: Rate, address: str | None, who: str = "") -> None:
         """Count one attempt from a network address; without one, only if `who` is given.
 
         Raises:
             RateLimited: See `take`.
         """
         if address is not None or who:
-            self.take(rate, _from(address, who))
+            await self.take(rate, _from(address, who))
 
-    def take_back(self, rate: Rate, who: str) -> None:
+    async def take_back(self, rate: Rate, who: str) -> None:
         """Uncount the newest attempt, which was no guess; earlier ones stay."""
-        if tries := self._tries.get((rate, who)):
-            tries.pop()
+        self._here.take_back(rate, who)
+        if self.shared is not None:
+            await self.shared.take_back(self._key(rate, who), rate.per)
 
-    def forget(self, rate: Rate, who: str) -> None:
+    async def forget(self, rate: Rate, who: str) -> None:
         """Uncount every attempt: they were no guesses."""
-        self._tries.pop((rate, who), None)
+        self._here.forget(rate, who)
+        if self.shared is not None:
+            await self.shared.forget(self._key(rate, who))
 
-    def forget_from(self, rate: Rate, address: str | None, who: str) -> None:
+    async def forget_from(self, rate: Rate, address: str | None, who: str) -> None:
         """Uncount somebody's attempts from this address."""
-        self.forget(rate, _from(address, who))
+        await self.forget(rate, _from(address, who))
+
+    def _key(self, rate: Rate, who: str) -> str:
+        """Name the rate as all processes do."""
+        names = [field.name for field in fields(self.rates)]
+        [name] = [name for name in names if getattr(self.rates, name) is rate]
+        return f"{name} {who}"
 
 
 SMALL: Final = 500
@@ -96,6 +174,9 @@ SMALL: Final = 500
 
 class Budgets:
     """Work budgets: a token bucket per client, which a minute fills.
+
+    They are not shared by processes: each protects the processor of its own, and asking Redis would
+    cost more than most operations do.
 
     Args:
         clock: Returns the time.
@@ -152,6 +233,10 @@ def place_of(address: str) -> str:
         return str(parsed)
     # Dual-stack sockets show IPv4 addresses in this form.
     return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
+
+
+def _too_many(wait: timedelta) -> RateLimited:
+    return _refused("Too many attempts. Try again", wait)
 
 
 def _refused(what: str, wait: timedelta) -> RateLimited:

@@ -125,7 +125,7 @@ async def test_trying_too_often_is_rate_limited(
 ) -> None:
     """The code is RATE_LIMITED, and nothing changes."""
 
-    def never(rate: Rate, who: str) -> None:
+    async def never(rate: Rate, who: str) -> None:
         raise RateLimited("Too many attempts. Try again in 5 minutes.", 300)
 
     monkeypatch.setattr(backend.limiter, "take", never)

@@ -5,14 +5,14 @@ from datetime import timedelta
 import pytest
 
 from resolvers.accounts import rate_limits
-from resolvers.accounts.rate_limits import Rate, RateLimits
+from resolvers.accounts.rate_limits import LocalCounts, Rate, RateLimits
 from resolvers.refusals import RateLimited
 from tests.resolvers.people import Clock
 
 THREE = Rate(3, timedelta(seconds=90))
 
 
-def _tries(limits: RateLimits, who: str = "ada") -> int:
+def _tries(limits: LocalCounts, who: str = "ada") -> int:
     """Return the number of tries before one is refused."""
     for number in range(100):
         try:
@@ -24,7 +24,7 @@ def _tries(limits: RateLimits, who: str = "ada") -> int:
 
 def test_the_window_moves(clock: Clock) -> None:
     """Each try expires on its own, not all at once."""
-    limits = RateLimits(clock)
+    limits = LocalCounts(clock)
     for _ in range(3):
         limits.take(THREE, "ada")
         clock.pass_by(seconds=30)
@@ -39,7 +39,7 @@ def test_the_window_moves(clock: Clock) -> None:
 
 def test_a_refused_try_does_not_count(clock: Clock) -> None:
     """Constant retries do not block a user for ever."""
-    limits = RateLimits(clock)
+    limits = LocalCounts(clock)
     for _ in range(3):
         limits.take(THREE, "ada")
     for _ in range(90):
@@ -50,7 +50,7 @@ def test_a_refused_try_does_not_count(clock: Clock) -> None:
 
 def test_everybody_and_everything_is_counted_apart(clock: Clock) -> None:
     """Users are counted separately, and so are rates."""
-    limits = RateLimits(clock)
+    limits = LocalCounts(clock)
     assert _tries(limits, "ada") == 3
     assert _tries(limits, "bob") == 3
     limits.take(Rate(1, timedelta(seconds=1)), "ada")
@@ -59,7 +59,7 @@ def test_everybody_and_everything_is_counted_apart(clock: Clock) -> None:
 
 def test_what_was_no_guess_is_forgotten(clock: Clock) -> None:
     """After forget() all three tries are available again."""
-    limits = RateLimits(clock)
+    limits = LocalCounts(clock)
     assert _tries(limits) == 3
     limits.forget(THREE, "ada")
     limits.forget(THREE, "nobody")
@@ -72,7 +72,7 @@ def test_what_was_no_guess_is_forgotten(clock: Clock) -> None:
 )
 def test_the_message_says_when_to_come_back(clock: Clock, passed: float, said: str) -> None:
     """The time is in words and rounded up, so that a retry at that time succeeds."""
-    limits = RateLimits(clock)
+    limits = LocalCounts(clock)
     assert _tries(limits) == 3
     clock.pass_by(seconds=passed)
     with pytest.raises(RateLimited, match=said):
@@ -84,7 +84,7 @@ def test_made_up_names_do_not_fill_the_memory(
 ) -> None:
     """The least recently used name is forgotten first."""
     monkeypatch.setattr(rate_limits, "KEYS", 10)
-    limits = RateLimits(clock)
+    limits = LocalCounts(clock)
     for number in range(1000):
         limits.take(THREE, f"name {number}")
     assert len(limits._tries) == 10
@@ -103,25 +103,25 @@ def test_made_up_names_do_not_fill_the_memory(
         ("a.socket", "another.socket", False),
     ],
 )
-def test_an_address_is_counted_with_all_that_one_place_has(
+async def test_an_address_is_counted_with_all_that_one_place_has(
     clock: Clock, one: str, other: str, is_same: bool
 ) -> None:
     """IPv6 addresses are counted by /64, because one client can use all of them."""
     limits = RateLimits(clock)
     for _ in range(3):
-        limits.take_from(THREE, one)
+        await limits.take_from(THREE, one)
 
     refused = False
     try:
-        limits.take_from(THREE, other)
+        await limits.take_from(THREE, other)
     except RateLimited:
         refused = True
 
     assert refused is is_same
 
 
-def test_what_has_no_address_is_not_counted(clock: Clock) -> None:
+async def test_what_has_no_address_is_not_counted(clock: Clock) -> None:
     """Requests without a network, such as the operator's own command, have no address."""
     limits = RateLimits(clock)
     for _ in range(10):
-        limits.take_from(THREE, None)
+        await limits.take_from(THREE, None)

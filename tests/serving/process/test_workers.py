@@ -111,6 +111,52 @@ async def test_workers_are_replaced_and_started_again(served: ServerProcess) -> 
     await until(lambda: not any(map(psutil.pid_exists, left)))
 
 
+async def guess(server: ServerProcess) -> str:
+    """Try a wrong password; return the error's code."""
+    query = """mutation {
+        signIn(input: {email: "ada@example.com", password: "wrong horse"}) { viewer { id } }
+    }"""
+    async with httpx.AsyncClient() as client:
+        answer = (await client.post(f"{server.url}/graphql", json={"query": query})).json()
+    code: str = answer["errors"][0]["extensions"]["code"]
+    return code
+
+
+async def limited(kind: str, *servers: ServerProcess) -> None:
+    """Wait until these servers say that they limit guesses in this way."""
+    async with asyncio.timeout(WITHIN_S):
+        for server in servers:
+            while (await readiness(server))["rateLimits"] != kind:  # noqa: ASYNC110 - as `until`
+                await asyncio.sleep(0.05)
+
+
+async def test_servers_allow_no_more_guesses_than_one(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """Without Redis each counts by itself, and says so; it still says that it is ready."""
+    with RedisServer() as redis:
+        shared = {**settings, "VOXQL_REDIS_URL": redis.url}
+        here, there = (ServerProcess(tmp_path / "data", **shared) for _ in range(2))
+        try:
+            for server in (here, there):
+                await asyncio.to_thread(server.start)
+            await limited("shared", here, there)
+            assert [await guess(here) for _ in range(10)] == ["UNAUTHENTICATED"] * 10
+            assert await guess(there) == "RATE_LIMITED"
+
+            redis.kill()
+            await limited("local", here, there)
+            assert await guess(there) == "UNAUTHENTICATED"
+            assert await guess(here) == "RATE_LIMITED"
+            assert (await readiness(there))["status"] == "ready"
+
+            redis.start()
+            await limited("shared", here, there)
+        finally:
+            for server in (here, there):
+                await asyncio.to_thread(server.kill)
+
+
 async def test_accounts_are_managed_beside_the_workers(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
@@ -174,6 +220,7 @@ async def test_a_server_without_redis_is_kept_from_the_database(
         await asyncio.to_thread(shared.stop)
     await asyncio.to_thread(sole.start)
     try:
+        assert (await readiness(sole))["rateLimits"] == "local"
         assert "A server without VOXQL_REDIS_URL" in await refused(shared)
     finally:
         await asyncio.to_thread(sole.stop)
