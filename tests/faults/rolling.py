@@ -15,7 +15,7 @@ from tests.faults.clients.account import BEGIN, Account
 from tests.faults.clients.journal import Kind
 from tests.faults.clients.talkers import Pace, Troupe
 from tests.faults.clients.watchers import PASSING, Watcher
-from tests.faults.crash import ENVIRONMENT, SETTLE_S, Run
+from tests.faults.crash import SETTLE_S, Run
 from tests.faults.servers.cluster import Cluster
 from tests.faults.servers.server import CrashingServer
 
@@ -71,9 +71,7 @@ class RollingRestart(Run):
     """How long each server was away."""
 
     def _server(self) -> CrashingServer:
-        return Cluster(
-            self.folder, count=self.servers, is_behind_nginx=True, environment=ENVIRONMENT
-        )
+        return Cluster(self.folder, count=self.servers, is_behind_nginx=True)
 
     async def _play(self, server: CrashingServer) -> None:
         assert isinstance(server, Cluster)
@@ -90,7 +88,8 @@ class RollingRestart(Run):
         accounts = await self._accounts(server.url)
         await asyncio.gather(*map(self._begin, accounts))
         await self.journal.until(
-            lambda: len(troupe.talkers) == self.sessions, within=ALL_TALK_WITHIN_S
+            lambda: len({session for session, _ in troupe.talkers}) == self.sessions,
+            within=ALL_TALK_WITHIN_S,
         )
         began = time.monotonic()
         await asyncio.sleep(self.between_s)
