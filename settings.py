@@ -28,6 +28,13 @@ MIN_POINTS: Final = 12_000
 """`schema.operations.cost.MAX_COST`: a budget must cover the largest operation."""
 _PUBLIC_PATH: Final = re.compile(r"([\w.~-]+(/[\w.~-]+)*)?", re.ASCII)
 """The path allowed in VOXQL_PUBLIC_URL, without its leading slash."""
+_HOST: Final = r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?"
+_SEVERAL_REDIS: Final = re.compile(
+    rf"rediss?\+(?:(?P<sentinel>sentinel)|cluster)://([^@/?#]*@)?{_HOST}(,{_HOST})*"
+    r"(?(sentinel)/[^/?#]+(/\d*)?|/?0?)(\?[^#]*)?",
+    re.ASCII,
+)
+"""A URL of Redis with several hosts (hub/redis/address.py)."""
 
 
 class SettingsError(Exception):
@@ -67,7 +74,8 @@ class Settings(BaseSettings):
         default="",
         repr=False,  # it may have a password
         description="Redis 7 or Valkey, through which several processes share events, as in "
-        "`redis://host:6379/0`. Needs PostgreSQL, and LiveKit for sound. "
+        "`redis://host:6379/0`, `redis+sentinel://host:26379,host:26379/service` or "
+        "`redis+cluster://host:6379,host:6379`. Needs PostgreSQL, and LiveKit for sound. "
         "When empty: one process.",
     )
     public_url: str = Field(
@@ -209,7 +217,7 @@ class Settings(BaseSettings):
             _check_network("VOXQL_TRUSTED_PROXIES", proxy)
         if self.metrics_token and len(self.metrics_token.get_secret_value()) < SHORTEST_KEY:
             raise ValueError(f"VOXQL_METRICS_TOKEN: needs at least {SHORTEST_KEY} characters")
-        _check_url("VOXQL_REDIS_URL", self.redis_url, {"redis", "rediss", "unix"})
+        _check_redis_url(self.redis_url)
         if self.redis_url and self.database_url.startswith("sqlite:"):
             raise ValueError(
                 "VOXQL_REDIS_URL: is for several processes, and SQLite serves only one. Several "
@@ -377,6 +385,18 @@ def _check_url(name: str, value: str, schemes: set[str]) -> None:
     if not is_complete:
         expected = " or ".join(f"{scheme}://…" for scheme in sorted(schemes))
         raise ValueError(f"{name}: expected {expected}")
+
+
+def _check_redis_url(value: str) -> None:
+    if not value or _SEVERAL_REDIS.fullmatch(value):
+        return
+    try:
+        _check_url("", value, {"redis", "rediss", "unix"})
+    except ValueError:
+        raise ValueError(
+            "VOXQL_REDIS_URL: expected redis://host, rediss://host, unix://path, "
+            "redis+sentinel://host,host/service or redis+cluster://host,host (rediss… for TLS)"
+        ) from None
 
 
 def _check_together(purpose: str, values: Mapping[str, object], *, needed: bool) -> None:

@@ -14,17 +14,19 @@ import math
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import structlog
-from limits.aio.storage import RedisStorage
+from limits.aio.storage import RedisClusterStorage, RedisSentinelStorage, RedisStorage
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from hub.redis import LOST, PREFIX, TCP, goes_on
+from hub.redis import PREFIX
+from hub.redis.servers import LOST, TCP, goes_on
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +49,7 @@ class RedisCounts:
     Nothing raises. While Redis can't be used, nothing is counted here, and nobody is refused.
 
     Args:
-        url: Redis's URL, as `redis.from_url` takes it.
+        url: Redis's URL; see `hub.redis.address`.
         secret: Hashes the keys, so that Redis shows nobody's e-mail or address; the same in all
             processes.
         prefix: See `hub.redis.PREFIX`.
@@ -57,26 +59,7 @@ class RedisCounts:
         self._secret = secret.encode()
         self._trouble = "not connected yet"
         """What keeps Redis from being used; empty if nothing does."""
-        # A pool of its own: events must not wait for attempts, nor attempts for events.
-        self._pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            # One time-out is for all of it: `_asking`.
-            timeout=None,
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            # Another attempt would take longer than people should wait.
-            retry=Retry(NoBackoff(), 0),
-            client_name="voxql",
-            **({} if url.startswith("unix:") else TCP),
-        )
-        # `limits` reads URLs by itself unless they are empty, and refuses those without a port.
-        self._storage = RedisStorage(
-            "redis://",
-            implementation="redispy",
-            key_prefix=f"{prefix}rate",
-            connection_pool=self._pool,  # type: ignore[arg-type] # it is documented, but not typed
-        )
+        self._storage = _storage(url, f"{prefix}rate")
 
     @property
     def is_reached(self) -> bool:
@@ -121,12 +104,24 @@ class RedisCounts:
 
         So nobody's attempt has to find out that it still can't.
         """
-        async with aclosing(self._pool):
+        try:
             while goes_on():
                 async with self._asking():
                     # This writes, because a full Redis still answers what reads.
                     await self._storage.incr(_PROBE, _PROBE_S)
                 await asyncio.sleep(random.uniform(*AGAIN_S))  # noqa: S311 - jitter is no secret
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        bridge: Any = self._storage.bridge
+        sentinel = getattr(bridge, "sentinel", None)
+        for client in (bridge.storage, *(sentinel.sentinels if sentinel else ())):
+            await client.aclose()
+        # A client does not close a pool that it was given.
+        if (pool := getattr(bridge.storage, "connection_pool", None)) is not None:
+            await pool.aclose()
 
     def _hidden(self, key: str) -> str:
         text = _PURPOSE + key.encode(errors="surrogatepass")
@@ -153,6 +148,56 @@ class RedisCounts:
             log.info("rate_limits_shared")
         else:
             log.error("rate_limits_local", error=trouble, why=str(error))
+
+
+def _storage(url: str, prefix: str) -> RedisStorage:
+    """Return where this Redis counts; it has connections of its own.
+
+    Events must not wait for attempts, nor attempts for events.
+    """
+    scheme, _, rest = url.partition("://")
+    plain, _, kind = scheme.partition("+")
+    # One time-out is for all of it: `RedisCounts._asking`. Another attempt would take longer than
+    # people should wait.
+    options: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "client_name": "voxql"}
+    common: dict[str, Any] = {"implementation": "redispy", "key_prefix": prefix}
+    if kind:
+        return _spread_storage(kind, plain, rest, common | options | TCP)
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=None,
+        socket_timeout=None,
+        socket_connect_timeout=None,
+        **options,
+        **({} if plain == "unix" else TCP),
+    )
+    # `limits` reads URLs by itself unless they are empty, and refuses those without a port.
+    return RedisStorage("redis://", **common, connection_pool=pool)  # type: ignore[arg-type] # it is documented, but not typed
+
+
+def _spread_storage(kind: str, plain: str, rest: str, options: dict[str, Any]) -> RedisStorage:
+    """Return where Redis counts behind Sentinels, or on a cluster."""
+    place, _, query = rest.partition("?")
+    hosts, *path = place.split("/")
+    # `limits` knows neither rediss+…, nor a database, nor options in a URL.
+    given: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
+    if plain == "rediss":
+        given["ssl"] = True
+    if kind == "cluster":
+        return RedisClusterStorage(f"async+redis+cluster://{hosts}", **options, **given)
+    own = {name: given.pop(name) or None for name in list(given) if name.startswith("sentinel_")}
+    to_sentinels = {name.removeprefix("sentinel_"): value for name, value in own.items()}
+    if len(path) > 1 and path[1]:
+        options["db"] = int(path[1])
+    return RedisSentinelStorage(
+        f"async+redis+sentinel://{hosts}/{path[0]}",
+        # A replica may be behind.
+        use_replicas=False,
+        sentinel_kwargs=given | to_sentinels,
+        **options,
+        **given,
+    )
 
 
 def _seconds(per: timedelta) -> int:

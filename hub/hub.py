@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -15,10 +16,21 @@ E = TypeVar("E", bound=Event)
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class Carried:
+    """How many events were carried between this process and others, since its start."""
+
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+    """Events that could not be sent."""
+
+
 class Hub(ABC):
     """Publish and subscribe by topic name, in one process or across several."""
 
     def __init__(self) -> None:
+        self.carried = Carried()
         self._actions: dict[type[Event], list[Callable[[Any], object]]] = defaultdict(list)
 
     def on(self, kind: type[E], act: Callable[[E], object]) -> None:

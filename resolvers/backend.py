@@ -100,6 +100,7 @@ class Backend:
                 connections=self.connections,
                 transactions=self.transactions,
                 config=self.config,
+                metrics=self.metrics,
             )
         self._build_use_cases()
 

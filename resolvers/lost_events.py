@@ -39,6 +39,7 @@ from models.repositories import sessions, utterances
 from models.repositories.sessions import Standing
 from models.tables import SessionStatus
 from resolvers.config import Config
+from resolvers.metrics import Metrics
 from resolvers.sessions import lifecycle
 from resolvers.sessions.connections import Connections
 from resolvers.transcripts.live import LiveTranscripts
@@ -64,6 +65,7 @@ class LostEvents:
     connections: Connections
     transactions: Transactions
     config: Config
+    metrics: Metrics
     _fresh: set[str] = field(init=False, default_factory=set)
     """Topics to compare soon: their events have only just begun to arrive."""
     _is_due: asyncio.Event = field(init=False, default_factory=asyncio.Event)
@@ -152,6 +154,7 @@ class LostEvents:
             self.hub.publish_here(topic, TranscriptEnded(session_id, "SESSION_DELETED"))
             return
         if found.last_seq > self.hub.progress(topic):
+            self._count(topic)
             self.hub.publish_here(topic, TranscriptCommitted(session_id, 1, found.last_seq, None))
         if found.status == SessionStatus.ENDED:
             self.hub.publish_here(topic, TranscriptEnded(session_id, "SESSION_ENDED"))
@@ -165,10 +168,15 @@ class LostEvents:
             if one is None or one.deleted_at is not None:
                 self.hub.publish_here(topic, SessionDeleted(id_, one.user_id if one else ""))
             elif one.version > self.hub.progress(topic):
+                self._count(topic)
                 changed.add(id_)
         for session in await sessions.with_ids(reader(), changed):
             event = SessionChanged(session.id, session.user_id, session.state())
             self.hub.publish_here(session_topic(session.id), event)
+
+    def _count(self, topic: str) -> None:
+        # A topic without progress has just been subscribed to, and has missed nothing.
+        self.metrics.caught_up += self.hub.progress(topic) > 0
 
     async def _compare_users(self, user_ids: Iterable[str]) -> None:
         """Tell those who watch all of a user's sessions of changes to those that run, or did."""

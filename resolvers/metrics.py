@@ -41,6 +41,8 @@ class Metrics:
     """From taking the turn to "committed and synced"."""
     utterances: int = 0
     interims: int = 0
+    caught_up: int = 0
+    """Topics that were behind the database: events from other processes had not arrived."""
     reaped: Counter[str] = field(default_factory=Counter)
     subscribers: Counter[str] = field(default_factory=Counter)
     streams_ended: Counter[str] = field(default_factory=Counter)

@@ -44,6 +44,7 @@ class Measures(Collector):
         """Yield the current metrics."""
         yield from self._conversations()
         yield from self._connections()
+        yield from self._other_processes()
         yield from self._storage()
 
     def _conversations(self) -> Iterable[Metric]:
@@ -135,6 +136,32 @@ class Measures(Collector):
         for labels, number in sorted(traffic.calls.items()):
             calls.add_metric(labels, number)
         yield calls
+
+    def _other_processes(self) -> Iterable[Metric]:
+        hub, metrics = self._backend.hub, self._backend.metrics
+        yield GaugeMetricFamily(
+            "voxql_hub_delayed",
+            "1 while Redis can't be used, otherwise 0.",
+            value=hub.condition == "delayed",
+        )
+        yield CounterMetricFamily(
+            "voxql_events_sent", "Events sent to other processes.", value=hub.carried.sent
+        )
+        yield CounterMetricFamily(
+            "voxql_events_received",
+            "Events received from other processes.",
+            value=hub.carried.received,
+        )
+        yield CounterMetricFamily(
+            "voxql_events_lost",
+            "Events that could not be sent to other processes.",
+            value=hub.carried.lost,
+        )
+        yield CounterMetricFamily(
+            "voxql_topics_caught_up",
+            "Topics with newer events in the database than had arrived.",
+            value=metrics.caught_up,
+        )
 
     def _storage(self) -> Iterable[Metric]:
         yield CounterMetricFamily(

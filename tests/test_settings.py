@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import settings
+from hub.redis import RedisHub
 
 
 def test_without_any_variable_everything_stays_on_this_machine() -> None:
@@ -68,6 +69,11 @@ def test_a_public_url_that_was_given_stays() -> None:
         ({"public_url": "https://a.example//b"}, "VOXQL_PUBLIC_URL: expected a plain path"),
         ({"public_url": "https://a.example/%2e"}, "VOXQL_PUBLIC_URL: expected a plain path"),
         ({"redis_url": "localhost:6379"}, "VOXQL_REDIS_URL: expected redis://"),
+        ({"redis_url": "redis+sentinel://host"}, "VOXQL_REDIS_URL: expected redis://"),
+        ({"redis_url": "redis+sentinel://host:x/service"}, "VOXQL_REDIS_URL: expected redis://"),
+        ({"redis_url": "redis+sentinel://host/service/x"}, "VOXQL_REDIS_URL: expected redis://"),
+        ({"redis_url": "redis+cluster://host,/0"}, "VOXQL_REDIS_URL: expected redis://"),
+        ({"redis_url": "redis+cluster://host/1"}, "VOXQL_REDIS_URL: expected redis://"),
         (
             {"redis_url": "redis://localhost"},
             "VOXQL_REDIS_URL: is for several processes, and SQLite",
@@ -186,3 +192,31 @@ def test_an_emptied_key_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(settings.SettingsError, match="holds no usable key"):
         settings.load(data_dir=tmp_path).signing_secret()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:password@host:6379/1",
+        "rediss://host?ssl_ca_certs=/etc/ssl/redis.pem",
+        "unix:///run/redis.sock",
+        "redis+sentinel://one:26379,two,[::1]:26379/my-service",
+        "rediss+sentinel://user:p%40ss@one,two/service/2?sentinel_password=",
+        "redis+cluster://one:7000,two:7001",
+        "rediss+cluster://:password@one,two/0?ssl_cert_reqs=none",
+    ],
+)
+def test_every_form_of_a_redis_url_is_taken_by_the_settings_and_by_the_hub(url: str) -> None:
+    """One server, Sentinels and clusters; nothing connects yet."""
+    found = settings.load(redis_url=url, database_url="postgres://host/voxql", agent="external")
+
+    assert RedisHub(found.redis_url).condition == "delayed"
+    assert "p%40ss" not in repr(found)
+
+
+def test_a_refused_redis_url_is_not_repeated() -> None:
+    """It may have a password."""
+    with pytest.raises(settings.SettingsError) as refusal:
+        settings.load(redis_url="redis+sentinel://user:the-password@host:x/service")
+
+    assert "the-password" not in str(refusal.value)

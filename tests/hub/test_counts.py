@@ -12,6 +12,7 @@ from hub import counts as shared_counts
 from hub.counts import ANSWERS_WITHIN_S, RedisCounts
 from tests.hub.counting import SECRET, WITHIN_S, counting, reached, until
 from tests.programs.redis import RedisServer
+from tests.programs.redis.several import ClusterRedis, SentinelRedis
 
 LONG = timedelta(minutes=5)
 KEY = "sign_in_per_email ada@example.com"
@@ -65,6 +66,22 @@ async def test_processes_count_together(server: RedisServer) -> None:
         assert await left(there) == 2
         assert await left(here) == 0
         assert await left(here, "another key") == 5
+
+
+@pytest.mark.parametrize("kind", [SentinelRedis, ClusterRedis])
+async def test_processes_count_together_behind_sentinels_and_on_a_cluster(
+    kind: type[SentinelRedis | ClusterRedis],
+) -> None:
+    """As on one server."""
+    with kind() as several:
+        async with counting(several.url) as (here, there):
+            await reached(here, there)
+            for counts in (here, there, here):
+                assert await counts.add(KEY, 5, LONG) is None
+            await here.take_back(KEY, LONG)
+            assert await left(there) == 3
+            await there.forget(KEY)
+            assert await left(here) == 5
 
 
 async def test_who_is_refused_learns_when_the_window_ends(server: RedisServer) -> None:
@@ -125,7 +142,7 @@ async def test_redis_shows_nobody_and_forgets_everything(server: RedisServer) ->
             assert 0 < await client.ttl(key) <= 300
         other = RedisCounts(server.url, SECRET[::-1])
         assert other._hidden(KEY) != counts._hidden(KEY)
-        await other._pool.aclose()
+        await other.aclose()
 
 
 @pytest.mark.parametrize("way", ["kill", "freeze"])

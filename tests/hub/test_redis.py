@@ -1,10 +1,11 @@
 """Events reach other processes through a real Redis; what it loses is noticed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 
 import pytest
+from redis.crc import key_slot
 
 from hub.events import (
     AccessRevoked,
@@ -17,19 +18,22 @@ from hub.events import (
     transcripts_topic,
     user_topic,
 )
-from hub.redis import RedisHub
-from hub.subscription import HubSubscription, ReaderTooSlow
+from hub.subscription import ReaderTooSlow
+from tests.hub.running import WITHIN_S, flow_again, following, next_of, ready, running, until
 from tests.programs.redis import RedisServer
+from tests.programs.redis.several import PASSWORD, ClusterRedis, SentinelRedis
 
-WITHIN_S = 20.0
 ENDED = TranscriptEnded("ses_1", "SESSION_ENDED")
 TOPIC = transcripts_topic("ses_1")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    """One server for the tests that don't end it."""
-    with RedisServer() as server:
+Redis = RedisServer | SentinelRedis | ClusterRedis
+
+
+@pytest.fixture(scope="module", params=[RedisServer, SentinelRedis, ClusterRedis])
+def server(request: pytest.FixtureRequest) -> Iterator[Redis]:
+    """One of each kind for the tests that don't end it."""
+    with request.param() as server:
         yield server
 
 
@@ -39,46 +43,7 @@ def own_server() -> Iterator[RedisServer]:
         yield server
 
 
-@asynccontextmanager
-async def running(url: str, count: int = 2, **options: str) -> AsyncIterator[list[RedisHub]]:
-    """Run the hubs of several processes."""
-    hubs = [RedisHub(url, **options) for _ in range(count)]
-    tasks = [asyncio.create_task(hub.run()) for hub in hubs]
-    try:
-        yield hubs
-        assert not any(task.done() for task in tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-async def until(is_so: Callable[[], object]) -> None:
-    async with asyncio.timeout(WITHIN_S):
-        while not is_so():  # noqa: ASYNC110 - the state of another program can only be polled
-            await asyncio.sleep(0.01)
-
-
-async def ready(*hubs: RedisHub) -> None:
-    await until(lambda: all(hub.condition == "ready" for hub in hubs))
-
-
-async def following(hub: RedisHub, topic: str, stack: AsyncExitStack) -> HubSubscription:
-    """Subscribe, and wait until events of other processes arrive."""
-    fresh: list[str] = []
-    hub.on_fresh = fresh.append
-    subscription = stack.enter_context(hub.subscribe(topic))
-    await until(lambda: topic in fresh)
-    return subscription
-
-
-async def next_of(subscription: HubSubscription) -> object:
-    async with asyncio.timeout(WITHIN_S):
-        return await subscription.get()
-
-
-async def test_an_event_reaches_the_readers_of_every_process_once(server: RedisServer) -> None:
+async def test_an_event_reaches_the_readers_of_every_process_once(server: Redis) -> None:
     """Those of its own process at once."""
     async with running(server.url, 3) as hubs, AsyncExitStack() as stack:
         readers = [await following(hub, TOPIC, stack) for hub in hubs]
@@ -93,9 +58,12 @@ async def test_an_event_reaches_the_readers_of_every_process_once(server: RedisS
         hubs[2].emit(ENDED)
         assert [await next_of(reader) for reader in readers] == [ENDED] * 3
         assert [reader.take() for reader in readers] == [None] * 3
+        await until(lambda: [hub.carried.sent for hub in hubs] == [100, 0, 1])
+        assert [hub.carried.received for hub in hubs] == [1, 101, 100]
+        assert [hub.carried.lost for hub in hubs] == [0, 0, 0]
 
 
-async def test_only_watched_topics_are_received(server: RedisServer) -> None:
+async def test_only_watched_topics_are_received(server: Redis) -> None:
     """A topic that nobody here watches any more is given up."""
     async with running(server.url) as (here, there), AsyncExitStack() as stack:
         kept = await following(there, access_topic("log_1"), stack)
@@ -109,7 +77,7 @@ async def test_only_watched_topics_are_received(server: RedisServer) -> None:
         assert left.take() is None
 
 
-async def test_the_end_of_one_process_concerns_no_other(server: RedisServer) -> None:
+async def test_the_end_of_one_process_concerns_no_other(server: Redis) -> None:
     """The streams of other processes go on."""
     async with running(server.url) as (here, there), AsyncExitStack() as stack:
         reader = await following(there, TOPIC, stack)
@@ -120,7 +88,7 @@ async def test_the_end_of_one_process_concerns_no_other(server: RedisServer) -> 
             assert other.take() is None
 
 
-async def test_another_prefix_is_another_world(server: RedisServer) -> None:
+async def test_another_prefix_is_another_world(server: Redis) -> None:
     """Two installations may share one Redis."""
     async with (
         running(server.url, 1, prefix="one:") as [one],
@@ -136,7 +104,7 @@ async def test_another_prefix_is_another_world(server: RedisServer) -> None:
         assert await here.retained(["key"]) == [None]
 
 
-async def test_a_volatile_value_is_read_by_every_process(server: RedisServer) -> None:
+async def test_a_volatile_value_is_read_by_every_process(server: Redis) -> None:
     """Until it is deleted."""
     async with running(server.url) as (here, there):
         here.retain("a", "THINKING")
@@ -150,32 +118,29 @@ async def test_a_volatile_value_is_read_by_every_process(server: RedisServer) ->
             assert await there.retained(["a", "b", "c"]) == ["THINKING", None, None]
 
 
-@pytest.mark.parametrize("way", ["kill", "freeze"])
-async def test_a_redis_that_goes_away_comes_back(own_server: RedisServer, way: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "way"), [(RedisServer, "kill"), (RedisServer, "freeze"), (ClusterRedis, "kill")]
+)
+async def test_a_redis_that_goes_away_comes_back(
+    kind: type[RedisServer] | type[ClusterRedis], way: str
+) -> None:
     """Readers are told that they have missed something, and events flow again."""
-    async with running(own_server.url) as (here, there), AsyncExitStack() as stack:
-        reader = await following(there, TOPIC, stack)
-        of_user = await following(there, user_topic("usr_1"), stack)
-        await ready(here, there)
-        getattr(own_server, way)()
-        here.emit(ENDED)
-        await until(lambda: here.condition == "delayed")
-        assert await there.retained(["a"]) == [None]
-        for _ in range(30):
-            here.emit(SessionChanged("ses_1", "usr_1", None))
+    with kind() as own_server:
+        async with running(own_server.url) as (here, there), AsyncExitStack() as stack:
+            of_user = await following(there, user_topic("usr_1"), stack)
+            reader = await following(there, TOPIC, stack)
+            await ready(here, there)
+            getattr(own_server, way)()
+            here.emit(ENDED)
+            await until(lambda: here.condition == "delayed")
+            assert await there.retained(["a"]) == [None]
+            for _ in range(30):
+                here.emit(SessionChanged("ses_1", "usr_1", None))
 
-        own_server.start() if way == "kill" else own_server.thaw()
+            own_server.start() if way == "kill" else own_server.thaw()
 
-        await ready(here, there)
-        with pytest.raises(ReaderTooSlow):
-            await next_of(of_user)
-        fresh: list[str] = []
-        there.on_fresh = fresh.append
-        here.emit(SessionChanged("ses_1", "usr_1", None))
-        again = TranscriptCommitted("ses_1", 2, 2, None)
-        while reader.take() != again:
-            here.emit(again)
-            await asyncio.sleep(0.02)
+            await ready(here, there)
+            await flow_again(here, reader, of_user)
 
 
 async def test_the_others_learn_that_a_process_could_not_send(own_server: RedisServer) -> None:
@@ -201,6 +166,7 @@ async def test_events_do_not_pile_up_while_redis_is_away(own_server: RedisServer
         for number in range(30_000):
             hub.emit(TranscriptCommitted("ses_1", number, number, None))
         assert len(hub._outgoing) <= 10_000
+        assert hub.carried.lost + len(hub._outgoing) == 30_000
         own_server.thaw()
         await ready(hub)
         await until(lambda: not hub._outgoing)
@@ -218,21 +184,23 @@ async def test_a_full_redis_still_carries_events(own_server: RedisServer) -> Non
             assert here.condition == "ready"
 
 
+@pytest.mark.parametrize("kind", [RedisServer, SentinelRedis])
 async def test_a_refused_password_is_told_and_may_be_corrected(
-    capsys: pytest.CaptureFixture[str],
+    kind: type[RedisServer] | type[SentinelRedis], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The server runs on without Redis; the log has no password in it."""
-    with RedisServer(requirepass="right") as server:
-        async with running(server.url.replace("right", "wrong-one"), 1) as [hub]:
-            await until(lambda: "AuthenticationError" in hub._troubles.values())
+    with RedisServer(requirepass=PASSWORD) if kind is RedisServer else SentinelRedis() as server:
+        async with running(server.url.replace(PASSWORD, "wrong-one"), 1) as [hub]:
+            await until(lambda: hub._troubles.get("listening") != "not connected yet")
             assert hub.condition == "delayed"
         async with running(server.url, 1) as [hub]:
             await ready(hub)
     out, err = capsys.readouterr()
+    assert "AuthenticationError" in out + err
     assert "wrong-one" not in out + err
 
 
-async def test_what_is_no_event_is_skipped(server: RedisServer) -> None:
+async def test_what_is_no_event_is_skipped(server: Redis) -> None:
     """Another version may send events that this one does not know: their topic is compared."""
     async with running(server.url) as (here, there), AsyncExitStack() as stack:
         reader = await following(there, TOPIC, stack)
@@ -243,3 +211,23 @@ async def test_what_is_no_event_is_skipped(server: RedisServer) -> None:
 
         assert await next_of(reader) == ENDED
         assert fresh == [TOPIC]
+
+
+@pytest.mark.parametrize("server", [ClusterRedis], indirect=True)
+async def test_a_slot_may_move_to_another_server(server: ClusterRedis) -> None:
+    """Events on it flow again, and the readers of its topics are told."""
+    async with running(server.url) as (here, there), AsyncExitStack() as stack:
+        of_user = await following(there, user_topic("usr_1"), stack)
+        reader = await following(there, TOPIC, stack)
+        await ready(here, there)
+        fresh: list[str] = []
+        there.on_fresh = fresh.append
+        server.move(key_slot(here._channel(TOPIC).encode()))
+
+        await until(lambda: TOPIC in fresh)
+        await flow_again(here, reader, of_user)
+        here.retain("state:ses_1:1", "THINKING")
+        here.emit(ENDED)
+        assert await next_of(reader) == ENDED
+        assert await there.retained(["state:ses_1:1"]) == ["THINKING"]
+        assert here.carried.lost == 0

@@ -2,13 +2,17 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
+from hub.events import TranscriptCommitted
 from resolvers.metrics import BOUNDS, Latencies
-from tests.faults.servers.stage import stage
+from tests.faults.servers.cluster import Cluster
+from tests.faults.servers.stage import stage, stage_on
+from tests.hub.running import running
 from tests.processor import processor_time
 from tests.programs.server_process import ROOT
 
@@ -67,6 +71,44 @@ async def test_a_conversation_shows_in_the_figures(tmp_path: Path) -> None:
     assert told["voxql_not_stored_total"] == 0
     assert told["voxql_disk_free_bytes"] > 0
     assert told["process_resident_memory_bytes"] > 0
+
+
+async def test_what_redis_carries_shows_in_the_figures(tmp_path: Path) -> None:
+    """Events sent and received, and those that are lost while it is away."""
+    cluster = Cluster(tmp_path, count=1)
+    async with (
+        stage_on(cluster) as on,
+        running(cluster.redis.url, 1) as [other],
+        httpx.AsyncClient(timeout=30) as client,
+    ):
+
+        async def until(is_so: Callable[[dict[str, float]], object]) -> dict[str, float]:
+            async with asyncio.timeout(30):
+                while True:
+                    told = metrics((await client.get(f"{cluster.servers[0].url}/metrics")).text)
+                    if is_so(told):
+                        return told
+
+        def received(told: dict[str, float]) -> bool:
+            other.emit(TranscriptCommitted(session, 0, 0, None))
+            return told["voxql_events_received_total"] > 0
+
+        session, agent = await on.conversation()
+        watcher = on.watcher(session)
+        watching = asyncio.create_task(watcher.run())
+        on.exits.callback(watching.cancel)
+        await on.journal.until(lambda: watcher.is_caught_up)
+
+        told = await until(received)
+        assert told["voxql_hub_delayed"] == 0
+        assert told["voxql_events_sent_total"] > 0
+        assert told["voxql_events_lost_total"] == 0
+
+        cluster.redis.kill()
+        agent.say("nobody else hears this")
+        await agent.settled()
+        told = await until(lambda told: told["voxql_events_lost_total"] > 0)
+        assert told["voxql_hub_delayed"] == 1
 
 
 def test_latencies_are_counted_in_their_buckets() -> None:

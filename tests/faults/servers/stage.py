@@ -96,6 +96,13 @@ class Stage:
 @asynccontextmanager
 async def stage(folder: Path, fault: str = SOUND, **environment: str) -> AsyncIterator[Stage]:
     """Set up a stage and take it down; `fault` is one of tests/faults/servers/broken.py."""
+    async with stage_on(CrashingServer(folder, fault=fault, environment=environment)) as set_up:
+        yield set_up
+
+
+@asynccontextmanager
+async def stage_on(starting: CrashingServer) -> AsyncIterator[Stage]:
+    """Set up a stage on this server, and take both down."""
     jobs: asyncio.Queue[StartJob] = asyncio.Queue()
 
     async def take(job: StartJob) -> None:
@@ -104,7 +111,6 @@ async def stage(folder: Path, fault: str = SOUND, **environment: str) -> AsyncIt
         await asyncio.Event().wait()
 
     async with AsyncExitStack() as exits:
-        starting = CrashingServer(folder, fault=fault, environment=environment)
         server = await exits.enter_async_context(starting)
         worker = Worker(
             server.url,

@@ -166,3 +166,25 @@ async def test_an_end_is_told_once_for_each_stream(here: Stage, there: Stage) ->
         await agent.bye()
         ends = [one for one in taken(subscription) if isinstance(one, TranscriptEnded)]
         assert ends == [TranscriptEnded(session.id, "SESSION_ENDED", 0)]
+
+
+async def test_a_topic_that_was_behind_the_database_is_counted(
+    two: Processes, here: Stage, there: Stage
+) -> None:
+    """Once; one whose events arrive is not, nor one that has just been subscribed to."""
+    session, agent = await here.talk()
+    await agent.say("long before", "SG_1")
+    reading = await there.watch(session)
+    await reading.caught_up()
+    await two.compare()
+    await agent.say("heard", "SG_2")
+    await two.compare()
+    assert there.backend.metrics.caught_up == 0
+
+    two.bus.is_quick = False
+    await agent.say("never heard of", "SG_3")
+    two.bus.lose()
+    await two.compare()
+    await two.compare()
+
+    assert there.backend.metrics.caught_up == 1

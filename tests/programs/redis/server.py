@@ -3,7 +3,8 @@
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, Self
 
 import pytest
@@ -55,22 +56,12 @@ class RedisServer(Program):
     def url_at(self, host: str) -> str:
         """Return the URL of the server at one of its addresses."""
         password = self.settings.get("requirepass", "")
-        return f"redis://{f':{password}@' if password else ''}{host}:{self.port}/0"
+        return url(self.settings, f"{f':{password}@' if password else ''}{host}:{self.port}/0")
 
     def start(self) -> Self:
         """Start the server and wait until it accepts connections."""
-        settings = {
-            "port": str(self.port),
-            "bind": " ".join((self.host, *self.more_hosts)),
-            # Only tests can reach the addresses that it listens on.
-            "protected-mode": "no",
-            "save": "",
-            "appendonly": "no",
-            **self.settings,
-        }
-        given = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
-            [*self.prefix, _binary(), *given],
+            [*self.prefix, _binary(), *self._arguments()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -108,8 +99,48 @@ class RedisServer(Program):
         """End it."""
         self.kill()
 
+    def _arguments(self) -> list[str]:
+        settings = {
+            **self._ports(),
+            "bind": " ".join((self.host, *self.more_hosts)),
+            # Only tests can reach the addresses that it listens on.
+            "protected-mode": "no",
+            "save": "",
+            "appendonly": "no",
+            **self.settings,
+        }
+        return [part for name, value in settings.items() for part in (f"--{name}", value)]
+
+    def _ports(self) -> dict[str, str]:
+        port = str(self.port)
+        return {"port": "0", "tls-port": port} if has_tls(self.settings) else {"port": port}
+
     def _is_open(self) -> bool:
         return any("Ready to accept connections" in line for line in self.lines)
+
+
+def tls(certificate: Path, key: Path) -> dict[str, str]:
+    """Return the settings of a server that speaks TLS only."""
+    return {
+        "tls-cert-file": str(certificate),
+        "tls-key-file": str(key),
+        "tls-ca-cert-file": str(certificate),
+        "tls-auth-clients": "no",
+        "tls-replication": "yes",
+        "tls-cluster": "yes",
+    }
+
+
+def has_tls(settings: Mapping[str, str]) -> bool:
+    """Whether a server with these settings speaks TLS only."""
+    return "tls-cert-file" in settings
+
+
+def url(settings: Mapping[str, str], rest: str, kind: str = "") -> str:
+    """Return a URL with what comes after the scheme."""
+    if not has_tls(settings):
+        return f"redis{kind}://{rest}"
+    return f"rediss{kind}://{rest}?ssl_ca_certs={settings['tls-ca-cert-file']}"
 
 
 def _binary() -> str:

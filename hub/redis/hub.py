@@ -7,27 +7,21 @@ Redis carries an event at most once: what is lost while Redis is away is found i
 import asyncio
 import random
 import secrets
-import socket
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Final
 
-import redis.asyncio as redis
 import structlog
-from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from hub.events import USER_PREFIX
+from hub.redis.address import servers_at
+from hub.redis.servers import ANSWERS_WITHIN_S, LOST, Command, Listener, goes_on
 from hub.shared import SharedHub
 
 log = structlog.get_logger(__name__)
 
 PREFIX: Final = "voxql:"
 """The prefix of all channels and keys in Redis."""
-ANSWERS_WITHIN_S: Final = 2.0
-"""Seconds within which Redis has to answer."""
 MOST_WAITING: Final = 10_000
 """Commands that may wait for Redis; events beyond that are lost."""
 MOST_BYTES: Final = 8 * 1024 * 1024
@@ -41,28 +35,13 @@ _ALL: Final = "all"
 """The topic on which processes tell each other that they have lost events."""
 _ORIGIN: Final = 8
 """Bytes that name the sender of a message; each process ignores its own."""
-LOST: Final = (RedisError, OSError, TimeoutError)
-# A peer that vanished without a word is noticed within ten seconds.
-TCP: Final[dict[str, Any]] = {
-    "socket_keepalive": True,
-    "socket_keepalive_options": {
-        getattr(socket, name): value
-        for name, value in {
-            "TCP_KEEPIDLE": 4,
-            "TCP_KEEPINTVL": 2,
-            "TCP_KEEPCNT": 3,
-            "TCP_USER_TIMEOUT": 10_000,
-        }.items()
-        if hasattr(socket, name)
-    },
-}
 
 
 class RedisHub(SharedHub):
     """Shares events with the other processes that use this Redis. Belongs to one event loop.
 
     Args:
-        url: Redis's URL, as `redis.from_url` takes it.
+        url: Redis's URL; see `hub.redis.address`.
         prefix: See `PREFIX`.
     """
 
@@ -70,25 +49,18 @@ class RedisHub(SharedHub):
         super().__init__()
         self._prefix = prefix
         self._origin = secrets.token_bytes(_ORIGIN)
-        self._outgoing: list[tuple[str | bytes | int, ...]] = []
+        self._outgoing: list[Command] = []
         self._waiting_bytes = 0
         self._has_outgoing = asyncio.Event()
         self._has_lost = False
         """Whether events were lost that others don't know of."""
         self._topics_changed = asyncio.Event()
+        self._subscribed: dict[str, str] = {}
+        """The topics of the channels that are subscribed to."""
         self._troubles = {"listening": "not connected yet"}
         """What keeps Redis from being used, by the task that noticed it."""
         # A bad URL is refused here, at the start.
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=ANSWERS_WITHIN_S,
-            socket_connect_timeout=ANSWERS_WITHIN_S,
-            health_check_interval=5,
-            # A library that connects again by itself would hide that events were lost.
-            retry=Retry(NoBackoff(), 0),
-            client_name="voxql",
-            **({} if url.startswith("unix:") else TCP),
-        )
+        self._servers = servers_at(url)
 
     # ------------------------------------------------------------------ for this process
 
@@ -115,10 +87,10 @@ class RedisHub(SharedHub):
             return []
         try:
             async with asyncio.timeout(ANSWERS_WITHIN_S):
-                values: list[Any] = await self._client.mget([self._channel(key) for key in keys])
+                answers = await self._servers.execute([("GET", self._channel(key)) for key in keys])
         except LOST:
             return [None] * len(keys)
-        return [None if value is None else value.decode() for value in values]
+        return [answer.decode() if isinstance(answer, bytes) else None for answer in answers]
 
     # ------------------------------------------------------------------ to other processes
 
@@ -126,10 +98,10 @@ class RedisHub(SharedHub):
         self._topics_changed.set()
 
     def _channel(self, topic: str) -> str:
-        return self._prefix + topic
+        return self._prefix + self._servers.named(topic)
 
     def _send(self, topic: str, data: bytes) -> None:
-        self._command("PUBLISH", self._channel(topic), self._origin + data)
+        self._command(self._servers.publish, self._channel(topic), self._origin + data)
 
     def _command(self, *command: str | bytes | int) -> None:
         self._outgoing.append(command)
@@ -138,96 +110,93 @@ class RedisHub(SharedHub):
             self._lose_outgoing()
         self._has_outgoing.set()
 
-    def _lose_outgoing(self) -> None:
+    def _lose_outgoing(self, batch: Sequence[Command] = ()) -> None:
+        """Note that what waits is lost, and so are the events of this batch."""
+        self.carried.lost += self._events_in(batch) + self._events_in(self._outgoing)
         self._outgoing.clear()
         self._waiting_bytes = 0
         self._has_lost = True
 
-    async def _send_on(self, client: redis.Redis) -> None:
+    def _events_in(self, commands: Sequence[Command]) -> int:
+        return sum(command[0] == self._servers.publish for command in commands)
+
+    async def _send_on(self) -> None:
         """Send what waits, in one round trip for all of it, until cancelled."""
         while goes_on():
             await self._has_outgoing.wait()
             self._has_outgoing.clear()
             batch, self._outgoing, self._waiting_bytes = self._outgoing, [], 0
+            told: list[Command] = []
             if self._has_lost:
                 self._has_lost = False
-                batch.append(("PUBLISH", self._channel(_ALL), self._origin))
+                told.append((self._servers.publish, self._channel(_ALL), self._origin))
             try:
-                await self._sent(client, batch)
+                await self._sent([*batch, *told])
+                self.carried.sent += self._events_in(batch)
                 self._note("sending", None)
             except LOST as error:
-                self._lose_outgoing()
+                self._lose_outgoing(batch)
                 self._note("sending", error)
                 await _pause()
                 self._has_outgoing.set()
 
-    async def _sent(self, client: redis.Redis, batch: list[Any]) -> None:
-        async with (
-            asyncio.timeout(ANSWERS_WITHIN_S),
-            client.pipeline(transaction=False) as pipeline,
-        ):
-            for command in batch:
-                pipeline.execute_command(*command)
-            answers = await pipeline.execute(raise_on_error=False)
+    async def _sent(self, batch: Sequence[Command]) -> None:
+        async with asyncio.timeout(ANSWERS_WITHIN_S):
+            answers = await self._servers.execute(batch)
         for command, answer in zip(batch, answers, strict=True):
             # A full Redis refuses to keep values, but still carries events.
-            if isinstance(answer, Exception) and command[0] == "PUBLISH":
+            if isinstance(answer, Exception) and command[0] == self._servers.publish:
                 raise answer
 
     # ------------------------------------------------------------------ from other processes
 
     async def run(self) -> None:
         """See `SharedHub.run`."""
-        client = self._client
-        async with aclosing(client), asyncio.TaskGroup() as group:
-            group.create_task(self._send_on(client))
-            group.create_task(self._listen_on(client))
+        async with aclosing(self._servers), asyncio.TaskGroup() as group:
+            group.create_task(self._send_on())
+            group.create_task(self._listen_on())
 
-    async def _listen_on(self, client: redis.Redis) -> None:
+    async def _listen_on(self) -> None:
         while True:
             try:
-                async with client.pubsub() as pubsub:
-                    await self._listen(pubsub)
+                async with self._servers.listening() as listener:
+                    await self._listen(listener)
             except* LOST as errors:
                 self._note("listening", errors.exceptions[0])
             await _pause()
 
-    async def _listen(self, pubsub: PubSub) -> None:
+    async def _listen(self, listener: Listener) -> None:
         self._topics_changed.set()
-        is_open = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow_topics(pubsub, is_open))
-            group.create_task(self._receive(pubsub, is_open))
-
-    async def _follow_topics(self, pubsub: PubSub, is_open: asyncio.Event) -> None:
-        """Subscribe to the topics that are watched here, and to no others."""
-        await pubsub.subscribe(self._channel(_ALL))
-        is_open.set()
+        self._subscribed = {self._channel(_ALL): _ALL}
+        await listener.subscribe(self._subscribed)
         # Not all events on the topics of users can be found in the database afterwards.
         self._lose(USER_PREFIX)
-        subscribed: set[str] = set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_topics(listener))
+            group.create_task(
+                listener.receive(self._received, lambda: self._note("listening", None))
+            )
+
+    async def _follow_topics(self, listener: Listener) -> None:
+        """Subscribe to the topics that are watched here, and to no others."""
         while goes_on():
             await self._topics_changed.wait()
             self._topics_changed.clear()
-            wanted = set(self._progress)
-            if new := [self._channel(topic) for topic in wanted - subscribed]:
-                await pubsub.subscribe(*new)
-            if old := [self._channel(topic) for topic in subscribed - wanted]:
-                await pubsub.unsubscribe(*old)
-            subscribed = wanted
+            wanted = {self._channel(topic): topic for topic in (*self._progress, _ALL)}
+            before, self._subscribed = self._subscribed, wanted
+            if new := wanted.keys() - before.keys():
+                await listener.subscribe(new)
+            if old := before.keys() - wanted.keys():
+                await listener.unsubscribe(old)
 
-    async def _receive(self, pubsub: PubSub, is_open: asyncio.Event) -> None:
-        await is_open.wait()
-        while goes_on():
-            message = await pubsub.get_message(timeout=1.0)
-            self._note("listening", None)
-            if message is None:
-                continue
-            topic = message["channel"].decode().removeprefix(self._prefix)
-            if message["type"] == "subscribe" and topic in self._progress:
-                self.on_fresh(topic)
-            elif message["type"] == "message":
-                self._take(topic, message["data"])
+    def _received(self, kind: str, channel: str, data: bytes) -> None:
+        topic = self._subscribed.get(channel)
+        if topic is None:
+            return  # it has just been left
+        if kind == "subscribe" and topic in self._progress:
+            self.on_fresh(topic)
+        elif kind == "message":
+            self._take(topic, data)
 
     def _take(self, topic: str, data: bytes) -> None:
         if data[:_ORIGIN] == self._origin:
@@ -237,6 +206,7 @@ class RedisHub(SharedHub):
             for watched in list(self._progress):
                 self.on_fresh(watched)
             return
+        self.carried.received += 1
         self._arrived(topic, data[_ORIGIN:])
 
     def _note(self, task: str, error: BaseException | None) -> None:
@@ -251,17 +221,14 @@ class RedisHub(SharedHub):
             log.info("redis_reached", task=task)
         else:
             self._troubles[task] = trouble
-            log.error("redis_not_reached", task=task, error=trouble, why=str(error))
+            log.error("redis_not_reached", task=task, error=trouble, why=_why(error))
+
+
+def _why(error: BaseException | None) -> str:
+    """Return an error's text, without how each Sentinel was asked, which may show a password."""
+    what, _, tried = str(error).partition(" : ")
+    return f"{what}: {tried.rpartition(')> - ')[2]}" if tried else what
 
 
 async def _pause() -> None:
     await asyncio.sleep(random.uniform(*AGAIN_S))  # noqa: S311 - jitter is no secret
-
-
-def goes_on() -> bool:
-    """Whether this task has not been cancelled.
-
-    Redis's client calls `asyncio.wait_for`, which may swallow the cancellation before Python 3.12.
-    """
-    task = asyncio.current_task()
-    return task is not None and not task.cancelling()
