@@ -73,8 +73,8 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         default="",
         repr=False,  # it may have a password
-        description="Redis 7 or Valkey, through which several processes share events, as in "
-        "`redis://host:6379/0`, `redis+sentinel://host:26379,host:26379/service` or "
+        description="Redis 7 or Valkey, through which several processes share events and rate "
+        "limits, as in `redis://host:6379/0`, `redis+sentinel://host:26379,host:26379/service` or "
         "`redis+cluster://host:6379,host:6379`. Needs PostgreSQL, and LiveKit for sound. "
         "When empty: one process.",
     )

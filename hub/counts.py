@@ -16,29 +16,35 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Final
-from urllib.parse import parse_qsl
+from typing import Any, Final, cast
 
 import structlog
-from limits.aio.storage import RedisClusterStorage, RedisSentinelStorage, RedisStorage
+from limits.aio.storage import RedisClusterStorage, RedisStorage
 from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from hub.redis import PREFIX
+from hub.redis.address import several_hosts
 from hub.redis.servers import LOST, TCP, goes_on
 
 log = structlog.get_logger(__name__)
 
 ANSWERS_WITHIN_S: Final = 0.5
-"""Seconds within which Redis has to answer; people wait that long at most."""
+"""Seconds within which Redis has to answer one attempt; after a failure nobody waits."""
 AGAIN_S: Final = (1.0, 3.0)
 """The shortest and longest pause in seconds before Redis is asked again whether it can count."""
 CONNECTIONS: Final = 16
-"""Connections to Redis of one process; an attempt beyond that waits for one."""
+"""Connections of one process to one Redis server; an attempt beyond that waits for one.
+
+With Sentinels and on clusters, redis-py has limits of its own, beyond which an attempt counts as if
+Redis were away.
+"""
 
 _PROBE: Final = "probe"
 _PROBE_S: Final = 60
+_SLOTS_PROBED: Final = 16
 _PURPOSE: Final = b"rate limits\0"
 """What is hashed begins with this, so that no hash in Redis can be the signature of a token."""
 
@@ -59,7 +65,10 @@ class RedisCounts:
         self._secret = secret.encode()
         self._trouble = "not connected yet"
         """What keeps Redis from being used; empty if nothing does."""
-        self._storage = _storage(url, f"{prefix}rate")
+        self._storage, self._open = _storage(url, f"{prefix}rate")
+        # On a cluster, keys in many slots: one shard may hang while the others answer.
+        is_cluster = isinstance(self._storage, RedisClusterStorage)
+        self._probes = [f"{_PROBE}-{n}" for n in range(_SLOTS_PROBED if is_cluster else 1)]
 
     @property
     def is_reached(self) -> bool:
@@ -107,21 +116,17 @@ class RedisCounts:
         try:
             while goes_on():
                 async with self._asking():
-                    # This writes, because a full Redis still answers what reads.
-                    await self._storage.incr(_PROBE, _PROBE_S)
+                    for probe in self._probes:
+                        # This writes, because a full Redis still answers what reads.
+                        await self._storage.incr(probe, _PROBE_S)
                 await asyncio.sleep(random.uniform(*AGAIN_S))  # noqa: S311 - jitter is no secret
         finally:
             await self.aclose()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        bridge: Any = self._storage.bridge
-        sentinel = getattr(bridge, "sentinel", None)
-        for client in (bridge.storage, *(sentinel.sentinels if sentinel else ())):
-            await client.aclose()
-        # A client does not close a pool that it was given.
-        if (pool := getattr(bridge.storage, "connection_pool", None)) is not None:
-            await pool.aclose()
+        for one in self._open:
+            await one.aclose()
 
     def _hidden(self, key: str) -> str:
         text = _PURPOSE + key.encode(errors="surrogatepass")
@@ -147,57 +152,41 @@ class RedisCounts:
         if error is None:
             log.info("rate_limits_shared")
         else:
-            log.error("rate_limits_local", error=trouble, why=str(error))
+            log.error("rate_limits_local", error=trouble, why=str(error).partition(" : ")[0])
 
 
-def _storage(url: str, prefix: str) -> RedisStorage:
-    """Return where this Redis counts; it has connections of its own.
+def _storage(url: str, prefix: str) -> tuple[RedisStorage, list[Any]]:
+    """Return where this Redis counts, and what has to be closed at the end.
 
-    Events must not wait for attempts, nor attempts for events.
+    Its connections are its own: events must not wait for attempts, nor attempts for events.
+    `limits` reads URLs by itself and demands a port in each, so it gets connections or hosts.
     """
-    scheme, _, rest = url.partition("://")
-    plain, _, kind = scheme.partition("+")
-    # One time-out is for all of it: `RedisCounts._asking`. Another attempt would take longer than
-    # people should wait.
-    options: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "client_name": "voxql"}
     common: dict[str, Any] = {"implementation": "redispy", "key_prefix": prefix}
-    if kind:
-        return _spread_storage(kind, plain, rest, common | options | TCP)
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=None,
-        socket_timeout=None,
-        socket_connect_timeout=None,
-        **options,
-        **({} if plain == "unix" else TCP),
+    several = several_hosts(url)
+    if several is None:
+        pool: Any = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            # One time-out is for all of it: `RedisCounts._asking`.
+            timeout=None,
+            socket_timeout=None,
+            socket_connect_timeout=None,
+            # Another attempt would take longer than people should wait.
+            retry=Retry(NoBackoff(), 0),
+            client_name="voxql",
+            **({} if url.startswith("unix:") else TCP),
+        )
+        return RedisStorage("redis://", connection_pool=pool, **common), [pool]
+    if several.kind == "sentinel":
+        master, sentinels = several.master()
+        pool = master.connection_pool
+        return RedisStorage("redis://", connection_pool=pool, **common), [master, *sentinels]
+    nodes: Any = [ClusterNode(*host) for host in several.hosts]
+    options = {name: value for name, value in several.connection.items() if name != "db"}
+    storage = RedisClusterStorage(
+        "async+redis+cluster://", startup_nodes=nodes, **options, **common
     )
-    # `limits` reads URLs by itself unless they are empty, and refuses those without a port.
-    return RedisStorage("redis://", **common, connection_pool=pool)  # type: ignore[arg-type] # it is documented, but not typed
-
-
-def _spread_storage(kind: str, plain: str, rest: str, options: dict[str, Any]) -> RedisStorage:
-    """Return where Redis counts behind Sentinels, or on a cluster."""
-    place, _, query = rest.partition("?")
-    hosts, *path = place.split("/")
-    # `limits` knows neither rediss+…, nor a database, nor options in a URL.
-    given: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
-    if plain == "rediss":
-        given["ssl"] = True
-    if kind == "cluster":
-        return RedisClusterStorage(f"async+redis+cluster://{hosts}", **options, **given)
-    own = {name: given.pop(name) or None for name in list(given) if name.startswith("sentinel_")}
-    to_sentinels = {name.removeprefix("sentinel_"): value for name, value in own.items()}
-    if len(path) > 1 and path[1]:
-        options["db"] = int(path[1])
-    return RedisSentinelStorage(
-        f"async+redis+sentinel://{hosts}/{path[0]}",
-        # A replica may be behind.
-        use_replicas=False,
-        sentinel_kwargs=given | to_sentinels,
-        **options,
-        **given,
-    )
+    return storage, [cast("Any", storage.bridge).storage]
 
 
 def _seconds(per: timedelta) -> int:

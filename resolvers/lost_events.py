@@ -254,7 +254,7 @@ class LostEvents:
         if edit is not None and self.connections.is_here_only(edit.session):
             if edit.session.status is not SessionStatus.ENDED:
                 await edit.recommit_unfinished()
-            self.connections.note_here(edit.session)
+            self.connections.note_here(edit.session, transaction.now, self.config)
             lifecycle.agent_back(edit.session)
 
     def _command(self, session_id: str, command: Fence | Stop | Input | Gone) -> None:

@@ -159,7 +159,7 @@ class Measures(Collector):
         )
         yield CounterMetricFamily(
             "voxql_topics_caught_up",
-            "Topics with newer events in the database than had arrived.",
+            "Topics whose state in the database was newer than the events that had arrived.",
             value=metrics.caught_up,
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import settings
+from hub.counts import RedisCounts
 from hub.redis import RedisHub
 
 
@@ -211,6 +212,7 @@ def test_every_form_of_a_redis_url_is_taken_by_the_settings_and_by_the_hub(url: 
     found = settings.load(redis_url=url, database_url="postgres://host/voxql", agent="external")
 
     assert RedisHub(found.redis_url).condition == "delayed"
+    assert not RedisCounts(found.redis_url, "secret").is_reached
     assert "p%40ss" not in repr(found)
 
 

@@ -26,7 +26,7 @@ from agent_bridge.media.backend import AccessEnded, MediaListener, NotNow, Sessi
 log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 5.0
-"""Seconds between two polls of every room with a running conversation."""
+"""Seconds between two polls of the rooms that this process watches."""
 SWEEP_S: Final = 60.0
 """Seconds between two searches for rooms that were not deleted, mostly because of a crash."""
 PAUSE_S: Final = 0.1

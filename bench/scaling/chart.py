@@ -102,7 +102,7 @@ def _lines(size_of: Callable[[int], Size]) -> Iterator[str]:
 
 
 def _marks(breaks: Sequence[Break]) -> Iterator[str]:
-    """Mark where something is full, each name beside the foot or head of its line."""
+    """Mark where something is full, each name beside the top of its line."""
     for number, one in enumerate(breaks):
         x, y = _x(one.conversations), _TOP + 20 + 20 * number
         yield _line(x, y - 12, x, _BOTTOM, "mark")

@@ -24,7 +24,7 @@ PROCESSES: Final = 3
 """Processes that are simulated: a whole cell would take hours."""
 DATABASE_CORES: Final = 1
 """PostgreSQL's cores that are simulated with them, about as busy as the processes. In a whole cell
-a commit waits for the first of many, which takes less time."""
+a commit takes whichever of many cores is free first, so it waits less."""
 
 AT_LEAST_S: Final = 5.0
 """Seconds that are simulated after the warm-up, however short the utterances."""

@@ -6,6 +6,7 @@ with `rediss+` for TLS, name several hosts, as the library `limits` has it.
 
 import random
 import re
+from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -25,59 +26,87 @@ SENTINEL_ANSWERS_WITHIN_S: Final = ANSWERS_WITHIN_S / 5
 """Seconds within which a Sentinel has to answer, so that others are asked in time."""
 
 
+@dataclass(frozen=True, slots=True)
+class SeveralHosts:
+    """What a URL with several hosts says."""
+
+    kind: str
+    """`sentinel` or `cluster`."""
+    hosts: list[Address]
+    service: str
+    """Whose master the Sentinels know."""
+    connection: dict[str, Any]
+    """Arguments of a client of each server, except for its address."""
+    to_sentinels: dict[str, Any]
+    """Arguments of a client of each Sentinel, except for its address."""
+
+    def master(self) -> tuple[Redis, list[Redis]]:
+        """Return a client of the master, wherever it is, and the clients of the Sentinels."""
+        # In another order in each process, so that one that hangs is not the first for all.
+        sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            random.sample(self.hosts, len(self.hosts)), sentinel_kwargs=self.to_sentinels
+        )
+        return sentinel.master_for(self.service, **self.connection), list(sentinel.sentinels)
+
+    def client(self, address: Address) -> Redis:
+        """Return a client of one server of a cluster."""
+        return Redis(host=address[0], port=address[1], **self.connection)
+
+
 def servers_at(url: str) -> Servers:
     """Return the Redis that this URL means; nothing connects yet.
 
     Raises:
         ValueError: It can't be understood.
     """
-    parts = SEVERAL.fullmatch(url)
-    if parts is None:
+    several = several_hosts(url)
+    if several is None:
         tcp = {} if url.startswith("unix:") else TCP
         return OneServer(Redis.from_url(url, **CONNECTION, **tcp))
-    kind, path = parts["kind"], parts["path"] or ""
+    if several.kind == "cluster":
+        return Shards(several.hosts, several.client)
+    return OneServer(*several.master())
+
+
+def several_hosts(url: str) -> SeveralHosts | None:
+    """Read a URL with several hosts; None for any other.
+
+    Raises:
+        ValueError: It can't be understood.
+    """
+    parts = SEVERAL.fullmatch(url)
+    if parts is None:
+        return None
+    kind = parts["kind"]
     hosts = [host_and_port(host, PORTS[kind]) for host in parts["hosts"].split(",")]
-    user = "" if parts["user"] is None else f"{parts['user']}@"
-    options = dict(parse_qsl(parts["query"] or "", keep_blank_values=True))
+    service, database = "", parts["path"] or ""
     if kind == "sentinel":
-        service, _, database = path.partition("/")
-        return _mastered(hosts, unquote(service), f"{parts['scheme']}://{user}", database, options)
-    if path.strip("/") not in ("", "0"):
+        service, _, database = database.partition("/")
+        if not service:
+            raise ValueError("which service? As in redis+sentinel://host:26379/mymaster")
+    elif database.strip("/") not in ("", "0"):
         raise ValueError("a cluster has only the database 0")
-    start, query = f"{parts['scheme']}://{user}", urlencode(options)
-
-    def client(address: Address) -> Redis:
-        return Redis.from_url(f"{start}{joined(address)}/0?{query}", **CONNECTION, **TCP)
-
-    return Shards(hosts, client)
-
-
-def _mastered(
-    hosts: list[Address], service: str, start: str, database: str, options: dict[str, str]
-) -> Servers:
-    """Return the master of a service, which these Sentinels know."""
-    if not service:
-        raise ValueError("which service? As in redis+sentinel://host:26379/mymaster")
+    options = dict(parse_qsl(parts["query"] or "", keep_blank_values=True))
     own = {
         name: options.pop(f"sentinel_{name}")
         for name in ("username", "password")
         if f"sentinel_{name}" in options
     }
-    given = cast(
-        "dict[str, Any]",
-        parse_url(f"{start}{joined(hosts[0])}/{database or 0}?{urlencode(options)}"),
-    )
-    given = {name: value for name, value in given.items() if name not in ("host", "port")}
-    if given.pop("connection_class", None) is SSLConnection:
-        given["ssl"] = True
-    connection = {**CONNECTION, **TCP, **given}
+    user = "" if parts["user"] is None else f"{parts['user']}@"
+    start = f"{parts['scheme']}://{user}{joined(hosts[0])}"
+    connection = _connection(f"{start}/{database.strip('/') or 0}?{urlencode(options)}")
     # The user is the same for both, unless the URL says otherwise; an empty value means none.
     to_sentinels = {name: value for name, value in connection.items() if name != "db"}
     to_sentinels.update({name: value or None for name, value in own.items()})
     to_sentinels["socket_timeout"] = SENTINEL_ANSWERS_WITHIN_S
     to_sentinels["socket_connect_timeout"] = SENTINEL_ANSWERS_WITHIN_S
-    # In another order in each process, so that one that hangs is not the first for all.
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        random.sample(hosts, len(hosts)), sentinel_kwargs=to_sentinels
-    )
-    return OneServer(sentinel.master_for(service, **connection), sentinel.sentinels)
+    return SeveralHosts(kind, hosts, unquote(service), connection, to_sentinels)
+
+
+def _connection(url: str) -> dict[str, Any]:
+    """Return the arguments of a client of the server at this URL, except for its address."""
+    given = cast("dict[str, Any]", parse_url(url))
+    given = {name: value for name, value in given.items() if name not in ("host", "port")}
+    if given.pop("connection_class", None) is SSLConnection:
+        given["ssl"] = True
+    return {**CONNECTION, **TCP, **given}

@@ -134,7 +134,9 @@ class RedisHub(SharedHub):
                 await self._sent([*batch, *told])
                 self.carried.sent += self._events_in(batch)
                 self._note("sending", None)
-            except LOST as error:
+            except Exception as error:  # a task boundary: a fault must not end the hub
+                if not isinstance(error, LOST):
+                    log.exception("hub_failed", task="sending")
                 self._lose_outgoing(batch)
                 self._note("sending", error)
                 await _pause()
@@ -157,11 +159,15 @@ class RedisHub(SharedHub):
             group.create_task(self._listen_on())
 
     async def _listen_on(self) -> None:
+        # Not `goes_on()`: in Python 3.11 a task group leaves its task cancelling after an error.
         while True:
             try:
                 async with self._servers.listening() as listener:
                     await self._listen(listener)
             except* LOST as errors:
+                self._note("listening", errors.exceptions[0])
+            except* Exception as errors:  # a task boundary: a fault must not end the hub
+                log.exception("hub_failed", task="listening")
                 self._note("listening", errors.exceptions[0])
             await _pause()
 

@@ -11,13 +11,13 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 ANSWERS_WITHIN_S: Final = 2.0
 """Seconds within which Redis has to answer."""
 ASKED_EVERY_S: Final = 5
 """Seconds of silence after which Redis is asked whether it is still there."""
-LOST: Final = (RedisError, OSError, TimeoutError)
+LOST: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What is raised when Redis can't be used."""
 
 Command = tuple[str | bytes | int, ...]

@@ -152,7 +152,9 @@ class _ShardsListener(Listener):
         for channel in channels:
             by_slot[_slot(channel)].append(channel)
         for slot, together in by_slot.items():
-            await self._pubsubs[self._owners[slot]].execute_command(command, *together)
+            connection: Any = self._pubsubs[self._owners[slot]].connection
+            # Its health is checked by what receives: two must not read from it at once.
+            await connection.send_command(command, *together, check_health=False)
 
     async def receive(self, take: Take, heard: Callable[[], None]) -> None:
         def take_here(kind: str, channel: str, data: bytes) -> None:

@@ -21,10 +21,17 @@ COLUMNS: Final = (
     "tell_by",
 )
 """Deadlines that `past_deadline` finds; `purge_by` has a query of its own."""
+_OWN: Final = ("agent_retry_by", "person_back_by")
+"""Those with a condition of their own."""
 
 
 async def past_deadline(
-    conn: Connection, now: datetime, most: int, *, full: Collection[str] = ()
+    conn: Connection,
+    now: datetime,
+    most: int,
+    *,
+    full: Collection[str] = (),
+    others: Collection[int] = (),
 ) -> list[str]:
     """Return up to `most` sessions that have not ended and have a deadline at or before `now`.
 
@@ -36,12 +43,15 @@ async def past_deadline(
         most: The maximum number of sessions.
         full: Names of agents of which no more can be requested; sessions that only wait for one of
             them are left out.
+        others: Other processes, which know themselves whether the people of their sessions are
+            there; sessions that only wait for a person of theirs are left out.
     """
     due = Q(agent_retry_by__lte=now) & ~Q(agent_name__in=list(full))
-    others: dict[str, Any] = {
-        f"{column}__lte": now for column in COLUMNS if column != "agent_retry_by"
-    }
-    due |= Q(join_type="OR", **others)
+    person = Q(person_back_by__lte=now)
+    if others:
+        person &= Q(held_by__isnull=True) | ~Q(held_by__in=list(others))
+    rest: dict[str, Any] = {f"{column}__lte": now for column in COLUMNS if column not in _OWN}
+    due |= person | Q(join_type="OR", **rest)
     is_alive_or_untold = Q(deleted_at=None) | Q(tell_by__lte=now)
     due_now = Session.filter(due, is_alive_or_untold, status__in=RUNNING)
     return await _ids(due_now.limit(most).using_db(conn))

@@ -63,10 +63,7 @@ class AgentEvents:
             is_known = edit.session.held_by == me and self.live.remembers(binding.session)
             if not is_over and not is_known:
                 await edit.recommit_unfinished()
-            if connections.is_elsewhere(edit.session.held_by):
-                # From now on, this process watches whether the person is there.
-                lifecycle.person_left(edit.session, transaction.now, self.config)
-            connections.note_here(edit.session)
+            connections.note_here(edit.session, transaction.now, self.config)
             return edit.session, await _unacknowledged(binding, connections, transaction)
 
         # Before the transaction: the connection that this one replaces may end meanwhile, and must

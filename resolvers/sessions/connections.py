@@ -10,6 +10,7 @@ from hub.hub import Hub
 from models.tables import Session
 from resolvers.config import Config
 from resolvers.members import Members
+from resolvers.sessions import lifecycle
 from resolvers.transcripts.transaction import Transaction
 
 MOST_AGENTS: Final = 3
@@ -116,8 +117,12 @@ class Connections:
         agent = self._agent(session.id)
         return agent is not None and agent.attempt >= session.attempt
 
-    def note_here(self, session: Session) -> None:
+    def note_here(self, session: Session, now: datetime, config: Config) -> None:
         """Note in its row that the session's agent is connected to this process."""
+        is_taken_over = session.held_by not in (None, self._members.me) and not self.is_sole
+        if is_taken_over and not self.has_person(session.id):
+            # From now on, this process watches whether the person is there.
+            lifecycle.person_left(session, now, config)
         session.held_by = session.agent_at = self._members.me
 
     def note_gone(self, session: Session, transaction: Transaction) -> None:

@@ -68,7 +68,9 @@ class MediaEvents:
             edit = await transaction.edit(session_id)
             if edit is None or edit.session.ended_at is not None:
                 raise SessionGone
-            edit.session.person_back_by = None
+            # The process that holds the conversation looks by itself.
+            if not connections.is_elsewhere(edit.session.held_by):
+                edit.session.person_back_by = None
 
         connections = self.connections
         # Before the transaction: an agent that becomes ready right after it must find the person.

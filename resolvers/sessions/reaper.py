@@ -173,7 +173,9 @@ class Reaper:
         await self._look_round(now)
         # Delete one batch of utterances per round, after everything that somebody waits for.
         due = [
-            *await past_deadline(reader(), now, BATCH, full=await self._full(now)),
+            *await past_deadline(
+                reader(), now, BATCH, full=await self._full(now), others=self.members.others
+            ),
             *await buried_with_words(reader(), now, 1),
         ]
         # Before any write: a full disk must not keep a stream open whose viewer lost access. After
@@ -281,7 +283,7 @@ class Reaper:
         connections, config = self.connections, self.config
         may_write = connections.may_report(session, now, config)
         if connections.is_here_only(session):
-            connections.note_here(session)
+            connections.note_here(session, now, config)
         if connections.agent_is_there(session):
             lifecycle.agent_back(session)
         if _is_past(session.start_by, now):

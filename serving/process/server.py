@@ -35,7 +35,7 @@ This is noticed within twice that time, before a ping can fail, so that the clie
 """
 
 LINGER_S: Final = 0.2
-"""Seconds that a new connection has to send its request, if its process is replaced."""
+"""Seconds that a new connection has to send its request when one of several processes stops."""
 
 Hook = Callable[[], Awaitable[object]]
 

@@ -32,7 +32,7 @@ SETTLE_S = 120.0
 TOLD_WITHIN_S = 60.0
 TAKEN_OVER_WITHIN_S = 30.0
 UNTOLD_AFTER_S = 12.0
-"""Twice the time in which a sound server finds lost events: by then a broken one has not."""
+"""More than twice the 5 s in which a sound server finds lost events."""
 ENVIRONMENT = {"VOXQL_START_TIMEOUT_S": "2", "VOXQL_GRACE_S": "2"}
 """Shorter than in production, so that these deadlines pass during a run."""
 
@@ -192,8 +192,8 @@ class Run:
         await server.start()
         await self._catch_up()
         if self.servers > 1:
-            # What a killed server published and did not write is overwritten once others take the
-            # session over: ten seconds after a start, when all that are alive are known.
+            # A killed server may have published what it did not write. That is overwritten once
+            # another server takes the session over, some ten seconds after a start at most.
             with suppress(TimeoutError):
                 async with asyncio.timeout(TAKEN_OVER_WITHIN_S):
                     while ahead(_database(server), self.watchers):

@@ -84,6 +84,21 @@ async def test_processes_count_together_behind_sentinels_and_on_a_cluster(
             assert await left(here) == 5
 
 
+@pytest.mark.soak
+async def test_a_cluster_that_comes_late_counts() -> None:
+    """Until then, each process judges by its own count."""
+    with ClusterRedis() as own:
+        for server in own.servers:
+            server.kill()
+        async with counting(own.url, 1) as [counts]:
+            assert await counts.add(KEY, 1, LONG) is None
+            assert await counts.add(KEY, 1, LONG) is None
+            for server in own.servers:
+                server.start()
+            await reached(counts)
+            assert await left(counts) == 5
+
+
 async def test_who_is_refused_learns_when_the_window_ends(server: RedisServer) -> None:
     """Never too early, and at most a second too late; a refused attempt does not count."""
     async with counting(server.url) as (here, there):

@@ -172,11 +172,12 @@ async def test_events_do_not_pile_up_while_redis_is_away(own_server: RedisServer
         await until(lambda: not hub._outgoing)
 
 
-async def test_a_full_redis_still_carries_events(own_server: RedisServer) -> None:
+async def test_a_full_redis_still_carries_events() -> None:
     """Only what it should keep is refused."""
     with RedisServer(maxmemory="1mb", **{"maxmemory-policy": "noeviction"}) as full:
         async with running(full.url) as (here, there), AsyncExitStack() as stack:
             reader = await following(there, TOPIC, stack)
+            await ready(here)
             here.retain("state", "THINKING")
             here.emit(ENDED)
             assert await next_of(reader) == ENDED

@@ -1,5 +1,6 @@
 """The hub finds its servers behind Sentinels and in clusters, wherever they move, and uses TLS."""
 
+import asyncio
 import subprocess
 from contextlib import AsyncExitStack
 
@@ -10,7 +11,12 @@ from hub.redis import RedisHub
 from hub.redis.servers import CONNECTION
 from tests.hub.running import flow_again, following, next_of, ready, running, until
 from tests.programs.redis.server import RedisServer, tls
-from tests.programs.redis.several import ClusterRedis, SentinelRedis, ThreeSentinels
+from tests.programs.redis.several import (
+    ClusterRedis,
+    HastySentinelRedis,
+    SentinelRedis,
+    ThreeSentinels,
+)
 
 ENDED = TranscriptEnded("ses_1", "SESSION_ENDED")
 TOPIC = transcripts_topic("ses_1")
@@ -19,10 +25,11 @@ TOPIC = transcripts_topic("ses_1")
 @pytest.mark.parametrize("way", ["kill", "freeze", "hand_over"])
 async def test_another_master_carries_the_events(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both the events that are sent and those that are awaited go to it."""
+    # The time for an answer stays above the second that `receive` waits: otherwise a silent
+    # connection would be given up before it is asked.
     monkeypatch.setitem(CONNECTION, "health_check_interval", 0.5)
-    monkeypatch.setattr("hub.redis.servers.ANSWERS_WITHIN_S", 0.5)
     monkeypatch.setattr("hub.redis.hub.AGAIN_S", (0.1, 0.3))
-    with SentinelRedis() as own:
+    with HastySentinelRedis() as own:
         async with running(own.url) as (here, there), AsyncExitStack() as stack:
             of_user = await following(there, user_topic("usr_1"), stack)
             reader = await following(there, TOPIC, stack)
@@ -35,6 +42,23 @@ async def test_another_master_carries_the_events(way: str, monkeypatch: pytest.M
             await flow_again(here, reader, of_user)
             own.servers[1].kill()
             await until(lambda: {here.condition, there.condition} == {"delayed"})
+
+
+@pytest.mark.soak
+async def test_who_subscribes_while_a_shard_hangs_does_not_end_the_hub() -> None:
+    """Its connection may be due for a check of its health just then."""
+    with ClusterRedis() as own:
+        async with running(own.url, 1) as [hub], AsyncExitStack() as stack:
+            await ready(hub)
+            own.freeze()
+            number = 0
+            while hub.condition == "ready":
+                for _ in range(20):
+                    number += 1
+                    stack.enter_context(hub.subscribe(transcripts_topic(f"ses_{number}")))
+                await asyncio.sleep(0.1)
+            own.thaw()
+            await ready(hub)
 
 
 async def test_a_dead_sentinel_is_one_of_several() -> None:
@@ -50,7 +74,10 @@ async def test_a_dead_sentinel_is_one_of_several() -> None:
 async def test_events_travel_encrypted(
     kind: type[RedisServer] | type[SentinelRedis] | type[ClusterRedis], certificate: dict[str, str]
 ) -> None:
-    """All connections use TLS, those to Sentinels too; another server's certificate is refused."""
+    """All connections use TLS, those to Sentinels too.
+
+    A certificate that no known authority has signed is refused.
+    """
     with kind(**certificate) as server:
         async with running(server.url) as (here, there), AsyncExitStack() as stack:
             reader = await following(there, TOPIC, stack)

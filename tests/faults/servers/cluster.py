@@ -182,9 +182,10 @@ class Cluster(CrashingServer):
     async def _roll(self) -> int:
         await self.start()  # whatever was killed before
         for server in self.servers:
-            if status := await asyncio.to_thread(server.stop):
-                return status
+            status = await asyncio.to_thread(server.stop)
             self._keep_log(server)
+            if status:
+                return status
             await asyncio.to_thread(server.start)
         return 0
 

@@ -23,7 +23,12 @@ class _Sentinel(RedisServer):
     """Watches a master."""
 
     def __init__(
-        self, folder: Path, master: RedisServer, quorum: int, settings: Mapping[str, str]
+        self,
+        folder: Path,
+        master: RedisServer,
+        quorum: int,
+        down_after_ms: int,
+        settings: Mapping[str, str],
     ) -> None:
         super().__init__(**settings, requirepass=PASSWORD)
         self._file = folder / f"sentinel-{self.port}.conf"
@@ -34,7 +39,7 @@ class _Sentinel(RedisServer):
             f"sentinel sentinel-pass {PASSWORD}\n"
             f"sentinel monitor {SERVICE} {master.host} {master.port} {quorum}\n"
             f"sentinel auth-pass {SERVICE} {PASSWORD}\n"
-            f"sentinel down-after-milliseconds {SERVICE} 300\n"
+            f"sentinel down-after-milliseconds {SERVICE} {down_after_ms}\n"
             f"sentinel failover-timeout {SERVICE} 2000\n"
         )
 
@@ -56,6 +61,11 @@ class SentinelRedis:
 
     count = 1
     """How many Sentinels there are. Several may not know each other at the start."""
+    down_after_ms = 30_000
+    """Milliseconds without an answer after which the master is replaced.
+
+    On a busy machine a server that lives may not answer for a while.
+    """
 
     def __init__(self, **settings: str) -> None:
         self._settings = settings
@@ -105,7 +115,7 @@ class SentinelRedis:
             self._stack.enter_context(server)
         _until(lambda: b"master_link_status:up" in _asked(replica, "INFO", "replication"))
         self.sentinels = [
-            _Sentinel(folder, master, self.count // 2 + 1, self._settings)
+            _Sentinel(folder, master, self.count // 2 + 1, self.down_after_ms, self._settings)
             for _ in range(self.count)
         ]
         for sentinel in self.sentinels:
@@ -125,6 +135,12 @@ class SentinelRedis:
         told = _asked(sentinel, "SENTINEL", "MASTER", SERVICE)
         state = dict(zip(told[::2], told[1::2], strict=True))
         return int(state[b"num-slaves"]) == 1
+
+
+class HastySentinelRedis(SentinelRedis):
+    """One whose master is soon replaced."""
+
+    down_after_ms = 300
 
 
 class ThreeSentinels(SentinelRedis):
@@ -187,7 +203,7 @@ class ClusterRedis:
                     "dir": str(folder),
                     "cluster-enabled": "yes",
                     "cluster-config-file": f"nodes-{n}.conf",
-                    "cluster-node-timeout": "1000",
+                    "cluster-node-timeout": "5000",
                     "cluster-port": str(free_port()),
                 }
             )

@@ -32,7 +32,7 @@ async def test_the_others_take_over_what_a_dead_process_held(
 async def test_a_person_in_a_room_is_not_missed_when_a_process_dies(
     two: Processes, here: Stage, there: Stage
 ) -> None:
-    """Each process sees the people in LiveKit's rooms, and tells of one who comes only once."""
+    """The process that takes over looks who is in the room: LiveKit tells only once who comes."""
     session, _ = await there.talk()
     await here.media.person_came(session.id)
     await there.media.person_left(session.id)

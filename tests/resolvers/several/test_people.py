@@ -1,7 +1,10 @@
 """A person who is known to one process is not absent for the others."""
 
+import pytest
+
 from hub.events import agent_topic
 from models.tables import EndReason, SessionStatus
+from resolvers.sessions import reaper
 from tests.resolvers.several.processes import Processes
 from tests.resolvers.stage import Stage
 
@@ -94,3 +97,49 @@ async def test_only_the_process_of_the_agent_ends_a_conversation_without_a_perso
     await here.reaper.look()
     assert (await here.read(session)).end_reason is EndReason.ABANDONED
     await agent.bye()
+
+
+async def test_who_left_while_their_process_was_replaced_is_missed(
+    two: Processes, here: Stage, there: Stage
+) -> None:
+    """The new process has never seen the one before it, and the agent is back first."""
+    session, _agent = await here.talk()
+    await two.die(here)
+    await two.die(there)
+    await two.replace(there)
+
+    await there.talker(session, connection="con-2").come()
+
+    assert (await there.read(session)).person_back_by is not None
+    two.clock.pass_by(seconds=61)
+    await there.reaper.look()
+    assert (await there.read(session)).end_reason is EndReason.ABANDONED
+
+
+async def test_a_process_that_does_not_hold_a_conversation_clears_no_absence(
+    two: Processes, here: Stage, there: Stage
+) -> None:
+    """It may have looked before the person left."""
+    session, _agent = await here.talk()
+    await here.media.person_left(session.id)
+
+    await there.media.person_came(session.id)
+
+    assert (await here.read(session)).person_back_by is not None
+    await here.media.person_came(session.id)
+    assert (await here.read(session)).person_back_by is None
+
+
+async def test_absent_people_of_another_process_delay_no_deadline(
+    two: Processes, here: Stage, there: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if that process does not act."""
+    monkeypatch.setattr(reaper, "BATCH", 2)
+    for _ in range(3):
+        await there.talk(with_person=False)
+    session, _agent = await here.talk(with_person=False)
+    two.clock.pass_by(seconds=61)
+
+    await here.reaper.look()
+
+    assert (await here.read(session)).end_reason is EndReason.ABANDONED

@@ -13,6 +13,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.programs.forked import FAULT
 from tests.programs.postgres import EmptyDatabase
 from tests.programs.redis import RedisServer
 from tests.programs.server_process import ROOT, ServerProcess
@@ -135,7 +136,7 @@ async def test_servers_allow_no_more_guesses_than_one(
 ) -> None:
     """Without Redis each counts by itself, and says so; it still says that it is ready."""
     with RedisServer() as redis:
-        shared = {**settings, "VOXQL_REDIS_URL": redis.url}
+        shared = {**settings, "VOXQL_REDIS_URL": redis.url, FAULT: "waits_for_redis"}
         here, there = (ServerProcess(tmp_path / "data", **shared) for _ in range(2))
         try:
             for server in (here, there):

@@ -200,7 +200,8 @@ export class RoomLine implements Line {
       this.#room.once(RoomEvent.LocalTrackSubscribed, () => resolve());
     });
     await localParticipant.publishTrack(wanted, { source: Track.Source.Microphone });
-    // Earlier words would be lost. An agent that joined before this moment may not wait for them.
+    // What is said before the agent receives the microphone is lost. Look for an agent only now: it
+    // may have joined during the publishing.
     if (this.#hasAgent()) await Promise.race([received, pause(HEARD_WITHIN_MS)]);
   }
 
