@@ -71,6 +71,7 @@ def test_the_steps_add_up_to_what_was_measured() -> None:
 # ---------------------------------------------------------------------- what comes out
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("case", checking.cases()[:2], ids=lambda case: case.name)
 def test_the_simulation_is_close_to_the_measurement(case: checking.Case) -> None:
     """CPU is within 5 %, and the median of finals, which no cost says, within 20 %."""
@@ -102,6 +103,7 @@ def test_every_event_passes_redis_once_for_each_process_with_a_viewer() -> None:
     assert result.messages == pytest.approx(published, rel=0.02)
 
 
+@pytest.mark.soak
 def test_a_busier_process_takes_longer() -> None:
     """Delays grow faster than the load."""
     calm, busy = (few(Costs.measured(), number) for number in (100, 500))
@@ -110,6 +112,7 @@ def test_a_busier_process_takes_longer() -> None:
     assert busy.ms("finals", 0.99) > 1.5 * calm.ms("finals", 0.99)
 
 
+@pytest.mark.soak
 def test_ten_times_the_conversations_need_ten_times_the_cores(size: "partial[Size]") -> None:
     """Nothing is shared by two cells, so nothing grows faster than the conversations."""
     one, ten = size(1_000_000), size(10_000_000)
@@ -119,6 +122,7 @@ def test_ten_times_the_conversations_need_ten_times_the_cores(size: "partial[Siz
     assert ten.redis == pytest.approx(10 * one.redis, rel=0.02)
 
 
+@pytest.mark.soak
 def test_a_size_is_enough_below_a_break_and_not_above(usual: Result, size: "partial[Size]") -> None:
     """One process, one Redis and one primary are enough up to the number that the chart marks."""
     found = {one.what: one.conversations for one in sizing.breaks(Demand.of(usual), ASSUMED)}
@@ -141,6 +145,7 @@ def test_numbers_are_written_with_two_digits() -> None:
 # ---------------------------------------------------------------------- what the page says
 
 
+@pytest.mark.soak
 def test_the_chart_is_what_the_simulation_draws(usual: Result, size: "partial[Size]") -> None:
     """After a change: `python -m bench.scaling --chart docs/images/scaling.svg`."""
     drawn = draw(size, sizing.breaks(Demand.of(usual), ASSUMED))
@@ -148,6 +153,7 @@ def test_the_chart_is_what_the_simulation_draws(usual: Result, size: "partial[Si
     assert drawn == CHART.read_text()
 
 
+@pytest.mark.soak
 def test_the_page_has_the_sizes_of_the_simulation(size: "partial[Size]") -> None:
     """Each row of the table is there word for word."""
     page = PAGE.read_text()
@@ -160,6 +166,7 @@ def test_the_page_has_the_sizes_of_the_simulation(size: "partial[Size]") -> None
     assert [row for row in rows if row not in page] == []
 
 
+@pytest.mark.soak
 def test_the_page_says_where_it_breaks(usual: Result) -> None:
     """Each number that the chart marks begins a row of the page's table."""
     page = PAGE.read_text()
