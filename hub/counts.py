@@ -91,16 +91,21 @@ class RedisCounts:
     async def _add(self, key: str, most: int, seconds: int) -> timedelta | None:
         if await self._storage.incr(key, seconds) <= most:
             return None
-        await self._storage.incr(key, seconds, -1)
+        await self._uncount(key, seconds)
         left = await self._storage.get_expiry(key) - time.time()
         # Redis rounds to the nearest second, maybe down.
         return timedelta(seconds=min(left + 0.5, seconds))
+
+    async def _uncount(self, key: str, seconds: int) -> None:
+        if await self._storage.incr(key, seconds, -1) < 0:
+            # The window has ended, and a new one must not begin with less than nothing.
+            await self._storage.incr(key, seconds)
 
     async def take_back(self, key: str, per: timedelta) -> None:
         """Uncount one."""
         if self.is_reached:
             async with self._asking():
-                await self._storage.incr(self._hidden(key), _seconds(per), -1)
+                await self._uncount(self._hidden(key), _seconds(per))
 
     async def forget(self, key: str) -> None:
         """Uncount all."""
