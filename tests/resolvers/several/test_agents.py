@@ -1,5 +1,7 @@
 """An agent may be connected to another process than the one that needs it."""
 
+from datetime import timedelta
+
 import pytest
 
 from agent_bridge.server.workers import NoAgent
@@ -16,7 +18,7 @@ from models.tables import EndReason, SessionStatus
 from resolvers.backend import Backend
 from resolvers.refusals import Conflict
 from resolvers.sessions import reaper
-from tests.resolvers.people import Clock
+from tests.resolvers.people import Clock, give_config
 from tests.resolvers.several.processes import Processes, processes
 from tests.resolvers.stage import Stage, message, taken
 
@@ -238,12 +240,12 @@ async def test_conversations_that_wait_for_a_worker_delay_no_other_deadline(
 ) -> None:
     """However many they are."""
     monkeypatch.setattr(reaper, "BATCH", 2)
+    give_config(here.backend, start_timeout=timedelta(minutes=1))
     here.agents.known.discard("other")
+    waiting = [await here.start(agent_name="other") for _ in range(3)]
     session, agent = await here.talk()
     await agent.lose()
-    two.clock.pass_by(seconds=4)
-    waiting = [await here.start(agent_name="other") for _ in range(3)]
-    two.clock.pass_by(seconds=2)
+    two.clock.pass_by(seconds=6)
 
     await here.reaper.look()
     await here.reaper.asked()
