@@ -27,7 +27,7 @@ from redis.backoff import NoBackoff
 
 from hub.redis import PREFIX
 from hub.redis.address import several_hosts
-from hub.redis.servers import LOST, TCP, goes_on
+from hub.redis.servers import LOST, TCP, goes_on, reason_of
 
 log = structlog.get_logger(__name__)
 
@@ -157,7 +157,7 @@ class RedisCounts:
         if error is None:
             log.info("rate_limits_shared")
         else:
-            log.error("rate_limits_local", error=trouble, why=str(error).partition(" : ")[0])
+            log.error("rate_limits_local", error=trouble, why=reason_of(error))
 
 
 def _storage(url: str, prefix: str) -> tuple[RedisStorage, list[Any]]:

@@ -15,7 +15,7 @@ import structlog
 
 from hub.events import USER_PREFIX
 from hub.redis.address import servers_at
-from hub.redis.servers import ANSWERS_WITHIN_S, LOST, Command, Listener, goes_on
+from hub.redis.servers import ANSWERS_WITHIN_S, LOST, Command, Listener, goes_on, reason_of
 from hub.shared import SharedHub
 
 log = structlog.get_logger(__name__)
@@ -227,13 +227,7 @@ class RedisHub(SharedHub):
             log.info("redis_reached", task=task)
         else:
             self._troubles[task] = trouble
-            log.error("redis_not_reached", task=task, error=trouble, why=_why(error))
-
-
-def _why(error: BaseException | None) -> str:
-    """Return an error's text, without how each Sentinel was asked, which may show a password."""
-    what, _, tried = str(error).partition(" : ")
-    return f"{what}: {tried.rpartition(')> - ')[2]}" if tried else what
+            log.error("redis_not_reached", task=task, error=trouble, why=reason_of(error))
 
 
 async def _pause() -> None:

@@ -167,6 +167,12 @@ def _check_answers(pubsub: PubSub) -> None:
         raise TimeoutError("no answer to a subscribed connection")
 
 
+def reason_of(error: BaseException | None) -> str:
+    """Return an error's text, without how each Sentinel was asked, which may show a password."""
+    what, _, tried = str(error).partition(" : ")
+    return f"{what}: {tried.rpartition(')> - ')[2]}" if tried else what
+
+
 def goes_on() -> bool:
     """Whether this task has not been cancelled.
 

@@ -1,36 +1,20 @@
 """Runs the counts of several processes in one."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from hub.counts import RedisCounts
+from tests.hub.running import all_running, until
 
-WITHIN_S: Final = 20.0
 SECRET: Final = "only for these tests".ljust(32, ".")
 
 
 @asynccontextmanager
 async def counting(url: str, count: int = 2) -> AsyncIterator[list[RedisCounts]]:
     """Run the counts of this many processes."""
-    processes = [RedisCounts(url, SECRET) for _ in range(count)]
-    tasks = [asyncio.create_task(one.run()) for one in processes]
-    try:
+    async with all_running([RedisCounts(url, SECRET) for _ in range(count)]) as processes:
         yield processes
-        assert not any(task.done() for task in tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-async def until(is_so: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(WITHIN_S):
-        while not is_so():  # noqa: ASYNC110 - the state of another program can only be polled
-            await asyncio.sleep(0.01)
 
 
 async def reached(*counts: RedisCounts) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import pytest
 
@@ -14,19 +14,35 @@ from hub.subscription import HubSubscription, ReaderTooSlow
 WITHIN_S: Final = 20.0
 
 
+class Runs(Protocol):
+    """Something that runs until it is cancelled."""
+
+    async def run(self) -> None:
+        """Run."""
+
+
+R = TypeVar("R", bound=Runs)
+
+
 @asynccontextmanager
-async def running(url: str, count: int = 2, **options: str) -> AsyncIterator[list[RedisHub]]:
-    """Run the hubs of several processes."""
-    hubs = [RedisHub(url, **options) for _ in range(count)]
-    tasks = [asyncio.create_task(hub.run()) for hub in hubs]
+async def all_running(parts: list[R]) -> AsyncIterator[list[R]]:
+    """Run these until the end; none may end by itself."""
+    tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
-        yield hubs
+        yield parts
         assert not any(task.done() for task in tasks)
     finally:
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+@asynccontextmanager
+async def running(url: str, count: int = 2, **options: str) -> AsyncIterator[list[RedisHub]]:
+    """Run the hubs of several processes."""
+    async with all_running([RedisHub(url, **options) for _ in range(count)]) as hubs:
+        yield hubs
 
 
 async def until(is_so: Callable[[], object]) -> None:

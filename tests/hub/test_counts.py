@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 
 from hub import counts as shared_counts
 from hub.counts import ANSWERS_WITHIN_S, RedisCounts
-from tests.hub.counting import SECRET, WITHIN_S, counting, reached, until
+from tests.hub.counting import SECRET, counting, reached
+from tests.hub.running import WITHIN_S, until
 from tests.programs.redis import RedisServer
 from tests.programs.redis.several import ClusterRedis, SentinelRedis
 

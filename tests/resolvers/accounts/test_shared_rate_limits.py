@@ -13,7 +13,8 @@ from resolvers.accounts.authentication import Authentication
 from resolvers.accounts.rate_limits import Rate, RateLimits, Rates
 from resolvers.backend import Backend
 from resolvers.refusals import RateLimited, Unauthenticated
-from tests.hub.counting import WITHIN_S, counting, reached, until
+from tests.hub.counting import counting, reached
+from tests.hub.running import WITHIN_S, until
 from tests.programs.redis import RedisServer
 from tests.resolvers.accounts.people import EMAIL, PASSWORD, new_ada
 from tests.resolvers.people import Clock
