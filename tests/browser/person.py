@@ -24,8 +24,9 @@ from playwright.async_api import (
 )
 
 from tests.browser.chromium import ALLOWED, CHROMIUM, FLAGS, SOUNDS_AT_ONCE, hearing
-from tests.browser.in_the_page import MOUTH, STATES
+from tests.browser.in_the_page import MOUTH, OWN_LINES, STATES
 from tests.speech.sound import RATE, Clip
+from tests.speech.words import starts_with
 
 PATIENCE_MS: Final = 30_000
 LEAD_S: Final = 6.0
@@ -168,17 +169,8 @@ class Person:
         return self.page.get_by_label("Type instead of speaking")
 
     async def is_saying(self, words: str) -> str:
-        """Wait until an interim line contains these words; return its key.
-
-        One script finds and reads the line: it may become final before a second call.
-        """
-        found = await self.page.wait_for_function(
-            """words => [...document.querySelectorAll('.line[data-role="USER"]')].find(line =>
-              line.dataset.final === 'false' && line.textContent.toLowerCase().includes(words)
-            )?.dataset.key""",
-            arg=words.lower(),
-        )
-        return str(await found.json_value())
+        """Wait until an interim line starts with these words; return its key."""
+        return await self._has_line(words, is_final=False)
 
     @asynccontextmanager
     async def answered(self, by: Answering, *, operation: str) -> AsyncIterator[None]:
@@ -217,14 +209,35 @@ class Person:
         """The microphone button once the microphone is open; an agent may listen before that."""
         return self.page.locator('.microphone:is([data-state="on"], [data-state="muted"])')
 
-    async def hears_himself_say(self, words: str) -> None:
-        """Wait until exactly one final line contains these words."""
-        found = self.finals.filter(has_text=re.compile(words, re.IGNORECASE))
+    async def hears_himself_say(
+        self, words: str, times: int = 1, within_ms: int = PATIENCE_MS
+    ) -> str:
+        """Wait until exactly this many final lines start with these words; return the first's key.
+
+        Pass a whole sentence, or what was said of it: `starts_with` allows for some wrong words.
+        """
+        return await self._has_line(words, is_final=True, times=times, within_ms=within_ms)
+
+    async def _has_line(
+        self, words: str, *, is_final: bool, times: int = 1, within_ms: int = PATIENCE_MS
+    ) -> str:
+        seen = ""
         try:
-            await expect(found).to_have_count(1)
-        except AssertionError as error:
-            heard = await self.page.locator('.line[data-role="USER"]').all_inner_texts()
-            raise AssertionError(f"not one line with {words!r}, but {heard}") from error
+            async with asyncio.timeout(within_ms / 1000):
+                while True:
+                    # One script reads all lines: they may change before a second call.
+                    changed = await self.page.wait_for_function(OWN_LINES, arg=seen, timeout=0)
+                    seen = await changed.json_value()
+                    found = [
+                        line["key"]
+                        for line in json.loads(seen)
+                        if line["isFinal"] is is_final and starts_with(line["text"], words)
+                    ]
+                    if len(found) == times:
+                        return str(found[0])
+        except TimeoutError as error:
+            kind = "final" if is_final else "interim"
+            raise AssertionError(f"not {times} {kind} with {words!r}, but {seen}") from error
 
     @property
     def focused(self) -> Locator:

@@ -54,11 +54,11 @@ async def _take(url: str, folder: Path, scratch: Path) -> None:
         await _typed_conversations(person)
         await person.starts_talking()
         await person.says(WOMAN)
-        await person.hears_himself_say("respectable")
+        await person.hears_himself_say(WOMAN.text)
         await person.answers.first.wait_for()
         await expect(person.state).to_have_text("Listening")
         await person.says(DASHWOOD)
-        await person.is_saying("leisure")
+        await person.is_saying("and mister john dashwood had then leisure")
         await _shoot(page, folder, "conversation")
         await _the_rest(person, folder)
 

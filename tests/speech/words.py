@@ -120,6 +120,20 @@ def is_beginning(said: str, heard: str) -> bool:
     )
 
 
+def starts_with(heard: str, said: str) -> bool:
+    """Return whether `heard` starts with all that was said: at most 40 % of its words are wrong.
+
+    Sound that arrives in real time may be damaged on the way, as WebRTC repeats and skips parts of
+    it when the processor is busy. Exact recognition is tested on the sample clock. More may follow,
+    as in `is_beginning`.
+    """
+    words, count = normal(heard).split(), len(normal(said).split())
+    return any(
+        error_rate([said], [" ".join(words[:length])]) <= 0.4
+        for length in range(max(1, count - 1), count + 2)
+    )
+
+
 def _number(digits: str) -> list[str]:
     value = int(digits)
     if len(digits) == 4 and 1100 <= value <= 2099 and value % 1000:

@@ -120,7 +120,7 @@ async def test_a_new_chat_begins_from_the_history_when_nothing_goes_on(
     await person.is_listened_to(other_than=first)
     await person.says(recording("0880"))
 
-    await person.hears_himself_say("young man")
+    await person.hears_himself_say(recording("0880").text)
 
 
 @pytest.mark.parametrize("width", [1280, 360])

@@ -108,15 +108,19 @@ async def test_a_talk_in_a_room_from_the_first_word_to_the_history(
     await chapters.a_reload_in_mid_sentence_loses_nothing(person)
     await expect(person.lines.filter(has_text="young man")).to_have_count(0)
 
-    third = await chapters.a_blocked_save_is_repeated(person, "leisure")
+    third = await chapters.a_blocked_save_is_repeated(person, chapters.LEISURE)
     assert third not in (first, second)
     other = await chapters.a_second_window_follows(person)
     await another_microphone_is_heard_in_the_place_of_the_first(person, livekit)
     await chapters.a_microphone_that_is_unplugged_can_be_plugged_in_again(person)
     await chapters.the_second_window_takes_over(person, other)
 
-    said = {"selfish": first, "Dashwood": second, "young man": third}
-    previews = ["selfish", "Thank you", "Repeat after me: one"]
+    said = {
+        chapters.SELFISH.text: first,
+        chapters.LEISURE: second,
+        chapters.YOUNG_MAN.text: third,
+    }
+    previews = ["rather", "Thank you", "Repeat after me: one"]
     await chapters.each_is_found_with_its_own_words(person, other, said, previews)
 
 
@@ -146,7 +150,7 @@ async def another_microphone_is_heard_in_the_place_of_the_first(
     await until(is_published)
     await person.says(after(SUBSCRIBED_S, chapters.AMIABLE))
 
-    await person.hears_himself_say("amiable")
+    await person.hears_himself_say(chapters.AMIABLE.text)
     first, second = await person.page.evaluate("opened")
     names = await person.page.evaluate(
         """async () => Object.fromEntries((await navigator.mediaDevices.enumerateDevices())

@@ -37,12 +37,12 @@ async def test_a_save_that_fails_in_three_ways_is_repeated_until_it_works(
 
     async with person.answered(blocked, operation="StartNewChat"):
         await person.new_chat.click()
-        retry = await nothing_is_lost(person, "Can't reach the server")
+        retry = await nothing_is_lost(person, "Can't reach the server", SAID)
         assert person.asked.count("StartNewChat") == 1 + 3
 
     async with person.answered(broken, operation="StartNewChat"):
         await retry.click()
-        retry = await nothing_is_lost(person, "Something went wrong on the server")
+        retry = await nothing_is_lost(person, "Something went wrong on the server", SAID)
 
     let_go = asyncio.Event()
 
@@ -55,7 +55,7 @@ async def test_a_save_that_fails_in_three_ways_is_repeated_until_it_works(
         await retry.click()
         await expect(person.new_chat).to_have_text("Saving…")
         await expect(person.new_chat).to_be_disabled()
-        retry = await nothing_is_lost(person, "The server took too long")
+        retry = await nothing_is_lost(person, "The server took too long", SAID)
         let_go.set()
 
     assert person.session_id == session
@@ -101,12 +101,12 @@ async def test_a_new_chat_under_which_the_server_is_killed_is_made_once(
         await person.comes_as_guest()
         first = await person.starts_talking()
         agent.hears(first, SAID)
-        await person.hears_himself_say("young man")
+        await person.hears_himself_say(SAID)
         async with person.answered(killed, operation="StartNewChat"):
             await person.new_chat.click()
             # The stream reported the save before the server died.
             comfort = "Your conversation is saved." if is_done else "Nothing is lost"
-            await nothing_is_lost(person, "Can't reach the server", comfort=comfort)
+            await nothing_is_lost(person, "Can't reach the server", SAID, comfort=comfort)
             assert why_ended(server) == (["SAVED", None] if is_done else [None])
 
             await asyncio.to_thread(server.start)
@@ -153,10 +153,10 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
         session = await person.is_listened_to()
         await expect(alert).to_have_count(0)
         agent.hears(session, SAID)
-        await person.hears_himself_say("young man")
+        await person.hears_himself_say(SAID)
 
         agent.hears(session, "Mr Dashwood had then leisure", is_final=False)
-        key = await person.is_saying("leisure")
+        key = await person.is_saying("mister dashwood had then leisure")
         agent.comes = False
         agent.dies(session)
 
@@ -173,7 +173,7 @@ async def test_an_agent_that_hangs_is_an_error_and_one_that_dies_leaves_its_word
         assert await person.is_listened_to() == session
         agent.hears(session, "another listens")
         await person.hears_himself_say("another listens")
-        await expect(person.finals.filter(has_text="young man")).to_have_count(1)
+        await person.hears_himself_say(SAID)
         await person.page.get_by_role("button", name="End", exact=True).click()
         await person.page.get_by_role("button", name="Start talking").wait_for()
 

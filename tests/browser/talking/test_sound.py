@@ -119,7 +119,7 @@ async def test_a_line_that_dies_without_a_word_is_joined_again(
             await person.page.wait_for_function("() => opened > 1", timeout=60_000)
             await expect(person.state).to_have_text("Listening", timeout=60_000)
             await person.says(recording("0880"))
-            await person.hears_himself_say("young man")
+            await person.hears_himself_say(recording("0880").text)
             assert person.session_id == session
         finally:
             server.stop()

@@ -1,0 +1,34 @@
+"""The comparison of what was said with what was heard."""
+
+import itertools
+
+import pytest
+
+from tests.speech.sound import recordings
+from tests.speech.words import starts_with
+
+SAID = "unless to be rather cold hearted and rather selfish is to be ill disposed"
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        "Unless to be rather cold-hearted and rather selfish, is to be ill-disposed,",
+        "Unless to be rather cold-hearted and rather self-push is to be ill-disposed,",
+        "Unless to be rather cold-hearted and rather selfish is to be ill-sposed. And more.",
+    ],
+)
+def test_a_sentence_with_a_wrong_word_is_recognized(heard: str) -> None:
+    assert starts_with(heard, SAID)
+
+
+@pytest.mark.parametrize(
+    "heard", ["", "Unless to be rather", "rather selfish is to be ill-disposed", "I heard: unless"]
+)
+def test_a_part_of_a_sentence_is_not_the_sentence(heard: str) -> None:
+    assert not starts_with(heard, SAID)
+
+
+def test_no_recorded_sentence_is_taken_for_another() -> None:
+    for one, other in itertools.permutations(recordings(), 2):
+        assert not starts_with(one.text, other.text), (one.text, other.text)
