@@ -43,19 +43,6 @@ new MutationObserver(() => {
 }).observe(document, {subtree: true, childList: true, characterData: true})
 """
 
-# The person's lines as JSON, once they differ from the ones passed.
-OWN_LINES: Final = """
-before => {
-  const lines = [...document.querySelectorAll('.line[data-role="USER"]')].map(line => ({
-    key: line.dataset.key,
-    isFinal: line.dataset.final === 'true',
-    text: line.querySelector('.line-text').textContent,
-  }))
-  const now = JSON.stringify(lines)
-  return now !== before && now
-}
-"""
-
 # A browser whose microphone prompt is still open.
 NO_ANSWER: Final = """
 navigator.permissions.query = async () => ({state: 'prompt'})

@@ -19,6 +19,7 @@ SAID = "unless to be rather cold hearted and rather selfish is to be ill dispose
     ],
 )
 def test_a_sentence_with_a_wrong_word_is_recognized(heard: str) -> None:
+    """One wrong word of fourteen, or words that follow, are allowed."""
     assert starts_with(heard, SAID)
 
 
@@ -26,9 +27,11 @@ def test_a_sentence_with_a_wrong_word_is_recognized(heard: str) -> None:
     "heard", ["", "Unless to be rather", "rather selfish is to be ill-disposed", "I heard: unless"]
 )
 def test_a_part_of_a_sentence_is_not_the_sentence(heard: str) -> None:
+    """All of it must have been heard, from its start."""
     assert not starts_with(heard, SAID)
 
 
 def test_no_recorded_sentence_is_taken_for_another() -> None:
+    """The five recordings are told apart."""
     for one, other in itertools.permutations(recordings(), 2):
         assert not starts_with(one.text, other.text), (one.text, other.text)

@@ -28,9 +28,7 @@ async def test_whose_connection_is_lost_for_a_while_goes_on_with_the_same_agent(
     """The page reports the loss and recovers; words from before and after are there, once each."""
     async with far(tmp_path) as there:
         url = there.server.url
-        # As with https, without which browsers give no access to the microphone.
-        flags = (f"--unsafely-treat-insecure-origin-as-secure={url}",)
-        person = await visit(url, speaks_on_demand=True, flags=flags)
+        person = await visit(url, speaks_on_demand=True, own_browser=True)
         await person.comes_as_guest()
         session = await person.starts_talking()
         await person.says(YOUNG_MAN)

@@ -103,9 +103,7 @@ async def test_a_line_that_dies_without_a_word_is_joined_again(
         server.start()
         try:
             server.wait_for("ready: conversations can begin", READY_WITHIN_S)
-            # As with https, without which browsers give no access to the microphone.
-            flags = (f"--unsafely-treat-insecure-origin-as-secure={server.url}",)
-            person = await visit(server.url, speaks_on_demand=True, flags=flags)
+            person = await visit(server.url, speaks_on_demand=True, own_browser=True)
             await person.page.add_init_script(LINES)
             await person.comes_as_guest()
             session = await person.starts_talking()
