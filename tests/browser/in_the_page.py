@@ -43,6 +43,23 @@ new MutationObserver(() => {
 }).observe(document, {subtree: true, childList: true, characterData: true})
 """
 
+# `said()` returns the person's final lines, and every text that an unfinished line has had since
+# the person began to speak: it may become final before a test reads it.
+LINES: Final = """{
+  const lines = isFinal => [...document.querySelectorAll(
+    `.line[data-role="USER"][data-final="${isFinal}"]`
+  )].map(line => ({
+    isFinal, key: line.dataset.key, text: line.querySelector('.line-text').textContent
+  }))
+  window.interims = []
+  window.said = () => [...interims, ...lines(true)]
+  new MutationObserver(() => {
+    for (const line of lines(false))
+      if (!interims.some(({key, text}) => key === line.key && text === line.text))
+        interims.push(line)
+  }).observe(document, {subtree: true, childList: true, characterData: true})
+}"""
+
 # A browser whose microphone prompt is still open.
 NO_ANSWER: Final = """
 navigator.permissions.query = async () => ({state: 'prompt'})

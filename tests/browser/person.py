@@ -32,7 +32,7 @@ from tests.browser.chromium import (
     WITHOUT_WINDOWS,
     hearing,
 )
-from tests.browser.in_the_page import MOUTH, STATES
+from tests.browser.in_the_page import LINES, MOUTH, STATES
 from tests.speech.sound import RATE, Clip
 from tests.speech.words import starts_with
 
@@ -177,8 +177,8 @@ class Person:
         return self.page.get_by_label("Type instead of speaking")
 
     async def is_saying(self, words: str) -> str:
-        """Wait until an interim line starts with these words; return its key."""
-        return await self._has_line(words, is_final=False)
+        """Wait until an interim line has started with these words; return its key."""
+        return await self._has_lines(words, 1, PATIENCE_MS, is_final=False)
 
     @asynccontextmanager
     async def answered(self, by: Answering, *, operation: str) -> AsyncIterator[None]:
@@ -205,12 +205,16 @@ class Person:
     async def says(self, clip: Clip) -> None:
         """Start to speak; only with `speaks_on_demand`."""
         await self.microphone.wait_for()
-        await self.page.evaluate("encoded => void say(encoded)", _encoded(clip))
+        await self.page.evaluate(
+            "encoded => { interims.length = 0; void say(encoded) }", _encoded(clip)
+        )
 
     async def has_said(self, clip: Clip) -> None:
         """Speak, and wait until the clip ends; only with `speaks_on_demand`."""
         await self.microphone.wait_for()
-        await self.page.evaluate("encoded => say(encoded)", _encoded(clip))
+        await self.page.evaluate(
+            "encoded => { interims.length = 0; return say(encoded) }", _encoded(clip)
+        )
 
     @property
     def microphone(self) -> Locator:
@@ -224,40 +228,26 @@ class Person:
 
         Pass a whole sentence, or what was said of it: `starts_with` allows for some wrong words.
         """
-        return await self._has_line(words, is_final=True, times=times, within_ms=within_ms)
+        return await self._has_lines(words, times, within_ms, is_final=True)
 
-    async def _has_line(
-        self, words: str, *, is_final: bool, times: int = 1, within_ms: int = PATIENCE_MS
-    ) -> str:
-        seen = ""
+    async def _has_lines(self, words: str, times: int, within_ms: int, *, is_final: bool) -> str:
+        seen, keys = "", list[str]()
         try:
             async with asyncio.timeout(within_ms / 1000):
-                while True:
-                    # One script reads all lines: they may change before a second call.
+                while len(keys) != times:
                     changed = await self.page.wait_for_function(
-                        """before => {
-                          const all = [...document.querySelectorAll('.line[data-role="USER"]')]
-                          const now = JSON.stringify(all.map(line => ({
-                            key: line.dataset.key,
-                            isFinal: line.dataset.final === 'true',
-                            text: line.querySelector('.line-text').textContent,
-                          })))
-                          return now !== before && now
-                        }""",
+                        "before => (now => now !== before && now)(JSON.stringify(window.said()))",
                         arg=seen,
                         timeout=0,
                     )
                     seen = await changed.json_value()
-                    found = [
-                        line["key"]
-                        for line in json.loads(seen)
-                        if line["isFinal"] is is_final and starts_with(line["text"], words)
-                    ]
-                    if len(found) == times:
-                        return str(found[0])
+                    fit = [line for line in json.loads(seen) if starts_with(line["text"], words)]
+                    # An interim has had several texts, a final one.
+                    keys = list({line["key"]: 0 for line in fit if line["isFinal"] is is_final})
         except TimeoutError as error:
             kind = "final" if is_final else "interim"
             raise AssertionError(f"not {times} {kind} with {words!r}, but {seen}") from error
+        return keys[0]
 
     @property
     def focused(self) -> Locator:
@@ -360,6 +350,7 @@ async def _somebody(
     url: str, context: BrowserContext, page: Page, speaks_on_demand: bool
 ) -> AsyncIterator[Person]:
     await context.add_init_script(STATES)
+    await context.add_init_script(LINES)
     if speaks_on_demand:
         await context.add_init_script(MOUTH)
     context.set_default_timeout(PATIENCE_MS)
