@@ -9,7 +9,7 @@ from playwright.async_api import Locator, Route, TimeoutError, expect
 
 from tests.browser.person import Person, blocked
 from tests.speech.sound import recording
-from tests.speech.words import starts_with
+from tests.speech.words import places
 
 DASHWOOD, YOUNG_MAN, SELFISH, WOMAN, AMIABLE = map(
     recording, ("0870", "0880", "0890", "0920", "0930")
@@ -251,6 +251,4 @@ async def each_is_found_with_its_own_words(
     for said, session in conversations.items():
         await person.reads(session)
         lines = await person.finals.all_text_contents()
-        assert [
-            other for other in conversations if any(starts_with(line, other) for line in lines)
-        ] == [said]
+        assert [other for other in conversations if places(other, lines)] == [said]

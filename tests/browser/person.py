@@ -34,7 +34,7 @@ from tests.browser.chromium import (
 )
 from tests.browser.in_the_page import LINES, MOUTH, STATES
 from tests.speech.sound import RATE, Clip
-from tests.speech.words import starts_with
+from tests.speech.words import places, starts_with
 
 PATIENCE_MS: Final = 30_000
 LEAD_S: Final = 6.0
@@ -224,9 +224,9 @@ class Person:
     async def hears_himself_say(
         self, words: str, times: int = 1, within_ms: int = PATIENCE_MS
     ) -> str:
-        """Wait until exactly this many final lines start with these words; return the first's key.
+        """Wait until these words are there exactly this many times; return the first line's key.
 
-        Pass a whole sentence, or what was said of it: `starts_with` allows for some wrong words.
+        Pass a whole sentence, or what was said of it. See `starts_with` and `places`.
         """
         return await self._has_lines(words, times, within_ms, is_final=True)
 
@@ -241,9 +241,14 @@ class Person:
                         timeout=0,
                     )
                     seen = await changed.json_value()
-                    fit = [line for line in json.loads(seen) if starts_with(line["text"], words)]
-                    # An interim has had several texts, a final one.
-                    keys = list({line["key"]: 0 for line in fit if line["isFinal"] is is_final})
+                    lines = [line for line in json.loads(seen) if line["isFinal"] is is_final]
+                    if is_final:
+                        found = places(words, [line["text"] for line in lines])
+                        keys = [lines[place]["key"] for place in found]
+                    else:
+                        fit = [line for line in lines if starts_with(line["text"], words)]
+                        # An unfinished line has had several texts.
+                        keys = list({line["key"]: None for line in fit})
         except TimeoutError as error:
             kind = "final" if is_final else "interim"
             raise AssertionError(f"not {times} {kind} with {words!r}, but {seen}") from error

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from tests.speech.sound import recordings
-from tests.speech.words import starts_with
+from tests.speech.words import places, starts_with
 
 SAID = "unless to be rather cold hearted and rather selfish is to be ill disposed"
 
@@ -35,3 +35,13 @@ def test_no_recorded_sentence_is_taken_for_another() -> None:
     """The five recordings are told apart."""
     for one, other in itertools.permutations(recordings(), 2):
         assert not starts_with(one.text, other.text), (one.text, other.text)
+
+
+def test_a_sentence_with_a_gap_is_heard_once() -> None:
+    """It ends a line in the middle; a sentence that is there twice is found twice."""
+    said = "he was not an ill disposed young man"
+    lines = ["Good morning.", "He was not.", "And he'll dispose young men,", "Thank you."]
+
+    assert places(said, lines) == [1]
+    assert places(said, [*lines, "He was not an ill-sposed young man."]) == [1, 4]
+    assert places(said, ["Good morning.", "He was not."]) == []

@@ -1,11 +1,13 @@
 """Compares spoken and transcribed words, whatever their spelling."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import jiwer
 
+MOST_LINES: Final = 3
+"""Lines in which one sentence may be heard."""
 _SPELT: Final = {
     "mr": "mister",
     "mrs": "missus",
@@ -121,17 +123,33 @@ def is_beginning(said: str, heard: str) -> bool:
 
 
 def starts_with(heard: str, said: str) -> bool:
-    """Return whether `heard` starts with all that was said: at most 40 % of its words are wrong.
+    """Return whether `heard` starts with all that was said: at most 40 % of its letters are wrong.
 
     Sound that arrives in real time may be damaged on the way, as WebRTC repeats and skips parts of
-    it when the processor is busy. Exact recognition is tested on the sample clock. More may follow,
-    as in `is_beginning`.
+    it when the processor is busy. It then sounds like other words ("self-push" for "selfish"), but
+    most letters stay. Exact recognition is tested on the sample clock. More may follow, as in
+    `is_beginning`.
     """
-    words, count = normal(heard).split(), len(normal(said).split())
-    return any(
-        error_rate([said], [" ".join(words[:length])]) <= 0.4
-        for length in range(max(1, count - 1), count + 2)
-    )
+    letters, wanted = (normal(text).replace(" ", "") for text in (heard, said))
+    slack = max(1, len(wanted) // 10)
+    starts = {letters[: len(wanted) + more] for more in (-slack, 0, slack)}
+    return any(start and float(jiwer.cer(wanted, start)) <= 0.4 for start in starts)
+
+
+def places(said: str, lines: Sequence[str]) -> list[int]:
+    """Return where this was heard: the index of the first line, each time.
+
+    A gap in the sound may end a line, so it may take several lines in a row.
+    """
+    found, at = [], 0
+    while at < len(lines):
+        for count in range(1, MOST_LINES + 1):
+            if starts_with(" ".join(lines[at : at + count]), said):
+                found.append(at)
+                at += count - 1
+                break
+        at += 1
+    return found
 
 
 def _number(digits: str) -> list[str]:

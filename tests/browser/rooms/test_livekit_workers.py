@@ -18,7 +18,7 @@ from tests.conftest import StartLiveKit
 from tests.e2e.conversation.saying import SENTENCE
 from tests.programs.livekit_server import LiveKitServer
 from tests.speech.sound import Clip, recording, spoken
-from tests.speech.words import starts_with
+from tests.speech.words import places
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="session")]
 
@@ -64,7 +64,7 @@ class Outage:
                 await self.person.hears_himself_say(clip.text, within_ms=AGAIN_AFTER_MS)
                 break
         finals = await self.person.finals.all_text_contents()
-        self.said[clip.text] = sum(starts_with(line, clip.text) for line in finals)
+        self.said[clip.text] = len(places(clip.text, finals))
         assert self.said[clip.text], f"nobody understood {clip.text!r}"
 
     async def still_has(self, *clips: Clip) -> None:
