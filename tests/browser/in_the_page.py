@@ -14,6 +14,7 @@ if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => {
   silence.connect(mouth)
   silence.start()
   window.say = encoded => {
+    interims.length = 0
     const bytes = Uint8Array.from(atob(encoded), char => char.charCodeAt(0))
     const pcm = new Int16Array(bytes.buffer)
     const buffer = context.createBuffer(1, pcm.length, 16000)

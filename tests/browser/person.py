@@ -205,16 +205,12 @@ class Person:
     async def says(self, clip: Clip) -> None:
         """Start to speak; only with `speaks_on_demand`."""
         await self.microphone.wait_for()
-        await self.page.evaluate(
-            "encoded => { interims.length = 0; void say(encoded) }", _encoded(clip)
-        )
+        await self.page.evaluate("encoded => void say(encoded)", _encoded(clip))
 
     async def has_said(self, clip: Clip) -> None:
         """Speak, and wait until the clip ends; only with `speaks_on_demand`."""
         await self.microphone.wait_for()
-        await self.page.evaluate(
-            "encoded => { interims.length = 0; return say(encoded) }", _encoded(clip)
-        )
+        await self.page.evaluate("encoded => say(encoded)", _encoded(clip))
 
     @property
     def microphone(self) -> Locator:

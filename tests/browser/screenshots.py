@@ -8,6 +8,7 @@ from typing import Final
 
 from playwright.async_api import Page, async_playwright, expect
 
+from tests.browser.chapters import LEISURE
 from tests.browser.person import Person, at_a_browser
 from tests.programs.server_process import ROOT, START_TIMEOUT_S, ServerProcess
 from tests.speech.sound import recording
@@ -58,7 +59,7 @@ async def _take(url: str, folder: Path, scratch: Path) -> None:
         await person.answers.first.wait_for()
         await expect(person.state).to_have_text("Listening")
         await person.says(DASHWOOD)
-        await person.is_saying("and mister john dashwood had then leisure")
+        await person.is_saying(LEISURE)
         await _shoot(page, folder, "conversation")
         await _the_rest(person, folder)
 
