@@ -56,7 +56,8 @@ dev: setup dev-tools ## The same, with a page that reloads, and again whenever t
 
 test: setup dev-tools $(patsubst %,%/node_modules/.built,$(filter-out $(SOAK_PAGES),$(TEST_PAGES))) ## Run the tests (ARGS="-k word" for some), after bringing up what they need
 	@scripts/system-packages
-	@scripts/livekit-server || [ "$${CI:-}" != true ]
+	@# Only tests that need it wait for the build.
+	@scripts/livekit-server early || [ "$${CI:-}" != true ]
 	$(BIN)/pytest $(if $(ARGS),$(ARGS),$(BESIDE_EACH_OTHER) --durations 10)
 	@echo "==> make test took $$(($$(date +%s) - $(BEGAN))) s, with what it installed"
 
@@ -72,7 +73,7 @@ check: $(if $(filter true,$(CI)),early) dev-tools $(PAGES:%=%/node_modules/.inst
 
 # In CI, the tests come next: start the build that they need, which takes minutes, early.
 early:
-	@mkdir -p .cache && nice scripts/livekit-server >.cache/livekit-server.log 2>&1 &
+	@scripts/livekit-server early || true
 
 bench: setup dev-tools ## Measure the hot path on this machine
 	$(BIN)/python -m bench $(ARGS)

@@ -12,7 +12,11 @@ from tests.programs import livekit_server
 from tests.programs.livekit_server import LiveKitServer
 from tests.programs.server_process import ROOT
 
-TOOLS = ("bash", "env", "dirname", "mkdir", "mktemp", "cat", "sed", "rm", "mv", "flock")
+TOOLS = [
+    *("bash", "env", "dirname", "mkdir", "mktemp", "cat", "sed", "rm", "mv", "flock"),
+    *("chmod", "nice", "tail"),
+]
+needs_flock = pytest.mark.skipif(shutil.which("flock") is None, reason="no flock, as on macOS")
 
 
 @pytest.fixture
@@ -27,16 +31,23 @@ def elsewhere(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def start(clone: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [clone / "scripts" / "livekit-server", *arguments],
         env={"PATH": str(clone / "bin"), "HOME": str(clone)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
 
 
-@pytest.mark.parametrize("arguments", [(), ("build",), ("path",), ("run",)])
+def run(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    program = start(clone, *arguments)
+    said, complained = program.communicate(timeout=60)
+    return subprocess.CompletedProcess(program.args, program.returncode, said, complained)
+
+
+@pytest.mark.parametrize("arguments", [(), ("build",), ("early",), ("path",), ("run",)])
 def test_without_go_it_says_how_to_get_it(elsewhere: Path, arguments: tuple[str, ...]) -> None:
     """The error explains the installation, and the exit status fails a build."""
     ended = run(elsewhere, *arguments)
@@ -45,6 +56,54 @@ def test_without_go_it_says_how_to_get_it(elsewhere: Path, arguments: tuple[str,
     for sentence in ("MISSING", "brew install go", "apt-get install golang-go", "go.dev/dl"):
         assert sentence in ended.stderr
     assert not list(elsewhere.glob(".cache/bin/livekit*"))
+
+
+def go(clone: Path, script: str) -> None:
+    """Put a stand-in for Go there: a real build takes minutes."""
+    program = clone / "bin" / "go"
+    program.write_text("#!/usr/bin/env bash\n" + script)
+    program.chmod(0o755)
+
+
+@needs_flock
+def test_the_path_waits_for_the_build_in_the_background(elsewhere: Path) -> None:
+    """Tests without LiveKit begin at once, and are hardly slowed down by the build."""
+    os.mkfifo(elsewhere / "continue")
+    go(
+        elsewhere,
+        """
+        read -r _ <"$HOME/continue"
+        nice >"$GOBIN/server"
+        chmod +x "$GOBIN/server"
+        echo >>"$HOME/builds"
+        """,
+    )
+
+    for _ in range(2):  # the second one leaves the first one alone
+        assert run(elsewhere, "early").returncode == 0
+    asking = start(elsewhere, "path")
+    assert asking.stderr is not None
+    waiting = asking.stderr.readline()
+    (elsewhere / "continue").write_text("\n")
+    path, _ = asking.communicate(timeout=60)
+
+    assert "Waiting for the LiveKit server" in waiting
+    assert asking.returncode == 0
+    assert int(Path(path.strip()).read_text()) == min(os.nice(0) + 10, 19)
+    assert (elsewhere / "builds").read_text() == "\n"
+
+
+@needs_flock
+def test_a_build_that_fails_is_shown_to_who_waits(elsewhere: Path) -> None:
+    """Its output is in a log, and there is no server to run."""
+    go(elsewhere, "echo 'no space left' >&2; exit 1\n")
+
+    assert run(elsewhere, "early").returncode == 0
+    ended = run(elsewhere, "path")
+
+    assert ended.returncode == 1
+    assert "It has not been built yet." in ended.stderr
+    assert "no space left" in ended.stderr
 
 
 def test_a_missing_server_fails_the_tests_that_need_it(
@@ -57,10 +116,13 @@ def test_a_missing_server_fails_the_tests_that_need_it(
         LiveKitServer(elsewhere / "server").start()
 
 
-def test_what_is_there_is_not_built_again() -> None:
+@pytest.mark.parametrize("arguments", [(), ("early",)])
+def test_what_is_there_is_not_built_again(arguments: tuple[str, ...]) -> None:
     """`make test` runs it each time, so it prints nothing and builds nothing."""
+    livekit_server.binary()
+
     ended = subprocess.run(
-        [ROOT / "scripts" / "livekit-server"],
+        [ROOT / "scripts" / "livekit-server", *arguments],
         env={**os.environ, "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
