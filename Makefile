@@ -28,8 +28,8 @@ TEST_PAGES := $(patsubst %/package.json,%,$(wildcard tests/package.json tests/*/
 # Lighthouse, which only `make soak` needs.
 SOAK_PAGES := tests/browser
 
-# Two processes for real-time tests, and a low-priority one for the rest (tests/scheduling.py).
-BESIDE_EACH_OTHER := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# Two processes for real-time tests, and two low-priority ones for the rest (tests/scheduling.py).
+BESIDE_EACH_OTHER := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # A virtual environment can't be moved: make a new one if this folder was moved.
 MOVED := $(filter-out $(CURDIR),$(shell cat .venv/place 2>/dev/null))
@@ -65,9 +65,12 @@ check: $(if $(filter true,$(CI)),early) dev-tools $(PAGES:%=%/node_modules/.inst
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	@# Run both at once: each takes half a minute of one processor.
+	@# Run all at once: each takes up to half a minute of one processor. Collecting the tests checks
+	@# that they can be run, and leaves them compiled for make test.
 	@$(BIN)/mypy & types=$$!; \
+	$(BIN)/pytest --collect-only -q >.cache/tests.log 2>&1 & tests=$$!; \
 	$(foreach page,$(PAGES),npm --prefix $(page) run --if-present check &&) true; pages=$$?; \
+	wait $$tests || { cat .cache/tests.log; pages=1; }; \
 	wait $$types && exit $$pages
 	@echo "==> make check took $$(($$(date +%s) - $(BEGAN))) s, with what it installed"
 

@@ -98,22 +98,23 @@ def _body(query: str, variables: object) -> bytes:
 
 
 def _save(text: Callable[[int], str], count: int = MESSAGES) -> Callable[[str], bytes]:
-    messages = _messages(count, text)
-    return lambda id_: _body(SAVE, {"input": {"sessionId": id_, "messages": messages}})
+    return lambda id_: _body(
+        SAVE, {"input": {"sessionId": id_, "messages": _messages(count, text)}}
+    )
 
 
-def _faulty() -> Callable[[str], bytes]:
+def _faulty(id_: str) -> bytes:
     messages = _messages(MESSAGES, _short)
     messages[-1]["role"] = "NOBODY"
-    return lambda id_: _body(SAVE, {"input": {"sessionId": id_, "messages": messages}})
+    return _body(SAVE, {"input": {"sessionId": id_, "messages": messages}})
 
 
 def _next(text: Callable[[int], str], key: str) -> Callable[[str], bytes]:
-    messages = _messages(MESSAGES, text)
-    return lambda id_: _body(
-        NEXT,
-        {"input": {"previous": {"sessionId": id_, "messages": messages}, "idempotencyKey": key}},
-    )
+    def body(id_: str) -> bytes:
+        previous = {"sessionId": id_, "messages": _messages(MESSAGES, text)}
+        return _body(NEXT, {"input": {"previous": previous, "idempotencyKey": key}})
+
+    return body
 
 
 def _filled(piece: str, begin: str, end: str, size: int) -> Callable[[str], bytes]:
@@ -121,21 +122,23 @@ def _filled(piece: str, begin: str, end: str, size: int) -> Callable[[str], byte
     before = json.dumps({"query": HISTORY})[:-1] + ', "variables": {"f": ' + begin
     after = end + "}}"
     count = (size - len(before) - len(after) - len(piece)) // (len(piece) + 1)
-    body = (before + ",".join([piece] * count) + after).encode()
-    return lambda _: body
+    return lambda _: (before + ",".join([piece] * count) + after).encode()
 
 
 def _text(piece: str) -> Callable[[str], bytes]:
     """Build a search of 8 MiB."""
     before = json.dumps({"query": HISTORY})[:-1] + ', "variables": {"f": {"search": "'
-    body = (before + piece * ((BODY - 300) // len(piece)) + '"}}}').encode()
-    return lambda _: body
+    return lambda _: (before + piece * ((BODY - 300) // len(piece)) + '"}}}').encode()
 
 
 def _keys(size: int) -> Callable[[str], bytes]:
-    pairs = ",".join(f'"x{number:07}":1' for number in range(size // 13 - 20))
-    body = (json.dumps({"query": HISTORY})[:-1] + ', "variables": {"f": {' + pairs + "}}}").encode()
-    return lambda _: body
+    before = json.dumps({"query": HISTORY})[:-1] + ', "variables": {"f": {'
+
+    def body(_: str) -> bytes:
+        pairs = ",".join(f'"x{number:07}":1' for number in range(size // 13 - 20))
+        return (before + pairs + "}}}").encode()
+
+    return body
 
 
 def _deep(size: int) -> Callable[[str], bytes]:
@@ -158,7 +161,7 @@ CASES: Final = (
     Case("startNewChat, 10,000", _next(_short, "k1")),
     Case("startNewChat, 700 characters", _next(_long, "k2")),
     Case("startNewChat again", _next(_short, "k3"), before=_next(_short, "k3")),
-    Case("10,000, the last not one", _faulty()),
+    Case("10,000, the last not one", _faulty),
     Case("refused: statuses", _filled('"ENDED"', '{"status":[', "]}", BODY)),
     Case("refused: empty lists", _filled("[]", '{"status":[', "]}", BODY)),
     Case("refused: empty objects", _filled("{}", '{"status":[', "]}", BODY)),

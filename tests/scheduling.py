@@ -1,8 +1,10 @@
 """Decide which process of a test run takes which tests.
 
-Tests that speak or drive a browser need the processor on time, so only two of them run at once.
-They leave a quarter of two cores unused, so the last process of the run takes the other tests at a
-lower priority. The tests of a file stay together, as they share what they start.
+Tests that speak or drive a browser need the processor on time, so only two of them run at once, in
+the first two processes. The other processes take other tests at a lower priority. The last of them
+begins with the short tests, which compute most of the time, and the others with the long ones,
+which mostly wait for programs: together they use what would be idle. The tests of a file stay
+together, as they share what they start.
 """
 
 import os
@@ -26,6 +28,8 @@ REAL_TIME: Final = (
 """Path prefixes, relative to `tests`, of tests that speak in real time or drive a browser."""
 LONG: Final = ("faults", "serving", "storage", "voice", "terminal")
 """Other long tests: they start and stop programs or load models."""
+IN_REAL_TIME: Final = 2
+"""The number of processes that take tests in real time."""
 NICENESS: Final = 15
 HASTE: Final = 5
 """How far above the tests' own priority programs that carry sound run."""
@@ -59,10 +63,7 @@ def lower_priority(config: pytest.Config) -> None:
 
 
 class PriorityScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
-    """Distributes files by rank and keeps real-time tests out of the background process.
-
-    The last process of a run is in the background. xdist names them gw0, gw1, and so on.
-    """
+    """Distributes files by rank and keeps real-time tests out of the background processes."""
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         file = self._next(node)
@@ -78,17 +79,32 @@ class PriorityScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has 
             super()._reschedule(node)
 
     def _next(self, node: WorkerController) -> str | None:
-        """Return the first file in the queue that this process may take."""
-        is_background = _is_background(node.workerinput)
-        return next(
-            (one for one in self.workqueue if not (is_background and _is_real_time(one))), None
-        )
+        """Return the file that this process takes next."""
+        if not _is_background(node.workerinput):
+            return next(iter(self.workqueue), None)
+        possible = [file for file in self.workqueue if not _is_real_time(file)]
+        begins_with = max if _takes_short_ones(node.workerinput) else min
+        return begins_with(possible, key=lambda file: rank(_place(file)), default=None)
 
 
 def _is_background(worker: dict[str, Any]) -> bool:
     count: int = worker["workercount"]
-    return count > 1 and worker["workerid"] == f"gw{count - 1}"
+    return _number(worker) >= min(IN_REAL_TIME, max(count - 1, 1))
+
+
+def _takes_short_ones(worker: dict[str, Any]) -> bool:
+    count: int = worker["workercount"]
+    return _number(worker) == max(count - 1, IN_REAL_TIME + 1)
+
+
+def _number(worker: dict[str, Any]) -> int:
+    """Return a process's number; xdist names them gw0, gw1, and so on."""
+    return int(worker["workerid"].removeprefix("gw"))
 
 
 def _is_real_time(file: str) -> bool:
-    return PurePath(file).relative_to("tests").as_posix().startswith(REAL_TIME)
+    return _place(file).as_posix().startswith(REAL_TIME)
+
+
+def _place(file: str) -> PurePath:
+    return PurePath(file).relative_to("tests")
