@@ -45,3 +45,12 @@ def test_a_sentence_with_a_gap_is_heard_once() -> None:
     assert places(said, lines) == [1]
     assert places(said, [*lines, "He was not an ill-sposed young man."]) == [1, 4]
     assert places(said, ["Good morning.", "He was not."]) == []
+
+
+def test_a_short_line_before_a_sentence_is_not_a_part_of_it() -> None:
+    """Although all three lines together differ from it only as much as is allowed."""
+    said = "and mister john dashwood had then leisure"
+    lines = ["Oh.", "Thank you.", "And Mr. John Dashwood had then leisure to consider how much"]
+
+    assert starts_with(" ".join(lines[1:]), said)
+    assert places(said, lines) == [2]

@@ -8,6 +8,8 @@ import jiwer
 
 MOST_LINES: Final = 3
 """Lines in which one sentence may be heard."""
+MOST_DIFFERENT: Final = 0.4
+"""The part of a sentence's letters that may be wrong when it is heard in real time."""
 _SPELT: Final = {
     "mr": "mister",
     "mrs": "missus",
@@ -130,10 +132,7 @@ def starts_with(heard: str, said: str) -> bool:
     most letters stay. Exact recognition is tested on the sample clock. More may follow, as in
     `is_beginning`.
     """
-    letters, wanted = (normal(text).replace(" ", "") for text in (heard, said))
-    slack = max(1, len(wanted) // 10)
-    starts = {letters[: len(wanted) + more] for more in (-slack, 0, slack)}
-    return any(start and float(jiwer.cer(wanted, start)) <= 0.4 for start in starts)
+    return _difference(heard, said) <= MOST_DIFFERENT
 
 
 def places(said: str, lines: Sequence[str]) -> list[int]:
@@ -141,15 +140,29 @@ def places(said: str, lines: Sequence[str]) -> list[int]:
 
     A gap in the sound may end a line, so it may take several lines in a row.
     """
+
+    def difference(first: int, end: int) -> float:
+        return _difference(" ".join(lines[first:end]), said)
+
     found, at = [], 0
     while at < len(lines):
-        for count in range(1, MOST_LINES + 1):
-            if starts_with(" ".join(lines[at : at + count]), said):
-                found.append(at)
-                at += count - 1
-                break
-        at += 1
+        ends = range(at + 1, min(at + MOST_LINES, len(lines)) + 1)
+        end = next((end for end in ends if difference(at, end) <= MOST_DIFFERENT), None)
+        # A short line before the sentence is not a part of it: it makes more of it wrong.
+        if end is None or min(range(at, end), key=lambda first: difference(first, end)) > at:
+            at += 1
+        else:
+            found.append(at)
+            at = end
     return found
+
+
+def _difference(heard: str, said: str) -> float:
+    """Return how much of what was said is different in the beginning of what was heard."""
+    letters, wanted = (normal(text).replace(" ", "") for text in (heard, said))
+    slack = max(1, len(wanted) // 10)
+    starts = {letters[: len(wanted) + more] for more in (-slack, 0, slack)}
+    return min((float(jiwer.cer(wanted, start)) for start in starts if start), default=1.0)
 
 
 def _number(digits: str) -> list[str]:
