@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.own_network]
 WITHIN_S: Final = 90.0
 AGAIN_S: Final = 5.0
 """A person who has not been heard after this time repeats the words."""
-SHORT, LONG = recording("0880").trimmed(), recording("0870").trimmed()
+SHORT, LONG = recording("0880"), recording("0870")
 
 Said = list[tuple[str, str]]
 """Roles and texts, in order."""
@@ -80,7 +80,7 @@ class Talk:
         async with asyncio.timeout(WITHIN_S):
             is_heard = False
             while not is_heard:
-                await self.someone.speak(SHORT.pcm)
+                await self.someone.speak(SHORT.trimmed().pcm)
                 with suppress(AssertionError):
                     is_heard = await until(look, AGAIN_S)
         # Speaking again before the end of the answer would interrupt it.
@@ -181,7 +181,7 @@ async def test_words_said_while_a_connection_is_lost_are_kept_once(
         await conversation.is_answered()
         await conversation.is_stored()
         before = len(await conversation.stored())
-        speaking = asyncio.create_task(conversation.someone.speak(LONG.pcm))
+        speaking = asyncio.create_task(conversation.someone.speak(LONG.trimmed().pcm))
 
         async def is_heard() -> bool:
             return len(await conversation.stored()) > before

@@ -4,7 +4,7 @@ import random
 import re
 import wave
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +45,30 @@ class Clip:
         return Clip(self.name, self.text, self.pcm[began:ended])
 
 
+class Recording(Clip):
+    """A recording of read speech, which is read when it is first used.
+
+    `make check` collects the tests before `make test` installs the recordings.
+    """
+
+    def __init__(self, name: str) -> None:
+        object.__setattr__(self, "name", name)
+
+    @cached_property
+    def _clip(self) -> Clip:
+        return next(clip for clip in recordings() if clip.name == self.name)
+
+    @property
+    def text(self) -> str:
+        """See `Clip`."""
+        return self._clip.text
+
+    @property
+    def pcm(self) -> Pcm:
+        """See `Clip`."""
+        return self._clip.pcm
+
+
 @cache
 def recordings() -> tuple[Clip, ...]:
     """Return the five recordings of read speech with their texts."""
@@ -63,7 +87,7 @@ def recordings() -> tuple[Clip, ...]:
 
 def recording(name: str) -> Clip:
     """Return a recording by the end of its name."""
-    return next(clip for clip in recordings() if clip.name == name)
+    return Recording(name)
 
 
 def read_wav(path: Path) -> Pcm:

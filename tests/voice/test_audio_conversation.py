@@ -22,7 +22,6 @@ from tests.voice.person import Reply, person
 from tests.voice.server import KEY, Notes, Server
 
 pytestmark = pytest.mark.sample_clock
-CLIP = sentences()[1]
 
 
 @asynccontextmanager
@@ -59,23 +58,24 @@ async def test_real_speech_is_reported_answered_and_stops_a_reply(
     server: Server, minds: Minds, recogniser: LocalRecogniser
 ) -> None:
     """Speech is transcribed soon after the voice, and a reply's text is the part that was heard."""
+    clip = sentences()[1]
     async with attended(server, minds), person(server.url, server.person_token("ses_a")) as someone:
         notes = await begun(server)
-        began = await someone.speak(CLIP.pcm)
+        began = await someone.speak(clip.pcm)
         await replied(server, notes)
         reply = someone.replies[0]
         await someone.until(lambda: reply.samples == reply.played)
         (said,), (answer,) = notes.finals("USER"), notes.finals("AGENT")
-        assert jiwer.wer(CLIP.words, plain(said.text)) <= 0.3
+        assert jiwer.wer(clip.words, plain(said.text)) <= 0.3
         assert len({interim.text for interim in notes.interims(said.segment)}) >= 3
-        ended = began + CLIP.voice_ends
+        ended = began + clip.voice_ends
         assert notes.when(said) - ended == pytest.approx(0.32, abs=0.1)
         assert reply.began_at - ended == pytest.approx(0.7, abs=0.15)
         assert not answer.interrupted
         heard = await understood(recogniser, bytes(reply.sound))
         assert jiwer.wer(plain(answer.text), heard) <= 0.2
 
-        await someone.speak(CLIP.pcm)
+        await someone.speak(clip.pcm)
         await someone.until(lambda: len(someone.replies) > 1 and someone.replies[1].played > 36_000)
         began = await someone.speak(cards()[2].pcm, 0.5)
         await replied(server, notes, 2)

@@ -30,8 +30,6 @@ from tests.speech.recordings import RATE, cards, plain, sentences
 from tests.voice.server import Notes, Server
 
 pytestmark = pytest.mark.timeout(300)
-CLIP = sentences()[1]
-LONG = sentences()[0]
 SHARED = "voxql"
 
 
@@ -100,7 +98,7 @@ class Talk:
         """Let the person talk; return in mid-sentence, while they continue."""
         await someone.until(someone.agents)
         await someone.is_received()
-        self.speaking = asyncio.create_task(someone.speak(LONG.pcm, then=10))
+        self.speaking = asyncio.create_task(someone.speak(sentences()[0].pcm, then=10))
         await self.until(lambda: self.notes.utterances)
 
     async def ended(self) -> list[str]:
@@ -127,18 +125,19 @@ async def test_a_conversation_is_held_in_a_room(
     Here the person is in the room before the agent, and speaks once the agent reports that it
     listens: when it has subscribed to the microphone.
     """
+    clip = sentences()[1]
     talk = Talk(server, livekit, "ses_a")
     notes = talk.notes
     await open_room(livekit, talk.room, "nobody", {})
     async with person(livekit, talk.room, talk.identity) as someone:
         await send_agent(livekit, talk.room, talk.agent, talk.told)
         await talk.until(lambda: "LISTENING" in [state for _, state in notes.states])
-        await someone.speak(CLIP.pcm)
+        await someone.speak(clip.pcm)
         await talk.replied()
         await talk.until(lambda: notes.states[-1][1] == "LISTENING")
         (said,), (answer,) = notes.finals("USER"), notes.finals("AGENT")
-        assert plain(said.text).split()[0] == CLIP.words.split()[0]
-        assert jiwer.wer(CLIP.words, plain(said.text)) <= 0.3
+        assert plain(said.text).split()[0] == clip.words.split()[0]
+        assert jiwer.wer(clip.words, plain(said.text)) <= 0.3
         assert len({interim.text for interim in notes.interims(said.segment)}) >= 3
         assert (answer.interrupted, answer.source) == (False, "SPEECH")
         growing = [interim.text for interim in notes.interims(answer.segment)]
@@ -149,7 +148,7 @@ async def test_a_conversation_is_held_in_a_room(
         states = [state for _, state in notes.states]
         assert states.index("LISTENING") < states.index("THINKING") < states.index("SPEAKING")
 
-        await someone.speak(CLIP.pcm)
+        await someone.speak(clip.pcm)
         whole = answer
         await talk.until(
             lambda: any(
