@@ -30,7 +30,12 @@ LONG: Final = ("faults", "serving", "storage", "voice", "terminal")
 """Other long tests: they start and stop programs or load models."""
 IN_REAL_TIME: Final = 2
 """The number of processes that take tests in real time."""
-NICENESS: Final = 15
+NICENESS: Final = 5
+"""How far below the others' priority the background processes run.
+
+Low enough that speech is on time. Much lower, another program that keeps a processor busy would
+leave them so little of it that a wait of 20 s fails.
+"""
 HASTE: Final = 5
 """How far above the tests' own priority programs that carry sound run."""
 
