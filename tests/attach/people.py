@@ -150,12 +150,15 @@ def token(room: str, identity: str) -> str:
     return access.with_ttl(timedelta(minutes=15)).to_jwt()
 
 
-async def open_room(livekit: LiveKitServer, name: str, agent: str, metadata: object) -> None:
-    """Create a room with an agent dispatch in one call, as VoxQL does."""
+async def open_room(
+    livekit: LiveKitServer, name: str, agent: str | None = None, metadata: object = None
+) -> None:
+    """Create a room; if there is an agent, dispatch it in the same call, as VoxQL does."""
+    job = api.RoomAgentDispatch(agent_name=agent, metadata=json.dumps(metadata))
+    jobs = [] if agent is None else [job]
     async with api.LiveKitAPI(livekit.http_url, KEY, SECRET) as control:
-        job = api.RoomAgentDispatch(agent_name=agent, metadata=json.dumps(metadata))
         await control.room.create_room(
-            api.CreateRoomRequest(name=name, empty_timeout=60, departure_timeout=60, agents=[job])
+            api.CreateRoomRequest(name=name, empty_timeout=60, departure_timeout=60, agents=jobs)
         )
 
 

@@ -15,8 +15,8 @@ from tests.programs.server_process import ServerProcess
 
 @pytest.fixture(scope="module")
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
-    """A LiveKit that these tests kill and restart."""
-    livekit = LiveKitServer(tmp_path_factory.mktemp("mortal"))
+    """A LiveKit that these tests kill and restart. It makes rooms for people who come to none."""
+    livekit = LiveKitServer(tmp_path_factory.mktemp("mortal"), room={"auto_create": True})
     yield livekit.start()
     livekit.kill()
 

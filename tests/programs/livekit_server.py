@@ -164,6 +164,9 @@ class LiveKitServer(Program):
                 "stun_servers": ["127.0.0.1:3478"],
             },
             "keys": {KEY: SECRET},
+            # As in production (docs/livekit.md). Otherwise an agent that reconnects while its room
+            # is being deleted stays alone in a new one.
+            "room": {"auto_create": False},
             "webhook": {"api_key": KEY, "urls": list(self.webhooks)},
             "logging": {"level": "info", "json": True},
             **self.config,

@@ -128,7 +128,7 @@ async def test_a_conversation_is_held_in_a_room(
     clip = sentences()[1]
     talk = Talk(server, livekit, "ses_a")
     notes = talk.notes
-    await open_room(livekit, talk.room, "nobody", {})
+    await open_room(livekit, talk.room)
     async with person(livekit, talk.room, talk.identity) as someone:
         await send_agent(livekit, talk.room, talk.agent, talk.told)
         await talk.until(lambda: "LISTENING" in [state for _, state in notes.states])

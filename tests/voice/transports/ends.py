@@ -196,6 +196,7 @@ class InRoom:
         grants = api.VideoGrants(room_join=True, room=self._name, can_update_own_metadata=True)
         access = api.AccessToken(KEY, SECRET).with_identity("agent").with_grants(grants)
         options = rtc.RoomOptions(auto_subscribe=False)
+        await people.open_room(self._livekit, self._name)
         await self._room.connect(self._livekit.url, access.to_jwt(), options)
         try:
             yield self
