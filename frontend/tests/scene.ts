@@ -145,3 +145,12 @@ export const saved = (id: string) => ({
   isSaved: true,
   session: session(id, { status: "ENDING", endReason: "SAVED", version: 9 }),
 });
+
+/** A muted conversation that ends in an unfinished sentence. */
+export function unfinished(): Scene {
+  const scene = new Scene().talking();
+  scene.send({ type: "mute", isMuted: true });
+  scene.hear([utterance("a1"), utterance("a2", { role: "AGENT" })]);
+  scene.hear([utterance("a3", { isFinal: false, text: "half a sen" })]);
+  return scene;
+}

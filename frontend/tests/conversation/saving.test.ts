@@ -1,18 +1,9 @@
 /** New Chat and End: what they save and clear, and that no failure loses a word. */
 import { describe, expect, it } from "vitest";
-import { requestFailure, status } from "../../src/features/conversation/messages.ts";
-import { hearing, isBusy, isReady, isSaving } from "../../src/features/conversation/state.ts";
+import { requestFailure } from "../../src/features/conversation/messages.ts";
+import { isBusy, isReady, isSaving } from "../../src/features/conversation/state.ts";
 import type { FailureKind } from "../../src/shared/api/failure.ts";
-import { connection, failure, Scene, saved, session, utterance } from "../scene.ts";
-
-/** A muted conversation that ends in an unfinished sentence. */
-function spoken(): Scene {
-  const scene = new Scene().talking();
-  scene.send({ type: "mute", isMuted: true });
-  scene.hear([utterance("a1"), utterance("a2", { role: "AGENT" })]);
-  scene.hear([utterance("a3", { isFinal: false, text: "half a sen" })]);
-  return scene;
-}
+import { connection, failure, Scene, saved, session, unfinished, utterance } from "../scene.ts";
 
 /** The notice about the failed request. */
 const told = ({ state }: Scene) =>
@@ -30,92 +21,9 @@ const KINDS: FailureKind[] = [
   "server",
 ];
 
-describe("a sentence that is being said", () => {
-  const midSentence = () => {
-    const scene = new Scene().talking();
-    scene.send({ type: "microphoneOn" });
-    scene.hear([utterance("a1"), utterance("a2", { isFinal: false, text: "half a sen" })]);
-    return scene;
-  };
-  const given = (scene: Scene) => scene.find("startNewChat").previous?.messages.map((m) => m.text);
-
-  it("comes to its end before it is saved", () => {
-    const scene = midSentence();
-
-    scene.send({ type: "newChat", key: "key-2" });
-    expect(scene.did).toEqual(["wait"]);
-    expect(status(scene.state).text).toBe("Finish your sentence…");
-    expect(hearing(scene.state)).toBe("now");
-    scene.hear([utterance("a2", { isFinal: false, revision: 2, text: "half a sentence" })]);
-    expect(scene.did).toEqual([]);
-    scene.hear([utterance("a2", { revision: 3, text: "half a sentence and the rest." })]);
-
-    expect(given(scene)).toEqual(["words of a1", "half a sentence and the rest."]);
-    expect(scene.find("startNewChat").key).toBe("key-2");
-    expect(hearing(scene.state)).toBe("later");
-    expect(scene.answer({ type: "time", timer: "sentence" })).toEqual([]);
-  });
-
-  it("is waited for two seconds at the most", () => {
-    const scene = midSentence();
-    scene.send({ type: "newChat", key: "key-2" });
-    expect(scene.find("wait")).toMatchObject({ timer: "sentence", atMostMs: 2_000, isExact: true });
-
-    scene.answer({ type: "time", timer: "sentence" });
-
-    expect(given(scene)).toEqual(["words of a1", "half a sen"]);
-  });
-
-  it.each([
-    ["is muted", { type: "mute", isMuted: true }],
-    ["is offline", { type: "offline" }],
-  ] as const)("is not waited for where the person %s meanwhile", (_, event) => {
-    const scene = midSentence();
-    scene.send({ type: "end", key: "key-2" });
-    expect(scene.did).toEqual(["wait"]);
-
-    scene.send(event);
-
-    expect(scene.did).toContain("saveSession");
-  });
-
-  it("is not the agent's, nor one whose agent is gone", () => {
-    const scene = new Scene().talking();
-    scene.send({ type: "microphoneOn" });
-    scene.hear([utterance("a1", { role: "AGENT", isFinal: false })]);
-    scene.send({ type: "newChat", key: "key-2" });
-    expect(scene.did).toEqual(["startNewChat"]);
-
-    const alone = midSentence();
-    alone.update({ status: "ACTIVE", agentState: null, version: 3 });
-    alone.send({ type: "newChat", key: "key-2" });
-    expect(alone.did).toEqual(["startNewChat"]);
-  });
-
-  it("that ends with the conversation is saved with it", () => {
-    const scene = midSentence();
-    scene.send({ type: "newChat", key: "key-2" });
-
-    scene.update({ status: "ENDED", agentState: null, version: 9 });
-
-    expect(scene.did).toContain("startNewChat");
-  });
-
-  it("takes no second click", () => {
-    const scene = midSentence();
-    scene.send({ type: "newChat", key: "key-2" });
-    const before = scene.state;
-
-    expect(scene.send({ type: "newChat", key: "key-3" })).toEqual([]);
-    expect(scene.send({ type: "end", key: "key-3" })).toEqual([]);
-
-    expect(scene.state).toBe(before);
-  });
-});
-
 describe("New Chat", () => {
   it("hands over finals and interims, in order, with the click's key", () => {
-    const scene = spoken();
+    const scene = unfinished();
 
     scene.send({ type: "newChat", key: "key-2" });
 
@@ -132,7 +40,7 @@ describe("New Chat", () => {
   });
 
   it("ignores every further click while it works, whatever it is on", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "newChat", key: "key-2" });
     const before = scene.state;
 
@@ -144,7 +52,7 @@ describe("New Chat", () => {
   });
 
   it("clears and connects in the order that the design gives", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "newChat", key: "key-2" });
 
     scene.answer({
@@ -185,7 +93,7 @@ describe("New Chat", () => {
   });
 
   it("tries three times on a dead network, under one key and with the same words", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "newChat", key: "key-2" });
     const first = scene.find("startNewChat");
 
@@ -207,7 +115,7 @@ describe("New Chat", () => {
   it.each(KINDS.filter((kind) => kind !== "network"))(
     "does not repeat by itself after: %s",
     (kind) => {
-      const scene = spoken();
+      const scene = unfinished();
       scene.send({ type: "newChat", key: "key-2" });
 
       scene.answer({ type: "requestFailed", failure: failure(kind) });
@@ -219,7 +127,7 @@ describe("New Chat", () => {
   );
 
   it.each(KINDS)("clears nothing and begins nothing when it fails: %s", (kind) => {
-    const scene = spoken();
+    const scene = unfinished();
     const before = scene.state;
     scene.send({ type: "newChat", key: "key-2" });
     for (let tries = 0; tries < 3; tries++) {
@@ -242,7 +150,7 @@ describe("New Chat", () => {
   });
 
   it("retries under the old key, and hands in what was said meanwhile afterwards", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "newChat", key: "key-2" });
     const first = scene.find("startNewChat");
     scene.answer({ type: "requestFailed", failure: failure("timeout") });
@@ -270,7 +178,7 @@ describe("New Chat", () => {
   });
 
   it("takes a second click after a failure for a retry", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "newChat", key: "key-2" });
     scene.answer({ type: "requestFailed", failure: failure("server") });
 
@@ -280,7 +188,7 @@ describe("New Chat", () => {
   });
 
   it("hands over a typed line that could not be sent", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "say", key: "t1", text: "typed", at: "2026-11-22T10:00:09.000Z" });
     scene.answer({ type: "notSaid", key: "t1", failure: failure("network") });
 
@@ -296,7 +204,7 @@ describe("New Chat", () => {
   });
 
   it("stays on the page when the old session ends before its own answer is there", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "newChat", key: "key-2" });
 
     scene.answer({
@@ -312,7 +220,7 @@ describe("New Chat", () => {
   });
 
   it("shows a next conversation whose agent can't be had, and keeps what was saved", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "newChat", key: "key-2" });
 
     scene.answer({
@@ -332,7 +240,7 @@ describe("New Chat", () => {
   });
 
   it("tells the app when nobody is signed in any more, and keeps the words", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "newChat", key: "key-2" });
 
     scene.answer({ type: "requestFailed", failure: failure("signed-out") });
@@ -344,7 +252,7 @@ describe("New Chat", () => {
   it.each(["newChat", "end"] as const)(
     "says after signing in that it can be saved now, and does so under the old key: %s",
     (type) => {
-      const scene = spoken();
+      const scene = unfinished();
       const [first] = scene.send({ type, key: "key-2" });
       scene.answer({ type: "requestFailed", failure: failure("signed-out") });
       scene.send({ type: "signedOut" });
@@ -372,7 +280,7 @@ describe("New Chat", () => {
   });
 
   it("leaves other failures as they are when somebody signs in", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "newChat", key: "key-2" });
     scene.answer({ type: "requestFailed", failure: failure("server") });
     const before = told(scene);
@@ -383,7 +291,7 @@ describe("New Chat", () => {
   });
 
   it("drops answers that belong to a conversation before", () => {
-    const scene = spoken();
+    const scene = unfinished();
     const old = scene.state.epoch;
     scene.send({ type: "newChat", key: "key-2" });
     scene.answer({
@@ -406,7 +314,7 @@ describe("New Chat", () => {
 
 describe("End", () => {
   it("saves, cleans up in the same way and begins nothing", () => {
-    const scene = spoken();
+    const scene = unfinished();
 
     scene.send({ type: "end", key: "key-2" });
     expect(scene.find("saveSession").previous.messages).toHaveLength(3);
@@ -426,7 +334,7 @@ describe("End", () => {
   });
 
   it.each(KINDS)("keeps everything when it fails: %s", (kind) => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "end", key: "key-2" });
     for (let tries = 0; tries < 3; tries++) {
       scene.answer({ type: "requestFailed", failure: failure(kind) });
@@ -439,7 +347,7 @@ describe("End", () => {
   });
 
   it("lets New Chat be chosen after it failed, under a key of its own", () => {
-    const scene = spoken();
+    const scene = unfinished();
     scene.send({ type: "end", key: "key-2" });
     scene.answer({ type: "requestFailed", failure: failure("server") });
 
@@ -451,7 +359,7 @@ describe("End", () => {
 
 describe("leaving the page", () => {
   it("ends nothing on the server", () => {
-    const scene = spoken();
+    const scene = unfinished();
 
     scene.send({ type: "leave" });
 
@@ -463,66 +371,6 @@ describe("leaving the page", () => {
       "hide",
     ]);
     expect(scene.state.session).toBeNull();
-  });
-});
-
-describe("The microphone", () => {
-  it("is closed when no conversation could be begun, and opened again by Retry", () => {
-    const scene = new Scene();
-    scene.send({ type: "start", key: "key-1" });
-    scene.send({ type: "microphoneOn" });
-
-    scene.answer({ type: "requestFailed", failure: failure("server") });
-
-    expect(scene.did).toContain("closeMicrophone");
-    expect(scene.state.microphone.is).toBe("off");
-    scene.send({ type: "retryRequest" });
-    expect(scene.did).toEqual(["startNewChat", "openMicrophone"]);
-  });
-
-  it("is closed when the save fails of a conversation that ended meanwhile", () => {
-    const scene = spoken();
-    scene.send({ type: "newChat", key: "key-2" });
-    const session_ = { ...session("ses_1"), status: "ENDING" as const, version: 9 };
-    scene.answer({ type: "update", session: session_, isDeleted: false, end: null });
-    expect(scene.did).not.toContain("closeMicrophone");
-
-    scene.answer({ type: "requestFailed", failure: failure("timeout") });
-
-    expect(scene.did).toEqual(expect.arrayContaining(["closeMedia", "closeMicrophone"]));
-    expect(scene.state.microphone.is).toBe("off");
-    expect(scene.state.request?.failure?.kind).toBe("timeout");
-    expect(scene.state.transcript.lines.length).toBe(3);
-  });
-
-  it("stays open when the save fails of a conversation that goes on", () => {
-    const scene = spoken();
-    scene.send({ type: "newChat", key: "key-2" });
-
-    scene.answer({ type: "requestFailed", failure: failure("server") });
-
-    expect(scene.did).not.toContain("closeMicrophone");
-  });
-
-  it("is closed with the access to it, and opened again with both", () => {
-    const scene = spoken();
-    const { transcript } = scene.state;
-
-    scene.send({ type: "signedOut" });
-
-    expect(scene.did).toEqual(["closeMedia", "closeMicrophone"]);
-    expect(scene.state.transcript).toBe(transcript);
-    expect(scene.send({ type: "signedOut" })).toEqual([]);
-    scene.send({ type: "signedIn" });
-    expect(scene.did).toEqual(expect.arrayContaining(["openMicrophone", "join"]));
-  });
-
-  it("stays off where this page only follows", () => {
-    const scene = new Scene();
-    scene.send({ type: "attach", session: session("ses_1"), isTalking: false });
-    expect(scene.send({ type: "signedOut" })).toEqual([]);
-    scene.send({ type: "signedIn" });
-    expect(scene.did).not.toContain("openMicrophone");
   });
 });
 

@@ -4,7 +4,7 @@ import { status } from "../../src/features/conversation/messages.ts";
 import { isReady, pendingStep, type Session } from "../../src/features/conversation/state.ts";
 import { isTooLong } from "../../src/features/conversation/transcript.ts";
 import * as texts from "../../src/texts.ts";
-import { connection, failure, Scene, session, utterance } from "../scene.ts";
+import { connection, failure, Scene, session, unfinished, utterance } from "../scene.ts";
 
 const FENCED = 4409;
 const joined = (token: string) => ({
@@ -270,6 +270,66 @@ describe("the microphone", () => {
     });
 
     expect(scene.state.microphone).toMatchObject({ is: "on", isMuted: true });
+    expect(scene.did).not.toContain("openMicrophone");
+  });
+});
+
+describe("the microphone beside requests", () => {
+  it("is closed when no conversation could be begun, and opened again by Retry", () => {
+    const scene = new Scene();
+    scene.send({ type: "start", key: "key-1" });
+    scene.send({ type: "microphoneOn" });
+
+    scene.answer({ type: "requestFailed", failure: failure("server") });
+
+    expect(scene.did).toContain("closeMicrophone");
+    expect(scene.state.microphone.is).toBe("off");
+    scene.send({ type: "retryRequest" });
+    expect(scene.did).toEqual(["startNewChat", "openMicrophone"]);
+  });
+
+  it("is closed when the save fails of a conversation that ended meanwhile", () => {
+    const scene = unfinished();
+    scene.send({ type: "newChat", key: "key-2" });
+    const session_ = { ...session("ses_1"), status: "ENDING" as const, version: 9 };
+    scene.answer({ type: "update", session: session_, isDeleted: false, end: null });
+    expect(scene.did).not.toContain("closeMicrophone");
+
+    scene.answer({ type: "requestFailed", failure: failure("timeout") });
+
+    expect(scene.did).toEqual(expect.arrayContaining(["closeMedia", "closeMicrophone"]));
+    expect(scene.state.microphone.is).toBe("off");
+    expect(scene.state.request?.failure?.kind).toBe("timeout");
+    expect(scene.state.transcript.lines.length).toBe(3);
+  });
+
+  it("stays open when the save fails of a conversation that goes on", () => {
+    const scene = unfinished();
+    scene.send({ type: "newChat", key: "key-2" });
+
+    scene.answer({ type: "requestFailed", failure: failure("server") });
+
+    expect(scene.did).not.toContain("closeMicrophone");
+  });
+
+  it("is closed with the access to it, and opened again with both", () => {
+    const scene = unfinished();
+    const { transcript } = scene.state;
+
+    scene.send({ type: "signedOut" });
+
+    expect(scene.did).toEqual(["closeMedia", "closeMicrophone"]);
+    expect(scene.state.transcript).toBe(transcript);
+    expect(scene.send({ type: "signedOut" })).toEqual([]);
+    scene.send({ type: "signedIn" });
+    expect(scene.did).toEqual(expect.arrayContaining(["openMicrophone", "join"]));
+  });
+
+  it("stays off where this page only follows", () => {
+    const scene = new Scene();
+    scene.send({ type: "attach", session: session("ses_1"), isTalking: false });
+    expect(scene.send({ type: "signedOut" })).toEqual([]);
+    scene.send({ type: "signedIn" });
     expect(scene.did).not.toContain("openMicrophone");
   });
 });
