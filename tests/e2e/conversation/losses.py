@@ -21,6 +21,7 @@ AFTER: Final = "0880"
 """The clip that is said after the recovery."""
 WITHIN_S: Final = 60.0
 _HAS_LEFT: Final = "SELECT person_back_by IS NOT NULL FROM sessions WHERE id = ?"
+_IS_ANSWERED: Final = "SELECT NOT awaits_agent FROM utterances WHERE session_id = ? AND key = ?"
 _SPOKEN: Final = """
 SELECT role, text, is_final FROM utterances WHERE session_id = ? ORDER BY sort_key"""
 _STATE: Final = """
@@ -58,9 +59,9 @@ async def lose_person(server: ServerProcess, person: Person, call: Call) -> Loss
     """Drop the person's connection until the server has noticed, then rejoin."""
     before, statuses = set(call.held), len(call.statuses)
     cut = await begin_sentence(call)
-    await _notices(server, call, has_left=False)
+    await _stored(server, (False,), _HAS_LEFT, call.id)
     await call.drop()
-    await _notices(server, call, has_left=True)
+    await _stored(server, (True,), _HAS_LEFT, call.id)
     call.microphone.forget()
     await call.rejoin()
     await say(call, recording(AFTER))
@@ -82,6 +83,8 @@ async def lose_agent(server: ServerProcess, person: Person, call: Call) -> Loss:
 
     await call.until(lambda: call.statuses[statuses:] == ["STARTING", "ACTIVE"])
     await call.until(lambda: len(call.finals("AGENT", began)) == 2)
+    # If the server were killed before it stored that, the next agent would answer again.
+    await _stored(server, (True,), _IS_ANSWERED, call.id, key)
     return await _loss(person, call, before, statuses, key)
 
 
@@ -100,10 +103,10 @@ async def stop(server: ServerProcess, person: Person) -> Stop:
     return Stop(call, status, rows(database, _SPOKEN, call.id), rows(database, _STATE, call.id))
 
 
-async def _notices(server: ServerProcess, call: Call, *, has_left: bool) -> None:
-    """Wait until the database says whether the person has left, which no client can see."""
+async def _stored(server: ServerProcess, row: tuple[Any, ...], query: str, *values: str) -> None:
+    """Wait until a query of the database has this row as its result, which no client can see."""
     async with asyncio.timeout(WITHIN_S):
-        while rows(server.data_dir / "voxql.db", _HAS_LEFT, call.id) != [(has_left,)]:  # noqa: ASYNC110
+        while rows(server.data_dir / "voxql.db", query, *values) != [row]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
