@@ -1,7 +1,6 @@
 """The page when LiveKit or its workers are late, die and come back."""
 
 import asyncio
-import re
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from tests.conftest import StartLiveKit
 from tests.e2e.conversation.saying import SENTENCE
 from tests.programs.livekit_server import LiveKitServer
 from tests.speech.sound import Clip, recording, spoken
-from tests.speech.words import places
+from tests.speech.words import places, starts_with
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="session")]
 
@@ -134,7 +133,7 @@ async def one_that_is_killed_in_mid_sentence_is_replaced(
     await person.sees("Waiting for the agent…")
     await expect(line.get_by_text("unfinished")).to_be_visible()
     await expect(line).to_have_attribute("data-final", "false")
-    await expect(line.locator(".line-text")).to_have_text(re.compile("train|left", re.I))
+    assert starts_with(await line.locator(".line-text").inner_text(), "the old")
     await sentence  # a new agent may hear its end
     await outage.is_heard(DASHWOOD)
 

@@ -99,7 +99,7 @@ async def test_a_talk_from_the_first_word_to_the_history(
         chapters.LEISURE: second,
         chapters.YOUNG_MAN.text: third,
     }
-    previews = ["rather", "Thank you", "Repeat after me: one"]
+    previews = ["unless to be rather", "Thank you", "Repeat after me: one"]
     await chapters.each_is_found_with_its_own_words(person, other, said, previews)
 
 
