@@ -10,13 +10,11 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-import uvicorn
 from rich.console import Console
 from rich.table import Table
 from starlette.applications import Starlette
@@ -25,6 +23,8 @@ from websockets.typing import Subprotocol
 
 from asgi import build_app
 from bench.equipment.stage import Stage, set_up
+from serving.process.address import listening_socket, local_address
+from serving.process.server import WebServer, configured
 from settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -139,16 +139,11 @@ async def _measured(folder: Path) -> Way:
     stage = await set_up(folder, 1)
     settings = Settings(data_dir=folder, agent="external")
     app: Starlette = build_app(settings)
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(app.router.lifespan_context(app))
-        config = uvicorn.Config(
-            app, lifespan="off", log_config=None, ws="websockets-sansio", port=0
-        )
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
-            await asyncio.sleep(0)
-        port = server.servers[0].sockets[0].getsockname()[1]
+    with listening_socket("127.0.0.1", 0) as sock:
+        server = WebServer(configured(app), [app.state.on_shutdown])
+        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        await server.opened.wait()
+        port = local_address(sock)[1]
         loop = asyncio.get_running_loop()
 
         async def called(act: Callable[[], None]) -> None:
@@ -159,7 +154,6 @@ async def _measured(folder: Path) -> Way:
 
         token = app.state.backend.tokens.bridge(stage.session_ids[0], 1)
         way = await asyncio.to_thread(_talk, f"ws://127.0.0.1:{port}", stage, token, on_server)
-        await app.state.on_shutdown()
         server.should_exit = True
         await serving
     return way

@@ -11,6 +11,7 @@ import structlog
 
 from hub.events import Event
 from hub.subscription import BOUND, HubSubscription
+from hub.ticks import Ticks
 
 E = TypeVar("E", bound=Event)
 log = structlog.get_logger(__name__)
@@ -31,6 +32,7 @@ class Hub(ABC):
 
     def __init__(self) -> None:
         self.carried = Carried()
+        self.ticks = Ticks()
         self._actions: dict[type[Event], list[Callable[[Any], object]]] = defaultdict(list)
 
     def on(self, kind: type[E], act: Callable[[E], object]) -> None:

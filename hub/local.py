@@ -16,8 +16,8 @@ class LocalHub(Hub):
 
     def publish(self, topic: str, event: object) -> None:
         """See `Hub.publish`."""
-        # A copy is not needed: `put` never calls back into the hub.
-        for subscription in self._topics.get(topic, ()):
+        # A copy, because a reader may end its subscription when it gets an event.
+        for subscription in tuple(self._topics.get(topic, ())):
             subscription.put(event)
 
     def publish_here(self, topic: str, event: object) -> None:

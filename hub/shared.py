@@ -75,7 +75,7 @@ class SharedHub(LocalHub):
     def _lose(self, prefix: str) -> None:
         """Tell the readers of these topics that they have missed something."""
         for topic in self.watched(prefix):
-            for subscription in self._topics[topic]:
+            for subscription in tuple(self._topics.get(topic, ())):
                 subscription.overflow()
 
     def _bytes_of(self, event: Event) -> bytes:

@@ -1,6 +1,7 @@
 """The queue of one reader of the hub."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 BOUND: Final = 1_000
@@ -24,6 +25,14 @@ class HubSubscription:
         self._overflowed = False
         self._urgent: object | None = None
         self._arrived = asyncio.Event()
+        self._wake: Callable[[], object] = self._arrived.set
+
+    def listen(self, wake: Callable[[], object]) -> None:
+        """Call `wake` with each event from now on, in the call that publishes it.
+
+        It takes the events by `take`, and may leave them queued.
+        """
+        self._wake = wake
 
     def put(self, event: object) -> None:
         """Queue an event; it replaces a queued event with the same `coalesce_key`.
@@ -36,7 +45,7 @@ class HubSubscription:
         """
         if getattr(event, "is_urgent", False):
             self._urgent = self._urgent or event
-            self._arrived.set()
+            self._wake()
             return
         if self._overflowed:
             return
@@ -48,15 +57,23 @@ class HubSubscription:
         self._waiting[key] = event, weight
         self._weight += weight - (replaced[1] if replaced is not None else 0)
         if len(self._waiting) > self._bound or self._weight > self._weight_bound:
-            self.overflow()
-        self._arrived.set()
+            self._drop()
+        self._wake()
 
     def overflow(self) -> None:
         """Drop what is queued: the reader learns that it has missed something."""
+        self._drop()
+        self._wake()
+
+    def _drop(self) -> None:
         self._overflowed = True
         self._waiting.clear()
         self._weight = 0
-        self._arrived.set()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `take` returns or raises something."""
+        return bool(self._waiting) or self._overflowed or self._urgent is not None
 
     @property
     def urgent(self) -> object | None:

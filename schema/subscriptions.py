@@ -1,6 +1,6 @@
 """All subscriptions, and their events."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterable
 from typing import Annotated
 
 import strawberry
@@ -62,8 +62,8 @@ class SessionUpdate:
     end: StreamEnd | None = strawberry.field(description="Set on the last event only.")
 
 
-# Both fields authorise before they return the generator, so that a refusal is an `error` message
-# before the first event. Most clients would take one raised inside the generator for a normal end.
+# Both fields authorise before they return the stream, so that a refusal is an `error` message
+# before the first event.
 @strawberry.type(description="Everything that can be watched while it happens.")
 class Subscription:
     @strawberry.subscription(
@@ -73,7 +73,7 @@ class Subscription:
     )
     async def transcripts(
         self, info: Info, session_id: Watched, after: Cursor = strawberry.UNSET
-    ) -> AsyncGenerator[streams.TranscriptEvent, None]:
+    ) -> AsyncIterable[streams.TranscriptEvent]:
         return await info.context.backend.transcripts.open_transcripts(
             info.context.viewer, session_id, given(after)
         )
@@ -86,7 +86,7 @@ class Subscription:
     )
     async def session_updates(
         self, info: Info, session_id: PerhapsOne = strawberry.UNSET
-    ) -> AsyncGenerator[updates.SessionUpdate, None]:
+    ) -> AsyncIterable[updates.SessionUpdate]:
         return await updates.open_session_updates(
             info.context.backend.hub,
             info.context.backend.metrics,

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, cast
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from hub.direct import DIRECT
 from resolvers.accounts.rate_limits import place_of
 
 HEAD_S: Final = 20.0
@@ -192,6 +193,11 @@ class Http(HttpToolsProtocol):
         super().connection_made(transport)
         self.limits.opened(self)
         self._wait(HEAD_S, self._head_is_late)
+
+    def on_message_begin(self) -> None:
+        """Tell the app what this server offers its WebSockets."""
+        super().on_message_begin()
+        cast(dict[str, object], self.scope)["extensions"] = {DIRECT: {}}
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop counting the connection, unless a WebSocket has taken it over."""

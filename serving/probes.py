@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from agent_bridge.media.backend import MediaBackend
+from hub.direct import DIRECT
 from models.database import engine, read_trouble, write_trouble
 from models.repositories.running import running_by_status
 from resolvers.backend import Backend
@@ -44,7 +45,7 @@ def probes(
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def readyz(_: Request) -> Response:
+    async def readyz(request: Request) -> Response:
         database = await _database()
         condition = await media.condition()
         has_agent = condition.is_ready
@@ -57,6 +58,7 @@ def probes(
             "hubKind": backend.hub.kind,
             "processes": len(backend.members.others) + 1,
             "rateLimits": backend.limiter.kind,
+            "sockets": "direct" if DIRECT in request.scope.get("extensions", {}) else "asgi",
             "agent": agent,
             **condition.parts,
             "freePlaces": backend.agents.free(backend.config.agent_name),

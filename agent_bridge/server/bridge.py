@@ -42,9 +42,10 @@ MOST_CHORES: Final = 100
 FRAMES_IN_A_ROW: Final = 32
 """Frames to take before yielding. Receiving a frame that has arrived never yields, so without this
 the task that writes this agent's answers would not run, and it would look like a slow reader."""
-INTERIMS_PER_SECOND: Final = 3_000
-"""The most interims per second of one agent, hundreds of times what speech needs. Beyond it, the
-connection is read more slowly, so that one agent does not delay the others."""
+UNANSWERED_PER_SECOND: Final = 3_000
+"""The most interims and states per second of one agent, hundreds of times what speech needs. Beyond
+it, the connection is read more slowly, so that one agent does not delay the others."""
+TAKEN_OVER: Final = "a newer attempt has taken over"
 NOT_NOW: Final = "this can't be stored just now; please connect again"
 
 Chore = Callable[[], Awaitable[None]]
@@ -81,6 +82,11 @@ class BridgeConnection:
         self._has_left = False
         self._is_stopped = False
         self._owed: set[tuple[str, int]] = set()
+        self._due = 0.0
+        """When the agent may send at full speed again, by the loop's clock."""
+        self._turn = -1
+        self._taken = 0
+        """Frames that were taken at once in this turn of the loop."""
         self._answered = asyncio.Event()
         # Calls that wait for the database have their own queue, so that speech does not wait.
         self._chores: asyncio.Queue[Chore | None] = asyncio.Queue(MOST_CHORES)
@@ -138,14 +144,35 @@ class BridgeConnection:
 
     async def _listen(self) -> None:
         """Take some frames, then yield to other tasks; for longer if this agent floods."""
-        loop = asyncio.get_running_loop()
-        began, interims = loop.time(), 0
         for _ in range(FRAMES_IN_A_ROW):
-            frame = await self._peer.receive()
-            interims += isinstance(frame, Utterance) and not frame.final
-            await self._take(frame)
-        due = began + interims / INTERIMS_PER_SECOND
-        await asyncio.sleep(max(0.0, due - loop.time()))
+            await self._take(await self._peer.receive(self._take_at_once))
+        await asyncio.sleep(max(0.0, self._due - asyncio.get_running_loop().time()))
+
+    def _take_at_once(self, frame: Frame) -> bool:
+        """Take a frame if there is nothing to wait for; return whether it was taken."""
+        if self._must_wait():
+            return False
+        match frame:
+            case Utterance():
+                self._hear(frame)
+            case AgentState():
+                self._note(frame)
+            case _:
+                return False
+        self._taken += 1
+        return True
+
+    def _must_wait(self) -> bool:
+        """Whether the agent waits: for answers, for others' frames, or because it is too fast."""
+        turn = self._hub.ticks.now()
+        if turn != self._turn:
+            self._turn, self._taken = turn, 0
+        ahead = self._due - asyncio.get_running_loop().time()
+        return (
+            self._taken >= FRAMES_IN_A_ROW
+            or len(self._owed) >= MOST_OWED
+            or ahead > FRAMES_IN_A_ROW / UNANSWERED_PER_SECOND
+        )
 
     def _greet(self, binding: Binding, found: HelloResult) -> None:
         self._peer.send(Welcome(binding.session, binding.attempt, found.is_current))
@@ -166,8 +193,8 @@ class BridgeConnection:
                 while len(self._owed) >= MOST_OWED:
                     self._answered.clear()
                     await self._answered.wait()
-            case AgentState() if self._is_current:
-                handler.agent_state(binding, self._id, frame.state)
+            case AgentState():
+                self._note(frame)
             case Ready() if self._is_current:
                 await self._chores.put(partial(handler.ready, binding, self._id))
             case InputAck():
@@ -179,11 +206,22 @@ class BridgeConnection:
         segment, revision = utterance.segment, utterance.revision
         if utterance.final:
             self._owed.add((segment, revision))
-        elif not self._is_current:
-            message = "a newer attempt has taken over"
-            self._peer.send(Nack(segment, revision, NackCode.FENCED.value, message, terminal=True))
-            return
+        else:
+            self._count_unanswered()
+            if not self._is_current:
+                nack = Nack(segment, revision, NackCode.FENCED.value, TAKEN_OVER, terminal=True)
+                self._peer.send(nack)
+                return
         self._handler.utterance(self._binding, self._id, utterance, self._reply)
+
+    def _note(self, frame: AgentState) -> None:
+        self._count_unanswered()
+        if self._is_current:
+            self._handler.agent_state(self._binding, self._id, frame.state)
+
+    def _count_unanswered(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._due = max(now, self._due) + 1 / UNANSWERED_PER_SECOND
 
     def _reply(self, answer: Ack | Nack) -> None:
         self._owed.discard((answer.segment, answer.revision))
@@ -255,5 +293,5 @@ class BridgeConnection:
             self._deadlines.fence,
             self._peer.end,
             CloseCode.FENCED,
-            "a newer attempt has taken over",
+            TAKEN_OVER,
         )

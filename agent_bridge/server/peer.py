@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -19,11 +20,15 @@ from agent_bridge.protocol import (
     close_reason,
 )
 from agent_bridge.protocol import Unacceptable as UnacceptableUtterance
+from hub.direct import DIRECT, DirectSocket
+from hub.subscription import ReaderTooSlow
 
 log = structlog.get_logger(__name__)
 
 WAITING_FRAMES: Final = 1_000
 WAITING_CHARACTERS: Final = 1024 * 1024
+READ_AHEAD: Final = 64
+"""Frames that are read before earlier ones are taken."""
 CLOSE_SECONDS: Final = 1.0
 """How long the last frames and the close may take if the peer does not read."""
 
@@ -41,7 +46,10 @@ class PeerGone(Exception):
 
 
 class PeerSocket:
-    """Writes in its own task, so that `send` never waits; belongs to one event loop."""
+    """`send` never waits; what can't be written at once is written by a task.
+
+    It uses the socket directly if the server allows it. Belongs to one event loop.
+    """
 
     def __init__(self, websocket: WebSocket, dialect: Dialect) -> None:
         self._websocket = websocket
@@ -50,12 +58,24 @@ class PeerSocket:
         self._outgoing_characters = 0
         self._wake = asyncio.Event()
         self._ended: asyncio.Future[Hangup | None] = asyncio.get_running_loop().create_future()
+        self._incoming: deque[str | bytes | Frame | Exception] = deque()
+        self._take: Callable[[Frame], bool] | None = None
+        self._arrived = asyncio.Event()
+        self._is_gone = False
+        self._is_paused = False
+        extensions = websocket.scope.get("extensions", {})
+        self._direct: DirectSocket | None = extensions.get(DIRECT)
+        if self._direct is not None:
+            self._direct.listen(self._arrive)
 
     def send(self, frame: Frame) -> None:
         """Queue a frame; a peer that leaves too many unread is closed, not waited for."""
         if self._ended.done():
             return
         data = self._exchange.send(frame)
+        if self._direct is not None and not self._outgoing and self._direct.is_writable:
+            self._direct.write(data)
+            return
         self._outgoing.append(data)
         self._outgoing_characters += len(data)
         self._wake.set()
@@ -63,27 +83,84 @@ class PeerSocket:
             self._outgoing.clear()
             self.end(CloseCode.SLOW_READER, "too much waits for you to read it")
 
-    async def receive(self) -> Frame:
+    async def receive(self, take: Callable[[Frame], bool] | None = None) -> Frame:
         """Wait for the next frame; utterances that can't be accepted are answered here.
+
+        Args:
+            take: Takes frames in the call in which they arrive, and returns whether it did. The
+                first that it refuses is returned.
 
         Raises:
             PeerGone: The peer closed the connection, or it broke.
             Hangup: The peer broke the protocol.
         """
         while True:
-            message = await self._websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                raise PeerGone
-            data = message.get("text")
-            try:
-                frame = self._exchange.receive(message["bytes"] if data is None else data)
-            except FrameError as error:
-                raise Hangup(error.close_code, str(error)) from error
-            except UnacceptableUtterance as error:
-                self._refuse(error.nack)
-                continue
+            data = await (self._next() if self._direct is None else self._next_directly(take))
+            if isinstance(data, Exception):
+                raise data
+            frame = self._decode(data) if isinstance(data, str | bytes) else data
             if frame is not None:
                 return frame
+
+    def _decode(self, data: str | bytes) -> Frame | None:
+        try:
+            return self._exchange.receive(data)
+        except FrameError as error:
+            raise Hangup(error.close_code, str(error)) from error
+        except UnacceptableUtterance as error:
+            self._refuse(error.nack)
+            return None
+
+    async def _next(self) -> str | bytes:
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise PeerGone
+        data: str | bytes | None = message.get("text")
+        return message["bytes"] if data is None else data
+
+    async def _next_directly(
+        self, take: Callable[[Frame], bool] | None
+    ) -> str | bytes | Frame | Exception:
+        assert self._direct is not None
+        while not self._incoming:
+            if self._is_gone:
+                raise PeerGone
+            self._arrived.clear()
+            self._take = take
+            try:
+                await self._arrived.wait()
+            finally:
+                self._take = None
+        data = self._incoming.popleft()
+        if self._is_paused and not self._incoming:
+            self._is_paused = False
+            self._direct.resume_reading()
+        return data
+
+    def _arrive(self, text: str | None) -> None:
+        data = b"" if text is None else text
+        found: str | bytes | Frame | Exception = data
+        # Nothing may overtake what waits, or what a task is still taking.
+        if self._take is not None and not self._incoming:
+            try:
+                frame = self._decode(data)
+                if frame is None or self._take(frame):
+                    return
+                found = frame
+            except Exception as error:  # raised in the connection's own task
+                found = error
+        self._incoming.append(found)
+        self._arrived.set()
+        if len(self._incoming) >= READ_AHEAD and not self._is_paused:
+            assert self._direct is not None
+            self._is_paused = True
+            self._direct.pause_reading()
+
+    async def _until_gone(self) -> None:
+        while (await self._websocket.receive())["type"] != "websocket.disconnect":
+            pass
+        self._is_gone = True
+        self._arrived.set()
 
     def _refuse(self, nack: Nack) -> None:
         try:
@@ -114,6 +191,7 @@ class PeerSocket:
         """Run `work`, which reads, until it is done, `end` is called, or the peer is gone."""
         working = asyncio.create_task(work)
         writing = asyncio.create_task(self._write())
+        leaving = None if self._direct is None else asyncio.create_task(self._until_gone())
         try:
             ends: set[asyncio.Future[Any]] = {working, writing, self._ended}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -121,9 +199,10 @@ class PeerSocket:
                 # Writing failed; reading shows why.
                 await asyncio.wait({working}, timeout=CLOSE_SECONDS)
         finally:
-            working.cancel()
-            writing.cancel()
-            await asyncio.wait({working, writing})
+            tasks = [task for task in (working, writing, leaving) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             # Retrieved, so that asyncio does not report it as never retrieved: the peer was gone.
             _ = writing.cancelled() or writing.exception()
         hangup = self._ended.result() if self._ended.done() else _outcome(working)
@@ -141,11 +220,21 @@ class PeerSocket:
     async def _flush(self) -> None:
         while self._outgoing:
             data = self._outgoing[0]
-            await self._websocket.send_text(data)
+            await self._send_text(data)
             # Removed only now: if this task is cancelled while it waits, `_close` sends the rest.
             if self._outgoing:
                 self._outgoing.popleft()
                 self._outgoing_characters -= len(data)
+
+    async def _send_text(self, data: str) -> None:
+        if self._direct is None:
+            await self._websocket.send_text(data)
+            return
+        while not self._direct.is_writable:
+            # How much may wait is limited instead of how long: see `send`.
+            with suppress(ReaderTooSlow):
+                await self._direct.until_writable()
+        self._direct.write(data)
 
     async def _close(self, hangup: Hangup) -> None:
         reason = close_reason(f"{hangup.code.name}: {hangup}")

@@ -1,7 +1,4 @@
-"""The stream of session updates: one session, or all of a viewer's.
-
-A stream subscribes to the hub before it reads the database, so nothing is missed in between.
-"""
+"""The stream of session updates: one session, or all of a viewer's."""
 
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
@@ -16,22 +13,13 @@ from hub.events import (
     user_topic,
 )
 from hub.hub import Hub
-from hub.subscription import ReaderTooSlow
 from models.database import reader
 from models.repositories import sessions
 from resolvers.access import owned_session, require
 from resolvers.clock import Clock
 from resolvers.metrics import Metrics
-from resolvers.transcripts.streams import (
-    REMEMBERED,
-    TOO_SLOW,
-    Ended,
-    StreamEnd,
-    check_access,
-    ends_of,
-    events_of,
-    noted,
-)
+from resolvers.transcripts.streams import REMEMBERED
+from resolvers.transcripts.watching import Ended, Stream, StreamEnd, Watching
 from resolvers.viewer import TokenScope, Viewer
 
 
@@ -50,59 +38,70 @@ async def open_session_updates(
     clock: Clock,
     viewer: Viewer | None,
     session_id: str | None = None,
-) -> AsyncGenerator[SessionUpdate, None]:
+) -> "SessionUpdateStream":
     """Authorise, then return the stream of one session, or of all the viewer's sessions.
 
     Raises:
-        Refusal: Before the first event only.
+        Refusal: The viewer may not watch this.
     """
     allowed = require(viewer, TokenScope.SESSIONS_READ)
     if session_id is not None:
         await owned_session(allowed, session_id, scope=TokenScope.SESSIONS_READ)
-        return _session_updates(hub, metrics, clock, allowed, session_topic(session_id), session_id)
-    return _session_updates(hub, metrics, clock, allowed, user_topic(allowed.user_id), None)
+    return SessionUpdateStream(Watching(hub, metrics, clock, allowed), session_id)
 
 
-async def _session_updates(
-    hub: Hub,
-    metrics: Metrics,
-    clock: Clock,
-    viewer: Viewer,
-    topic: str,
-    session_id: str | None,
-) -> AsyncGenerator[SessionUpdate, None]:
-    topics = (topic, *ends_of(viewer, session_id))
-    with metrics.watching("sessionUpdates"), hub.subscribe(*topics) as subscription:
-        try:
-            await check_access(viewer, session_id)
-            if session_id is None:
-                yield SessionUpdate()
-            else:
-                yield SessionUpdate(await _living(session_id))
-            gone: OrderedDict[str, None] = OrderedDict()
-            async for published in events_of(clock, viewer, subscription):
-                update = await _update_of(published, viewer)
-                if update is not None and not _is_late(update, gone):
-                    yield update
-                if session_id is not None and update is not None:
-                    _check_over(update)
-        except Ended as ended:
-            yield SessionUpdate(end=noted(metrics, ended.end))
-        except ReaderTooSlow:
-            yield SessionUpdate(end=noted(metrics, TOO_SLOW))
+class SessionUpdateStream(Stream[SessionUpdate]):
+    """The updates of one session, or of all the viewer's sessions."""
 
+    def __init__(self, watching: Watching, session_id: str | None) -> None:
+        topic = (
+            user_topic(watching.viewer.user_id) if session_id is None else session_topic(session_id)
+        )
+        super().__init__(watching, "sessionUpdates", topic, session_id)
+        self._one = session_id
+        self._gone: OrderedDict[str, None] = OrderedDict()
 
-def _is_late(update: SessionUpdate, gone: OrderedDict[str, None]) -> bool:
-    """Whether this is an older state of a session that the viewer was told is gone.
+    async def _begin(self) -> AsyncGenerator[SessionUpdate, None]:
+        yield SessionUpdate() if self._one is None else SessionUpdate(await _living(self._one))
 
-    Events of two processes may arrive in another order than they were committed.
-    """
-    if update.deleted_session_id is not None:
-        gone[update.deleted_session_id] = None
-        if len(gone) > REMEMBERED:
-            gone.popitem(last=False)
-        return False
-    return update.session is not None and update.session.id in gone
+    def _follow(
+        self, published: object
+    ) -> SessionUpdate | AsyncGenerator[SessionUpdate, None] | None:
+        if isinstance(published, SessionDeleted | SessionMoved):
+            return self._unless_late(SessionUpdate(deleted_session_id=published.session_id))
+        if not isinstance(published, SessionChanged):
+            return None
+        if published.session is None:
+            return self._as_it_is(published.session_id)
+        return self._unless_late(SessionUpdate(published.session))
+
+    async def _as_it_is(self, session_id: str) -> AsyncGenerator[SessionUpdate, None]:
+        # A queued event may be about a session that has another owner by now.
+        session = await sessions.living(reader(), session_id, self._watching.viewer.user_id)
+        if session is None:
+            return
+        if (update := self._unless_late(SessionUpdate(session.state()))) is not None:
+            yield update
+
+    def _unless_late(self, update: SessionUpdate) -> SessionUpdate | None:
+        """Drop an older state of a session that the viewer was told is gone.
+
+        Events of two processes may arrive in another order than they were committed.
+        """
+        if update.deleted_session_id is not None:
+            self._gone[update.deleted_session_id] = None
+            if len(self._gone) > REMEMBERED:
+                self._gone.popitem(last=False)
+            return update
+        is_late = update.session is not None and update.session.id in self._gone
+        return None if is_late else update
+
+    def _check_over(self, event: SessionUpdate) -> None:
+        if self._one is not None and event.deleted_session_id is not None:
+            raise Ended("SESSION_DELETED")
+
+    def _last(self, end: StreamEnd) -> SessionUpdate:
+        return SessionUpdate(end=end)
 
 
 async def _living(session_id: str) -> SessionState:
@@ -110,20 +109,3 @@ async def _living(session_id: str) -> SessionState:
     if session is None:
         raise Ended("SESSION_DELETED")
     return session.state()
-
-
-async def _update_of(published: object, viewer: Viewer) -> SessionUpdate | None:
-    if isinstance(published, SessionDeleted | SessionMoved):
-        return SessionUpdate(deleted_session_id=published.session_id)
-    if not isinstance(published, SessionChanged):
-        return None
-    if published.session is not None:
-        return SessionUpdate(published.session)
-    # A queued event may be about a session that has another owner by now.
-    session = await sessions.living(reader(), published.session_id, viewer.user_id)
-    return None if session is None else SessionUpdate(session.state())
-
-
-def _check_over(update: SessionUpdate) -> None:
-    if update.deleted_session_id is not None:
-        raise Ended("SESSION_DELETED")

@@ -6,7 +6,7 @@ event that is not given back.
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -26,10 +26,11 @@ from graphql.execution import Executor, create_source_event_stream
 from graphql.execution.collect_fields import collect_fields
 
 from resolvers.transcripts.streams import TranscriptEvent
+from resolvers.transcripts.watching import Stream
 from schema import errors
 from schema.context import Context
 from schema.executable import EXECUTABLE
-from schema.operations.compiled import compiled
+from schema.operations.compiled import NotPlain, compiled
 from schema.operations.documents import DocumentRefused, Operation
 from schema.operations.execution import execution_of
 from schema.operations.long_json import encode
@@ -89,13 +90,13 @@ class SharedSelection(Selection):
         # It outlives the subscription that it was made for, and nothing in it asks who that was.
         own.context_value = None
         super().__init__(own)
-        self._read = compiled(own, self._root, self._fields)
+        self._write = compiled(own, self._root, self._fields)
         self._known: OrderedDict[tuple[object, ...], tuple[str, object]] = OrderedDict()
 
     def payload(self, event: object) -> str | Awaitable[str]:
         """See `Selection.payload`."""
         if not isinstance(event, TranscriptEvent):
-            return super().payload(event)
+            return self._told(event)
         states = event.utterances
         key = (event.cursor, event.is_caught_up, event.end, *map(id, states))
         known = self._known.get(key)
@@ -109,9 +110,9 @@ class SharedSelection(Selection):
                 self._known.popitem(last=False)
         return payload
 
-    def _told(self, event: TranscriptEvent) -> str | Awaitable[str]:
+    def _told(self, event: object) -> str | Awaitable[str]:
         try:
-            return encode({"data": self._read(event)})
+            return self._write(event)
         except Exception:  # whatever it is, graphql-core meets it too, and says so by its rules
             return super().payload(event)
 
@@ -131,7 +132,10 @@ class Selections:
             return known[1]
         if not _is_same_for_all(executor):
             return Selection(executor)
-        shared = SharedSelection(executor)
+        try:
+            shared = SharedSelection(executor)
+        except NotPlain:
+            return Selection(executor)
         self._known[key] = (operation, shared)
         if len(self._known) > _SELECTIONS:
             self._known.popitem(last=False)
@@ -140,9 +144,9 @@ class Selections:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One running subscription."""
+    """One subscription, not yet started."""
 
-    events: AsyncGenerator[object, None]
+    stream: Stream[Any]
     selection: Selection
 
 
@@ -152,7 +156,7 @@ async def watch(
     context: Context,
     selections: Selections,
 ) -> Watch:
-    """Begin a subscription: authorised, with its variables read.
+    """Prepare a subscription: authorised, with its variables read.
 
     Raises:
         DocumentRefused: the variables don't fit, or the resolver refused.
@@ -164,7 +168,8 @@ async def watch(
     events = await found if executor.is_awaitable(found) else found
     if isinstance(events, ExecutionResult):
         raise DocumentRefused(events.errors or [])
-    return Watch(cast(AsyncGenerator[object, None], events), selections.of(operation, executor))
+    assert isinstance(events, Stream)
+    return Watch(events, selections.of(operation, executor))
 
 
 async def _awaited(executor: Executor[Any], data: Awaitable[dict[str, Any]]) -> str:

@@ -34,6 +34,16 @@ _decoder: Final = JSONDecoder(parse_constant=_refuse_constant)
 encode: Final = JSONEncoder(separators=(",", ":")).encode
 
 
+def read_short(text: str) -> object:
+    """Decode a text of at most `WINDOW` characters in one go.
+
+    Raises:
+        ValueError: see `read`.
+        RecursionError: see `read`.
+    """
+    return _decoder.decode(text)
+
+
 async def read(data: str | bytes) -> object:
     """Decode JSON like `json.loads`, but refuse NaN and the infinities.
 
@@ -46,7 +56,7 @@ async def read(data: str | bytes) -> object:
     # Decode bytes as `json.loads` does.
     text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), _BROKEN)
     if len(text) <= WINDOW:
-        return _decoder.decode(text)
+        return read_short(text)
     if turns.is_over():
         await turns.next()
     reader = _Reader(text, turns)

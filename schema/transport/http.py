@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from graphql import ExecutionResult, OperationType
@@ -10,9 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from strawberry.asgi import GraphQL
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types.unset import UNSET
+from starlette.websockets import WebSocket
 
 from resolvers.backend import Backend
 from resolvers.refusals import BadUserInput, RateLimited, Refusal
@@ -25,8 +22,9 @@ from schema.operations.events import Selections
 from schema.operations.execution import execute, is_request_error
 from schema.transport import negotiation
 from schema.transport.authenticator import Authenticator
+from schema.transport.connection import Connection, SocketContext
 from schema.transport.requests import GraphQLRequest, from_mapping, from_query_string, read_json
-from schema.transport.websocket import SocketAdapter, SocketContext, TransportHandler
+from schema.transport.websocket import serve
 
 _STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
 """HTTP status of refusals before execution; later ones are errors in the response."""
@@ -61,11 +59,8 @@ class _HTTPRefusal(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-class GraphQLEndpoint(GraphQL[Any, None]):
+class GraphQLEndpoint:
     """Everything under /graphql except the playground's files."""
-
-    graphql_transport_ws_handler_class = TransportHandler
-    websocket_adapter_class = SocketAdapter
 
     def __init__(
         self,
@@ -75,15 +70,6 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         may_introspect: bool = True,
         has_playground: bool = True,
     ) -> None:
-        super().__init__(
-            EXECUTABLE,
-            graphql_ide=None,
-            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
-            connection_init_wait_timeout=timedelta(seconds=10),
-            max_subscriptions_per_connection=limits.MAX_OPERATIONS,
-            # Every origin may connect: only bearer tokens are accepted from foreign ones.
-            allowed_origins=["*"],
-        )
         self.backend = backend
         self.access = access
         self.has_playground = has_playground
@@ -91,20 +77,16 @@ class GraphQLEndpoint(GraphQL[Any, None]):
         self.selections = Selections()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or a WebSocket; every origin may connect, as only bearer tokens count."""
         if scope["type"] == "websocket":
-            await super().__call__(scope, receive, send)
+            socket = WebSocket(scope, receive, send)
+            context = SocketContext(
+                self.backend, self.access, self.documents, self.selections, socket
+            )
+            await serve(socket, lambda outlet: Connection(context, outlet))
             return
         response = await self.answer(HTTPRequest(scope, receive))
         await response(scope, receive, send)
-
-    async def get_context(self, request: Any, response: Any) -> Any:
-        """Return what a WebSocket's operations share; HTTP requests don't use it."""
-        return SocketContext(self.backend, self.access, self.documents, self.selections, request)
-
-    async def on_ws_connect(self, context: Any) -> Any:
-        """Refuse a connection with an invalid token; the acknowledgement has no payload."""
-        await context.open()
-        return UNSET
 
     async def answer(self, request: HTTPRequest) -> Response:
         """Answer a request; every error becomes a response."""

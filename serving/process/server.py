@@ -12,10 +12,11 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 from websockets.protocol import OPEN
 
+from hub.direct import DIRECT
 from hub.subscription import ReaderTooSlow
-from hub.waiting import NEVER, WAITING, WHILE_READING
 from serving.connections import ConnectionLimits, Http, limits_for
 from serving.process import address
 
@@ -34,6 +35,9 @@ STUCK_READER_S: Final = 8
 This is noticed within twice that time, before a ping can fail, so that the client still learns why.
 """
 
+NOT_UTF_8: Final = 1007
+"""The close code for text that is not UTF-8: RFC 6455, section 7.4.1."""
+
 LINGER_S: Final = 0.2
 """Seconds that a new connection has to send its request when one of several processes stops."""
 
@@ -42,55 +46,137 @@ Hook = Callable[[], Awaitable[object]]
 log = structlog.get_logger(__name__)
 
 
+def _header(length: int) -> bytes:
+    """Return the header of an unmasked text frame: RFC 6455, section 5.2."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65_536:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")
+
+
 class Socket(WebSocketsSansIOProtocol):
-    """A WebSocket that detects a stuck client, and never keeps the server from stopping."""
+    """A WebSocket that the app may use directly, and that never keeps the server from stopping.
+
+    It is a `DirectSocket`.
+    """
+
+    _receive: Callable[[str | None], None] | None = None
+    _written = 0
+    """Bytes that `write` has given to the transport."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop counting the connection."""
         cast(WebServerConfig, self.config).limits.closed(self)
+        self._receive = None
         super().connection_lost(exc)
 
-    async def send(self, message: "ASGISendEvent") -> None:
-        """Send a message; a refused handshake counts as complete, too.
+    def handle_connect(self, event: Request) -> None:
+        """Offer the app this socket, besides ASGI."""
+        super().handle_connect(event)
+        if self.handshake_initiated:
+            cast(dict[str, object], self.scope["extensions"])[DIRECT] = self
 
-        Raises:
-            ReaderTooSlow: when the message may wait only while the client keeps reading, and the
-                client has stopped; it was not sent.
-        """
-        if not self.writable.is_set():
-            event = cast(dict[str, str], message)
-            waiting = event.get(WAITING)
-            if waiting == WHILE_READING:
-                # All waiting tasks wake up; the first may have filled the buffer again.
-                while not self.writable.is_set():
-                    await self._while_taken()
-            elif waiting == NEVER and self.conn.state is OPEN:
-                # The transport buffers what is written to it while it is paused.
-                self.conn.send_text(event["text"].encode())
-                self.transport.write(b"".join(self.conn.data_to_send()))
-                return
+    async def send(self, message: "ASGISendEvent") -> None:
+        """Send a message; a refused handshake counts as complete, too."""
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             # Otherwise uvicorn 0.54 logs an error, as if the handshake were unanswered.
             self.handshake_complete = True
 
-    async def _while_taken(self) -> None:
-        """Wait until more may be written.
+    # ------------------------------------------------------------------ directly
 
-        Raises:
-            ReaderTooSlow: when the client read nothing for a while.
-        """
+    def listen(self, receive: Callable[[str | None], None]) -> None:
+        """See `DirectSocket`."""
+        self._receive = receive
+        events = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+        self.resume_reading()
+        for event in events:
+            if event["type"] == "websocket.receive":
+                receive(event.get("text"))
+            else:
+                self.queue.put_nowait(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Call the app with a message, or queue it for ASGI."""
+        if self._receive is None:
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            return
+        text = None
+        if self.curr_msg_data_type == "text":
+            try:
+                text = data.decode()
+            except UnicodeDecodeError:
+                self.conn.send_close(NOT_UTF_8)
+                self.handle_parser_exception()
+                return
+        self._receive(text)
+
+    def pause_reading(self) -> None:
+        """See `DirectSocket`."""
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See `DirectSocket`."""
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    @property
+    def is_writable(self) -> bool:
+        """See `DirectSocket`."""
+        return self.writable.is_set()
+
+    async def until_writable(self) -> None:
+        """See `DirectSocket`."""
         address.keep_stuck_reader(self.transport)
         is_stuck = False
         while not is_stuck:
-            waiting = self.transport.get_write_buffer_size()
+            sent = self._sent
             try:
                 async with asyncio.timeout(STUCK_READER_S):
                     await self.writable.wait()
                     return
             except TimeoutError:
-                is_stuck = self.transport.get_write_buffer_size() >= waiting
+                is_stuck = self._sent <= sent
         raise ReaderTooSlow
+
+    @property
+    def _sent(self) -> int:
+        """Bytes that the system has taken; others may have written since it was read last."""
+        return self._written - self.transport.get_write_buffer_size()
+
+    def write(self, text: str) -> None:
+        """See `DirectSocket`."""
+        if self._is_closing:
+            return
+        data = text.encode()
+        frame = _header(len(data)) + data
+        self._written += len(frame)
+        # One write without the parser's bookkeeping. While the transport is paused it buffers.
+        self.transport.write(frame)
+
+    def close(self, code: int, reason: str) -> None:
+        """See `DirectSocket`."""
+        if self._is_closing:
+            return
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.close_sent = True
+        self.resume_reading()
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+
+    @property
+    def _is_closing(self) -> bool:
+        """Whether nothing may be sent: uvloop raises if its transport is closed."""
+        return self.close_sent or self.conn.state is not OPEN or self.transport.is_closing()
 
     def shutdown(self) -> None:
         """Close the connection; if the peer is closing it already, it needs no close frame."""

@@ -19,10 +19,15 @@ from agent_bridge.server.workers import ConnectedWorker, Workers
 from hub import events
 from hub.events import AgentCommanded, Command
 from hub.local import LocalHub
+from serving.process.server import configured
+from tests.serving.sockets import KINDS
 
 KEY = "the-worker-key"
 SESSION = "ses_01kapmxvz3e0h9v6tq0b3x3yqd"
 SECRET = b"only for tests, at least 32 bytes"
+
+kind_of_sockets = "direct"
+"""The kind of WebSocket that the server has: a key of `KINDS`."""
 
 
 @dataclass
@@ -198,8 +203,8 @@ async def serve(
         fence_seconds=fence_seconds,
         bye_seconds=bye_seconds,
     )
-    app = Starlette(routes=[WebSocketRoute("/bridge", endpoint)])
-    config = uvicorn.Config(app, log_level="error", lifespan="off", ws_max_size=1024 * 1024)
+    config = configured(Starlette(routes=[WebSocketRoute("/bridge", endpoint)]))
+    config.lifespan, config.ws = "off", KINDS[kind_of_sockets]
     server = uvicorn.Server(config)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

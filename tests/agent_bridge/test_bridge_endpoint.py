@@ -8,14 +8,24 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame, Opcode
 
-from agent_bridge.protocol import Ack, CloseCode, Nack, NackCode
-from agent_bridge.server.handler import HelloResult, Input
+from agent_bridge.protocol import Ack, CloseCode, Nack, NackCode, State
+from agent_bridge.server.bridge import FRAMES_IN_A_ROW
+from agent_bridge.server.handler import Binding, HelloResult, Input
 from agent_bridge.server.tokens import Tokens
 from hub.events import Fence, Gone, Stop
+from tests.agent_bridge import serving
 from tests.agent_bridge.bad_frames import BAD_CONTENTS, BAD_FROM_AGENT, MALFORMED, as_json
 from tests.agent_bridge.serving import SECRET, SESSION, Recorder, SlowHub, serve
 from tests.agent_bridge.wire import joined, raw, words
+from tests.serving.sockets import KINDS
+
+
+@pytest.fixture(autouse=True, params=KINDS)
+def _kind_of_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test on both kinds of WebSocket."""
+    monkeypatch.setattr(serving, "kind_of_sockets", request.param)
 
 
 async def test_every_malformed_frame_closes_with_bad_frame_before_and_after_the_hello() -> None:
@@ -300,6 +310,40 @@ async def test_a_fault_of_the_handler_closes_with_internal_and_says_nothing_of_i
         assert await agent.closed() == CloseCode.INTERNAL
         assert "secret" not in (agent.socket.close_reason or "")
         await served.handler.saw("disconnected", 1)
+
+
+class Turns(Recorder):
+    """Counts the states that come in each turn of the event loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[int] = [0]
+
+    def agent_state(self, binding: Binding, connection: str, state: State) -> None:
+        self.turns[-1] += 1
+        super().agent_state(binding, connection, state)
+
+    async def count(self) -> None:
+        while True:
+            self.turns.append(0)
+            await asyncio.sleep(0)
+
+
+async def test_frames_that_come_at_once_are_taken_in_portions() -> None:
+    """The loop serves others in between, and speech loses nothing."""
+    handler, number = Turns(), 400
+    async with serve(handler) as served, joined(served) as agent:
+        counting = asyncio.create_task(handler.count())
+        frame = json.dumps({"type": "agentState", "state": "THINKING"}).encode()
+        burst = b"".join(Frame(Opcode.TEXT, frame).serialize(mask=True) for _ in range(number))
+        assert len(burst) < 64 * 1024, "one read"
+        agent.socket.transport.write(burst)
+        await agent.send("utterance", **words())
+        assert (await agent.receive())["type"] == "ack"
+        counting.cancel()
+
+    assert sum(handler.turns) == number
+    assert max(handler.turns) <= FRAMES_IN_A_ROW + 1, "one more was read in the same turn"
 
 
 async def test_an_agent_that_does_not_read_is_closed_and_does_not_grow_memory() -> None:

@@ -18,6 +18,7 @@ from tests.schema.conftest import (  # noqa: F401 - fixtures
     client,
     guest,
     listening,
+    sockets,
     stranger,
     url,
 )

@@ -248,15 +248,14 @@ class Stage:
 
     async def watch(self, session: Session, after: str | None = None) -> Reading:
         stream = await self.backend.transcripts.open_transcripts(self.viewer, session.id, after)
-        return Reading(stream)
+        return Reading(stream.events())
 
     async def watch_sessions(self, session: Session | None = None) -> Watcher[Any]:
         session_id = None if session is None else session.id
-        return Watcher(
-            await updates.open_session_updates(
-                self.backend.hub, self.backend.metrics, self.backend.clock, self.viewer, session_id
-            )
+        stream = await updates.open_session_updates(
+            self.backend.hub, self.backend.metrics, self.backend.clock, self.viewer, session_id
         )
+        return Watcher(stream.events())
 
     @asynccontextmanager
     async def commands(self, session: Session) -> AsyncIterator[HubSubscription]:

@@ -102,7 +102,7 @@ class Subscriber:
         stream = await stage.backend.transcripts.open_transcripts(
             stage.viewer, self.session.id, self.cursor
         )
-        self.task = asyncio.create_task(self._read(stream))
+        self.task = asyncio.create_task(self._read(stream.events()))
 
     async def _read(self, stream: Any) -> None:
         final: set[str] = set()

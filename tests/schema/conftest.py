@@ -11,6 +11,9 @@ from starlette.applications import Starlette
 
 from asgi import build_app
 from resolvers.backend import Backend
+from schema.operations import limits
+from serving.process.server import Socket as DirectSocket
+from serving.process.server import configured
 from settings import Settings
 from tests.resolvers.people import give_agents
 from tests.rows import migrated
@@ -74,9 +77,18 @@ async def stranger(app: Starlette, listening: socket.socket) -> AsyncIterator[Ht
 
 
 @pytest.fixture
-async def url(app: Starlette, listening: socket.socket) -> AsyncIterator[str]:
+def sockets() -> type[asyncio.Protocol]:
+    """The class of the server's WebSockets."""
+    return DirectSocket
+
+
+@pytest.fixture
+async def url(
+    app: Starlette, listening: socket.socket, sockets: type[asyncio.Protocol]
+) -> AsyncIterator[str]:
     """The URL of the app on a real uvicorn."""
-    config = uvicorn.Config(app, lifespan="off", log_config=None, ws="websockets-sansio")
+    config = configured(app)
+    config.lifespan, config.ws, config.ws_max_size = "off", sockets, 16 * limits.MAX_FRAME
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve([listening]))
     yield _url(listening)

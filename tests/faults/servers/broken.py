@@ -95,15 +95,15 @@ def loses_the_tail(settings: Settings) -> Settings:
 
 def skips_the_tail(settings: Settings) -> Settings:
     """Start streams at the newest event, so that subscribers miss what was said while away."""
-    replay = streams._Transcript.replay
+    begin = streams.TranscriptStream._begin
 
-    async def from_the_end(self: streams._Transcript, subscription: Any) -> Any:
-        session = await Session.get(id=self._session_id)
+    async def from_the_end(self: streams.TranscriptStream) -> Any:
+        session = await Session.get(id=self._about)
         self._advance(session.last_seq)
-        async for event in replay(self, subscription):
+        async for event in begin(self):
             yield event
 
-    _patch(streams._Transcript, replay=from_the_end)
+    _patch(streams.TranscriptStream, _begin=from_the_end)
     return settings
 
 

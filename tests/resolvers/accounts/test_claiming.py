@@ -10,7 +10,7 @@ from models.tables import Session, SessionStatus
 from resolvers.accounts import api_tokens, authentication
 from resolvers.backend import Backend
 from resolvers.refusals import Forbidden
-from resolvers.transcripts.streams import StreamEnd
+from resolvers.transcripts.watching import StreamEnd
 from resolvers.viewer import ALL_SCOPES, TokenScope, Viewer
 from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused

@@ -15,7 +15,7 @@ from models.repositories.transcript import delete_some_of_user
 from models.tables import IdempotencyRecord, Session, SessionStatus, User, Utterance
 from resolvers.accounts import authentication
 from resolvers.backend import Backend
-from resolvers.transcripts.streams import StreamEnd
+from resolvers.transcripts.watching import StreamEnd
 from tests.dump import dump
 from tests.resolvers.people import Clock
 from tests.resolvers.stage import Stage, staged, taken

@@ -10,7 +10,7 @@ import pytest
 from agent_bridge.protocol import Ack
 from models.tables import EndReason, Session, SessionStatus
 from resolvers.sessions import starting
-from resolvers.transcripts.streams import StreamEnd
+from resolvers.transcripts.watching import StreamEnd
 from tests.resolvers.stage import Stage, message
 
 End = Callable[[Stage, Session], Awaitable[object]]

@@ -15,7 +15,7 @@ from resolvers.pages import Page
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.sessions import history, manage
 from resolvers.transcripts import cursors, streams
-from resolvers.transcripts.streams import StreamEnd
+from resolvers.transcripts.watching import StreamEnd
 from resolvers.viewer import TokenScope
 from tests.dump import dump
 from tests.resolvers.names import SHOWABLE, UNSHOWABLE

@@ -53,7 +53,11 @@ class HistoriesOfTwo(one.Histories):
     @rule(count=st.integers(1, 20))
     def deliver(self, count: int) -> None:
         """Some events arrive."""
-        self.cluster.bus.deliver(count)
+
+        async def work() -> None:
+            self.cluster.bus.deliver(count)
+
+        self.run(work())
 
     @rule(data=st.data())
     def deliver_late(self, data: st.DataObject) -> None:
@@ -64,7 +68,11 @@ class HistoriesOfTwo(one.Histories):
     @rule()
     def lose(self) -> None:
         """Redis is away: what is under way is lost."""
-        self.cluster.bus.lose()
+
+        async def work() -> None:
+            self.cluster.bus.lose()
+
+        self.run(work())
 
     @rule()
     def compare(self) -> None:

@@ -22,7 +22,7 @@ from resolvers.accounts import authentication
 from resolvers.refusals import BadUserInput, Forbidden, NotFound, Unauthenticated
 from resolvers.sessions import manage, updates
 from resolvers.transcripts import cursors, streams
-from resolvers.transcripts.streams import StreamEnd
+from resolvers.transcripts.watching import StreamEnd
 from resolvers.viewer import TokenScope
 from tests.resolvers.people import Clock
 from tests.resolvers.refused import refused

@@ -8,14 +8,15 @@ import pytest
 from graphql import GraphQLSchema
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Executor
 
-from hub.events import UtteranceState
+from hub.events import SessionState, UtteranceState
 from models.tables import Role, UtteranceSource
-from resolvers.transcripts.streams import StreamEnd, TranscriptEvent
+from resolvers.sessions.updates import SessionUpdate
+from resolvers.transcripts.streams import TranscriptEvent
+from resolvers.transcripts.watching import StreamEnd
 from schema.context import Context
 from schema.executable import EXECUTABLE
 from schema.operations.documents import Documents
 from schema.operations.events import EventFailed, Selection, Selections, SharedSelection
-from schema.operations.long_json import encode
 
 SCHEMA: GraphQLSchema = EXECUTABLE._schema
 PLAIN = """
@@ -194,7 +195,48 @@ def test_the_short_way_says_what_the_long_way_says(query: str, event: Transcript
     shared = selection("subscription " + query, Selections())
 
     assert isinstance(shared, SharedSelection)
-    assert encode({"data": shared._read(event)}) == Selection.payload(shared, event)
+    assert shared._write(event) == Selection.payload(shared, event)
+
+
+ENDED = SessionState(
+    id="ses_1",
+    user_id="usr_1",
+    shown_title="Tea",
+    status="ENDED",
+    agent_name="voxql",
+    failure_code=None,
+    failure_message=None,
+    created_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
+    started_at=None,
+    ended_at=datetime(2026, 1, 31, 13, tzinfo=UTC),
+    end_reason="SAVED",
+    utterance_count=7,
+    preview="Is there any tea?",
+    version=3,
+    last_seq=9,
+)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        SessionUpdate(),
+        SessionUpdate(ENDED),
+        SessionUpdate(deleted_session_id="ses_1"),
+        SessionUpdate(end=StreamEnd("SERVER_SHUTDOWN", True)),
+    ],
+    ids=["marker", "state", "gone", "end"],
+)
+def test_session_updates_are_compiled_too(event: SessionUpdate) -> None:
+    """Attributes with other names than their fields are read, too."""
+    shared = selection(
+        "subscription { sessionUpdates { session { id title status agentName createdAt startedAt "
+        "endedAt endReason utteranceCount preview version } deletedSessionId end { reason } } }",
+        Selections(),
+    )
+
+    assert isinstance(shared, SharedSelection)
+    assert shared.payload(event) == shared._write(event) == Selection.payload(shared, event)
 
 
 def test_what_does_not_fit_the_schema_is_an_error_as_ever() -> None:

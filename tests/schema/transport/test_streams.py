@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from hub.events import SERVER_TOPIC, ServerStopping
+from hub.hub import Hub
 from resolvers import nodes
 from resolvers.backend import Backend
 from resolvers.sessions import updates
+from resolvers.transcripts.watching import Watching
 from tests.schema.clients import Http, Socket
 from tests.schema.fakes import Agent
 
@@ -92,23 +97,25 @@ class Watched:
         self.closed = asyncio.Event()
         self.fails = asyncio.Event()
 
-    async def events(self, *_: object) -> Any:
-        try:
-            yield updates.SessionUpdate()
-            await self.fails.wait()
-            raise LookupError("what somebody said")
-        finally:
-            self.closed.set()
+    async def opened(self, hub: Hub, metrics: Any, clock: Any, viewer: Any, _: object) -> Any:
+        watched = self
+
+        class Failing(updates.SessionUpdateStream):
+            async def _begin(self) -> AsyncGenerator[updates.SessionUpdate, None]:
+                try:
+                    yield updates.SessionUpdate()
+                    await watched.fails.wait()
+                    raise LookupError("what somebody said")
+                finally:
+                    watched.closed.set()
+
+        return Failing(Watching(hub, metrics, clock, viewer), None)
 
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     watched = Watched()
-
-    async def opened(*_: object) -> Any:
-        return watched.events()
-
-    monkeypatch.setattr(updates, "open_session_updates", opened)
+    monkeypatch.setattr(updates, "open_session_updates", watched.opened)
     return watched
 
 
@@ -172,6 +179,90 @@ async def test_an_event_that_can_not_be_told_ends_its_stream(
     await agent.say("hello")
 
     assert (await ws.error())["extensions"]["code"] == "INTERNAL"
+
+
+@dataclass
+class Held:
+    """A lookup of the sessions that an event names, which waits until the test goes on."""
+
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+    fault: Exception | None = None
+    is_held: bool = False
+
+    async def until_begun(self) -> None:
+        async with asyncio.timeout(5):
+            await self.began.wait()
+
+
+@pytest.fixture
+async def held(ws: Socket, guest: Http, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Held:
+    """The lookup for an event that is being sent on the stream "1"."""
+    session_id = await started(guest)
+    agent = Agent(backend, session_id)
+    await agent.come()
+    held = Held()
+    found = nodes.nodes
+
+    async def nodes_later(viewer: Any, ids: list[str]) -> Any:
+        held.began.set()
+        await held.goes_on.wait()
+        if held.fault is not None:
+            raise held.fault
+        return await found(viewer, ids)
+
+    monkeypatch.setattr(nodes, "nodes", nodes_later)
+    await ws.subscribe(
+        "subscription($id: ID!) { transcripts(sessionId: $id) { utterances "
+        "{ text session { title } } end { reason } } }",
+        {"id": session_id},
+    )
+    await ws.next()
+    await agent.say("secret")
+    await held.until_begun()
+    return held
+
+
+async def test_an_event_under_way_comes_before_the_end(
+    ws: Socket, backend: Backend, held: Held
+) -> None:
+    """A server that stops sends what it has begun, so that the last cursor is right."""
+    backend.hub.publish(SERVER_TOPIC, ServerStopping())
+    held.goes_on.set()
+
+    event, end = [(await ws.next())["transcripts"] for _ in range(2)]
+
+    assert [heard["text"] for heard in event["utterances"]] == ["secret"]
+    assert end["end"] == {"reason": "SERVER_SHUTDOWN"}
+    assert await ws.receive() == {"id": "1", "type": "complete"}
+
+
+async def test_no_last_event_comes_after_one_that_failed(
+    ws: Socket, backend: Backend, held: Held
+) -> None:
+    """Its cursor would come after the lost event."""
+    held.fault = OSError("disk")
+    backend.hub.publish(SERVER_TOPIC, ServerStopping())
+    held.goes_on.set()
+
+    assert (await ws.error())["extensions"]["code"] == "INTERNAL"
+    await ws.subscribe("{ __typename }", id="2")
+    await ws.next("2")
+
+
+async def test_an_event_under_way_is_kept_from_a_viewer_who_lost_access(
+    ws: Socket, guest: Http, held: Held
+) -> None:
+    """The end comes at once, and nothing after it."""
+    await guest.data("mutation { signOut { isSignedOut } }")
+
+    last = (await ws.next())["transcripts"]
+
+    assert (last["utterances"], last["end"]) == ([], {"reason": "ACCESS_REVOKED"})
+    assert await ws.receive() == {"id": "1", "type": "complete"}
+    held.goes_on.set()
+    await ws.send({"type": "ping"})
+    assert (await ws.receive())["type"] == "pong"
 
 
 async def test_streams_of_one_event_ask_the_database_once(

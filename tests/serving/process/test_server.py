@@ -4,9 +4,10 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
@@ -17,14 +18,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.protocol import OPEN
 
 from hub.subscription import ReaderTooSlow
-from hub.waiting import WAITING, WHILE_READING
 from serving.process import server as server_module
 from serving.process.address import listening_socket, local_address
 from serving.process.server import Hook, Socket, WebServer, configured
 from serving.refusal import CannotServe
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGISendEvent
 
 CLOSE_FRAME: Final = bytes([0x88, 0x80, 0, 0, 0, 0])
 """A client's close frame, masked and empty: RFC 6455, section 5.2."""
@@ -137,6 +134,37 @@ async def test_a_client_that_leaves_in_the_same_moment_does_not_break_the_stop()
         assert connection.transport.is_closing()
 
 
+def test_what_is_written_to_a_client_that_is_gone_is_dropped() -> None:
+    """A publisher must not meet uvloop's error for a transport that is closed."""
+    gone = asyncio.Event()
+
+    async def listen(websocket: WebSocket) -> None:
+        await websocket.accept()
+        with suppress(WebSocketDisconnect):
+            await websocket.receive_text()
+        gone.set()
+
+    async def work() -> None:
+        async with (
+            running(Starlette(routes=[WebSocketRoute("/", listen)])) as (server, url),
+            connect(url),
+        ):
+            [connection] = server.server_state.connections
+            assert isinstance(connection, Socket)
+            connection.transport.abort()
+            await gone.wait()
+
+            connection.write("too late")
+            connection.close(1000, "too late")
+
+            assert connection.queue.empty()
+
+    with asyncio.Runner(
+        loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()
+    ) as runner:
+        runner.run(work())
+
+
 async def test_a_refused_handshake_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
     """A wrong subprotocol is the client's error, so the error log stays empty."""
 
@@ -165,6 +193,9 @@ class FullSoon(asyncio.Transport):
         if self.socket is not None:
             self.socket.pause_writing()
 
+    def is_closing(self) -> bool:
+        return False
+
     def get_write_buffer_size(self) -> int:
         return sum(map(len, self.written))
 
@@ -182,8 +213,13 @@ async def test_of_two_streams_that_wait_for_room_both_are_told(
     socket.conn.state = OPEN
     transport.socket = socket
     socket.pause_writing()
-    message = {"type": "websocket.send", "text": "x", WAITING: WHILE_READING}
-    sends = [asyncio.create_task(socket.send(cast("ASGISendEvent", message))) for _ in range(2)]
+
+    async def send() -> None:
+        while not socket.is_writable:
+            await socket.until_writable()
+        socket.write("x")
+
+    sends = [asyncio.create_task(send()) for _ in range(2)]
     await asyncio.sleep(0)  # both have begun to wait
     socket.resume_writing()
 
