@@ -26,6 +26,9 @@ AHEAD: Final = timedelta(seconds=5)
 """How far an agent's clock may be ahead of ours. Otherwise, one wrong time in the future would
 place everything said until then before it."""
 
+RevisionOf = Callable[[Utterance], int | None]
+"""Returns the revision under which a row's content was published; None if it was not."""
+
 # Columns that clients see; a commit that changes one of them increments `version`.
 _VISIBLE: Final = (
     "title",
@@ -215,23 +218,27 @@ class SessionEdit:
         return self._end
 
     async def recommit_unfinished(self) -> None:
-        """Commit unfinished utterances again, above every revision that anybody may hold.
+        """Commit unfinished utterances again.
 
         After a restart, or when another process takes the session over, nobody knows which interims
-        were published beyond what is written; readers then get what is written.
+        were published beyond what is written. The commit then takes a revision above all of them,
+        and readers get what is written.
         """
         for row in await utterances.interims(self._conn, self.session.id):
             self._rows.setdefault(row.key, row)
             self._loaded.add(row.key)
             self.changed.setdefault(row.key, self._rows[row.key])
 
-    async def number(self) -> list[Utterance]:
-        """Give every changed row its seq and revision, and update the counters."""
+    async def number(self, revision_of: RevisionOf) -> list[Utterance]:
+        """Give every changed row its seq and revision, and update the counters.
+
+        Content that was published already keeps its revision, so nobody gets it a second time.
+        """
         session = self.session
         async for row in Turns().of(self.changed.values()):
             session.last_seq += 1
             row.seq = session.last_seq
-            row.revision = row.ceiling + 1
+            row.revision = revision_of(row) or row.ceiling + 1
             row.ceiling = row.revision if row.is_final else row.revision + RESERVE
         session.utterance_count += self.created_count
         self._preview()

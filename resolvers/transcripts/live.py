@@ -34,7 +34,10 @@ class _Open:
     position: float
     change: UtteranceChange
     revision: int
+    written: int
+    """The revision under which this process last wrote it."""
     ceiling: int
+    """The highest revision that this process may publish it under before it is written again."""
     is_dirty: bool = False
     """Whether it was published and not written yet."""
 
@@ -131,6 +134,18 @@ class LiveTranscripts:
         yield from self.dirty(session_id).values()
         yield from self._queue.changes(session_id)
 
+    def revision_of(self, row: Utterance) -> int | None:
+        """Return the revision under which this process has published exactly what `row` says.
+
+        None if it has not, or if another process has written the row since: revisions are then
+        reserved for that one. `row` has the revision and the ceiling that are stored.
+        """
+        live = self._sessions.get(row.session_id)
+        known = None if live is None else live.open.get(row.key)
+        if known is None or (known.written, known.ceiling) != (row.revision, row.ceiling):
+            return None
+        return known.revision if content_of(known.change) == content_of(row) else None
+
     def due_at(self) -> float | None:
         """Return when the oldest published change must be written; None if there is none."""
         since = (live.dirty_since for live in self._sessions.values())
@@ -190,18 +205,23 @@ class LiveTranscripts:
         known = live.open.get(row.key)
         if known is None:
             known = live.open[row.key] = _Open(
-                row.id, row.sort_key, row.position, change_of(row), row.revision, row.ceiling
+                row.id,
+                row.sort_key,
+                row.position,
+                change_of(row),
+                row.revision,
+                row.revision,
+                row.ceiling,
             )
-        known.revision, known.ceiling = row.revision, row.ceiling
-        if (known.change.agent_revision or 0) > (row.agent_revision or 0):
-            # It changed while the commit ran. Its published revision is below the committed one
-            # now, so it is published again, above it.
-            known.revision += 1
-            self._hub.emit(InterimHeard(known.published(row.session_id)))
-        else:
+        known.written, known.ceiling = row.revision, row.ceiling
+        if (known.change.agent_revision or 0) <= (row.agent_revision or 0):
             # The commit may have stored more than was published: past the ceiling, interims wait
             # for it. Late older ones must then not count as news.
-            known.change, known.is_dirty = change_of(row), False
+            known.revision, known.change, known.is_dirty = row.revision, change_of(row), False
+        elif known.revision <= row.revision:
+            # It changed while the commit ran, and was published below what is committed now.
+            known.revision = row.revision + 1
+            self._hub.emit(InterimHeard(known.published(row.session_id)))
 
     # ------------------------------------------------------------------ the end
 

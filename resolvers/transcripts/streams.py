@@ -155,7 +155,11 @@ class TranscriptStream(Stream[TranscriptEvent]):
             return None
         new = [state for seq, state in published.utterances or () if seq > self._seq]
         self._advance(published.last_seq)
-        return self._event(tuple(state for state in new if self._is_news(state)))
+        states = tuple(state for state in new if self._is_news(state))
+        if states:
+            return self._event(states)
+        self._delivered()
+        return None
 
     def _has_missed(self, published: object) -> bool:
         """Whether to read the database first: there is a gap, or more than an event holds."""
@@ -194,6 +198,8 @@ class TranscriptStream(Stream[TranscriptEvent]):
                 rows.clear()
                 if states:
                     yield self._event(states)
+                else:
+                    self._delivered()
             if not has_more:
                 return
 

@@ -7,7 +7,7 @@ from hub.events import Event
 from models.database import Connection
 from models.repositories import bulk, sessions
 from models.tables import Session, Utterance
-from resolvers.transcripts.edit import SessionEdit
+from resolvers.transcripts.edit import RevisionOf, SessionEdit
 from resolvers.transcripts.merge import UtteranceChange
 
 
@@ -26,12 +26,14 @@ class Transaction:
         conn: Connection,
         now: datetime,
         pending: Callable[[str], Iterable[UtteranceChange]] = lambda _: (),
+        revision_of: RevisionOf = lambda _: None,
     ) -> None:
         self.conn = conn
         self.now = now
         self.edits: dict[str, SessionEdit] = {}
         self.emitted: list[Event] = []
         self._pending = pending
+        self._revision_of = revision_of
 
     def emit(self, event: Event) -> None:
         """Publish the event right after the commit, even if the caller is gone by then.
@@ -86,7 +88,7 @@ class Transaction:
         changes: list[tuple[Session, tuple[str, ...]]] = []
         for edit in self.edits.values():
             await edit.note_opening()
-            rows.extend(await edit.number())
+            rows.extend(await edit.number(self._revision_of))
             if edit.is_new:
                 await sessions.add(self.conn, edit.session)
             else:

@@ -77,7 +77,8 @@ class Transactions:
             committed: list[Transaction] = []
 
             async def body(conn: Connection) -> T:
-                transaction = Transaction(conn, self.clock(), self._live.pending)
+                live = self._live
+                transaction = Transaction(conn, self.clock(), live.pending, live.revision_of)
                 result = await work(transaction)
                 await transaction.write()
                 committed.append(transaction)

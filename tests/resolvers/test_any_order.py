@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import defaultdict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -31,7 +31,7 @@ from hub.events import TranscriptCommitted, UtteranceState
 from hub.local import LocalHub
 from models import database
 from models.database import Connection, NotStored
-from models.tables import Role, Session, UtteranceSource
+from models.tables import Role, Session, Utterance, UtteranceSource
 from models.titles import title_of
 from resolvers.accounts.rate_limits import RateLimits
 from resolvers.backend import Backend
@@ -138,16 +138,20 @@ class Subscriber:
                 await self.task
         self.task = None
 
-    async def reach(self, cursor_seq: int, session: Session) -> None:
-        """Read until everything up to this seq has been delivered or the stream ends."""
+    async def reach(self, rows: Sequence[Utterance]) -> None:
+        """Read until all these rows have been delivered or the stream ends."""
         for _ in range(1_000):
             self.permits.release()
         async with asyncio.timeout(WITHIN_S):
-            while self.is_here and self.seq(session) < cursor_seq:
+            while self.is_here and not self.has(rows):
                 self.took.clear()
                 await self.took.wait()
         if self.task is not None and self.task.done():
             self.task.result()
+
+    def has(self, rows: Sequence[Utterance]) -> bool:
+        held = {id_: state.revision for id_, state in self.held.items()}
+        return self.cursor is not None and all(held.get(r.id, 0) >= r.revision for r in rows)
 
     def seq(self, session: Session) -> int:
         return -1 if self.cursor is None else decode_cursor(self.cursor, session)
@@ -281,14 +285,14 @@ class Histories(RuleBasedStateMachine):
         for talk in self.talks:
             await self._check_rows(talk)
         for subscriber in self.subscribers:
-            session = await self.stage.read(subscriber.session)
-            await subscriber.reach(session.last_seq, session)
+            rows = await self.stage.rows(subscriber.session)
+            await subscriber.reach(rows)
             if subscriber.end is None and subscriber.is_here:
                 await self._check_held(subscriber)
             # A subscriber that resumes from any cursor ends with the same state.
             await subscriber.go()
             await subscriber.come(self.stage, 0)
-            await subscriber.reach(session.last_seq, session)
+            await subscriber.reach(rows)
             await self._check_held(subscriber)
 
     async def _quiet(self) -> None:

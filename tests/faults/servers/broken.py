@@ -63,7 +63,8 @@ def publishes_early(settings: Settings) -> Settings:
             emitted: list[Event] = []
 
             async def body(conn: Connection) -> T:
-                transaction = Transaction(conn, self.clock(), self._live.pending)
+                live = self._live
+                transaction = Transaction(conn, self.clock(), live.pending, live.revision_of)
                 result = await work(transaction)
                 await transaction.write()
                 for edit in transaction.edits.values():

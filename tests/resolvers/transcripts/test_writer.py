@@ -13,7 +13,7 @@ from agent_bridge.protocol import Ack, Nack
 from hub.events import TranscriptCommitted, transcripts_topic
 from models import database
 from models.database import OperationalError
-from models.tables import Utterance
+from models.tables import Session, Utterance
 from resolvers.backend import Backend
 from resolvers.sessions import manage
 from resolvers.transcripts import cursors, edit, live, transactions
@@ -21,7 +21,7 @@ from resolvers.transcripts.edit import SessionEdit, preview_of
 from resolvers.transcripts.transaction import Transaction
 from tests.dump import dump
 from tests.resolvers.people import Clock
-from tests.resolvers.stage import Stage, message, staged, taken
+from tests.resolvers.stage import WITHIN_S, Stage, message, staged, taken
 
 
 @pytest.fixture
@@ -125,13 +125,13 @@ async def test_an_interim_is_written_within_a_second(
     """The time limit alone triggers the write, without anything else to commit."""
     monkeypatch.setattr(live, "WRITE_WITHIN_S", 0.02)
     session, agent = await stage.talk()
-    watcher = await stage.watch(session)
-    await watcher.caught_up()
     await agent.say("h", final=False)
-    await agent.say("he", final=False)
+    with stage.backend.hub.subscribe(transcripts_topic(session.id)) as subscription:
+        await agent.say("he", final=False)
 
-    while watcher.cursor != cursors.encode_cursor(session.id, 2):
-        await watcher.next()
+        async with asyncio.timeout(WITHIN_S):
+            while not isinstance(await subscription.get(), TranscriptCommitted):
+                pass
 
     assert await stage.texts(session) == ["he"]
 
@@ -183,10 +183,10 @@ async def test_one_session_at_fault_does_not_hold_up_the_others(
     bad, victim = await still.talk()
     number = SessionEdit.number
 
-    async def broken(edit: SessionEdit) -> list[Utterance]:
-        if edit.session.id == bad.id:
+    async def broken(self: SessionEdit, revision_of: edit.RevisionOf) -> list[Utterance]:
+        if self.session.id == bad.id:
             raise OperationalError("the disk is full")
-        return await number(edit)
+        return await number(self, revision_of)
 
     with monkeypatch.context() as patch:
         patch.setattr(SessionEdit, "number", broken)
@@ -250,8 +250,8 @@ async def test_a_reply_that_fails_stops_nobody_else(stage: Stage) -> None:
 # ---------------------------------------------------------------------- revisions
 
 
-async def test_every_commit_is_above_what_may_have_been_shown(still: Stage) -> None:
-    """A commit gets ceiling + 1; interims in between stay at or under the ceiling."""
+async def test_a_final_is_above_what_may_have_been_shown(still: Stage) -> None:
+    """It gets ceiling + 1; interims before it stay at or under the ceiling."""
     session, agent = await still.talk()
     agent.report("h")
     await still.backend.writer.commit_waiting()
@@ -268,6 +268,47 @@ async def test_every_commit_is_above_what_may_have_been_shown(still: Stage) -> N
 
     [row] = await still.rows(session)
     assert (row.revision, row.ceiling) == (2 + edit.RESERVE, 2 + edit.RESERVE)
+
+
+async def test_what_was_shown_is_written_under_its_revision(still: Stage) -> None:
+    """Readers hold it already, so they get nothing; their next cursor is behind it."""
+    session, agent = await still.talk()
+    agent.report("h")
+    await still.backend.writer.commit_waiting()
+    watcher = await still.watch(session)
+    await watcher.caught_up()
+    agent.report("he")
+    shown = (await watcher.next()).utterances[0]
+
+    await still.backend.writer.drain()
+
+    [row] = await still.rows(session)
+    assert (row.text, row.revision, row.seq) == ("he", shown.revision, 2)
+    assert row.ceiling == shown.revision + edit.RESERVE
+    late = await still.watch(session)
+    await late.caught_up()
+    assert [state.revision for state in late.held.values()] == [shown.revision]
+    agent.report("hel")
+    event = await watcher.next()
+    assert event.utterances[0].text == "hel"
+    assert cursors.decode_cursor(event.cursor, await still.read(session)) == 2
+
+
+async def test_what_was_shown_is_written_above_what_another_process_may_have_shown(
+    still: Stage,
+) -> None:
+    """Once another process has written the row, the revisions above are reserved for that one."""
+    session, agent = await still.talk()
+    agent.report("h")
+    await still.backend.writer.commit_waiting()
+    agent.report("he")
+    theirs = 2 + edit.RESERVE
+    await _written_elsewhere(session)
+
+    await still.backend.writer.drain()
+
+    [row] = await still.rows(session)
+    assert (row.text, row.revision) == ("he", theirs + edit.RESERVE + 1)
 
 
 async def test_past_the_ceiling_an_interim_waits_for_a_commit(
@@ -364,10 +405,14 @@ async def test_an_interim_that_comes_during_the_last_commit_is_stored(
     assert await still.texts(session) == ["hello"]
 
 
-async def test_an_interim_that_comes_during_a_commit_is_shown_again_above_it(
-    still: Stage, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_written_elsewhere", [False, True])
+async def test_an_interim_that_comes_during_a_commit_stays_above_it(
+    still: Stage, monkeypatch: pytest.MonkeyPatch, is_written_elsewhere: bool
 ) -> None:
-    """Clients that took the committed state must still get the newer words."""
+    """Clients that took the committed state must still get the newer words.
+
+    They are shown again if the commit's revision is above theirs.
+    """
     session, agent = await still.talk()
     agent.report("h")
     await still.backend.writer.commit_waiting()
@@ -380,6 +425,8 @@ async def test_an_interim_that_comes_during_a_commit_is_shown_again_above_it(
         agent.report("hello")
 
     agent.report("he")
+    if is_written_elsewhere:
+        await _written_elsewhere(session)
     with monkeypatch.context() as patch:
         patch.setattr(Transaction, "write", meanwhile)
         await manage.rename_session(still.backend.transactions, still.viewer, session.id, "Named")
@@ -391,6 +438,14 @@ async def test_an_interim_that_comes_during_a_commit_is_shown_again_above_it(
         await watcher.next()
     await still.backend.writer.drain()
     assert await still.texts(session) == ["hello"]
+
+
+async def _written_elsewhere(session: Session) -> None:
+    """Reserve revisions of this session's utterances for another process, as its commit does."""
+    for row in await Utterance.filter(session_id=session.id):
+        row.revision = row.ceiling + 1
+        row.ceiling = row.revision + edit.RESERVE
+        await row.save()
 
 
 # ---------------------------------------------------------------------- numbers
