@@ -6,7 +6,7 @@ short sentence takes ten times as long as its disk.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from operator import attrgetter
@@ -78,22 +78,37 @@ def hydrated(model: type[M], row: dict[str, Any]) -> M:
     for name in _moments(model):
         if row[name] is not None:
             row[name] = moment(row[name])
-    return model._init_from_db(**row)
+    return _object(model, row, is_stored=True)
+
+
+def _object(model: type[M], row: dict[str, Any], *, is_stored: bool) -> M:
+    """Build an object from its columns, which are named as its fields.
+
+    The ORM's `_init_from_db` does the same, but sets and converts each field by itself.
+    """
+    one = model.__new__(model)
+    values = vars(one)
+    values.update(row)
+    for name, convert in _conversions(model):
+        if (value := values[name]) is not None:
+            values[name] = convert(value)
+    one._partial, one._saved_in_db, one._await_when_save = False, is_stored, {}
+    one._custom_generated_pk = _makes_keys(model)
+    return one
 
 
 def unwritten(session_id: str, key: str, sort_key: str, **values: Any) -> Utterance:
     """Build an utterance that is not stored yet; `values` are all its other columns."""
-    row = Utterance._init_from_db(
-        number=None,
-        id=ids.new_utterance(),
-        session_id=session_id,
-        key=key,
-        sort_key=sort_key,
-        position=sort_keys.number_of(sort_key),
+    columns = {
+        "number": None,
+        "id": ids.new_utterance(),
+        "session_id": session_id,
+        "key": key,
+        "sort_key": sort_key,
+        "position": sort_keys.number_of(sort_key),
         **values,
-    )
-    row._saved_in_db = False
-    return row
+    }
+    return _object(Utterance, columns, is_stored=False)
 
 
 async def with_keys(
@@ -183,6 +198,21 @@ def _update(names: tuple[str, ...]) -> str:
 def _moments(model: type[Model]) -> list[str]:
     fields = model._meta.fields_map.items()
     return [name for name, field in fields if isinstance(field, DatetimeField)]
+
+
+@cache
+def _conversions(model: type[Model]) -> list[tuple[str, Callable[[Any], Any]]]:
+    """Return the other fields whose values are stored as something else, and the conversions."""
+    meta = model._meta
+    simple = [(name, field.field_type) for _, name, field in meta.db_default_fields]
+    complex_ = [(name, field.to_python_value) for _, name, field in meta.db_complex_fields]
+    return [(name, to) for name, to in simple + complex_ if name not in _moments(model)]
+
+
+@cache
+def _makes_keys(model: type[Model]) -> bool:
+    """Whether VoxQL makes this model's primary key, instead of the database."""
+    return model._meta.db_pk_column not in model._meta.generated_db_fields
 
 
 def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:

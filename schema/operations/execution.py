@@ -13,13 +13,14 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLSchema,
 )
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from models.turns import Turns
 from schema.context import Context
 from schema.operations.documents import Operation
+from schema.operations.plain import Plain
 from schema.operations.variables import look, read_in_turns
 from schema.texts import TEXTS, TextBudget
 
@@ -29,11 +30,44 @@ _AWAITABLE: Final = (CoroutineType, asyncio.Future)
 
 
 class Execution(StrawberryGraphQLCoreExecutionContext):
-    """Yields in long lists; graphql-core by itself completes a list of any length in one go."""
+    """Yields in long lists, and reads plain fields at once.
+
+    graphql-core by itself completes a list of any length in one go.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._turns = Turns()
+        self._plain: dict[int, tuple[GroupedFieldSet, Plain]] = {}
+        """By the identity of the selection, which lives as long as its entry."""
+
+    def execute_fields(
+        self,
+        parent_type: GraphQLObjectType,
+        source_value: Any,
+        path: Path | None,
+        grouped_field_set: GroupedFieldSet,
+        position_context: Any,
+    ) -> Any:
+        """Read the plain fields, and let graphql-core execute the others."""
+        known = self._plain.get(id(grouped_field_set))
+        if known is None:
+            known = grouped_field_set, Plain(parent_type, grouped_field_set)
+            self._plain[id(grouped_field_set)] = known
+        plain = known[1]
+        others = plain.others
+        try:
+            values = plain.values(source_value)
+        except Exception:
+            others = grouped_field_set
+            values = {}
+        if not others:
+            return values
+        found = super().execute_fields(parent_type, source_value, path, others, position_context)
+        if self.is_awaitable(found):
+            return _merged(values, found)
+        values.update(cast(dict[str, Any], found))
+        return values
 
     def complete_iterable_value(
         self,
@@ -75,6 +109,11 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context
         )
+
+
+async def _merged(values: dict[str, Any], found: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    values.update(await found)
+    return values
 
 
 def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:

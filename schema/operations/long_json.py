@@ -6,6 +6,8 @@
 
 import json
 import re
+from collections.abc import Iterable
+from itertools import islice, takewhile
 from json import JSONDecoder, JSONEncoder
 from typing import Any, Final, Never
 
@@ -15,6 +17,9 @@ WINDOW: Final = 32 * 1024
 """Characters that are parsed in one go; this takes 4 ms in the worst case."""
 VALUES: Final = 100_000
 """Values in one request; the largest save has 60,010."""
+TOGETHER: Final = 16
+"""Objects of a list, without lists in them, that are written in one go."""
+_CONTAINERS: Final = (dict, list)
 LEVELS: Final = 8
 """Nesting levels of values longer than a window. A save by `startNewChat` has six."""
 
@@ -172,7 +177,10 @@ async def write(value: object) -> str:
 
 
 async def _write(value: Any, pieces: list[str], turns: Turns) -> None:
-    """Write containers that hold containers item by item, and all other values in one go."""
+    """Write containers that hold containers item by item, and all other values in one go.
+
+    A list's small objects are written some at a time.
+    """
     if isinstance(value, dict) and _is_outer(value.values()):
         pieces.append("{")
         for name, inner in value.items():
@@ -182,9 +190,17 @@ async def _write(value: Any, pieces: list[str], turns: Turns) -> None:
         pieces[-1] = "}"
     elif isinstance(value, list) and _is_outer(value):
         pieces.append("[")
-        for inner in value:
-            await _write(inner, pieces, turns)
+        at = 0
+        while at < len(value):
+            some = list(takewhile(_is_small, islice(value, at, at + TOGETHER)))
+            if some:
+                pieces.append(encode(some)[1:-1])
+                if turns.is_over():
+                    await turns.next()
+            else:
+                await _write(value[at], pieces, turns)
             pieces.append(",")
+            at += len(some) or 1
         pieces[-1] = "]"
     else:
         pieces.append(encode(value))
@@ -192,5 +208,12 @@ async def _write(value: Any, pieces: list[str], turns: Turns) -> None:
         await turns.next()
 
 
-def _is_outer(values: Any) -> bool:
-    return any(isinstance(each, dict | list) for each in values)
+def _is_outer(values: Iterable[object]) -> bool:
+    return any(isinstance(each, _CONTAINERS) for each in values)
+
+
+def _is_small(value: object) -> bool:
+    """Whether this is an object without lists: its size depends on the selection alone."""
+    if not isinstance(value, dict):
+        return False
+    return all(not isinstance(each, _CONTAINERS) or _is_small(each) for each in value.values())

@@ -148,9 +148,9 @@ async def test_others_have_their_turn_while_long_lists_are_told(
     keys = [f"key-{n}" for n in range(100)]
     for n in range(3):
         assert [one["key"] for one in data["session"][f"l{n}"]["nodes"]] == keys[10 - n :]
-    # The clock advances a tenth of a turn per check: after each item is completed and after it is
-    # written.
-    assert 40 <= len(begun) <= 70
+    # The clock advances a tenth of a turn per check: after each item is completed, and after every
+    # few are written.
+    assert 25 <= len(begun) <= 40
 
 
 async def test_a_fault_in_a_long_list_names_its_place(
