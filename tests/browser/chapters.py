@@ -58,7 +58,7 @@ async def a_sentence_is_settled_where_it_grew(person: Person) -> None:
     """Speak: interims become one final line; finals are announced once, interims never."""
     await person.page.evaluate(HEARD)
     await person.says(SELFISH)
-    key = await person.is_saying("unless to be rather")
+    key = await person.is_saying("unless to be rather cold hearted")
     assert await person.hears_himself_say(SELFISH.text) == key
     await expect(person.answers).not_to_have_count(0)
     await expect(person.page.locator(GROWING)).to_have_count(0)

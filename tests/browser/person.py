@@ -177,7 +177,11 @@ class Person:
         return self.page.get_by_label("Type instead of speaking")
 
     async def is_saying(self, words: str) -> str:
-        """Wait until an interim line has started with these words; return its key."""
+        """Wait until an interim line has started with these words; return its key.
+
+        Pass some 25 letters or more. The beginning is damaged most often ("I'll let's to be rather"
+        for "unless to be rather"), and should not be half of what is compared. See `starts_with`.
+        """
         return await self._has_lines(words, 1, PATIENCE_MS, is_final=False)
 
     @asynccontextmanager

@@ -96,8 +96,11 @@ def letter_error_rate(spoken: str, understood: str) -> float:
 
     Without context, "letter" may be heard as "let our": one word becomes two wrong ones.
     """
-    said, heard = (normal(text).replace(" ", "") for text in (spoken, understood))
-    return float(jiwer.cer(said, heard))
+    return float(jiwer.cer(_letters(spoken), _letters(understood)))
+
+
+def _letters(text: str) -> str:
+    return normal(text).replace(" ", "").replace("'", "")
 
 
 def _spelt(word: str) -> list[str]:
@@ -159,7 +162,7 @@ def places(said: str, lines: Sequence[str]) -> list[int]:
 
 def _difference(heard: str, said: str) -> float:
     """Return how much of what was said is different in the beginning of what was heard."""
-    letters, wanted = (normal(text).replace(" ", "") for text in (heard, said))
+    letters, wanted = _letters(heard), _letters(said)
     slack = max(1, len(wanted) // 10)
     starts = {letters[: len(wanted) + more] for more in (-slack, 0, slack)}
     return min((float(jiwer.cer(wanted, start)) for start in starts if start), default=1.0)

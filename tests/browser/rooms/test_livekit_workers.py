@@ -125,7 +125,7 @@ async def one_that_is_killed_in_mid_sentence_is_replaced(
     await expect(person.state).to_have_text("Listening")
     second = await outage.another_agent()
     sentence = asyncio.create_task(person.has_said(spoken("long sentence", SENTENCE)))
-    key = await person.is_saying("the old train left")
+    key = await person.is_saying("the old train left the station")
     line = person.line(key)
     await person.page.evaluate("states.length = 0")
     await asyncio.to_thread(first.kill)
@@ -133,7 +133,7 @@ async def one_that_is_killed_in_mid_sentence_is_replaced(
     await person.sees("Waiting for the agent…")
     await expect(line.get_by_text("unfinished")).to_be_visible()
     await expect(line).to_have_attribute("data-final", "false")
-    assert starts_with(await line.locator(".line-text").inner_text(), "the old")
+    assert starts_with(await line.locator(".line-text").inner_text(), "the old train")
     await sentence  # a new agent may hear its end
     await outage.is_heard(DASHWOOD)
 

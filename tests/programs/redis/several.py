@@ -89,14 +89,16 @@ class SentinelRedis:
 
     def hand_over(self) -> None:
         """Let the replica become the master while the master lives."""
-        _until(self._has_begun_to_hand_over)
+        _until(self._is_handed_over)
 
-    def _has_begun_to_hand_over(self) -> bool:
-        try:
+    def _is_handed_over(self) -> bool:
+        if _asked(self.servers[1], "ROLE")[0] == b"master":
+            return True
+        # The Sentinel refuses while it does not know enough of the replica, or hands over already.
+        # It gives up if the replica looks dead for a moment.
+        with contextlib.suppress(redis.ResponseError):
             _asked(self.sentinels[0], "SENTINEL", "FAILOVER", SERVICE)
-        except redis.ResponseError:  # it does not know enough of the replica yet
-            return False
-        return True
+        return False
 
     def __enter__(self) -> Self:
         """Start everything, and wait until the master may fail."""
